@@ -1,0 +1,136 @@
+//! What `ringlog rm`, `stop` and `ls` do.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use crate::error::Error;
+use crate::handle::Ring;
+use crate::layout::{self, header};
+use crate::observer::Observer;
+use crate::region::Mapping;
+use crate::ring;
+use crate::{lock, name, region};
+
+/// Removes the ring `name`. Refused while anybody is attached, unless `force`: then it is marked as
+/// retired, so that producers get [`PushError::Gone`](crate::PushError::Gone) at their next block.
+///
+/// # Errors
+/// [`Error::InUse`], saying by whom; what [`Observer::open`] returns, except that with `force` a damaged
+/// ring is removed too.
+pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
+    let path = std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+    let unlink = || std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
+    let opened = match region::open(name, &path, true) {
+        Err(Error::Damaged { .. } | Error::Version { .. }) if force => return unlink().map(|()| path.clone()),
+        other => other?,
+    };
+    let file = region::reopen(&path, opened.identity, true).map_err(|e| Error::io("lock", &path, e))?;
+    let Some(file) = file else { return Err(name::no_such_ring(name, &path)) };
+    let exclusive = lock::hold(&file, layout::lock::ATTACH, lock::Mode::Exclusive);
+    let exclusive = exclusive.map_err(|e| Error::io("lock", &path, e))?;
+    if exclusive.is_none() && !force {
+        return Err(Error::InUse { path: path.clone(), holders: holders(name, &opened)? });
+    }
+    retire(&opened)?;
+    let removed = unlink();
+    if let Some(page) = exclusive {
+        #[allow(unsafe_code)]
+        // SAFETY: held above in this very call.
+        unsafe {
+            lock::LockPage::release(page.as_ptr());
+        };
+    }
+    removed.map(|()| path.clone())
+}
+
+/// Tells those who still hold the file that it is not the ring any more.
+fn retire(opened: &region::Opened) -> Result<(), Error> {
+    with_memory(opened, |ring| {
+        ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
+    })
+}
+
+/// Asks the consumer of the ring `name` to drain and end; it may take as long as it needs.
+///
+/// # Errors
+/// As for [`Ring::open`].
+pub fn request_stop(name: &str) -> Result<(), Error> {
+    let path = std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+    let opened = region::open(name, &path, true)?;
+    with_memory(&opened, |ring| {
+        ring.header_word(header::STOP_REQUESTS).fetch_add(1, Ordering::Relaxed);
+        crate::lane::wake_consumer(ring);
+    })
+}
+
+fn with_memory(opened: &region::Opened, act: impl FnOnce(&ring::Ring)) -> Result<(), Error> {
+    let mapping = Mapping::without_faulting_in(opened)?;
+    #[allow(unsafe_code)]
+    // SAFETY: unmapped below, when `act` has ended and the ring is gone.
+    unsafe {
+        act(&ring::Ring::new(mapping.memory(), opened.info.geometry));
+        mapping.unmap();
+    };
+    Ok(())
+}
+
+/// Who uses the ring: the consumer, living lanes, and whoever else has it mapped.
+fn holders(name: &str, opened: &region::Opened) -> Result<String, Error> {
+    let stat = Observer::open(name)?.stat()?;
+    let mut pids: Vec<u32> = stat.lanes.iter().filter(|lane| lane.alive).map(|lane| lane.pid).collect();
+    pids.extend(mapped_by(opened.identity.inode()));
+    let consumer = stat.consumer.as_ref().map(|consumer| consumer.pid);
+    pids.retain(|pid| Some(*pid) != consumer);
+    pids.sort_unstable();
+    pids.dedup();
+    let writer = stat.consumer.map(|consumer| format!("its writer {}", consumer.holder));
+    let others = pids.into_iter().map(|pid| {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        format!("{} (pid {pid})", command.trim_end())
+    });
+    let all: Vec<String> = writer.into_iter().chain(others).collect();
+    Ok(if all.is_empty() { "a process that cannot be seen from here".to_owned() } else { all.join(", ") })
+}
+
+/// Processes that have the file mapped, as far as /proc lets us see, but for ourselves.
+fn mapped_by(inode: u64) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let inode = inode.to_string();
+    pids.filter(|pid| *pid != std::process::id())
+        .filter(|pid| {
+            let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+            maps.lines().any(|line| line.split_whitespace().nth(4) == Some(&inode))
+        })
+        .collect()
+}
+
+/// The rings in [`directory`](crate::directory): name, and what opening it says.
+///
+/// # Errors
+/// [`Error::Directory`] or [`Error::Io`] if the directory cannot be read; one that is not there has no
+/// rings.
+pub fn list() -> Result<Vec<(String, Result<Observer, Error>)>, Error> {
+    let dir = name::directory();
+    name::check_directory(&dir)?;
+    let entries = match std::fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io("list", &dir, e)),
+    };
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|n| !n.starts_with('.')).collect();
+    names.sort();
+    Ok(names.into_iter().map(|name| (name.clone(), Observer::open(&name))).collect())
+}
+
+impl Ring {
+    /// Changes the overflow policy for every producer, effective when a ring is next found full.
+    pub fn set_overflow(&self, overflow: crate::Overflow) {
+        self.with_ring(|ring| {
+            let (policy, deadline_ns) = overflow.words();
+            ring.header_word(header::BLOCK_DEADLINE_NS).store(deadline_ns, Ordering::Relaxed);
+            ring.header_word(header::OVERFLOW).store(policy, Ordering::Release);
+        });
+    }
+}

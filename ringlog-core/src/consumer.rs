@@ -1,0 +1,375 @@
+//! The one consumer: drains every lane, merges by time, gives blocks back when told to.
+//!
+//! It owns nothing in the ring. What it knows (how far each block is read, what each lane's next block
+//! must be) it keeps privately, and everything it reads is untrusted: each shared word is read once,
+//! bounded, and payload is parsed only from a private copy.
+
+mod lane_queue;
+mod reclaim;
+mod scan;
+
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::cmp::Reverse;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::clock::unix_ns;
+use crate::dictionary::Dictionary;
+use crate::entry::{Entry, Origin};
+use crate::error::Error;
+use crate::futex;
+use crate::layout::{NAME_BYTES, header, lane as entry, lock as lock_byte, pair};
+use crate::lock::{self, LockPage};
+use crate::process::Attachment;
+use crate::ring::Ring;
+use crate::{region, threads};
+
+use lane_queue::LaneQueue;
+use reclaim::Reclaim;
+use scan::Seen;
+
+/// How long a record waits by default for older ones of threads that were interrupted in a log call.
+const GRACE: Duration = Duration::from_millis(10);
+const NAP_MIN: Duration = Duration::from_micros(50);
+const NAP_MAX: Duration = Duration::from_millis(10);
+/// From this length on a nap can be ended by a producer; shorter ones are not worth its system call.
+const NAP_WAKEABLE: Duration = Duration::from_millis(1);
+
+/// Drains a ring: takes out records and gaps in the order of their time, and gives the space back when
+/// they have been [acknowledged](Self::ack). A ring has one consumer at a time.
+///
+/// What was taken out but not acknowledged when the consumer ends, the next one gets again.
+#[derive(Debug)]
+pub struct Consumer {
+    attachment: Arc<Attachment>,
+    session: u64,
+    lock: LockPage,
+    /// A description of its own to ask for locks.
+    probe: File,
+    seen: Vec<Seen>,
+    lanes: Vec<LaneQueue>,
+    /// The lanes that have an entry ready to be merged, by its time.
+    heads: BinaryHeap<Reverse<(u64, u32)>>,
+    /// The lane at the top of `heads` has handed out its entry.
+    handed_out: bool,
+    /// Blocks whose progress is to be written at the next acknowledgement, and lanes likewise.
+    dirty: Vec<u32>,
+    dirty_lanes: Vec<u32>,
+    unacknowledged: u64,
+    persisted: u64,
+    late: u64,
+    damaged: u64,
+    last_ticks: u64,
+    last_unix_ns: u64,
+    /// Entries up to this tick may be emitted.
+    horizon: u64,
+    scan_number: u64,
+    scan_ticks: u64,
+    grace: Duration,
+    nap: Duration,
+    reclaim: Reclaim,
+    dictionary: Dictionary,
+    nobody: Arc<Origin>,
+    stop_requests_at_start: u64,
+    is_of_this_boot: bool,
+}
+
+impl Consumer {
+    pub(crate) fn new(attachment: Arc<Attachment>) -> Result<Consumer, Error> {
+        let path = &attachment.path;
+        let ring = attachment.ring().ok_or(Error::Forked)?;
+        let reopen = |action| {
+            let file = region::reopen(path, attachment.identity, true);
+            let file = file.map_err(|e| Error::io(action, path, e))?;
+            file.ok_or_else(|| crate::name::no_such_ring("", path))
+        };
+        let probe = reopen("probe")?;
+        let page = lock::hold(&reopen("lock")?, lock_byte::CONSUMER, lock::Mode::Exclusive);
+        let Some(lock) = page.map_err(|e| Error::io("lock", path, e))? else {
+            return Err(Error::ConsumerExists { path: path.clone(), holder: holder(&ring) });
+        };
+        let geometry = *ring.geometry();
+        let stop_requests_at_start = ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed);
+        let mut consumer = Consumer {
+            session: attachment.session(),
+            lock,
+            probe,
+            seen: vec![Seen::default(); geometry.block_count as usize],
+            lanes: (0..geometry.lane_count).map(|lane| LaneQueue::new(&ring, lane)).collect(),
+            heads: BinaryHeap::new(),
+            handed_out: false,
+            dirty: Vec::new(),
+            dirty_lanes: Vec::new(),
+            unacknowledged: 0,
+            persisted: ring.header_word(header::CONSUMER_PERSISTED).load(Ordering::Relaxed),
+            late: ring.header_word(header::CONSUMER_LATE).load(Ordering::Relaxed),
+            damaged: ring.header_word(header::CONSUMER_DAMAGED).load(Ordering::Relaxed),
+            last_ticks: 0,
+            last_unix_ns: 0,
+            horizon: 0,
+            scan_number: 0,
+            scan_ticks: 0,
+            grace: GRACE,
+            nap: NAP_MIN,
+            reclaim: Reclaim::new(&ring),
+            dictionary: Dictionary::default(),
+            nobody: Arc::new(Origin::none()),
+            stop_requests_at_start,
+            is_of_this_boot: attachment.info.is_of_this_boot(),
+            attachment,
+        };
+        consumer.introduce(&ring);
+        consumer.resume(&ring);
+        Ok(consumer)
+    }
+
+    /// How long a record waits for older ones of threads that were interrupted in the middle of a log
+    /// call; 10 ms by default. What comes later still is emitted late and counted. As the ring fills the
+    /// wait shrinks to nothing, so it never costs a record.
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace;
+    }
+
+    /// The next record or gap, waiting for one up to `timeout`; `None` if there was none.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] in a child of the process that made the consumer.
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<Entry<'_>>, Error> {
+        let ring = self.ring()?;
+        let deadline = Instant::now().checked_add(timeout);
+        self.advance_top(&ring);
+        loop {
+            if self.heads.peek().is_some_and(|Reverse((ticks, _))| *ticks <= self.horizon) {
+                return Ok(Some(self.hand_out(&ring)));
+            }
+            let changed = self.scan(&ring);
+            if changed {
+                self.nap = NAP_MIN;
+            }
+            if self.heads.peek().is_some_and(|Reverse((ticks, _))| *ticks <= self.horizon) {
+                continue;
+            }
+            let left = deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.sleep(&ring, left);
+        }
+    }
+
+    /// Everything that [`next`](Self::next) has given out is persisted: blocks are given back to the
+    /// producers, and whoever waits in a flush sees it.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub fn ack(&mut self) -> Result<(), Error> {
+        let ring = self.ring()?;
+        self.acknowledge(&ring);
+        Ok(())
+    }
+
+    /// Whether everything published so far has been given out and acknowledged. Looks afresh.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub fn is_drained(&mut self) -> Result<bool, Error> {
+        let ring = self.ring()?;
+        self.advance_top(&ring);
+        // Twice: a lane's next block may be told only after a fresh scan.
+        self.scan(&ring);
+        self.scan(&ring);
+        Ok(self.heads.is_empty() && self.unacknowledged == 0)
+    }
+
+    /// How many lanes have a living owner.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next); [`Error::Io`] if the locks cannot be asked for.
+    pub fn open_lanes(&self) -> Result<usize, Error> {
+        let ring = self.ring()?;
+        let mut open = 0;
+        for lane in 0..ring.geometry().lane_count {
+            if ring.lane_state(lane).open {
+                let held = lock::is_held(&self.probe, lock_byte::lane(lane));
+                open += usize::from(held.map_err(|e| Error::io("probe", &self.attachment.path, e))?);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Whether somebody has asked the consumer to drain and end (`ringlog stop`) since it began.
+    pub fn stop_requested(&self) -> bool {
+        self.attachment.ring().is_some_and(|ring| {
+            ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed) != self.stop_requests_at_start
+        })
+    }
+
+    /// The ring's file.
+    pub fn path(&self) -> &std::path::Path {
+        &self.attachment.path
+    }
+
+    /// What the ring's header says.
+    pub fn info(&self) -> &crate::Info {
+        &self.attachment.info
+    }
+
+    fn ring(&self) -> Result<Ring, Error> {
+        match self.attachment.ring() {
+            Some(ring) if self.attachment.session() == self.session => Ok(ring),
+            _ => Err(Error::Forked),
+        }
+    }
+
+    /// Writes down who drains.
+    fn introduce(&self, ring: &Ring) {
+        let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
+        set(header::CONSUMER_PID, std::process::id().into());
+        set(header::CONSUMER_SINCE_UNIX_NS, unix_ns());
+        for (i, word) in threads::name_words(&threads::process_name()).into_iter().enumerate() {
+            debug_assert!(i < NAME_BYTES / 8);
+            set(header::CONSUMER_NAME + i * 8, word);
+        }
+    }
+
+    /// The lane at the top has handed out its entry: let it find its next one.
+    fn advance_top(&mut self, ring: &Ring) {
+        if !std::mem::take(&mut self.handed_out) {
+            return;
+        }
+        let far_future = self.far_future();
+        let Some(mut top) = self.heads.peek_mut() else { return };
+        let lane = top.0.1;
+        let queue = &mut self.lanes[lane as usize];
+        queue.take_head(&mut self.seen, &mut self.dirty);
+        queue.advance(ring, &mut self.seen, &mut self.dirty, self.scan_number);
+        match queue.head_ticks() {
+            Some(ticks) => top.0.0 = ticks.min(far_future),
+            None => {
+                PeekMut::pop(top);
+            }
+        }
+    }
+
+    /// A time stamp beyond this is no time stamp; it must not hold its lane up for ever.
+    fn far_future(&self) -> u64 {
+        self.scan_ticks.saturating_add(crate::clock::anchor_life_ticks(self.attachment.info.ns_per_tick) * 10)
+    }
+
+    /// Gives out the entry of the lane at the top of the heap.
+    fn hand_out(&mut self, ring: &Ring) -> Entry<'_> {
+        self.handed_out = true;
+        self.unacknowledged += 1;
+        let lane = self.heads.peek().map_or(0, |Reverse((_, lane))| *lane);
+        let queue = &mut self.lanes[lane as usize];
+        if !std::mem::replace(&mut queue.dirty, true) {
+            self.dirty_lanes.push(lane);
+        }
+        let (ticks, is_record, damaged) = queue.on_hand_out(&mut self.seen, &mut self.dirty);
+        self.persisted += u64::from(is_record);
+        self.damaged += u64::from(damaged);
+        if ticks < self.last_ticks {
+            self.late += 1;
+        } else {
+            self.last_ticks = ticks;
+        }
+        let mut entry = queue.entry(ring, &mut self.dictionary, &self.nobody);
+        // Anchors are exact to some ten nanoseconds: records of two lanes may come out in the right
+        // order with time stamps that say otherwise. Below a microsecond that is the clock's noise.
+        if entry.unix_ns < self.last_unix_ns && self.last_unix_ns - entry.unix_ns < 1_000 {
+            entry.unix_ns = self.last_unix_ns;
+        }
+        self.last_unix_ns = entry.unix_ns;
+        entry
+    }
+
+    fn acknowledge(&mut self, ring: &Ring) {
+        self.unacknowledged = 0;
+        let mut freed = 0;
+        for index in self.dirty.drain(..) {
+            freed += u64::from(self.seen[index as usize].acknowledge(ring, index));
+        }
+        for lane in self.dirty_lanes.drain(..) {
+            self.lanes[lane as usize].write_progress(ring, lane);
+        }
+        let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
+        set(header::CONSUMER_PERSISTED, self.persisted);
+        set(header::CONSUMER_LATE, self.late);
+        set(header::CONSUMER_DAMAGED, self.damaged);
+        wake_waiters(ring, freed);
+    }
+
+    /// Naps until something may have happened, `left` at most.
+    fn sleep(&mut self, ring: &Ring, left: Duration) {
+        let mut nap = self.nap.min(left);
+        if let Some(Reverse((ticks, _))) = self.heads.peek() {
+            // Something only waits for its grace to pass.
+            let ns = u128::from(ticks.saturating_sub(self.horizon)) * u128::from(self.attachment.info.ns_per_tick);
+            nap = nap.min(Duration::from_nanos((ns >> 32) as u64)).max(NAP_MIN.min(left));
+        }
+        if nap < NAP_WAKEABLE {
+            std::thread::sleep(nap);
+        } else {
+            let word = ring.header_word(header::SLEEP);
+            word.store(1, Ordering::Relaxed);
+            // Pairs with the fence in `wake_consumer`: either we see what was published before it, or the
+            // producer sees that we sleep.
+            crate::sync::fence(Ordering::SeqCst);
+            if !self.scan(ring) {
+                futex::wait(word, 1, nap);
+            }
+            word.store(0, Ordering::Relaxed);
+        }
+        self.nap = (self.nap * 2).min(NAP_MAX);
+    }
+}
+
+/// Tells those who wait for a free block that there are some.
+fn wake_waiters(ring: &Ring, freed: u64) {
+    if freed == 0 {
+        return;
+    }
+    let word = ring.header_word(header::FREED);
+    word.fetch_add(freed, Ordering::SeqCst);
+    if ring.header_word(header::FREED_WAITERS).load(Ordering::SeqCst) != 0 {
+        futex::wake(word, i32::MAX);
+    }
+}
+
+/// Who drains the ring, as far as the header tells.
+pub(crate) fn holder(ring: &Ring) -> String {
+    let words: Vec<u64> = (0..NAME_BYTES / 8)
+        .map(|i| ring.header_word(header::CONSUMER_NAME + i * 8).load(Ordering::Relaxed))
+        .collect();
+    let pid = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed);
+    format!("{} (pid {pid})", threads::name_from_words(&words))
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // A forked child has a copy of this value, but neither the mapping nor the lock.
+        if let Ok(ring) = self.ring() {
+            ring.header_word(header::CONSUMER_PID).store(0, Ordering::Relaxed);
+            #[allow(unsafe_code)]
+            // SAFETY: held in `new` in this very session, released once.
+            unsafe {
+                LockPage::release(self.lock.as_ptr());
+            };
+        }
+    }
+}
+
+impl LaneQueue {
+    /// Writes down how far the lane is persisted, for `stat` and for the next consumer.
+    fn write_progress(&mut self, ring: &Ring, lane: u32) {
+        self.dirty = false;
+        let set = |offset, value| ring.lane_word(lane, offset).store(value, Ordering::Relaxed);
+        set(entry::PERSISTED, self.persisted);
+        set(entry::DROPPED_TOLD, self.told);
+        set(entry::NEXT, pair(self.incarnation, self.next_chain as u32));
+        set(entry::NEXT_SEQUENCE, self.given_sequence);
+    }
+}

@@ -1,0 +1,450 @@
+//! One lane on the consumer's side: its blocks in chain order, parsed one entry at a time.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::scan::Seen;
+use crate::clock::Anchor;
+use crate::definition::TEXT;
+use crate::dictionary::Dictionary;
+use crate::entry::{Body, Entry, Gap, GapReason, Origin, Received};
+use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_BYTES, SLOT_WORDS, block, halves, lane as entry};
+use crate::record::{Header, control, flag, kind};
+use crate::ring::{BlockId, Ring};
+
+/// A block of the lane that has been found by a scan.
+#[derive(Debug)]
+pub(super) struct Chained {
+    pub(super) id: BlockId,
+    pub(super) header: Box<[u64; block::WORDS]>,
+}
+
+impl Chained {
+    /// Place in the lane's life: incarnation, then number in the chain.
+    pub(super) fn place(&self) -> (u32, u64) {
+        (halves(self.header[block::LANE]).1, self.header[block::CHAIN])
+    }
+}
+
+/// The block that is being parsed, and the copy of its slots.
+#[derive(Debug)]
+struct Current {
+    id: BlockId,
+    /// Slot up to which the block has been copied.
+    copied: u32,
+    /// Word in the copy where the next record starts.
+    at: usize,
+    /// Slot of the block where the copy starts.
+    from: u32,
+    anchor: Anchor,
+}
+
+/// The lane's next entry.
+#[derive(Debug)]
+enum Head {
+    Record { header: Header, unix_ns: u64, sequence: u64, payload: Payload, end: (u32, u32) },
+    Gap { gap: Gap, ticks: u64, unix_ns: u64, origin: Option<Arc<Origin>>, told: u64 },
+}
+
+/// Where a record's payload lies.
+#[derive(Debug)]
+enum Payload {
+    /// Bytes of the current copy.
+    Copy(Range<usize>),
+    /// The assembled parts.
+    Long,
+}
+
+/// A record of several blocks on its way.
+#[derive(Debug)]
+struct Long {
+    header: Header,
+    unix_ns: u64,
+    sequence: u64,
+    next_part: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct LaneQueue {
+    pub(super) blocks: VecDeque<Chained>,
+    current: Option<Current>,
+    words: Vec<u64>,
+    long: Option<Long>,
+    long_bytes: Vec<u8>,
+    /// Blocks that hold parts of `long`: not to be freed before it is given out.
+    long_blocks: Vec<u32>,
+    gaps: VecDeque<(Gap, Option<Arc<Origin>>, u64)>,
+    head: Option<Head>,
+    origin: Option<Arc<Origin>>,
+    origin_words: [u64; block::WORDS],
+    pub(super) incarnation: u32,
+    pub(super) next_chain: u64,
+    /// The scan in which the next block of the chain was missed; 0 if it was not.
+    missed_in_scan: u64,
+    /// Sequence of the next record to be parsed.
+    next_sequence: u64,
+    /// Sequence after the last record given out.
+    pub(super) given_sequence: u64,
+    /// Drops that have been parsed, and those told in entries given out.
+    heard: u64,
+    pub(super) told: u64,
+    pub(super) persisted: u64,
+    last_ticks: u64,
+    last_unix_ns: u64,
+    pub(super) dirty: bool,
+}
+
+impl LaneQueue {
+    /// Takes up where the last consumer ended.
+    pub(super) fn new(ring: &Ring, lane: u32) -> LaneQueue {
+        let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
+        let (incarnation, next_chain) = halves(word(entry::NEXT));
+        let (next_sequence, told) = (word(entry::NEXT_SEQUENCE), word(entry::DROPPED_TOLD));
+        LaneQueue {
+            blocks: VecDeque::new(),
+            current: None,
+            words: Vec::new(),
+            long: None,
+            long_bytes: Vec::new(),
+            long_blocks: Vec::new(),
+            gaps: VecDeque::new(),
+            head: None,
+            origin: None,
+            origin_words: [0; block::WORDS],
+            incarnation,
+            next_chain: next_chain.into(),
+            missed_in_scan: 0,
+            next_sequence,
+            given_sequence: next_sequence,
+            heard: told,
+            told,
+            persisted: word(entry::PERSISTED),
+            last_ticks: 0,
+            last_unix_ns: 0,
+            dirty: false,
+        }
+    }
+
+    /// Adds a block that a scan has found.
+    pub(super) fn add(&mut self, block: Chained) {
+        let place = block.place();
+        let at = self.blocks.partition_point(|other| other.place() <= place);
+        self.blocks.insert(at, block);
+    }
+
+    /// When the next entry is to be merged, if there is one.
+    pub(super) fn head_ticks(&self) -> Option<u64> {
+        match self.head.as_ref()? {
+            Head::Record { header, .. } => Some(header.ticks.max(self.last_ticks)),
+            Head::Gap { ticks, .. } => Some(*ticks),
+        }
+    }
+
+    /// Whether nothing is left to parse in what the scans have found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.is_none() && self.blocks.is_empty() && self.gaps.is_empty()
+    }
+
+    /// Tells drops that no later record has told: of a lane that is quiet, or gone.
+    pub(super) fn hear_drops(&mut self, dropped: u64, before: Option<Arc<Origin>>) {
+        if dropped > self.heard && dropped - self.heard < 1 << 63 {
+            let gap = Gap { count: dropped - self.heard, reason: GapReason::Dropped };
+            self.heard = dropped;
+            self.gaps.push_back((gap, before, dropped));
+        }
+    }
+
+    /// Takes a gap of nobody's into the output.
+    pub(super) fn carry_gap(&mut self, count: u64, origin: Arc<Origin>) {
+        self.gaps.push_back((Gap { count, reason: GapReason::Dropped }, Some(origin), self.heard));
+    }
+
+    /// A time for what comes before the lane's first record.
+    fn unix_ns_of_block(&self) -> u64 {
+        self.current.as_ref().map_or_else(crate::clock::unix_ns, |current| current.anchor.unix_ns)
+    }
+
+    fn damaged(&mut self) {
+        self.gaps.push_back((Gap { count: 1, reason: GapReason::Damaged }, None, self.heard));
+    }
+
+    /// Finds the next entry, unless there is one. `seen` says how far each block is published.
+    pub(super) fn advance(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>, scan: u64) {
+        while self.head.is_none() {
+            if let Some((gap, origin, told)) = self.gaps.pop_front() {
+                let ticks = self.last_ticks;
+                let unix_ns = if self.last_unix_ns == 0 { self.unix_ns_of_block() } else { self.last_unix_ns };
+                self.head = Some(Head::Gap { gap, ticks, unix_ns, origin, told });
+                return;
+            }
+            if self.current.is_none() && !self.begin_block(seen, dirty, scan) {
+                return;
+            }
+            if !self.parse_one(ring, seen, dirty) && !self.copy_more(ring, seen) && !self.finish_block(seen, dirty) {
+                return;
+            }
+        }
+    }
+
+    /// Makes the next block of the chain the current one. If it is not there, that counts only after
+    /// another full scan: a scan is not one moment, and may find a block but miss the one before it.
+    fn begin_block(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>, scan: u64) -> bool {
+        let Some(next) = self.blocks.front() else { return false };
+        let (incarnation, chain) = next.place();
+        let expected = incarnation == self.incarnation && chain <= self.next_chain;
+        if !expected && self.missed_in_scan == 0 {
+            self.missed_in_scan = scan;
+        }
+        if !expected && scan <= self.missed_in_scan {
+            return false;
+        }
+        self.missed_in_scan = 0;
+        let Some(next) = self.blocks.pop_front() else { return false };
+        if incarnation != self.incarnation {
+            self.abandon_long(seen, dirty);
+        }
+        let header = &next.header;
+        let earlier = self.origin.clone();
+        self.adopt_origin(header);
+        if incarnation != self.incarnation {
+            self.hear_drops(header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]), earlier);
+        } else if header[block::FIRST_SEQUENCE] > self.next_sequence && chain > 0 {
+            let count = header[block::FIRST_SEQUENCE] - self.next_sequence;
+            self.gaps.push_back((Gap { count, reason: GapReason::Missing }, None, self.heard));
+        }
+        self.hear_drops(next.header[block::DROPPED], None);
+        let header = &next.header;
+        self.incarnation = incarnation;
+        self.next_chain = chain.wrapping_add(1);
+        self.next_sequence = header[block::FIRST_SEQUENCE];
+        self.current = Some(Current {
+            id: next.id,
+            copied: BLOCK_HEADER_SLOTS,
+            at: 0,
+            from: BLOCK_HEADER_SLOTS,
+            anchor: Anchor {
+                ticks: header[block::ANCHOR_TICKS],
+                unix_ns: header[block::ANCHOR_UNIX_NS],
+                ns_per_tick: header[block::NS_PER_TICK],
+            },
+        });
+        self.words.clear();
+        // So that a flush sees that the lane's earlier blocks are done.
+        seen[next.id.index as usize].delivered(next.id.index, BLOCK_HEADER_SLOTS, dirty);
+        true
+    }
+
+    fn adopt_origin(&mut self, header: &[u64; block::WORDS]) {
+        let mut words = *header;
+        // What changes from block to block is not who wrote it.
+        for word in [block::COMMITTED, block::CHAIN, block::FIRST_SEQUENCE, block::DROPPED] {
+            words[word] = 0;
+        }
+        words[block::ANCHOR_TICKS..block::THREAD_NAME].fill(0);
+        if self.origin.is_none() || words != self.origin_words {
+            self.origin = Some(Arc::new(Origin::from_block(header)));
+            self.origin_words = words;
+        }
+    }
+
+    /// Copies what has been published in the current block since; false if nothing has.
+    fn copy_more(&mut self, ring: &Ring, seen: &[Seen]) -> bool {
+        let Some(current) = &mut self.current else { return false };
+        let limit = seen[current.id.index as usize].limit;
+        if limit <= current.copied {
+            return false;
+        }
+        self.words.clear();
+        ring.copy_slots(current.id.index, current.copied, limit, &mut self.words);
+        current.from = current.copied;
+        current.copied = limit;
+        current.at = 0;
+        true
+    }
+
+    /// Ends a sealed block that has been parsed to its end; false if more may come.
+    fn finish_block(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) -> bool {
+        let Some(current) = &self.current else { return false };
+        let (index, block) = (current.id.index, &mut seen[current.id.index as usize]);
+        if !block.sealed {
+            return false;
+        }
+        block.parsed = true;
+        if !self.long_blocks.contains(&index) {
+            block.delivered(index, block.limit, dirty);
+        }
+        self.current = None;
+        true
+    }
+
+    /// Parses one record of the copy; false at its end.
+    fn parse_one(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>) -> bool {
+        let Some(current) = &mut self.current else { return false };
+        let Some([first, ticks]) = self.words.get(current.at..).and_then(|w| w.first_chunk::<2>()) else {
+            return false;
+        };
+        let header = Header::decode([*first, *ticks]);
+        let start = current.at * 8 + RECORD_HEADER_BYTES;
+        let words = header.slots() as usize * SLOT_WORDS;
+        if current.at + words > self.words.len() {
+            current.at = self.words.len();
+            self.damaged();
+            return true;
+        }
+        current.at += words;
+        let end = current.from + (current.at / SLOT_WORDS) as u32;
+        let end = (current.id.index, end);
+        let payload = start..start + header.length as usize;
+        match header.kind() {
+            kind::RECORD => {
+                self.abandon_long(seen, dirty);
+                self.parse_record(header, payload, end, seen);
+            }
+            kind::CONTINUATION => {
+                let fits = self.long_bytes.len() + payload.len() <= ring.geometry().record_limit();
+                if fits && self.long.as_ref().is_some_and(|long| long.next_part == header.definition) {
+                    self.parse_part(header, payload, end, seen);
+                } else {
+                    // Parts without a beginning are what a producer left that died before it published
+                    // the first: the record is absent as a whole.
+                    self.abandon_long(seen, dirty);
+                }
+            }
+            kind::CONTROL => self.parse_control(header, payload),
+            _ => {}
+        }
+        true
+    }
+
+    fn parse_record(&mut self, header: Header, payload: Range<usize>, end: (u32, u32), seen: &[Seen]) {
+        let sequence = self.next_sequence;
+        self.next_sequence = sequence.wrapping_add(1);
+        let unix_ns = self.current.as_ref().map_or(0, |current| current.anchor.unix_ns_at(header.ticks));
+        if header.flags & flag::MORE != 0 {
+            self.long_bytes.clear();
+            self.long_bytes.extend_from_slice(&bytemuck::cast_slice(&self.words)[payload]);
+            self.long_blocks.push(end.0);
+            self.long = Some(Long { header, unix_ns, sequence, next_part: 1 });
+        } else if !seen[end.0 as usize].was_delivered(end.1) {
+            let payload = Payload::Copy(payload);
+            self.head = Some(Head::Record { header, unix_ns, sequence, payload, end });
+        }
+    }
+
+    fn parse_part(&mut self, header: Header, payload: Range<usize>, end: (u32, u32), seen: &[Seen]) {
+        let Some(long) = &mut self.long else { return };
+        self.long_bytes.extend_from_slice(&bytemuck::cast_slice(&self.words)[payload]);
+        self.long_blocks.push(end.0);
+        long.next_part += 1;
+        if header.flags & flag::MORE == 0
+            && let Some(Long { header, unix_ns, sequence, .. }) = self.long.take()
+            && !seen[end.0 as usize].was_delivered(end.1)
+        {
+            self.head = Some(Head::Record { header, unix_ns, sequence, payload: Payload::Long, end });
+        }
+    }
+
+    fn parse_control(&mut self, header: Header, payload: Range<usize>) {
+        let bytes = bytemuck::cast_slice(&self.words);
+        let mut at = crate::value::Cursor::new(&bytes[payload]);
+        match header.definition {
+            control::GAP => {
+                if let Some(dropped) = at.u64() {
+                    self.hear_drops(dropped, None);
+                }
+            }
+            control::ANCHOR => {
+                let anchor = (|| Some(Anchor { ticks: at.u64()?, unix_ns: at.u64()?, ns_per_tick: at.u64()? }))();
+                if let (Some(anchor), Some(current)) = (anchor, &mut self.current) {
+                    current.anchor = anchor;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives up a record whose end will never come.
+    fn abandon_long(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+        if self.long.take().is_some() {
+            self.damaged();
+            self.release_long_blocks(seen, dirty);
+        }
+    }
+
+    fn release_long_blocks(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+        for index in self.long_blocks.drain(..) {
+            let block = &mut seen[index as usize];
+            if block.parsed {
+                block.delivered(index, block.limit, dirty);
+            }
+        }
+    }
+
+    /// Notes what is given out. Returns its ticks, whether it is a record, and whether it tells damage.
+    pub(super) fn on_hand_out(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) -> (u64, bool, bool) {
+        match &self.head {
+            Some(Head::Record { header, unix_ns, sequence, end, .. }) => {
+                let ticks = header.ticks;
+                self.last_ticks = self.last_ticks.max(ticks);
+                self.last_unix_ns = *unix_ns;
+                self.given_sequence = sequence.wrapping_add(1);
+                self.persisted += 1;
+                let (index, slots) = *end;
+                seen[index as usize].delivered(index, slots, dirty);
+                (ticks, true, false)
+            }
+            Some(Head::Gap { gap, ticks, told, .. }) => {
+                self.told = *told;
+                (*ticks, false, gap.reason == GapReason::Damaged)
+            }
+            None => (0, false, false),
+        }
+    }
+
+    /// The entry given out is no longer looked at.
+    pub(super) fn take_head(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+        if let Some(Head::Record { payload: Payload::Long, .. }) = self.head.take() {
+            self.release_long_blocks(seen, dirty);
+        }
+    }
+
+    /// The entry at the head.
+    pub(super) fn entry<'a>(
+        &'a mut self,
+        ring: &Ring,
+        dictionary: &'a mut Dictionary,
+        nobody: &'a Origin,
+    ) -> Entry<'a> {
+        let origin = self.origin.as_deref().unwrap_or(nobody);
+        match &self.head {
+            Some(Head::Record { header, unix_ns, sequence, payload, .. }) => {
+                let bytes: &[u8] = match payload {
+                    Payload::Copy(range) => &bytemuck::cast_slice(&self.words)[range.clone()],
+                    Payload::Long => &self.long_bytes,
+                };
+                let cut = header.flags & flag::CUT != 0;
+                let record = if header.definition == TEXT {
+                    Received::plain(*sequence, bytes, cut)
+                } else {
+                    let definition = dictionary.look_up(ring, origin.process_lane, header.definition);
+                    Received::defined(*sequence, definition.map(|d| &**d), bytes, cut)
+                };
+                Entry { unix_ns: *unix_ns, origin, body: Body::Record(record) }
+            }
+            Some(Head::Gap { gap, unix_ns, origin: earlier, .. }) => {
+                let origin = earlier.as_deref().unwrap_or(origin);
+                Entry { unix_ns: *unix_ns, origin, body: Body::Gap(*gap) }
+            }
+            // `hand_out` asks only lanes that are in the heap, and those have a head; if not, this is
+            // an entry that says nothing.
+            None => {
+                let gap = Gap { count: 0, reason: GapReason::Damaged };
+                Entry { unix_ns: self.last_unix_ns, origin, body: Body::Gap(gap) }
+            }
+        }
+    }
+}
+
+const _: () = assert!(SLOT_BYTES.is_multiple_of(8));

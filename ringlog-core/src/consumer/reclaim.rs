@@ -1,0 +1,151 @@
+//! What dead owners left behind: their open blocks, their definitions, and the drops nobody told.
+
+use std::time::{Duration, Instant};
+
+use super::Consumer;
+use crate::entry::block_header;
+use crate::layout::{block, halves, header, lane as entry, lock as lock_byte};
+use crate::lock;
+use crate::ring::{BlockId, Kind, Phase, Ring, State};
+use crate::sync::Ordering;
+
+/// How often to look for dead owners. A probe is a system call, so this is not done with every scan.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+pub(super) struct Reclaim {
+    due: Instant,
+    /// Dropped counters, read before the scan that then found nothing more in the lane.
+    dropped: Vec<u64>,
+    without_lane_told: u64,
+}
+
+impl Reclaim {
+    pub(super) fn new(ring: &Ring) -> Reclaim {
+        let told = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
+        let dropped = vec![0; ring.geometry().lane_count as usize];
+        Reclaim { due: Instant::now(), dropped, without_lane_told: told }
+    }
+}
+
+impl Consumer {
+    pub(super) fn reclaim_if_due(&mut self, ring: &Ring) {
+        let now = Instant::now();
+        if now < self.reclaim.due {
+            return;
+        }
+        self.reclaim.due = now + INTERVAL;
+        self.tell_drops(ring);
+        self.seal_blocks_of_the_dead(ring);
+        self.free_definitions_of_the_dead(ring);
+    }
+
+    /// Drops that no later record has told. The counters were read a while ago and the lane has been
+    /// scanned since: what it published before it dropped has been found, so this is the gap's place.
+    fn tell_drops(&mut self, ring: &Ring) {
+        for lane in 0..ring.geometry().lane_count {
+            let queue = &mut self.lanes[lane as usize];
+            let earlier = &mut self.reclaim.dropped[lane as usize];
+            if queue.is_empty() && *earlier != 0 {
+                queue.hear_drops(*earlier, None);
+            }
+            // Acquire: who sees the count will find every record that came before it.
+            *earlier = ring.lane_word(lane, entry::DROPPED).load(Ordering::Acquire);
+        }
+        let dropped = ring.header_word(header::DROPPED_WITHOUT_LANE).load(Ordering::Relaxed);
+        let told = &mut self.reclaim.without_lane_told;
+        if dropped > *told {
+            if let Some(queue) = self.lanes.first_mut() {
+                // They have no place among any lane's records; the first lane's queue carries them.
+                queue.carry_gap(dropped - *told, self.nobody.clone());
+            }
+            *told = dropped;
+            ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).store(dropped, Ordering::Relaxed);
+        }
+    }
+
+    /// Loads a state, proves its owner's death, then CASes that exact word: in this order, so that a new
+    /// owner of the lane can never be meant.
+    fn seal_blocks_of_the_dead(&mut self, ring: &Ring) {
+        let mut sealed = 0;
+        let mut alive: Option<u32> = None;
+        for index in 0..ring.geometry().block_count {
+            let Some(state) = ring.state(index).filter(|state| state.phase == Phase::Open) else { continue };
+            if alive == Some(state.lane) {
+                continue;
+            }
+            if self.is_alive(state.lane) {
+                alive = Some(state.lane);
+            } else if ring.seal_dead(index, state) {
+                sealed += 1;
+            }
+        }
+        if sealed > 0 {
+            ring.header_word(header::CONSUMER_RECLAIMED).fetch_add(sealed, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the lane's kernel lock is held. If the kernel cannot tell, its owner lives.
+    fn is_alive(&self, lane: u32) -> bool {
+        lock::is_held(&self.probe, lock_byte::lane(lane)).unwrap_or(true)
+    }
+
+    /// Frees definition blocks of dead processes that no block of records names any more.
+    fn free_definitions_of_the_dead(&mut self, ring: &Ring) {
+        let mut freed = 0;
+        for index in 0..ring.geometry().block_count {
+            let Some(state) = ring.state(index) else { continue };
+            if state.kind != Kind::Definitions || state.phase != Phase::Sealed || self.is_owned(ring, index, state) {
+                continue;
+            }
+            let process = owner(ring, index, state);
+            // Only after the proof of death, so that no new block can name the process.
+            if process.is_some_and(|process| is_named(ring, process)) {
+                continue;
+            }
+            let end = ring.committed(index, state.generation).unwrap_or(0);
+            if ring.free(index, state, end) {
+                freed += 1;
+                if let Some(process) = process {
+                    self.dictionary.forget(process);
+                }
+            }
+        }
+        super::wake_waiters(ring, freed);
+    }
+
+    /// Whether the process that wrote a definition block may still live: its lane is held, and by the
+    /// same incarnation.
+    fn is_owned(&self, ring: &Ring, index: u32, state: State) -> bool {
+        let same = owner(ring, index, state).is_none_or(|(lane, incarnation)| {
+            lane == state.lane
+                && lane < ring.geometry().lane_count
+                && ring.lane_state(lane).incarnation == incarnation
+        });
+        same && self.is_alive(state.lane)
+    }
+}
+
+/// The process lane and incarnation that a block's header names.
+fn owner(ring: &Ring, index: u32, state: State) -> Option<(u32, u32)> {
+    let header = block_header(ring, BlockId { index, generation: state.generation })?;
+    Some(halves(header[block::PROCESS]))
+}
+
+/// Whether any block of records, or any lane, names the process. A block whose header is not written
+/// yet is named by its lane's entry.
+fn is_named(ring: &Ring, process: (u32, u32)) -> bool {
+    (0..ring.geometry().block_count).any(|index| {
+        let Some(state) = ring.state(index) else { return true };
+        if state.phase == Phase::Free || state.kind != Kind::Records {
+            return false;
+        }
+        match owner(ring, index, state) {
+            Some(named) => named == process,
+            None if state.lane < ring.geometry().lane_count => {
+                halves(ring.lane_word(state.lane, entry::PROCESS).load(Ordering::Relaxed)) == process
+            }
+            None => false,
+        }
+    })
+}

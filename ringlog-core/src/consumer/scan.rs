@@ -1,0 +1,176 @@
+//! Looking at all blocks: which there are, and how far each is published.
+
+use std::cmp::Reverse;
+
+use super::Consumer;
+use super::lane_queue::Chained;
+use crate::entry::block_header;
+use crate::layout::{BLOCK_HEADER_SLOTS, block, halves, header, pair};
+use crate::ring::{BlockId, Kind, Phase, Ring, State};
+use crate::sync::Ordering;
+
+/// What the consumer knows of one block.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// The state word at the last scan.
+    word: u64,
+    /// Slots that were published then.
+    pub(super) limit: u32,
+    /// It was sealed before `limit` was read: there will be no more.
+    pub(super) sealed: bool,
+    /// Its lane's queue has it.
+    chained: bool,
+    /// Parsed to its end.
+    pub(super) parsed: bool,
+    /// Slots whose records have been given out (or need not be).
+    given: u32,
+    /// Slots that an earlier consumer had persisted.
+    resume_at: u32,
+    dirty: bool,
+}
+
+impl Seen {
+    /// Records up to slot `slots` have been given out.
+    pub(super) fn delivered(&mut self, index: u32, slots: u32, dirty: &mut Vec<u32>) {
+        self.given = self.given.max(slots).max(self.resume_at);
+        if !std::mem::replace(&mut self.dirty, true) {
+            dirty.push(index);
+        }
+    }
+
+    /// Whether an earlier consumer has persisted the record that ends at slot `end`.
+    pub(super) fn was_delivered(&self, end: u32) -> bool {
+        end <= self.resume_at
+    }
+
+    /// Writes down the progress, and frees the block if it is done with. Returns whether it was freed.
+    pub(super) fn acknowledge(&mut self, ring: &Ring, index: u32) -> bool {
+        self.dirty = false;
+        let Some(state) = State::decode(self.word) else { return false };
+        ring.progress(index).store(pair(state.generation, self.given), Ordering::Release);
+        let done = self.parsed && self.sealed && self.given >= self.limit;
+        if done && ring.free(index, state, self.given) {
+            *self = Seen { word: State::free(state.generation.wrapping_add(1)).word(), ..Seen::default() };
+            return true;
+        }
+        false
+    }
+}
+
+impl Consumer {
+    /// Takes up what earlier consumers have persisted but not freed.
+    pub(super) fn resume(&mut self, ring: &Ring) {
+        for index in 0..ring.geometry().block_count {
+            let Some(state) = ring.state(index) else { continue };
+            let (generation, slots) = halves(ring.progress(index).load(Ordering::Acquire));
+            if state.phase != Phase::Free && generation == state.generation {
+                self.seen[index as usize] = Seen { resume_at: slots, ..Seen::default() };
+            }
+        }
+    }
+
+    /// Looks at every block, lets the lanes find their next entries, and sets up to which time entries
+    /// may be emitted. Returns whether anything new was found.
+    pub(super) fn scan(&mut self, ring: &Ring) -> bool {
+        self.scan_number += 1;
+        // The clock first: what is published after this is younger, but for interrupted log calls.
+        self.scan_ticks = self.attachment.info.clock.ticks();
+        ring.header_word(header::CONSUMER_BEAT_UNIX_NS).store(crate::clock::unix_ns(), Ordering::Relaxed);
+        self.reclaim_if_due(ring);
+        let mut free = 0;
+        let mut touched = false;
+        for index in 0..ring.geometry().block_count {
+            match ring.state(index) {
+                Some(State { phase: Phase::Free, .. }) => free += 1,
+                Some(state) if state.kind == Kind::Records => touched |= self.look_at(ring, index, state),
+                _ => {}
+            }
+        }
+        self.set_horizon(ring, free);
+        let heads = self.heads.len();
+        self.refresh_heads(ring);
+        if self.unacknowledged == 0 && !self.handed_out && !self.dirty.is_empty() {
+            // Blocks without anything to give out: nobody has to acknowledge those.
+            self.acknowledge(ring);
+        }
+        touched || self.heads.len() > heads
+    }
+
+    /// Brings what is known of a block of records up to date.
+    fn look_at(&mut self, ring: &Ring, index: u32, state: State) -> bool {
+        let seen = &mut self.seen[index as usize];
+        let word = state.word();
+        if seen.word == word && seen.sealed {
+            return false;
+        }
+        if State::decode(seen.word).is_none_or(|s| s.generation != state.generation || s.phase == Phase::Free) {
+            let resume_at = if seen.word == 0 { seen.resume_at } else { 0 };
+            *seen = Seen { resume_at, ..Seen::default() };
+        }
+        seen.word = word;
+        // The state was loaded before this: if it said SEALED, this is the last `committed`.
+        let limit = ring.committed(index, state.generation);
+        seen.sealed = state.phase == Phase::Sealed;
+        let grown = limit.unwrap_or(0) > seen.limit;
+        seen.limit = seen.limit.max(limit.unwrap_or(0));
+        if !seen.chained {
+            let id = BlockId { index, generation: state.generation };
+            match limit.and_then(|_| block_header(ring, id)) {
+                Some(header) => self.chain(id, state, header),
+                // Its owner died before it wrote the header: nothing was published in it.
+                None if seen.sealed => {
+                    seen.parsed = true;
+                    seen.delivered(index, BLOCK_HEADER_SLOTS, &mut self.dirty);
+                }
+                None => {}
+            }
+        }
+        grown
+    }
+
+    /// Puts a block into its lane's queue. A header that names another lane than the state word is no
+    /// header: the block is skipped.
+    fn chain(&mut self, id: BlockId, state: State, header: [u64; block::WORDS]) {
+        let seen = &mut self.seen[id.index as usize];
+        seen.chained = true;
+        let (lane, _) = halves(header[block::LANE]);
+        match self.lanes.get_mut(lane as usize) {
+            Some(queue) if lane == state.lane => queue.add(Chained { id, header: Box::new(header) }),
+            _ => {
+                self.damaged += 1;
+                seen.parsed = true;
+                let limit = seen.limit;
+                seen.delivered(id.index, limit, &mut self.dirty);
+            }
+        }
+    }
+
+    /// Entries older than the scan minus the grace may be emitted. The fuller the ring, the shorter the
+    /// grace: waiting must not cost a record.
+    fn set_horizon(&mut self, ring: &Ring, free: u32) {
+        if !self.is_of_this_boot {
+            self.horizon = u64::MAX;
+            return;
+        }
+        let count = u64::from(ring.geometry().block_count);
+        // All of the grace from three quarters free, nothing of it below one quarter.
+        let share = u64::from(free).saturating_sub(count / 4).min(count / 2) * 1024 / (count / 2).max(1);
+        let ns = self.grace.as_nanos().min(u128::from(u64::MAX)) as u64 / 1024 * share;
+        let ticks = (u128::from(ns) << 32) / u128::from(self.attachment.info.ns_per_tick.max(1));
+        self.horizon = self.scan_ticks.saturating_sub(u64::try_from(ticks).unwrap_or(u64::MAX));
+    }
+
+    /// Lets every lane without an entry look for its next one.
+    fn refresh_heads(&mut self, ring: &Ring) {
+        let far_future = self.far_future();
+        for (lane, queue) in (0_u32..).zip(&mut self.lanes) {
+            if queue.head_ticks().is_some() {
+                continue;
+            }
+            queue.advance(ring, &mut self.seen, &mut self.dirty, self.scan_number);
+            if let Some(ticks) = queue.head_ticks() {
+                self.heads.push(Reverse((ticks.min(far_future), lane)));
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Definitions: what the records of one site look like, so that any reader can decode them.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::level::Level;
+use crate::record::Encoder;
+use crate::value::{Cursor, Type};
+
+/// The built-in definition of plain text: level, logger, file, line, module, function, message.
+pub(crate) const TEXT: u32 = 0;
+
+/// One field of a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name, the key in `key=value`.
+    pub name: Cow<'static, str>,
+    /// Its type.
+    pub ty: Type,
+}
+
+impl Field {
+    /// A field, usable in a constant.
+    pub const fn new(name: &'static str, ty: Type) -> Field {
+        Field { name: Cow::Borrowed(name), ty }
+    }
+}
+
+/// What the records of one site have in common. Written into the ring once for each process, so records
+/// carry only their values.
+///
+/// ```
+/// use ringlog::{Definition, Field, Level, Type};
+/// let fill = Definition {
+///     fields: vec![Field::new("order", Type::U64), Field::new("price", Type::F64)].into(),
+///     ..Definition::new(Level::INFO, "orders")
+/// };
+/// assert_eq!(fill.fields[1].name, "price");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Level of every record of the site.
+    pub level: Level,
+    /// Dotted name of the logger.
+    pub logger: Cow<'static, str>,
+    /// Source file, empty if unknown.
+    pub file: Cow<'static, str>,
+    /// Line in it, 0 if unknown.
+    pub line: u32,
+    /// Module path, empty if unknown.
+    pub module: Cow<'static, str>,
+    /// Function, empty if unknown.
+    pub function: Cow<'static, str>,
+    /// Text of the message; empty where the fields say it all.
+    pub text: Cow<'static, str>,
+    /// The fields in the order in which records carry them.
+    pub fields: Cow<'static, [Field]>,
+}
+
+impl Definition {
+    /// A definition without fields, text or place.
+    pub const fn new(level: Level, logger: &'static str) -> Definition {
+        const NONE: Cow<'static, str> = Cow::Borrowed("");
+        Definition {
+            level,
+            logger: Cow::Borrowed(logger),
+            file: NONE,
+            line: 0,
+            module: NONE,
+            function: NONE,
+            text: NONE,
+            fields: Cow::Borrowed(&[]),
+        }
+    }
+}
+
+impl Definition {
+    /// Exact number of bytes that `encode` writes.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        let text = |s: &str| 4 + s.len();
+        let fields: usize = self.fields.iter().map(|f| text(&f.name) + 1 + 4 + 4).sum();
+        let texts = [&self.logger, &self.file, &self.module, &self.function, &self.text];
+        8 + texts.iter().map(|s| text(s)).sum::<usize>() + fields
+    }
+
+    /// Writes the definition as FORMAT.md says.
+    pub(crate) fn encode(&self, out: &mut Encoder<'_>) {
+        out.put_u8(self.level.number());
+        out.put_u8(0);
+        out.put_u16(self.fields.len() as u16);
+        out.put_u32(self.line);
+        for text in [&self.logger, &self.file, &self.module, &self.function, &self.text] {
+            out.put_bytes(text.as_bytes());
+        }
+        for field in self.fields.iter() {
+            out.put_bytes(field.name.as_bytes());
+            out.put_u8(field.ty.code());
+            out.put_u32(field.ty.width());
+            out.put_u32(0); // bytes that describe the type further; none in this version
+        }
+    }
+
+    /// Reads back what `encode` wrote, out of untrusted bytes; `None` where they make no sense.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Definition> {
+        let mut at = Cursor::new(bytes);
+        let level = Level::from_number(at.u8()?);
+        let _flags = at.u8()?;
+        let field_count = at.u16()?;
+        let line = at.u32()?;
+        let mut text = || Some(Cow::Owned(String::from_utf8_lossy(at.prefixed()?).into_owned()));
+        let (logger, file, module, function, text) = (text()?, text()?, text()?, text()?, text()?);
+        let mut fields = Vec::new();
+        for _ in 0..field_count {
+            let name = String::from_utf8_lossy(at.prefixed()?).into_owned();
+            let ty = Type::from_code(at.u8()?, at.u32()?);
+            at.prefixed()?;
+            fields.push(Field { name: Cow::Owned(name), ty });
+        }
+        Some(Definition { level, logger, file, line, module, function, text, fields: Cow::Owned(fields) })
+    }
+}
+
+/// A place that records come from: a definition and the number by which this process knows it.
+///
+/// Usually a static made by the derive or a macro. A site made at run time has to live as long as it is
+/// used; each takes one of the 65,535 numbers that a process has, for good.
+#[derive(Debug)]
+pub struct Site {
+    definition: Definition,
+    /// 0 until first used.
+    number: AtomicU32,
+}
+
+/// How many sites a process can register in each ring.
+pub(crate) const SITES_MAX: u32 = 1 << 16;
+
+impl Site {
+    /// A site with this definition.
+    pub const fn new(definition: Definition) -> Site {
+        Site { definition, number: AtomicU32::new(0) }
+    }
+
+    /// What records from here look like.
+    #[inline]
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// The site's number in this process, if it has one; less than [`SITES_MAX`].
+    #[inline(always)]
+    pub(crate) fn number(&self) -> u32 {
+        // Relaxed: the number guards no other memory; the table it leads to is read with acquire.
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Gives the site its number on first use; 0 if there is none left.
+    pub(crate) fn assign_number(&self) -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        if self.number() == 0 {
+            let next = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < SITES_MAX).then_some(n + 1));
+            if let Ok(next) = next {
+                // Another thread may have been first; its number then counts and ours is wasted.
+                let _ = self.number.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
+            }
+        }
+        self.number()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    fn example() -> Definition {
+        Definition {
+            file: "src/db.rs".into(),
+            line: 42,
+            fields: vec![Field::new("order", Type::U64), Field::new("venue", Type::FixedBytes(8))].into(),
+            ..Definition::new(Level::WARN, "db.pool")
+        }
+    }
+
+    fn encoded(definition: &Definition) -> Vec<u8> {
+        let words: Vec<AtomicU64> = (0..definition.payload_bytes().div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
+        #[allow(unsafe_code)]
+        // SAFETY: `words` covers the window and outlives the encoder.
+        let mut out = unsafe { Encoder::new(words.as_ptr(), 0, words.len()) };
+        definition.encode(&mut out);
+        assert_eq!(out.finish(), definition.payload_bytes());
+        let mut bytes: Vec<u8> = words.iter().flat_map(|w| w.load(Ordering::Relaxed).to_le_bytes()).collect();
+        bytes.truncate(definition.payload_bytes());
+        bytes
+    }
+
+    #[test]
+    fn definitions_explain_themselves() {
+        assert_eq!(Definition::decode(&encoded(&example())), Some(example()));
+    }
+
+    #[test]
+    fn a_cut_definition_is_refused_at_every_length() {
+        let bytes = encoded(&example());
+        for len in 0..bytes.len() {
+            assert_eq!(Definition::decode(&bytes[..len]), None, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_site_keeps_its_number() {
+        let site = Site::new(example());
+        assert_eq!(site.number(), 0);
+        let number = site.assign_number();
+        assert!(number > 0 && number == site.assign_number());
+    }
+}

@@ -1,0 +1,79 @@
+//! Definitions on the reading side: found in the ring by their place, checked, and kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::definition::Definition;
+use crate::entry::block_header;
+use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
+use crate::record::{Header, kind};
+use crate::ring::{BlockId, Kind, Phase, Ring};
+
+/// Definitions by process (its lane and incarnation) and id. A process never reuses an id.
+#[derive(Debug, Default)]
+pub(crate) struct Dictionary {
+    known: HashMap<((u32, u32), u32), Arc<Definition>>,
+    recent: Option<(((u32, u32), u32), Arc<Definition>)>,
+}
+
+/// More than this many definitions are only kept by who floods us with them: start afresh.
+const KNOWN_MAX: usize = 1 << 16;
+
+impl Dictionary {
+    /// The definition `id` of a process; `None` if it is not in the ring (any more), or damaged.
+    pub(crate) fn look_up(&mut self, ring: &Ring, process: (u32, u32), id: u32) -> Option<&Arc<Definition>> {
+        let key = (process, id);
+        if self.recent.as_ref().is_none_or(|(recent, _)| *recent != key) {
+            let definition = match self.known.get(&key) {
+                Some(definition) => definition.clone(),
+                None => {
+                    let definition = Arc::new(read(ring, process, id)?);
+                    if self.known.len() >= KNOWN_MAX {
+                        self.known.clear();
+                    }
+                    self.known.insert(key, definition.clone());
+                    definition
+                }
+            };
+            self.recent = Some((key, definition));
+        }
+        self.recent.as_ref().map(|(_, definition)| definition)
+    }
+
+    /// Forgets a process's definitions: its lane has been reclaimed.
+    pub(crate) fn forget(&mut self, process: (u32, u32)) {
+        self.known.retain(|(of, _), _| *of != process);
+        self.recent = None;
+    }
+}
+
+/// Reads a definition from its place, which is untrusted like everything there. The place counts only
+/// if its block belongs to the same process: it may have been given to another one since.
+fn read(ring: &Ring, process: (u32, u32), id: u32) -> Option<Definition> {
+    let slots = ring.geometry().block_slots();
+    let (index, slot) = (id / slots, id % slots);
+    if index >= ring.geometry().block_count {
+        return None;
+    }
+    let state = ring.state(index)?;
+    if state.kind != Kind::Definitions || state.phase == Phase::Free {
+        return None;
+    }
+    let committed = ring.committed(index, state.generation)?;
+    let header = block_header(ring, BlockId { index, generation: state.generation })?;
+    if halves(header[block::PROCESS]) != process || slot >= committed {
+        return None;
+    }
+    let mut words = Vec::new();
+    ring.copy_slots(index, slot, committed, &mut words);
+    if !ring.still_holds(index, state.generation) {
+        return None;
+    }
+    let [first, ticks, ..] = words[..] else { return None };
+    let header = Header::decode([first, ticks]);
+    if header.kind() != kind::DEFINITION || header.slots() as usize * SLOT_WORDS > words.len() {
+        return None;
+    }
+    let bytes: &[u8] = bytemuck::cast_slice(&words);
+    Definition::decode(bytes.get(RECORD_HEADER_BYTES..)?.get(..header.length as usize)?)
+}

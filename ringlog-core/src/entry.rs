@@ -1,0 +1,333 @@
+//! What readers get: entries, which are records or gaps, with who wrote them and when.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::definition::{Definition, Field};
+use crate::layout::{block, halves};
+use crate::level::Level;
+use crate::ring::{BlockId, Ring};
+use crate::threads::name_from_words;
+use crate::value::{Cursor, Value};
+
+/// Who wrote: the lane, and the thread and process that owned it then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The lane. With incarnation and sequence it names a record uniquely in its ring.
+    pub lane: u32,
+    /// Grows with each owner of the lane.
+    pub incarnation: u32,
+    /// Process id, in its own PID namespace.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// The thread's name, up to 32 bytes.
+    pub thread: String,
+    /// The process's name, up to 32 bytes.
+    pub process: String,
+    /// The process lane and its incarnation: whose definitions the records name.
+    pub(crate) process_lane: (u32, u32),
+}
+
+impl Origin {
+    /// Out of a block header's untrusted words.
+    pub(crate) fn from_block(words: &[u64; block::WORDS]) -> Origin {
+        let (lane, incarnation) = halves(words[block::LANE]);
+        let (pid, tid) = halves(words[block::PID_TID]);
+        Origin {
+            lane,
+            incarnation,
+            pid,
+            tid,
+            thread: name_from_words(&words[block::THREAD_NAME..block::PROCESS_NAME]),
+            process: name_from_words(&words[block::PROCESS_NAME..block::WORDS]),
+            process_lane: halves(words[block::PROCESS]),
+        }
+    }
+
+    /// Nobody: for what has no lane.
+    pub(crate) fn none() -> Origin {
+        Origin {
+            lane: u32::MAX,
+            incarnation: 0,
+            pid: 0,
+            tid: 0,
+            thread: String::new(),
+            process: String::new(),
+            process_lane: (0, 0),
+        }
+    }
+
+    /// Whether this stands for a thread or process; false where records were refused for want of a lane.
+    pub fn is_known(&self) -> bool {
+        self.lane != u32::MAX
+    }
+}
+
+/// The words of a block's header, for a block of this generation; `None` if none is published.
+pub(crate) fn block_header(ring: &Ring, block: BlockId) -> Option<[u64; block::WORDS]> {
+    ring.committed(block.index, block.generation)?;
+    let mut copy = Vec::with_capacity(block::WORDS);
+    ring.memory().copy_words(ring.block_start(block.index), block::WORDS, &mut copy);
+    copy.try_into().ok()
+}
+
+/// Why records are missing at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GapReason {
+    /// They were refused because no block, lane or spare block was free.
+    Dropped,
+    /// They were published, but their block is gone: overwritten or removed.
+    Missing,
+    /// Bytes that make no sense; how many records they were nobody can tell.
+    Damaged,
+}
+
+impl GapReason {
+    /// One word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GapReason::Dropped => "dropped",
+            GapReason::Missing => "missing",
+            GapReason::Damaged => "damaged",
+        }
+    }
+}
+
+/// Records that are missing at this place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// How many. For [`GapReason::Damaged`] the number of damaged places.
+    pub count: u64,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// A record or a gap, as a reader gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Nanoseconds since 1970.
+    pub unix_ns: u64,
+    /// Who wrote it, or to whom it happened.
+    pub origin: &'a Origin,
+    /// What it is.
+    pub body: Body<'a>,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Body<'a> {
+    /// A record.
+    Record(Received<'a>),
+    /// A gap.
+    Gap(Gap),
+}
+
+/// A record on the reading side. What does not make sense in its bytes reads as empty or ends early;
+/// nothing here can fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Its number among the records of its lane's incarnation, from 0.
+    pub sequence: u64,
+    /// Level.
+    pub level: Level,
+    /// Dotted name of the logger.
+    pub logger: &'a str,
+    /// Source file, empty if unknown.
+    pub file: &'a str,
+    /// Line in it, 0 if unknown.
+    pub line: u32,
+    /// Module path, empty if unknown.
+    pub module: &'a str,
+    /// Function, empty if unknown.
+    pub function: &'a str,
+    /// Whether its text was cut because it was longer than the ring takes.
+    pub cut: bool,
+    text: Option<&'a [u8]>,
+    fields: &'a [Field],
+    payload: &'a [u8],
+}
+
+impl<'a> Received<'a> {
+    /// A record of the built-in definition, whose payload says everything.
+    pub(crate) fn plain(sequence: u64, payload: &'a [u8], cut: bool) -> Received<'a> {
+        let mut at = Cursor::new(payload);
+        let level = at.u8().map_or(Level::INFO, Level::from_number);
+        let logger = text(at.prefixed());
+        let file = text(at.prefixed());
+        let line = at.u32().unwrap_or(0);
+        let (module, function) = (text(at.prefixed()), text(at.prefixed()));
+        let message = at.prefixed().unwrap_or_default();
+        Received {
+            sequence,
+            level,
+            logger,
+            file,
+            line,
+            module,
+            function,
+            cut,
+            text: Some(message),
+            fields: &[],
+            payload: &[],
+        }
+    }
+
+    /// A record of a registered definition; without one only its size can be told.
+    pub(crate) fn defined(sequence: u64, definition: Option<&'a Definition>, payload: &'a [u8], cut: bool) -> Self {
+        static UNDEFINED: Definition = Definition::new(Level::INFO, "");
+        let by = definition.unwrap_or(&UNDEFINED);
+        let text = match definition {
+            None => Some(&b"(its definition is not in the ring)"[..]),
+            Some(by) if by.fields.is_empty() || !by.text.is_empty() => Some(by.text.as_bytes()),
+            Some(_) => None,
+        };
+        Received {
+            sequence,
+            level: by.level,
+            logger: &by.logger,
+            file: &by.file,
+            line: by.line,
+            module: &by.module,
+            function: &by.function,
+            cut,
+            text,
+            fields: &by.fields,
+            payload,
+        }
+    }
+
+    /// The text of the message, if it has one; usually UTF-8. Typed records have only fields.
+    pub fn text(&self) -> Option<&'a [u8]> {
+        self.text
+    }
+
+    /// Names and values of the fields in the definition's order. Ends early where the payload does.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
+        let mut at = Cursor::new(self.payload);
+        self.fields.iter().map_while(move |field| Some((&*field.name, at.value(field.ty)?)))
+    }
+}
+
+/// Text that ought to be UTF-8; where it is not, a question mark stands for it.
+fn text(bytes: Option<&[u8]>) -> &str {
+    str::from_utf8(bytes.unwrap_or_default()).unwrap_or("?")
+}
+
+impl Entry<'_> {
+    /// The record, if it is one.
+    pub fn record(&self) -> Option<&Received<'_>> {
+        match &self.body {
+            Body::Record(record) => Some(record),
+            Body::Gap(_) => None,
+        }
+    }
+
+    /// The record's text, or its fields as `key=value`, or the gap in words.
+    pub fn message(&self) -> String {
+        match &self.body {
+            Body::Record(record) => record.to_string(),
+            Body::Gap(gap) => gap.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Received<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        if let Some(text) = self.text {
+            f.write_str(&String::from_utf8_lossy(text))?;
+            separator = " ";
+        }
+        for (name, value) in self.fields() {
+            write!(f, "{separator}{name}={value}")?;
+            separator = " ";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.count == 1 { "" } else { "s" };
+        match self.reason {
+            GapReason::Dropped => write!(f, "{} record{plural} dropped here: the ring was full", self.count),
+            GapReason::Missing => write!(f, "{} record{plural} missing here: overwritten", self.count),
+            GapReason::Damaged => write!(f, "damaged here: bytes that are no record were skipped"),
+        }
+    }
+}
+
+/// One line: level, logger, process, thread and message, for a quick look. The writer's formats say
+/// more and escape what a terminal might act upon.
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { pid, thread, .. } = self.origin;
+        match &self.body {
+            Body::Record(record) => {
+                write!(f, "{:<5} {}[{pid}/{thread}] {record}", record.level, record.logger)
+            }
+            Body::Gap(gap) => write!(f, "{:<5} ringlog[{pid}/{thread}] {gap}", Level::WARN),
+        }
+    }
+}
+
+/// An entry that owns its bytes, as observers give it out.
+#[derive(Clone, Debug)]
+pub struct OwnedEntry {
+    pub(crate) ticks: u64,
+    pub(crate) unix_ns: u64,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) body: OwnedBody,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum OwnedBody {
+    Plain { sequence: u64, payload: Vec<u8>, cut: bool },
+    Defined { sequence: u64, definition: Option<Arc<Definition>>, payload: Vec<u8>, cut: bool },
+}
+
+impl OwnedEntry {
+    /// The entry, borrowed.
+    pub fn entry(&self) -> Entry<'_> {
+        let body = match &self.body {
+            OwnedBody::Plain { sequence, payload, cut } => Body::Record(Received::plain(*sequence, payload, *cut)),
+            OwnedBody::Defined { sequence, definition, payload, cut } => {
+                Body::Record(Received::defined(*sequence, definition.as_deref(), payload, *cut))
+            }
+        };
+        Entry { unix_ns: self.unix_ns, origin: &self.origin, body }
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        match self.body {
+            OwnedBody::Plain { sequence, .. } | OwnedBody::Defined { sequence, .. } => sequence,
+        }
+    }
+}
+
+impl fmt::Display for OwnedEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entry().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_say_how_many() {
+        let gap = |count| Gap { count, reason: GapReason::Dropped }.to_string();
+        assert_eq!(gap(1), "1 record dropped here: the ring was full");
+        assert_eq!(gap(7), "7 records dropped here: the ring was full");
+    }
+
+    #[test]
+    fn a_senseless_plain_record_reads_as_empty() {
+        let record = Received::plain(3, &[20, 255, 255, 255, 255], false);
+        assert_eq!((record.logger, record.line, record.text()), ("", 0, Some(&b""[..])));
+    }
+}

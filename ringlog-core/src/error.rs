@@ -1,0 +1,200 @@
+//! What can go wrong, said so that the reader knows what to do next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a ring could not be created, opened, read or waited for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing of that name is there.
+    #[error("no ring {name:?} in {}{}", dir.display(), did_you_mean(similar))]
+    NoSuchRing {
+        /// The name as given.
+        name: String,
+        /// Where it was looked for.
+        dir: PathBuf,
+        /// A ring that is there and has nearly the same name.
+        similar: Option<String>,
+    },
+    /// A ring of that name is there already.
+    #[error("{} exists already; open it, or remove it first with `ringlog rm`", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{} is not a ring: {found}", path.display())]
+    NotARing {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        found: String,
+    },
+    /// The file is a ring of another format version.
+    #[error("{} is a ring of format {major}.{minor}; this build reads format 1", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its major version.
+        major: u16,
+        /// Its minor version.
+        minor: u16,
+    },
+    /// The file is a ring, but its header contradicts itself.
+    #[error("{} is damaged: {what}; salvage what can be read with `ringlog tail`, then remove it", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// The name cannot name a ring.
+    #[error("{name:?} is not a ring name: {why}")]
+    Name {
+        /// The name as given.
+        name: String,
+        /// The rule it breaks.
+        why: String,
+    },
+    /// The directory of rings cannot be trusted or used.
+    #[error("cannot use {} for rings: {why}", dir.display())]
+    Directory {
+        /// The directory.
+        dir: PathBuf,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// An option that makes no ring.
+    #[error("cannot make this ring: {0}")]
+    Geometry(String),
+    /// Not allowed by the file's or directory's permissions.
+    #[error("no permission to {action} {}; it belongs to uid {owner}, you are uid {uid}", path.display())]
+    Permission {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+        /// Who tried.
+        uid: u32,
+    },
+    /// The file system has too little room.
+    #[error("no space for {} of {bytes} bytes; free some, or choose a smaller --size or another RINGLOG_DIR", path.display())]
+    NoSpace {
+        /// The file that was to be made.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The file system forgets a lock when its descriptor is closed, so no death could be proved.
+    #[error(
+        "{} lies on a file system that does not keep locks with mappings (overlayfs is known for it); \
+         put the ring on tmpfs, ext4 or xfs",
+        path.display()
+    )]
+    LocksNotKept {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Every lane has a living owner.
+    #[error("all {lanes} lanes of {} are in use; make the ring with more --lanes", path.display())]
+    LanesExhausted {
+        /// The file.
+        path: PathBuf,
+        /// How many lanes it has.
+        lanes: u32,
+    },
+    /// Somebody else drains the ring.
+    #[error("{} is drained by {holder} already; a ring has one consumer", path.display())]
+    ConsumerExists {
+        /// The file.
+        path: PathBuf,
+        /// Who: process name and id, as far as known.
+        holder: String,
+    },
+    /// The ring is in use.
+    #[error("{} is in use by {holders}", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// Who uses it.
+        holders: String,
+    },
+    /// Not everything was persisted in time.
+    #[error("not persisted within {waited_ms} ms: {why}")]
+    FlushTimeout {
+        /// How long it was waited for.
+        waited_ms: u64,
+        /// Whether anybody drains the ring.
+        why: &'static str,
+    },
+    /// The consumer called `ack` or `next` after the ring was lost in a fork.
+    #[error("this consumer belongs to the parent process; open one of your own after a fork")]
+    Forked,
+    /// This operating system has no shared rings.
+    #[error("rings need Linux; this build can only compile here")]
+    Unsupported,
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn did_you_mean(similar: &Option<String>) -> String {
+    similar.as_ref().map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+}
+
+impl Error {
+    /// An error of the operating system, told apart where the user can do something about it.
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Error {
+        use std::os::unix::fs::MetadataExt;
+        let path = path.to_owned();
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            let owner = path.metadata().or_else(|_| path.parent().unwrap_or(&path).metadata()).map_or(0, |m| m.uid());
+            return Error::Permission { action, path, owner, uid: nix::unistd::geteuid().as_raw() };
+        }
+        Error::Io { action, path, source }
+    }
+}
+
+/// Why one record was refused. Small, because it is what the record path returns.
+///
+/// Every refusal is counted in the ring, and the gap shows in the output at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// No block was free, and policy or deadline did not let the record wait.
+    #[error("the ring is full; the record was dropped and counted")]
+    Full,
+    /// The record is longer than this ring can take.
+    #[error("a record of {bytes} bytes; this ring takes at most {limit}")]
+    TooLarge {
+        /// The record's payload.
+        bytes: usize,
+        /// The ring's limit: 16 MiB or a quarter of the ring.
+        limit: usize,
+    },
+    /// Every lane has a living owner; see [`Logger::open_lane`](crate::Logger::open_lane) for the words.
+    #[error("no lane was free for this thread; the record was dropped and counted")]
+    NoLane,
+    /// A record begun inside another one, while a third was doing the same.
+    #[error("a record within a record found its spare block busy; it was dropped and counted")]
+    Nested,
+    /// The site's definition could not be written: no room, or it is larger than a block.
+    #[error("the definition of this record does not fit; the record was dropped and counted")]
+    Definition,
+    /// The record wrote another number of bytes than it announced, or values of other types.
+    #[error("the record's fields are not what its definition says; it was dropped")]
+    Mismatch,
+    /// The ring was removed, or in a forked child could not be opened again.
+    #[error("the ring is gone; open it again")]
+    Gone,
+}

@@ -1,0 +1,271 @@
+//! Lanes: opening one by proof that it has no living owner, and closing it.
+//!
+//! A lane's kernel lock is its owner's life. Whoever gets the lock owns the lane; what the last owner
+//! left behind, he seals. Nothing here ever takes a lane by time-out.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::clock::{Clock, monotonic_ns, unix_ns};
+use crate::error::PushError;
+use crate::layout::{self, NAME_BYTES, header, lane as entry, pair};
+use crate::local::{LaneLocal, status};
+use crate::lock::{self, LockPage, Mode};
+use crate::process::Attachment;
+use crate::ring::{Kind, Phase, Ring};
+use crate::sync::AtomicU64;
+use crate::{region, threads};
+
+/// What a lane's entry says of its owner. Whether he lives, only the lock knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LaneState {
+    pub(crate) incarnation: u32,
+    /// Stands for a process and owns its definitions.
+    pub(crate) process: bool,
+    pub(crate) open: bool,
+}
+
+impl LaneState {
+    pub(crate) const fn word(self) -> u64 {
+        pair(self.incarnation, (self.process as u32) << 8 | self.open as u32)
+    }
+
+    pub(crate) const fn decode(word: u64) -> LaneState {
+        let (incarnation, low) = layout::halves(word);
+        LaneState { incarnation, process: low >> 8 & 0xff == 1, open: low & 0xff == 1 }
+    }
+}
+
+impl Ring {
+    /// A word of lane `lane`'s entry.
+    pub(crate) fn lane_word(&self, lane: u32, offset: usize) -> &AtomicU64 {
+        self.memory().word((self.geometry().lanes_offset() + lane as usize * entry::BYTES + offset) / 8)
+    }
+
+    /// A word of the file header.
+    pub(crate) fn header_word(&self, offset: usize) -> &AtomicU64 {
+        self.memory().word(offset / 8)
+    }
+
+    pub(crate) fn lane_state(&self, lane: u32) -> LaneState {
+        LaneState::decode(self.lane_word(lane, entry::STATE).load(Ordering::Acquire))
+    }
+}
+
+/// How long a thread that found no lane does not look again.
+const NO_LANE_PAUSE: Duration = Duration::from_millis(10);
+
+/// This thread's lane, opened if need be; also the process's.
+pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Result<&'a LaneLocal, PushError> {
+    let session = attachment.session();
+    // SAFETY: the lane is used no longer than the attachment is borrowed.
+    if let Some(local) = unsafe { threads::lane_of(session) } {
+        return Ok(local);
+    }
+    let state = attachment.state();
+    if threads::OPENING.replace(true) || monotonic_ns() < state.no_lane_until.load(Ordering::Relaxed) {
+        return Err(PushError::NoLane);
+    }
+    let opened = (|| {
+        open_for_process(attachment, ring)?;
+        let local = open(attachment, ring, false)?;
+        if !threads::remember(session, local) {
+            close(ring, local, session);
+            return Err(PushError::NoLane);
+        }
+        Ok(local)
+    })();
+    threads::OPENING.set(false);
+    if matches!(opened, Err(PushError::NoLane)) {
+        let until = monotonic_ns() + NO_LANE_PAUSE.as_nanos() as u64;
+        state.no_lane_until.store(until, Ordering::Relaxed);
+    }
+    opened
+}
+
+/// The process lane's private half, once the process has one.
+pub(crate) fn of_process(attachment: &Attachment) -> Option<&LaneLocal> {
+    let lane = attachment.state().process_lane.load(Ordering::Acquire).checked_sub(1)?;
+    Some(attachment.local(lane))
+}
+
+fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), PushError> {
+    if of_process(attachment).is_some() {
+        return Ok(());
+    }
+    let _guard = attachment.try_lock().ok_or(PushError::NoLane)?;
+    if of_process(attachment).is_none() {
+        let local = open(attachment, ring, true)?;
+        let state = attachment.state();
+        state.process_incarnation.store(local.incarnation.load(Ordering::Relaxed), Ordering::Relaxed);
+        // Release: who finds the lane finds its incarnation.
+        state.process_lane.store(local.lane.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// Gets the lock of a lane: first of those whose owner closed them, then of those he may have left.
+fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'a LaneLocal, PushError> {
+    let file = region::reopen(&attachment.path, attachment.identity, true).ok().flatten().ok_or(PushError::Gone)?;
+    for claimed in [false, true] {
+        for lane in 0..ring.geometry().lane_count {
+            if ring.lane_state(lane).open != claimed {
+                continue;
+            }
+            match lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
+                Ok(Some(page)) => return Ok(begin(attachment, ring, lane, page, process)),
+                Ok(None) => {}
+                Err(error) => return Err(refused(&error)),
+            }
+        }
+    }
+    Err(PushError::NoLane)
+}
+
+fn refused(_: &io::Error) -> PushError {
+    // Out of descriptors, mappings or kernel locks: the thread gets no lane, and says so.
+    PushError::NoLane
+}
+
+/// Takes over a lane whose lock we hold.
+fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage, process: bool) -> &'a LaneLocal {
+    let incarnation = ring.lane_state(lane).incarnation.wrapping_add(1).max(1);
+    let word = |offset| ring.lane_word(lane, offset);
+    let state = LaneState { incarnation, process, open: true };
+    // Relaxed stores: SYNC PUBLISH of the first block carries them; the state word comes last.
+    let process_state = attachment.state();
+    let (pid, tid) = (process_state.pid.load(Ordering::Relaxed), threads::id());
+    word(entry::PID_TID).store(pair(pid, tid), Ordering::Relaxed);
+    word(entry::OPENED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
+    let dropped = word(entry::DROPPED).load(Ordering::Relaxed);
+    word(entry::DROPPED_AT_OPEN).store(dropped, Ordering::Relaxed);
+    let named = process_state.process_lane.load(Ordering::Acquire).checked_sub(1).unwrap_or(lane);
+    let named_incarnation =
+        if process { incarnation } else { process_state.process_incarnation.load(Ordering::Relaxed) };
+    word(entry::PROCESS).store(pair(named, named_incarnation), Ordering::Relaxed);
+    let thread_name = threads::name_words(&if process { String::new() } else { threads::name() });
+    for i in 0..NAME_BYTES / 8 {
+        word(entry::THREAD_NAME + i * 8).store(thread_name[i], Ordering::Relaxed);
+        let name = process_state.name[i].load(Ordering::Relaxed);
+        word(entry::PROCESS_NAME + i * 8).store(name, Ordering::Relaxed);
+    }
+    word(entry::STATE).store(state.word(), Ordering::Release);
+    // What the last owner left open is his no more: we hold the lock, so he is dead.
+    for index in 0..ring.geometry().block_count {
+        if let Some(state) = ring.state(index).filter(|s| s.phase == Phase::Open && s.lane == lane) {
+            ring.seal_dead(index, state);
+        }
+    }
+    let local = attachment.local(lane);
+    let set = |field: &std::sync::atomic::AtomicU32, value| field.store(value, Ordering::Relaxed);
+    set(&local.next, 0);
+    set(&local.limit[0], 0);
+    set(&local.limit[1], 0);
+    set(&local.busy, 0);
+    set(&local.records, 0);
+    set(&local.generation, 0);
+    set(&local.lane, lane);
+    set(&local.incarnation, incarnation);
+    set(&local.tid, tid);
+    set(&local.tsc, u32::from(attachment.info.clock == Clock::Tsc));
+    set(&local.reserved, 0);
+    set(&local.search, 0);
+    for field in [&local.block, &local.chain, &local.sequence, &local.anchor_due, &local.anchor_ticks] {
+        field.store(0, Ordering::Relaxed);
+    }
+    for full_at in &local.full_at {
+        full_at.store(u64::MAX, Ordering::Relaxed);
+    }
+    local.told.store(dropped, Ordering::Relaxed);
+    local.lock_page.store(page.as_ptr(), Ordering::Relaxed);
+    local.attachment.store(std::ptr::from_ref(attachment).cast_mut(), Ordering::Relaxed);
+    local.session.store(attachment.session(), Ordering::Relaxed);
+    local.status.store(status::OPEN, Ordering::Release);
+    local
+}
+
+/// Closes a lane of this session, or waits until the thread that is closing it has done so. Whoever
+/// calls knows that nothing is being pushed on it.
+pub(crate) fn close(ring: &Ring, local: &LaneLocal, session: u64) {
+    if local.session.load(Ordering::Acquire) != session {
+        return;
+    }
+    let claim =
+        local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire);
+    match claim {
+        Ok(_) => finish(ring, local),
+        Err(status::CLOSING) => {
+            while local.status.load(Ordering::Acquire) == status::CLOSING {
+                std::thread::yield_now();
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+/// Closes a lane whose thread is ending. The attachment may be going at the same time: it waits for us.
+pub(crate) fn close_at_thread_end(local: &LaneLocal, session: u64) {
+    if local.session.load(Ordering::Acquire) != session {
+        return;
+    }
+    let claim =
+        local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire);
+    if claim.is_ok() {
+        // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
+        let attachment = unsafe { &*local.attachment.load(Ordering::Relaxed) };
+        match attachment.ring() {
+            Some(ring) => finish(&ring, local),
+            None => local.status.store(status::CLOSED, Ordering::Release),
+        }
+    }
+}
+
+/// The caller has moved the lane to CLOSING.
+fn finish(ring: &Ring, local: &LaneLocal) {
+    let lane = local.lane.load(Ordering::Relaxed);
+    for limit in &local.limit {
+        limit.store(0, Ordering::Relaxed);
+    }
+    if let Some(block) = local.block() {
+        local.count_block(ring);
+        ring.seal(block, lane, Kind::Records);
+    }
+    let state = ring.lane_state(lane);
+    ring.lane_word(lane, entry::STATE).store(LaneState { open: false, ..state }.word(), Ordering::Release);
+    wake_consumer(ring);
+    let page = local.lock_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
+    if !page.is_null() {
+        // SAFETY: this session's own lock page, swapped out so that it is released once.
+        unsafe { LockPage::release(page) };
+    }
+    local.session.store(0, Ordering::Release);
+    local.status.store(status::CLOSED, Ordering::Release);
+}
+
+impl LaneLocal {
+    /// Adds the open block's records to what the lane has published.
+    pub(crate) fn count_block(&self, ring: &Ring) {
+        let records = u64::from(self.records.swap(0, Ordering::Relaxed));
+        let lane = self.lane.load(Ordering::Relaxed);
+        // The lane's owner is the only writer of the count.
+        let count = ring.lane_word(lane, entry::PUBLISHED);
+        count.store(count.load(Ordering::Relaxed).wrapping_add(records), Ordering::Relaxed);
+        self.sequence.store(self.sequence.load(Ordering::Relaxed).wrapping_add(records), Ordering::Relaxed);
+    }
+}
+
+/// Wakes the consumer if it naps. Called when a block changes, at a flush, and for ERROR and above;
+/// the record path never looks at the sleep word, because the consumer writes it.
+pub(crate) fn wake_consumer(ring: &Ring) {
+    // Pairs with the fence in the consumer's nap: it either sees what was published before this, or we
+    // see that it sleeps.
+    crate::sync::fence(Ordering::SeqCst);
+    let sleep = ring.header_word(header::SLEEP);
+    if sleep.load(Ordering::Relaxed) != 0 {
+        sleep.store(0, Ordering::Relaxed);
+        crate::futex::wake(sleep, 1);
+    }
+}

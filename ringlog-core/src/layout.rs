@@ -1,0 +1,300 @@
+//! Where everything lies: the code's one copy of FORMAT.md.
+//!
+//! All offsets are in bytes from the start of the file unless a name says words or slots.
+
+use std::fmt;
+
+/// First eight bytes of every ring; written last at creation.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"RINGLOG\x1a");
+/// Readers refuse another major version; a larger minor version only adds what may be skipped.
+pub(crate) const VERSION_MAJOR: u16 = 1;
+pub(crate) const VERSION_MINOR: u16 = 0;
+/// Reads differently on a machine of the other byte order.
+pub(crate) const BYTE_ORDER: u64 = 0x0807_0605_0403_0201;
+
+/// The unit of space: one cache line.
+pub(crate) const SLOT_BYTES: usize = 64;
+pub(crate) const SLOT_WORDS: usize = SLOT_BYTES / 8;
+/// Slots that a block's own header takes.
+pub(crate) const BLOCK_HEADER_SLOTS: u32 = 3;
+/// Bytes of a record's header.
+pub(crate) const RECORD_HEADER_BYTES: usize = 16;
+/// The longest record, whatever the ring's size. A quarter of the ring is the other limit.
+pub(crate) const RECORD_MAX_BYTES: usize = 16 << 20;
+/// Lanes are named by 24 bits.
+pub(crate) const LANES_MAX: u32 = 1 << 20;
+pub(crate) const BLOCK_BYTES_MIN: u32 = 1 << 10;
+pub(crate) const BLOCK_BYTES_MAX: u32 = 1 << 20;
+/// Bytes kept of a thread's or process's name.
+pub(crate) const NAME_BYTES: usize = 32;
+
+/// Byte offsets in the file header.
+pub(crate) mod header {
+    pub(crate) const BYTES: usize = 4096;
+
+    // Fixed at creation, covered by the checksum.
+    pub(crate) const MAGIC: usize = 0;
+    pub(crate) const VERSION: usize = 8; // major:16 | minor:16 | header bytes:32
+    pub(crate) const BYTE_ORDER: usize = 16;
+    pub(crate) const FILE_BYTES: usize = 24;
+    pub(crate) const BLOCKS: usize = 32; // block bytes:32 | block count:32
+    pub(crate) const LANES: usize = 40; // lane count:32 | reserved blocks:32
+    pub(crate) const CLOCK: usize = 48; // clock kind:32 | headroom slots:32
+    pub(crate) const NS_PER_TICK: usize = 56; // 32.32 fixed point, as calibrated at creation
+    pub(crate) const UUID: usize = 64; // 16 bytes
+    pub(crate) const BOOT_ID: usize = 80; // 16 bytes
+    pub(crate) const CREATED_TICKS: usize = 96;
+    pub(crate) const CREATED_UNIX_NS: usize = 104;
+    pub(crate) const CREATED_MONOTONIC_NS: usize = 112;
+    pub(crate) const CREATOR_PID: usize = 120;
+    pub(crate) const CHECKSUM: usize = 128; // CRC-32 of bytes 8..128
+
+    // Control line: read by producers, changed seldom. Bytes 256..272 are assigned to steering levels
+    // from outside: epoch and least level.
+    pub(crate) const OVERFLOW: usize = 272; // policy:8; see Overflow
+    pub(crate) const BLOCK_DEADLINE_NS: usize = 280;
+    pub(crate) const FLAGS: usize = 288; // bit 0: retired
+    pub(crate) const STOP_REQUESTS: usize = 296; // grows by one for each "please drain and end"
+
+    // Consumer's lines: who drains, and how far it is.
+    pub(crate) const CONSUMER_PID: usize = 512; // pid, 0 when it has ended orderly
+    pub(crate) const CONSUMER_SINCE_UNIX_NS: usize = 520;
+    pub(crate) const CONSUMER_BEAT_UNIX_NS: usize = 528; // last scan
+    pub(crate) const CONSUMER_PERSISTED: usize = 536; // records, cumulative
+    pub(crate) const CONSUMER_LATE: usize = 544; // records emitted after a younger one
+    pub(crate) const CONSUMER_DAMAGED: usize = 552; // blocks given up because their bytes made no sense
+    pub(crate) const CONSUMER_RECLAIMED: usize = 560; // blocks taken back from dead lanes
+    pub(crate) const CONSUMER_NAME: usize = 576; // 32 bytes
+
+    // Sleep line: set by a consumer that naps, cleared by who wakes it. A futex on its low half.
+    pub(crate) const SLEEP: usize = 640;
+    // Freed line: grows with every freed block. A futex on its low half.
+    pub(crate) const FREED: usize = 704;
+    pub(crate) const FREED_WAITERS: usize = 768;
+    // Refusals of threads that have no lane.
+    pub(crate) const DROPPED_WITHOUT_LANE: usize = 832;
+    pub(crate) const DROPPED_WITHOUT_LANE_TOLD: usize = 896;
+
+    /// In `FLAGS`: the file has been removed or replaced; nobody will read what is written now.
+    pub(crate) const FLAG_RETIRED: u64 = 1;
+}
+
+/// Byte offsets in a lane's entry.
+pub(crate) mod lane {
+    pub(crate) const BYTES: usize = 256;
+
+    // Written by the lane's owner.
+    pub(crate) const STATE: usize = 0; // incarnation:32 | kind:8 | status:8, see LaneState
+    pub(crate) const PID_TID: usize = 8; // pid:32 | tid:32
+    pub(crate) const PROCESS: usize = 16; // process lane:32 | its incarnation:32
+    pub(crate) const OPENED_UNIX_NS: usize = 24;
+    pub(crate) const PUBLISHED: usize = 32; // records of all incarnations, as of the last block change
+    pub(crate) const DROPPED: usize = 40; // records refused, all incarnations
+    pub(crate) const DROPPED_AT_OPEN: usize = 48;
+    pub(crate) const THREAD_NAME: usize = 64; // 32 bytes
+    pub(crate) const PROCESS_NAME: usize = 96; // 32 bytes
+
+    // Written by the consumer.
+    pub(crate) const PERSISTED: usize = 128; // records of all incarnations
+    pub(crate) const DROPPED_TOLD: usize = 136;
+    pub(crate) const NEXT: usize = 144; // incarnation:32 | low half of the next chain number:32
+    pub(crate) const NEXT_SEQUENCE: usize = 152;
+}
+
+/// Word offsets in a block's header.
+pub(crate) mod block {
+    pub(crate) const COMMITTED: usize = 0; // generation:32 | slots:32
+    pub(crate) const LANE: usize = 1; // lane:32 | incarnation:32
+    pub(crate) const CHAIN: usize = 2;
+    pub(crate) const FIRST_SEQUENCE: usize = 3;
+    pub(crate) const PROCESS: usize = 4; // process lane:32 | its incarnation:32
+    pub(crate) const PID_TID: usize = 5;
+    pub(crate) const DROPPED: usize = 6; // the lane's counter when the block was opened
+    pub(crate) const DROPPED_AT_LANE_OPEN: usize = 7;
+    pub(crate) const ANCHOR_TICKS: usize = 8;
+    pub(crate) const ANCHOR_UNIX_NS: usize = 9;
+    pub(crate) const NS_PER_TICK: usize = 10;
+    pub(crate) const THREAD_NAME: usize = 16; // 4 words
+    pub(crate) const PROCESS_NAME: usize = 20; // 4 words
+    pub(crate) const WORDS: usize = 24;
+}
+
+/// Bytes that OFD locks are held on. They lie beyond any file.
+pub(crate) mod lock {
+    /// Byte `n` is lane `n`'s: held as long as its owner lives.
+    pub(crate) const fn lane(lane: u32) -> i64 {
+        lane as i64
+    }
+    /// Shared by all that are attached; exclusive to remove or replace the ring.
+    pub(crate) const ATTACH: i64 = 1 << 40;
+    /// The one consumer's.
+    pub(crate) const CONSUMER: i64 = (1 << 40) + 1;
+    /// From here on: bytes to test that the file system keeps locks with mappings.
+    pub(crate) const TEST: i64 = 1 << 41;
+}
+
+/// Two 32-bit numbers as one word, `high` in the upper half.
+#[inline]
+pub(crate) const fn pair(high: u32, low: u32) -> u64 {
+    (high as u64) << 32 | low as u64
+}
+
+/// The halves of a word: (upper, lower).
+#[inline]
+pub(crate) const fn halves(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+/// The sizes and places of one ring, checked once and then trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    pub(crate) file_bytes: u64,
+    pub(crate) block_bytes: u32,
+    pub(crate) block_count: u32,
+    pub(crate) lane_count: u32,
+    /// Blocks at the end of the array that only WARN and above, and definitions, may take.
+    pub(crate) reserved_blocks: u32,
+    /// Slots at the end of each block that only WARN and above may use.
+    pub(crate) headroom_slots: u32,
+}
+
+/// Why a size, block size and number of lanes make no ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadGeometry(pub(crate) String);
+
+impl fmt::Display for BadGeometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Geometry {
+    /// The ring that fits into `size` bytes: as many blocks as fit, one lane for every four of them
+    /// unless `lanes` says otherwise, an eighth of the blocks reserved.
+    pub(crate) fn fit(size: u64, block_bytes: Option<u32>, lanes: Option<u32>) -> Result<Self, BadGeometry> {
+        let block_bytes = block_bytes.unwrap_or(if size > 64 << 20 { 16 << 10 } else { 8 << 10 });
+        if !block_bytes.is_power_of_two() || !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&block_bytes) {
+            return Err(BadGeometry(format!(
+                "a block of {block_bytes} bytes; expected a power of two from {BLOCK_BYTES_MIN} to {BLOCK_BYTES_MAX}"
+            )));
+        }
+        let fits = |lanes: u64| size.saturating_sub(Self::overhead(lanes)) / (u64::from(block_bytes) + 16);
+        let lane_count = lanes.unwrap_or((fits(0) / 4).clamp(2, 1024) as u32);
+        let block_count = fits(u64::from(lane_count)).min(u64::from(u32::MAX) / u64::from(block_bytes / 64));
+        let mut ring = Geometry {
+            file_bytes: 0,
+            block_bytes,
+            block_count: block_count as u32,
+            lane_count,
+            reserved_blocks: (block_count as u32 / 8).max(1),
+            headroom_slots: (block_bytes / SLOT_BYTES as u32 / 32).clamp(1, 16),
+        };
+        ring.file_bytes = ring.blocks_offset() as u64 + u64::from(ring.block_count) * u64::from(block_bytes);
+        ring.check()?;
+        Ok(ring)
+    }
+
+    /// Header, lane table and rounding, without what grows with the blocks.
+    fn overhead(lanes: u64) -> u64 {
+        header::BYTES as u64 + lanes * lane::BYTES as u64 + 4096
+    }
+
+    /// Whether the numbers agree with each other. Everything after `open` relies on this.
+    pub(crate) fn check(&self) -> Result<(), BadGeometry> {
+        let err = |why: String| Err(BadGeometry(why));
+        let Geometry { block_bytes, block_count, lane_count, reserved_blocks, headroom_slots, .. } = *self;
+        if !block_bytes.is_power_of_two() || !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&block_bytes) {
+            return err(format!("blocks of {block_bytes} bytes"));
+        }
+        if !(2..=LANES_MAX).contains(&lane_count) {
+            return err(format!("{lane_count} lanes; expected 2 to {LANES_MAX}"));
+        }
+        if reserved_blocks == 0 || reserved_blocks >= block_count {
+            return err(format!("{reserved_blocks} reserved blocks of {block_count}"));
+        }
+        if u64::from(block_count) * u64::from(self.block_slots()) > u64::from(u32::MAX) {
+            return err(format!("{block_count} blocks of {block_bytes} bytes are more than 2^32 slots"));
+        }
+        let free = block_count - reserved_blocks;
+        if u64::from(free) < 2 * u64::from(lane_count) {
+            return err(format!(
+                "{block_count} blocks of {block_bytes} bytes less {reserved_blocks} reserved leave {free}, but \
+                 {lane_count} lanes need at least two each, {}: enlarge the ring or ask for fewer lanes",
+                2 * u64::from(lane_count)
+            ));
+        }
+        if headroom_slots == 0 || headroom_slots > self.block_slots() / 4 {
+            return err(format!("{headroom_slots} headroom slots in a block of {}", self.block_slots()));
+        }
+        let expected = self.blocks_offset() as u64 + u64::from(block_count) * u64::from(block_bytes);
+        if self.file_bytes != expected {
+            return err(format!("{} bytes in all; expected {expected}", self.file_bytes));
+        }
+        Ok(())
+    }
+
+    /// Slots in a block, its header included.
+    pub(crate) const fn block_slots(&self) -> u32 {
+        self.block_bytes / SLOT_BYTES as u32
+    }
+
+    /// Blocks that any level may take; they come first in the array.
+    pub(crate) const fn common_blocks(&self) -> u32 {
+        self.block_count - self.reserved_blocks
+    }
+
+    pub(crate) const fn lanes_offset(&self) -> usize {
+        header::BYTES
+    }
+
+    pub(crate) const fn states_offset(&self) -> usize {
+        self.lanes_offset() + self.lane_count as usize * lane::BYTES
+    }
+
+    pub(crate) const fn progress_offset(&self) -> usize {
+        self.states_offset() + self.block_count as usize * 8
+    }
+
+    pub(crate) const fn blocks_offset(&self) -> usize {
+        (self.progress_offset() + self.block_count as usize * 8).next_multiple_of(4096)
+    }
+
+    /// The longest payload of one record, in bytes.
+    pub fn record_limit(&self) -> usize {
+        let ring = self.block_count as usize * self.block_bytes as usize;
+        (ring / 4).min(RECORD_MAX_BYTES)
+    }
+
+    /// The payload bytes that one block can hold behind its header and one record header.
+    pub(crate) fn payload_per_block(&self) -> usize {
+        (self.block_slots() - BLOCK_HEADER_SLOTS) as usize * SLOT_BYTES - RECORD_HEADER_BYTES
+    }
+
+    /// Size of the file in bytes.
+    pub fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
+    /// Size of a block in bytes.
+    pub fn block_bytes(&self) -> u32 {
+        self.block_bytes
+    }
+
+    /// Number of blocks.
+    pub fn block_count(&self) -> u32 {
+        self.block_count
+    }
+
+    /// Number of lanes: threads that log at the same time, and one for each process.
+    pub fn lane_count(&self) -> u32 {
+        self.lane_count
+    }
+
+    /// Number of blocks that only WARN and above may take.
+    pub fn reserved_blocks(&self) -> u32 {
+        self.reserved_blocks
+    }
+}
+
+#[cfg(test)]
+mod tests;

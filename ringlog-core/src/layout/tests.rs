@@ -1,0 +1,101 @@
+//! The layout pinned by literal numbers. A change here is a change of the format: it needs a new
+//! version, a line in FORMAT.md and a new golden ring.
+
+use super::*;
+
+#[test]
+fn the_file_header_lies_where_format_md_says() {
+    assert_eq!(super::MAGIC.to_le_bytes(), *b"RINGLOG\x1a");
+    assert_eq!((VERSION_MAJOR, VERSION_MINOR), (1, 0));
+    use header::*;
+    assert_eq!(
+        [VERSION, BYTE_ORDER, FILE_BYTES, BLOCKS, LANES, CLOCK, NS_PER_TICK, UUID, BOOT_ID],
+        [8, 16, 24, 32, 40, 48, 56, 64, 80]
+    );
+    assert_eq!(
+        [CREATED_TICKS, CREATED_UNIX_NS, CREATED_MONOTONIC_NS, CREATOR_PID, CHECKSUM],
+        [96, 104, 112, 120, 128]
+    );
+    assert_eq!([OVERFLOW, BLOCK_DEADLINE_NS, FLAGS, STOP_REQUESTS], [272, 280, 288, 296]);
+    assert_eq!(
+        [CONSUMER_PID, CONSUMER_SINCE_UNIX_NS, CONSUMER_BEAT_UNIX_NS, CONSUMER_PERSISTED, CONSUMER_LATE],
+        [512, 520, 528, 536, 544]
+    );
+    assert_eq!([CONSUMER_DAMAGED, CONSUMER_RECLAIMED, CONSUMER_NAME], [552, 560, 576]);
+    assert_eq!([SLEEP, FREED, FREED_WAITERS], [640, 704, 768]);
+    assert_eq!([DROPPED_WITHOUT_LANE, DROPPED_WITHOUT_LANE_TOLD, BYTES], [832, 896, 4096]);
+}
+
+#[test]
+fn a_lane_entry_lies_where_format_md_says() {
+    use lane::*;
+    assert_eq!(
+        [STATE, PID_TID, PROCESS, OPENED_UNIX_NS, PUBLISHED, DROPPED, DROPPED_AT_OPEN],
+        [0, 8, 16, 24, 32, 40, 48]
+    );
+    assert_eq!(
+        [THREAD_NAME, PROCESS_NAME, PERSISTED, DROPPED_TOLD, NEXT, NEXT_SEQUENCE, BYTES],
+        [64, 96, 128, 136, 144, 152, 256]
+    );
+}
+
+#[test]
+fn a_block_header_lies_where_format_md_says() {
+    use block::*;
+    assert_eq!(
+        [COMMITTED, LANE, CHAIN, FIRST_SEQUENCE, PROCESS, PID_TID, DROPPED, DROPPED_AT_LANE_OPEN],
+        [0, 1, 2, 3, 4, 5, 6, 7]
+    );
+    assert_eq!(
+        [ANCHOR_TICKS, ANCHOR_UNIX_NS, NS_PER_TICK, THREAD_NAME, PROCESS_NAME, WORDS],
+        [8, 9, 10, 16, 20, 24]
+    );
+    assert_eq!((BLOCK_HEADER_SLOTS, SLOT_BYTES, RECORD_HEADER_BYTES), (3, 64, 16));
+}
+
+#[test]
+fn the_locks_lie_beyond_any_file() {
+    assert_eq!(
+        (lock::lane(7), lock::ATTACH, lock::CONSUMER, lock::TEST),
+        (7, 1 << 40, (1 << 40) + 1, 1 << 41)
+    );
+}
+
+#[test]
+fn sixteen_mebibytes_make_this_ring() {
+    let ring = Geometry::fit(16 << 20, None, None).unwrap();
+    assert_eq!((ring.block_bytes, ring.block_count, ring.lane_count), (8192, 2027, 510));
+    assert_eq!((ring.reserved_blocks, ring.headroom_slots), (253, 4));
+    assert_eq!((ring.lanes_offset(), ring.states_offset()), (4096, 134_656));
+    assert_eq!((ring.progress_offset(), ring.blocks_offset()), (150_872, 167_936));
+    assert!(ring.file_bytes <= 16 << 20);
+    assert_eq!(ring.record_limit(), 2027 * 8192 / 4);
+}
+
+#[test]
+fn too_many_lanes_fail_with_the_arithmetic() {
+    let error = Geometry::fit(1 << 20, None, Some(100)).unwrap_err().to_string();
+    assert!(
+        error.contains("100 lanes need at least two each, 200: enlarge the ring or ask for fewer lanes"),
+        "{error}"
+    );
+    assert!(Geometry::fit(10_000, None, None).is_err());
+    assert!(Geometry::fit(1 << 20, Some(3000), None).unwrap_err().to_string().contains("power of two"));
+}
+
+#[test]
+fn numbers_that_disagree_are_refused() {
+    let good = Geometry::fit(1 << 20, None, None).unwrap();
+    let damaged = [
+        Geometry { block_bytes: 8000, ..good },
+        Geometry { block_count: u32::MAX, ..good },
+        Geometry { lane_count: 0, ..good },
+        Geometry { lane_count: u32::MAX, ..good },
+        Geometry { reserved_blocks: good.block_count, ..good },
+        Geometry { headroom_slots: 200, ..good },
+        Geometry { file_bytes: good.file_bytes + 1, ..good },
+    ];
+    for geometry in damaged {
+        assert!(geometry.check().is_err(), "{geometry:?}");
+    }
+}

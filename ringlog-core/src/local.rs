@@ -1,0 +1,212 @@
+//! What a thread keeps privately about its lane, and the record path itself.
+//!
+//! A [`LaneLocal`] lies in memory that a fork wipes. Zero means: no lane, no block, no room. So the one
+//! test "is there room in my block" also answers "is this still my process", and the record path pays
+//! nothing for being fork-proof.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
+
+use crate::clock::{Anchor, Clock};
+use crate::definition::Site;
+use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, halves};
+use crate::process::Attachment;
+use crate::record::{Encoder, Header, Record, kind, slots_for};
+use crate::ring::{self, BlockId};
+
+/// A lane's private half. All relaxed: one thread writes (the lane's; for a process lane, the one that
+/// holds `busy`), and others only look at `block`, `generation` and `next` to know what to wait for.
+#[repr(C, align(128))]
+pub(crate) struct LaneLocal {
+    // The record path's cache line.
+    /// First word of the open block.
+    pub(crate) words: AtomicPtr<AtomicU64>,
+    /// Slot where the next record goes.
+    pub(crate) next: AtomicU32,
+    /// Where records must end: below WARN, and from WARN up. Zero sends every record the slow way.
+    pub(crate) limit: [AtomicU32; 2],
+    pub(crate) generation: AtomicU32,
+    /// A record is being written. Whoever finds it set runs inside that record: a signal handler, or
+    /// the `Display` of an argument.
+    pub(crate) busy: AtomicU32,
+    /// Records published in this block.
+    pub(crate) records: AtomicU32,
+    /// Ticks from which on the block needs a new anchor.
+    pub(crate) anchor_due: AtomicU64,
+    /// The ring's clock is the time-stamp counter.
+    pub(crate) tsc: AtomicU32,
+    pub(crate) lane: AtomicU32,
+
+    // Block changes only.
+    /// Which session of the process this belongs to; the lane is open while it is set.
+    pub(crate) session: AtomicU64,
+    pub(crate) status: AtomicU32,
+    pub(crate) incarnation: AtomicU32,
+    /// The open block as one word, `generation:32 | index + 1:32`; kept after the lane is closed, so
+    /// that a flush can wait for it.
+    pub(crate) block: AtomicU64,
+    pub(crate) tid: AtomicU32,
+    /// Number of the next block in the lane's chain.
+    pub(crate) chain: AtomicU64,
+    /// Sequence of the open block's first record.
+    pub(crate) sequence: AtomicU64,
+    /// The dropped counter as the open block tells it.
+    pub(crate) told: AtomicU64,
+    pub(crate) anchor_ticks: AtomicU64,
+    pub(crate) anchor_unix_ns: AtomicU64,
+    pub(crate) ns_per_tick: AtomicU64,
+    /// The freed counter when no block was found, for both limits; nothing was freed as long as it stays.
+    pub(crate) full_at: [AtomicU64; 2],
+    /// Where the search for a free block goes on.
+    pub(crate) search: AtomicU32,
+    /// The open block is one of the reserved ones.
+    pub(crate) reserved: AtomicU32,
+    pub(crate) lock_page: AtomicPtr<libc::c_void>,
+    /// Whose lane it is. Valid as long as `status` is OPEN or CLOSING: the attachment closes its lanes
+    /// before it goes.
+    pub(crate) attachment: AtomicPtr<Attachment>,
+}
+
+/// [`LaneLocal::status`]: zero, in a child too, is "never opened".
+pub(crate) mod status {
+    pub(crate) const OPEN: u32 = 1;
+    pub(crate) const CLOSING: u32 = 2;
+    pub(crate) const CLOSED: u32 = 3;
+}
+
+/// Whether a push went through at once.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Fast {
+    Done,
+    /// No room, no anchor, a record is being written, or it does not write what it announced: the long
+    /// way tells which.
+    NotNow,
+}
+
+/// Clears `busy` when the record is done, also when its encoding panics.
+pub(crate) struct Busy<'a>(pub(crate) &'a LaneLocal);
+
+impl Drop for Busy<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Last of all, so that a signal handler never finds the private state half-changed. Release
+        // for the process lane, which changes hands by this flag.
+        self.0.busy.store(0, Ordering::Release);
+    }
+}
+
+impl LaneLocal {
+    #[inline(always)]
+    fn clock(&self) -> Clock {
+        if self.tsc.load(Ordering::Relaxed) != 0 { Clock::Tsc } else { Clock::Monotonic }
+    }
+
+    pub(crate) fn anchor(&self) -> Anchor {
+        Anchor {
+            ticks: self.anchor_ticks.load(Ordering::Relaxed),
+            unix_ns: self.anchor_unix_ns.load(Ordering::Relaxed),
+            ns_per_tick: self.ns_per_tick.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Writes one record into the open block: the record path. No read-modify-write, no call, no branch
+    /// but "room?", "busy?", "clock?" and "anchor still good?".
+    ///
+    /// # Safety
+    /// The calling thread owns this lane, and its mapping stays as long as the call takes.
+    #[inline(always)]
+    pub(crate) unsafe fn push<R: Record + ?Sized>(&self, record: &R, definition: u32, urgent: bool) -> Fast {
+        let bytes = record.payload_bytes();
+        let slots = slots_for(bytes);
+        let at = self.next.load(Ordering::Relaxed);
+        let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at);
+        if slots > room || self.busy.load(Ordering::Relaxed) != 0 {
+            return Fast::NotNow;
+        }
+        self.busy.store(1, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        let busy = Busy(self);
+        // After space is secured, so that time stamps in a block never go back.
+        let ticks = self.clock().ticks();
+        if ticks >= self.anchor_due.load(Ordering::Relaxed) {
+            return Fast::NotNow;
+        }
+        // SAFETY: there is room for `slots`, and the block is this thread's.
+        let written = unsafe {
+            let header = Header { definition, length: bytes as u32, flags: kind::RECORD, ticks };
+            self.write(at, header, |out| record.encode(out))
+        };
+        if written != bytes {
+            return Fast::NotNow;
+        }
+        // SAFETY: as above.
+        unsafe { self.publish(at + slots) };
+        self.records.store(self.records.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        drop(busy);
+        Fast::Done
+    }
+
+    /// Writes header and payload from slot `at` on, unpublished. Returns how many bytes `encode` wrote,
+    /// which may differ from the header's length but is never stored beyond it.
+    ///
+    /// # Safety
+    /// The block is owned by the caller and has room for the header's length at `at`.
+    #[inline(always)]
+    pub(crate) unsafe fn write(&self, at: u32, header: Header, encode: impl FnOnce(&mut Encoder<'_>)) -> usize {
+        let words = self.words.load(Ordering::Relaxed).cast_const();
+        // SAFETY: the caller's word; a record's header is two words, its payload follows.
+        unsafe {
+            let start = words.add(at as usize * SLOT_WORDS);
+            let [first, ticks] = header.words();
+            (*start).store(first, Ordering::Relaxed);
+            (*start.add(1)).store(ticks, Ordering::Relaxed);
+            let payload = start.add(RECORD_HEADER_BYTES / 8);
+            let mut out = Encoder::new(payload, 0, (header.length as usize).div_ceil(8));
+            encode(&mut out);
+            out.finish()
+        }
+    }
+
+    /// Publishes the open block up to slot `next`.
+    ///
+    /// # Safety
+    /// The block is owned by the caller.
+    #[inline(always)]
+    pub(crate) unsafe fn publish(&self, next: u32) {
+        // SAFETY: the caller's word.
+        let committed = unsafe { &*self.words.load(Ordering::Relaxed) };
+        ring::publish(committed, self.generation.load(Ordering::Relaxed), next);
+        self.next.store(next, Ordering::Relaxed);
+    }
+
+    /// The open block, or the last one of a lane that is closed.
+    pub(crate) fn block(&self) -> Option<BlockId> {
+        let (generation, after) = halves(self.block.load(Ordering::Relaxed));
+        Some(BlockId { index: after.checked_sub(1)?, generation })
+    }
+}
+
+/// A process's definition ids by site number. In memory that a fork wipes, because ids belong to a
+/// process lane.
+#[repr(transparent)]
+pub(crate) struct DefinitionIds([AtomicU32; crate::definition::SITES_MAX as usize]);
+
+impl DefinitionIds {
+    /// The id under which `site` is registered; 0 if it is not.
+    #[inline(always)]
+    pub(crate) fn get(&self, site: &Site) -> u32 {
+        let entry = self.0.get(site.number() as usize);
+        // SYNC DEFINE (acquire end): the definition is published.
+        entry.map_or(0, |id| id.load(crate::sync::Sync::Define.acquire()))
+    }
+
+    pub(crate) fn set(&self, site: &Site, id: u32) {
+        // Entry 0 stands for the sites without a number and stays 0.
+        if let Some(entry) = self.0.get(site.number() as usize).filter(|_| site.number() != 0) {
+            // SYNC DEFINE (release end).
+            entry.store(id, crate::sync::Sync::Define.release());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The handle that applications log with.
+
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::definition::{Definition, Site, TEXT};
+use crate::error::{Error, PushError};
+use crate::level::Level;
+use crate::local::Fast;
+use crate::options::Overflow;
+use crate::process::Attachment;
+use crate::record::{Encoder, Record, flag};
+use crate::value::Value;
+use crate::{flush, lane, push, threads};
+
+/// Logs into a ring. `Clone + Send + Sync`.
+///
+/// A call on an open lane, within a block, takes no lock, makes no system call and allocates nothing:
+/// about a clock read and the stores. A thread's first record opens its lane; every hundred records or
+/// so the lane takes a new block.
+#[derive(Clone, Debug)]
+pub struct Logger {
+    attachment: Arc<Attachment>,
+    overflow: Option<Overflow>,
+}
+
+/// The built-in definition's site; its records are known without being registered.
+pub(crate) fn text_site() -> &'static Site {
+    static TEXT: Site = Site::new(Definition::new(Level::INFO, ""));
+    &TEXT
+}
+
+impl Logger {
+    pub(crate) fn new(attachment: Arc<Attachment>) -> Logger {
+        Logger { attachment, overflow: None }
+    }
+
+    /// The same logger with an overflow policy of its own, whatever the ring's is.
+    pub fn with_overflow(mut self, overflow: Overflow) -> Logger {
+        self.overflow = Some(overflow);
+        self
+    }
+
+    /// Publishes a record.
+    ///
+    /// # Errors
+    /// A [`PushError`] if it was refused; that is counted in the ring, and the gap shows in the output.
+    #[inline]
+    pub fn push<R: Record>(&self, record: &R) -> Result<(), PushError> {
+        let definition = self.attachment.definition_ids().get(record.site());
+        if definition != 0 && self.push_at_once(record, definition) {
+            return Ok(());
+        }
+        self.push_slowly(record)
+    }
+
+    /// The record path; false where the long way is needed.
+    #[inline(always)]
+    fn push_at_once<R: Record>(&self, record: &R, definition: u32) -> bool {
+        let level = record.level();
+        // SAFETY: the attachment lives as long as `self` is borrowed.
+        let Some(local) = (unsafe { threads::lane_of(self.attachment.session()) }) else { return false };
+        // SAFETY: `lane_of` found this thread's own lane of the current session.
+        let done = unsafe { local.push(record, definition, level.is_urgent()) } == Fast::Done;
+        if done && level >= Level::ERROR {
+            self.wake();
+        }
+        done
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_slowly(&self, record: &dyn Record) -> Result<(), PushError> {
+        push::push(&self.attachment, record, 0, self.overflow)?;
+        if record.level() >= Level::ERROR {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wake(&self) {
+        if let Some(ring) = self.attachment.ring() {
+            lane::wake_consumer(&ring);
+        }
+    }
+
+    /// Logs plain text. Need not be UTF-8 if it is given as bytes.
+    ///
+    /// Text longer than the ring takes is cut and marked.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub fn text(&self, level: Level, logger: &str, message: impl AsRef<[u8]>) -> Result<(), PushError> {
+        self.write_text(&Text { level, logger, message: message.as_ref(), ..Text::EMPTY })
+    }
+
+    pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
+        let limit = self.attachment.info.geometry.record_limit();
+        let bytes = text.payload_bytes();
+        if bytes <= limit {
+            return if self.push_at_once(text, TEXT) { Ok(()) } else { self.push_slowly(text) };
+        }
+        let keep = text.message.len().saturating_sub(bytes - limit);
+        let cut = Text { message: &text.message[..keep], ..*text };
+        push::push(&self.attachment, &cut, flag::CUT, self.overflow)
+    }
+
+    /// Logs a record of a site that was defined at run time. The values have to be of the types that
+    /// the definition names.
+    ///
+    /// # Errors
+    /// [`PushError::Mismatch`] if they are not; otherwise as for [`push`](Self::push).
+    pub fn values(&self, site: &Site, values: &[Value<'_>]) -> Result<(), PushError> {
+        let record = Values { site, values };
+        if !record.fits() {
+            return Err(PushError::Mismatch);
+        }
+        self.push(&record)
+    }
+
+    /// Opens this thread's lane now rather than with its first record.
+    ///
+    /// # Errors
+    /// [`Error::LanesExhausted`] if every lane has a living owner.
+    pub fn open_lane(&self) -> Result<(), Error> {
+        let path = self.attachment.path.clone();
+        let opened = self.attachment.ring_or_reattach();
+        match opened.and_then(|ring| lane::open_for_thread(&self.attachment, &ring).map(|_| ())) {
+            Ok(()) => Ok(()),
+            Err(PushError::NoLane) => {
+                Err(Error::LanesExhausted { path, lanes: self.attachment.info.geometry.lane_count })
+            }
+            Err(_) => Err(Error::NoSuchRing {
+                name: path.display().to_string(),
+                dir: path.parent().unwrap_or(&path).to_owned(),
+                similar: None,
+            }),
+        }
+    }
+
+    /// Waits until the consumer has persisted everything that this process had published when the call
+    /// was made.
+    ///
+    /// # Errors
+    /// [`Error::FlushTimeout`], which also says whether there is a consumer at all.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
+        flush::flush(&self.attachment, Instant::now(), timeout)
+    }
+}
+
+/// A record of the built-in definition.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub(crate) level: Level,
+    pub(crate) logger: &'a str,
+    pub(crate) file: &'a str,
+    pub(crate) line: u32,
+    pub(crate) module: &'a str,
+    pub(crate) function: &'a str,
+    pub(crate) message: &'a [u8],
+}
+
+impl Text<'_> {
+    pub(crate) const EMPTY: Text<'static> =
+        Text { level: Level::INFO, logger: "", file: "", line: 0, module: "", function: "", message: b"" };
+}
+
+impl Record for Text<'_> {
+    fn site(&self) -> &Site {
+        text_site()
+    }
+
+    fn level(&self) -> Level {
+        self.level
+    }
+
+    fn payload_bytes(&self) -> usize {
+        let texts = [self.logger, self.file, self.module, self.function];
+        1 + 4 + 5 * 4 + self.message.len() + texts.iter().map(|s| s.len()).sum::<usize>()
+    }
+
+    fn encode(&self, out: &mut Encoder<'_>) {
+        out.put_u8(self.level.number());
+        out.put_bytes(self.logger.as_bytes());
+        out.put_bytes(self.file.as_bytes());
+        out.put_u32(self.line);
+        out.put_bytes(self.module.as_bytes());
+        out.put_bytes(self.function.as_bytes());
+        out.put_bytes(self.message);
+    }
+}
+
+/// A record of a site made at run time.
+struct Values<'a> {
+    site: &'a Site,
+    values: &'a [Value<'a>],
+}
+
+impl Values<'_> {
+    fn fits(&self) -> bool {
+        let fields = &self.site.definition().fields;
+        fields.len() == self.values.len() && fields.iter().zip(self.values).all(|(field, value)| value.is_of(field.ty))
+    }
+}
+
+impl Record for Values<'_> {
+    fn site(&self) -> &Site {
+        self.site
+    }
+
+    fn payload_bytes(&self) -> usize {
+        let fields = self.site.definition().fields.iter();
+        fields.zip(self.values).map(|(field, value)| value.payload_bytes(field.ty)).sum()
+    }
+
+    fn encode(&self, out: &mut Encoder<'_>) {
+        for (field, value) in self.site.definition().fields.iter().zip(self.values) {
+            value.encode(field.ty, out);
+        }
+    }
+}

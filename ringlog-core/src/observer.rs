@@ -1,0 +1,311 @@
+//! Looking into a ring without disturbing it: a read-only mapping, no locks, nothing consumed.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::Anchor;
+use crate::definition::TEXT;
+use crate::dictionary::Dictionary;
+use crate::entry::{Origin, OwnedBody, OwnedEntry, block_header};
+use crate::error::Error;
+use crate::header::Info;
+use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block};
+use crate::record::{Header, control, flag, kind};
+use crate::region::{self, Identity, Mapping};
+use crate::ring::{BlockId, Kind, Phase, Ring, State};
+use crate::value::Cursor;
+use crate::name;
+
+/// Sees every record that is in the ring: published ones, and those already persisted whose block has
+/// not been taken again. Any number of observers can look at the same time, at live rings and dead ones.
+#[derive(Debug)]
+pub struct Observer {
+    pub(crate) info: Info,
+    pub(crate) path: std::path::PathBuf,
+    pub(crate) identity: Identity,
+    pub(crate) mapping: Mapping,
+    blocks: Vec<Watched>,
+    /// Next sequence of each lane's incarnation that has been seen.
+    next: HashMap<(u32, u32), u64>,
+    dictionary: Dictionary,
+    missed: u64,
+}
+
+/// How far one block has been read.
+#[derive(Clone, Debug, Default)]
+struct Watched {
+    generation: u32,
+    started: bool,
+    /// Slots that have been read.
+    read: u32,
+    sequence: u64,
+    anchor: Option<Anchor>,
+    origin: Option<Arc<Origin>>,
+}
+
+/// A part of a record of several blocks, in the order of the lane's chain.
+struct Part {
+    place: (u32, u32, u64),
+    header: Header,
+    bytes: Vec<u8>,
+    first: Option<(OwnedEntry, BlockId)>,
+}
+
+impl Observer {
+    /// Opens the ring `name` for looking. Needs only permission to read.
+    ///
+    /// # Errors
+    /// As for [`Ring::open`](crate::Ring::open).
+    pub fn open(name: &str) -> Result<Observer, Error> {
+        let path = std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+        Self::of(region::open(name, &path, false)?)
+    }
+
+    pub(crate) fn of_file(path: &Path) -> Result<Observer, Error> {
+        Self::of(region::open("", path, false)?)
+    }
+
+    fn of(opened: region::Opened) -> Result<Observer, Error> {
+        let mapping = Mapping::new(&opened, false)?;
+        Ok(Observer {
+            info: opened.info,
+            path: opened.path.clone(),
+            identity: opened.identity,
+            mapping,
+            blocks: vec![Watched::default(); opened.info.geometry.block_count as usize],
+            next: HashMap::new(),
+            dictionary: Dictionary::default(),
+            missed: 0,
+        })
+    }
+
+    /// What the ring's header says.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// The ring's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn ring(&self) -> Ring {
+        #[allow(unsafe_code)]
+        // SAFETY: the mapping stays until `self` is dropped, and the ring is not kept longer.
+        let memory = unsafe { self.mapping.memory() };
+        Ring::new(memory, self.info.geometry)
+    }
+
+    /// How many records were overwritten or freed before they could be seen, since the first
+    /// [`poll`](Self::poll).
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// The records that have appeared since the last call, in the order of their time; the first call
+    /// gives all that are there. Never waits.
+    pub fn poll(&mut self) -> Vec<OwnedEntry> {
+        let ring = self.ring();
+        let mut entries = Vec::new();
+        let mut parts = Vec::new();
+        for index in 0..self.info.geometry.block_count {
+            self.read_block(&ring, index, &mut entries, &mut parts);
+        }
+        self.join(parts, &mut entries);
+        self.count_missed(&mut entries);
+        entries.sort_by_key(|entry| (entry.ticks, entry.origin.lane, entry.sequence()));
+        entries
+    }
+
+    /// Reads what is new in one block. A block that is taken again meanwhile gives nothing.
+    fn read_block(&mut self, ring: &Ring, index: u32, entries: &mut Vec<OwnedEntry>, parts: &mut Vec<Part>) {
+        let Some(generation) = readable(ring.state(index)) else { return };
+        let mut watched = self.blocks[index as usize].clone();
+        let id = BlockId { index, generation };
+        if !watched.started || watched.generation != generation {
+            let Some(header) = block_header(ring, id) else { return };
+            watched = begin(generation, &header);
+        }
+        let Some(limit) = ring.committed(index, generation).filter(|limit| *limit > watched.read) else { return };
+        let Some(origin) = watched.origin.clone() else { return };
+        let mut words = Vec::new();
+        ring.copy_slots(index, watched.read, limit, &mut words);
+        let header = block_header(ring, id);
+        let mut found = Vec::new();
+        let mut found_parts = Vec::new();
+        let chain = header.map_or(0, |header| header[block::CHAIN]);
+        let mut at = 0;
+        while let Some([first, ticks]) = words.get(at..).and_then(|w| w.first_chunk::<2>()) {
+            let header = Header::decode([*first, *ticks]);
+            let next = at + header.slots() as usize * SLOT_WORDS;
+            if next > words.len() {
+                break;
+            }
+            let start = at * 8 + RECORD_HEADER_BYTES;
+            let bytes = &bytemuck::cast_slice::<u64, u8>(&words)[start..start + header.length as usize];
+            at = next;
+            match header.kind() {
+                kind::CONTROL => watched.control(header, bytes),
+                kind::CONTINUATION => {
+                    let place = (origin.lane, origin.incarnation, chain);
+                    found_parts.push(Part { place, header, bytes: bytes.to_vec(), first: None });
+                }
+                kind::RECORD => {
+                    let entry = self.entry(ring, &mut watched, header, bytes, &origin);
+                    if header.flags & flag::MORE == 0 {
+                        found.push(entry);
+                    } else {
+                        let place = (origin.lane, origin.incarnation, chain);
+                        found_parts.push(Part { place, header, bytes: bytes.to_vec(), first: Some((entry, id)) });
+                    }
+                }
+                _ => {}
+            }
+        }
+        // The copy counts only if nobody has taken the block in the meantime; the definitions that were
+        // looked up were still named by it then.
+        if ring.still_holds(index, generation) {
+            watched.read = limit;
+            entries.append(&mut found);
+            parts.append(&mut found_parts);
+            self.blocks[index as usize] = watched;
+        }
+    }
+
+    fn entry(
+        &mut self,
+        ring: &Ring,
+        watched: &mut Watched,
+        header: Header,
+        bytes: &[u8],
+        origin: &Arc<Origin>,
+    ) -> OwnedEntry {
+        let anchor = watched.anchor.unwrap_or_else(|| self.info.creation_anchor());
+        let sequence = watched.sequence;
+        watched.sequence = sequence.wrapping_add(1);
+        let cut = header.flags & flag::CUT != 0;
+        let payload = bytes.to_vec();
+        let body = if header.definition == TEXT {
+            OwnedBody::Plain { sequence, payload, cut }
+        } else {
+            let definition = self.dictionary.look_up(ring, origin.process_lane, header.definition).cloned();
+            OwnedBody::Defined { sequence, definition, payload, cut }
+        };
+        OwnedEntry { ticks: header.ticks, unix_ns: anchor.unix_ns_at(header.ticks), origin: origin.clone(), body }
+    }
+
+    /// Puts records of several blocks together. One whose parts are not all there yet is looked at again
+    /// with the next poll; one whose parts are gone is missed.
+    fn join(&mut self, mut parts: Vec<Part>, entries: &mut Vec<OwnedEntry>) {
+        parts.sort_by_key(|part| part.place);
+        let limit = self.info.geometry.record_limit();
+        let mut parts = parts.into_iter().peekable();
+        while let Some(Part { place: (lane, incarnation, mut chain), header, bytes, first }) = parts.next() {
+            let Some((mut entry, _)) = first else { continue };
+            let mut whole = bytes;
+            let mut more = header.flags & flag::MORE != 0;
+            while more
+                && let Some(part) = parts.next_if(|part| {
+                    part.place == (lane, incarnation, chain + 1) && part.first.is_none()
+                })
+                && whole.len() + part.bytes.len() <= limit
+            {
+                whole.extend_from_slice(&part.bytes);
+                more = part.header.flags & flag::MORE != 0;
+                chain += 1;
+            }
+            if more {
+                self.missed += 1;
+                continue;
+            }
+            match &mut entry.body {
+                OwnedBody::Plain { payload, .. } | OwnedBody::Defined { payload, .. } => *payload = whole,
+            }
+            entries.push(entry);
+        }
+    }
+
+    /// Counts sequences that were passed over since the lane was last seen.
+    fn count_missed(&mut self, entries: &mut [OwnedEntry]) {
+        entries.sort_by_key(|entry| (entry.origin.lane, entry.origin.incarnation, entry.sequence()));
+        for entry in entries {
+            let sequence = entry.sequence();
+            let next = self.next.entry((entry.origin.lane, entry.origin.incarnation)).or_insert(sequence);
+            self.missed += sequence.saturating_sub(*next);
+            *next = sequence.wrapping_add(1);
+        }
+    }
+}
+
+/// The generation of the bytes that a block holds: of a free one, those of its last owner.
+fn readable(state: Option<State>) -> Option<u32> {
+    match state? {
+        State { phase: Phase::Free, generation, .. } => generation.checked_sub(1),
+        State { kind: Kind::Records, generation, .. } => Some(generation),
+        _ => None,
+    }
+}
+
+/// How many records a block holds, for counting only: what a live block says may be old at once.
+pub(crate) fn records_in(ring: &Ring, index: u32, generation: u32) -> u64 {
+    let limit = ring.committed(index, generation).unwrap_or(0);
+    let mut at = BLOCK_HEADER_SLOTS;
+    let mut records = 0;
+    while at < limit {
+        let word = |i: usize| ring.block_word(index, at as usize * SLOT_WORDS + i);
+        let header = Header::decode([word(0).load(std::sync::atomic::Ordering::Relaxed), 0]);
+        records += u64::from(header.kind() == kind::RECORD);
+        at = at.saturating_add(header.slots());
+    }
+    records
+}
+
+fn begin(generation: u32, header: &[u64; block::WORDS]) -> Watched {
+    Watched {
+        generation,
+        started: true,
+        read: BLOCK_HEADER_SLOTS,
+        sequence: header[block::FIRST_SEQUENCE],
+        anchor: Some(Anchor {
+            ticks: header[block::ANCHOR_TICKS],
+            unix_ns: header[block::ANCHOR_UNIX_NS],
+            ns_per_tick: header[block::NS_PER_TICK],
+        }),
+        origin: Some(Arc::new(Origin::from_block(header))),
+    }
+}
+
+impl Watched {
+    fn control(&mut self, header: Header, bytes: &[u8]) {
+        let mut at = Cursor::new(bytes);
+        if header.definition == control::ANCHOR
+            && let (Some(ticks), Some(unix_ns), Some(ns_per_tick)) = (at.u64(), at.u64(), at.u64())
+        {
+            self.anchor = Some(Anchor { ticks, unix_ns, ns_per_tick });
+        }
+    }
+}
+
+/// The entries that are there now, oldest first.
+impl IntoIterator for Observer {
+    type Item = OwnedEntry;
+    type IntoIter = std::vec::IntoIter<OwnedEntry>;
+
+    fn into_iter(mut self) -> Self::IntoIter {
+        self.poll().into_iter()
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        // A forked child has a copy of this value, but not the mapping.
+        if !self.mapping.is_inherited() {
+            #[allow(unsafe_code)]
+            // SAFETY: made in this process, and nothing that borrows it outlives `self`.
+            unsafe {
+                self.mapping.unmap();
+            };
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! The long way of a record: no lane yet, no room, a gap to tell, an anchor to renew, a record inside a
+//! record, or one that needs several blocks.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::clock::{Anchor, anchor_life_ticks};
+use crate::error::PushError;
+use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, header, lane as entry, pair};
+use crate::local::{Busy, LaneLocal};
+use crate::options::Overflow;
+use crate::process::Attachment;
+use crate::record::{Encoder, Header, Record, control, flag, kind, slots_for};
+use crate::ring::{self, BlockId, Kind, Ring};
+use crate::{futex, lane, registry};
+
+/// Blocks that a lane stays within as long as it finds one free there: they stay in its caches.
+const WARM_BLOCKS: u32 = 32;
+
+/// Pushes `record` whatever state the lane is in.
+pub(crate) fn push(
+    attachment: &Attachment,
+    record: &dyn Record,
+    flags: u8,
+    overflow: Option<Overflow>,
+) -> Result<(), PushError> {
+    let ring = attachment.ring_or_reattach()?;
+    let local = match lane::open_for_thread(attachment, &ring) {
+        Ok(local) => local,
+        Err(error) => {
+            ring.header_word(header::DROPPED_WITHOUT_LANE).fetch_add(1, Ordering::Relaxed);
+            return Err(error);
+        }
+    };
+    if local.busy.load(Ordering::Relaxed) == 0 {
+        local.busy.store(1, Ordering::Relaxed);
+        let _busy = Busy(local);
+        return Push { attachment, ring: &ring, local, overflow, nested: false }.record(record, flags);
+    }
+    // A record inside a record: a signal handler, or a Display that logs. It goes into a block of the
+    // process lane, if that is not itself in use.
+    let count = |local: &LaneLocal| local.count_dropped(&ring);
+    match lane::of_process(attachment) {
+        Some(spare) if spare.busy.swap(1, Ordering::Acquire) == 0 => {
+            let _busy = Busy(spare);
+            let overflow = Some(Overflow::Drop);
+            Push { attachment, ring: &ring, local: spare, overflow, nested: true }.record(record, flags)
+        }
+        other => {
+            count(other.unwrap_or(local));
+            Err(PushError::Nested)
+        }
+    }
+}
+
+impl LaneLocal {
+    /// Counts one refused record. Read-modify-write, because a signal handler may be in between.
+    fn count_dropped(&self, ring: &Ring) {
+        let lane = self.lane.load(Ordering::Relaxed);
+        // Release: who sees the count has seen every record that came before it.
+        ring.lane_word(lane, entry::DROPPED).fetch_add(1, Ordering::Release);
+        // The next record has a gap to tell, and only the long way does that.
+        self.limit[0].store(0, Ordering::Relaxed);
+        self.limit[1].store(0, Ordering::Relaxed);
+    }
+}
+
+/// One push on a lane whose `busy` flag the caller holds.
+struct Push<'a> {
+    attachment: &'a Attachment,
+    ring: &'a Ring,
+    local: &'a LaneLocal,
+    overflow: Option<Overflow>,
+    nested: bool,
+}
+
+impl Push<'_> {
+    fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
+        let urgent = record.level().is_urgent();
+        let result = registry::id_of(self.attachment, self.ring, record.site())
+            .and_then(|definition| self.place(record, flags, definition, urgent));
+        if result.is_err() {
+            self.local.count_dropped(self.ring);
+        }
+        result
+    }
+
+    fn place(&self, record: &dyn Record, flags: u8, definition: u32, urgent: bool) -> Result<(), PushError> {
+        let bytes = record.payload_bytes();
+        let slots = slots_for(bytes);
+        let limit = self.ring.geometry().record_limit();
+        if bytes > limit {
+            return Err(PushError::TooLarge { bytes, limit });
+        }
+        // Judged once: a control record that falls due later would take the record's room.
+        let (gap, anchor) = (self.gap_due(), self.anchor_is_due());
+        let controls = u32::from(gap) + u32::from(anchor);
+        if self.limit(urgent).saturating_sub(self.next()) >= slots + controls {
+            self.write_controls(gap, anchor);
+        } else if slots > self.room_in_fresh_block(urgent) {
+            return self.push_long(record, flags, definition, urgent);
+        } else {
+            // The fresh block's header tells gap and anchor.
+            self.change_block(self.waiting(|| self.take_one(urgent))?);
+        }
+        let ticks = self.attachment.info.clock.ticks();
+        let header = Header { definition, length: bytes as u32, flags: kind::RECORD | flags, ticks };
+        // SAFETY: the caller holds `busy`, and there is room: in the old block by the test above, in a
+        // fresh one because `slots` fit and it holds nothing yet.
+        let written = unsafe { self.local.write(self.next(), header, |out| record.encode(out)) };
+        if written != bytes {
+            return Err(PushError::Mismatch);
+        }
+        // SAFETY: as above.
+        unsafe { self.local.publish(self.next() + slots) };
+        let records = self.local.records.load(Ordering::Relaxed);
+        self.local.records.store(records.wrapping_add(1), Ordering::Relaxed);
+        self.restore_limits();
+        Ok(())
+    }
+
+    fn next(&self) -> u32 {
+        self.local.next.load(Ordering::Relaxed)
+    }
+
+    /// Where a record must end in the open block: 0 if there is none.
+    fn limit(&self, urgent: bool) -> u32 {
+        let geometry = self.ring.geometry();
+        match (self.local.block(), urgent) {
+            (None, _) => 0,
+            (Some(_), true) => geometry.block_slots(),
+            (Some(_), false) if self.local.reserved.load(Ordering::Relaxed) != 0 => 0,
+            (Some(_), false) => geometry.block_slots() - geometry.headroom_slots,
+        }
+    }
+
+    fn room_in_fresh_block(&self, urgent: bool) -> u32 {
+        let geometry = self.ring.geometry();
+        let headroom = if urgent { 0 } else { geometry.headroom_slots };
+        geometry.block_slots() - headroom - BLOCK_HEADER_SLOTS
+    }
+
+    /// The record path may be taken again: every gap is told.
+    fn restore_limits(&self) {
+        if self.dropped() == self.local.told.load(Ordering::Relaxed) && !self.nested {
+            self.local.limit[0].store(self.limit(false), Ordering::Relaxed);
+            self.local.limit[1].store(self.limit(true), Ordering::Relaxed);
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.ring.lane_word(self.local.lane.load(Ordering::Relaxed), entry::DROPPED).load(Ordering::Relaxed)
+    }
+
+    fn gap_due(&self) -> bool {
+        self.dropped() != self.local.told.load(Ordering::Relaxed)
+    }
+
+    fn anchor_is_due(&self) -> bool {
+        self.attachment.info.clock.ticks() >= self.local.anchor_due.load(Ordering::Relaxed)
+    }
+
+    /// Tells a gap and renews the anchor, for which the caller has made sure of a slot each.
+    fn write_controls(&self, gap: bool, anchor: bool) {
+        if gap {
+            let dropped = self.dropped();
+            self.write_control(control::GAP, &[dropped]);
+            self.local.told.store(dropped, Ordering::Relaxed);
+        }
+        if anchor {
+            let Anchor { ticks, unix_ns, ns_per_tick } = self.renew_anchor();
+            self.write_control(control::ANCHOR, &[ticks, unix_ns, ns_per_tick]);
+        }
+    }
+
+    fn write_control(&self, code: u32, words: &[u64]) {
+        let ticks = self.attachment.info.clock.ticks();
+        let header = Header { definition: code, length: words.len() as u32 * 8, flags: kind::CONTROL, ticks };
+        // SAFETY: the caller holds `busy`, and a control record takes one slot, which `place` has
+        // made sure of.
+        unsafe {
+            self.local.write(self.next(), header, |out| words.iter().for_each(|w| out.put_u64(*w)));
+            self.local.publish(self.next() + 1);
+        }
+    }
+
+    fn renew_anchor(&self) -> Anchor {
+        let info = &self.attachment.info;
+        let anchor = Anchor::now(info.clock, info.rate().ns_per_tick());
+        self.local.anchor_ticks.store(anchor.ticks, Ordering::Relaxed);
+        self.local.anchor_unix_ns.store(anchor.unix_ns, Ordering::Relaxed);
+        self.local.ns_per_tick.store(anchor.ns_per_tick, Ordering::Relaxed);
+        let due = anchor.ticks.saturating_add(anchor_life_ticks(anchor.ns_per_tick));
+        self.local.anchor_due.store(due, Ordering::Relaxed);
+        anchor
+    }
+
+    /// Seals the open block and goes on in `fresh`, which has been taken.
+    fn change_block(&self, fresh: BlockId) {
+        self.seal_open_block();
+        self.begin_block(fresh);
+        self.restore_limits();
+        lane::wake_consumer(self.ring);
+    }
+
+    fn seal_open_block(&self) {
+        let local = self.local;
+        if let Some(block) = local.block() {
+            local.count_block(self.ring);
+            self.ring.seal(block, local.lane.load(Ordering::Relaxed), Kind::Records);
+        }
+    }
+
+    /// Writes the block's header and publishes that, so that the lane's chain can be seen.
+    fn begin_block(&self, fresh: BlockId) {
+        let local = self.local;
+        if self.anchor_is_due() {
+            self.renew_anchor();
+        }
+        let lane = local.lane.load(Ordering::Relaxed);
+        let chain = local.chain.load(Ordering::Relaxed);
+        let dropped = self.dropped();
+        let word = |at: usize, value: u64| self.ring.block_word(fresh.index, at).store(value, Ordering::Relaxed);
+        word(block::LANE, pair(lane, local.incarnation.load(Ordering::Relaxed)));
+        word(block::CHAIN, chain);
+        word(block::FIRST_SEQUENCE, local.sequence.load(Ordering::Relaxed));
+        word(block::DROPPED, dropped);
+        let anchor = local.anchor();
+        word(block::ANCHOR_TICKS, anchor.ticks);
+        word(block::ANCHOR_UNIX_NS, anchor.unix_ns);
+        word(block::NS_PER_TICK, anchor.ns_per_tick);
+        // What does not change while the lane is open lies in its entry.
+        for (to, from) in [
+            (block::PROCESS, entry::PROCESS),
+            (block::PID_TID, entry::PID_TID),
+            (block::DROPPED_AT_LANE_OPEN, entry::DROPPED_AT_OPEN),
+        ] {
+            word(to, self.ring.lane_word(lane, from).load(Ordering::Relaxed));
+        }
+        for i in 0..block::WORDS - block::THREAD_NAME {
+            word(block::THREAD_NAME + i, self.ring.lane_word(lane, entry::THREAD_NAME + i * 8).load(Ordering::Relaxed));
+        }
+        for at in block::NS_PER_TICK + 1..block::THREAD_NAME {
+            word(at, 0);
+        }
+        let reserved = fresh.index >= self.ring.geometry().common_blocks();
+        local.words.store(self.ring.memory().address(self.ring.block_start(fresh.index)).cast_mut(), Ordering::Relaxed);
+        local.block.store(pair(fresh.generation, fresh.index + 1), Ordering::Relaxed);
+        local.generation.store(fresh.generation, Ordering::Relaxed);
+        local.reserved.store(reserved.into(), Ordering::Relaxed);
+        local.chain.store(chain + 1, Ordering::Relaxed);
+        local.told.store(dropped, Ordering::Relaxed);
+        // SAFETY: just taken by this lane, whose `busy` the caller holds.
+        unsafe { local.publish(BLOCK_HEADER_SLOTS) };
+    }
+
+    /// Pushes a record that needs several blocks. All are taken before the first byte is written, and
+    /// the first is published last: so it is there whole or not at all.
+    fn push_long(&self, record: &dyn Record, flags: u8, definition: u32, urgent: bool) -> Result<(), PushError> {
+        if self.nested {
+            // The blocks' numbers need an allocation, which a signal handler may not make.
+            return Err(PushError::Full);
+        }
+        let bytes = record.payload_bytes();
+        let per_block = self.ring.geometry().payload_per_block();
+        let count = bytes.div_ceil(per_block);
+        let blocks = self.waiting(|| self.take_many(count, urgent))?;
+        self.seal_open_block();
+        let first_chain = self.local.chain.load(Ordering::Relaxed);
+        let mut ticks = 0;
+        let mut written = bytes;
+        for (number, fresh) in blocks.iter().enumerate() {
+            if number == 1 {
+                // The record counts as the first block's.
+                let sequence = self.local.sequence.load(Ordering::Relaxed);
+                self.local.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
+            }
+            self.local.chain.store(first_chain + number as u64, Ordering::Relaxed);
+            self.begin_block(*fresh);
+            if number == 0 {
+                ticks = self.attachment.info.clock.ticks();
+            }
+            let length = (bytes - number * per_block).min(per_block);
+            let more = if number + 1 < count { flag::MORE } else { 0 };
+            let header = if number == 0 {
+                Header { definition, length: length as u32, flags: kind::RECORD | flags | more, ticks }
+            } else {
+                Header { definition: number as u32, length: length as u32, flags: kind::CONTINUATION | more, ticks }
+            };
+            let from_word = number * per_block / 8;
+            // SAFETY: the block was taken by this lane; the part fits by `per_block`.
+            written = unsafe { self.write_part(*fresh, header, from_word, record) };
+        }
+        if written == bytes {
+            self.publish_parts(&blocks, bytes, per_block);
+        }
+        let lane = self.local.lane.load(Ordering::Relaxed);
+        if let Some((_, done)) = blocks.split_last() {
+            for block in done {
+                self.ring.seal(*block, lane, Kind::Records);
+            }
+        }
+        self.account_long(written == bytes);
+        self.restore_limits();
+        lane::wake_consumer(self.ring);
+        if written == bytes { Ok(()) } else { Err(PushError::Mismatch) }
+    }
+
+    /// # Safety
+    /// `block` is owned by this lane and empty but for its header; the part fits.
+    unsafe fn write_part(&self, block: BlockId, header: Header, from_word: usize, record: &dyn Record) -> usize {
+        let start = self.ring.block_start(block.index) + BLOCK_HEADER_SLOTS as usize * SLOT_WORDS;
+        for (i, word) in header.words().into_iter().enumerate() {
+            self.ring.memory().word(start + i).store(word, Ordering::Relaxed);
+        }
+        let payload = self.ring.memory().address(start + RECORD_HEADER_BYTES / 8);
+        let to_word = from_word + (header.length as usize).div_ceil(8);
+        // SAFETY: the caller's word.
+        let mut out = unsafe { Encoder::new(payload, from_word, to_word) };
+        record.encode(&mut out);
+        out.finish()
+    }
+
+    /// The last part first; the first part's publish is the record's.
+    fn publish_parts(&self, blocks: &[BlockId], bytes: usize, per_block: usize) {
+        for (number, part) in blocks.iter().enumerate().rev() {
+            let length = (bytes - number * per_block).min(per_block);
+            let slots = BLOCK_HEADER_SLOTS + slots_for(length);
+            ring::publish(self.ring.committed_word(part.index), part.generation, slots);
+            if number + 1 == blocks.len() {
+                self.local.next.store(slots, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The long record's blocks but the last are closed; the last one begins with the next sequence.
+    fn account_long(&self, published: bool) {
+        let local = self.local;
+        if published {
+            let count = self.ring.lane_word(local.lane.load(Ordering::Relaxed), entry::PUBLISHED);
+            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes what `attempt` takes, waiting as the policy allows.
+    fn waiting<T>(&self, attempt: impl Fn() -> Option<T>) -> Result<T, PushError> {
+        if self.ring.header_word(header::FLAGS).load(Ordering::Relaxed) & header::FLAG_RETIRED != 0 {
+            return Err(PushError::Gone);
+        }
+        if let Some(taken) = attempt() {
+            return Ok(taken);
+        }
+        lane::wake_consumer(self.ring);
+        let policy = self.overflow.unwrap_or_else(|| self.attachment.overflow(self.ring));
+        let Overflow::Block(patience) = policy else { return Err(PushError::Full) };
+        let deadline = Instant::now().checked_add(patience);
+        let waiters = self.ring.header_word(header::FREED_WAITERS);
+        waiters.fetch_add(1, Ordering::SeqCst);
+        let result = loop {
+            let freed = self.ring.header_word(header::FREED).load(Ordering::SeqCst);
+            if let Some(taken) = attempt() {
+                break Ok(taken);
+            }
+            let left = deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break Err(PushError::Full);
+            }
+            // Short sleeps, so that a wake-up lost with a killed consumer costs little.
+            futex::wait(self.ring.header_word(header::FREED), freed as u32, left.min(Duration::from_millis(20)));
+        };
+        waiters.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+
+    /// Takes `count` blocks or none.
+    fn take_many(&self, count: usize, urgent: bool) -> Option<Vec<BlockId>> {
+        let mut blocks = Vec::with_capacity(count);
+        while blocks.len() < count {
+            let Some(block) = self.take_one(urgent) else {
+                for block in blocks {
+                    self.ring.untake(block, self.local.lane.load(Ordering::Relaxed), Kind::Records);
+                }
+                return None;
+            };
+            blocks.push(block);
+        }
+        Some(blocks)
+    }
+
+    /// The next free block: first in the lane's warm window, then anywhere, then, for WARN and above,
+    /// among the reserved ones. Every state word is looked at once at most, and none as long as nothing
+    /// has been freed since the last time in vain.
+    fn take_one(&self, urgent: bool) -> Option<BlockId> {
+        let freed = self.ring.header_word(header::FREED).load(Ordering::Acquire);
+        let full_at = &self.local.full_at[usize::from(urgent)];
+        if full_at.load(Ordering::Relaxed) == freed {
+            return None;
+        }
+        let geometry = self.ring.geometry();
+        let lane = self.local.lane.load(Ordering::Relaxed);
+        let common = geometry.common_blocks();
+        let home = common / geometry.lane_count * lane % common;
+        let warm = WARM_BLOCKS.min(common);
+        let search = self.local.search.load(Ordering::Relaxed);
+        for step in 0..warm {
+            let offset = (search + step) % warm;
+            if let Some(block) = self.ring.take((home + offset) % common, lane, Kind::Records) {
+                self.local.search.store(offset + 1, Ordering::Relaxed);
+                return Some(block);
+            }
+        }
+        let rest = (warm..common).map(|offset| (home + offset) % common);
+        let reserved = if urgent { common..geometry.block_count } else { 0..0 };
+        let found = rest.chain(reserved).find_map(|index| self.ring.take(index, lane, Kind::Records));
+        if found.is_none() {
+            full_at.store(freed, Ordering::Relaxed);
+        }
+        found
+    }
+}

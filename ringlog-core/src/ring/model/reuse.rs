@@ -1,0 +1,200 @@
+//! Who may touch a block's bytes, and when: SYNC REUSE, SYNC RETAKE, taking and giving back.
+
+use super::*;
+
+/// A ring whose only block is full of one lane's past: published, sealed, not yet read.
+fn ring_with_sealed_block() -> Ring {
+    let ring = small_ring(1, 1);
+    let block = block_with(&ring, 0, LANE, &[OLD]);
+    ring.seal(block, LANE, Kind::Records);
+    ring
+}
+
+/// The consumer of one block: reads it and gives it back.
+fn consume(ring: &Ring) {
+    let sealed = ring.state(0).expect("a known state");
+    let (slots, records) = read_published(ring, 0, sealed.generation);
+    assert_eq!(records, [OLD], "new bytes were read as old");
+    assert_eq!(read_undisturbed(ring, 0), OLD, "new bytes were read as old");
+    assert!(ring.free(0, sealed, slots));
+}
+
+/// The consumer reads a sealed block and frees it, a producer takes it at once and overwrites it. Were
+/// the consumer's loads still under way then, new bytes would be persisted as old ones.
+fn reusing() -> &'static str {
+    let ring = ring_with_sealed_block();
+    let consumer = role(&ring, consume);
+    let producer = role(&ring, |ring| match ring.take(0, OTHER_LANE, Kind::Records) {
+        Some(block) => {
+            assert_eq!(block.generation, 1);
+            publish_record(ring, block, 0, NEW);
+            "overwritten after it was read"
+        }
+        None => "not free yet",
+    });
+    consumer.join().unwrap();
+    producer.join().unwrap()
+}
+
+#[test]
+fn a_block_is_overwritten_only_after_it_was_read() {
+    allows(&["not free yet", "overwritten after it was read"], reusing);
+}
+
+#[test]
+fn a_block_is_overwritten_while_it_is_read_without_reuse() {
+    weakening_shows(Sync::Reuse, "Concurrent atomic store and `unsync_load`", reusing);
+}
+
+/// Two producers want the same free block. Both storing into it would mix their records, so exactly
+/// one of them gets it, with the generation that it was free in.
+fn taking(take: Take) -> &'static str {
+    let ring = small_ring(1, 1);
+    ring.state_word(0).store(State::free(5).word(), Ordering::Relaxed);
+    let one = role(&ring, move |ring| take(ring, 0, LANE, Kind::Records));
+    let other = role(&ring, move |ring| take(ring, 0, OTHER_LANE, Kind::Records));
+    let block = BlockId { index: 0, generation: 5 };
+    let (lane, outcome) = match (one.join().unwrap(), other.join().unwrap()) {
+        (Some(taken), None) if taken == block => (LANE, "the one took it"),
+        (None, Some(taken)) if taken == block => (OTHER_LANE, "the other took it"),
+        (None, None) => panic!("nobody took a free block"),
+        both => panic!("taken twice, or in a wrong generation: {both:?}"),
+    };
+    let open = State { generation: 5, lane, kind: Kind::Records, phase: Phase::Open };
+    assert_eq!(ring.state(0), Some(open));
+    outcome
+}
+
+#[test]
+fn a_free_block_is_taken_once() {
+    allows(&["the one took it", "the other took it"], || taking(Ring::take));
+}
+
+/// Wrong: what was free when it was looked at need not be free when it is taken.
+fn take_by_load_and_store(ring: &Ring, index: u32, lane: u32, kind: Kind) -> Option<BlockId> {
+    let State { generation, phase: Phase::Free, .. } = ring.state(index)? else { return None };
+    let open = State { generation, lane, kind, phase: Phase::Open };
+    ring.state_word(index).store(open.word(), Ordering::Release);
+    Some(BlockId { index, generation })
+}
+
+#[test]
+fn a_free_block_is_taken_twice_by_load_and_store() {
+    wrong_sequence_shows("taken twice", || taking(take_by_load_and_store));
+}
+
+/// Copies what block 0 holds, as one who owns nothing: from a block in use, or from a freed one, which
+/// keeps its bytes until it is taken again. `None` where nothing can be trusted.
+fn observe(ring: &Ring) -> Option<(u32, Vec<[u64; 2]>)> {
+    let state = ring.state(0)?;
+    let generation = match state.phase {
+        Phase::Free => state.generation.checked_sub(1)?,
+        Phase::Open | Phase::Sealed => state.generation,
+    };
+    let slots = ring.committed(0, generation)?;
+    let records = copy_records(ring, 0, slots);
+    ring.still_holds(0, generation).then_some((generation, records))
+}
+
+/// A looker-on copies a block that is freed, taken and overwritten under its hands. It cannot prevent
+/// that, but it has to notice: what it takes for a generation's bytes holds no byte of the next owner,
+/// who may `finish` by publishing them or by giving the block back.
+fn observing(finish: fn(&Ring, BlockId)) -> &'static str {
+    let ring = ring_with_sealed_block();
+    let consumer = role(&ring, |ring| {
+        let sealed = ring.state(0).expect("a known state");
+        assert!(ring.free(0, sealed, BLOCK_HEADER_SLOTS + 1));
+    });
+    let producer = role(&ring, move |ring| {
+        if let Some(block) = ring.take(0, OTHER_LANE, Kind::Records) {
+            write_record(ring, block, 0, NEW);
+            finish(ring, block);
+        }
+    });
+    let observer = role(&ring, observe);
+    consumer.join().unwrap();
+    producer.join().unwrap();
+    match observer.join().unwrap() {
+        None => "given up",
+        Some((0, copy)) if copy == [[OLD, OLD]] => "the old record",
+        Some((1, copy)) if copy == [[NEW, NEW]] => "the new record",
+        Some(mixed) => panic!("new bytes were observed as old: {mixed:x?}"),
+    }
+}
+
+fn publish_it(ring: &Ring, block: BlockId) {
+    publish_records(ring, block, 1);
+}
+
+fn give_it_back(ring: &Ring, block: BlockId) {
+    ring.untake(block, OTHER_LANE, Kind::Records);
+}
+
+#[test]
+fn an_observer_never_takes_new_bytes_for_old() {
+    allows(&["given up", "the old record", "the new record"], || observing(publish_it));
+    allows(&["given up", "the old record"], || observing(give_it_back));
+}
+
+#[test]
+fn an_observer_takes_new_bytes_for_old_without_retake() {
+    weakening_shows(Sync::Retake, "new bytes were observed", || observing(publish_it));
+    weakening_shows(Sync::Retake, "new bytes were observed", || observing(give_it_back));
+}
+
+const DRAFT: u64 = 0xdaf7;
+
+type Untake = fn(&Ring, BlockId, u32, Kind);
+
+/// An owner writes a draft into a block, does not need it and gives it back, while a consumer scans it
+/// and another producer is waiting for it. The consumer must see neither the draft, nor what was there
+/// before, nor the other's record in the name of the lane that gave the block back.
+fn untaking(untake: Untake) -> &'static str {
+    let ring = ring_with_sealed_block();
+    consume(&ring);
+    let owner = role(&ring, move |ring| {
+        if let Some(block) = ring.take(0, LANE, Kind::Records) {
+            write_record(ring, block, 0, DRAFT);
+            untake(ring, block, LANE, Kind::Records);
+        }
+    });
+    let other = role(&ring, |ring| {
+        if let Some(block) = ring.take(0, OTHER_LANE, Kind::Records) {
+            publish_record(ring, block, 0, NEW);
+        }
+    });
+    let consumer = role(&ring, |ring| match ring.state(0) {
+        Some(State { phase: Phase::Open, generation, lane, .. }) => {
+            (lane, read_published(ring, 0, generation).1)
+        }
+        _ => (0, Vec::new()),
+    });
+    owner.join().unwrap();
+    other.join().unwrap();
+    match consumer.join().unwrap() {
+        (_, seen) if seen.is_empty() => "nothing",
+        (OTHER_LANE, seen) if seen == [NEW] => "the record in its lane's name",
+        (LANE, seen) if seen == [NEW] => panic!("a record in another lane's name"),
+        (_, seen) => panic!("a record that nobody published: {seen:x?}"),
+    }
+}
+
+#[test]
+fn a_block_given_back_shows_nothing_unpublished() {
+    allows(&["nothing", "the record in its lane's name"], || untaking(Ring::untake));
+}
+
+#[test]
+fn a_draft_is_seen_without_reuse() {
+    weakening_shows(Sync::Reuse, "nobody published", || untaking(Ring::untake));
+}
+
+/// Wrong: nobody who judged the block as the former owner's can tell that it has moved on.
+fn untake_in_the_same_generation(ring: &Ring, block: BlockId, _lane: u32, _kind: Kind) {
+    ring.state_word(block.index).store(State::free(block.generation).word(), Ordering::Release);
+}
+
+#[test]
+fn a_record_is_seen_in_another_name_if_the_generation_stays() {
+    wrong_sequence_shows("in another lane's name", || untaking(untake_in_the_same_generation));
+}

@@ -1,0 +1,144 @@
+//! What a reader may see: SYNC PUBLISH, SYNC SEAL and SYNC DEFINE.
+
+use super::*;
+
+const OLDER: u64 = 0xa1;
+const YOUNGER: u64 = 0xa2;
+
+/// A reader that sees a record's slot counted must see the record's bytes, or it persists what the
+/// memory held before. The producer publishes two records; the reader follows while the block is open.
+fn publishing() -> &'static str {
+    let ring = small_ring(1, 2);
+    let producer = role(&ring, |ring| {
+        block_with(ring, 0, LANE, &[OLDER, YOUNGER]);
+    });
+    let reader = role(&ring, |ring| match ring.state(0) {
+        Some(State { phase: Phase::Open, generation, .. }) => read_published(ring, 0, generation).1,
+        _ => Vec::new(),
+    });
+    producer.join().unwrap();
+    match reader.join().unwrap()[..] {
+        [] => "nothing published yet",
+        [OLDER] => "the older record",
+        [OLDER, YOUNGER] => "both records",
+        _ => panic!("a record without its bytes"),
+    }
+}
+
+#[test]
+fn a_published_record_is_seen_whole() {
+    allows(&["nothing published yet", "the older record", "both records"], publishing);
+}
+
+#[test]
+fn a_published_record_is_torn_without_publish() {
+    weakening_shows(Sync::Publish, "a record without", publishing);
+}
+
+/// How a consumer gives back a block: with the state it judged and the slots it has read.
+type Free = fn(&Ring, u32, State, u32) -> bool;
+
+/// The owner publishes its last record and seals. A consumer that read up to the record before, then
+/// sees SEALED, must find the last one before it frees the block, or the record is gone for ever.
+fn sealing(free: Free) -> &'static str {
+    let ring = small_ring(1, 2);
+    let owner = role(&ring, |ring| {
+        let block = block_with(ring, 0, LANE, &[OLDER, YOUNGER]);
+        ring.seal(block, LANE, Kind::Records);
+    });
+    let consumer = role(&ring, move |ring| {
+        let (read, _) = read_published(ring, 0, 0);
+        let Some(sealed @ State { phase: Phase::Sealed, .. }) = ring.state(0) else {
+            return (None, "not sealed yet");
+        };
+        if free(ring, 0, sealed, read) {
+            return (Some(read), "freed at once");
+        }
+        let (rest, _) = read_published(ring, 0, 0);
+        assert!(free(ring, 0, sealed, rest), "a sealed block that cannot be freed");
+        (Some(rest), "refused, freed when the rest was read")
+    });
+    owner.join().unwrap();
+    let (freed_at, outcome) = consumer.join().unwrap();
+    if let Some(slots) = freed_at {
+        assert_eq!(slots, BLOCK_HEADER_SLOTS + 2, "a published record was freed unread");
+        assert_eq!(ring.state(0), Some(State::free(1)));
+    }
+    outcome
+}
+
+#[test]
+fn a_block_is_freed_only_when_its_last_record_is_read() {
+    allows(&["not sealed yet", "freed at once", "refused, freed when the rest was read"], || {
+        sealing(Ring::free)
+    });
+}
+
+#[test]
+fn the_last_record_is_freed_unread_without_seal() {
+    weakening_shows(Sync::Seal, "freed unread", || sealing(Ring::free));
+}
+
+/// The wrong order: trusts the `committed` that the consumer loaded before it saw SEALED.
+fn free_without_looking_again(ring: &Ring, index: u32, judged: State, _cursor: u32) -> bool {
+    let free = State::free(judged.generation + 1).word();
+    let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
+    ring.state_word(index).compare_exchange(judged.word(), free, release, relaxed).is_ok()
+}
+
+#[test]
+fn the_last_record_is_freed_unread_if_committed_is_loaded_before_the_state() {
+    wrong_sequence_shows("freed unread", || sealing(free_without_looking_again));
+}
+
+const DEFINITION: u64 = 0xd1;
+
+/// A thread registers a definition and leaves its place for the others of its process; another thread
+/// finds the place and logs a record that names it. A reader that sees the record has to find the
+/// definition, though it was published by a thread that the reader has not heard of in any other way.
+fn registering() -> &'static str {
+    let ring = small_ring(2, 1);
+    let world = (ring, Arc::new(AtomicU64::new(0)));
+    let (definitions, records) = (0, 1);
+    let place = u64::from(BLOCK_HEADER_SLOTS);
+
+    let registering = role(&world, move |(ring, cached)| {
+        let block = ring.take(definitions, OTHER_LANE, Kind::Definitions).unwrap();
+        publish_record(ring, block, 0, DEFINITION);
+        // SYNC DEFINE (release end).
+        cached.store(place, Sync::Define.release());
+    });
+    let logging = role(&world, move |(ring, cached)| {
+        // SYNC DEFINE (acquire end).
+        let found = cached.load(Sync::Define.acquire());
+        if found != 0 {
+            block_with(ring, records, LANE, &[found]);
+        }
+    });
+    let reader = role(&world, move |(ring, _)| {
+        let (_, seen) = read_published(ring, records, 0);
+        match seen[..] {
+            [] => "no record yet",
+            [named] => {
+                let slots = ring.committed(definitions, 0).unwrap_or(0);
+                assert!(u64::from(slots) > named, "a record without its definition");
+                assert_eq!(read_published(ring, definitions, 0).1, [DEFINITION]);
+                "the record and its definition"
+            }
+            _ => unreachable!("one record was published"),
+        }
+    });
+    registering.join().unwrap();
+    logging.join().unwrap();
+    reader.join().unwrap()
+}
+
+#[test]
+fn a_record_is_never_seen_before_its_definition() {
+    allows(&["no record yet", "the record and its definition"], registering);
+}
+
+#[test]
+fn a_record_is_seen_before_its_definition_without_define() {
+    weakening_shows(Sync::Define, "a record without its definition", registering);
+}

@@ -1,0 +1,187 @@
+//! Numbers about a ring, for `stat` and for metrics.
+
+use std::sync::atomic::Ordering;
+
+use crate::consumer::holder;
+use crate::error::Error;
+use crate::layout::{NAME_BYTES, halves, header, lane as entry, lock as lock_byte};
+use crate::observer::Observer;
+use crate::options::Overflow;
+use crate::ring::{Kind, Phase, Ring};
+use crate::threads::name_from_words;
+use crate::{lock, region};
+
+/// What is going on in a ring, as of one look.
+#[derive(Clone, Debug)]
+pub struct RingStat {
+    /// Records published by all lanes.
+    pub published: u64,
+    /// Records that the consumers have persisted.
+    pub persisted: u64,
+    /// Records refused.
+    pub dropped: u64,
+    /// Of those, refused because the thread had no lane.
+    pub dropped_without_lane: u64,
+    /// Blocks that are free.
+    pub free_blocks: u32,
+    /// Blocks that hold definitions.
+    pub definition_blocks: u32,
+    /// Records emitted after a younger one.
+    pub late: u64,
+    /// Places given up because their bytes made no sense.
+    pub damaged: u64,
+    /// Blocks taken back from dead lanes.
+    pub reclaimed: u64,
+    /// What happens when no block is free.
+    pub overflow: Overflow,
+    /// Who drains, if anybody does.
+    pub consumer: Option<ConsumerStat>,
+    /// The file has been removed or replaced.
+    pub retired: bool,
+    /// Lanes that have been used.
+    pub lanes: Vec<LaneStat>,
+}
+
+impl RingStat {
+    /// Published records that are not persisted yet.
+    pub fn lag(&self) -> u64 {
+        self.published.saturating_sub(self.persisted)
+    }
+}
+
+/// Who drains the ring.
+#[derive(Clone, Debug)]
+pub struct ConsumerStat {
+    /// Process name and id.
+    pub holder: String,
+    /// Process id, in its own PID namespace.
+    pub pid: u32,
+    /// Since when, in nanoseconds since 1970.
+    pub since_unix_ns: u64,
+    /// When it last looked at the ring.
+    pub beat_unix_ns: u64,
+}
+
+/// One lane.
+#[derive(Clone, Debug)]
+pub struct LaneStat {
+    /// Its number.
+    pub lane: u32,
+    /// Grows with each owner.
+    pub incarnation: u32,
+    /// Whether it stands for a process and its definitions.
+    pub is_process: bool,
+    /// Whether its owner has it open, as far as the entry says.
+    pub open: bool,
+    /// Whether its owner lives, by the kernel's word.
+    pub alive: bool,
+    /// Process id of the owner.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Thread name.
+    pub thread: String,
+    /// Process name.
+    pub process: String,
+    /// Records published, by all incarnations.
+    pub published: u64,
+    /// Records persisted, of all incarnations.
+    pub persisted: u64,
+    /// Records refused, of all incarnations.
+    pub dropped: u64,
+}
+
+impl Observer {
+    /// Counts everything once.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the kernel's locks cannot be asked for.
+    pub fn stat(&self) -> Result<RingStat, Error> {
+        let ring = self.ring();
+        let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
+        let io = |e| Error::io("probe", &self.path, e);
+        // Where the path leads elsewhere by now, nobody can be asked about this file any more.
+        let probe = region::reopen(&self.path, self.identity, false).map_err(io)?;
+        let held = |byte| match &probe {
+            Some(file) => lock::is_held(file, byte).map_err(io),
+            None => Ok(false),
+        };
+        let consumer = if held(lock_byte::CONSUMER)? {
+            Some(ConsumerStat {
+                holder: holder(&ring),
+                pid: word(header::CONSUMER_PID) as u32,
+                since_unix_ns: word(header::CONSUMER_SINCE_UNIX_NS),
+                beat_unix_ns: word(header::CONSUMER_BEAT_UNIX_NS),
+            })
+        } else {
+            None
+        };
+        let mut lanes = Vec::new();
+        for lane in 0..ring.geometry().lane_count {
+            if ring.lane_state(lane).incarnation != 0 {
+                lanes.push(lane_stat(&ring, lane, held(lock_byte::lane(lane))?));
+            }
+        }
+        let (free_blocks, definition_blocks) = count_blocks(&ring, &mut lanes);
+        let dropped_without_lane = word(header::DROPPED_WITHOUT_LANE);
+        Ok(RingStat {
+            published: lanes.iter().map(|lane| lane.published).sum(),
+            persisted: lanes.iter().map(|lane| lane.persisted).sum(),
+            dropped: lanes.iter().map(|lane| lane.dropped).sum::<u64>() + dropped_without_lane,
+            dropped_without_lane,
+            free_blocks,
+            definition_blocks,
+            late: word(header::CONSUMER_LATE),
+            damaged: word(header::CONSUMER_DAMAGED),
+            reclaimed: word(header::CONSUMER_RECLAIMED),
+            overflow: Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)),
+            consumer,
+            retired: word(header::FLAGS) & header::FLAG_RETIRED != 0,
+            lanes,
+        })
+    }
+}
+
+fn lane_stat(ring: &Ring, lane: u32, alive: bool) -> LaneStat {
+    let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
+    let name = |offset: usize| {
+        let words: Vec<u64> = (0..NAME_BYTES / 8).map(|i| word(offset + i * 8)).collect();
+        name_from_words(&words)
+    };
+    let state = ring.lane_state(lane);
+    let (pid, tid) = halves(word(entry::PID_TID));
+    LaneStat {
+        lane,
+        incarnation: state.incarnation,
+        is_process: state.process,
+        open: state.open,
+        alive,
+        pid,
+        tid,
+        thread: name(entry::THREAD_NAME),
+        process: name(entry::PROCESS_NAME),
+        published: word(entry::PUBLISHED),
+        persisted: word(entry::PERSISTED),
+        dropped: word(entry::DROPPED),
+    }
+}
+
+/// Free and definition blocks. A lane's entry counts only the blocks it has closed, so the records of
+/// the open one are counted here.
+fn count_blocks(ring: &Ring, lanes: &mut [LaneStat]) -> (u32, u32) {
+    let (mut free, mut definitions) = (0, 0);
+    for index in 0..ring.geometry().block_count {
+        let Some(state) = ring.state(index) else { continue };
+        match (state.phase, state.kind) {
+            (Phase::Free, _) => free += 1,
+            (_, Kind::Definitions) => definitions += 1,
+            (Phase::Open, Kind::Records) => {
+                if let Ok(at) = lanes.binary_search_by_key(&state.lane, |lane| lane.lane) {
+                    lanes[at].published += crate::observer::records_in(ring, index, state.generation);
+                }
+            }
+            _ => {}
+        }
+    }
+    (free, definitions)
+}

@@ -1,0 +1,89 @@
+//! The atomics the protocol is written in, and the name and ordering of each synchronisation.
+//!
+//! Every release/acquire pair has a name. Its two ends are found by searching for that name:
+//!
+//! | name | release end | acquire end | carries |
+//! |---|---|---|---|
+//! | SYNC PUBLISH | producer stores `committed` | reader loads `committed` | the record's bytes, the block header |
+//! | SYNC SEAL | owner stores, or a reclaimer CASes, SEALED | consumer loads the state word | the last `committed` |
+//! | SYNC REUSE | consumer CASes SEALED to FREE | producer CASes FREE to OPEN | the consumer is done with the bytes |
+//! | SYNC RETAKE | producer's fence after FREE to OPEN | reader's fence before it re-checks the state | new bytes imply the new state |
+//! | SYNC DEFINE | registering thread stores the id | another thread loads it | the definition is published |
+//!
+//! Under `--cfg loom` the atomics are loom's and a model may weaken one named ordering, to show that
+//! the model would notice (its negative twin).
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// The synchronisations that a negative twin can weaken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    Publish,
+    Seal,
+    Reuse,
+    Retake,
+    Define,
+}
+
+impl Sync {
+    /// The ordering of this synchronisation's releasing store or CAS.
+    #[inline(always)]
+    pub(crate) fn release(self) -> Ordering {
+        #[cfg(loom)]
+        if twin::weakens(self) {
+            return Ordering::Relaxed;
+        }
+        Ordering::Release
+    }
+
+    /// The ordering of this synchronisation's acquiring load.
+    #[inline(always)]
+    pub(crate) fn acquire(self) -> Ordering {
+        #[cfg(loom)]
+        if twin::weakens(self) {
+            return Ordering::Relaxed;
+        }
+        Ordering::Acquire
+    }
+
+    /// A release fence of this synchronisation.
+    #[inline(always)]
+    pub(crate) fn release_fence(self) {
+        #[cfg(loom)]
+        if twin::weakens(self) {
+            return;
+        }
+        fence(Ordering::Release);
+    }
+
+    /// An acquire fence of this synchronisation.
+    #[inline(always)]
+    pub(crate) fn acquire_fence(self) {
+        #[cfg(loom)]
+        if twin::weakens(self) {
+            return;
+        }
+        fence(Ordering::Acquire);
+    }
+}
+
+/// Which synchronisation the running model has weakened.
+#[cfg(loom)]
+pub(crate) mod twin {
+    use super::Sync;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    static WEAKENED: AtomicU8 = AtomicU8::new(u8::MAX);
+
+    pub(crate) fn weaken(sync: Option<Sync>) {
+        WEAKENED.store(sync.map_or(u8::MAX, |s| s as u8), Ordering::SeqCst);
+    }
+
+    pub(super) fn weakens(sync: Sync) -> bool {
+        WEAKENED.load(Ordering::SeqCst) == sync as u8
+    }
+}

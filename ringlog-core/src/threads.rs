@@ -1,0 +1,185 @@
+//! Threads: their names and ids, their lanes, and closing those when a thread ends.
+
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+use crate::layout::NAME_BYTES;
+use crate::local::LaneLocal;
+
+/// How many rings one thread can have lanes in at the same time.
+const RINGS_PER_THREAD: usize = 8;
+
+/// A lane of this thread: the session it belongs to and its private half, which is never unmapped.
+#[derive(Clone, Copy)]
+struct Owned {
+    session: u64,
+    local: *const LaneLocal,
+}
+
+const NOTHING: Owned = Owned { session: 0, local: std::ptr::null() };
+
+// Constant and without a destructor, so that reading it is a plain access, also in a signal handler.
+thread_local! {
+    static RECENT: Cell<Owned> = const { Cell::new(NOTHING) };
+    static LANES: [Cell<Owned>; RINGS_PER_THREAD] = const { [const { Cell::new(NOTHING) }; RINGS_PER_THREAD] };
+    /// This thread is opening a lane; a signal handler must not try the same.
+    pub(crate) static OPENING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread's lane in the ring whose session it is.
+///
+/// # Safety
+/// `'a` may not exceed the life of the attachment whose session this is.
+#[inline(always)]
+pub(crate) unsafe fn lane_of<'a>(session: u64) -> Option<&'a LaneLocal> {
+    let recent = RECENT.get();
+    if recent.session == session && session != 0 {
+        // SAFETY: set by `remember`; private halves are never unmapped.
+        return Some(unsafe { &*recent.local });
+    }
+    find(session)
+}
+
+#[cold]
+fn find<'a>(session: u64) -> Option<&'a LaneLocal> {
+    if session == 0 {
+        return None;
+    }
+    let owned = LANES.with(|lanes| lanes.iter().map(Cell::get).find(|owned| owned.session == session))?;
+    RECENT.set(owned);
+    // SAFETY: as above.
+    Some(unsafe { &*owned.local })
+}
+
+/// Notes that this thread owns a lane. Fails when it has lanes in too many rings already.
+pub(crate) fn remember(session: u64, local: &LaneLocal) -> bool {
+    let owned = Owned { session, local };
+    let noted = LANES.with(|lanes| {
+        // A place is free when its lane was closed, or closed with its ring.
+        let free = lanes.iter().find(|place| {
+            let Owned { session, local } = place.get();
+            // SAFETY: private halves are never unmapped; a wiped one reads session 0.
+            session == 0 || unsafe { (*local).session.load(Ordering::Acquire) } != session
+        });
+        free.map(|place| place.set(owned)).is_some()
+    });
+    if noted {
+        RECENT.set(owned);
+        if let Some(key) = EXIT_KEY.get() {
+            // The value only has to be non-null for the destructor to run. Keys of the first 32 are kept
+            // in the thread itself, so nothing is allocated.
+            // SAFETY: a key made by `prepare`.
+            unsafe { libc::pthread_setspecific(*key, std::ptr::dangling::<u8>().cast()) };
+        }
+    }
+    noted
+}
+
+/// A thread-specific key whose destructor closes the thread's lanes. Not a Rust thread-local with a
+/// destructor: registering one allocates, and the first record may come from a signal handler.
+static EXIT_KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
+
+/// Prepares thread and process ends; called at each attach, works once.
+pub(crate) fn prepare() {
+    EXIT_KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the destructor and the handler are functions of this library.
+        unsafe {
+            if libc::pthread_key_create(&raw mut key, Some(thread_ends)) != 0 {
+                // No key left: lanes of ended threads come back when the process ends.
+                return libc::pthread_key_t::MAX;
+            }
+            libc::atexit(process_ends);
+        }
+        key
+    });
+}
+
+extern "C" fn thread_ends(_: *mut libc::c_void) {
+    close_lanes();
+}
+
+extern "C" fn process_ends() {
+    close_lanes();
+}
+
+/// Closes all lanes of the calling thread.
+fn close_lanes() {
+    LANES.with(|lanes| {
+        for place in lanes {
+            let Owned { session, local } = place.replace(NOTHING);
+            if session != 0 {
+                // SAFETY: private halves are never unmapped.
+                crate::lane::close_at_thread_end(unsafe { &*local }, session);
+            }
+        }
+    });
+    RECENT.set(NOTHING);
+}
+
+/// The kernel's id of this thread.
+pub(crate) fn id() -> u32 {
+    // SAFETY: has no preconditions and cannot fail.
+    unsafe { libc::gettid() as u32 }
+}
+
+/// The thread's name as Rust knows it, else as the kernel does; `main` for the main thread.
+pub(crate) fn name() -> String {
+    match std::thread::current().name() {
+        Some(name) => name.to_owned(),
+        None => kernel_name(),
+    }
+}
+
+fn kernel_name() -> String {
+    let mut buffer = [0_u8; 16];
+    // SAFETY: PR_GET_NAME writes at most 16 bytes.
+    unsafe { libc::prctl(libc::PR_GET_NAME, buffer.as_mut_ptr()) };
+    let end = buffer.iter().position(|b| *b == 0).unwrap_or(buffer.len());
+    String::from_utf8_lossy(&buffer[..end]).into_owned()
+}
+
+/// The process's name: that of its program's file.
+pub(crate) fn process_name() -> String {
+    let program = std::env::args_os().next();
+    let name = program.as_deref().and_then(|p| std::path::Path::new(p).file_name());
+    name.map_or_else(kernel_name, |name| name.to_string_lossy().into_owned())
+}
+
+/// A name as it is stored: its first 32 bytes, cut between characters, padded with zeros.
+pub(crate) fn name_words(name: &str) -> [u64; NAME_BYTES / 8] {
+    let mut end = name.len().min(NAME_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut bytes = [0; NAME_BYTES];
+    bytes[..end].copy_from_slice(&name.as_bytes()[..end]);
+    let mut words = [0; NAME_BYTES / 8];
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    }
+    words
+}
+
+/// A stored name, read back from untrusted words.
+pub(crate) fn name_from_words(words: &[u64]) -> String {
+    let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).take_while(|b| *b != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_between_characters() {
+        let long = "ä".repeat(20);
+        assert_eq!(name_from_words(&name_words(&long)), "ä".repeat(16));
+        let odd = format!("x{}", "ä".repeat(20));
+        assert_eq!(name_from_words(&name_words(&odd)), format!("x{}", "ä".repeat(15)));
+        assert_eq!(name_from_words(&name_words("worker-2")), "worker-2");
+    }
+}

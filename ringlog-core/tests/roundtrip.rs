@@ -1,0 +1,168 @@
+//! The whole road inside one process: push, drain, observe.
+
+use std::time::Duration;
+
+use ringlog::{Body, GapReason, Level, Overflow, PushError, Record, Ring};
+
+/// A ring in a directory of its own, removed with it.
+struct Scratch {
+    _dir: tempfile::TempDir,
+    name: String,
+}
+
+fn scratch() -> Scratch {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let name = dir.path().join("app").to_str().unwrap().to_owned();
+    Scratch { _dir: dir, name }
+}
+
+const SOON: Duration = Duration::from_secs(5);
+
+#[derive(Record)]
+#[record(level = "info", logger = "orders")]
+struct Fill<'a> {
+    order: u64,
+    price: f64,
+    venue: [u8; 4],
+    note: &'a str,
+}
+
+#[test]
+fn a_record_comes_out_as_it_went_in() {
+    let at = scratch();
+    let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
+    let log = ring.logger();
+    log.push(&Fill { order: 7, price: 9.5, venue: *b"XETR", note: "first" }).unwrap();
+    log.text(Level::WARN, "disk", "91%").unwrap();
+    let seen: Vec<String> = ring.observe().unwrap().into_iter().map(|e| e.entry().message()).collect();
+    assert_eq!(seen, ["order=7 price=9.5 venue=XETR note=first", "91%"]);
+
+    let mut consumer = ring.consumer().unwrap();
+    let entry = consumer.next(SOON).unwrap().unwrap();
+    let record = entry.record().unwrap();
+    assert_eq!((record.sequence, record.level, record.logger), (0, Level::INFO, "orders"));
+    assert_eq!(entry.origin.pid, std::process::id());
+    assert_eq!(entry.message(), "order=7 price=9.5 venue=XETR note=first");
+    let entry = consumer.next(SOON).unwrap().unwrap();
+    assert_eq!((entry.message(), entry.record().unwrap().level), ("91%".to_owned(), Level::WARN));
+    consumer.ack().unwrap();
+    assert!(consumer.next(Duration::ZERO).unwrap().is_none());
+    log.flush(SOON).unwrap();
+}
+
+#[test]
+fn many_times_the_ring_passes_through_in_order() {
+    let at = scratch();
+    let options = Ring::options().size("256KiB").block_bytes(2048).overflow(Overflow::Block(SOON));
+    let ring = options.create_or_open(&at.name).unwrap();
+    let log = ring.logger();
+    const COUNT: u64 = 200_000;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for order in 0..COUNT {
+                let note = &"-----------------------------------------------------------------"
+                    [..order as usize % 60];
+                log.push(&Fill { order, price: 0.5, venue: *b"XETR", note }).unwrap();
+            }
+        });
+        let mut consumer = ring.consumer().unwrap();
+        for expected in 0..COUNT {
+            let entry = consumer.next(SOON).unwrap().expect("more records");
+            let record = entry.record().expect("no gap");
+            assert_eq!(record.sequence, expected);
+            assert_eq!(record.fields().next().unwrap().1, ringlog::Value::U64(expected));
+            if expected % 100 == 0 {
+                consumer.ack().unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn long_records_come_whole() {
+    let at = scratch();
+    let options = Ring::options().size("1MiB").block_bytes(2048).overflow(Overflow::Block(SOON));
+    let ring = options.create_or_open(&at.name).unwrap();
+    let log = ring.logger();
+    let text = |len: usize| (0..len).map(|i| b'a' + (i % 23) as u8).collect::<Vec<u8>>();
+    let limit = ring.info().geometry().record_limit();
+    let lengths = [0, 1, 1700, 1900, 2048, 5000, 100_000, limit - 25, 3];
+    std::thread::scope(|scope| {
+        let log = &log;
+        scope.spawn(move || lengths.map(|len| log.text(Level::INFO, "", text(len)).unwrap()));
+        let mut consumer = ring.consumer().unwrap();
+        for (sequence, len) in lengths.into_iter().enumerate() {
+            {
+                let entry = consumer.next(SOON).unwrap().expect("a record");
+                let record = entry.record().expect("no gap");
+                assert_eq!((record.sequence, record.cut), (sequence as u64, false));
+                assert!(record.text().unwrap() == text(len), "{len} bytes");
+            }
+            consumer.ack().unwrap();
+        }
+    });
+    log.text(Level::INFO, "", text(limit)).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    let entry = consumer.next(SOON).unwrap().unwrap();
+    assert!(entry.record().unwrap().cut);
+    assert_eq!(entry.record().unwrap().text().unwrap().len(), limit - 25);
+}
+
+#[test]
+fn drops_are_counted_and_told_at_their_place() {
+    let at = scratch();
+    let ring = Ring::options().size("64KiB").block_bytes(1024).lanes(2).create_or_open(&at.name).unwrap();
+    let log = ring.logger();
+    let mut published = 0;
+    let mut dropped = 0;
+    for order in 0..2_000 {
+        match log.push(&Fill { order, price: 0.0, venue: *b"XETR", note: "" }) {
+            Ok(()) => published += 1,
+            Err(PushError::Full) => dropped += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(dropped > 0 && published > 0);
+    // Urgent records still find room.
+    log.text(Level::WARN, "", "urgent").unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    let mut messages = Vec::new();
+    let mut told = 0;
+    while let Some(entry) = consumer.next(Duration::from_millis(50)).unwrap() {
+        match entry.body {
+            Body::Gap(gap) => {
+                assert_eq!(gap.reason, GapReason::Dropped);
+                told += gap.count;
+                messages.push("gap".to_owned());
+            }
+            _ => messages.push(entry.message()),
+        }
+    }
+    consumer.ack().unwrap();
+    drop(consumer);
+    assert_eq!(told, dropped);
+    assert_eq!(messages.len() as u64, published + 2);
+    assert_eq!(messages[messages.len() - 2..], ["gap", "urgent"]);
+    // A new consumer does not tell it again.
+    log.text(Level::INFO, "", "after").unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(consumer.next(SOON).unwrap().unwrap().message(), "after");
+    assert!(consumer.next(Duration::from_millis(500)).unwrap().is_none());
+}
+
+#[test]
+fn a_thread_gives_its_lane_back_and_keeps_its_name() {
+    let at = scratch();
+    let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
+    for i in 0..5 {
+        let log = ring.logger();
+        let thread = std::thread::Builder::new().name(format!("worker-{i}"));
+        thread.spawn(move || log.text(Level::INFO, "", "here").unwrap()).unwrap().join().unwrap();
+    }
+    let mut consumer = ring.consumer().unwrap();
+    for i in 0..5 {
+        let entry = consumer.next(SOON).unwrap().unwrap();
+        assert_eq!(entry.origin.thread, format!("worker-{i}"));
+        assert_eq!((entry.origin.lane, entry.origin.incarnation), (1, i + 1));
+    }
+}

@@ -1,0 +1,83 @@
+//! The derive that makes a struct a record.
+//!
+//! A crate of its own only because procedural macros have to be; use it as `ringlog::Record`, which is
+//! the trait and this derive under one name. What it generates refers to the trait's crate as
+//! `::ringlog`; that crate itself can derive after `extern crate self as ringlog;`.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `attributes` | reads `#[record(...)]` |
+//! | `record` | checks that the struct can be a record, and keeps what matters of it |
+//! | `expand` | generates the implementation |
+//! | `errors` | collects what went wrong, so that it is told at once |
+
+mod attributes;
+mod errors;
+mod expand;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Implements the trait `Record` for a struct with named fields.
+///
+/// # Promise
+///
+/// - The struct gets one static `Site`: its definition is written into a ring once for each process,
+///   a record carries only the values. File and line of the definition are those of the derive.
+/// - Fields travel one by one, in the order of their declaration and in the encoding of their type.
+///   The struct's own bytes are never copied: no padding can leak, and it does not matter whether
+///   the struct is `repr(C)`. (A `repr(packed)` one is refused by the compiler if a field would need
+///   an unaligned reference.)
+/// - `level` is a constant, so a test of it folds away. With fields of fixed size so does
+///   `payload_bytes`, and `encode` becomes a few stores.
+///
+/// The type of each field has to implement `FieldValue`. Lifetimes are welcome; a struct without
+/// fields is too, its level, logger and text are then the whole record.
+///
+/// ```text
+/// #[derive(Record)]
+/// #[record(level = "warn", logger = "orders", text = "fill came late")]
+/// struct LateFill<'a> {
+///     order: u64,
+///     #[record(rename = "market")]
+///     venue: &'a str,
+///     #[record(skip)]
+///     seen_before: bool,
+/// }
+/// ```
+///
+/// # Attributes of the struct
+///
+/// | attribute | meaning | without it |
+/// |---|---|---|
+/// | `level = "warn"`, `level = 35` | a level by name, or by number from 1 to 255 | `"info"` |
+/// | `logger = "orders.fills"` | dotted name of the logger | the module path, with its `::` |
+/// | `text = "..."` | text of the message | empty: the fields say it all |
+///
+/// The names of levels are `trace`, `debug`, `info`, `warn` or `warning`, `error`, `critical` or
+/// `fatal`, in any case. All values are literals, as the definition is a static.
+///
+/// # Attributes of a field
+///
+/// | attribute | meaning |
+/// |---|---|
+/// | `skip` | the field is no part of the record; its type can be any |
+/// | `rename = "name"` | readers see the field under this name |
+///
+/// # Errors
+///
+/// Each points at its place and all are told at once:
+///
+/// - enums, unions and tuple structs, since readers see each field by its name;
+/// - type and const parameters, since a static cannot be generic;
+/// - attributes that are unknown, given twice or without their value, and levels that do not exist;
+/// - an empty field name, or one used twice;
+/// - more than 65,535 fields, as definitions count them in 16 bits.
+#[proc_macro_derive(Record, attributes(record))]
+pub fn derive_record(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    expand::expand(input).unwrap_or_else(|error| error.into_compile_error()).into()
+}

@@ -1,0 +1,71 @@
+//! The one list of commands a person may run, as `cargo x COMMAND`.
+//!
+//! Continuous integration runs these same commands (`.ci/run`), so what passes
+//! here passes there. They need a Rust toolchain and nothing else.
+
+mod bench;
+mod check;
+mod metadata;
+mod model;
+mod shell;
+mod steps;
+mod test;
+mod tidy;
+mod unused;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The commands of the ringlog workspace.
+#[derive(Parser)]
+#[command(name = "cargo x", bin_name = "cargo x")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// What must hold before a commit: format, lints, docs, dependencies, other targets, tidy
+    Check {
+        /// Run this step alone
+        #[arg(long, value_name = "STEP", value_parser = steps::names(check::STEPS))]
+        only: Option<String>,
+    },
+    /// All tests: unit, process and documentation tests, the loom models, tidy
+    Test {
+        /// Run this step alone
+        #[arg(long, value_name = "STEP", value_parser = steps::names(test::STEPS))]
+        only: Option<String>,
+    },
+    /// Check the lock-free protocol under every interleaving, with loom
+    ///
+    /// LOOM_MAX_PREEMPTIONS bounds the search and is 3 unless it is set.
+    Model,
+    /// Run the benchmarks
+    Bench {
+        /// The bench target to run; all of them if absent
+        name: Option<String>,
+    },
+    /// Check the repository's own rules: sizes, line ends, links, proofs, dependency direction
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Check { only } => steps::run("check", check::STEPS, only.as_deref()),
+        Command::Test { only } => steps::run("test", test::STEPS, only.as_deref()),
+        Command::Model => model::run(),
+        Command::Bench { name } => bench::run(name.as_deref()),
+        Command::Tidy => tidy::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Returned from main it would bring a backtrace along, and hide the message.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
