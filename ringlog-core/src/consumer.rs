@@ -299,7 +299,7 @@ impl Consumer {
         set(header::CONSUMER_PERSISTED, self.persisted);
         set(header::CONSUMER_LATE, self.late);
         set(header::CONSUMER_DAMAGED, self.damaged);
-        wake_waiters(ring, freed);
+        crate::lane::announce_freed(ring, freed);
     }
 
     /// Naps until something may have happened, `left` at most.
@@ -324,18 +324,6 @@ impl Consumer {
             word.store(0, Ordering::Relaxed);
         }
         self.nap = (self.nap * 2).min(NAP_MAX);
-    }
-}
-
-/// Tells those who wait for a free block that there are some.
-fn wake_waiters(ring: &Ring, freed: u64) {
-    if freed == 0 {
-        return;
-    }
-    let word = ring.header_word(header::FREED);
-    word.fetch_add(freed, Ordering::SeqCst);
-    if ring.header_word(header::FREED_WAITERS).load(Ordering::SeqCst) != 0 {
-        futex::wake(word, i32::MAX);
     }
 }
 

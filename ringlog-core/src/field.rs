@@ -74,12 +74,12 @@ macro_rules! fixed {
             const TYPE: Type = Type::$ty;
             const FIXED_BYTES: Option<usize> = Some($bytes);
 
-            #[inline]
+            #[inline(always)]
             fn payload_bytes(&self) -> usize {
                 $bytes
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(&self, $out: &mut Encoder<'_>) {
                 let $value = *self;
                 $encode
@@ -166,7 +166,7 @@ impl<const N: usize> FieldValue for [u8; N] {
         N
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
         if N > UNROLLED_BYTES {
             return out.put_raw(self);
@@ -223,7 +223,7 @@ macro_rules! holders {
                 <$held>::payload_bytes(self)
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(&self, out: &mut Encoder<'_>) {
                 <$held>::encode(self, out);
             }

@@ -269,3 +269,15 @@ pub(crate) fn wake_consumer(ring: &Ring) {
         crate::futex::wake(sleep, 1);
     }
 }
+
+/// Tells those who found no free block, or wait for one, that there are some now.
+pub(crate) fn announce_freed(ring: &Ring, count: u64) {
+    if count == 0 {
+        return;
+    }
+    let word = ring.header_word(header::FREED);
+    word.fetch_add(count, Ordering::SeqCst);
+    if ring.header_word(header::FREED_WAITERS).load(Ordering::SeqCst) != 0 {
+        crate::futex::wake(word, i32::MAX);
+    }
+}

@@ -33,6 +33,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg_attr(loom, allow(dead_code))]
+
 // The derive's code says `::ringlog`, also where it is used in here.
 #[cfg(not(loom))]
 extern crate self as ringlog;

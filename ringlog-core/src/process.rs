@@ -98,7 +98,7 @@ impl Attachment {
 
     #[inline(always)]
     pub(crate) fn state(&self) -> &ProcessState {
-        // SAFETY: atomics only, valid when zero; first in the piece, nothing else lies there.
+        // SAFETY: atomics only, valid when zero; first in the piece, which is page-aligned and long enough.
         unsafe { self.wiped.at(0) }
     }
 

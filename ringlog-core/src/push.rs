@@ -379,9 +379,11 @@ impl Push<'_> {
         let mut blocks = Vec::with_capacity(count);
         while blocks.len() < count {
             let Some(block) = self.take_one(urgent) else {
-                for block in blocks {
-                    self.ring.untake(block, self.local.lane.load(Ordering::Relaxed), Kind::Records);
-                }
+                let lane = self.local.lane.load(Ordering::Relaxed);
+                let given_back = blocks.len() as u64;
+                blocks.into_iter().for_each(|block| self.ring.untake(block, lane, Kind::Records));
+                // Others may have found the ring full because of us.
+                lane::announce_freed(self.ring, given_back);
                 return None;
             };
             blocks.push(block);

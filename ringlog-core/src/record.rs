@@ -189,26 +189,28 @@ impl<'a> Encoder<'a> {
     /// Appends bytes as they are, without a length.
     #[inline]
     pub fn put_raw(&mut self, bytes: &[u8]) {
-        let mut rest = self.skip_outside_window(bytes);
+        let mut rest = if self.at < self.from_word * 8 || self.at + bytes.len() > self.to_word * 8 {
+            self.skip_outside_window(bytes)
+        } else {
+            bytes
+        };
         while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
             self.put(u64::from_le_bytes(*chunk), 8);
             rest = tail;
         }
-        let mut word = [0; 8];
-        word[..rest.len()].copy_from_slice(rest);
         if !rest.is_empty() {
-            self.put(u64::from_le_bytes(word), rest.len());
+            self.put(short(rest), rest.len());
         }
     }
 
-    /// Passes over whole words that lie before the window, so that a payload of many blocks is not
+    /// Passes over whole words that lie outside the window, so that a payload of many blocks is not
     /// read once for each of them. Returns what is left to write.
-    #[inline(always)]
+    #[cold]
     fn skip_outside_window<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        if self.at + bytes.len() <= 64 || self.at >= self.from_word * 8 {
-            return if self.at > self.to_word * 8 { self.pass(bytes, bytes.len()) } else { bytes };
+        if self.at > self.to_word * 8 {
+            return self.pass(bytes, bytes.len());
         }
-        let skip = (self.from_word * 8 - 8).saturating_sub(self.at).min(bytes.len().saturating_sub(8)) & !7;
+        let skip = (self.from_word * 8).saturating_sub(self.at + 8).min(bytes.len().saturating_sub(8)) & !7;
         self.pass(bytes, skip)
     }
 
@@ -239,6 +241,20 @@ impl<'a> Encoder<'a> {
             self.store(self.at >> 3, self.pending);
         }
         self.at
+    }
+}
+
+/// Up to 7 bytes as the low ones of a word, read in at most two pieces that may overlap.
+#[inline(always)]
+fn short(bytes: &[u8]) -> u64 {
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (head, tail) = (u32::from_le_bytes(*head), u32::from_le_bytes(*tail));
+        u64::from(head) | u64::from(tail) << ((bytes.len() - 4) * 8)
+    } else if let (Some(head), Some(tail)) = (bytes.first_chunk::<2>(), bytes.last_chunk::<2>()) {
+        let (head, tail) = (u16::from_le_bytes(*head), u16::from_le_bytes(*tail));
+        u64::from(head) | u64::from(tail) << ((bytes.len() - 2) * 8)
+    } else {
+        bytes.first().map_or(0, |byte| (*byte).into())
     }
 }
 

@@ -161,7 +161,9 @@ impl Ring {
         let State { generation, phase: Phase::Free, .. } = State::decode(seen)? else { return None };
         let open = State { generation, lane, kind, phase: Phase::Open };
         // SYNC REUSE (acquire end): what the consumer read from these bytes, it has read.
-        word.compare_exchange(seen, open.word(), Sync::Reuse.acquire(), Ordering::Relaxed).ok()?;
+        // SYNC OWN (release end): who sees this OPEN sees that the lane's lock is held.
+        word.compare_exchange(seen, open.word(), Sync::Reuse.and_release(Sync::Own), Ordering::Relaxed)
+            .ok()?;
         // SYNC RETAKE (release end): who sees any byte stored from here on also sees OPEN.
         Sync::Retake.release_fence();
         Some(BlockId { index, generation })
@@ -191,6 +193,7 @@ impl Ring {
     /// The state of block `index`, for a reader: `None` if this version cannot tell.
     pub(crate) fn state(&self, index: u32) -> Option<State> {
         // SYNC SEAL (acquire end): a `committed` loaded after SEALED was seen is the last one.
+        // SYNC OWN (acquire end): a lock probed after OPEN was seen is the lock of that owner or a later one.
         State::decode(self.state_word(index).load(Sync::Seal.acquire()))
     }
 

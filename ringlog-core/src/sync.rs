@@ -7,6 +7,7 @@
 //! | SYNC PUBLISH | producer stores `committed` | reader loads `committed` | the record's bytes, the block header |
 //! | SYNC SEAL | owner stores, or a reclaimer CASes, SEALED | consumer loads the state word | the last `committed` |
 //! | SYNC REUSE | consumer CASes SEALED to FREE | producer CASes FREE to OPEN | the consumer is done with the bytes |
+//! | SYNC OWN | producer CASes FREE to OPEN | consumer loads the state word | the lock of the owner's lane is held |
 //! | SYNC RETAKE | producer's fence after FREE to OPEN | reader's fence before it re-checks the state | new bytes imply the new state |
 //! | SYNC DEFINE | registering thread stores the id | another thread loads it | the definition is published |
 //!
@@ -25,6 +26,7 @@ pub(crate) enum Sync {
     Publish,
     Seal,
     Reuse,
+    Own,
     Retake,
     Define,
 }
@@ -48,6 +50,17 @@ impl Sync {
             return Ordering::Relaxed;
         }
         Ordering::Acquire
+    }
+
+    /// The ordering of a CAS that is the acquire end of this synchronisation and the release end of
+    /// `released`.
+    #[inline(always)]
+    pub(crate) fn and_release(self, released: Sync) -> Ordering {
+        match (self.acquire(), released.release()) {
+            (Ordering::Acquire, Ordering::Release) => Ordering::AcqRel,
+            (Ordering::Acquire, _) => Ordering::Acquire,
+            (_, release) => release,
+        }
     }
 
     /// A release fence of this synchronisation.

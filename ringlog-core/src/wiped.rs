@@ -57,10 +57,12 @@ impl Wiped {
     /// The `T` at byte `offset`.
     ///
     /// # Safety
-    /// `T` is valid when all zero and changed only through atomics; nothing else is kept at these bytes.
+    /// `T` lies within the piece, is aligned and valid when all zero, and is changed only through
+    /// atomics; nothing else is kept at these bytes.
+    #[inline(always)]
     pub(crate) unsafe fn at<T>(&self, offset: usize) -> &T {
-        assert!(offset + size_of::<T>() <= self.bytes && offset.is_multiple_of(align_of::<T>()));
-        // SAFETY: in bounds and aligned by the assertion, never unmapped; the rest is the caller's word.
+        debug_assert!(offset + size_of::<T>() <= self.bytes && offset.is_multiple_of(align_of::<T>()));
+        // SAFETY: never unmapped; the rest is the caller's word.
         unsafe { &*self.base.as_ptr().add(offset).cast() }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
                     0 #(+ #payload_bytes)*
                 }
 
-                #[inline]
+                #[inline(always)]
                 fn encode(&self, _out: &mut ::ringlog::Encoder<'_>) {
                     #(#encode;)*
                 }

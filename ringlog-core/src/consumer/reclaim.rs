@@ -111,7 +111,7 @@ impl Consumer {
                 }
             }
         }
-        super::wake_waiters(ring, freed);
+        crate::lane::announce_freed(ring, freed);
     }
 
     /// Whether the process that wrote a definition block may still live: its lane is held, and by the

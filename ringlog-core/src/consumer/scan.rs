@@ -57,6 +57,18 @@ impl Seen {
     }
 }
 
+/// What one scan found, for the choice of the grace.
+struct Load {
+    free: u32,
+    only_lane: Option<u32>,
+    several_lanes: bool,
+}
+
+/// Up to this much in use the grace is whole; it fits into a core's second-level cache.
+const HELD_AT_EASE: u64 = 512 << 10;
+/// From this much in use there is none.
+const HELD_AT_MOST: u64 = 4 << 20;
+
 impl Consumer {
     /// Takes up what earlier consumers have persisted but not freed.
     pub(super) fn resume(&mut self, ring: &Ring) {
@@ -77,16 +89,19 @@ impl Consumer {
         self.scan_ticks = self.attachment.info.clock.ticks();
         ring.header_word(header::CONSUMER_BEAT_UNIX_NS).store(crate::clock::unix_ns(), Ordering::Relaxed);
         self.reclaim_if_due(ring);
-        let mut free = 0;
+        let mut load = Load { free: 0, only_lane: None, several_lanes: false };
         let mut touched = false;
         for index in 0..ring.geometry().block_count {
             match ring.state(index) {
-                Some(State { phase: Phase::Free, .. }) => free += 1,
-                Some(state) if state.kind == Kind::Records => touched |= self.look_at(ring, index, state),
+                Some(State { phase: Phase::Free, .. }) => load.free += 1,
+                Some(state) if state.kind == Kind::Records => {
+                    load.several_lanes |= *load.only_lane.get_or_insert(state.lane) != state.lane;
+                    touched |= self.look_at(ring, index, state);
+                }
                 _ => {}
             }
         }
-        self.set_horizon(ring, free);
+        self.horizon = self.horizon_for(ring, &load);
         let heads = self.heads.len();
         self.refresh_heads(ring);
         if self.unacknowledged == 0 && !self.handed_out && !self.dirty.is_empty() {
@@ -145,19 +160,25 @@ impl Consumer {
         }
     }
 
-    /// Entries older than the scan minus the grace may be emitted. The fuller the ring, the shorter the
-    /// grace: waiting must not cost a record.
-    fn set_horizon(&mut self, ring: &Ring, free: u32) {
+    /// Entries older than the scan, minus a grace, may be emitted. One lane alone is in order by itself
+    /// and needs no grace. The more is held back the shorter the grace: waiting must neither cost a
+    /// record nor drive the producers out of their caches.
+    fn horizon_for(&self, ring: &Ring, load: &Load) -> u64 {
         if !self.is_of_this_boot {
-            self.horizon = u64::MAX;
-            return;
+            return u64::MAX;
         }
-        let count = u64::from(ring.geometry().block_count);
-        // All of the grace from three quarters free, nothing of it below one quarter.
-        let share = u64::from(free).saturating_sub(count / 4).min(count / 2) * 1024 / (count / 2).max(1);
+        if !load.several_lanes {
+            return self.scan_ticks;
+        }
+        let geometry = ring.geometry();
+        let used = u64::from(geometry.block_count - load.free.min(geometry.block_count));
+        let used_bytes = used * u64::from(geometry.block_bytes);
+        let ring_bytes = u64::from(geometry.block_count) * u64::from(geometry.block_bytes);
+        let (all, none) = (HELD_AT_EASE.min(ring_bytes / 4), HELD_AT_MOST.min(ring_bytes / 4 * 3));
+        let share = none.saturating_sub(used_bytes).min(none - all) * 1024 / (none - all).max(1);
         let ns = self.grace.as_nanos().min(u128::from(u64::MAX)) as u64 / 1024 * share;
         let ticks = (u128::from(ns) << 32) / u128::from(self.attachment.info.ns_per_tick.max(1));
-        self.horizon = self.scan_ticks.saturating_sub(u64::try_from(ticks).unwrap_or(u64::MAX));
+        self.scan_ticks.saturating_sub(u64::try_from(ticks).unwrap_or(u64::MAX))
     }
 
     /// Lets every lane without an entry look for its next one.

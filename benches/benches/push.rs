@@ -1,0 +1,66 @@
+//! What a log call costs its thread, while another process drains the ring.
+
+use std::hint::black_box;
+
+use ringlog::{Level, Record, Ring};
+use ringlog_benches::{BURST, Candidate, Drain, measure};
+
+/// 48 bytes of payload: with its header exactly one slot.
+#[derive(Record)]
+#[record(level = "info", logger = "orders")]
+struct Fill {
+    order: u64,
+    price: f64,
+    quantity: u64,
+    account: u64,
+    venue: [u8; 8],
+    flags: u64,
+}
+
+fn main() {
+    Drain::main_if_asked();
+    let dir = tempfile::tempdir_in("/dev/shm").expect("/dev/shm is there");
+    let path = dir.path().join("bench");
+    let name = path.to_str().expect("a path made of letters");
+    let ring = Ring::options().size("16MiB").create_or_open(name).expect("room for a ring");
+    let log = ring.logger();
+    let _drain = Drain::start(name);
+    let mut order = 0;
+    let mut refused = 0_u64;
+    let mut candidates = [
+        Candidate::new("clock read alone", || {
+            for _ in 0..BURST {
+                black_box(clock());
+            }
+        }),
+        Candidate::new("push, 48 bytes, time stamp", || {
+            for _ in 0..BURST {
+                order += 1;
+                let fill =
+                    Fill { order, price: 9.5, quantity: 100, account: 7, venue: *b"XETR    ", flags: 0 };
+                refused += u64::from(log.push(black_box(&fill)).is_err());
+            }
+        }),
+        Candidate::new("text, 16 bytes", || {
+            for _ in 0..BURST {
+                let _ = log.text(Level::INFO, "orders", black_box("filled at 9.5000"));
+            }
+        }),
+    ];
+    measure(200_000, &mut candidates);
+    drop(candidates);
+    println!("{refused} pushes were refused");
+}
+
+/// What the ring reads for a time stamp: the time-stamp counter, where it is invariant.
+#[cfg(target_arch = "x86_64")]
+fn clock() -> u64 {
+    #![allow(unsafe_code)]
+    // SAFETY: every x86-64 processor has the instruction.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn clock() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
+}
