@@ -33,6 +33,8 @@ use scan::Seen;
 
 /// How long a record waits by default for older ones of threads that were interrupted in a log call.
 const GRACE: Duration = Duration::from_millis(10);
+/// Least time between two scans.
+const SCAN_INTERVAL_MIN: Duration = Duration::from_micros(50);
 const NAP_MIN: Duration = Duration::from_micros(50);
 const NAP_MAX: Duration = Duration::from_millis(10);
 /// From this length on a nap can be ended by a producer; shorter ones are not worth its system call.
@@ -68,6 +70,7 @@ pub struct Consumer {
     horizon: u64,
     scan_number: u64,
     scan_ticks: u64,
+    last_scan: Instant,
     grace: Duration,
     nap: Duration,
     reclaim: Reclaim,
@@ -112,6 +115,7 @@ impl Consumer {
             horizon: 0,
             scan_number: 0,
             scan_ticks: 0,
+            last_scan: Instant::now(),
             grace: GRACE,
             nap: NAP_MIN,
             reclaim: Reclaim::new(&ring),
@@ -145,8 +149,12 @@ impl Consumer {
             if self.heads.peek().is_some_and(|Reverse((ticks, _))| *ticks <= self.horizon) {
                 return Ok(Some(self.hand_out(&ring)));
             }
-            let changed = self.scan(&ring);
-            if changed {
+            // Looking at a block in use takes its line away from the producer, so not too often.
+            let since_last_scan = self.last_scan.elapsed();
+            if since_last_scan < SCAN_INTERVAL_MIN && !timeout.is_zero() {
+                std::thread::sleep(SCAN_INTERVAL_MIN - since_last_scan);
+            }
+            if self.scan(&ring) {
                 self.nap = NAP_MIN;
             }
             if self.heads.peek().is_some_and(|Reverse((ticks, _))| *ticks <= self.horizon) {

@@ -120,8 +120,8 @@ impl LaneLocal {
         let bytes = record.payload_bytes();
         let slots = slots_for(bytes);
         let at = self.next.load(Ordering::Relaxed);
-        let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at);
-        if slots > room || self.busy.load(Ordering::Relaxed) != 0 {
+        let limit = self.limit[usize::from(urgent)].load(Ordering::Relaxed);
+        if slots > limit.saturating_sub(at) || self.busy.load(Ordering::Relaxed) != 0 {
             return Fast::NotNow;
         }
         self.busy.store(1, Ordering::Relaxed);
@@ -134,6 +134,8 @@ impl LaneLocal {
         }
         // SAFETY: there is room for `slots`, and the block is this thread's.
         let written = unsafe {
+            let ahead = (at + slots + PREFETCH_SLOTS).min(limit) as usize * SLOT_WORDS;
+            prefetch_for_writing(self.words.load(Ordering::Relaxed).wrapping_add(ahead));
             let header = Header { definition, length: bytes as u32, flags: kind::RECORD, ticks };
             self.write(at, header, |out| record.encode(out))
         };
@@ -186,6 +188,24 @@ impl LaneLocal {
         let (generation, after) = halves(self.block.load(Ordering::Relaxed));
         Some(BlockId { index: after.checked_sub(1)?, generation })
     }
+}
+
+/// How far ahead of the next record lines are asked for. The consumer's core has read them since they
+/// were last written, so they have to be fetched from there: without this a burst runs at the speed of
+/// those fetches. Measured on a 2-core EPYC with a consumer draining, medians of bursts of 20 pushes:
+/// 34 to 43 ns without, 12 to 17 ns with 8 slots, 12 to 19 ns with 16.
+const PREFETCH_SLOTS: u32 = 8;
+
+/// Asks for the cache line of `word` in a state in which it can be written. Never faults.
+#[inline(always)]
+fn prefetch_for_writing(word: *const AtomicU64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint that reads and writes nothing; processors without it take it for a no-op.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) word, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
 }
 
 /// A process's definition ids by site number. In memory that a fork wipes, because ids belong to a

@@ -1,6 +1,7 @@
 //! Looking at all blocks: which there are, and how far each is published.
 
 use std::cmp::Reverse;
+use std::time::Instant;
 
 use super::Consumer;
 use super::lane_queue::Chained;
@@ -87,6 +88,7 @@ impl Consumer {
         self.scan_number += 1;
         // The clock first: what is published after this is younger, but for interrupted log calls.
         self.scan_ticks = self.attachment.info.clock.ticks();
+        self.last_scan = Instant::now();
         ring.header_word(header::CONSUMER_BEAT_UNIX_NS).store(crate::clock::unix_ns(), Ordering::Relaxed);
         self.reclaim_if_due(ring);
         let mut load = Load { free: 0, only_lane: None, several_lanes: false };

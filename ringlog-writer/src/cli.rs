@@ -1,0 +1,140 @@
+//! The command line, shared by `ringlog-writer` and `ringlog writer`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::error::Error;
+use crate::options::{Existing, FormatKind, Newlines, Options};
+use crate::spawn::Handshake;
+use crate::writer::{self, Events, Signals, StandardError};
+
+/// Takes the records out of a ring and persists them.
+///
+/// A record's space is given back only when its line has been written, so a writer that is killed leaves
+/// the rest in the ring for the next one. A ring has one writer.
+///
+/// SIGTERM and SIGINT: write what has been published, then end. SIGHUP: open the output file anew.
+/// A full disk ends nothing: the writer says so and tries again.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
+pub struct WriterArgs {
+    /// The ring: a name, a path, or `.` for $RINGLOG
+    #[arg(value_name = "RING")]
+    pub ring: String,
+    /// File to write to, `-` for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub out: PathBuf,
+    /// Keep what the file holds and write after it (default)
+    #[arg(long, overrides_with = "truncate")]
+    pub append: bool,
+    /// Discard what the file holds
+    #[arg(long)]
+    pub truncate: bool,
+    /// How a line looks
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = formats())]
+    pub format: FormatKind,
+    /// Newlines within a message, in text: `\n`, a new line indented by four spaces, or as they are
+    #[arg(long, value_name = "POLICY", default_value = "escape", value_parser = newlines())]
+    pub newlines: Newlines,
+    /// End once nobody has a lane open and all is written; a ring that nobody ever logged into is waited
+    /// for
+    #[arg(long)]
+    pub until_idle: bool,
+    /// How long a record waits for older ones of interrupted threads, in milliseconds [default: 10]
+    #[arg(long, value_name = "MS")]
+    pub grace: Option<u64>,
+    /// Standard input is a socket to the process that started this one: say there when the ring is held
+    #[arg(long, hide = true)]
+    pub handshake: bool,
+}
+
+fn formats() -> impl TypedValueParser<Value = FormatKind> {
+    PossibleValuesParser::new(FormatKind::NAMES.iter().map(|(name, _)| *name)).try_map(|name| name.parse())
+}
+
+fn newlines() -> impl TypedValueParser<Value = Newlines> {
+    PossibleValuesParser::new(Newlines::NAMES.iter().map(|(name, _)| *name)).try_map(|name| name.parse())
+}
+
+impl From<WriterArgs> for Options {
+    fn from(args: WriterArgs) -> Options {
+        Options {
+            ring: args.ring,
+            out: args.out.into(),
+            existing: if args.truncate { Existing::Truncate } else { Existing::Append },
+            format: args.format,
+            newlines: args.newlines,
+            until_idle: args.until_idle,
+            grace: args.grace.map(Duration::from_millis),
+        }
+    }
+}
+
+/// Runs the writer and says on standard error what goes wrong.
+pub fn main(args: WriterArgs) -> ExitCode {
+    let mut events = match Daemon::new(args.handshake) {
+        Ok(events) => events,
+        Err(error) => return fail(&error),
+    };
+    let options = Options::from(args);
+    match listen().and_then(|signals| writer::run_with(&options, &signals, &mut events)) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Who started us tells it himself, in his own words.
+            let told = events.handshake.as_mut().is_some_and(|handshake| handshake.refuse(&error));
+            if told { ExitCode::from(error.exit_code()) } else { fail(&error) }
+        }
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    // Nobody is left to tell if standard error is gone too.
+    let _ = writeln!(std::io::stderr(), "ringlog-writer: {error}");
+    ExitCode::from(error.exit_code())
+}
+
+fn listen() -> Result<Signals, Error> {
+    let signals = Signals::default();
+    let flags: [(i32, &Arc<AtomicBool>); 3] =
+        [(SIGTERM, &signals.stop), (SIGINT, &signals.stop), (SIGHUP, &signals.reopen)];
+    for (signal, flag) in flags {
+        signal_hook::flag::register(signal, flag.clone()).map_err(Error::Signals)?;
+    }
+    Ok(signals)
+}
+
+/// The events of a process of its own.
+struct Daemon {
+    handshake: Option<Handshake>,
+}
+
+impl Daemon {
+    fn new(handshake: bool) -> Result<Daemon, Error> {
+        let handshake = handshake.then(Handshake::of_stdin).transpose()?;
+        Ok(Daemon { handshake })
+    }
+}
+
+impl Events for Daemon {
+    fn ready(&mut self) {
+        if let Some(handshake) = &mut self.handshake {
+            handshake.accept();
+        }
+    }
+
+    fn say(&mut self, message: &str) {
+        StandardError.say(message);
+    }
+
+    fn is_abandoned(&mut self) -> bool {
+        self.handshake.as_mut().is_some_and(Handshake::is_abandoned)
+    }
+}

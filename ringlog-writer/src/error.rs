@@ -1,0 +1,89 @@
+//! Why the writer could not begin, or had to end.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+/// Why the writer could not begin, or had to end. Nothing of what was not written is acknowledged: it
+/// stays in the ring for the next writer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The ring could not be opened or drained.
+    #[error(transparent)]
+    Ring(#[from] ringlog::Error),
+    /// The output could not be opened.
+    #[error("cannot open {} for writing: {why}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// The writer was told to end while its output took nothing more.
+    #[error(
+        "cannot write to {out}: {source}; {records} records are not written and stay in the ring for the next writer"
+    )]
+    Write {
+        /// The output.
+        out: String,
+        /// What the system said.
+        source: io::Error,
+        /// Records formatted but not written.
+        records: u64,
+    },
+    /// The handlers for SIGTERM, SIGINT and SIGHUP could not be installed.
+    #[error("cannot listen to signals: {0}")]
+    Signals(io::Error),
+    /// No program that could be the writer was found.
+    #[error(
+        "found neither ringlog-writer nor ringlog beside this program or in PATH; build it with `cargo build`, or \
+         set RINGLOG_WRITER to its path"
+    )]
+    NoProgram,
+    /// The writer's process could not be started, or could not be waited for.
+    #[error("cannot {action} the writer {}: {source}", program.display())]
+    Process {
+        /// What was attempted.
+        action: &'static str,
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The writer's process started, but could not begin. The text is its own.
+    #[error("{message}")]
+    Refused {
+        /// What it said.
+        message: String,
+        /// The exit code it ended with.
+        code: u8,
+    },
+    /// The writer's process ended without success, or is not there any more.
+    #[error("the writer {} ended with {status}", program.display())]
+    Ended {
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// The program that was started never said that it holds the ring.
+    #[error("{} did not say within {waited_s} s that it holds the ring; is it a ringlog-writer of this version?", program.display())]
+    NotReady {
+        /// The program.
+        program: PathBuf,
+        /// How long it was waited for.
+        waited_s: u64,
+    },
+}
+
+impl Error {
+    /// The exit code for it: 4 if there is no such ring, otherwise 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Ring(ringlog::Error::NoSuchRing { .. }) => 4,
+            Error::Refused { code, .. } => *code,
+            _ => 1,
+        }
+    }
+}

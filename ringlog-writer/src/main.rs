@@ -1,0 +1,17 @@
+//! The daemon: takes records out of a ring and writes them to a file.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Takes the records out of a ring and persists them; one writer per ring.
+#[derive(Parser)]
+#[command(name = "ringlog-writer", version)]
+struct Arguments {
+    #[command(flatten)]
+    writer: ringlog_writer::cli::WriterArgs,
+}
+
+fn main() -> ExitCode {
+    ringlog_writer::cli::main(Arguments::parse().writer)
+}

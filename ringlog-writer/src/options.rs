@@ -1,0 +1,195 @@
+//! What the writer is told: from where, to where, how.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Where the lines go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Out {
+    /// Standard output. Records count as persisted once the system has taken them.
+    #[default]
+    Stdout,
+    /// A file, made if it is not there. Its directory has to exist.
+    File(PathBuf),
+}
+
+/// The name on the command line: a path, or `-` for standard output.
+impl From<PathBuf> for Out {
+    fn from(path: PathBuf) -> Out {
+        if path.as_os_str() == "-" { Out::Stdout } else { Out::File(path) }
+    }
+}
+
+impl fmt::Display for Out {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Out::Stdout => f.write_str("standard output"),
+            Out::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What happens to what a file holds already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, new lines follow it.
+    #[default]
+    Append,
+    /// It is discarded, once the ring is held.
+    Truncate,
+}
+
+/// Enums whose values have a name on the command line.
+macro_rules! named {
+    ($type:ident, $what:literal, $($value:ident => $name:literal),+) => {
+        impl $type {
+            /// Every value, by its name.
+            pub const NAMES: &[(&str, $type)] = &[$(($name, $type::$value)),+];
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self {
+                    $($type::$value => $name),+
+                })
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownName;
+
+            fn from_str(name: &str) -> Result<Self, UnknownName> {
+                let known = Self::NAMES.iter().find(|(known, _)| *known == name);
+                known.map(|(_, value)| *value).ok_or_else(|| UnknownName {
+                    name: name.to_owned(),
+                    what: $what,
+                    known: Self::NAMES.iter().map(|(known, _)| *known).collect(),
+                })
+            }
+        }
+    };
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormatKind {
+    /// For people: time, level, logger, process and thread, place, message.
+    #[default]
+    Text,
+    /// One JSON object a line, every field with its own type.
+    Json,
+    /// The message's bytes and a newline, nothing else.
+    Raw,
+}
+
+named!(FormatKind, "format", Text => "text", Json => "json", Raw => "raw");
+
+/// What becomes of a newline within a message, in the text format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Newlines {
+    /// It becomes `\n`: a backslash and the letter. A record is always one line.
+    #[default]
+    Escape,
+    /// The message goes on in the next line, four spaces in.
+    Indent,
+    /// It stays as it is. A message can then forge lines.
+    Raw,
+}
+
+named!(Newlines, "policy for newlines", Escape => "escape", Indent => "indent", Raw => "raw");
+
+/// A name that stands for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is no {what}; expected {}", known.join(", "))]
+pub struct UnknownName {
+    name: String,
+    what: &'static str,
+    known: Vec<&'static str>,
+}
+
+/// What the writer does; start with [`Options::new`] and change what you need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The ring: a name, a path, or `.` for `$RINGLOG`.
+    pub ring: String,
+    /// Where the lines go; standard output by default.
+    pub out: Out,
+    /// What happens to what the file holds already; it stays by default.
+    pub existing: Existing,
+    /// How a line looks; text by default.
+    pub format: FormatKind,
+    /// What becomes of newlines in the text format; escaped by default.
+    pub newlines: Newlines,
+    /// End once every lane is closed and all is drained. A ring into which nobody has ever logged is
+    /// waited for: its first producer may be starting just now.
+    pub until_idle: bool,
+    /// How long a record waits for older ones of interrupted threads; the consumer's default if `None`.
+    pub grace: Option<Duration>,
+}
+
+impl Options {
+    /// Text to standard output until told to stop.
+    pub fn new(ring: impl Into<String>) -> Options {
+        Options {
+            ring: ring.into(),
+            out: Out::default(),
+            existing: Existing::default(),
+            format: FormatKind::default(),
+            newlines: Newlines::default(),
+            until_idle: false,
+            grace: None,
+        }
+    }
+
+    /// The same as arguments of `ringlog-writer`, everything spelled out.
+    pub fn to_args(&self) -> Vec<OsString> {
+        let out = match &self.out {
+            Out::Stdout => "-".into(),
+            Out::File(path) => path.clone().into_os_string(),
+        };
+        let existing = match self.existing {
+            Existing::Append => "--append",
+            Existing::Truncate => "--truncate",
+        };
+        let value = |option: &str, value: OsString| {
+            let mut argument = OsString::from(option);
+            argument.push(value);
+            argument
+        };
+        let mut args = vec![
+            value("--out=", out),
+            existing.into(),
+            format!("--format={}", self.format).into(),
+            format!("--newlines={}", self.newlines).into(),
+        ];
+        if self.until_idle {
+            args.push("--until-idle".into());
+        }
+        if let Some(grace) = self.grace {
+            args.push(format!("--grace={}", grace.as_millis()).into());
+        }
+        args.extend(["--".into(), OsString::from(&self.ring)]);
+        args
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_written() {
+        for (name, kind) in FormatKind::NAMES {
+            assert_eq!((kind.to_string().as_str(), name.parse()), (*name, Ok(*kind)));
+        }
+        for (name, newlines) in Newlines::NAMES {
+            assert_eq!((newlines.to_string().as_str(), name.parse()), (*name, Ok(*newlines)));
+        }
+        let error = "xml".parse::<FormatKind>().unwrap_err().to_string();
+        assert_eq!(error, "\"xml\" is no format; expected text, json, raw");
+        assert_eq!(format!("{:>5}", FormatKind::Raw), "  raw");
+    }
+}

@@ -1,0 +1,149 @@
+//! Records that prove themselves: who, the how manieth, and a checksum over everything.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use ringlog::{Entry, Record, Value};
+
+/// The record of most tests.
+#[derive(Record)]
+#[record(level = "info", logger = "test.sequenced")]
+pub struct Sequenced<'a> {
+    producer: u32,
+    sequence: u64,
+    checksum: u64,
+    note: &'a str,
+}
+
+/// One of a flood.
+#[derive(Record)]
+#[record(level = "debug", logger = "test.flood")]
+pub struct Flood<'a> {
+    producer: u32,
+    sequence: u64,
+    checksum: u64,
+    note: &'a str,
+}
+
+/// One that must not be lost in the flood.
+#[derive(Record)]
+#[record(level = "warn", logger = "test.alarm")]
+pub struct Alarm<'a> {
+    producer: u32,
+    sequence: u64,
+    checksum: u64,
+    note: &'a str,
+}
+
+/// Longest note.
+const NOTE_MAX: usize = 64 << 10;
+
+static NOTES: LazyLock<String> = LazyLock::new(|| {
+    let words = ["opened", "the", "valve", "and", "closed", "it", "within", "a", "second"];
+    let mut text = String::with_capacity(NOTE_MAX + 64);
+    for number in 0.. {
+        if text.len() > NOTE_MAX {
+            break;
+        }
+        text.push_str(words[number % words.len()]);
+        text.push_str(&number.to_string());
+    }
+    text
+});
+
+/// The note of record `sequence`: most end within one slot or two, every `long_every`th takes several
+/// blocks. Zero means none is long.
+pub fn note(sequence: u64, long_every: u64) -> &'static str {
+    let length = if long_every != 0 && sequence % long_every == long_every - 1 {
+        4_000 + (sequence % 97) as usize * 150
+    } else {
+        (sequence % 73) as usize
+    };
+    // The text is ASCII, so any length is a boundary.
+    &NOTES[..length.min(NOTE_MAX)]
+}
+
+/// FNV-1a over words: what it has to find is bytes of another record, not an attacker.
+fn checksum(producer: u32, sequence: u64, note: &str) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    mix(producer.into());
+    mix(sequence);
+    mix(note.len() as u64);
+    for chunk in note.as_bytes().chunks(8) {
+        let mut bytes = [0; 8];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        mix(u64::from_le_bytes(bytes));
+    }
+    hash
+}
+
+/// A kind of record that can be made from a number.
+pub trait Kind<'a>: Record {
+    /// The record.
+    fn new(producer: u32, sequence: u64, note: &'a str) -> Self;
+}
+
+macro_rules! kinds {
+    ($($name:ident)*) => {$(
+        impl<'a> Kind<'a> for $name<'a> {
+            fn new(producer: u32, sequence: u64, note: &'a str) -> Self {
+                $name { producer, sequence, checksum: checksum(producer, sequence, note), note }
+            }
+        }
+    )*};
+}
+kinds!(Sequenced Flood Alarm);
+
+/// What a received record says of itself, after its checksum has been found right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Who sent it.
+    pub producer: u32,
+    /// The how manieth of his.
+    pub sequence: u64,
+}
+
+impl Proof {
+    /// Checks the record. Panics at one that is not whole; `None` for gaps.
+    pub fn of(entry: &Entry<'_>) -> Option<Proof> {
+        let record = entry.record()?;
+        let mut fields = record.fields().map(|(_, value)| value);
+        let (producer, sequence, sum, note) = (fields.next(), fields.next(), fields.next(), fields.next());
+        let (Some(Value::U32(producer)), Some(Value::U64(sequence)), Some(Value::U64(sum)), Some(Value::Str(note))) =
+            (producer, sequence, sum, note)
+        else {
+            panic!("not a record of the tests: {entry}");
+        };
+        let expected = checksum(producer, sequence, std::str::from_utf8(note.as_ref()).unwrap());
+        assert_eq!(sum, expected, "damaged: {entry}");
+        Some(Proof { producer, sequence })
+    }
+}
+
+/// Holds every producer to "each record once, in order, none left out".
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    next: BTreeMap<u32, u64>,
+}
+
+impl Arrivals {
+    /// Takes the next record, which has to be the next one of its producer.
+    pub fn take(&mut self, entry: &Entry<'_>) -> Proof {
+        let Some(proof) = Proof::of(entry) else { panic!("nothing may be missing here: {entry}") };
+        let next = self.next.entry(proof.producer).or_default();
+        assert_eq!(proof.sequence, *next, "of producer {}", proof.producer);
+        *next += 1;
+        proof
+    }
+
+    /// How many of a producer's have arrived.
+    pub fn of(&self, producer: u32) -> u64 {
+        self.next.get(&producer).copied().unwrap_or(0)
+    }
+
+    /// How many have arrived in all.
+    pub fn total(&self) -> u64 {
+        self.next.values().sum()
+    }
+}
