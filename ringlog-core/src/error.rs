@@ -42,7 +42,7 @@ pub enum Error {
         minor: u16,
     },
     /// The file is a ring, but its header contradicts itself.
-    #[error("{} is damaged: {what}; salvage what can be read with `ringlog tail`, then remove it", path.display())]
+    #[error("{} is damaged: {what}; remove it with `ringlog rm --force` and make it anew", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -236,8 +236,8 @@ mod tests {
         assert_eq!(
             message(&bytes, 5000),
             format!(
-                "r is damaged: cut to 5000 bytes of {expected}; salvage what can be read with `ringlog tail`, \
-                 then remove it"
+                "r is damaged: cut to 5000 bytes of {expected}; remove it with `ringlog rm --force` \
+                 and make it anew"
             )
         );
         bytes[header::VERSION] = 9;

@@ -71,6 +71,7 @@ not_modelled! {
     mod registry;
     mod push;
     mod flush;
+    mod filter;
     mod logger;
     mod handle;
     mod entry;
@@ -87,6 +88,7 @@ not_modelled! {
     pub use entry::{Body, Entry, Gap, GapReason, Origin, OwnedEntry, Received};
     pub use error::{Error, PushError};
     pub use field::FieldValue;
+    pub use filter::Filter;
     pub use handle::Ring;
     pub use header::Info;
     pub use layout::Geometry;
@@ -99,6 +101,11 @@ not_modelled! {
     pub use stat::{ConsumerStat, LaneStat, RingStat};
     pub use value::{Type, Value};
 }
+
+#[cfg(all(feature = "log", not(loom)))]
+mod facade;
+#[cfg(all(feature = "log", not(loom)))]
+pub use facade::{Fallback, Initialized, init, init_or, init_ring};
 
 /// Makes a struct a record: its fields travel as they are declared, typed and without formatting.
 ///

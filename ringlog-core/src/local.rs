@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fenc
 
 use crate::clock::{Anchor, Clock};
 use crate::definition::Site;
+#[cfg(feature = "log")]
+use crate::definition::TEXT;
 use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, halves};
 use crate::process::Attachment;
 use crate::record::{Encoder, Header, Record, kind, slots_for};
@@ -148,6 +150,70 @@ impl LaneLocal {
         compiler_fence(Ordering::SeqCst);
         drop(busy);
         Fast::Done
+    }
+
+    /// Formats a message into the open block, whose room is all that limits it; then its length is known.
+    ///
+    /// # Safety
+    /// As for `push`.
+    #[cfg(feature = "log")]
+    pub(crate) unsafe fn push_formatted(
+        &self,
+        text: &crate::logger::Text<'_>,
+        message: std::fmt::Arguments<'_>,
+        urgent: bool,
+    ) -> Fast {
+        let at = self.next.load(Ordering::Relaxed);
+        let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at) as usize;
+        if room == 0 || self.busy.load(Ordering::Relaxed) != 0 {
+            return Fast::NotNow;
+        }
+        self.busy.store(1, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        let busy = Busy(self);
+        let ticks = self.clock().ticks();
+        if ticks >= self.anchor_due.load(Ordering::Relaxed) {
+            return Fast::NotNow;
+        }
+        let room_bytes = room * SLOT_WORDS * 8 - RECORD_HEADER_BYTES;
+        let mut length_at = 0;
+        let header = Header { definition: TEXT, length: room_bytes as u32, flags: kind::RECORD, ticks };
+        // SAFETY: there is room for `room_bytes`, and the block is this thread's.
+        let written = unsafe { self.write(at, header, |out| length_at = text.encode_formatted(message, out)) };
+        if written > room_bytes {
+            return Fast::NotNow;
+        }
+        // SAFETY: header and length lie within what was written above.
+        unsafe {
+            self.patch_u32(at, RECORD_HEADER_BYTES + length_at, (written - length_at - 4) as u32);
+            let [first, _] = Header { length: written as u32, ..header }.words();
+            let start = self.words.load(Ordering::Relaxed).add(at as usize * SLOT_WORDS);
+            (*start).store(first, Ordering::Relaxed);
+            self.publish(at + slots_for(written));
+        }
+        self.records.store(self.records.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        drop(busy);
+        Fast::Done
+    }
+
+    /// Replaces four zero bytes, at any alignment, of the unpublished record at slot `at`.
+    ///
+    /// # Safety
+    /// The bytes lie in the open block, which the caller owns.
+    #[cfg(feature = "log")]
+    unsafe fn patch_u32(&self, at: u32, offset: usize, value: u32) {
+        let shift = offset % 8 * 8;
+        let start = at as usize * SLOT_WORDS + offset / 8;
+        // SAFETY: the caller's word; the second word is touched only if the bytes reach into it.
+        unsafe {
+            let word = |i: usize| &*self.words.load(Ordering::Relaxed).add(start + i);
+            word(0).store(word(0).load(Ordering::Relaxed) | u64::from(value) << shift, Ordering::Relaxed);
+            if shift > 32 {
+                let high = u64::from(value) >> (64 - shift);
+                word(1).store(word(1).load(Ordering::Relaxed) | high, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Writes header and payload from slot `at` on, unpublished. Returns how many bytes `encode` wrote,

@@ -97,6 +97,12 @@ impl Logger {
         self.write_text(&Text { level, logger, message: message.as_ref(), ..Text::EMPTY })
     }
 
+    /// The longest message that [`text`](Self::text) logs whole under this logger's name.
+    pub fn text_limit(&self, logger: &str) -> usize {
+        let frame = Text { logger, ..Text::EMPTY }.payload_bytes();
+        self.attachment.info.geometry.record_limit().saturating_sub(frame)
+    }
+
     pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
         let limit = self.attachment.info.geometry.record_limit();
         let bytes = text.payload_bytes();
@@ -106,6 +112,24 @@ impl Logger {
         let keep = text.message.len().saturating_sub(bytes - limit);
         let cut = Text { message: &text.message[..keep], ..*text };
         push::push(&self.attachment, &cut, flag::CUT, self.overflow)
+    }
+
+    /// Logs a message that is still to be formatted: straight into the block if it fits there.
+    #[cfg(feature = "log")]
+    pub(crate) fn write_formatted(&self, text: &Text<'_>, message: std::fmt::Arguments<'_>) -> Result<(), PushError> {
+        // SAFETY: the attachment lives as long as `self` is borrowed.
+        if let Some(local) = unsafe { threads::lane_of(self.attachment.session()) } {
+            // SAFETY: `lane_of` found this thread's own lane of the current session.
+            let done = unsafe { local.push_formatted(text, message, text.level.is_urgent()) };
+            if done == Fast::Done {
+                if text.level >= Level::ERROR {
+                    self.wake();
+                }
+                return Ok(());
+            }
+        }
+        // No lane yet, or no room in the block for a message whose length nobody knows.
+        self.write_text(&Text { message: message.to_string().as_bytes(), ..*text })
     }
 
     /// Logs a record of a site that was defined at run time. The values have to be of the types that
@@ -183,13 +207,31 @@ impl Record for Text<'_> {
     }
 
     fn encode(&self, out: &mut Encoder<'_>) {
+        self.encode_place(out);
+        out.put_bytes(self.message);
+    }
+}
+
+impl Text<'_> {
+    /// All fields but the message.
+    fn encode_place(&self, out: &mut Encoder<'_>) {
         out.put_u8(self.level.number());
         out.put_bytes(self.logger.as_bytes());
         out.put_bytes(self.file.as_bytes());
         out.put_u32(self.line);
         out.put_bytes(self.module.as_bytes());
         out.put_bytes(self.function.as_bytes());
-        out.put_bytes(self.message);
+    }
+
+    /// Writes the place and the formatted message. Returns where the message's length belongs.
+    #[cfg(feature = "log")]
+    pub(crate) fn encode_formatted(&self, message: std::fmt::Arguments<'_>, out: &mut Encoder<'_>) -> usize {
+        self.encode_place(out);
+        let length_at = out.position();
+        out.put_u32(0);
+        // Only a `Display` that fails by itself ends early; what it wrote until then counts.
+        let _ = std::fmt::Write::write_fmt(out, message);
+        length_at
     }
 }
 

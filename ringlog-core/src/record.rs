@@ -234,6 +234,12 @@ impl<'a> Encoder<'a> {
         self.put_raw(bytes);
     }
 
+    /// Bytes written so far.
+    #[cfg(feature = "log")]
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     /// Stores the last, incomplete word. Returns the number of bytes written in all.
     #[inline(always)]
     pub(crate) fn finish(mut self) -> usize {
@@ -241,6 +247,16 @@ impl<'a> Encoder<'a> {
             self.store(self.at >> 3, self.pending);
         }
         self.at
+    }
+}
+
+/// Formats into the payload.
+#[cfg(feature = "log")]
+impl std::fmt::Write for Encoder<'_> {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.put_raw(text.as_bytes());
+        Ok(())
     }
 }
 
