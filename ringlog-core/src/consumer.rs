@@ -5,6 +5,7 @@
 //! bounded, and payload is parsed only from a private copy.
 
 mod lane_queue;
+mod parse;
 mod reclaim;
 mod scan;
 
@@ -72,6 +73,7 @@ pub struct Consumer {
     scan_ticks: u64,
     last_scan: Instant,
     grace: Duration,
+    prefers_order: bool,
     nap: Duration,
     reclaim: Reclaim,
     dictionary: Dictionary,
@@ -117,6 +119,7 @@ impl Consumer {
             scan_ticks: 0,
             last_scan: Instant::now(),
             grace: GRACE,
+            prefers_order: false,
             nap: NAP_MIN,
             reclaim: Reclaim::new(&ring),
             dictionary: Dictionary::default(),
@@ -133,8 +136,12 @@ impl Consumer {
     /// How long a record waits for older ones of threads that were interrupted in the middle of a log
     /// call; 10 ms by default. What comes later still is emitted late and counted. As the ring fills the
     /// wait shrinks to nothing, so it never costs a record.
+    ///
+    /// A grace that is chosen is kept to as long as the ring has room; the default one also shrinks when
+    /// so much is held back that producers are driven out of their caches.
     pub fn set_grace(&mut self, grace: Duration) {
         self.grace = grace;
+        self.prefers_order = true;
     }
 
     /// The next record or gap, waiting for one up to `timeout`; `None` if there was none.
@@ -143,12 +150,14 @@ impl Consumer {
     /// [`Error::Forked`] in a child of the process that made the consumer.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Entry<'_>>, Error> {
         let ring = self.ring()?;
-        let deadline = Instant::now().checked_add(timeout);
         self.advance_top(&ring);
+        // The clock is read only where something has to be waited for.
+        let mut deadline = None;
         loop {
             if self.heads.peek().is_some_and(|Reverse((ticks, _))| *ticks <= self.horizon) {
                 return Ok(Some(self.hand_out(&ring)));
             }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(timeout));
             // Looking at a block in use takes its line away from the producer, so not too often.
             let since_last_scan = self.last_scan.elapsed();
             if since_last_scan < SCAN_INTERVAL_MIN && !timeout.is_zero() {
@@ -276,6 +285,7 @@ impl Consumer {
         if !std::mem::replace(&mut queue.dirty, true) {
             self.dirty_lanes.push(lane);
         }
+        self.reclaim.without_lane_given += queue.carried();
         let (ticks, is_record, damaged) = queue.on_hand_out(&mut self.seen, &mut self.dirty);
         self.persisted += u64::from(is_record);
         self.damaged += u64::from(damaged);
@@ -307,6 +317,7 @@ impl Consumer {
         set(header::CONSUMER_PERSISTED, self.persisted);
         set(header::CONSUMER_LATE, self.late);
         set(header::CONSUMER_DAMAGED, self.damaged);
+        set(header::DROPPED_WITHOUT_LANE_TOLD, self.reclaim.without_lane_given);
         crate::lane::announce_freed(ring, freed);
     }
 

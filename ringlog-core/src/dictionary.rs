@@ -9,11 +9,14 @@ use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
 use crate::record::{Header, kind};
 use crate::ring::{BlockId, Kind, Phase, Ring};
 
+/// A process (its lane and incarnation) and an id.
+type Key = ((u32, u32), u32);
+
 /// Definitions by process (its lane and incarnation) and id. A process never reuses an id.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
-    known: HashMap<((u32, u32), u32), Arc<Definition>>,
-    recent: Option<(((u32, u32), u32), Arc<Definition>)>,
+    known: HashMap<Key, Arc<Definition>>,
+    recent: Option<(Key, Arc<Definition>)>,
 }
 
 /// More than this many definitions are only kept by who floods us with them: start afresh.

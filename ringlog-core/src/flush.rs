@@ -39,7 +39,7 @@ pub(crate) fn flush(attachment: &Attachment, start: Instant, timeout: Duration) 
 /// Where lane `lane` of this process ends now. Earlier blocks of a lane are persisted earlier, so the
 /// last one is enough.
 fn goal(attachment: &Attachment, ring: &Ring, lane: u32) -> Option<Goal> {
-    let block = attachment.local(lane).block()?;
+    let block = attachment.local(lane).last_block()?;
     // If another generation is there the block has been freed, and before that persisted.
     let slots = ring.committed(block.index, block.generation)?;
     Some(Goal { block, slots })

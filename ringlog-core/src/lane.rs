@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, monotonic_ns, unix_ns};
 use crate::error::PushError;
-use crate::layout::{self, NAME_BYTES, header, lane as entry, pair};
+use crate::layout::{self, header, lane as entry, pair};
 use crate::local::{LaneLocal, status};
 use crate::lock::{self, LockPage, Mode};
 use crate::process::Attachment;
@@ -66,7 +66,8 @@ pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Re
         return Ok(local);
     }
     let state = attachment.state();
-    if threads::OPENING.replace(true) || monotonic_ns() < state.no_lane_until.load(Ordering::Relaxed) {
+    // The flag last: who sets it goes on to clear it.
+    if monotonic_ns() < state.no_lane_until.load(Ordering::Relaxed) || threads::OPENING.replace(true) {
         return Err(PushError::NoLane);
     }
     let opened = (|| {
@@ -147,10 +148,9 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
         if process { incarnation } else { process_state.process_incarnation.load(Ordering::Relaxed) };
     word(entry::PROCESS).store(pair(named, named_incarnation), Ordering::Relaxed);
     let thread_name = threads::name_words(&if process { String::new() } else { threads::name() });
-    for i in 0..NAME_BYTES / 8 {
-        word(entry::THREAD_NAME + i * 8).store(thread_name[i], Ordering::Relaxed);
-        let name = process_state.name[i].load(Ordering::Relaxed);
-        word(entry::PROCESS_NAME + i * 8).store(name, Ordering::Relaxed);
+    for (i, (thread, process)) in thread_name.iter().zip(&process_state.name).enumerate() {
+        word(entry::THREAD_NAME + i * 8).store(*thread, Ordering::Relaxed);
+        word(entry::PROCESS_NAME + i * 8).store(process.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     word(entry::STATE).store(state.word(), Ordering::Release);
     // What the last owner left open is his no more: we hold the lock, so he is dead.
@@ -173,6 +173,9 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     set(&local.tsc, u32::from(attachment.info.clock == Clock::Tsc));
     set(&local.reserved, 0);
     set(&local.search, 0);
+    if local.block().is_some() {
+        local.last_block.store(local.block.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
     for field in [&local.block, &local.chain, &local.sequence, &local.anchor_due, &local.anchor_ticks] {
         field.store(0, Ordering::Relaxed);
     }

@@ -48,6 +48,8 @@ pub(crate) struct LaneLocal {
     /// The open block as one word, `generation:32 | index + 1:32`; kept after the lane is closed, so
     /// that a flush can wait for it.
     pub(crate) block: AtomicU64,
+    /// The last block of the lane's earlier owner in this process, for a flush as well.
+    pub(crate) last_block: AtomicU64,
     pub(crate) tid: AtomicU32,
     /// Number of the next block in the lane's chain.
     pub(crate) chain: AtomicU64,
@@ -251,8 +253,12 @@ impl LaneLocal {
 
     /// The open block, or the last one of a lane that is closed.
     pub(crate) fn block(&self) -> Option<BlockId> {
-        let (generation, after) = halves(self.block.load(Ordering::Relaxed));
-        Some(BlockId { index: after.checked_sub(1)?, generation })
+        block_id(self.block.load(Ordering::Relaxed))
+    }
+
+    /// The last block that this process has written in this lane, by whichever thread.
+    pub(crate) fn last_block(&self) -> Option<BlockId> {
+        self.block().or_else(|| block_id(self.last_block.load(Ordering::Relaxed)))
     }
 }
 
@@ -272,6 +278,12 @@ fn prefetch_for_writing(word: *const AtomicU64) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = word;
+}
+
+/// A block as one word: `generation:32 | index + 1:32`; zero for none.
+fn block_id(word: u64) -> Option<BlockId> {
+    let (generation, after) = halves(word);
+    Some(BlockId { index: after.checked_sub(1)?, generation })
 }
 
 /// A process's definition ids by site number. In memory that a fork wipes, because ids belong to a

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ pub(crate) fn push(
     if local.busy.load(Ordering::Relaxed) == 0 {
         local.busy.store(1, Ordering::Relaxed);
         let _busy = Busy(local);
-        return Push { attachment, ring: &ring, local, overflow, nested: false }.record(record, flags);
+        return Push { attachment, ring: &ring, local, overflow, nested: false, given_back: Cell::new(0) }.record(record, flags);
     }
     // A record inside a record: a signal handler, or a Display that logs. It goes into a block of the
     // process lane, if that is not itself in use.
@@ -46,7 +47,7 @@ pub(crate) fn push(
         Some(spare) if spare.busy.swap(1, Ordering::Acquire) == 0 => {
             let _busy = Busy(spare);
             let overflow = Some(Overflow::Drop);
-            Push { attachment, ring: &ring, local: spare, overflow, nested: true }.record(record, flags)
+            Push { attachment, ring: &ring, local: spare, overflow, nested: true, given_back: Cell::new(0) }.record(record, flags)
         }
         other => {
             count(other.unwrap_or(local));
@@ -74,13 +75,22 @@ struct Push<'a> {
     local: &'a LaneLocal,
     overflow: Option<Overflow>,
     nested: bool,
+    /// Blocks given back by the last attempt in vain, which must not wake this very attempt.
+    given_back: Cell<u64>,
 }
 
 impl Push<'_> {
     fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
         let urgent = record.level().is_urgent();
-        let result = registry::id_of(self.attachment, self.ring, record.site())
-            .and_then(|definition| self.place(record, flags, definition, urgent));
+        let id = || registry::id_of(self.attachment, self.ring, record.site());
+        let id = match id() {
+            // A definition needs a block as its record does, and waits for it as long.
+            Err(PushError::Full) => {
+                self.waiting(|| Some(id()).filter(|id| *id != Err(PushError::Full))).and_then(|id| id)
+            }
+            other => other,
+        };
+        let result = id.and_then(|definition| self.place(record, flags, definition, urgent));
         if result.is_err() {
             self.local.count_dropped(self.ring);
         }
@@ -368,6 +378,7 @@ impl Push<'_> {
                 break Err(PushError::Full);
             }
             // Short sleeps, so that a wake-up lost with a killed consumer costs little.
+            let freed = freed.wrapping_add(self.given_back.take());
             futex::wait(self.ring.header_word(header::FREED), freed as u32, left.min(Duration::from_millis(20)));
         };
         waiters.fetch_sub(1, Ordering::SeqCst);
@@ -384,6 +395,7 @@ impl Push<'_> {
                 blocks.into_iter().for_each(|block| self.ring.untake(block, lane, Kind::Records));
                 // Others may have found the ring full because of us.
                 lane::announce_freed(self.ring, given_back);
+                self.given_back.set(given_back);
                 return None;
             };
             blocks.push(block);

@@ -84,7 +84,7 @@ fn take(ring: &Ring, state: &ProcessState) -> Result<BlockId, PushError> {
     let common = ring.geometry().common_blocks();
     let places = (0..common).rev().chain(common..ring.geometry().block_count);
     let mut free = places.filter_map(|index| ring.take(index, lane, Kind::Definitions));
-    let block = free.next().ok_or(PushError::Definition)?;
+    let block = free.next().ok_or(PushError::Full)?;
     let word = |at: usize, value: u64| ring.block_word(block.index, at).store(value, Ordering::Relaxed);
     let incarnation = state.process_incarnation.load(Ordering::Relaxed);
     for at in block::LANE..block::WORDS {

@@ -92,6 +92,7 @@ mod tests {
         word.store(7, Ordering::SeqCst);
         // SAFETY: the child only reads an atomic and ends.
         match unsafe { libc::fork() } {
+            // SAFETY: ends the child at once, as it must after a fork of a process with threads.
             0 => unsafe { libc::_exit(word.load(Ordering::SeqCst) as i32) },
             child => {
                 let mut status = -1;

@@ -68,7 +68,10 @@ pub enum Error {
         status: ExitStatus,
     },
     /// The program that was started never said that it holds the ring.
-    #[error("{} did not say within {waited_s} s that it holds the ring; is it a ringlog-writer of this version?", program.display())]
+    #[error(
+        "{} did not say within {waited_s} s that it holds the ring; is it a ringlog-writer of this version?",
+        program.display()
+    )]
     NotReady {
         /// The program.
         program: PathBuf,

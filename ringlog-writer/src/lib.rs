@@ -22,14 +22,13 @@
 //! ```
 
 // In reading order.
-mod error;
-mod options;
-pub mod format;
-mod sink;
-mod batch;
-mod writer;
-mod spawn;
 pub mod cli;
+mod error;
+pub mod format;
+mod options;
+mod sink;
+mod spawn;
+mod writer;
 
 pub use error::Error;
 pub use options::{Existing, FormatKind, Newlines, Options, Out, UnknownName};

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Takes the records out of a ring and persists them; one writer per ring.
 #[derive(Parser)]
 #[command(name = "ringlog-writer", version)]
 struct Arguments {

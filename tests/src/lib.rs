@@ -9,7 +9,7 @@ mod scratch;
 pub use child::{Child, SOON};
 pub use counter::Counters;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, note};
-pub use scratch::Scratch;
+pub use scratch::{Scratch, free_blocks_after, stat};
 
 /// A small random generator whose seed makes a failing run repeatable.
 #[derive(Debug)]

@@ -64,13 +64,13 @@ pub fn note(sequence: u64, long_every: u64) -> &'static str {
 }
 
 /// FNV-1a over words: what it has to find is bytes of another record, not an attacker.
-fn checksum(producer: u32, sequence: u64, note: &str) -> u64 {
+fn checksum(producer: u32, sequence: u64, note: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
     mix(producer.into());
     mix(sequence);
     mix(note.len() as u64);
-    for chunk in note.as_bytes().chunks(8) {
+    for chunk in note.chunks(8) {
         let mut bytes = [0; 8];
         bytes[..chunk.len()].copy_from_slice(chunk);
         mix(u64::from_le_bytes(bytes));
@@ -88,7 +88,7 @@ macro_rules! kinds {
     ($($name:ident)*) => {$(
         impl<'a> Kind<'a> for $name<'a> {
             fn new(producer: u32, sequence: u64, note: &'a str) -> Self {
-                $name { producer, sequence, checksum: checksum(producer, sequence, note), note }
+                $name { producer, sequence, checksum: checksum(producer, sequence, note.as_bytes()), note }
             }
         }
     )*};
@@ -110,13 +110,17 @@ impl Proof {
         let record = entry.record()?;
         let mut fields = record.fields().map(|(_, value)| value);
         let (producer, sequence, sum, note) = (fields.next(), fields.next(), fields.next(), fields.next());
-        let (Some(Value::U32(producer)), Some(Value::U64(sequence)), Some(Value::U64(sum)), Some(Value::Str(note))) =
-            (producer, sequence, sum, note)
+        let (
+            Some(Value::U64(producer)),
+            Some(Value::U64(sequence)),
+            Some(Value::U64(sum)),
+            Some(Value::Text(note)),
+        ) = (producer, sequence, sum, note)
         else {
             panic!("not a record of the tests: {entry}");
         };
-        let expected = checksum(producer, sequence, std::str::from_utf8(note.as_ref()).unwrap());
-        assert_eq!(sum, expected, "damaged: {entry}");
+        let producer = u32::try_from(producer).unwrap();
+        assert_eq!(sum, checksum(producer, sequence, note), "damaged: {entry}");
         Some(Proof { producer, sequence })
     }
 }

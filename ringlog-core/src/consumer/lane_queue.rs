@@ -10,8 +10,8 @@ use crate::clock::Anchor;
 use crate::definition::TEXT;
 use crate::dictionary::Dictionary;
 use crate::entry::{Body, Entry, Gap, GapReason, Origin, Received};
-use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_BYTES, SLOT_WORDS, block, halves, lane as entry};
-use crate::record::{Header, control, flag, kind};
+use crate::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as entry};
+use crate::record::{Header, flag};
 use crate::ring::{BlockId, Ring};
 
 /// A block of the lane that has been found by a scan.
@@ -30,27 +30,27 @@ impl Chained {
 
 /// The block that is being parsed, and the copy of its slots.
 #[derive(Debug)]
-struct Current {
-    id: BlockId,
+pub(super) struct Current {
+    pub(super) id: BlockId,
     /// Slot up to which the block has been copied.
     copied: u32,
     /// Word in the copy where the next record starts.
-    at: usize,
+    pub(super) at: usize,
     /// Slot of the block where the copy starts.
-    from: u32,
-    anchor: Anchor,
+    pub(super) from: u32,
+    pub(super) anchor: Anchor,
 }
 
 /// The lane's next entry.
 #[derive(Debug)]
-enum Head {
+pub(super) enum Head {
     Record { header: Header, unix_ns: u64, sequence: u64, payload: Payload, end: (u32, u32) },
     Gap { gap: Gap, ticks: u64, unix_ns: u64, origin: Option<Arc<Origin>>, told: u64 },
 }
 
 /// Where a record's payload lies.
 #[derive(Debug)]
-enum Payload {
+pub(super) enum Payload {
     /// Bytes of the current copy.
     Copy(Range<usize>),
     /// The assembled parts.
@@ -59,24 +59,24 @@ enum Payload {
 
 /// A record of several blocks on its way.
 #[derive(Debug)]
-struct Long {
-    header: Header,
-    unix_ns: u64,
-    sequence: u64,
-    next_part: u32,
+pub(super) struct Long {
+    pub(super) header: Header,
+    pub(super) unix_ns: u64,
+    pub(super) sequence: u64,
+    pub(super) next_part: u32,
 }
 
 #[derive(Debug)]
 pub(super) struct LaneQueue {
     pub(super) blocks: VecDeque<Chained>,
-    current: Option<Current>,
-    words: Vec<u64>,
-    long: Option<Long>,
-    long_bytes: Vec<u8>,
+    pub(super) current: Option<Current>,
+    pub(super) words: Vec<u64>,
+    pub(super) long: Option<Long>,
+    pub(super) long_bytes: Vec<u8>,
     /// Blocks that hold parts of `long`: not to be freed before it is given out.
-    long_blocks: Vec<u32>,
+    pub(super) long_blocks: Vec<u32>,
     gaps: VecDeque<(Gap, Option<Arc<Origin>>, u64)>,
-    head: Option<Head>,
+    pub(super) head: Option<Head>,
     origin: Option<Arc<Origin>>,
     origin_words: [u64; block::WORDS],
     pub(super) incarnation: u32,
@@ -84,7 +84,7 @@ pub(super) struct LaneQueue {
     /// The scan in which the next block of the chain was missed; 0 if it was not.
     missed_in_scan: u64,
     /// Sequence of the next record to be parsed.
-    next_sequence: u64,
+    pub(super) next_sequence: u64,
     /// Sequence after the last record given out.
     pub(super) given_sequence: u64,
     /// Drops that have been parsed, and those told in entries given out.
@@ -166,7 +166,7 @@ impl LaneQueue {
         self.current.as_ref().map_or_else(crate::clock::unix_ns, |current| current.anchor.unix_ns)
     }
 
-    fn damaged(&mut self) {
+    pub(super) fn damaged(&mut self) {
         self.gaps.push_back((Gap { count: 1, reason: GapReason::Damaged }, None, self.heard));
     }
 
@@ -210,7 +210,9 @@ impl LaneQueue {
         self.adopt_origin(header);
         if incarnation != self.incarnation {
             self.hear_drops(header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]), earlier);
-        } else if header[block::FIRST_SEQUENCE] > self.next_sequence && chain > 0 {
+        } else if header[block::FIRST_SEQUENCE] > self.next_sequence && chain > self.next_chain {
+            // Where no block is missing, a sequence that is passed over is that of a long record whose
+            // producer died before it published the first part.
             let count = header[block::FIRST_SEQUENCE] - self.next_sequence;
             self.gaps.push_back((Gap { count, reason: GapReason::Missing }, None, self.heard));
         }
@@ -279,106 +281,28 @@ impl LaneQueue {
         true
     }
 
-    /// Parses one record of the copy; false at its end.
-    fn parse_one(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>) -> bool {
-        let Some(current) = &mut self.current else { return false };
-        let Some([first, ticks]) = self.words.get(current.at..).and_then(|w| w.first_chunk::<2>()) else {
-            return false;
-        };
-        let header = Header::decode([*first, *ticks]);
-        let start = current.at * 8 + RECORD_HEADER_BYTES;
-        let words = header.slots() as usize * SLOT_WORDS;
-        if current.at + words > self.words.len() {
-            current.at = self.words.len();
-            self.damaged();
-            return true;
-        }
-        current.at += words;
-        let end = current.from + (current.at / SLOT_WORDS) as u32;
-        let end = (current.id.index, end);
-        let payload = start..start + header.length as usize;
-        match header.kind() {
-            kind::RECORD => {
-                self.abandon_long(seen, dirty);
-                self.parse_record(header, payload, end, seen);
-            }
-            kind::CONTINUATION => {
-                let fits = self.long_bytes.len() + payload.len() <= ring.geometry().record_limit();
-                if fits && self.long.as_ref().is_some_and(|long| long.next_part == header.definition) {
-                    self.parse_part(header, payload, end, seen);
-                } else {
-                    // Parts without a beginning are what a producer left that died before it published
-                    // the first: the record is absent as a whole.
-                    self.abandon_long(seen, dirty);
-                }
-            }
-            kind::CONTROL => self.parse_control(header, payload),
-            _ => {}
-        }
-        true
-    }
-
-    fn parse_record(&mut self, header: Header, payload: Range<usize>, end: (u32, u32), seen: &[Seen]) {
-        let sequence = self.next_sequence;
-        self.next_sequence = sequence.wrapping_add(1);
-        let unix_ns = self.current.as_ref().map_or(0, |current| current.anchor.unix_ns_at(header.ticks));
-        if header.flags & flag::MORE != 0 {
-            self.long_bytes.clear();
-            self.long_bytes.extend_from_slice(&bytemuck::cast_slice(&self.words)[payload]);
-            self.long_blocks.push(end.0);
-            self.long = Some(Long { header, unix_ns, sequence, next_part: 1 });
-        } else if !seen[end.0 as usize].was_delivered(end.1) {
-            let payload = Payload::Copy(payload);
-            self.head = Some(Head::Record { header, unix_ns, sequence, payload, end });
-        }
-    }
-
-    fn parse_part(&mut self, header: Header, payload: Range<usize>, end: (u32, u32), seen: &[Seen]) {
-        let Some(long) = &mut self.long else { return };
-        self.long_bytes.extend_from_slice(&bytemuck::cast_slice(&self.words)[payload]);
-        self.long_blocks.push(end.0);
-        long.next_part += 1;
-        if header.flags & flag::MORE == 0
-            && let Some(Long { header, unix_ns, sequence, .. }) = self.long.take()
-            && !seen[end.0 as usize].was_delivered(end.1)
-        {
-            self.head = Some(Head::Record { header, unix_ns, sequence, payload: Payload::Long, end });
-        }
-    }
-
-    fn parse_control(&mut self, header: Header, payload: Range<usize>) {
-        let bytes = bytemuck::cast_slice(&self.words);
-        let mut at = crate::value::Cursor::new(&bytes[payload]);
-        match header.definition {
-            control::GAP => {
-                if let Some(dropped) = at.u64() {
-                    self.hear_drops(dropped, None);
-                }
-            }
-            control::ANCHOR => {
-                let anchor = (|| Some(Anchor { ticks: at.u64()?, unix_ns: at.u64()?, ns_per_tick: at.u64()? }))();
-                if let (Some(anchor), Some(current)) = (anchor, &mut self.current) {
-                    current.anchor = anchor;
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Gives up a record whose end will never come.
-    fn abandon_long(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+    pub(super) fn abandon_long(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
         if self.long.take().is_some() {
             self.damaged();
             self.release_long_blocks(seen, dirty);
         }
     }
 
-    fn release_long_blocks(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+    pub(super) fn release_long_blocks(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
         for index in self.long_blocks.drain(..) {
             let block = &mut seen[index as usize];
             if block.parsed {
                 block.delivered(index, block.limit, dirty);
             }
+        }
+    }
+
+    /// How many refusals of threads without a lane the entry at the head tells.
+    pub(super) fn carried(&self) -> u64 {
+        match &self.head {
+            Some(Head::Gap { gap, origin: Some(origin), .. }) if !origin.is_known() => gap.count,
+            _ => 0,
         }
     }
 
@@ -446,5 +370,3 @@ impl LaneQueue {
         }
     }
 }
-
-const _: () = assert!(SLOT_BYTES.is_multiple_of(8));

@@ -17,14 +17,16 @@ pub(super) struct Reclaim {
     due: Instant,
     /// Dropped counters, read before the scan that then found nothing more in the lane.
     dropped: Vec<u64>,
+    /// Refusals without a lane that have been told in an entry, and those whose entry was given out.
     without_lane_told: u64,
+    pub(super) without_lane_given: u64,
 }
 
 impl Reclaim {
     pub(super) fn new(ring: &Ring) -> Reclaim {
         let told = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
         let dropped = vec![0; ring.geometry().lane_count as usize];
-        Reclaim { due: Instant::now(), dropped, without_lane_told: told }
+        Reclaim { due: Instant::now(), dropped, without_lane_told: told, without_lane_given: told }
     }
 }
 
@@ -60,7 +62,6 @@ impl Consumer {
                 queue.carry_gap(dropped - *told, self.nobody.clone());
             }
             *told = dropped;
-            ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).store(dropped, Ordering::Relaxed);
         }
     }
 

@@ -176,7 +176,10 @@ impl Consumer {
         let used = u64::from(geometry.block_count - load.free.min(geometry.block_count));
         let used_bytes = used * u64::from(geometry.block_bytes);
         let ring_bytes = u64::from(geometry.block_count) * u64::from(geometry.block_bytes);
-        let (all, none) = (HELD_AT_EASE.min(ring_bytes / 4), HELD_AT_MOST.min(ring_bytes / 4 * 3));
+        let (mut all, mut none) = (ring_bytes / 4, ring_bytes / 4 * 3);
+        if !self.prefers_order {
+            (all, none) = (all.min(HELD_AT_EASE), none.min(HELD_AT_MOST));
+        }
         let share = none.saturating_sub(used_bytes).min(none - all) * 1024 / (none - all).max(1);
         let ns = self.grace.as_nanos().min(u128::from(u64::MAX)) as u64 / 1024 * share;
         let ticks = (u128::from(ns) << 32) / u128::from(self.attachment.info.ns_per_tick.max(1));

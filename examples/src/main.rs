@@ -1,0 +1,122 @@
+//! Four processes run an embedded database each, and all log into one file.
+//!
+//! `sled` is an unmodified library that logs through the `log` facade. Each process writes and reads real
+//! data at its most talkative level; the lines of all four go through one ring into one file. At the end
+//! the file is read back: every line of every process has to be there exactly once, each thread's in
+//! order, all in the order of time.
+//!
+//! ```sh
+//! cargo run --release -p ringlog-examples
+//! ```
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ringlog::{Overflow, Ring};
+use ringlog_writer::{FormatKind, Options, Out};
+
+const PROCESSES: usize = 4;
+const ROWS: u32 = 2_000;
+/// The argument by which this program becomes one of the four.
+const WORK: &str = "work";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    match &arguments[..] {
+        [_, role, directory] if role == WORK => work(Path::new(directory)),
+        _ => supervise(),
+    }
+}
+
+/// One of the four: opens a database and uses it. All it has to do with ringlog is the first line.
+fn work(directory: &Path) -> Result<()> {
+    ringlog::init();
+    let database = sled::open(directory)?;
+    for row in 0..ROWS {
+        database.insert(row.to_be_bytes(), vec![row as u8; 100])?;
+        if row % 500 == 0 {
+            database.flush()?;
+            log::info!("{row} rows are written");
+        }
+    }
+    let rows = database.iter().filter(Result::is_ok).count();
+    log::info!("{rows} rows are read");
+    drop(database);
+    log::logger().flush();
+    Ok(())
+}
+
+/// Makes the ring, persists what the four log, and checks the file.
+fn supervise() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let ring_directory = tempfile::tempdir_in("/dev/shm")?;
+    let name = ring_directory.path().join("ring");
+    let name = name.to_str().context("the ring's path is not UTF-8")?;
+    let options = Ring::options().size("128MiB").overflow(Overflow::Block(Duration::from_secs(30)));
+    let ring = options.create_or_open(name)?;
+    let file = directory.path().join("all.log");
+
+    let stop = AtomicBool::new(false);
+    let mut writer = Options::new(name);
+    writer.out = Out::File(file.clone());
+    writer.format = FormatKind::Json;
+    // Four busy processes on a few cores interrupt each other for many milliseconds.
+    writer.grace = Some(Duration::from_millis(200));
+    let summary = std::thread::scope(|scope| -> Result<_> {
+        let writing = scope.spawn(|| ringlog_writer::run(&writer, &stop));
+        let ended = children(name, directory.path());
+        stop.store(true, Ordering::Relaxed);
+        let summary = writing.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+        ended.map(|()| summary)
+    })?;
+    let late = ring.observe()?.stat()?.late;
+    let lines = check(&std::fs::read_to_string(&file)?, late)?;
+    ensure!(lines == summary.records, "the writer says {}, the file has {lines}", summary.records);
+    println!("{lines} lines of {PROCESSES} processes are in one file, each exactly once; {late} were late");
+    Ok(())
+}
+
+/// Runs the four to their end.
+fn children(ring: &str, directory: &Path) -> Result<()> {
+    let program = std::env::current_exe()?;
+    let start = |number: usize| -> Result<Child> {
+        let mut command = Command::new(&program);
+        command.arg(WORK).arg(directory.join(format!("database-{number}")));
+        command.env("RINGLOG", ring).env("RINGLOG_LEVEL", "trace");
+        command.spawn().context("cannot start a process")
+    };
+    let children: Vec<Child> = (0..PROCESSES).map(start).collect::<Result<_>>()?;
+    for mut child in children {
+        let status = child.wait()?;
+        ensure!(status.success(), "a process failed: {status}");
+    }
+    Ok(())
+}
+
+/// Every lane's sequences have to run from 0 without a hole, and time must not go back but for the lines
+/// that the writer has counted as late.
+fn check(text: &str, late: u64) -> Result<u64> {
+    let mut next: HashMap<(u64, u64), u64> = HashMap::new();
+    let mut processes = HashMap::new();
+    let mut last_time = String::new();
+    let (mut lines, mut went_back) = (0, 0);
+    for line in text.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
+        let number = |key: &str| entry[key].as_u64().with_context(|| format!("no {key} in {line}"));
+        let expected = next.entry((number("lane")?, number("incarnation")?)).or_default();
+        ensure!(number("sequence")? == *expected, "expected sequence {expected} in {line}");
+        *expected += 1;
+        *processes.entry(number("pid")?).or_insert(0) += 1;
+        let time = entry["time"].as_str().unwrap_or_default();
+        went_back += u64::from(time < last_time.as_str());
+        last_time = time.to_owned();
+        lines += 1;
+    }
+    ensure!(processes.len() == PROCESSES, "lines of {} processes", processes.len());
+    ensure!(went_back <= late, "time goes back {went_back} times, but only {late} lines were late");
+    Ok(lines)
+}

@@ -1,0 +1,57 @@
+//! The subcommands, in the order in which one meets them.
+
+mod demo;
+mod run;
+mod create;
+mod put;
+mod tail;
+mod ls;
+mod info;
+mod stat;
+mod stop;
+mod rm;
+
+use clap::Subcommand;
+
+use crate::exit;
+
+/// What `ringlog` can do.
+#[derive(Subcommand)]
+pub enum Command {
+    Demo(demo::Demo),
+    Run(run::Run),
+    Create(create::Create),
+    Put(put::Put),
+    Tail(tail::Tail),
+    Ls(ls::Ls),
+    Info(info::Info),
+    Stat(stat::Stat),
+    Writer(ringlog_writer::cli::WriterArgs),
+    Stop(stop::Stop),
+    Rm(rm::Rm),
+    #[command(hide = true)]
+    DemoProducer(demo::Producer),
+}
+
+impl Command {
+    /// Runs it, and says with which code to exit.
+    ///
+    /// # Errors
+    /// What went wrong, in words for the user.
+    pub fn run(self) -> exit::Result {
+        match self {
+            Command::Demo(command) => command.run(),
+            Command::Run(command) => command.run(),
+            Command::Create(command) => command.run(),
+            Command::Put(command) => command.run(),
+            Command::Tail(command) => command.run(),
+            Command::Ls(command) => command.run(),
+            Command::Info(command) => command.run(),
+            Command::Stat(command) => command.run(),
+            Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
+            Command::Stop(command) => command.run(),
+            Command::Rm(command) => command.run(),
+            Command::DemoProducer(command) => command.run(),
+        }
+    }
+}

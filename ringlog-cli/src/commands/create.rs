@@ -1,0 +1,130 @@
+//! `ringlog create`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use ringlog::{Geometry, Overflow, Ring};
+use serde::Serialize;
+
+use crate::{exit, output, values};
+
+/// Make a ring, and say how its size is used
+#[derive(Args)]
+pub struct Create {
+    /// The ring to make
+    name: String,
+    /// Size of the file: 16MiB, 1GiB
+    #[arg(long, default_value = "16MiB")]
+    size: String,
+    /// Threads that log at the same time, plus one for each process [default: one for every four blocks]
+    #[arg(long)]
+    lanes: Option<u32>,
+    /// Size of a block in bytes, a power of two [default: 8192; 16384 in rings above 64 MiB]
+    #[arg(long, value_name = "BYTES")]
+    block_size: Option<u32>,
+    /// What happens to a record when no block is free: drop it and count, or wait up to a deadline first
+    #[arg(long, value_name = "drop|block[:5s]", default_value = "drop", value_parser = values::overflow)]
+    overflow: Overflow,
+    /// Permissions of the file. Whoever may write it can forge and erase records
+    #[arg(long, default_value = "600", value_parser = values::mode)]
+    mode: u32,
+    /// Group of the file, by name or number
+    #[arg(long, value_parser = values::group)]
+    group: Option<u32>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Create {
+    pub fn run(self) -> exit::Result {
+        let mut options = Ring::options().size(self.size.as_str()).overflow(self.overflow).mode(self.mode);
+        if let Some(lanes) = self.lanes {
+            options = options.lanes(lanes);
+        }
+        if let Some(bytes) = self.block_size {
+            options = options.block_bytes(bytes);
+        }
+        if let Some(gid) = self.group {
+            options = options.group(gid);
+        }
+        let ring = options.create(&self.name)?;
+        let sizes = Sizes::of(ring.info().geometry());
+        if self.json {
+            output::print_json(&Created {
+                path: ring.path().to_owned(),
+                overflow: values::overflow_text(self.overflow),
+                sizes,
+            })?;
+        } else {
+            output::print(format_args!("created {}", ring.path().display()))?;
+            output::print(sizes.arithmetic())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[derive(Serialize)]
+struct Created {
+    path: PathBuf,
+    overflow: String,
+    #[serde(flatten)]
+    sizes: Sizes,
+}
+
+/// What the bytes of a ring are used for.
+#[derive(Serialize)]
+pub struct Sizes {
+    file_bytes: u64,
+    tables_bytes: u64,
+    block_bytes: u64,
+    block_count: u64,
+    reserved_blocks: u64,
+    lane_count: u64,
+    lane_bytes: u64,
+    record_limit_bytes: u64,
+}
+
+impl Sizes {
+    pub fn of(geometry: &Geometry) -> Sizes {
+        let (block_bytes, block_count) = (u64::from(geometry.block_bytes()), u64::from(geometry.block_count()));
+        let (reserved_blocks, lane_count) = (u64::from(geometry.reserved_blocks()), u64::from(geometry.lane_count()));
+        Sizes {
+            file_bytes: geometry.file_bytes(),
+            tables_bytes: geometry.file_bytes() - block_bytes * block_count,
+            block_bytes,
+            block_count,
+            reserved_blocks,
+            lane_count,
+            // A geometry that was checked has two lanes at least.
+            lane_bytes: (block_count - reserved_blocks) * block_bytes / lane_count,
+            record_limit_bytes: geometry.record_limit() as u64,
+        }
+    }
+
+    /// The whole sum, line by line.
+    pub fn arithmetic(&self) -> String {
+        let count = output::count;
+        let lines = [
+            (
+                "size",
+                format!(
+                    "{} bytes = {} of header and tables + {} blocks of {}",
+                    count(self.file_bytes),
+                    count(self.tables_bytes),
+                    count(self.block_count),
+                    output::bytes(self.block_bytes)
+                ),
+            ),
+            ("reserved", format!("{} blocks, for WARN and above", count(self.reserved_blocks))),
+            ("lanes", format!("{}: threads that log at the same time, and one for each process", count(self.lane_count))),
+            (
+                "per lane",
+                format!("{} bytes, if all are busy at the same time", count(self.lane_bytes)),
+            ),
+            ("longest", format!("a record of {} bytes", count(self.record_limit_bytes))),
+        ];
+        lines.map(|(what, text)| format!("  {what:<9} {text}")).join("\n")
+    }
+}

@@ -1,0 +1,153 @@
+//! The proof, from nothing but the lines of the output file.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+
+use super::producer::checksum;
+use crate::output;
+
+/// How many lines are shown.
+const SAMPLES: u64 = 3;
+
+/// What was found in the file.
+#[derive(Debug, Default)]
+pub struct Proof {
+    expected: u64,
+    /// Records that came when they had to: each producer's in order, none twice, none left out.
+    in_order: u64,
+    /// Records that came out of turn: twice, too early or too late.
+    out_of_order: u64,
+    /// Lines that are no whole record: another checksum, a gap, anything else.
+    damaged: u64,
+    /// Each producer's next sequence.
+    next: Vec<u64>,
+    samples: Vec<String>,
+}
+
+impl Proof {
+    /// Reads lines in the text format and judges each.
+    ///
+    /// # Errors
+    /// What the system says while reading.
+    pub fn of(log: impl Read, producers: u32, records: u64) -> io::Result<Proof> {
+        let expected = records * u64::from(producers);
+        let mut proof = Proof { expected, next: vec![0; producers as usize], ..Proof::default() };
+        let mut log = BufReader::with_capacity(1 << 20, log);
+        let (mut line, mut number) = (Vec::new(), 0);
+        while log.read_until(b'\n', &mut line)? > 0 {
+            proof.judge(&line);
+            if number % (expected / SAMPLES).max(1) == 0 && (proof.samples.len() as u64) < SAMPLES {
+                proof.samples.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+            number += 1;
+            line.clear();
+        }
+        Ok(proof)
+    }
+
+    fn judge(&mut self, line: &[u8]) {
+        let Some((producer, sequence)) = str::from_utf8(line).ok().and_then(parse) else {
+            self.damaged += 1;
+            return;
+        };
+        match self.next.get_mut(producer as usize) {
+            Some(next) if *next == sequence => {
+                *next += 1;
+                self.in_order += 1;
+            }
+            _ => self.out_of_order += 1,
+        }
+    }
+
+    /// Whether every record arrived exactly once and in order, and nothing else did.
+    pub fn is_complete(&self) -> bool {
+        // Every producer's records count up from 0 without a gap, so as many as expected are all of them
+        // only if no producer has more than its share.
+        let share = self.expected / self.next.len().max(1) as u64;
+        self.next.iter().all(|next| *next == share) && self.out_of_order == 0 && self.damaged == 0
+    }
+
+    /// Some lines of the file.
+    pub fn samples(&self) -> &[String] {
+        &self.samples
+    }
+}
+
+/// Producer and sequence of a line whose checksum is right.
+fn parse(line: &str) -> Option<(u32, u64)> {
+    if !line.ends_with('\n') {
+        return None;
+    }
+    let fields = &line[line.find("producer=")?..];
+    let mut fields = fields.split_ascii_whitespace();
+    let mut value = |key: &str| fields.next()?.strip_prefix(key)?.parse::<u64>().ok();
+    let producer = u32::try_from(value("producer=")?).ok()?;
+    let (sequence, price, sum) = (value("sequence=")?, value("price=")?, value("checksum=")?);
+    (sum == checksum(producer, sequence, price)).then_some((producer, sequence))
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (expected, in_order) = (output::count(self.expected), output::count(self.in_order));
+        if self.is_complete() {
+            write!(
+                f,
+                "PROVED: all {expected} records arrived exactly once, each of the {} lanes in order, every checksum right",
+                self.next.len()
+            )
+        } else {
+            write!(
+                f,
+                "INCOMPLETE: {in_order} of {expected} records arrived in order; {} came out of turn or twice, {} lines are no \
+                 whole record",
+                output::count(self.out_of_order),
+                output::count(self.damaged)
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(producer: u32, sequence: u64) -> String {
+        let sum = checksum(producer, sequence, 5);
+        format!("2026-11-21T10:15:30Z INFO  demo[1/main] producer={producer} sequence={sequence} price=5 checksum={sum}\n")
+    }
+
+    fn proof(lines: &[String]) -> Proof {
+        Proof::of(lines.concat().as_bytes(), 2, 2).unwrap()
+    }
+
+    fn all() -> Vec<String> {
+        vec![line(0, 0), line(1, 0), line(1, 1), line(0, 1)]
+    }
+
+    #[test]
+    fn everything_once_and_in_order_is_complete() {
+        let proof = proof(&all());
+        assert!(proof.is_complete());
+        assert_eq!(proof.samples().len(), 3);
+        let expected = "PROVED: all 4 records arrived exactly once, each of the 2 lanes in order, every checksum right";
+        assert_eq!(proof.to_string(), expected);
+    }
+
+    #[test]
+    fn whatever_goes_wrong_is_noticed() {
+        let broken = |change: &dyn Fn(&mut Vec<String>)| {
+            let mut lines = all();
+            change(&mut lines);
+            !proof(&lines).is_complete()
+        };
+        assert!(broken(&|lines| drop(lines.pop())), "one is missing");
+        assert!(broken(&|lines| drop(lines.remove(0))), "the first one is missing");
+        assert!(broken(&|lines| lines.push(line(0, 1))), "one is there twice");
+        assert!(broken(&|lines| lines.swap(1, 2)), "two are out of order");
+        assert!(broken(&|lines| lines[3] = line(1, 2)), "one of another producer");
+        assert!(broken(&|lines| lines.push(line(2, 0))), "one of nobody");
+        assert!(broken(&|lines| lines[0] = lines[0].replace("price=5", "price=6")), "a wrong field");
+        assert!(broken(&|lines| lines.push("WARN ringlog 3 records dropped here\n".into())), "a gap");
+        assert!(broken(&|lines| lines[3].truncate(60)), "a torn line");
+    }
+}

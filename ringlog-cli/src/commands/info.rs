@@ -1,0 +1,92 @@
+//! `ringlog info`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use ringlog::{Clock, Observer};
+use serde::Serialize;
+
+use super::create::Sizes;
+use crate::{exit, output, values};
+
+/// Show what a ring's header says
+#[derive(Args)]
+pub struct Info {
+    /// The ring to look at
+    name: String,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Facts {
+    path: PathBuf,
+    format: u16,
+    uuid: String,
+    boot_id: String,
+    is_of_this_boot: bool,
+    created: String,
+    created_unix_ns: u64,
+    creator_pid: u32,
+    clock: &'static str,
+    overflow: String,
+    retired: bool,
+    #[serde(flatten)]
+    sizes: Sizes,
+}
+
+impl Info {
+    pub fn run(self) -> exit::Result {
+        let observer = Observer::open(&self.name)?;
+        let (info, stat) = (observer.info(), observer.stat()?);
+        let facts = Facts {
+            path: observer.path().to_owned(),
+            // Another major version would not have been opened.
+            format: 1,
+            uuid: output::uuid(&info.uuid),
+            boot_id: output::uuid(&info.boot_id),
+            is_of_this_boot: info.is_of_this_boot(),
+            created: output::time(info.created_unix_ns),
+            created_unix_ns: info.created_unix_ns,
+            creator_pid: info.creator_pid,
+            clock: match info.clock {
+                Clock::Tsc => "tsc",
+                Clock::Monotonic => "monotonic",
+            },
+            overflow: values::overflow_text(stat.overflow),
+            retired: stat.retired,
+            sizes: Sizes::of(info.geometry()),
+        };
+        if self.json {
+            output::print_json(&facts)?;
+        } else {
+            output::print(facts.text())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Facts {
+    fn text(&self) -> String {
+        let boot = if self.is_of_this_boot { "this one" } else { "another one: nobody who logged then lives" };
+        let lines = [
+            ("ring", self.path.display().to_string()),
+            ("format", self.format.to_string()),
+            ("uuid", self.uuid.clone()),
+            ("boot", format!("{} ({boot})", self.boot_id)),
+            (
+                "created",
+                format!("{} ({}) by process {}", self.created, output::ago(self.created_unix_ns), self.creator_pid),
+            ),
+            ("clock", self.clock.to_owned()),
+            ("overflow", self.overflow.clone()),
+        ];
+        let mut text = lines.map(|(what, value)| format!("  {what:<9} {value}")).join("\n");
+        if self.retired {
+            text.push_str("\n  retired   removed or replaced; producers are told at their next block");
+        }
+        format!("{text}\n{}", self.sizes.arithmetic())
+    }
+}

@@ -1,0 +1,111 @@
+//! `ringlog put`
+
+mod lines;
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use ringlog::{Level, Logger, Observer, Overflow, PushError, Ring};
+
+use crate::{exit, output, values};
+use lines::Lines;
+
+/// Put records into a ring
+///
+/// Needs no writer: the record stays in the ring until one persists it. When the ring is full it waits
+/// for the writer up to --timeout, then fails and says how much was put.
+#[derive(Args)]
+pub struct Put {
+    /// The ring to write into
+    name: String,
+    /// Level of the records: a name or a number
+    #[arg(long, default_value = "info")]
+    level: Level,
+    /// Name of the logger
+    #[arg(long, value_name = "NAME", default_value = "put")]
+    logger: String,
+    /// How long to wait for room in a full ring
+    #[arg(long, default_value = "10s", value_parser = values::duration)]
+    timeout: Duration,
+    /// Words of one record; `-` puts each line of standard input, byte for byte
+    #[arg(required = true, value_name = "TEXT|-")]
+    text: Vec<String>,
+}
+
+impl Put {
+    pub fn run(self) -> exit::Result {
+        let ring = Ring::open(&self.name)?;
+        let log = ring.logger().with_overflow(Overflow::Block(self.timeout));
+        // A thread without a lane would only hear that there is none; this says how many there are.
+        log.open_lane()?;
+        let mut putting = Putting { put: &self, limit: log.text_limit(&self.logger), log, lines: 0, cut: 0 };
+        if self.text == ["-"] {
+            let mut lines = Lines::new(io::stdin().lock(), putting.limit);
+            while let Some((line, bytes)) = lines.next().context("cannot read standard input")? {
+                if let Some(code) = putting.line(line, bytes)? {
+                    return Ok(code);
+                }
+            }
+        } else {
+            let text = self.text.join(" ");
+            let bytes = text.len();
+            if let Some(code) = putting.line(text.as_bytes(), bytes as u64)? {
+                return Ok(code);
+            }
+        }
+        Ok(ExitCode::from(if putting.cut > 0 { exit::INCOMPLETE } else { 0 }))
+    }
+}
+
+struct Putting<'a> {
+    put: &'a Put,
+    log: Logger,
+    /// The longest text that goes whole.
+    limit: usize,
+    lines: u64,
+    cut: u64,
+}
+
+impl Putting<'_> {
+    /// Puts one line, of which `bytes` were there. The code to exit with, if that ends it.
+    fn line(&mut self, line: &[u8], bytes: u64) -> anyhow::Result<Option<ExitCode>> {
+        match self.log.text(self.put.level, &self.put.logger, line) {
+            Ok(()) => {}
+            Err(PushError::Full) => return Ok(Some(self.full())),
+            Err(error) => bail!("{error}; {} put before it", lines(self.lines)),
+        }
+        self.lines += 1;
+        if bytes > self.limit as u64 {
+            self.cut += 1;
+            output::say(format_args!(
+                "line {} is {bytes} bytes long; this ring takes at most {}, so it was cut",
+                self.lines, self.limit
+            ));
+        }
+        Ok(None)
+    }
+
+    fn full(&self) -> ExitCode {
+        let stat = Observer::open(&self.put.name).and_then(|observer| observer.stat());
+        let why = match stat.ok().and_then(|stat| stat.consumer) {
+            Some(consumer) => format!("{} has not made room", output::harmless(&consumer.holder)),
+            None => format!("nobody drains it; `ringlog writer {}` does", self.put.name),
+        };
+        output::say(format_args!(
+            "the ring was full for {:?}: {why}; {} put, the next was dropped and counted",
+            self.put.timeout,
+            lines(self.lines)
+        ));
+        ExitCode::from(exit::TIMED_OUT_OR_EMPTY)
+    }
+}
+
+fn lines(number: u64) -> String {
+    match number {
+        1 => "1 line was".to_owned(),
+        _ => format!("{} lines were", output::count(number)),
+    }
+}

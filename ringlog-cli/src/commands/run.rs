@@ -1,0 +1,119 @@
+//! `ringlog run`
+
+mod forward;
+mod ring;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, ExitCode, ExitStatus};
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ringlog::Overflow;
+use ringlog_writer::FormatKind;
+
+use crate::{exit, output, values};
+use forward::{Event, Events};
+use ring::PrivateRing;
+
+/// As shells and `timeout` have it.
+const OWN_FAILURE: u8 = 125;
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Run a command whose processes log into one file
+///
+/// Makes a ring for it, starts a writer, and runs the command with RINGLOG set: there `ringlog put .`
+/// and everything that calls ringlog::init() logs into it. When the command has ended, what it has
+/// logged is written, the ring is removed, and `run` exits as the command did.
+///
+/// SIGTERM, SIGINT, SIGHUP and SIGQUIT go to the command; what it logs about them is still written.
+#[derive(Args)]
+pub struct Run {
+    /// File to write to, `-` for standard output; what it holds stays
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    /// How a line looks
+    #[arg(short, long, default_value = "text", value_parser = formats())]
+    format: FormatKind,
+    /// Size of the ring
+    #[arg(long, default_value = "16MiB")]
+    size: String,
+    /// What happens to a record when the ring is full
+    #[arg(long, value_name = "drop|block[:5s]", default_value = "block:5s", value_parser = values::overflow)]
+    overflow: Overflow,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+fn formats() -> impl TypedValueParser<Value = FormatKind> {
+    PossibleValuesParser::new(FormatKind::NAMES.iter().map(|(name, _)| *name)).try_map(|name| name.parse())
+}
+
+impl Run {
+    pub fn run(self) -> exit::Result {
+        let failed = |error: anyhow::Error| {
+            // Every code below 125 is the command's own to use.
+            output::say(format_args!("{error:#}"));
+            Ok(ExitCode::from(OWN_FAILURE))
+        };
+        // From here on a signal ends the command, not us.
+        let mut events = match Events::listen() {
+            Ok(events) => events,
+            Err(error) => return failed(error),
+        };
+        let mut ring = match PrivateRing::new(&self) {
+            Ok(ring) => ring,
+            Err(error) => return failed(error),
+        };
+        let ended = match ring.command(&self.command).spawn() {
+            Ok(child) => wait(child, &mut events, &mut ring).map(exit_code),
+            Err(error) => Ok(not_started(&self.command[0], &error)),
+        };
+        let drained = ring.drain(&self.out);
+        match (ended, drained) {
+            (Ok(code), Ok(())) => Ok(ExitCode::from(code)),
+            (Err(error), _) | (_, Err(error)) => failed(error),
+        }
+    }
+}
+
+/// Waits for the command, and passes signals on to it.
+fn wait(mut command: Child, events: &mut Events, ring: &mut PrivateRing) -> anyhow::Result<ExitStatus> {
+    loop {
+        for event in events.wait() {
+            match event {
+                // Only a child that is not waited for yet is signalled: its number is still its own.
+                Event::Signal(signal) => forward::forward(signal, &command),
+                Event::ChildChanged => {
+                    if let Some(status) = command.try_wait()? {
+                        return Ok(status);
+                    }
+                    ring.look_after_writer();
+                }
+            }
+        }
+    }
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    match (status.code(), status.signal()) {
+        // Exit statuses have eight bits, so neither is ever cut.
+        (Some(code), _) => code as u8,
+        (None, Some(signal)) => 128 + signal as u8,
+        (None, None) => OWN_FAILURE,
+    }
+}
+
+fn not_started(program: &OsString, error: &io::Error) -> u8 {
+    let program = program.to_string_lossy();
+    if error.kind() == io::ErrorKind::NotFound {
+        output::say(format_args!("cannot run {program}: there is no such command"));
+        return NOT_FOUND;
+    }
+    output::say(format_args!("cannot run {program}: {error}"));
+    NOT_EXECUTABLE
+}

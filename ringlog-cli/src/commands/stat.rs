@@ -1,0 +1,247 @@
+//! `ringlog stat`
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use ringlog::{ConsumerStat, LaneStat, Observer, RingStat};
+use serde::Serialize;
+
+use crate::{exit, output, values};
+
+/// Show what is going on in a ring and in each of its lanes
+///
+/// A lane is a thread that logs; one more for each process keeps what its records look like. A lane is
+/// alive as long as its thread is, by the kernel's word; dead if its owner was killed; closed if it ended
+/// orderly.
+#[derive(Args)]
+pub struct Stat {
+    /// The ring to look at
+    name: String,
+    /// Print as JSON; with --watch one line for each look
+    #[arg(long)]
+    json: bool,
+    /// Look again every so many seconds, and show rates
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = values::duration)]
+    watch: Option<Duration>,
+}
+
+impl Stat {
+    pub fn run(self) -> exit::Result {
+        let mut last: Option<(Instant, RingStat)> = None;
+        loop {
+            // Anew each time: the ring may have been replaced.
+            let observer = Observer::open(&self.name)?;
+            let (now, stat) = (Instant::now(), observer.stat()?);
+            if self.json {
+                output::print_json(&Report::new(&observer, &stat))?;
+            } else {
+                if self.watch.is_some() && io::stdout().is_terminal() {
+                    // Home, and clear what is below.
+                    write!(io::stdout(), "\x1b[H\x1b[J")?;
+                }
+                output::print(text(&observer, &stat))?;
+                if let Some((before, old)) = &last {
+                    output::print(rates(old, &stat, now - *before))?;
+                }
+                if self.watch.is_some() {
+                    output::print("")?;
+                }
+            }
+            let Some(pause) = self.watch else { return Ok(ExitCode::SUCCESS) };
+            last = Some((now, stat));
+            std::thread::sleep(pause.max(Duration::from_millis(10)));
+        }
+    }
+}
+
+fn text(observer: &Observer, stat: &RingStat) -> String {
+    let count = output::count;
+    let mut lines = vec![
+        format!("ring      {}", observer.path().display()),
+        format!(
+            "records   {} published, {} persisted, {} behind, {} dropped, {} late",
+            count(stat.published),
+            count(stat.persisted),
+            count(stat.lag()),
+            count(stat.dropped),
+            count(stat.late)
+        ),
+        format!(
+            "blocks    {} of {} free, {} with definitions, {} taken back from the dead",
+            count(stat.free_blocks.into()),
+            count(observer.info().geometry().block_count().into()),
+            stat.definition_blocks,
+            count(stat.reclaimed)
+        ),
+        format!("overflow  {}", values::overflow_text(stat.overflow)),
+        format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), writer)),
+    ];
+    if stat.dropped_without_lane > 0 {
+        let refused = output::records(stat.dropped_without_lane);
+        lines.push(format!("no lane   {refused} dropped because every lane was in use; make the ring with more --lanes"));
+    }
+    if stat.damaged > 0 {
+        lines.push(format!("damaged   {} places were given up: their bytes made no sense", count(stat.damaged)));
+    }
+    if stat.retired {
+        lines.push("retired   removed or replaced; producers are told at their next block".to_owned());
+    }
+    if stat.lanes.is_empty() {
+        lines.push("lanes     none was ever used".to_owned());
+    } else {
+        lines.push(String::new());
+        lines.push(lanes(&stat.lanes));
+    }
+    lines.join("\n")
+}
+
+fn writer(consumer: &ConsumerStat) -> String {
+    format!(
+        "{} alive, since {} ({}), looked at the ring {}",
+        output::harmless(&consumer.holder),
+        output::time(consumer.since_unix_ns),
+        output::ago(consumer.since_unix_ns),
+        output::ago(consumer.beat_unix_ns)
+    )
+}
+
+fn lanes(lanes: &[LaneStat]) -> String {
+    let headings =
+        [">LANE", "STATE", "PROCESS", ">PID", "THREAD", ">TID", ">PUBLISHED", ">PERSISTED", ">BEHIND", ">DROPPED"];
+    let mut table = output::table(&headings);
+    for lane in lanes {
+        let thread = if lane.is_process { "(process)".to_owned() } else { output::harmless(&lane.thread) };
+        table.add_row([
+            lane.lane.to_string(),
+            state(lane).to_owned(),
+            output::harmless(&lane.process),
+            lane.pid.to_string(),
+            thread,
+            lane.tid.to_string(),
+            output::count(lane.published),
+            output::count(lane.persisted),
+            output::count(lane.published.saturating_sub(lane.persisted)),
+            output::count(lane.dropped),
+        ]);
+    }
+    output::show(&table)
+}
+
+fn state(lane: &LaneStat) -> &'static str {
+    match (lane.open, lane.alive) {
+        (true, true) => "alive",
+        (true, false) => "dead",
+        // Its owner has the lock, but not said hello yet.
+        (false, true) => "opening",
+        (false, false) => "closed",
+    }
+}
+
+fn rates(old: &RingStat, new: &RingStat, time: Duration) -> String {
+    let rate = |old: u64, new: u64| output::count((new.saturating_sub(old) as f64 / time.as_secs_f64()) as u64);
+    format!(
+        "rates     {}/s published, {}/s persisted, {}/s dropped",
+        rate(old.published, new.published),
+        rate(old.persisted, new.persisted),
+        rate(old.dropped, new.dropped)
+    )
+}
+
+/// The same for programs.
+#[derive(Serialize)]
+struct Report {
+    path: PathBuf,
+    uuid: String,
+    published: u64,
+    persisted: u64,
+    lag: u64,
+    dropped: u64,
+    dropped_without_lane: u64,
+    late: u64,
+    damaged: u64,
+    free_blocks: u32,
+    definition_blocks: u32,
+    block_count: u32,
+    reclaimed_blocks: u64,
+    overflow: String,
+    retired: bool,
+    writer: Option<Writer>,
+    lanes: Vec<Lane>,
+}
+
+#[derive(Serialize)]
+struct Writer {
+    holder: String,
+    pid: u32,
+    since_unix_ns: u64,
+    beat_unix_ns: u64,
+}
+
+#[derive(Serialize)]
+struct Lane {
+    lane: u32,
+    incarnation: u32,
+    is_process: bool,
+    state: &'static str,
+    alive: bool,
+    process: String,
+    pid: u32,
+    thread: String,
+    tid: u32,
+    published: u64,
+    persisted: u64,
+    lag: u64,
+    dropped: u64,
+}
+
+impl Report {
+    fn new(observer: &Observer, stat: &RingStat) -> Report {
+        Report {
+            path: observer.path().to_owned(),
+            uuid: output::uuid(&observer.info().uuid),
+            published: stat.published,
+            persisted: stat.persisted,
+            lag: stat.lag(),
+            dropped: stat.dropped,
+            dropped_without_lane: stat.dropped_without_lane,
+            late: stat.late,
+            damaged: stat.damaged,
+            free_blocks: stat.free_blocks,
+            definition_blocks: stat.definition_blocks,
+            block_count: observer.info().geometry().block_count(),
+            reclaimed_blocks: stat.reclaimed,
+            overflow: values::overflow_text(stat.overflow),
+            retired: stat.retired,
+            writer: stat.consumer.as_ref().map(|consumer| Writer {
+                holder: consumer.holder.clone(),
+                pid: consumer.pid,
+                since_unix_ns: consumer.since_unix_ns,
+                beat_unix_ns: consumer.beat_unix_ns,
+            }),
+            lanes: stat.lanes.iter().map(Lane::new).collect(),
+        }
+    }
+}
+
+impl Lane {
+    fn new(lane: &LaneStat) -> Lane {
+        Lane {
+            lane: lane.lane,
+            incarnation: lane.incarnation,
+            is_process: lane.is_process,
+            state: state(lane),
+            alive: lane.alive,
+            process: lane.process.clone(),
+            pid: lane.pid,
+            thread: lane.thread.clone(),
+            tid: lane.tid,
+            published: lane.published,
+            persisted: lane.persisted,
+            lag: lane.published.saturating_sub(lane.persisted),
+            dropped: lane.dropped,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `ringlog tail`
+
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ringlog::{Level, Observer, OwnedEntry};
+use ringlog_writer::{FormatKind, Newlines, format};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::{exit, output};
+
+/// How often a followed ring is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often it is asked whether the ring is still the one of that name.
+const ASK: Duration = Duration::from_secs(1);
+
+/// Show the latest records in a ring, without consuming any
+///
+/// Shows what is not persisted yet, and what is persisted as long as its block has not been taken again.
+/// Any number of tails can look, with and without a writer; nobody notices.
+#[derive(Args)]
+pub struct Tail {
+    /// The ring to look at
+    name: String,
+    /// How many records to begin with
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    lines: usize,
+    /// Go on with what comes, until SIGINT
+    #[arg(short, long)]
+    follow: bool,
+    /// How a line looks
+    #[arg(long, default_value = "text", value_parser = formats())]
+    format: FormatKind,
+    /// Only records of this level and above
+    #[arg(long)]
+    level: Option<Level>,
+}
+
+fn formats() -> impl TypedValueParser<Value = FormatKind> {
+    PossibleValuesParser::new(FormatKind::NAMES.iter().map(|(name, _)| *name)).try_map(|name| name.parse())
+}
+
+impl Tail {
+    pub fn run(self) -> exit::Result {
+        let mut view = View::open(&self)?;
+        let mut entries = view.observer.poll();
+        entries.retain(|entry| self.wants(entry));
+        let latest = entries.len().saturating_sub(self.lines);
+        let shown = &entries[latest..];
+        view.print(shown)?;
+        view.tell_missed();
+        if self.follow {
+            drop(entries);
+            return self.follow(view);
+        }
+        if shown.is_empty() {
+            output::say(format_args!("nothing to show in {}", view.observer.path().display()));
+            return Ok(ExitCode::from(exit::TIMED_OUT_OR_EMPTY));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn wants(&self, entry: &OwnedEntry) -> bool {
+        let entry = entry.entry();
+        // What is no record is a gap, and a gap is worth knowing at any level.
+        entry.record().is_none_or(|record| self.level.is_none_or(|level| record.level >= level))
+    }
+
+    fn follow(&self, mut view: View) -> exit::Result {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, stop.clone()).context("cannot listen to signals")?;
+        }
+        let mut asked = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            // Before the last look, so that nothing falls between the two.
+            let is_gone = asked.elapsed() >= ASK && view.is_gone();
+            if asked.elapsed() >= ASK {
+                asked = Instant::now();
+            }
+            view.print_new(|entry| self.wants(entry))?;
+            if is_gone {
+                let path = view.observer.path().display().to_string();
+                match View::open(self) {
+                    Ok(next) => {
+                        output::say(format_args!("{path} was replaced; this goes on with the new ring"));
+                        view = next;
+                        continue;
+                    }
+                    Err(_) => {
+                        output::say(format_args!("{path} was removed; its last records have been shown"));
+                        return Ok(ExitCode::SUCCESS);
+                    }
+                }
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A ring that is looked at.
+struct View {
+    observer: Observer,
+    format: Box<dyn format::Format>,
+    /// Device and inode: which file it was when it was opened.
+    file: Option<(u64, u64)>,
+    missed: u64,
+}
+
+impl View {
+    fn open(tail: &Tail) -> Result<View, ringlog::Error> {
+        let observer = Observer::open(&tail.name)?;
+        let name = observer.path().file_name().unwrap_or_default().to_string_lossy();
+        let format = format::new(tail.format, Newlines::default(), &name);
+        let file = file(&observer);
+        Ok(View { observer, format, file, missed: 0 })
+    }
+
+    fn print(&mut self, entries: &[OwnedEntry]) -> io::Result<()> {
+        let mut lines = Vec::new();
+        let mut out = io::stdout().lock();
+        for entry in entries {
+            self.format.entry(&entry.entry(), &mut lines);
+            if lines.len() > 64 << 10 {
+                out.write_all(&lines)?;
+                lines.clear();
+            }
+        }
+        out.write_all(&lines)?;
+        out.flush()
+    }
+
+    fn print_new(&mut self, wants: impl Fn(&OwnedEntry) -> bool) -> io::Result<()> {
+        let mut entries = self.observer.poll();
+        entries.retain(wants);
+        self.print(&entries)?;
+        self.tell_missed();
+        Ok(())
+    }
+
+    /// Says how many records were gone before they could be shown.
+    fn tell_missed(&mut self) {
+        let missed = self.observer.missed();
+        if missed > self.missed {
+            output::say(format_args!("missed {} here: their space was used again first", output::records(missed - self.missed)));
+            self.missed = missed;
+        }
+    }
+
+    /// Whether the name leads elsewhere by now, or to nothing.
+    fn is_gone(&self) -> bool {
+        file(&self.observer) != self.file || self.observer.stat().is_ok_and(|stat| stat.retired)
+    }
+}
+
+fn file(observer: &Observer) -> Option<(u64, u64)> {
+    observer.path().metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+}

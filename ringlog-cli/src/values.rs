@@ -1,0 +1,102 @@
+//! How the values of options are read.
+
+use std::time::Duration;
+
+use ringlog::Overflow;
+
+/// How long a producer waits for room under `block`, if nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A duration: `500ms`, `10s`, `2min`; a number alone means seconds.
+///
+/// # Errors
+/// What was expected, in words.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration; expected a number with a unit: 500ms, 10s, 2min");
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let seconds = match unit.trim() {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
+/// An overflow policy: `drop`, `block`, `block:5s`.
+///
+/// # Errors
+/// What was expected, in words.
+pub fn overflow(text: &str) -> Result<Overflow, String> {
+    match text.split_once(':') {
+        None if text == "drop" => Ok(Overflow::Drop),
+        None if text == "block" => Ok(Overflow::Block(PATIENCE)),
+        Some(("block", patience)) => Ok(Overflow::Block(duration(patience)?)),
+        _ => Err(format!("{text:?} is no overflow policy; expected drop, block or block:5s")),
+    }
+}
+
+/// The same the other way.
+pub fn overflow_text(overflow: Overflow) -> String {
+    match overflow {
+        Overflow::Drop => "drop".to_owned(),
+        Overflow::Block(patience) => format!("block:{patience:?}"),
+        // A policy of a later version; this build does not know its name.
+        other => format!("{other:?}"),
+    }
+}
+
+/// Permissions in octal: `600`, `0640`.
+///
+/// # Errors
+/// What was expected, in words.
+pub fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| format!("{text:?} is no mode; expected three octal digits such as 600 or 660"))
+}
+
+/// A group, by name or number.
+///
+/// # Errors
+/// What was expected, in words.
+pub fn group(text: &str) -> Result<u32, String> {
+    if let Ok(gid) = text.parse() {
+        return Ok(gid);
+    }
+    match nix::unistd::Group::from_name(text) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        _ => Err(format!("there is no group {text:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let ms = |text| duration(text).map(|duration| duration.as_millis());
+        assert_eq!([ms("500ms"), ms("10"), ms("1.5s"), ms("2 min")], [Ok(500), Ok(10_000), Ok(1_500), Ok(120_000)]);
+        for wrong in ["", "s", "-1s", "1 parsec", "1e400", "1.2.3s"] {
+            assert!(duration(wrong).unwrap_err().contains("is no duration; expected"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn overflow_policies_are_read_and_shown() {
+        for text in ["drop", "block:5s", "block:250ms"] {
+            assert_eq!(overflow_text(overflow(text).unwrap()), text);
+        }
+        assert_eq!(overflow("block"), Ok(Overflow::Block(PATIENCE)));
+        assert!(overflow("overwrite").unwrap_err().contains("expected drop, block"));
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!([mode("600"), mode("0640")], [Ok(0o600), Ok(0o640)]);
+        assert!(mode("888").is_err() && mode("7777").is_err());
+    }
+}

@@ -1,0 +1,157 @@
+//! What the tests of the command line share: a directory of rings of their own, and the real binary.
+
+#![allow(dead_code, missing_docs)]
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+pub const RINGLOG: &str = env!("CARGO_BIN_EXE_ringlog");
+
+/// A fresh directory of rings in shared memory, and one for files.
+pub struct Scene {
+    rings: tempfile::TempDir,
+    files: tempfile::TempDir,
+}
+
+impl Scene {
+    pub fn new() -> Scene {
+        let rings = tempfile::tempdir_in("/dev/shm").unwrap();
+        Scene { rings, files: tempfile::tempdir().unwrap() }
+    }
+
+    /// The directory of rings, as messages name it.
+    pub fn dir(&self) -> &str {
+        self.rings.path().to_str().unwrap()
+    }
+
+    pub fn ring(&self, name: &str) -> PathBuf {
+        self.rings.path().join(name)
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.files.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.file(name)).unwrap()
+    }
+
+    /// `ringlog ARGS`, in the directory of files, with `ringlog` in PATH.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut path = std::env::var_os("PATH").unwrap_or_default();
+        path.push(":");
+        path.push(Path::new(RINGLOG).parent().unwrap());
+        let mut command = Command::new(RINGLOG);
+        command.args(args).current_dir(&self.files).env("RINGLOG_DIR", self.rings.path()).env("PATH", path);
+        command.env_remove("RINGLOG").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `ringlog ARGS` to its end.
+    pub fn ringlog(&self, args: &[&str]) -> Ended {
+        Ended::of(args, self.command(args).output().unwrap())
+    }
+
+    /// Runs it with bytes on standard input, of which it need not read all.
+    pub fn ringlog_with(&self, args: &[&str], input: &[u8]) -> Ended {
+        let mut command = self.command(args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        match child.stdin.take().unwrap().write_all(input) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            other => other.unwrap(),
+        }
+        Ended::of(args, child.wait_with_output().unwrap())
+    }
+
+    /// Starts a writer and waits until it drains the ring.
+    pub fn writer(&self, ring: &str, args: &[&str]) -> Running {
+        let child = self.command(&[&["writer", ring], args].concat()).stderr(Stdio::piped()).spawn().unwrap();
+        let running = Running(Some(child));
+        wait_until("a writer", || self.ringlog(&["stat", ring]).stdout.contains(&running.holder()));
+        running
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub args: String,
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    pub fn of(args: &[&str], output: Output) -> Ended {
+        Ended {
+            args: args.join(" "),
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn ok(self) -> Ended {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self
+    }
+
+    /// Failed with this code and this one line of message, and nothing else.
+    #[track_caller]
+    pub fn fails(self, code: i32, message: &str) {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(code), format!("{message}\n").as_str()), "{self:#?}");
+        assert_eq!(self.stdout, "", "{self:#?}");
+    }
+}
+
+/// A child of the test; ended with it, by its handle.
+pub struct Running(pub Option<Child>);
+
+impl Running {
+    pub fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
+    /// How ringlog names it.
+    pub fn holder(&self) -> String {
+        format!("ringlog (pid {})", self.id())
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.id() as i32), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn output(mut self) -> Ended {
+        let child = self.0.take().unwrap();
+        Ended::of(&["(a child)"], child.wait_with_output().unwrap())
+    }
+
+    /// The next line of its standard output.
+    pub fn lines(&mut self) -> impl Iterator<Item = String> + use<> {
+        let stdout = self.0.as_mut().unwrap().stdout.take().unwrap();
+        BufReader::new(stdout).lines().map(Result::unwrap)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Waits for something that another process does.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

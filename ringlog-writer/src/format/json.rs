@@ -1,0 +1,172 @@
+//! One JSON object a line. Written by hand: a record is formatted in the time that a general serializer
+//! takes to begin.
+
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use ringlog::{Body, Entry, Gap, Level, Origin, Received, Value};
+
+use super::head::Heads;
+use super::time::{self, Stamps};
+use super::{Format, escape, number, put};
+
+/// Everything a record says, each with its own JSON type.
+///
+/// `time`, `level`, `level_number`, `logger`, `ring`, `pid`, `tid`, `thread`, `process`, `lane`,
+/// `incarnation` and `sequence` are always there; with the ring, the last three name a record uniquely.
+/// `file`, `line`, `module` and `function` are there where they are known; `message` (or
+/// `message_base64`, where it is not UTF-8) where the record has a text; `fields` where it has fields,
+/// under names that cannot collide with these; `cut` is `true` where the text was cut.
+///
+/// A field's value is a boolean, number or string. Integers beyond 64 bits and floats that are no numbers
+/// are strings, time spans are numbers of seconds, times are strings as in RFC 3339, and bytes that are no
+/// UTF-8 are `{"base64": …}`. A gap has `gap` with `count` and `reason` instead of a sequence.
+#[derive(Clone, Debug)]
+pub struct Json {
+    /// As the inside of a JSON string.
+    ring: Vec<u8>,
+    stamps: Stamps,
+    heads: Heads,
+}
+
+impl Json {
+    /// The format for the ring of this name.
+    pub fn new(ring: &str) -> Json {
+        let mut escaped = Vec::new();
+        escape::json(ring, &mut escaped);
+        Json { ring: escaped, stamps: Stamps::new(), heads: Heads::new() }
+    }
+}
+
+impl Format for Json {
+    fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"time\":\"");
+        self.stamps.write(entry.unix_ns, out);
+        let ring = &self.ring;
+        match &entry.body {
+            Body::Record(record) => {
+                let (head, place) = self.heads.of(entry, record, |out| head(record, entry.origin, ring, out));
+                out.extend_from_slice(head);
+                number::integer(record.sequence, out);
+                out.extend_from_slice(place);
+                self::record(record, out);
+            }
+            Body::Gap(gap) => self::gap(gap, entry.origin, ring, out),
+            // A kind of entry that this version does not know.
+            _ => {
+                who(Level::WARN, "ringlog", entry.origin, ring, out);
+                string_member("message", &entry.message(), out);
+            }
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+/// From behind the time up to the sequence, and what follows that; returns where.
+fn head(record: &Received<'_>, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) -> usize {
+    who(record.level, record.logger, origin, ring, out);
+    out.extend_from_slice(b",\"sequence\":");
+    let split = out.len();
+    for (name, text) in [("file", record.file), ("module", record.module), ("function", record.function)] {
+        if !text.is_empty() {
+            string_member(name, text, out);
+        }
+        if name == "file" && record.line != 0 {
+            put(out, format_args!(",\"line\":{}", record.line));
+        }
+    }
+    split
+}
+
+/// From behind the time: level, logger, ring, and whose it is.
+fn who(level: Level, logger: &str, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) {
+    put(out, format_args!("\",\"level\":\"{level}\",\"level_number\":{}", level.number()));
+    string_member("logger", logger, out);
+    out.extend_from_slice(b",\"ring\":\"");
+    out.extend_from_slice(ring);
+    out.push(b'"');
+    if origin.is_known() {
+        put(out, format_args!(",\"pid\":{},\"tid\":{}", origin.pid, origin.tid));
+        string_member("thread", &origin.thread, out);
+        string_member("process", &origin.process, out);
+        put(out, format_args!(",\"lane\":{},\"incarnation\":{}", origin.lane, origin.incarnation));
+    }
+}
+
+fn record(record: &Received<'_>, out: &mut Vec<u8>) {
+    if let Some(text) = record.text() {
+        match str::from_utf8(text) {
+            Ok(text) => string_member("message", text, out),
+            Err(_) => {
+                put(out, format_args!(",\"message_base64\":\"{}\"", Base64Display::new(text, &STANDARD)))
+            }
+        }
+    }
+    let mut separator: &[u8] = b",\"fields\":{\"";
+    for (key, value) in record.fields() {
+        out.extend_from_slice(separator);
+        separator = b",\"";
+        escape::json(key, out);
+        out.extend_from_slice(b"\":");
+        self::value(&value, out);
+    }
+    if separator == b",\"" {
+        out.push(b'}');
+    }
+    if record.cut {
+        out.extend_from_slice(b",\"cut\":true");
+    }
+}
+
+fn gap(gap: &Gap, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) {
+    who(Level::WARN, "ringlog", origin, ring, out);
+    put(out, format_args!(",\"gap\":{{\"count\":{},\"reason\":\"{}\"}}", gap.count, gap.reason.name()));
+    string_member("message", &gap.to_string(), out);
+}
+
+fn value(value: &Value<'_>, out: &mut Vec<u8>) {
+    match *value {
+        Value::Bool(v) => out.extend_from_slice(if v { b"true" } else { b"false" }),
+        Value::U64(v) => number::integer(v, out),
+        Value::I64(v) => number::integer(v, out),
+        Value::U128(v) => number::json_wide(v, u64::try_from(v).is_ok(), out),
+        Value::I128(v) => number::json_wide(v, i64::try_from(v).is_ok() || u64::try_from(v).is_ok(), out),
+        Value::F32(v) => number::json_float(v, v.is_finite(), out),
+        Value::F64(v) => number::json_float(v, v.is_finite(), out),
+        Value::Char(v) => string(v.encode_utf8(&mut [0; 4]), out),
+        Value::Text(v) | Value::Bytes(v) => match str::from_utf8(v) {
+            Ok(text) => string(text, out),
+            Err(_) => bytes(v, out),
+        },
+        Value::Unknown(v) => bytes(v, out),
+        Value::Duration(v) => {
+            let seconds = format!("{}.{:09}", v.as_secs(), v.subsec_nanos());
+            out.extend_from_slice(seconds.trim_end_matches('0').trim_end_matches('.').as_bytes());
+        }
+        Value::Timestamp(v) => {
+            out.push(b'"');
+            time::write(v, out);
+            out.push(b'"');
+        }
+        // Addresses, UUIDs and levels: nothing in them needs an escape, but what comes later might.
+        _ => string(&value.to_string(), out),
+    }
+}
+
+/// `,"name":"text"`
+fn string_member(name: &str, text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    string(text, out);
+}
+
+#[inline]
+fn string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape::json(text, out);
+    out.push(b'"');
+}
+
+fn bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put(out, format_args!("{{\"base64\":\"{}\"}}", Base64Display::new(bytes, &STANDARD)));
+}

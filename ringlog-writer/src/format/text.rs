@@ -1,0 +1,114 @@
+//! Lines for people:
+//! `2026-11-21T10:15:30.123456789Z INFO  orders[4711/worker-2] db.rs:42 message key=value`.
+
+use ringlog::{Body, Entry, Gap, Level, Origin, Received, Value};
+
+use super::head::Heads;
+use super::time::{self, Stamps};
+use super::{Format, escape, number, put};
+use crate::options::Newlines;
+
+/// Time, level, logger with process and thread, place in the source, message, fields. What a terminal
+/// might act upon is escaped; a cut record ends with ` [cut]`; a gap is a line of its own.
+#[derive(Clone, Debug)]
+pub struct Text {
+    newlines: Newlines,
+    stamps: Stamps,
+    heads: Heads,
+}
+
+impl Text {
+    /// A format with this policy for newlines within messages.
+    pub fn new(newlines: Newlines) -> Text {
+        Text { newlines, stamps: Stamps::new(), heads: Heads::new() }
+    }
+}
+
+impl Format for Text {
+    fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        self.stamps.write(entry.unix_ns, out);
+        match &entry.body {
+            Body::Record(record) => {
+                let (head, _) = self.heads.of(entry, record, |out| head(record, entry.origin, out));
+                out.extend_from_slice(head);
+                if let Some(text) = record.text().filter(|text| !text.is_empty()) {
+                    out.push(b' ');
+                    escape::message(text, self.newlines, out);
+                }
+                fields(record, b" ", out);
+                if record.cut {
+                    out.extend_from_slice(b" [cut]");
+                }
+            }
+            Body::Gap(gap) => self::gap(gap, entry.origin, out),
+            // A kind of entry that this version does not know.
+            _ => put(out, format_args!(" {:<5} ringlog {}", Level::WARN, entry.message())),
+        }
+        out.push(b'\n');
+    }
+}
+
+/// ` INFO  orders[4711/worker-2] db.rs:42`
+fn head(record: &Received<'_>, origin: &Origin, out: &mut Vec<u8>) -> usize {
+    put(out, format_args!(" {:<5} ", record.level));
+    let logger = if record.logger.is_empty() { &*origin.process } else { record.logger };
+    escape::name(logger.as_bytes(), out);
+    who(origin, out);
+    if !record.file.is_empty() {
+        let file = record.file.rsplit('/').next().unwrap_or(record.file);
+        out.push(b' ');
+        escape::name(file.as_bytes(), out);
+        put(out, format_args!(":{}", record.line));
+    }
+    out.len()
+}
+
+/// `[4711/worker-2]`
+fn who(origin: &Origin, out: &mut Vec<u8>) {
+    if !origin.is_known() {
+        return out.extend_from_slice(b"[no lane]");
+    }
+    put(out, format_args!("[{}/", origin.pid));
+    if origin.thread.is_empty() {
+        number::integer(origin.tid, out);
+    } else {
+        escape::name(origin.thread.as_bytes(), out);
+    }
+    out.push(b']');
+}
+
+fn gap(gap: &Gap, origin: &Origin, out: &mut Vec<u8>) {
+    put(out, format_args!(" {:<5} ringlog", Level::WARN));
+    who(origin, out);
+    put(out, format_args!(" {gap}"));
+}
+
+/// Appends the fields as `key=value`: `separator` before the first, a space before each other.
+#[inline]
+pub(super) fn fields(record: &Received<'_>, mut separator: &[u8], out: &mut Vec<u8>) {
+    for (key, value) in record.fields() {
+        out.extend_from_slice(separator);
+        separator = b" ";
+        escape::value(key.as_bytes(), out);
+        out.push(b'=');
+        self::value(&value, out);
+    }
+}
+
+#[inline]
+fn value(value: &Value<'_>, out: &mut Vec<u8>) {
+    match *value {
+        Value::Bool(v) => out.extend_from_slice(if v { b"true" } else { b"false" }),
+        Value::U64(v) => number::integer(v, out),
+        Value::I64(v) => number::integer(v, out),
+        Value::U128(v) => number::integer(v, out),
+        Value::I128(v) => number::integer(v, out),
+        Value::F32(v) => number::float_32(v, out),
+        Value::F64(v) => number::float(v, out),
+        Value::Char(v) => escape::value(v.encode_utf8(&mut [0; 4]).as_bytes(), out),
+        Value::Text(v) | Value::Bytes(v) => escape::value(v, out),
+        Value::Timestamp(v) => time::write(v, out),
+        Value::Unknown(v) => escape::value(v, out),
+        _ => put(out, format_args!("{value}")),
+    }
+}

@@ -1,0 +1,288 @@
+//! The loop: drain, format, persist, acknowledge.
+
+mod persist;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use ringlog::{Body, Consumer, Gap, GapReason, Observer, Ring};
+
+use crate::error::Error;
+use crate::format::{self, Format};
+use crate::options::{FormatKind, Options};
+use crate::sink::{self, Sink};
+
+/// A batch is written when it has grown to this; an idle ring's at once. Larger ones spare no time, and
+/// hold blocks longer.
+const BATCH_BYTES: usize = 64 << 10;
+/// How long the consumer is waited for before signals and the like are looked at again.
+const IDLE: Duration = Duration::from_millis(20);
+/// When the writer ends, what was published up to then is written. The clocks of records may differ by
+/// a little from ours.
+const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
+/// When the writer ends, it waits no longer for records whose time has not come yet.
+const FUTURE_MAX: Duration = Duration::from_secs(3);
+
+/// What a writer has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Records written.
+    pub records: u64,
+    /// Places at which records are missing.
+    pub gaps: u64,
+    /// Records missing at them: dropped, or overwritten before they were read.
+    pub missing: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// What a writer tells while it runs.
+pub trait Events {
+    /// The ring is held and the output is open: what is published from here on will be persisted.
+    fn ready(&mut self) {}
+
+    /// Something a person should know: one line without a newline.
+    fn say(&mut self, message: &str);
+
+    /// Whether whoever started the writer has gone. It then ends [when idle](Options::until_idle).
+    fn is_abandoned(&mut self) -> bool {
+        false
+    }
+}
+
+/// Says everything on standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct StandardError;
+
+impl Events for StandardError {
+    fn say(&mut self, message: &str) {
+        // Where standard error is gone there is nowhere to complain about it.
+        let _ = writeln!(std::io::stderr(), "ringlog-writer: {message}");
+    }
+}
+
+/// Flags that others set, usually signal handlers.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    /// Write what has been published, then end.
+    pub stop: Arc<AtomicBool>,
+    /// Open the output file anew. Cleared when that is done.
+    pub reopen: Arc<AtomicBool>,
+}
+
+/// Persists records until `stop` is set, somebody asks for it with `ringlog stop`, the reader of a pipe
+/// has gone, or, if the options say so, the ring is idle. Then writes everything published up to that
+/// moment and returns. What goes wrong meanwhile it says on standard error.
+///
+/// # Errors
+/// [`Error::Ring`] if the ring cannot be opened or somebody else drains it; [`Error::Open`], before
+/// anything is taken out of the ring; [`Error::Write`] if it was told to end while the output took
+/// nothing. A full disk alone is none: it is waited for.
+pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
+    begin(options, stop, &AtomicBool::new(false), &mut StandardError)
+}
+
+/// The same, with a way to reopen the file, and to hear what happens.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_with(options: &Options, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
+    begin(options, &signals.stop, &signals.reopen, events)
+}
+
+fn begin(
+    options: &Options,
+    stop: &AtomicBool,
+    reopen: &AtomicBool,
+    events: &mut dyn Events,
+) -> Result<Summary, Error> {
+    let ring = Ring::open(&options.ring)?;
+    let mut consumer = ring.consumer()?;
+    if let Some(grace) = options.grace {
+        consumer.set_grace(grace);
+    }
+    // The ring is held: only now may what is in the file be discarded.
+    let sink = sink::open(options, ring.path())?;
+    let observer = ring.observe()?;
+    let name = ring.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut writer = Writer {
+        options,
+        consumer,
+        observer,
+        used: false,
+        format: format::new(options.format, options.newlines, &name),
+        sink,
+        batch: Vec::with_capacity(2 * BATCH_BYTES),
+        // In a small ring the producers need the space of a smaller batch.
+        batch_bytes: BATCH_BYTES.min(ring.info().geometry().file_bytes() as usize / 8),
+        pending: Pending::default(),
+        summary: Summary::default(),
+        ending: None,
+        stop,
+        reopen,
+        events,
+    };
+    writer.events.ready();
+    writer.carry()?;
+    Ok(writer.summary)
+}
+
+/// What is in the batch.
+#[derive(Clone, Copy, Default)]
+struct Pending {
+    records: u64,
+    gaps: u64,
+    missing: u64,
+}
+
+impl Pending {
+    fn is_empty(self) -> bool {
+        self.records == 0 && self.gaps == 0
+    }
+}
+
+/// The writer has been told to end.
+struct Ending {
+    /// Records from here on are another writer's.
+    unix_ns: u64,
+    /// Since when there is nothing to take out, although the ring is not drained.
+    stuck_since: Option<Instant>,
+}
+
+/// Why no more was put into the batch.
+#[derive(PartialEq)]
+enum Filled {
+    /// It is large enough.
+    Batch,
+    /// The ring has nothing more to give at the moment.
+    RingEmpty,
+}
+
+/// What persisting a batch came to.
+enum Persisted {
+    Done,
+    /// Who read the output has gone; nothing more can be written.
+    ReaderGone,
+}
+
+struct Writer<'a> {
+    options: &'a Options,
+    consumer: Consumer,
+    observer: Observer,
+    /// Some process has logged into the ring, ever.
+    used: bool,
+    format: Box<dyn Format>,
+    sink: Box<dyn Sink>,
+    /// Formatted, not yet written.
+    batch: Vec<u8>,
+    batch_bytes: usize,
+    pending: Pending,
+    summary: Summary,
+    ending: Option<Ending>,
+    stop: &'a AtomicBool,
+    reopen: &'a AtomicBool,
+    events: &'a mut dyn Events,
+}
+
+impl Writer<'_> {
+    fn carry(&mut self) -> Result<(), Error> {
+        loop {
+            let wait = if self.ending.is_some() { Duration::from_millis(1) } else { IDLE };
+            let (filled, last_unix_ns) = self.fill(wait)?;
+            let took_some = !self.pending.is_empty();
+            if took_some && let Persisted::ReaderGone = self.persist()? {
+                return Ok(());
+            }
+            if self.reopen.swap(false, Ordering::Relaxed) {
+                self.reopen_output();
+            }
+            if self.ending.is_some() {
+                if self.has_ended(took_some, last_unix_ns)? {
+                    return Ok(());
+                }
+            } else if self.is_told_to_end() {
+                self.begin_to_end();
+            } else if filled == Filled::RingEmpty && !took_some && self.is_idle()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes out and formats what is there, up to one batch, waiting up to `wait` for the first. Returns
+    /// the time of the last entry, 0 if there was none.
+    fn fill(&mut self, wait: Duration) -> Result<(Filled, u64), Error> {
+        let mut wait = wait;
+        let mut last_unix_ns = 0;
+        while self.batch.len() < self.batch_bytes {
+            let Some(entry) = self.consumer.next(wait)? else { return Ok((Filled::RingEmpty, last_unix_ns)) };
+            wait = Duration::ZERO;
+            last_unix_ns = entry.unix_ns;
+            match &entry.body {
+                Body::Gap(gap) => {
+                    self.pending.gaps += 1;
+                    self.pending.missing += missing(gap);
+                    if self.options.format == FormatKind::Raw {
+                        // The output is the messages' bytes and nothing else.
+                        let thread = &entry.origin.thread;
+                        self.events.say(&format!("{gap} ({}/{thread})", entry.origin.pid));
+                    }
+                }
+                _ => self.pending.records += 1,
+            }
+            self.format.entry(&entry, &mut self.batch);
+        }
+        Ok((Filled::Batch, last_unix_ns))
+    }
+
+    fn is_told_to_end(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.consumer.stop_requested()
+    }
+
+    fn begin_to_end(&mut self) {
+        self.consumer.set_grace(Duration::ZERO);
+        let now = SystemTime::now() + CLOCKS_AGREE_WITHIN;
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unix_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.ending = Some(Ending { unix_ns, stuck_since: None });
+    }
+
+    /// Whether all that was published when the writer was told to end is written. Entries come in the
+    /// order of time, so one that is younger says so; or there are none at all.
+    fn has_ended(&mut self, took_some: bool, last_unix_ns: u64) -> Result<bool, Error> {
+        let is_drained = !took_some && self.consumer.is_drained()?;
+        let Some(ending) = &mut self.ending else { return Ok(false) };
+        if is_drained || last_unix_ns > ending.unix_ns {
+            return Ok(true);
+        }
+        if took_some {
+            ending.stuck_since = None;
+            return Ok(false);
+        }
+        if ending.stuck_since.get_or_insert_with(Instant::now).elapsed() < FUTURE_MAX {
+            return Ok(false);
+        }
+        self.events
+            .say("what is left in the ring claims to be from the future; it stays there for the next writer");
+        Ok(true)
+    }
+
+    /// Whether to end because nobody logs any more. The ring was empty a moment ago.
+    fn is_idle(&mut self) -> Result<bool, Error> {
+        let abandoned = self.events.is_abandoned();
+        if !self.options.until_idle && !abandoned {
+            return Ok(false);
+        }
+        if !self.used {
+            self.used = !self.observer.stat()?.lanes.is_empty();
+        }
+        // In this order: a lane may have published until the moment it was closed.
+        Ok((self.used || abandoned) && self.consumer.open_lanes()? == 0 && self.consumer.is_drained()?)
+    }
+}
+
+/// How many records a gap stands for; nobody can tell of damaged bytes.
+fn missing(gap: &Gap) -> u64 {
+    if gap.reason == GapReason::Damaged { 0 } else { gap.count }
+}

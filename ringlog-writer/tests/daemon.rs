@@ -1,0 +1,142 @@
+//! The program: its exit codes, its signals, and how another program starts it.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use ringlog::{Level, Observer, Ring};
+use ringlog_writer::{Error, Options, Out, spawn, spawn_program};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ringlog-writer");
+const SOON: Duration = Duration::from_secs(20);
+
+fn scratch() -> (tempfile::TempDir, Ring, Options) {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let name = dir.path().join("app").to_str().unwrap().to_owned();
+    let ring = Ring::options().size("256KiB").create(&name).unwrap();
+    let mut options = Options::new(name);
+    options.out = Out::File(dir.path().join("app.log"));
+    (dir, ring, options)
+}
+
+fn log_file(dir: &Path) -> PathBuf {
+    dir.join("app.log")
+}
+
+fn writer(args: &[&str]) -> Output {
+    Command::new(PROGRAM).args(args).output().unwrap()
+}
+
+fn said(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8(output.stderr.clone()).unwrap())
+}
+
+#[test]
+fn a_program_starts_its_writer_and_stops_it() {
+    let (dir, ring, options) = scratch();
+    let writer = spawn(&options).unwrap();
+    assert!(ring.observe().unwrap().stat().unwrap().consumer.is_some());
+    ring.logger().text(Level::INFO, "main", "hello").unwrap();
+    writer.stop().unwrap();
+    assert!(fs::read_to_string(log_file(dir.path())).unwrap().ends_with("] hello\n"));
+}
+
+#[test]
+fn what_a_writer_cannot_do_its_starter_hears_at_once() {
+    let (dir, _ring, mut options) = scratch();
+    let first = spawn_program(Path::new(PROGRAM), &[], &options).unwrap();
+    let error = spawn(&options).unwrap_err();
+    let expected = format!(
+        "{} is drained by ringlog-writer (pid {}) already; a ring has one consumer",
+        options.ring,
+        first.id()
+    );
+    assert_eq!((error.to_string(), error.exit_code()), (expected, 1));
+    first.stop().unwrap();
+    options.ring.push('x');
+    let error = spawn(&options).unwrap_err();
+    let expected = format!("no ring \"appx\" in {}; did you mean \"app\"?", dir.path().display());
+    assert_eq!((error.to_string(), error.exit_code()), (expected, 4));
+    let error = spawn_program(Path::new("/bin/true"), &[], &options).unwrap_err();
+    assert!(matches!(error, Error::Ended { .. }), "{error}");
+}
+
+#[test]
+fn a_writer_that_was_let_go_ends_when_nobody_logs_any_more() {
+    let (dir, ring, options) = scratch();
+    let writer = spawn(&options).unwrap();
+    let log = ring.logger();
+    log.text(Level::INFO, "main", "before").unwrap();
+    drop(writer);
+    std::thread::sleep(Duration::from_millis(100));
+    log.text(Level::INFO, "main", "after").unwrap();
+    log.flush(SOON).unwrap();
+    assert_eq!(fs::read_to_string(log_file(dir.path())).unwrap().lines().count(), 2);
+    drop((log, ring));
+    let begun = Instant::now();
+    while Observer::open(&options.ring).unwrap().stat().unwrap().consumer.is_some() {
+        assert!(begun.elapsed() < SOON, "the writer does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_signal_drains_the_ring() {
+    for signal in ["-TERM", "-INT"] {
+        let (dir, ring, options) = scratch();
+        let program = Command::new(PROGRAM).args(options.to_args()).spawn().unwrap();
+        let log = ring.logger();
+        log.text(Level::INFO, "main", "first").unwrap();
+        log.flush(SOON).unwrap();
+        (0..100).for_each(|_| log.text(Level::INFO, "main", "more").unwrap());
+        Command::new("kill").args([signal, &program.id().to_string()]).status().unwrap();
+        assert!(program.wait_with_output().unwrap().status.success());
+        assert_eq!(fs::read_to_string(log_file(dir.path())).unwrap().lines().count(), 101);
+    }
+}
+
+#[test]
+fn data_goes_to_standard_output() {
+    let (_dir, ring, options) = scratch();
+    ring.logger().text(Level::INFO, "main", b"\xffhi").unwrap();
+    drop(ring);
+    let output = writer(&[&options.ring, "--until-idle", "--format=raw"]);
+    assert_eq!((&output.stdout[..], said(&output)), (&b"\xffhi\n"[..], (Some(0), String::new())));
+}
+
+#[test]
+fn a_reader_that_goes_is_no_error_and_takes_nothing_along() {
+    let (_dir, ring, options) = scratch();
+    let args = [&options.ring, "--format=raw"];
+    let mut program =
+        Command::new(PROGRAM).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let log = ring.logger();
+    log.text(Level::INFO, "main", "read").unwrap();
+    let mut first = [0; 5];
+    program.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    drop(program.stdout.take());
+    log.flush(SOON).unwrap();
+    log.text(Level::INFO, "main", "not read").unwrap();
+    let output = program.wait_with_output().unwrap();
+    assert_eq!((&first, said(&output)), (b"read\n", (Some(0), String::new())));
+    assert_eq!(ring.observe().unwrap().stat().unwrap().persisted, 1);
+}
+
+#[test]
+fn exit_codes_tell_what_was_wrong() {
+    let (dir, _ring, options) = scratch();
+    let (code, message) = said(&writer(&[&format!("{}x", options.ring)]));
+    let expected =
+        format!("ringlog-writer: no ring \"appx\" in {}; did you mean \"app\"?\n", dir.path().display());
+    assert_eq!((code, message), (Some(4), expected));
+    let (code, message) = said(&writer(&[&options.ring, "--out=/nowhere/app.log"]));
+    let expected = "ringlog-writer: cannot open /nowhere/app.log for writing: there is no directory /nowhere; \
+                    make it with `mkdir -p /nowhere`\n";
+    assert_eq!((code, message.as_str()), (Some(1), expected));
+    let (code, message) = said(&writer(&[&options.ring, "--format=xml"]));
+    assert!(code == Some(2) && message.contains("[possible values: text, json, raw]"), "{message}");
+    let help = String::from_utf8(writer(&["--help"]).stdout).unwrap();
+    assert!(help.contains("Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring"), "{help}");
+}

@@ -1,0 +1,401 @@
+//! The writer on real rings: what goes in comes out, once, whatever the output does.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringlog::{Level, Logger, Overflow, Ring};
+use ringlog_writer::{Error, Events, Existing, FormatKind, Options, Out, Signals, Summary, run, run_with};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A ring and an output in a directory of their own, removed with it.
+struct Scratch {
+    dir: tempfile::TempDir,
+    ring: Ring,
+}
+
+impl Scratch {
+    fn new() -> Scratch {
+        Self::with(Ring::options().size("1MiB"))
+    }
+
+    fn with(options: ringlog::Options) -> Scratch {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring = options.create(dir.path().join("app").to_str().unwrap()).unwrap();
+        Scratch { dir, ring }
+    }
+
+    fn out(&self) -> PathBuf {
+        self.dir.path().join("app.log")
+    }
+
+    fn options(&self, format: FormatKind) -> Options {
+        let mut options = Options::new(self.ring.path().to_str().unwrap());
+        options.out = Out::File(self.out());
+        options.format = format;
+        options
+    }
+
+    fn written(&self) -> String {
+        fs::read_to_string(self.out()).unwrap_or_default()
+    }
+
+    /// Writes everything that is in the ring.
+    fn drain(&self, options: &Options) -> Result<Summary, Error> {
+        run(options, &AtomicBool::new(true))
+    }
+
+    fn persisted(&self) -> u64 {
+        self.ring.observe().unwrap().stat().unwrap().persisted
+    }
+}
+
+fn say(log: &Logger, messages: &[&str]) {
+    messages.iter().for_each(|message| log.text(Level::INFO, "test", message).unwrap());
+}
+
+#[track_caller]
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// What the writer said, and whether it began.
+#[derive(Clone, Default)]
+struct Heard {
+    ready: Arc<AtomicBool>,
+    said: Arc<Mutex<Vec<String>>>,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Heard {
+    fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+}
+
+impl Events for Heard {
+    fn ready(&mut self) {
+        self.ready.store(true, Ordering::SeqCst);
+    }
+
+    fn say(&mut self, message: &str) {
+        self.said.lock().unwrap().push(message.to_owned());
+    }
+
+    fn is_abandoned(&mut self) -> bool {
+        self.abandoned.load(Ordering::SeqCst)
+    }
+}
+
+/// A writer in a thread of its own.
+struct Running {
+    heard: Heard,
+    signals: Signals,
+    thread: thread::JoinHandle<Result<Summary, Error>>,
+}
+
+impl Running {
+    fn start(options: &Options) -> Running {
+        let (heard, signals, options) = (Heard::default(), Signals::default(), options.clone());
+        let thread = {
+            let (mut heard, signals) = (heard.clone(), signals.clone());
+            thread::spawn(move || run_with(&options, &signals, &mut heard))
+        };
+        let running = Running { heard, signals, thread };
+        eventually("the writer holds the ring", || running.heard.is_ready());
+        running
+    }
+
+    fn stop(self) -> Result<Summary, Error> {
+        self.signals.stop.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap()
+    }
+}
+
+#[test]
+fn everything_published_before_the_stop_is_written() {
+    let at = Scratch::new();
+    say(&at.ring.logger(), &["one", "two"]);
+    let summary = at.drain(&at.options(FormatKind::Raw)).unwrap();
+    assert_eq!(summary, Summary { records: 2, gaps: 0, missing: 0, bytes: 8 });
+    assert_eq!(at.written(), "one\ntwo\n");
+    assert_eq!(at.persisted(), 2);
+    // Nothing is told twice.
+    assert_eq!(at.drain(&at.options(FormatKind::Raw)).unwrap().records, 0);
+    assert_eq!(at.written(), "one\ntwo\n");
+}
+
+#[test]
+fn lines_look_as_the_format_says() {
+    let at = Scratch::new();
+    say(&at.ring.logger(), &["91%"]);
+    at.drain(&at.options(FormatKind::Text)).unwrap();
+    let line = at.written();
+    assert!(line.starts_with("20") && line.contains("Z INFO  test["), "{line}");
+    assert!(line.ends_with("/lines_look_as_the_format_says] 91%\n"), "{line}");
+
+    say(&at.ring.logger(), &["92%"]);
+    let mut options = at.options(FormatKind::Json);
+    options.existing = Existing::Truncate;
+    at.drain(&options).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&at.written()).unwrap();
+    assert_eq!((&line["ring"], &line["message"]), (&"app".into(), &"92%".into()));
+    assert_eq!((&line["sequence"], &line["pid"]), (&1.into(), &std::process::id().into()));
+}
+
+#[test]
+fn a_lone_record_is_not_held_back() {
+    let at = Scratch::new();
+    let log = at.ring.logger();
+    let writer = Running::start(&at.options(FormatKind::Raw));
+    for message in ["first", "second"] {
+        say(&log, &[message]);
+        log.flush(SOON).unwrap();
+        assert!(at.written().ends_with(&format!("{message}\n")));
+    }
+    assert_eq!(writer.stop().unwrap().records, 2);
+}
+
+#[test]
+fn it_ends_when_asked_through_the_ring() {
+    let at = Scratch::new();
+    let writer = Running::start(&at.options(FormatKind::Raw));
+    say(&at.ring.logger(), &["last words"]);
+    ringlog::request_stop(at.ring.path().to_str().unwrap()).unwrap();
+    assert_eq!(writer.thread.join().unwrap().unwrap().records, 1);
+    assert_eq!(at.written(), "last words\n");
+}
+
+#[test]
+fn it_ends_although_somebody_keeps_on_logging() {
+    let at =
+        Scratch::with(Ring::options().size("1MiB").overflow(Overflow::Block(Duration::from_millis(100))));
+    let writer = Running::start(&at.options(FormatKind::Raw));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let log = at.ring.logger();
+            while !done.load(Ordering::Relaxed) {
+                let _ = log.text(Level::INFO, "", "more and more");
+            }
+        });
+        eventually("something is written", || !at.written().is_empty());
+        assert!(writer.stop().unwrap().records > 0);
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn until_idle_waits_for_the_first_and_ends_after_the_last() {
+    let at = Scratch::new();
+    let mut options = at.options(FormatKind::Raw);
+    options.until_idle = true;
+    let writer = Running::start(&options);
+    thread::sleep(Duration::from_millis(100));
+    assert!(!writer.thread.is_finished());
+    for _ in 0..3 {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let log = at.ring.logger();
+                for _ in 0..10 {
+                    say(&log, &["x"]);
+                    thread::sleep(Duration::from_millis(5));
+                }
+            });
+        });
+    }
+    // The process's own lane is closed with the last handle.
+    let Scratch { dir, ring } = at;
+    drop(ring);
+    let summary = writer.thread.join().unwrap().unwrap();
+    assert_eq!(summary.records, 30);
+    assert_eq!(fs::read_to_string(dir.path().join("app.log")).unwrap(), "x\n".repeat(30));
+}
+
+#[test]
+fn a_writer_nobody_waits_for_ends_when_idle() {
+    let at = Scratch::new();
+    let writer = Running::start(&at.options(FormatKind::Raw));
+    thread::sleep(Duration::from_millis(50));
+    assert!(!writer.thread.is_finished());
+    writer.heard.abandoned.store(true, Ordering::SeqCst);
+    assert_eq!(writer.thread.join().unwrap().unwrap(), Summary::default());
+}
+
+#[test]
+fn a_second_writer_is_refused_and_touches_nothing() {
+    let at = Scratch::new();
+    say(&at.ring.logger(), &["kept"]);
+    let writer = Running::start(&at.options(FormatKind::Raw));
+    at.ring.logger().flush(SOON).unwrap();
+    let mut options = at.options(FormatKind::Raw);
+    options.existing = Existing::Truncate;
+    let error = at.drain(&options).unwrap_err();
+    let expected = format!("(pid {}) already; a ring has one consumer", std::process::id());
+    assert!(error.to_string().ends_with(&expected), "{error}");
+    assert_eq!((error.exit_code(), at.written().as_str()), (1, "kept\n"));
+    writer.stop().unwrap();
+}
+
+#[test]
+fn an_output_that_cannot_be_opened_costs_nothing() {
+    let at = Scratch::new();
+    say(&at.ring.logger(), &["kept"]);
+    let mut options = at.options(FormatKind::Raw);
+    let missing = at.dir.path().join("logs");
+    options.out = Out::File(missing.join("app.log"));
+    let error = at.drain(&options).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot open {0}/app.log for writing: there is no directory {0}; make it with `mkdir -p {0}`",
+            missing.display()
+        )
+    );
+    options.out = Out::File(at.ring.path().to_owned());
+    let error = at.drain(&options).unwrap_err().to_string();
+    assert!(error.ends_with("it is the ring; choose another file"), "{error}");
+    assert_eq!((error_code(&at, &options), at.persisted()), (1, 0));
+    at.drain(&at.options(FormatKind::Raw)).unwrap();
+    assert_eq!(at.written(), "kept\n");
+}
+
+fn error_code(at: &Scratch, options: &Options) -> u8 {
+    at.drain(options).unwrap_err().exit_code()
+}
+
+#[test]
+fn no_such_ring_has_its_own_exit_code() {
+    let at = Scratch::new();
+    let mut options = at.options(FormatKind::Raw);
+    options.ring = at.dir.path().join("ap").to_str().unwrap().to_owned();
+    let error = at.drain(&options).unwrap_err();
+    let expected = format!("no ring \"ap\" in {}; did you mean \"app\"?", at.dir.path().display());
+    assert_eq!((error.to_string(), error.exit_code()), (expected, 4));
+    assert!(!at.out().exists());
+}
+
+#[test]
+fn a_full_disk_is_said_once_and_nothing_is_acknowledged() {
+    let at = Scratch::new();
+    let mut options = at.options(FormatKind::Raw);
+    options.out = Out::File("/dev/full".into());
+    let writer = Running::start(&options);
+    say(&at.ring.logger(), &["one", "two"]);
+    let heard = writer.heard.clone();
+    eventually("the writer complains", || !heard.said().is_empty());
+    say(&at.ring.logger(), &["three"]);
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(
+        heard.said(),
+        [
+            "cannot write to /dev/full: No space left on device (os error 28); trying again, records wait in the ring"
+        ]
+    );
+    let error = writer.stop().unwrap_err();
+    assert!(matches!(error, Error::Write { records: 1..=2, .. }), "{error}");
+    assert_eq!((error.exit_code(), at.persisted()), (1, 0));
+    at.drain(&at.options(FormatKind::Raw)).unwrap();
+    assert_eq!(at.written(), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn an_output_that_recovers_gets_every_byte_once() {
+    // The link leads to a full device at first; reopening finds a file.
+    let at = Scratch::new();
+    std::os::unix::fs::symlink("/dev/full", at.out()).unwrap();
+    let writer = Running::start(&at.options(FormatKind::Raw));
+    say(&at.ring.logger(), &["one", "two"]);
+    eventually("the writer complains", || !writer.heard.said().is_empty());
+    fs::remove_file(at.out()).unwrap();
+    writer.signals.reopen.store(true, Ordering::SeqCst);
+    at.ring.logger().flush(SOON).unwrap();
+    assert_eq!(at.written(), "one\ntwo\n");
+    eventually("the writer says that all is well", || writer.heard.said().len() == 2);
+    let expected = format!("writing to {} again; nothing was lost on the way", at.out().display());
+    assert_eq!(writer.heard.said()[1], expected);
+    writer.stop().unwrap();
+}
+
+#[test]
+fn a_rotated_file_is_reopened_and_no_line_is_torn() {
+    let at = Scratch::new();
+    let log = at.ring.logger();
+    let moved = at.dir.path().join("app.log.1");
+    let writer = Running::start(&at.options(FormatKind::Raw));
+    say(&log, &["before"]);
+    log.flush(SOON).unwrap();
+    fs::rename(at.out(), &moved).unwrap();
+    writer.signals.reopen.store(true, Ordering::SeqCst);
+    eventually("the file is opened anew", || at.out().exists());
+    say(&log, &["after"]);
+    log.flush(SOON).unwrap();
+    writer.stop().unwrap();
+    assert_eq!((fs::read_to_string(&moved).unwrap(), at.written()), ("before\n".into(), "after\n".into()));
+}
+
+#[test]
+fn gaps_are_lines_at_their_place_and_only_said_in_raw() {
+    for format in [FormatKind::Text, FormatKind::Json, FormatKind::Raw] {
+        let at = Scratch::with(Ring::options().size("64KiB").block_bytes(1024).lanes(2));
+        let log = at.ring.logger();
+        let sent = 5_000;
+        let published = (0..sent).filter(|_| log.text(Level::INFO, "", "flood").is_ok()).count() as u64;
+        log.text(Level::WARN, "", "urgent").unwrap();
+        let writer = Running::start(&at.options(format));
+        let heard = writer.heard.clone();
+        let summary = writer.stop().unwrap();
+        assert_eq!((summary.records, summary.missing), (published + 1, sent - published));
+        assert!(summary.gaps > 0);
+        let missing = format!("{} records dropped here: the ring was full", sent - published);
+        let written = at.written();
+        let lines: Vec<&str> = written.lines().collect();
+        let [.., gap, urgent] = lines[..] else { panic!("{written}") };
+        assert!(urgent.contains("urgent"), "{urgent}");
+        if format == FormatKind::Raw {
+            assert_eq!((gap, lines.len() as u64), ("flood", summary.records));
+            assert!(heard.said()[0].starts_with(&missing), "{:?}", heard.said());
+        } else {
+            assert!(gap.contains(&missing), "{gap}");
+            assert_eq!((lines.len() as u64, heard.said().len()), (summary.records + summary.gaps, 0));
+        }
+    }
+}
+
+#[test]
+fn many_times_the_ring_comes_out_whole_and_in_order() {
+    let at = Scratch::with(Ring::options().size("256KiB").overflow(Overflow::Block(SOON)));
+    let writer = Running::start(&at.options(FormatKind::Raw));
+    const COUNT: usize = 100_000;
+    thread::scope(|scope| {
+        for producer in 0..2 {
+            let log = at.ring.logger();
+            scope.spawn(move || {
+                (0..COUNT).for_each(|i| log.text(Level::INFO, "", format!("{producer} {i}")).unwrap());
+                // Longer than a batch.
+                log.text(Level::INFO, "", format!("{producer} {COUNT} {}", "-".repeat(60_000))).unwrap();
+            });
+        }
+    });
+    assert_eq!(writer.stop().unwrap().records as usize, 2 * (COUNT + 1));
+    let mut next = [0, 0];
+    for line in at.written().lines() {
+        let mut words = line.split(' ').map(|word| word.parse::<usize>().unwrap_or(60_000 - word.len()));
+        let (producer, number) = (words.next().unwrap(), words.next().unwrap());
+        assert_eq!((number, words.next().unwrap_or(0)), (next[producer], 0));
+        next[producer] += 1;
+    }
+    assert_eq!(next, [COUNT + 1; 2]);
+}

@@ -1,0 +1,71 @@
+//! The helper process of the tests: `ringlog-test-producer ROLE RING [key=value]…`.
+//!
+//! It opens its lanes, prints `ready`, waits for a line on its input, does what its role says, prints
+//! numbers and ends. A test kills, stops or traces it meanwhile.
+
+mod roles;
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::time::Duration;
+
+use ringlog::{Logger, Overflow, Ring};
+
+/// The `key=value` arguments.
+pub(crate) struct Arguments(HashMap<String, String>);
+
+impl Arguments {
+    /// A number, or what it is by default.
+    pub(crate) fn number(&self, key: &str, default: u64) -> u64 {
+        self.0.get(key).map_or(default, |value| value.parse().unwrap())
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// A logger with the overflow policy that was asked for: a deadline in milliseconds, else the
+    /// ring's own.
+    pub(crate) fn logger(&self, ring: &Ring) -> Logger {
+        match self.number("block_ms", 0) {
+            0 => ring.logger(),
+            ms => ring.logger().with_overflow(Overflow::Block(Duration::from_millis(ms))),
+        }
+    }
+}
+
+/// Says that the role can begin, and waits for the word.
+pub(crate) fn ready() {
+    println!("ready");
+    wait_for_word();
+}
+
+/// Waits for a line on the input, or its end.
+pub(crate) fn wait_for_word() {
+    std::io::stdout().flush().unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(role), Some(name)) = (arguments.next(), arguments.next()) else {
+        eprintln!("ringlog-test-producer: expected ROLE RING [key=value]...");
+        std::process::exit(2);
+    };
+    let pairs = arguments.filter_map(|a| a.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let arguments = Arguments(pairs.collect());
+    match role.as_str() {
+        "sequence" => roles::sequence(&name, &arguments),
+        "endless" => roles::endless(&name, &arguments),
+        "flood" => roles::flood(&name, &arguments),
+        "many-lanes" => roles::many_lanes(&name, &arguments),
+        "paced" => roles::paced(&name, &arguments),
+        "fork" => roles::fork(&name, &arguments),
+        "fork-while-logging" => roles::fork_while_logging(&name, &arguments),
+        "consume" => roles::consume(&name, &arguments),
+        "push-without-system-call" => roles::push_without_system_call(&name, &arguments),
+        "push-between-markers" => roles::push_between_markers(&name, &arguments),
+        other => panic!("no such role: {other}"),
+    }
+}

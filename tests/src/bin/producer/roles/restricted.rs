@@ -1,0 +1,101 @@
+//! Processes that must not, or should hardly, enter the kernel while they log.
+
+#![allow(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use ringlog::Ring;
+
+use super::push;
+use crate::{Arguments, ready};
+
+/// Where the process says that it has come through.
+const OUT: u32 = 1;
+
+/// The `nr` and the low half of the first argument in what a filter sees of a system call.
+const NUMBER: u32 = std::mem::offset_of!(libc::seccomp_data, nr) as u32;
+const FIRST_ARGUMENT: u32 = std::mem::offset_of!(libc::seccomp_data, args) as u32;
+
+fn load(offset: u32) -> libc::sock_filter {
+    libc::sock_filter { code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: offset }
+}
+
+fn answer(action: u32) -> libc::sock_filter {
+    libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: action }
+}
+
+fn jump_if_equal(value: u32, then: u8, otherwise: u8) -> libc::sock_filter {
+    libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        jt: then,
+        jf: otherwise,
+        k: value,
+    }
+}
+
+/// From here on every system call but a write to [`OUT`] and the exit kills the process.
+fn forbid_system_calls() {
+    let filter = [
+        load(NUMBER),
+        jump_if_equal(libc::SYS_exit_group as u32, 3, 0),
+        jump_if_equal(libc::SYS_write as u32, 0, 3),
+        load(FIRST_ARGUMENT),
+        jump_if_equal(OUT, 0, 1),
+        answer(libc::SECCOMP_RET_ALLOW),
+        answer(libc::SECCOMP_RET_KILL_PROCESS),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the program and its filter live until the kernel has copied them, with this call.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
+/// Warms lane and definition up, then pushes `count` records, which fit the open block, where any
+/// system call would kill. With `cheat` it makes one, to show that it does kill.
+pub(crate) fn push_without_system_call(name: &str, arguments: &Arguments) {
+    let ring = Ring::open(name).unwrap();
+    let log = arguments.logger(&ring);
+    push(&log, 0, 0, 0).unwrap();
+    let (count, cheats) = (arguments.number("count", 20), arguments.number("cheat", 0) != 0);
+    ready();
+    forbid_system_calls();
+    let pushed = (1..=count).all(|sequence| push(&log, 0, sequence, 0).is_ok());
+    if cheats {
+        // SAFETY: has no preconditions.
+        unsafe { libc::getppid() };
+    }
+    let text: &[u8] = if pushed { b"1\n" } else { b"0\n" };
+    // SAFETY: a buffer that is there; exit handlers would make system calls, so it ends without them.
+    unsafe {
+        libc::write(OUT as i32, text.as_ptr().cast(), text.len());
+        libc::syscall(libc::SYS_exit_group, 0);
+    }
+}
+
+/// Between two calls of `getppid`, which nothing else makes, pushes `bursts` bursts of `count` records
+/// of one slot, with pauses between them in which it spins without a system call.
+pub(crate) fn push_between_markers(name: &str, arguments: &Arguments) {
+    let ring = Ring::open(name).unwrap();
+    let log = arguments.logger(&ring);
+    push(&log, 0, 0, 0).unwrap();
+    let (bursts, count) = (arguments.number("bursts", 10), arguments.number("count", 100));
+    let pause = Duration::from_millis(arguments.number("pause_ms", 0));
+    ready();
+    // SAFETY: has no preconditions.
+    unsafe { libc::getppid() };
+    let mut sequence = 1;
+    for _ in 0..bursts {
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        for _ in 0..count {
+            push(&log, 0, sequence, 0).unwrap();
+            sequence += 1;
+        }
+    }
+    // SAFETY: has no preconditions.
+    unsafe { libc::getppid() };
+}

@@ -1,0 +1,71 @@
+//! A full ring: who is refused, who waits, and what that costs.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use ringlog::{Level, Logger, Overflow, PushError, Ring};
+use ringlog_tests::{Kind, SOON, Scratch, Sequenced, note};
+
+/// A ring in which nothing more fits, not even what is urgent.
+fn full(at: &Scratch) -> (Ring, Logger) {
+    let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(4));
+    let log = ring.logger();
+    while log.text(Level::WARN, "", "urgent").is_ok() {}
+    (ring, log)
+}
+
+#[test]
+fn a_long_record_that_found_no_room_leaves_it_to_short_ones() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(2));
+    let log = ring.logger();
+    let limit = ring.info().geometry().record_limit();
+    let long = vec![b'x'; limit - 100];
+    let mut long_ones = 0;
+    while log.text(Level::INFO, "", &long).is_ok() {
+        long_ones += 1;
+    }
+    assert_eq!(log.text(Level::INFO, "", &long), Err(PushError::Full));
+    assert!(long_ones >= 2);
+    // Less than a long record's room is free, but much more than a short one's.
+    let short = (0..50).filter(|_| log.text(Level::INFO, "", "short").is_ok()).count();
+    assert_eq!(short, 50);
+}
+
+#[test]
+fn the_first_record_of_a_site_waits_for_room_as_any_other() {
+    let at = Scratch::new();
+    let (ring, log) = full(&at);
+    let patient = log.with_overflow(Overflow::Block(SOON));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| patient.push(&Sequenced::new(0, 0, note(5, 0))));
+        std::thread::sleep(Duration::from_millis(50));
+        let mut consumer = ring.consumer().unwrap();
+        while consumer.next(Duration::from_millis(100)).unwrap().is_some() {
+            consumer.ack().unwrap();
+        }
+        assert_eq!(waiting.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn a_record_that_waits_sleeps() {
+    let cpu = || getrusage(UsageWho::RUSAGE_THREAD).map(|u| u.user_time().num_microseconds() + u.system_time().num_microseconds()).unwrap();
+    let at = Scratch::new();
+    let (ring, log) = full(&at);
+    let patience = Duration::from_millis(300);
+    let patient = log.clone().with_overflow(Overflow::Block(patience));
+    // Some room, but less than what waits needs.
+    let mut consumer = ring.consumer().unwrap();
+    for _ in 0..60 {
+        consumer.next(SOON).unwrap().unwrap();
+    }
+    consumer.ack().unwrap();
+    let long = vec![b'x'; ring.info().geometry().record_limit() - 100];
+    let (before, began) = (cpu(), Instant::now());
+    assert_eq!(patient.text(Level::WARN, "", &long), Err(PushError::Full));
+    assert!(began.elapsed() >= patience);
+    let spent = cpu() - before;
+    assert!(spent < 60_000, "{spent} µs of processor time in {patience:?}");
+}

@@ -1,0 +1,130 @@
+//! The push path stays out of the kernel.
+
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::sys::ptrace;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use ringlog::{Overflow, Ring};
+use ringlog_tests::{Child, SOON, Scratch, stat};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+#[test]
+fn the_push_path_makes_no_system_call_within_a_block() {
+    let at = Scratch::new();
+    let _ring = at.create(Ring::options().size("256KiB").block_bytes(8192));
+    // At most two slots each, so they fit the 121 that a fresh block has for them.
+    let mut child = Child::spawn(PRODUCER, &["push-without-system-call", at.name(), "count=50"]);
+    child.wait_ready();
+    child.go();
+    assert_eq!(child.finish(), [1], "all were pushed");
+    assert_eq!(stat(&_ring).published, 51);
+
+    let mut cheat = Child::spawn(PRODUCER, &["push-without-system-call", at.name(), "cheat=1"]);
+    cheat.wait_ready();
+    cheat.go();
+    assert_eq!(cheat.wait().signal(), Some(libc::SIGSYS), "the filter kills at one system call");
+}
+
+/// Runs a traced child to its end and counts the system calls between its two calls of `getppid`.
+fn calls_between_markers(child: Pid) -> BTreeMap<i64, u64> {
+    let mut calls = BTreeMap::new();
+    let (mut markers, mut entering) = (0, true);
+    assert!(matches!(waitpid(child, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)), "its exec");
+    ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL).unwrap();
+    let mut deliver = None;
+    loop {
+        ptrace::syscall(child, deliver.take()).unwrap();
+        match waitpid(child, None).unwrap() {
+            WaitStatus::PtraceSyscall(_) if entering => {
+                entering = false;
+                let number = number_of_call(child);
+                if number == libc::SYS_getppid {
+                    markers += 1;
+                } else if markers == 1 {
+                    *calls.entry(number).or_default() += 1;
+                }
+            }
+            WaitStatus::PtraceSyscall(_) => entering = true,
+            WaitStatus::Stopped(_, signal) => deliver = Some(signal),
+            WaitStatus::Exited(_, status) => {
+                assert_eq!((status, markers), (0, 2));
+                return calls;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The number of the system call that the child is about to make.
+fn number_of_call(child: Pid) -> i64 {
+    // SAFETY: all zero is a valid value of this plain C struct.
+    let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
+    let size = size_of::<libc::ptrace_syscall_info>();
+    // SAFETY: our own stopped child, and a buffer of the size that is told.
+    let got = unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, child.as_raw(), size, &raw mut info) };
+    assert!(got > 0);
+    assert_eq!(info.op, libc::PTRACE_SYSCALL_INFO_ENTRY);
+    // SAFETY: `op` says that this is the member.
+    unsafe { info.u.entry.nr as i64 }
+}
+
+/// Traces a child that pushes; returns its system calls and by how many blocks it went on.
+fn traced_pushes(at: &Scratch, ring: &Ring, arguments: &[&str]) -> (BTreeMap<i64, u64>, u64) {
+    let before = blocks_taken(ring);
+    let mut command = Command::new(PRODUCER);
+    command.args(["push-between-markers", at.name()]).args(arguments);
+    // SAFETY: PTRACE_TRACEME is all that happens between fork and exec.
+    unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
+    let mut child = Child::start(&mut command);
+    // Its word comes before it is ready, because the tracer has no time to wait for that.
+    child.go();
+    let calls = calls_between_markers(Pid::from_raw(child.id() as i32));
+    (calls, blocks_taken(ring) - before)
+}
+
+/// How many blocks of records were ever begun in the ring: counted by the chain of its one lane.
+fn blocks_taken(ring: &Ring) -> u64 {
+    let lanes = stat(ring).lanes;
+    lanes.iter().filter(|lane| !lane.is_process).map(|lane| lane.published).sum::<u64>()
+}
+
+#[test]
+fn at_most_one_futex_call_per_block_change() {
+    // Records of up to 72 bytes of text take one or two slots. A block of 8 KiB has 121 for them, so at
+    // least every 121st and at most every 60th record changes the block.
+    let changes = |records: u64| (records / 121, records / 60 + 1);
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("4MiB").block_bytes(8192).overflow(Overflow::Block(SOON)));
+    let (calls, pushed) = traced_pushes(&at, &ring, &["bursts=1", "count=6000"]);
+    assert_eq!(pushed, 6001);
+    assert_eq!(calls, BTreeMap::new(), "nobody sleeps, so there is nobody to wake");
+
+    // Now with a consumer that has gone to sleep before each burst.
+    let drained = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut consumer = ring.consumer().unwrap();
+            while !drained.load(Ordering::Relaxed) {
+                while consumer.next(Duration::from_millis(20)).unwrap().is_some() {}
+                consumer.ack().unwrap();
+            }
+        });
+        let (calls, pushed) = traced_pushes(&at, &ring, &["bursts=12", "count=1000", "pause_ms=25"]);
+        drained.store(true, Ordering::Relaxed);
+        assert_eq!(pushed, 12_001);
+        assert_eq!(calls.keys().copied().collect::<Vec<_>>(), [libc::SYS_futex], "{calls:?}");
+        let (least_changes, most_changes) = changes(12_000);
+        let woken = calls[&libc::SYS_futex];
+        assert!(woken <= least_changes, "{woken} calls for {least_changes} to {most_changes} block changes");
+        assert!(woken >= 6, "{woken} calls: the consumer was hardly ever asleep, this proves little");
+    });
+}

@@ -1,0 +1,112 @@
+//! The consumer ends or is killed, and another one goes on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ringlog::{Level, Overflow, Ring};
+use ringlog_tests::{Child, Random, SOON, Scratch, free_blocks_after, stat};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+#[test]
+fn the_consumer_killed_and_restarted_gets_what_was_not_acknowledged() {
+    const COUNT: u64 = 150_000;
+    const CONSUMERS: usize = 25;
+    let at = Scratch::new();
+    let options = Ring::options().size("256KiB").block_bytes(2048).lanes(12);
+    let ring = at.create(options.overflow(Overflow::Block(SOON)));
+    let mut random = Random::new(11);
+    let count = format!("count={COUNT}");
+    let mut producers: Vec<Child> = (0..2)
+        .map(|n| {
+            let first = format!("producer={}", n * 10);
+            Child::spawn(PRODUCER, &["sequence", at.name(), &first, &count, "threads=2", "long_every=1000"])
+        })
+        .collect();
+    producers.iter_mut().for_each(|child| {
+        child.wait_ready();
+        child.go();
+    });
+    let file = |n: usize| at.dir().join(format!("out-{n}"));
+    for n in 0..CONSUMERS {
+        let out = format!("out={}", file(n).to_str().unwrap());
+        let mut consumer = Child::spawn(PRODUCER, &["consume", at.name(), &out, "batch=50"]);
+        consumer.wait_ready();
+        consumer.go();
+        if n + 1 < CONSUMERS {
+            std::thread::sleep(Duration::from_micros(random.below(12_000)));
+        } else {
+            // The last one is left in peace until all is there.
+            producers.iter_mut().for_each(|child| assert_eq!(child.finish(), [2 * COUNT, 0]));
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        consumer.kill();
+    }
+    let mut next = BTreeMap::new();
+    let mut repeated = 0;
+    for n in 0..CONSUMERS {
+        // What this consumer, and those before it, had acknowledged for certain when it began.
+        let acknowledged = acknowledged_before(&(0..n).map(file).collect::<Vec<_>>());
+        let mut first = true;
+        for line in std::fs::read_to_string(file(n)).unwrap_or_default().lines() {
+            let Some((producer, sequence)) = pair(line) else { continue };
+            let expected = next.entry(producer).or_insert(0);
+            assert!(sequence <= *expected, "producer {producer}: {sequence} after {expected} is missing some");
+            if sequence < *expected {
+                repeated += 1;
+                let certain = acknowledged.get(&producer).copied().unwrap_or(0);
+                assert!(sequence >= certain, "producer {producer}: {sequence} was acknowledged before");
+            }
+            *expected = sequence + 1;
+            first = false;
+        }
+        assert!(!first || n + 1 < CONSUMERS);
+    }
+    assert_eq!(next.into_values().collect::<Vec<_>>(), [COUNT; 4]);
+    println!("{repeated} records came again");
+    assert_eq!(stat(&ring).damaged, 0);
+}
+
+fn pair(line: &str) -> Option<(u32, u64)> {
+    let (producer, sequence) = line.split_once(' ')?;
+    Some((producer.parse().unwrap(), sequence.parse().unwrap()))
+}
+
+/// What each producer's next sequence was when the last acknowledgement in these files was noted.
+fn acknowledged_before(files: &[std::path::PathBuf]) -> BTreeMap<u32, u64> {
+    let (mut certain, mut seen) = (BTreeMap::new(), BTreeMap::new());
+    for file in files {
+        seen.clone_from(&certain);
+        for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
+            match pair(line) {
+                Some((producer, sequence)) => _ = seen.insert(producer, sequence + 1),
+                None => certain.clone_from(&seen),
+            }
+        }
+    }
+    certain
+}
+
+#[test]
+fn a_long_record_acknowledged_last_gives_all_its_blocks_back() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("256KiB").block_bytes(1024).lanes(4));
+    let all = stat(&ring).free_blocks;
+    let log = ring.logger();
+    log.text(Level::INFO, "", vec![b'x'; 20_000]).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    consumer.next(SOON).unwrap().unwrap();
+    consumer.ack().unwrap();
+    // Ends here: it never got to look at what comes after the long record.
+    drop(consumer);
+    let mut consumer = ring.consumer().unwrap();
+    log.text(Level::INFO, "", "short").unwrap();
+    assert_eq!(consumer.next(SOON).unwrap().unwrap().message(), "short");
+    consumer.ack().unwrap();
+    // The open one stays the lane's.
+    let free = free_blocks_after(&ring, all - 1, || {
+        assert!(consumer.next(Duration::from_millis(50)).unwrap().is_none());
+        consumer.ack().unwrap();
+    });
+    assert_eq!(free, all - 1);
+}
