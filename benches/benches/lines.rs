@@ -37,7 +37,9 @@ fn main() {
         }
         rates[formats.len()].push(by_write());
     }
-    println!("million lines a second, median of {ROUNDS} rounds, {PRODUCERS} producers, typed record of 3 fields");
+    println!(
+        "million lines a second, median of {ROUNDS} rounds, {PRODUCERS} producers, typed record of 3 fields"
+    );
     let names = ["ringlog, text", "ringlog, json", "ringlog, raw", "one write(2) for each line"];
     for (name, mut rates) in names.into_iter().zip(rates) {
         rates.sort_by(f64::total_cmp);
@@ -50,7 +52,8 @@ fn through_the_ring(format: FormatKind) -> f64 {
     let path = dir.path().join("ring");
     let name = path.to_str().expect("a path made of letters");
     let patience = Overflow::Block(Duration::from_secs(60));
-    let ring = Ring::options().size("16MiB").overflow(patience).create_or_open(name).expect("room for a ring");
+    let ring =
+        Ring::options().size("16MiB").overflow(patience).create_or_open(name).expect("room for a ring");
     let mut options = Options::new(name);
     options.out = Out::File(dir.path().join("log"));
     options.format = format;
@@ -95,12 +98,14 @@ fn log_through(ring: &str) {
 }
 
 fn write_each(path: &str) {
-    let mut file = std::fs::File::options().append(true).create(true).open(Path::new(path)).expect("can be opened");
+    let mut file =
+        std::fs::File::options().append(true).create(true).open(Path::new(path)).expect("can be opened");
     let mut line = Vec::new();
     for order in 0..LINES_EACH {
         line.clear();
         let stamp = "2026-11-21T10:15:30.123456789Z INFO  orders[4711/main]";
-        writeln!(line, "{stamp} lines.rs:17 order={order} price=9.5 venue=XETR").expect("memory takes everything");
+        writeln!(line, "{stamp} lines.rs:17 order={order} price=9.5 venue=XETR")
+            .expect("memory takes everything");
         file.write_all(&line).expect("the file can be written");
     }
 }

@@ -105,7 +105,8 @@ fn check(text: &str, late: u64) -> Result<u64> {
     let mut last_time = String::new();
     let (mut lines, mut went_back) = (0, 0);
     for line in text.lines() {
-        let entry: serde_json::Value = serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
+        let entry: serde_json::Value =
+            serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
         let number = |key: &str| entry[key].as_u64().with_context(|| format!("no {key} in {line}"));
         let expected = next.entry((number("lane")?, number("incarnation")?)).or_default();
         ensure!(number("sequence")? == *expected, "expected sequence {expected} in {line}");

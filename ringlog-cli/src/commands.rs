@@ -1,15 +1,15 @@
 //! The subcommands, in the order in which one meets them.
 
-mod demo;
-mod run;
 mod create;
-mod put;
-mod tail;
-mod ls;
+mod demo;
 mod info;
+mod ls;
+mod put;
+mod rm;
+mod run;
 mod stat;
 mod stop;
-mod rm;
+mod tail;
 
 use clap::Subcommand;
 

@@ -52,7 +52,9 @@ pub fn show(table: &Table) -> String {
 
 /// A text from shared memory or a file's name, harmless on a terminal.
 pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 /// A number of bytes as people say it: `16 MiB`, `12.5 KiB`.
@@ -124,7 +126,10 @@ mod tests {
     #[test]
     fn sizes_and_numbers_read_well() {
         assert_eq!([bytes(100), bytes(16 << 20), bytes(12_800)], ["100 B", "16 MiB", "12.5 KiB"]);
-        assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [count(0), count(999), count(1_000), count(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
         assert_eq!([records(1), records(2)], ["1 record", "2 records"]);
     }
 
@@ -132,7 +137,10 @@ mod tests {
     fn times_read_well() {
         assert_eq!(time(1_795_169_730_123_456_789), "2026-11-20T10:15:30.123Z");
         assert_eq!(time(u64::MAX), "2554-07-21T23:34:33.709Z");
-        assert_eq!([span(999), span(119_999), span(120_000), span(86_400_000)], ["999 ms", "119 s", "2 min", "24 h"]);
+        assert_eq!(
+            [span(999), span(119_999), span(120_000), span(86_400_000)],
+            ["999 ms", "119 s", "2 min", "24 h"]
+        );
         assert_eq!(ago(u64::MAX), "in the future");
     }
 

@@ -79,7 +79,10 @@ mod tests {
     #[test]
     fn durations_are_read_as_people_write_them() {
         let ms = |text| duration(text).map(|duration| duration.as_millis());
-        assert_eq!([ms("500ms"), ms("10"), ms("1.5s"), ms("2 min")], [Ok(500), Ok(10_000), Ok(1_500), Ok(120_000)]);
+        assert_eq!(
+            [ms("500ms"), ms("10"), ms("1.5s"), ms("2 min")],
+            [Ok(500), Ok(10_000), Ok(1_500), Ok(120_000)]
+        );
         for wrong in ["", "s", "-1s", "1 parsec", "1e400", "1.2.3s"] {
             assert!(duration(wrong).unwrap_err().contains("is no duration; expected"), "{wrong}");
         }

@@ -9,7 +9,8 @@ fn the_first_five_minutes() {
     let scene = Scene::new();
 
     let demo = scene.ringlog(&["demo", "--records", "5000"]).ok();
-    let proved = "PROVED: all 20,000 records arrived exactly once, each of the 4 lanes in order, every checksum right";
+    let proved =
+        "PROVED: all 20,000 records arrived exactly once, each of the 4 lanes in order, every checksum right";
     assert!(demo.stdout.contains(proved), "{demo:#?}");
     assert!(demo.stdout.contains("Try next:"), "{demo:#?}");
 
@@ -24,7 +25,9 @@ fn the_first_five_minutes() {
     assert!(left.is_empty(), "demo and run clean up: {left:?}");
 
     let created = scene.ringlog(&["create", "app"]).ok();
-    assert!(created.stdout.starts_with(&format!("created {}/app\n  size      16,773,120 bytes = ", scene.dir())));
+    assert!(
+        created.stdout.starts_with(&format!("created {}/app\n  size      16,773,120 bytes = ", scene.dir()))
+    );
 
     scene.ringlog(&["put", "app", "hi"]).ok();
     let tail = scene.ringlog(&["tail", "app"]).ok();

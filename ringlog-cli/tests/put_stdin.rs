@@ -84,7 +84,10 @@ fn a_line_too_long_is_cut_and_that_is_said() {
     // What goes around a text: level, line, five lengths, and the logger's name, "put".
     let limit = info["record_limit_bytes"].as_u64().unwrap() - 28;
     let put = scene.ringlog_with(&["put", "app", "-"], &log);
-    put.fails(3, &format!("ringlog: line 2 is 100000 bytes long; this ring takes at most {limit}, so it was cut"));
+    put.fails(
+        3,
+        &format!("ringlog: line 2 is 100000 bytes long; this ring takes at most {limit}, so it was cut"),
+    );
     let tail = scene.ringlog(&["tail", "app", "--format", "raw"]).ok();
     let lines: Vec<&str> = tail.stdout.lines().collect();
     assert_eq!((lines[0], lines[1].len() as u64), ("short", limit));

@@ -21,7 +21,8 @@ fn run_exits_as_its_command_did() {
 fn run_says_why_it_could_not() {
     let scene = Scene::new();
     let run = |out: &str, command: &str| scene.ringlog(&["run", "--out", out, "--", command]);
-    run("app.log", "no-such-command-here").fails(127, "ringlog: cannot run no-such-command-here: there is no such command");
+    run("app.log", "no-such-command-here")
+        .fails(127, "ringlog: cannot run no-such-command-here: there is no such command");
     run("app.log", "/dev/null").fails(126, "ringlog: cannot run /dev/null: Permission denied (os error 13)");
     run("no/app.log", "true").fails(
         125,
@@ -34,7 +35,8 @@ fn run_says_why_it_could_not() {
 #[test]
 fn a_signal_goes_to_the_command_and_its_last_words_are_written() {
     let scene = Scene::new();
-    let script = "trap 'ringlog put . goodbye; exit 9' TERM; ringlog put . ready; while :; do sleep 0.05; done";
+    let script =
+        "trap 'ringlog put . goodbye; exit 9' TERM; ringlog put . ready; while :; do sleep 0.05; done";
     let mut command = scene.command(&["run", "--out", "app.log", "--", "sh", "-c", script]);
     let run = Running(Some(command.stderr(Stdio::piped()).spawn().unwrap()));
     wait_until("the command", || scene.file("app.log").exists() && scene.read("app.log").contains("ready"));

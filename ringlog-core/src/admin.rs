@@ -105,12 +105,15 @@ fn mapped_by(inode: u64) -> Vec<u32> {
         .collect()
 }
 
+/// A file among the rings: its name, and what opening it says.
+pub type Listed = (String, Result<Observer, Error>);
+
 /// The rings in [`directory`](crate::directory): name, and what opening it says.
 ///
 /// # Errors
 /// [`Error::Directory`] or [`Error::Io`] if the directory cannot be read; one that is not there has no
 /// rings.
-pub fn list() -> Result<Vec<(String, Result<Observer, Error>)>, Error> {
+pub fn list() -> Result<Vec<Listed>, Error> {
     let dir = name::directory();
     name::check_directory(&dir)?;
     let entries = match std::fs::read_dir(&dir) {
@@ -118,8 +121,8 @@ pub fn list() -> Result<Vec<(String, Result<Observer, Error>)>, Error> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(Error::io("list", &dir, e)),
     };
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|n| !n.starts_with('.')).collect();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
     names.sort();
     Ok(names.into_iter().map(|name| (name.clone(), Observer::open(&name))).collect())
 }

@@ -81,7 +81,10 @@ pub enum Error {
         uid: u32,
     },
     /// The file system has too little room.
-    #[error("no space for {} of {bytes} bytes; free some, or choose a smaller --size or another RINGLOG_DIR", path.display())]
+    #[error(
+        "no space for {} of {bytes} bytes; free some, or choose a smaller --size or another RINGLOG_DIR",
+        path.display()
+    )]
     NoSpace {
         /// The file that was to be made.
         path: PathBuf,
@@ -134,7 +137,7 @@ pub enum Error {
     #[error("this consumer belongs to the parent process; open one of your own after a fork")]
     Forked,
     /// This operating system has no shared rings.
-    #[error("rings need Linux; this build can only compile here")]
+    #[error("rings need Linux on a little-endian machine with 64-bit addresses; this build only compiles here")]
     Unsupported,
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]

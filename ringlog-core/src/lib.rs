@@ -81,7 +81,7 @@ not_modelled! {
     mod stat;
     mod admin;
 
-    pub use admin::{list, remove, request_stop};
+    pub use admin::{Listed, list, remove, request_stop};
     pub use clock::Clock;
     pub use consumer::Consumer;
     pub use definition::{Definition, Field, Site};

@@ -38,7 +38,7 @@ pub(crate) fn push(
     if local.busy.load(Ordering::Relaxed) == 0 {
         local.busy.store(1, Ordering::Relaxed);
         let _busy = Busy(local);
-        return Push { attachment, ring: &ring, local, overflow, nested: false, given_back: Cell::new(0) }.record(record, flags);
+        return Push::new(attachment, &ring, local, overflow).record(record, flags);
     }
     // A record inside a record: a signal handler, or a Display that logs. It goes into a block of the
     // process lane, if that is not itself in use.
@@ -46,8 +46,8 @@ pub(crate) fn push(
     match lane::of_process(attachment) {
         Some(spare) if spare.busy.swap(1, Ordering::Acquire) == 0 => {
             let _busy = Busy(spare);
-            let overflow = Some(Overflow::Drop);
-            Push { attachment, ring: &ring, local: spare, overflow, nested: true, given_back: Cell::new(0) }.record(record, flags)
+            let push = Push::new(attachment, &ring, spare, Some(Overflow::Drop));
+            Push { nested: true, ..push }.record(record, flags)
         }
         other => {
             count(other.unwrap_or(local));
@@ -79,7 +79,16 @@ struct Push<'a> {
     given_back: Cell<u64>,
 }
 
-impl Push<'_> {
+impl<'a> Push<'a> {
+    fn new(
+        attachment: &'a Attachment,
+        ring: &'a Ring,
+        local: &'a LaneLocal,
+        overflow: Option<Overflow>,
+    ) -> Push<'a> {
+        Push { attachment, ring, local, overflow, nested: false, given_back: Cell::new(0) }
+    }
+
     fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
         let urgent = record.level().is_urgent();
         let id = || registry::id_of(self.attachment, self.ring, record.site());
@@ -260,6 +269,8 @@ impl Push<'_> {
         local.block.store(pair(fresh.generation, fresh.index + 1), Ordering::Relaxed);
         local.generation.store(fresh.generation, Ordering::Relaxed);
         local.reserved.store(reserved.into(), Ordering::Relaxed);
+        let freed = self.ring.header_word(header::FREED).load(Ordering::Relaxed);
+        local.reserved_at.store(freed, Ordering::Relaxed);
         local.chain.store(chain + 1, Ordering::Relaxed);
         local.told.store(dropped, Ordering::Relaxed);
         // SAFETY: just taken by this lane, whose `busy` the caller holds.
@@ -415,6 +426,14 @@ impl Push<'_> {
         let geometry = self.ring.geometry();
         let lane = self.local.lane.load(Ordering::Relaxed);
         let common = geometry.common_blocks();
+        // A lane that had to go to the reserve stays there until a good part of the ring has come free:
+        // each return to the first free block would seal a reserved one with a few records in it, and a
+        // flood would use the reserve up in no time.
+        let since_reserved = freed.wrapping_sub(self.local.reserved_at.load(Ordering::Relaxed));
+        let in_reserve = self.local.reserved.load(Ordering::Relaxed) != 0;
+        if in_reserve && !urgent && since_reserved < u64::from(common / 4) {
+            return None;
+        }
         let home = common / geometry.lane_count * lane % common;
         let warm = WARM_BLOCKS.min(common);
         let search = self.local.search.load(Ordering::Relaxed);

@@ -140,6 +140,9 @@ pub(crate) struct Opened {
 
 /// Opens the file and checks its header. Maps nothing.
 pub(crate) fn open(name: &str, path: &Path, write: bool) -> Result<Opened, Error> {
+    if cfg!(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))) {
+        return Err(Error::Unsupported);
+    }
     if let Some(dir) = path.parent() {
         name::check_directory(dir)?;
     }
@@ -205,8 +208,9 @@ impl Mapping {
     fn map(opened: &Opened, write: bool) -> Result<Mapping, Error> {
         let bytes = opened.info.geometry.file_bytes as usize;
         let mut options = MmapOptions::new();
+        options.len(bytes);
         let map: io::Result<MmapRaw> =
-            if write { options.len(bytes).map_raw(&opened.file) } else { options.len(bytes).map_raw_read_only(&opened.file) };
+            if write { options.map_raw(&opened.file) } else { options.map_raw_read_only(&opened.file) };
         let map = map.map_err(|e| Error::io("map", &opened.path, e))?;
         map.advise(Advice::DontFork).map_err(|e| Error::io("map privately", &opened.path, e))?;
         let base = map.as_mut_ptr();

@@ -8,7 +8,7 @@
 //! | SYNC SEAL | owner stores, or a reclaimer CASes, SEALED | consumer loads the state word | the last `committed` |
 //! | SYNC REUSE | consumer CASes SEALED to FREE | producer CASes FREE to OPEN | the consumer is done with the bytes |
 //! | SYNC OWN | producer CASes FREE to OPEN | consumer loads the state word | the lock of the owner's lane is held |
-//! | SYNC RETAKE | producer's fence after FREE to OPEN | reader's fence before it re-checks the state | new bytes imply the new state |
+//! | SYNC RETAKE | producer's fence after taking | reader's fence before re-checking | new bytes imply the new state |
 //! | SYNC DEFINE | registering thread stores the id | another thread loads it | the definition is published |
 //!
 //! Under `--cfg loom` the atomics are loom's and a model may weaken one named ordering, to show that

@@ -166,3 +166,25 @@ fn a_thread_gives_its_lane_back_and_keeps_its_name() {
         assert_eq!((entry.origin.lane, entry.origin.incarnation), (1, i + 1));
     }
 }
+
+#[test]
+fn a_site_made_at_run_time_works_like_a_derived_one() {
+    use ringlog::{Definition, Field, Site, Type, Value};
+    let at = scratch();
+    let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
+    let log = ring.logger();
+    let definition = Definition {
+        fields: vec![Field::new("user", Type::Str), Field::new("age", Type::U8)].into(),
+        ..Definition::new(Level::ERROR, "people")
+    };
+    let site = Site::new(definition);
+    log.values(&site, &[Value::Text(b"eve"), Value::U64(41)]).unwrap();
+    // 300 does not fit into one byte, and text is no number: refused, not cut.
+    assert_eq!(log.values(&site, &[Value::Text(b"eve"), Value::U64(300)]), Err(PushError::Mismatch));
+    assert_eq!(log.values(&site, &[Value::U64(1), Value::U64(2)]), Err(PushError::Mismatch));
+    assert_eq!(log.values(&site, &[Value::Text(b"eve")]), Err(PushError::Mismatch));
+    let entries = ring.observe().unwrap().poll();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].entry().message(), "user=eve age=41");
+    assert_eq!(entries[0].entry().record().unwrap().level, Level::ERROR);
+}

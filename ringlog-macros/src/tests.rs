@@ -83,7 +83,10 @@ fn generic_structs_are_refused_at_the_parameter() {
 fn a_level_that_does_not_exist_is_refused() {
     refused_on_record("#[record(level = -1)]", "-1", &["is not a level; expected", "1 to 255"]);
     for level in [r#""loud""#, r#""""#, r#""0""#, "0", "256", "1.5", "true"] {
-        let expected = r#"is not a level; expected "trace", "debug", "info", "warn", "error", "critical" or a number from 1 to 255"#;
+        let expected = concat!(
+            r#"is not a level; expected "trace", "debug", "info", "warn", "error", "critical" "#,
+            "or a number from 1 to 255"
+        );
         refused_on_record(&format!("#[record(level = {level})]"), level, &[level, expected]);
     }
 }

@@ -13,7 +13,8 @@ fn start(role: &str, at: &Scratch, count: u32, more: &[&str]) -> Vec<Child> {
     let mut children: Vec<Child> = (0..count)
         .map(|n| {
             let number = format!("producer={}", n * 10);
-            let arguments: Vec<&str> = [role, at.name(), &number].into_iter().chain(more.iter().copied()).collect();
+            let arguments: Vec<&str> =
+                [role, at.name(), &number].into_iter().chain(more.iter().copied()).collect();
             Child::spawn(PRODUCER, &arguments)
         })
         .collect();
@@ -136,7 +137,7 @@ fn published_plus_dropped_is_sent() {
 #[test]
 fn no_warning_is_dropped_in_a_debug_flood() {
     let at = Scratch::new();
-    let ring = at.create(Ring::options().size("4MiB"));
+    let ring = at.create(Ring::options().size("16MiB"));
     let mut consumer = ring.consumer().unwrap();
     const COUNT: u64 = 2_000_000;
     let mut children = start("flood", &at, 2, &[&format!("count={COUNT}")]);

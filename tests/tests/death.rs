@@ -135,7 +135,10 @@ fn a_stopped_producer_hurts_nobody() {
         stopped.signal(Signal::SIGSTOP);
         let mut other = start(round, 10_000);
         while arrivals.of(round) < 10_000 {
-            assert!(take(&mut consumer, &mut arrivals) || !other.has_ended(), "the stopped one holds others up");
+            assert!(
+                take(&mut consumer, &mut arrivals) || !other.has_ended(),
+                "the stopped one holds others up"
+            );
         }
         assert_eq!(other.finish(), [10_000, 0]);
         stopped.signal(Signal::SIGCONT);

@@ -24,7 +24,12 @@ fn fork_child_logs_with_its_own_lane() {
         let proof = arrivals.take(&entry);
         assert_eq!(proof.sequence, entry.record().unwrap().sequence);
         let origin = (entry.origin.pid, entry.origin.tid, entry.origin.lane, entry.origin.incarnation);
-        assert_eq!(*origins.entry(proof.producer).or_insert(origin), origin, "of producer {}", proof.producer);
+        assert_eq!(
+            *origins.entry(proof.producer).or_insert(origin),
+            origin,
+            "of producer {}",
+            proof.producer
+        );
         consumer.ack().unwrap();
     };
     while arrivals.total() < COUNT {

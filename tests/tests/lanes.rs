@@ -119,7 +119,10 @@ fn a_lane_comes_back_when_its_thread_ends_and_old_records_keep_its_name() {
             let entry = consumer.next(SOON).unwrap().unwrap();
             let origin = entry.origin;
             assert_eq!(entry.message(), format!("{n}.{i}"));
-            assert_eq!((origin.lane, origin.incarnation, &*origin.thread), (2, n + 1, &*format!("worker-{n}")));
+            assert_eq!(
+                (origin.lane, origin.incarnation, &*origin.thread),
+                (2, n + 1, &*format!("worker-{n}"))
+            );
             assert_eq!((origin.pid, entry.record().unwrap().sequence), (std::process::id(), i));
         }
     }

@@ -51,7 +51,11 @@ fn the_first_record_of_a_site_waits_for_room_as_any_other() {
 
 #[test]
 fn a_record_that_waits_sleeps() {
-    let cpu = || getrusage(UsageWho::RUSAGE_THREAD).map(|u| u.user_time().num_microseconds() + u.system_time().num_microseconds()).unwrap();
+    let cpu = || {
+        getrusage(UsageWho::RUSAGE_THREAD)
+            .map(|u| u.user_time().num_microseconds() + u.system_time().num_microseconds())
+            .unwrap()
+    };
     let at = Scratch::new();
     let (ring, log) = full(&at);
     let patience = Duration::from_millis(300);

@@ -39,7 +39,8 @@ fn calls_between_markers(child: Pid) -> BTreeMap<i64, u64> {
     let mut calls = BTreeMap::new();
     let (mut markers, mut entering) = (0, true);
     assert!(matches!(waitpid(child, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)), "its exec");
-    ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL).unwrap();
+    ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL)
+        .unwrap();
     let mut deliver = None;
     loop {
         ptrace::syscall(child, deliver.take()).unwrap();

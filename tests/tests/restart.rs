@@ -51,7 +51,10 @@ fn the_consumer_killed_and_restarted_gets_what_was_not_acknowledged() {
         for line in std::fs::read_to_string(file(n)).unwrap_or_default().lines() {
             let Some((producer, sequence)) = pair(line) else { continue };
             let expected = next.entry(producer).or_insert(0);
-            assert!(sequence <= *expected, "producer {producer}: {sequence} after {expected} is missing some");
+            assert!(
+                sequence <= *expected,
+                "producer {producer}: {sequence} after {expected} is missing some"
+            );
             if sequence < *expected {
                 repeated += 1;
                 let certain = acknowledged.get(&producer).copied().unwrap_or(0);

@@ -88,8 +88,10 @@ pub struct Sizes {
 
 impl Sizes {
     pub fn of(geometry: &Geometry) -> Sizes {
-        let (block_bytes, block_count) = (u64::from(geometry.block_bytes()), u64::from(geometry.block_count()));
-        let (reserved_blocks, lane_count) = (u64::from(geometry.reserved_blocks()), u64::from(geometry.lane_count()));
+        let (block_bytes, block_count) =
+            (u64::from(geometry.block_bytes()), u64::from(geometry.block_count()));
+        let (reserved_blocks, lane_count) =
+            (u64::from(geometry.reserved_blocks()), u64::from(geometry.lane_count()));
         Sizes {
             file_bytes: geometry.file_bytes(),
             tables_bytes: geometry.file_bytes() - block_bytes * block_count,
@@ -118,11 +120,14 @@ impl Sizes {
                 ),
             ),
             ("reserved", format!("{} blocks, for WARN and above", count(self.reserved_blocks))),
-            ("lanes", format!("{}: threads that log at the same time, and one for each process", count(self.lane_count))),
             (
-                "per lane",
-                format!("{} bytes, if all are busy at the same time", count(self.lane_bytes)),
+                "lanes",
+                format!(
+                    "{}: threads that log at the same time, and one for each process",
+                    count(self.lane_count)
+                ),
             ),
+            ("per lane", format!("{} bytes, if all are busy at the same time", count(self.lane_bytes))),
             ("longest", format!("a record of {} bytes", count(self.record_limit_bytes))),
         ];
         lines.map(|(what, text)| format!("  {what:<9} {text}")).join("\n")

@@ -36,7 +36,8 @@ pub struct Demo {
 
 impl Demo {
     pub fn run(self) -> exit::Result {
-        let mut dir = tempfile::Builder::new().prefix("ringlog-demo-").tempdir().context("cannot make a directory")?;
+        let mut dir =
+            tempfile::Builder::new().prefix("ringlog-demo-").tempdir().context("cannot make a directory")?;
         let file = dir.path().join("demo.log");
         let total = self.records * u64::from(self.producers);
         output::print(format_args!(

@@ -70,7 +70,8 @@ impl Info {
 
 impl Facts {
     fn text(&self) -> String {
-        let boot = if self.is_of_this_boot { "this one" } else { "another one: nobody who logged then lives" };
+        let boot =
+            if self.is_of_this_boot { "this one" } else { "another one: nobody who logged then lives" };
         let lines = [
             ("ring", self.path.display().to_string()),
             ("format", self.format.to_string()),
@@ -78,7 +79,12 @@ impl Facts {
             ("boot", format!("{} ({boot})", self.boot_id)),
             (
                 "created",
-                format!("{} ({}) by process {}", self.created, output::ago(self.created_unix_ns), self.creator_pid),
+                format!(
+                    "{} ({}) by process {}",
+                    self.created,
+                    output::ago(self.created_unix_ns),
+                    self.creator_pid
+                ),
             ),
             ("clock", self.clock.to_owned()),
             ("overflow", self.overflow.clone()),

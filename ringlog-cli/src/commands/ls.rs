@@ -26,8 +26,18 @@ struct Found {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum What {
-    Ring { file_bytes: u64, lanes_in_use: usize, lane_count: u32, published: u64, persisted: u64, dropped: u64, writer: Option<String> },
-    Broken { error: String },
+    Ring {
+        file_bytes: u64,
+        lanes_in_use: usize,
+        lane_count: u32,
+        published: u64,
+        persisted: u64,
+        dropped: u64,
+        writer: Option<String>,
+    },
+    Broken {
+        error: String,
+    },
 }
 
 impl Ls {
@@ -71,7 +81,9 @@ fn print(found: &[Found]) -> std::io::Result<()> {
     let mut table =
         output::table(&["NAME", ">SIZE", ">LANES", ">PUBLISHED", ">PERSISTED", ">DROPPED", "WRITER"]);
     for Found { name, what } in found {
-        if let What::Ring { file_bytes, lanes_in_use, lane_count, published, persisted, dropped, writer } = what {
+        if let What::Ring { file_bytes, lanes_in_use, lane_count, published, persisted, dropped, writer } =
+            what
+        {
             table.add_row([
                 output::harmless(name),
                 output::bytes(*file_bytes),

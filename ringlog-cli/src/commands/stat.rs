@@ -81,10 +81,15 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
     ];
     if stat.dropped_without_lane > 0 {
         let refused = output::records(stat.dropped_without_lane);
-        lines.push(format!("no lane   {refused} dropped because every lane was in use; make the ring with more --lanes"));
+        lines.push(format!(
+            "no lane   {refused} dropped because every lane was in use; make the ring with more --lanes"
+        ));
     }
     if stat.damaged > 0 {
-        lines.push(format!("damaged   {} places were given up: their bytes made no sense", count(stat.damaged)));
+        lines.push(format!(
+            "damaged   {} places were given up: their bytes made no sense",
+            count(stat.damaged)
+        ));
     }
     if stat.retired {
         lines.push("retired   removed or replaced; producers are told at their next block".to_owned());
@@ -109,8 +114,18 @@ fn writer(consumer: &ConsumerStat) -> String {
 }
 
 fn lanes(lanes: &[LaneStat]) -> String {
-    let headings =
-        [">LANE", "STATE", "PROCESS", ">PID", "THREAD", ">TID", ">PUBLISHED", ">PERSISTED", ">BEHIND", ">DROPPED"];
+    let headings = [
+        ">LANE",
+        "STATE",
+        "PROCESS",
+        ">PID",
+        "THREAD",
+        ">TID",
+        ">PUBLISHED",
+        ">PERSISTED",
+        ">BEHIND",
+        ">DROPPED",
+    ];
     let mut table = output::table(&headings);
     for lane in lanes {
         let thread = if lane.is_process { "(process)".to_owned() } else { output::harmless(&lane.thread) };
@@ -141,7 +156,8 @@ fn state(lane: &LaneStat) -> &'static str {
 }
 
 fn rates(old: &RingStat, new: &RingStat, time: Duration) -> String {
-    let rate = |old: u64, new: u64| output::count((new.saturating_sub(old) as f64 / time.as_secs_f64()) as u64);
+    let rate =
+        |old: u64, new: u64| output::count((new.saturating_sub(old) as f64 / time.as_secs_f64()) as u64);
     format!(
         "rates     {}/s published, {}/s persisted, {}/s dropped",
         rate(old.published, new.published),

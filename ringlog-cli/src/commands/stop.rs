@@ -35,7 +35,10 @@ impl Stop {
                 // Ended, or ended and followed by another.
                 _ => {
                     let holder = output::harmless(&asked.holder);
-                    output::say(format_args!("{holder} has ended; {} left in {path}", output::records(stat.lag())));
+                    output::say(format_args!(
+                        "{holder} has ended; {} left in {path}",
+                        output::records(stat.lag())
+                    ));
                     return Ok(ExitCode::SUCCESS);
                 }
             }

@@ -150,7 +150,10 @@ impl View {
     fn tell_missed(&mut self) {
         let missed = self.observer.missed();
         if missed > self.missed {
-            output::say(format_args!("missed {} here: their space was used again first", output::records(missed - self.missed)));
+            output::say(format_args!(
+                "missed {} here: their space was used again first",
+                output::records(missed - self.missed)
+            ));
             self.missed = missed;
         }
     }

@@ -57,7 +57,8 @@ impl Scene {
     /// Runs it with bytes on standard input, of which it need not read all.
     pub fn ringlog_with(&self, args: &[&str], input: &[u8]) -> Ended {
         let mut command = self.command(args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         match child.stdin.take().unwrap().write_all(input) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             other => other.unwrap(),
@@ -102,7 +103,11 @@ impl Ended {
     /// Failed with this code and this one line of message, and nothing else.
     #[track_caller]
     pub fn fails(self, code: i32, message: &str) {
-        assert_eq!((self.code, self.stderr.as_str()), (Some(code), format!("{message}\n").as_str()), "{self:#?}");
+        assert_eq!(
+            (self.code, self.stderr.as_str()),
+            (Some(code), format!("{message}\n").as_str()),
+            "{self:#?}"
+        );
         assert_eq!(self.stdout, "", "{self:#?}");
     }
 }

@@ -113,7 +113,9 @@ mod tests {
 
     fn line(producer: u32, sequence: u64) -> String {
         let sum = checksum(producer, sequence, 5);
-        format!("2026-11-21T10:15:30Z INFO  demo[1/main] producer={producer} sequence={sequence} price=5 checksum={sum}\n")
+        format!(
+            "2026-11-21T10:15:30Z INFO  demo[1/main] producer={producer} sequence={sequence} price=5 checksum={sum}\n"
+        )
     }
 
     fn proof(lines: &[String]) -> Proof {
@@ -129,7 +131,8 @@ mod tests {
         let proof = proof(&all());
         assert!(proof.is_complete());
         assert_eq!(proof.samples().len(), 3);
-        let expected = "PROVED: all 4 records arrived exactly once, each of the 2 lanes in order, every checksum right";
+        let expected =
+            "PROVED: all 4 records arrived exactly once, each of the 2 lanes in order, every checksum right";
         assert_eq!(proof.to_string(), expected);
     }
 

@@ -28,7 +28,8 @@ impl Events {
     /// # Errors
     /// What the system says.
     pub fn listen() -> anyhow::Result<Events> {
-        let signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM]).context("cannot listen to signals")?;
+        let signals =
+            Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM]).context("cannot listen to signals")?;
         Ok(Events { signals })
     }
 

@@ -82,7 +82,9 @@ impl PrivateRing {
         {
             let left = output::records(stat.lag());
             let (ring, out) = (&self.name, out.display());
-            return Err(anyhow!("{error}; {left} left: `ringlog writer {ring} --until-idle --out {out}` writes them"));
+            return Err(anyhow!(
+                "{error}; {left} left: `ringlog writer {ring} --until-idle --out {out}` writes them"
+            ));
         }
         if stat.dropped > 0 {
             output::say(format_args!("{} dropped: the ring was full", output::records(stat.dropped)));
@@ -96,7 +98,9 @@ impl PrivateRing {
         self.ring = None;
         match ringlog::remove(&self.name, false) {
             Err(error @ Error::InUse { .. }) => {
-                output::say(format_args!("{error}; it is removed all the same, and what they log from here on is lost"));
+                output::say(format_args!(
+                    "{error}; it is removed all the same, and what they log from here on is lost"
+                ));
                 ringlog::remove(&self.name, true)?;
             }
             other => drop(other?),
@@ -110,6 +114,7 @@ fn new_path() -> anyhow::Result<String> {
     // The clock may stand before 1970; the process's number alone is then distinct enough.
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
     let file = format!("run-{}-{nanos:08x}", std::process::id());
-    let path = std::path::absolute(ringlog::directory().join(file)).context("cannot find the current directory")?;
+    let path =
+        std::path::absolute(ringlog::directory().join(file)).context("cannot find the current directory")?;
     path.into_os_string().into_string().map_err(|path| anyhow!("{} is not UTF-8", path.display()))
 }

@@ -53,7 +53,8 @@ fn main() {
         eprintln!("ringlog-test-producer: expected ROLE RING [key=value]...");
         std::process::exit(2);
     };
-    let pairs = arguments.filter_map(|a| a.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let pairs =
+        arguments.filter_map(|a| a.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())));
     let arguments = Arguments(pairs.collect());
     match role.as_str() {
         "sequence" => roles::sequence(&name, &arguments),

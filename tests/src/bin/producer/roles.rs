@@ -34,7 +34,8 @@ pub(crate) fn sequence(name: &str, arguments: &Arguments) {
         for producer in first..first + threads {
             let (log, published, dropped) = (&log, &published, &dropped);
             scope.spawn(move || {
-                let refused = (0..count).filter(|n| push(log, producer, *n, long_every).is_err()).count() as u64;
+                let refused =
+                    (0..count).filter(|n| push(log, producer, *n, long_every).is_err()).count() as u64;
                 published.fetch_add(count - refused, Ordering::Relaxed);
                 dropped.fetch_add(refused, Ordering::Relaxed);
             });
@@ -138,7 +139,8 @@ pub(crate) fn consume(name: &str, arguments: &Arguments) {
     use std::io::Write;
     let ring = Ring::open(name).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    let mut out = std::fs::File::options().append(true).create(true).open(arguments.text("out").unwrap()).unwrap();
+    let mut out =
+        std::fs::File::options().append(true).create(true).open(arguments.text("out").unwrap()).unwrap();
     ready();
     let batch_size = arguments.number("batch", 100);
     let mut batch = String::new();
