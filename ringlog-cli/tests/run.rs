@@ -49,8 +49,10 @@ fn a_signal_goes_to_the_command_and_its_last_words_are_written() {
 #[test]
 fn what_a_command_leaves_running_is_told_of() {
     let scene = Scene::new();
-    // It holds the ring open while it waits for its standard input, which ends with the test.
-    let script = "ringlog put . - < $1 & while ! ringlog stat . | grep -q alive; do sleep 0.05; done";
+    // It holds the ring open while it waits for its standard input, which ends with the test. Our pipes it
+    // must not hold, because we read them to their ends.
+    let script =
+        "ringlog put . - < $1 > /dev/null 2>&1 & while ! ringlog stat . | grep -q alive; do sleep 0.05; done";
     let pipe = scene.file("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let end = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();

@@ -15,7 +15,7 @@ use crate::layout::{self, header, lane as entry, pair};
 use crate::local::{LaneLocal, status};
 use crate::lock::{self, LockPage, Mode};
 use crate::process::Attachment;
-use crate::ring::{Kind, Phase, Ring};
+use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::sync::AtomicU64;
 use crate::{region, threads};
 
@@ -249,6 +249,20 @@ fn finish(ring: &Ring, local: &LaneLocal) {
 }
 
 impl LaneLocal {
+    /// Notes whether the block that is being begun is a reserved one.
+    pub(crate) fn enter(&self, ring: &Ring, fresh: BlockId) {
+        self.reserved.store((fresh.index >= ring.geometry().common_blocks()).into(), Ordering::Relaxed);
+        self.reserved_at.store(ring.header_word(header::FREED).load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Whether the lane is in the reserve, and fewer than `enough` blocks have come free since. Each
+    /// return to the first free block would seal a reserved one with a few records in it, and a flood
+    /// of lower levels would use the reserve up in no time.
+    pub(crate) fn stays_in_reserve(&self, freed: u64, enough: u32) -> bool {
+        let since = freed.wrapping_sub(self.reserved_at.load(Ordering::Relaxed));
+        self.reserved.load(Ordering::Relaxed) != 0 && since < enough.into()
+    }
+
     /// Adds the open block's records to what the lane has published.
     pub(crate) fn count_block(&self, ring: &Ring) {
         let records = u64::from(self.records.swap(0, Ordering::Relaxed));

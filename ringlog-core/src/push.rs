@@ -264,13 +264,10 @@ impl<'a> Push<'a> {
         for at in block::NS_PER_TICK + 1..block::THREAD_NAME {
             word(at, 0);
         }
-        let reserved = fresh.index >= self.ring.geometry().common_blocks();
+        local.enter(self.ring, fresh);
         local.words.store(self.ring.memory().address(self.ring.block_start(fresh.index)).cast_mut(), Ordering::Relaxed);
         local.block.store(pair(fresh.generation, fresh.index + 1), Ordering::Relaxed);
         local.generation.store(fresh.generation, Ordering::Relaxed);
-        local.reserved.store(reserved.into(), Ordering::Relaxed);
-        let freed = self.ring.header_word(header::FREED).load(Ordering::Relaxed);
-        local.reserved_at.store(freed, Ordering::Relaxed);
         local.chain.store(chain + 1, Ordering::Relaxed);
         local.told.store(dropped, Ordering::Relaxed);
         // SAFETY: just taken by this lane, whose `busy` the caller holds.
@@ -426,12 +423,7 @@ impl<'a> Push<'a> {
         let geometry = self.ring.geometry();
         let lane = self.local.lane.load(Ordering::Relaxed);
         let common = geometry.common_blocks();
-        // A lane that had to go to the reserve stays there until a good part of the ring has come free:
-        // each return to the first free block would seal a reserved one with a few records in it, and a
-        // flood would use the reserve up in no time.
-        let since_reserved = freed.wrapping_sub(self.local.reserved_at.load(Ordering::Relaxed));
-        let in_reserve = self.local.reserved.load(Ordering::Relaxed) != 0;
-        if in_reserve && !urgent && since_reserved < u64::from(common / 4) {
+        if !urgent && self.local.stays_in_reserve(freed, common / 4) {
             return None;
         }
         let home = common / geometry.lane_count * lane % common;

@@ -40,6 +40,10 @@ pub(crate) fn create(
         _ => Path::new("."),
     };
     let draft = Draft::new(dir, path)?;
+    // Now, while it costs nothing: nobody could open the ring afterwards.
+    if !lock::keeps_locks(&draft.place()).map_err(|e| Error::io("lock", path, e))? {
+        return Err(Error::LocksNotKept { path: path.to_owned() });
+    }
     let write = |data: &[u8], at: usize| {
         draft.file.write_all_at(data, at as u64).map_err(|e| match e.raw_os_error() {
             Some(errno) => no_space(Errno::from_raw(errno)),
@@ -86,11 +90,16 @@ impl Draft {
         Ok(Draft { file, temporary: Some(temporary) })
     }
 
+    /// A path that leads to the file.
+    fn place(&self) -> PathBuf {
+        let by_descriptor = || PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        self.temporary.clone().unwrap_or_else(by_descriptor)
+    }
+
     fn link(&self, path: &Path) -> Result<(), Error> {
-        let proc = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
-        let from = self.temporary.as_ref().unwrap_or(&proc);
+        let from = self.place();
         let at = nix::fcntl::AT_FDCWD;
-        match nix::unistd::linkat(at, from, at, path, AtFlags::AT_SYMLINK_FOLLOW) {
+        match nix::unistd::linkat(at, &from, at, path, AtFlags::AT_SYMLINK_FOLLOW) {
             Ok(()) => Ok(()),
             Err(Errno::EEXIST) => Err(Error::Exists { path: path.to_owned() }),
             Err(e) => Err(Error::io("name", path, e.into())),

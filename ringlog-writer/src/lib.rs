@@ -5,7 +5,7 @@
 //! carries entries through a [format](format::Format) into the one [sink](Out). What has been written is
 //! acknowledged, and only that: a writer that is killed leaves the rest in the ring for the next one.
 //!
-//! A program starts one beside itself with [`spawn`]; the daemon `ringlog-writer` and `ringlog writer` are
+//! A program starts one beside itself with [`spawn()`]; the daemon `ringlog-writer` and `ringlog writer` are
 //! [`cli::main`].
 //!
 //! ```no_run

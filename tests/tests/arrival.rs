@@ -139,7 +139,7 @@ fn no_warning_is_dropped_in_a_debug_flood() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("16MiB"));
     let mut consumer = ring.consumer().unwrap();
-    const COUNT: u64 = 2_000_000;
+    const COUNT: u64 = 4_000_000;
     let mut children = start("flood", &at, 2, &[&format!("count={COUNT}")]);
     let mut arrivals = Arrivals::default();
     let (mut told, mut warnings, mut entries) = (0, 0, 0_u64);

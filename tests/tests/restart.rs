@@ -10,8 +10,8 @@ const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
 #[test]
 fn the_consumer_killed_and_restarted_gets_what_was_not_acknowledged() {
-    const COUNT: u64 = 150_000;
-    const CONSUMERS: usize = 25;
+    const COUNT: u64 = 300_000;
+    const CONSUMERS: usize = 60;
     let at = Scratch::new();
     let options = Ring::options().size("256KiB").block_bytes(2048).lanes(12);
     let ring = at.create(options.overflow(Overflow::Block(SOON)));
@@ -112,4 +112,24 @@ fn a_long_record_acknowledged_last_gives_all_its_blocks_back() {
         consumer.ack().unwrap();
     });
     assert_eq!(free, all - 1);
+}
+
+#[test]
+fn a_long_record_that_was_read_but_not_given_out_comes_again() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("256KiB").block_bytes(1024).lanes(4));
+    let log = ring.logger();
+    let long = "x".repeat(20_000);
+    // This thread's lane first, so that the two records come from two lanes.
+    log.open_lane().unwrap();
+    let other = log.clone();
+    std::thread::spawn(move || other.text(Level::INFO, "", "short").unwrap()).join().unwrap();
+    log.text(Level::INFO, "", &long).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(consumer.next(SOON).unwrap().unwrap().message(), "short");
+    consumer.ack().unwrap();
+    drop(consumer);
+    let mut consumer = ring.consumer().unwrap();
+    let entry = consumer.next(SOON).unwrap().expect("the long one");
+    assert_eq!(entry.message(), long);
 }

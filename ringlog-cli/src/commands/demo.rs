@@ -41,7 +41,7 @@ impl Demo {
         let file = dir.path().join("demo.log");
         let total = self.records * u64::from(self.producers);
         output::print(format_args!(
-            "{} processes log {} typed records each, block by block, into a ring of {}; one more writes them to a file.",
+            "{} processes log {} typed records each into one ring of {}; another one writes them to a file.",
             self.producers,
             output::count(self.records),
             stage::RING_SIZE

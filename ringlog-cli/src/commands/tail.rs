@@ -16,8 +16,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::{exit, output};
 
-/// How often a followed ring is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+/// How soon a followed ring is looked at again: at once while records come, because a lane that is drained
+/// uses the same few blocks again and again, and seldom when it is quiet.
+const LOOK_SOON: Duration = Duration::from_millis(2);
+const LOOK_LATEST: Duration = Duration::from_millis(50);
 /// How often it is asked whether the ring is still the one of that name.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -79,13 +81,15 @@ impl Tail {
             signal_hook::flag::register(signal, stop.clone()).context("cannot listen to signals")?;
         }
         let mut asked = Instant::now();
+        let mut nap = LOOK_SOON;
         while !stop.load(Ordering::Relaxed) {
             // Before the last look, so that nothing falls between the two.
             let is_gone = asked.elapsed() >= ASK && view.is_gone();
             if asked.elapsed() >= ASK {
                 asked = Instant::now();
             }
-            view.print_new(|entry| self.wants(entry))?;
+            let came = view.print_new(|entry| self.wants(entry))?;
+            nap = if came { LOOK_SOON } else { (nap * 2).min(LOOK_LATEST) };
             if is_gone {
                 let path = view.observer.path().display().to_string();
                 match View::open(self) {
@@ -100,7 +104,7 @@ impl Tail {
                     }
                 }
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(nap);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -138,12 +142,14 @@ impl View {
         out.flush()
     }
 
-    fn print_new(&mut self, wants: impl Fn(&OwnedEntry) -> bool) -> io::Result<()> {
+    /// Whether there was anything new, wanted or not.
+    fn print_new(&mut self, wants: impl Fn(&OwnedEntry) -> bool) -> io::Result<bool> {
         let mut entries = self.observer.poll();
+        let came = !entries.is_empty();
         entries.retain(wants);
         self.print(&entries)?;
         self.tell_missed();
-        Ok(())
+        Ok(came)
     }
 
     /// Says how many records were gone before they could be shown.

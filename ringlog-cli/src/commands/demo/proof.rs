@@ -92,14 +92,15 @@ impl fmt::Display for Proof {
         if self.is_complete() {
             write!(
                 f,
-                "PROVED: all {expected} records arrived exactly once, each of the {} lanes in order, every checksum right",
+                "PROVED: all {expected} records arrived exactly once, each of the {} lanes in order, \
+                 every checksum right",
                 self.next.len()
             )
         } else {
             write!(
                 f,
-                "INCOMPLETE: {in_order} of {expected} records arrived in order; {} came out of turn or twice, {} lines are no \
-                 whole record",
+                "INCOMPLETE: {in_order} of {expected} records arrived in order; {} came out of turn or twice, \
+                 {} lines are no whole record",
                 output::count(self.out_of_order),
                 output::count(self.damaged)
             )

@@ -1,0 +1,282 @@
+//! Bad input, and exactly what is said about it.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use common::{Ended, RINGLOG, Scene};
+
+/// Byte offsets in a ring's header, as FORMAT.md has them.
+const VERSION_AT: u64 = 8;
+const BLOCKS_AT: u64 = 32;
+const FILE_BYTES: u64 = 1_048_576;
+
+fn with_ring() -> Scene {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    scene
+}
+
+#[test]
+fn no_such_ring() {
+    let scene = with_ring();
+    let dir = scene.dir();
+    for command in
+        [&["stat", "ap"][..], &["tail", "ap"], &["info", "ap"], &["put", "ap", "x"], &["stop", "ap"]]
+    {
+        let message = format!("ringlog: no ring \"ap\" in {dir}; did you mean \"app\"?");
+        scene.ringlog(command).fails(4, &message);
+    }
+    scene.ringlog(&["rm", "other"]).fails(4, &format!("ringlog: no ring \"other\" in {dir}"));
+    scene.ringlog(&["stat", "/nowhere/app"]).fails(4, "ringlog: no ring \"app\" in /nowhere");
+    let writer = scene.ringlog(&["writer", "ap"]);
+    writer.fails(4, &format!("ringlog-writer: no ring \"ap\" in {dir}; did you mean \"app\"?"));
+}
+
+#[test]
+fn names_that_name_no_ring() {
+    let scene = Scene::new();
+    let refused = |name: &str, why: &str| {
+        scene.ringlog(&["stat", name]).fails(1, &format!("ringlog: {name:?} is not a ring name: {why}"));
+        scene.ringlog(&["create", name]).fails(1, &format!("ringlog: {name:?} is not a ring name: {why}"));
+    };
+    refused("..", "it leads out of the directory of rings; give a path with a slash if that is meant");
+    refused(".hidden", "it starts with a dot");
+    refused("", "it is empty");
+    refused(".", "it means $RINGLOG, which is not set; `ringlog run` sets it");
+}
+
+#[test]
+fn files_that_are_no_rings() {
+    let scene = Scene::new();
+    let refused = |name: &str, found: &str| {
+        let message = format!("ringlog: {}/{name} is not a ring: {found}", scene.dir());
+        for command in [&["stat", name][..], &["put", name, "x"], &["rm", name, "--force"]] {
+            scene.ringlog(command).fails(1, &message);
+        }
+        assert!(scene.ring(name).exists(), "not even --force removes what is no ring");
+    };
+    fs::write(scene.ring("empty"), "").unwrap();
+    refused("empty", "it is empty");
+    fs::write(scene.ring("short"), "abc").unwrap();
+    refused("short", "it starts with \"abc\"");
+    let random: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(scene.ring("random"), &random).unwrap();
+    refused("random", &format!("it starts with \"{}\"", random[..8].escape_ascii()));
+    fs::create_dir(scene.ring("dir")).unwrap();
+    scene
+        .ringlog(&["stat", "dir"])
+        .fails(1, &format!("ringlog: {}/dir is not a ring: it is not a regular file", scene.dir()));
+}
+
+#[test]
+fn rings_that_are_truncated_damaged_or_of_another_version() {
+    let scene = with_ring();
+    let ring = scene.ring("app");
+    let whole = fs::read(&ring).unwrap();
+    let refused = |bytes: &[u8], message: &str| {
+        fs::write(&ring, bytes).unwrap();
+        let message = format!("ringlog: {}/app {message}", scene.dir());
+        for command in [&["stat", "app"][..], &["put", "app", "x"], &["rm", "app"]] {
+            scene.ringlog(command).fails(1, &message);
+        }
+    };
+    let damaged =
+        |what: &str| format!("is damaged: {what}; remove it with `ringlog rm --force` and make it anew");
+    assert!(whole.len() as u64 <= FILE_BYTES);
+    refused(&whole[..50_000], &damaged(&format!("cut to 50000 bytes of {}", whole.len())));
+    refused(&whole[..100], &damaged("100 bytes long, less than its header of 4096"));
+
+    let file = fs::File::options().write(true).open(&ring).unwrap();
+    let change = |at: u64, byte: u8| {
+        fs::write(&ring, &whole).unwrap();
+        file.write_all_at(&[byte], at).unwrap();
+        fs::read(&ring).unwrap()
+    };
+    refused(&change(VERSION_AT, 9), "is a ring of format 9.0; this build reads format 1");
+    let header = change(BLOCKS_AT, whole[BLOCKS_AT as usize] ^ 0xff);
+    let stored = u32::from_le_bytes(whole[128..132].try_into().unwrap());
+    fs::write(&ring, &header).unwrap();
+    let said = scene.ringlog(&["stat", "app"]);
+    let start = format!(
+        "ringlog: {}/app is damaged: the header's checksum is {stored:08x}, its bytes give ",
+        scene.dir()
+    );
+    assert!(said.code == Some(1) && said.stderr.starts_with(&start), "{said:#?}");
+
+    let removed = scene.ringlog(&["rm", "app", "--force"]).ok();
+    assert_eq!(removed.stderr, format!("ringlog: removed {}/app\n", scene.dir()));
+}
+
+#[test]
+fn no_permission() {
+    let scene = with_ring();
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED no_permission: only root can become somebody else");
+        return;
+    }
+    // Where the directory may be entered but the ring is not ours.
+    fs::set_permissions(scene.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    let nobody = |args: &[&str]| {
+        // The build directory may be closed to others, so the binary is lent from where all may go.
+        let lent = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+        let program = lent.path().join("ringlog");
+        // By another process: a child that this one forks meanwhile would hold the copy open for writing,
+        // and such a program cannot be started.
+        assert!(Command::new("cp").arg(RINGLOG).arg(&program).status().unwrap().success());
+        let mut command = Command::new(program);
+        command.args(args).env("RINGLOG_DIR", scene.dir()).current_dir("/").uid(65_534).gid(65_534);
+        Ended::of(args, command.output().unwrap())
+    };
+    let ring = format!("{}/app", scene.dir());
+    let owned = "it belongs to uid 0, you are uid 65534";
+    nobody(&["stat", "app"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
+    nobody(&["put", "app", "x"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
+    let message = format!("ringlog: no permission to create a file in {}; {owned}", scene.dir());
+    nobody(&["create", "mine"]).fails(1, &message);
+    // A ring that others may read can be looked at, and only that.
+    fs::set_permissions(&ring, fs::Permissions::from_mode(0o644)).unwrap();
+    scene.ringlog(&["put", "app", "hi"]).ok();
+    assert!(nobody(&["tail", "app"]).ok().stdout.ends_with(" hi\n"));
+    nobody(&["put", "app", "x"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
+}
+
+#[test]
+fn a_second_writer() {
+    let scene = with_ring();
+    let first = scene.writer("app", &["--out", "app.log"]);
+    let message = format!(
+        "ringlog-writer: {}/app is drained by {} already; a ring has one consumer",
+        scene.dir(),
+        first.holder()
+    );
+    scene.ringlog(&["writer", "app", "--out", "second.log"]).fails(1, &message);
+    assert!(!scene.file("second.log").exists());
+    scene.ringlog(&["stop", "app"]).ok();
+}
+
+#[test]
+fn an_output_directory_that_is_not_there() {
+    let scene = with_ring();
+    scene.ringlog(&["writer", "app", "--out", "logs/app.log"]).fails(
+        1,
+        "ringlog-writer: cannot open logs/app.log for writing: there is no directory logs; \
+         make it with `mkdir -p logs`",
+    );
+}
+
+#[test]
+fn a_ring_that_is_there_already() {
+    let scene = with_ring();
+    let message =
+        format!("ringlog: {}/app exists already; open it, or remove it first with `ringlog rm`", scene.dir());
+    scene.ringlog(&["create", "app"]).fails(1, &message);
+}
+
+#[test]
+fn sizes_that_make_no_ring() {
+    let scene = Scene::new();
+    let create = |args: &[&str]| scene.ringlog(&[&["create", "app"], args].concat());
+    create(&["--size", "1MiB", "--lanes", "100"]).fails(
+        1,
+        "ringlog: cannot make this ring: 123 blocks of 8192 bytes less 15 reserved leave 108, but 100 lanes need at \
+         least two each, 200: enlarge the ring or ask for fewer lanes",
+    );
+    create(&["--size", "16 parsecs"]).fails(
+        1,
+        "ringlog: cannot make this ring: size \"16 parsecs\"; expected a number with an optional unit: 65536, 64KiB, \
+         16MiB, 1GiB",
+    );
+    create(&["--block-size", "5000"]).fails(
+        1,
+        "ringlog: cannot make this ring: a block of 5000 bytes; expected a power of two from 1024 to 1048576",
+    );
+    assert!(!scene.ring("app").exists());
+}
+
+#[test]
+fn the_lane_too_many() {
+    let scene = Scene::new();
+    // A process lane and a thread's: all is taken.
+    scene.ringlog(&["create", "app", "--size", "1MiB", "--lanes", "2"]).ok();
+    let mut command = scene.command(&["put", "app", "-"]);
+    let child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let _holder = common::Running(Some(child));
+    common::wait_until("its lane", || scene.ringlog(&["stat", "app"]).stdout.contains("alive"));
+    common::wait_until("both lanes", || scene.ringlog(&["ls"]).stdout.contains("2/2"));
+    let message =
+        format!("ringlog: all 2 lanes of {}/app are in use; make the ring with more --lanes", scene.dir());
+    scene.ringlog(&["put", "app", "x"]).fails(1, &message);
+}
+
+#[test]
+fn a_full_shared_memory() {
+    let scene = Scene::new();
+    let Some(mount) = Mount::tmpfs(&scene, "size=1m") else { return };
+    let create = scene.command(&["create", "app"]).env("RINGLOG_DIR", mount.dir()).output().unwrap();
+    let message = format!(
+        "ringlog: no space for {}/app of 16773120 bytes; free some, or choose a smaller --size or another RINGLOG_DIR",
+        mount.dir()
+    );
+    Ended::of(&["create"], create).fails(1, &message);
+    assert_eq!(fs::read_dir(mount.dir()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn a_file_system_that_forgets_locks() {
+    let scene = Scene::new();
+    let Some(below) = Mount::tmpfs(&scene, "size=8m") else { return };
+    let Some(mount) = Mount::overlay(&scene, below.dir()) else { return };
+    let ringlog = |args: &[&str]| {
+        Ended::of(args, scene.command(args).env("RINGLOG_DIR", mount.dir()).output().unwrap())
+    };
+    let message = format!(
+        "ringlog: {}/app lies on a file system that does not keep locks with mappings (overlayfs is known for it); \
+         put the ring on tmpfs, ext4 or xfs",
+        mount.dir()
+    );
+    ringlog(&["create", "app", "--size", "1MiB"]).fails(1, &message);
+    assert_eq!(fs::read_dir(mount.dir()).unwrap().count(), 0, "nothing is left behind");
+}
+
+/// A mounted file system, unmounted when the test ends.
+struct Mount(String);
+
+impl Mount {
+    fn tmpfs(scene: &Scene, options: &str) -> Option<Mount> {
+        Mount::new(scene, "tmpfs", options)
+    }
+
+    fn overlay(scene: &Scene, below: &str) -> Option<Mount> {
+        let dirs = ["lower", "upper", "work"].map(|name| format!("{below}/{name}"));
+        dirs.iter().for_each(|dir| fs::create_dir(dir).unwrap());
+        let [lower, upper, work] = &dirs;
+        Mount::new(scene, "overlay", &format!("lowerdir={lower},upperdir={upper},workdir={work}"))
+    }
+
+    fn new(scene: &Scene, kind: &str, options: &str) -> Option<Mount> {
+        use nix::mount::{MsFlags, mount};
+        let dir = scene.file(kind);
+        fs::create_dir(&dir).unwrap();
+        match mount(Some(kind), &dir, Some(kind), MsFlags::empty(), Some(options)) {
+            Ok(()) => Some(Mount(dir.to_str().unwrap().to_owned())),
+            Err(error) => {
+                eprintln!("SKIPPED: {kind} cannot be mounted here: {error}");
+                None
+            }
+        }
+    }
+
+    fn dir(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount(self.0.as_str());
+    }
+}

@@ -1,0 +1,122 @@
+//! The golden ring: what version 1.0 has written, every 1.x still reads.
+//!
+//! Made with `cargo run -p ringlog-tests --bin ringlog-make-golden`, and never made anew once its
+//! version has been released: a new minor version adds a ring of its own beside this one.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ringlog::{Body, Clock, Entry, GapReason, Observer, Overflow, Ring};
+use ringlog_tests::Scratch;
+
+const MAKER: &str = "tests/src/bin/make_golden.rs";
+
+/// Level, logger, file and message of the first records. After them come the long one, then orders
+/// 1000 to 1527, when the ring was full; three records were dropped, and one more is behind the gap.
+const FIRST: [(&str, &str, &str, &[u8]); 5] = [
+    ("INFO", "golden.orders", MAKER, b"order=7 price=9.5 venue=XETR note=first"),
+    ("WARN", "golden.text", "", "plain text, 91% of it ASCII: grüße".as_bytes()),
+    ("ERROR+2", "golden.text", "", b"not UTF-8: \xff\x00\n"),
+    (
+        "ERROR",
+        "golden.disk",
+        MAKER,
+        "cannot write errno=-5 fatal=true unit=µ address=[::1]:514 waited=1.5s".as_bytes(),
+    ),
+    ("DEBUG", "golden.site", "", b"made at run time small=200 wide=-1"),
+];
+const ORDERS: std::ops::RangeInclusive<u64> = 1000..=1527;
+const COUNT: u64 = 535;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/v1.0.ring")
+}
+
+/// Compares record number `n` with what was written then.
+fn check(n: u64, entry: &Entry<'_>) {
+    let record = entry.record().expect("a record");
+    let origin = entry.origin;
+    assert_eq!((record.sequence, record.cut), (n, false));
+    assert_eq!((origin.lane, origin.incarnation), (1, 1));
+    assert_eq!((&*origin.thread, &*origin.process), ("worker-ä", "ringlog-make-golden"));
+    let long: String = (0..400).map(|n| format!("{n} ")).collect();
+    let order;
+    let (level, logger, file, message) = match n {
+        0..=4 => FIRST[n as usize],
+        5 => ("INFO", "golden.long", "", long.as_bytes()),
+        534 => ("CRITICAL", "golden.text", "", &b"after the gap"[..]),
+        _ => {
+            order = format!("order={} price=0 venue=XLON note=", ORDERS.start() + n - 6);
+            ("INFO", "golden.orders", MAKER, order.as_bytes())
+        }
+    };
+    assert_eq!((&*record.level.to_string(), record.logger, record.file), (level, logger, file));
+    let line = match logger {
+        "golden.orders" => 18,
+        "golden.disk" => 27,
+        _ => 0,
+    };
+    let module = if line == 0 { "" } else { "ringlog_make_golden" };
+    assert_eq!((record.line, record.module, record.function), (line, module, ""));
+    // A typed record's text is its definition's, and what follows are its fields.
+    match record.fields().next() {
+        None => assert_eq!(record.text().unwrap(), message),
+        Some(_) => assert_eq!(entry.message().as_bytes(), message),
+    }
+}
+
+#[test]
+fn the_layout_of_version_1_0_stays_readable() {
+    let mut observer = Observer::open(golden().to_str().unwrap()).unwrap();
+    let info = *observer.info();
+    assert!(!info.is_of_this_boot(), "it says that it is of a boot that never was");
+    assert_eq!((info.boot_id, info.clock), (*b"golden ring v1.0", Clock::Monotonic));
+    let geometry = info.geometry();
+    let sizes =
+        (geometry.file_bytes(), geometry.block_bytes(), geometry.block_count(), geometry.lane_count());
+    assert_eq!((sizes, geometry.reserved_blocks()), ((63_488, 1024, 54, 3), 6));
+    let entries = observer.poll();
+    assert_eq!((entries.len() as u64, observer.missed()), (COUNT, 0));
+    let mut last = 0;
+    for (n, entry) in (0..).zip(&entries) {
+        check(n, &entry.entry());
+        assert!(entry.entry().unix_ns >= last);
+        last = entry.entry().unix_ns;
+    }
+    assert!(last.abs_diff(info.created_unix_ns) < 60_000_000_000);
+    let stat = observer.stat().unwrap();
+    assert_eq!((stat.published, stat.persisted, stat.dropped), (COUNT, 0, 3));
+    assert_eq!((stat.free_blocks, stat.definition_blocks, stat.overflow), (5, 1, Overflow::Drop));
+    assert_eq!(stat.lanes.len(), 2);
+}
+
+#[test]
+fn a_ring_of_version_1_0_can_still_be_drained() {
+    let at = Scratch::new();
+    std::fs::copy(golden(), at.name()).unwrap();
+    let ring = Ring::open(at.name()).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    let mut n = 0;
+    while let Some(entry) = consumer.next(Duration::from_millis(100)).unwrap() {
+        if let Body::Gap(gap) = entry.body {
+            assert_eq!((n, gap.count, gap.reason), (COUNT - 1, 3, GapReason::Dropped));
+            continue;
+        }
+        check(n, &entry);
+        n += 1;
+    }
+    consumer.ack().unwrap();
+    assert_eq!(n, COUNT);
+}
+
+#[test]
+fn another_major_version_is_refused_with_words() {
+    let at = Scratch::new();
+    let mut bytes = std::fs::read(golden()).unwrap();
+    assert_eq!(bytes[..12], *b"RINGLOG\x1a\x01\x00\x00\x00", "magic, major and minor version");
+    bytes[8] = 2;
+    std::fs::write(at.name(), bytes).unwrap();
+    let expected = format!("{} is a ring of format 2.0; this build reads format 1", at.name());
+    assert_eq!(Ring::open(at.name()).unwrap_err().to_string(), expected);
+    assert_eq!(Observer::open(at.name()).unwrap_err().to_string(), expected);
+}
