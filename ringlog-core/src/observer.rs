@@ -19,6 +19,9 @@ use crate::name;
 
 /// Sees every record that is in the ring: published ones, and those already persisted whose block has
 /// not been taken again. Any number of observers can look at the same time, at live rings and dead ones.
+///
+/// A lane that finds free blocks near the ones it used last takes those, to stay in its caches: of what
+/// is persisted not much more than its last 32 blocks can be seen, 256 KiB in a ring of the default size.
 #[derive(Debug)]
 pub struct Observer {
     pub(crate) info: Info,
@@ -30,6 +33,10 @@ pub struct Observer {
     next: HashMap<(u32, u32), u64>,
     dictionary: Dictionary,
     missed: u64,
+    /// Incarnations of the lanes at the first poll: later ones are seen from their first record on.
+    at_first_poll: Vec<u32>,
+    /// Parts of long records that were found without the others; looked at once more.
+    unjoined: Vec<Part>,
 }
 
 /// How far one block has been read.
@@ -45,11 +52,13 @@ struct Watched {
 }
 
 /// A part of a record of several blocks, in the order of the lane's chain.
+#[derive(Debug)]
 struct Part {
     place: (u32, u32, u64),
     header: Header,
     bytes: Vec<u8>,
-    first: Option<(OwnedEntry, BlockId)>,
+    first: Option<OwnedEntry>,
+    waited: bool,
 }
 
 impl Observer {
@@ -77,6 +86,8 @@ impl Observer {
             next: HashMap::new(),
             dictionary: Dictionary::default(),
             missed: 0,
+            at_first_poll: Vec::new(),
+            unjoined: Vec::new(),
         })
     }
 
@@ -107,8 +118,12 @@ impl Observer {
     /// gives all that are there. Never waits.
     pub fn poll(&mut self) -> Vec<OwnedEntry> {
         let ring = self.ring();
+        if self.at_first_poll.is_empty() {
+            let lanes = 0..self.info.geometry.lane_count;
+            self.at_first_poll = lanes.map(|lane| ring.lane_state(lane).incarnation).collect();
+        }
         let mut entries = Vec::new();
-        let mut parts = Vec::new();
+        let mut parts = std::mem::take(&mut self.unjoined);
         for index in 0..self.info.geometry.block_count {
             self.read_block(&ring, index, &mut entries, &mut parts);
         }
@@ -149,7 +164,7 @@ impl Observer {
                 kind::CONTROL => watched.control(header, bytes),
                 kind::CONTINUATION => {
                     let place = (origin.lane, origin.incarnation, chain);
-                    found_parts.push(Part { place, header, bytes: bytes.to_vec(), first: None });
+                    found_parts.push(Part { place, header, bytes: bytes.to_vec(), first: None, waited: false });
                 }
                 kind::RECORD => {
                     let entry = self.entry(ring, &mut watched, header, bytes, &origin);
@@ -157,7 +172,7 @@ impl Observer {
                         found.push(entry);
                     } else {
                         let place = (origin.lane, origin.incarnation, chain);
-                        found_parts.push(Part { place, header, bytes: bytes.to_vec(), first: Some((entry, id)) });
+                        found_parts.push(Part { place, header, bytes: bytes.to_vec(), first: Some(entry), waited: false });
                     }
                 }
                 _ => {}
@@ -195,34 +210,37 @@ impl Observer {
         OwnedEntry { ticks: header.ticks, unix_ns: anchor.unix_ns_at(header.ticks), origin: origin.clone(), body }
     }
 
-    /// Puts records of several blocks together. One whose parts are not all there yet is looked at again
-    /// with the next poll; one whose parts are gone is missed.
+    /// Puts records of several blocks together. Parts whose others were published while we looked wait
+    /// for the next poll; after that the others are gone, and the record shows as missed.
     fn join(&mut self, mut parts: Vec<Part>, entries: &mut Vec<OwnedEntry>) {
         parts.sort_by_key(|part| part.place);
         let limit = self.info.geometry.record_limit();
         let mut parts = parts.into_iter().peekable();
-        while let Some(Part { place: (lane, incarnation, mut chain), header, bytes, first }) = parts.next() {
-            let Some((mut entry, _)) = first else { continue };
-            let mut whole = bytes;
-            let mut more = header.flags & flag::MORE != 0;
-            while more
-                && let Some(part) = parts.next_if(|part| {
-                    part.place == (lane, incarnation, chain + 1) && part.first.is_none()
-                })
-                && whole.len() + part.bytes.len() <= limit
+        while let Some(part) = parts.next() {
+            let mut run = vec![part];
+            while let (Some(last), Some(next)) = (run.last(), parts.peek())
+                && last.header.flags & flag::MORE != 0
+                && next.first.is_none()
+                && next.place == (last.place.0, last.place.1, last.place.2.wrapping_add(1))
+                && let Some(next) = parts.next()
             {
-                whole.extend_from_slice(&part.bytes);
-                more = part.header.flags & flag::MORE != 0;
-                chain += 1;
+                run.push(next);
             }
-            if more {
-                self.missed += 1;
-                continue;
+            let complete = run.last().is_some_and(|last| last.header.flags & flag::MORE == 0);
+            let bytes: usize = run.iter().map(|part| part.bytes.len()).sum();
+            match run[0].first.clone() {
+                Some(mut entry) if complete && bytes <= limit => {
+                    let whole = run.into_iter().flat_map(|part| part.bytes).collect();
+                    match &mut entry.body {
+                        OwnedBody::Plain { payload, .. } | OwnedBody::Defined { payload, .. } => *payload = whole,
+                    }
+                    entries.push(entry);
+                }
+                _ => {
+                    let fresh = run.into_iter().filter(|part| !part.waited);
+                    self.unjoined.extend(fresh.map(|part| Part { waited: true, ..part }));
+                }
             }
-            match &mut entry.body {
-                OwnedBody::Plain { payload, .. } | OwnedBody::Defined { payload, .. } => *payload = whole,
-            }
-            entries.push(entry);
         }
     }
 
@@ -230,10 +248,18 @@ impl Observer {
     fn count_missed(&mut self, entries: &mut [OwnedEntry]) {
         entries.sort_by_key(|entry| (entry.origin.lane, entry.origin.incarnation, entry.sequence()));
         for entry in entries {
+            let (lane, incarnation) = (entry.origin.lane, entry.origin.incarnation);
             let sequence = entry.sequence();
-            let next = self.next.entry((entry.origin.lane, entry.origin.incarnation)).or_insert(sequence);
-            self.missed += sequence.saturating_sub(*next);
-            *next = sequence.wrapping_add(1);
+            let at_first_poll = self.at_first_poll.get(lane as usize);
+            let is_new = at_first_poll.is_some_and(|earlier| incarnation > *earlier);
+            let next = self.next.entry((lane, incarnation)).or_insert(if is_new { 0 } else { sequence });
+            if sequence < *next {
+                // A long record that had to wait for its parts has been counted already.
+                self.missed = self.missed.saturating_sub(1);
+            } else {
+                self.missed += sequence - *next;
+                *next = sequence.wrapping_add(1);
+            }
         }
     }
 }

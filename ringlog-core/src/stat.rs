@@ -101,7 +101,10 @@ impl Observer {
         let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
         let io = |e| Error::io("probe", &self.path, e);
         // Where the path leads elsewhere by now, nobody can be asked about this file any more.
-        let probe = region::reopen(&self.path, self.identity, false).map_err(io)?;
+        let probe = match region::reopen(&self.path, self.identity, false) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            other => other.map_err(io)?,
+        };
         let held = |byte| match &probe {
             Some(file) => lock::is_held(file, byte).map_err(io),
             None => Ok(false),
