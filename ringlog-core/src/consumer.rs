@@ -28,7 +28,7 @@ use crate::process::Attachment;
 use crate::ring::Ring;
 use crate::{region, threads};
 
-use lane_queue::LaneQueue;
+use lane_queue::{Given, LaneQueue};
 use reclaim::Reclaim;
 use scan::Seen;
 
@@ -130,6 +130,9 @@ impl Consumer {
         };
         consumer.introduce(&ring);
         consumer.resume(&ring);
+        // An earlier consumer may have died after it freed blocks and before it said so; producers that
+        // found the ring full would never look again.
+        crate::lane::announce_freed(&ring, geometry.block_count.into());
         Ok(consumer)
     }
 
@@ -195,10 +198,15 @@ impl Consumer {
     pub fn is_drained(&mut self) -> Result<bool, Error> {
         let ring = self.ring()?;
         self.advance_top(&ring);
-        // Twice: a lane's next block may be told only after a fresh scan.
+        // What was published before the counters of refused records are read is found by the scans after.
+        // Two of them: a lane's next block may be told only after a fresh scan.
+        self.remember_drops(&ring);
         self.scan(&ring);
         self.scan(&ring);
-        Ok(self.heads.is_empty() && self.unacknowledged == 0)
+        self.tell_remembered_drops();
+        self.refresh_heads(&ring);
+        let nothing_waits = self.lanes.iter().all(LaneQueue::is_empty);
+        Ok(nothing_waits && self.heads.is_empty() && self.unacknowledged == 0)
     }
 
     /// How many lanes have a living owner.
@@ -285,14 +293,16 @@ impl Consumer {
         if !std::mem::replace(&mut queue.dirty, true) {
             self.dirty_lanes.push(lane);
         }
-        self.reclaim.without_lane_given += queue.carried();
-        let (ticks, is_record, damaged) = queue.on_hand_out(&mut self.seen, &mut self.dirty);
-        self.persisted += u64::from(is_record);
-        self.damaged += u64::from(damaged);
-        if ticks < self.last_ticks {
-            self.late += 1;
-        } else {
-            self.last_ticks = ticks;
+        self.reclaim.without_lane_given = self.reclaim.without_lane_given.wrapping_add(queue.carried());
+        let given = queue.on_hand_out(self.scan_ticks, &mut self.seen, &mut self.dirty);
+        // The counters begin with what is in shared memory, so they may be anything.
+        match given {
+            Given::Record { ticks } => {
+                self.persisted = self.persisted.wrapping_add(1);
+                self.late = self.late.wrapping_add((ticks < self.last_ticks).into());
+                self.last_ticks = self.last_ticks.max(ticks);
+            }
+            Given::Gap { damaged } => self.damaged = self.damaged.wrapping_add(damaged.into()),
         }
         let mut entry = queue.entry(ring, &mut self.dictionary, &self.nobody);
         // Anchors are exact to some ten nanoseconds: records of two lanes may come out in the right

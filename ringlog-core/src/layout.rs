@@ -23,6 +23,8 @@ pub(crate) const RECORD_HEADER_BYTES: usize = 16;
 pub(crate) const RECORD_MAX_BYTES: usize = 16 << 20;
 /// Lanes are named by 24 bits.
 pub(crate) const LANES_MAX: u32 = 1 << 20;
+/// Readers keep some bytes for each block, so a crafted file must not name any number of them.
+pub(crate) const BLOCKS_MAX: u32 = 1 << 22;
 pub(crate) const BLOCK_BYTES_MIN: u32 = 1 << 10;
 pub(crate) const BLOCK_BYTES_MAX: u32 = 1 << 20;
 /// Bytes kept of a thread's or process's name.
@@ -208,6 +210,9 @@ impl Geometry {
         }
         if !(2..=LANES_MAX).contains(&lane_count) {
             return err(format!("{lane_count} lanes; expected 2 to {LANES_MAX}"));
+        }
+        if block_count > BLOCKS_MAX {
+            return err(format!("{block_count} blocks; expected {BLOCKS_MAX} at most: take larger blocks"));
         }
         if reserved_blocks == 0 || reserved_blocks >= block_count {
             return err(format!("{reserved_blocks} reserved blocks of {block_count}"));

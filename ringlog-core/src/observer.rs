@@ -172,7 +172,8 @@ impl Observer {
                         found.push(entry);
                     } else {
                         let place = (origin.lane, origin.incarnation, chain);
-                        found_parts.push(Part { place, header, bytes: bytes.to_vec(), first: Some(entry), waited: false });
+                        let (bytes, first) = (bytes.to_vec(), Some(entry));
+                        found_parts.push(Part { place, header, bytes, first, waited: false });
                     }
                 }
                 _ => {}
@@ -257,7 +258,7 @@ impl Observer {
                 // A long record that had to wait for its parts has been counted already.
                 self.missed = self.missed.saturating_sub(1);
             } else {
-                self.missed += sequence - *next;
+                self.missed = self.missed.saturating_add(sequence - *next);
                 *next = sequence.wrapping_add(1);
             }
         }

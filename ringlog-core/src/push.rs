@@ -118,8 +118,8 @@ impl<'a> Push<'a> {
         let controls = u32::from(gap) + u32::from(anchor);
         if self.limit(urgent).saturating_sub(self.next()) >= slots + controls {
             self.write_controls(gap, anchor);
-        } else if slots > self.room_in_fresh_block(urgent) {
-            return self.push_long(record, flags, definition, urgent);
+        } else if slots > self.room_in_fresh_block() {
+            return self.push_long(record, bytes, flags, definition, urgent);
         } else {
             // The fresh block's header tells gap and anchor.
             self.change_block(self.waiting(|| self.take_one(urgent))?);
@@ -155,10 +155,9 @@ impl<'a> Push<'a> {
         }
     }
 
-    fn room_in_fresh_block(&self, urgent: bool) -> u32 {
-        let geometry = self.ring.geometry();
-        let headroom = if urgent { 0 } else { geometry.headroom_slots };
-        geometry.block_slots() - headroom - BLOCK_HEADER_SLOTS
+    /// A long record of any level may use the headroom of a block that holds nothing else.
+    fn room_in_fresh_block(&self) -> u32 {
+        self.ring.geometry().block_slots() - BLOCK_HEADER_SLOTS
     }
 
     /// The record path may be taken again: every gap is told.
@@ -276,51 +275,54 @@ impl<'a> Push<'a> {
 
     /// Pushes a record that needs several blocks. All are taken before the first byte is written, and
     /// the first is published last: so it is there whole or not at all.
-    fn push_long(&self, record: &dyn Record, flags: u8, definition: u32, urgent: bool) -> Result<(), PushError> {
+    ///
+    /// `bytes` is what the record said once: one that says something else now is refused.
+    fn push_long(
+        &self,
+        record: &dyn Record,
+        bytes: usize,
+        flags: u8,
+        definition: u32,
+        urgent: bool,
+    ) -> Result<(), PushError> {
         if self.nested {
             // The blocks' numbers need an allocation, which a signal handler may not make.
             return Err(PushError::Full);
         }
-        let bytes = record.payload_bytes();
         let per_block = self.ring.geometry().payload_per_block();
         let count = bytes.div_ceil(per_block);
         let blocks = self.waiting(|| self.take_many(count, urgent))?;
         self.seal_open_block();
-        let first_chain = self.local.chain.load(Ordering::Relaxed);
+        let mut parts = Parts { push: self, blocks, begun: 0 };
         let mut ticks = 0;
         let mut written = bytes;
-        for (number, fresh) in blocks.iter().enumerate() {
+        for number in 0..count {
             if number == 1 {
                 // The record counts as the first block's.
                 let sequence = self.local.sequence.load(Ordering::Relaxed);
                 self.local.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
             }
-            self.local.chain.store(first_chain + number as u64, Ordering::Relaxed);
-            self.begin_block(*fresh);
+            let fresh = parts.begin_next();
             if number == 0 {
                 ticks = self.attachment.info.clock.ticks();
             }
-            let length = (bytes - number * per_block).min(per_block);
+            let length = (bytes - number * per_block).min(per_block) as u32;
             let more = if number + 1 < count { flag::MORE } else { 0 };
             let header = if number == 0 {
-                Header { definition, length: length as u32, flags: kind::RECORD | flags | more, ticks }
+                Header { definition, length, flags: kind::RECORD | flags | more, ticks }
             } else {
-                Header { definition: number as u32, length: length as u32, flags: kind::CONTINUATION | more, ticks }
+                Header { definition: number as u32, length, flags: kind::CONTINUATION | more, ticks }
             };
-            let from_word = number * per_block / 8;
             // SAFETY: the block was taken by this lane; the part fits by `per_block`.
-            written = unsafe { self.write_part(*fresh, header, from_word, record) };
+            written = unsafe { self.write_part(fresh, header, number * per_block / 8, record) };
         }
         if written == bytes {
-            self.publish_parts(&blocks, bytes, per_block);
+            self.publish_parts(&parts.blocks, bytes, per_block);
+            // The open block's records are counted when it is closed, and this one is not among them.
+            let count = self.ring.lane_word(self.local.lane.load(Ordering::Relaxed), entry::PUBLISHED);
+            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
-        let lane = self.local.lane.load(Ordering::Relaxed);
-        if let Some((_, done)) = blocks.split_last() {
-            for block in done {
-                self.ring.seal(*block, lane, Kind::Records);
-            }
-        }
-        self.account_long(written == bytes);
+        drop(parts);
         self.restore_limits();
         lane::wake_consumer(self.ring);
         if written == bytes { Ok(()) } else { Err(PushError::Mismatch) }
@@ -350,15 +352,6 @@ impl<'a> Push<'a> {
             if number + 1 == blocks.len() {
                 self.local.next.store(slots, Ordering::Relaxed);
             }
-        }
-    }
-
-    /// The long record's blocks but the last are closed; the last one begins with the next sequence.
-    fn account_long(&self, published: bool) {
-        let local = self.local;
-        if published {
-            let count = self.ring.lane_word(local.lane.load(Ordering::Relaxed), entry::PUBLISHED);
-            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
     }
 
@@ -443,5 +436,37 @@ impl<'a> Push<'a> {
             full_at.store(freed, Ordering::Relaxed);
         }
         found
+    }
+}
+
+/// The blocks of a long record. Dropped when it is published, or refused, or when its encoding panicked:
+/// then what was begun is closed, but for the last block, in which the lane goes on, and what was not is
+/// given back. A block left open would stop the consumer there for as long as the thread lives.
+struct Parts<'a> {
+    push: &'a Push<'a>,
+    blocks: Vec<BlockId>,
+    begun: usize,
+}
+
+impl Parts<'_> {
+    fn begin_next(&mut self) -> BlockId {
+        let block = self.blocks[self.begun];
+        self.push.begin_block(block);
+        self.begun += 1;
+        block
+    }
+}
+
+impl Drop for Parts<'_> {
+    fn drop(&mut self) {
+        let lane = self.push.local.lane.load(Ordering::Relaxed);
+        let (begun, unused) = self.blocks.split_at(self.begun);
+        for block in begun.iter().take(self.begun.saturating_sub(1)) {
+            self.push.ring.seal(*block, lane, Kind::Records);
+        }
+        for block in unused {
+            self.push.ring.untake(*block, lane, Kind::Records);
+        }
+        lane::announce_freed(self.push.ring, unused.len() as u64);
     }
 }

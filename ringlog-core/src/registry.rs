@@ -22,6 +22,11 @@ pub(crate) fn id_of(attachment: &Attachment, ring: &Ring, site: &Site) -> Result
         0 => {}
         id => return Ok(id),
     }
+    // Before a block is taken for it.
+    let room = ring.geometry().block_slots() - BLOCK_HEADER_SLOTS;
+    if slots_for(site.definition().payload_bytes()) > room {
+        return Err(PushError::Definition);
+    }
     let state = attachment.state();
     let shared = (0..TRIES).any(|_| state.definitions_busy.swap(1, Ordering::Acquire) == 0);
     let id = if shared {

@@ -127,10 +127,12 @@ impl Observer {
         }
         let (free_blocks, definition_blocks) = count_blocks(&ring, &mut lanes);
         let dropped_without_lane = word(header::DROPPED_WITHOUT_LANE);
+        // The numbers are whatever somebody wrote there.
+        let sum = |count: fn(&LaneStat) -> u64| lanes.iter().map(count).fold(0, u64::wrapping_add);
         Ok(RingStat {
-            published: lanes.iter().map(|lane| lane.published).sum(),
-            persisted: lanes.iter().map(|lane| lane.persisted).sum(),
-            dropped: lanes.iter().map(|lane| lane.dropped).sum::<u64>() + dropped_without_lane,
+            published: sum(|lane| lane.published),
+            persisted: sum(|lane| lane.persisted),
+            dropped: sum(|lane| lane.dropped).wrapping_add(dropped_without_lane),
             dropped_without_lane,
             free_blocks,
             definition_blocks,
@@ -180,7 +182,8 @@ fn count_blocks(ring: &Ring, lanes: &mut [LaneStat]) -> (u32, u32) {
             (_, Kind::Definitions) => definitions += 1,
             (Phase::Open, Kind::Records) => {
                 if let Ok(at) = lanes.binary_search_by_key(&state.lane, |lane| lane.lane) {
-                    lanes[at].published += crate::observer::records_in(ring, index, state.generation);
+                    let open = crate::observer::records_in(ring, index, state.generation);
+                    lanes[at].published = lanes[at].published.wrapping_add(open);
                 }
             }
             _ => {}

@@ -222,7 +222,7 @@ impl Writer<'_> {
             match &entry.body {
                 Body::Gap(gap) => {
                     self.pending.gaps += 1;
-                    self.pending.missing += missing(gap);
+                    self.pending.missing = self.pending.missing.saturating_add(missing(gap));
                     if self.options.format == FormatKind::Raw {
                         // The output is the messages' bytes and nothing else.
                         let thread = &entry.origin.thread;

@@ -73,3 +73,30 @@ fn a_record_that_waits_sleeps() {
     let spent = cpu() - before;
     assert!(spent < 60_000, "{spent} µs of processor time in {patience:?}");
 }
+
+#[test]
+fn a_flood_that_is_drained_too_slowly_leaves_room_for_warnings() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("1MiB").block_bytes(4096));
+    let log = ring.logger();
+    let mut consumer = ring.consumer().unwrap();
+    consumer.set_grace(Duration::ZERO);
+    let (mut refused, mut warnings) = (0, 0);
+    for _ in 0..3_000 {
+        // Ten times as much as is drained. Every block that comes free is taken at once by the flood.
+        for n in 0..600 {
+            if n % 100 == 99 {
+                log.text(Level::WARN, "", "warning").unwrap();
+                warnings += 1;
+            } else {
+                refused += u64::from(log.text(Level::DEBUG, "", "flood").is_err());
+            }
+        }
+        for _ in 0..60 {
+            consumer.next(Duration::ZERO).unwrap();
+        }
+        consumer.ack().unwrap();
+    }
+    assert_eq!(warnings, 3_000 * 6);
+    assert!(refused > 1_000_000, "{refused}");
+}

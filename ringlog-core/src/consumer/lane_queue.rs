@@ -57,6 +57,12 @@ pub(super) enum Payload {
     Long,
 }
 
+/// What has been given out.
+pub(super) enum Given {
+    Record { ticks: u64 },
+    Gap { damaged: bool },
+}
+
 /// A record of several blocks on its way.
 #[derive(Debug)]
 pub(super) struct Long {
@@ -182,9 +188,11 @@ impl LaneQueue {
             if self.current.is_none() && !self.begin_block(seen, dirty, scan) {
                 return;
             }
-            if !self.parse_one(ring, seen, dirty) && !self.copy_more(ring, seen) && !self.finish_block(seen, dirty) {
-                return;
+            if self.parse_one(ring, seen, dirty) || self.copy_more(ring, seen) || self.finish_block(seen, dirty) {
+                continue;
             }
+            self.deliver_rest(seen, dirty);
+            return;
         }
     }
 
@@ -266,6 +274,18 @@ impl LaneQueue {
         true
     }
 
+    /// What follows the last record of the copy, control records and the like, needs nobody's
+    /// acknowledgement; a flush may be waiting for it.
+    fn deliver_rest(&self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+        if let Some(current) = &self.current
+            && self.long.is_none()
+            && self.gaps.is_empty()
+            && !self.long_blocks.contains(&current.id.index)
+        {
+            seen[current.id.index as usize].deliver_up_to(current.id.index, current.copied, dirty);
+        }
+    }
+
     /// Ends a sealed block that has been parsed to its end; false if more may come.
     fn finish_block(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) -> bool {
         let Some(current) = &self.current else { return false };
@@ -306,25 +326,31 @@ impl LaneQueue {
         }
     }
 
-    /// Notes what is given out. Returns its ticks, whether it is a record, and whether it tells damage.
-    pub(super) fn on_hand_out(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) -> (u64, bool, bool) {
+    /// Notes what is given out. A time stamp younger than the scan that found it is none; believing it
+    /// would hold back all that comes after it in this lane.
+    pub(super) fn on_hand_out(&mut self, scan_ticks: u64, seen: &mut [Seen], dirty: &mut Vec<u32>) -> Given {
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, end, .. }) => {
-                let ticks = header.ticks;
+                let ticks = header.ticks.min(scan_ticks.max(self.last_ticks));
                 self.last_ticks = self.last_ticks.max(ticks);
                 self.last_unix_ns = *unix_ns;
                 self.given_sequence = sequence.wrapping_add(1);
-                self.persisted += 1;
+                self.persisted = self.persisted.wrapping_add(1);
                 let (index, slots) = *end;
                 seen[index as usize].delivered(index, slots, dirty);
-                (ticks, true, false)
+                Given::Record { ticks }
             }
-            Some(Head::Gap { gap, ticks, told, .. }) => {
+            Some(Head::Gap { gap, told, .. }) => {
                 self.told = *told;
-                (*ticks, false, gap.reason == GapReason::Damaged)
+                Given::Gap { damaged: gap.reason == GapReason::Damaged }
             }
-            None => (0, false, false),
+            None => Given::Gap { damaged: false },
         }
+    }
+
+    /// Time cannot be later than now, also where the clock has jumped back.
+    pub(super) fn bound_ticks(&mut self, scan_ticks: u64) {
+        self.last_ticks = self.last_ticks.min(scan_ticks);
     }
 
     /// The entry given out is no longer looked at.

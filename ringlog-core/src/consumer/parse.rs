@@ -35,7 +35,7 @@ impl LaneQueue {
             }
             kind::CONTINUATION => {
                 let fits = self.long_bytes.len() + payload.len() <= ring.geometry().record_limit();
-                if fits && self.long.as_ref().is_some_and(|long| long.next_part == header.definition) {
+                if fits && header.length > 0 && self.long.as_ref().is_some_and(|long| long.next_part == header.definition) {
                     self.parse_part(header, payload, end, seen, dirty);
                 } else {
                     // Parts without a beginning are what a producer left that died before it published

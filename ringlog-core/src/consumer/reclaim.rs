@@ -18,6 +18,7 @@ pub(super) struct Reclaim {
     /// Dropped counters, read before the scan that then found nothing more in the lane.
     dropped: Vec<u64>,
     /// Refusals without a lane that have been told in an entry, and those whose entry was given out.
+    without_lane: u64,
     without_lane_told: u64,
     pub(super) without_lane_given: u64,
 }
@@ -26,7 +27,7 @@ impl Reclaim {
     pub(super) fn new(ring: &Ring) -> Reclaim {
         let told = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
         let dropped = vec![0; ring.geometry().lane_count as usize];
-        Reclaim { due: Instant::now(), dropped, without_lane_told: told, without_lane_given: told }
+        Reclaim { due: Instant::now(), dropped, without_lane: told, without_lane_told: told, without_lane_given: told }
     }
 }
 
@@ -37,31 +38,36 @@ impl Consumer {
             return;
         }
         self.reclaim.due = now + INTERVAL;
-        self.tell_drops(ring);
+        self.tell_remembered_drops();
+        self.remember_drops(ring);
         self.seal_blocks_of_the_dead(ring);
         self.free_definitions_of_the_dead(ring);
     }
 
-    /// Drops that no later record has told. The counters were read a while ago and the lane has been
-    /// scanned since: what it published before it dropped has been found, so this is the gap's place.
-    fn tell_drops(&mut self, ring: &Ring) {
-        for lane in 0..ring.geometry().lane_count {
-            let queue = &mut self.lanes[lane as usize];
-            let earlier = &mut self.reclaim.dropped[lane as usize];
-            if queue.is_empty() && *earlier != 0 {
-                queue.hear_drops(*earlier, None);
-            }
-            // Acquire: who sees the count will find every record that came before it.
-            *earlier = ring.lane_word(lane, entry::DROPPED).load(Ordering::Acquire);
+    /// Reads the counters of refused records. Acquire: who sees the count will find every record that came
+    /// before it with the next scan.
+    pub(super) fn remember_drops(&mut self, ring: &Ring) {
+        for (lane, remembered) in (0_u32..).zip(&mut self.reclaim.dropped) {
+            *remembered = ring.lane_word(lane, entry::DROPPED).load(Ordering::Acquire);
         }
-        let dropped = ring.header_word(header::DROPPED_WITHOUT_LANE).load(Ordering::Relaxed);
-        let told = &mut self.reclaim.without_lane_told;
-        if dropped > *told {
+        self.reclaim.without_lane = ring.header_word(header::DROPPED_WITHOUT_LANE).load(Ordering::Relaxed);
+    }
+
+    /// Tells drops that no later record has told. The lanes have been scanned since the counters were
+    /// read: what they had published before has been found, so this is the gap's place.
+    pub(super) fn tell_remembered_drops(&mut self) {
+        for (queue, remembered) in self.lanes.iter_mut().zip(&self.reclaim.dropped) {
+            if queue.is_empty() {
+                queue.hear_drops(*remembered, None);
+            }
+        }
+        let Reclaim { without_lane, without_lane_told, .. } = &mut self.reclaim;
+        if *without_lane > *without_lane_told {
             if let Some(queue) = self.lanes.first_mut() {
                 // They have no place among any lane's records; the first lane's queue carries them.
-                queue.carry_gap(dropped - *told, self.nobody.clone());
+                queue.carry_gap(*without_lane - *without_lane_told, self.nobody.clone());
             }
-            *told = dropped;
+            *without_lane_told = *without_lane;
         }
     }
 
@@ -83,6 +89,8 @@ impl Consumer {
         }
         if sealed > 0 {
             ring.header_word(header::CONSUMER_RECLAIMED).fetch_add(sealed, Ordering::Relaxed);
+            // The dead may have given blocks back and not lived to say so.
+            crate::lane::announce_freed(ring, 1);
         }
     }
 

@@ -39,6 +39,13 @@ impl Seen {
         }
     }
 
+    /// The same, where it may have been said before.
+    pub(super) fn deliver_up_to(&mut self, index: u32, slots: u32, dirty: &mut Vec<u32>) {
+        if self.given < slots {
+            self.delivered(index, slots, dirty);
+        }
+    }
+
     /// Whether an earlier consumer has persisted the record that ends at slot `end`.
     pub(super) fn was_delivered(&self, end: u32) -> bool {
         end <= self.resume_at
@@ -148,11 +155,15 @@ impl Consumer {
     /// Puts a block into its lane's queue. A header that names another lane than the state word is no
     /// header: the block is skipped.
     fn chain(&mut self, id: BlockId, state: State, header: [u64; block::WORDS]) {
+        let blocks = self.seen.len();
         let seen = &mut self.seen[id.index as usize];
         seen.chained = true;
         let (lane, _) = halves(header[block::LANE]);
         match self.lanes.get_mut(lane as usize) {
-            Some(queue) if lane == state.lane => queue.add(Chained { id, header: Box::new(header) }),
+            // More blocks than there are can only be a state word that somebody scribbles over.
+            Some(queue) if lane == state.lane && queue.blocks.len() < blocks => {
+                queue.add(Chained { id, header: Box::new(header) });
+            }
             _ => {
                 self.damaged += 1;
                 seen.parsed = true;
@@ -187,9 +198,11 @@ impl Consumer {
     }
 
     /// Lets every lane without an entry look for its next one.
-    fn refresh_heads(&mut self, ring: &Ring) {
+    pub(super) fn refresh_heads(&mut self, ring: &Ring) {
         let far_future = self.far_future();
+        let bound = if self.is_of_this_boot { self.scan_ticks } else { u64::MAX };
         for (lane, queue) in (0_u32..).zip(&mut self.lanes) {
+            queue.bound_ticks(bound);
             if queue.head_ticks().is_some() {
                 continue;
             }

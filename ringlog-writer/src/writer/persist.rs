@@ -48,7 +48,7 @@ impl Writer<'_> {
         let Pending { records, gaps, missing } = std::mem::take(&mut self.pending);
         self.summary.records += records;
         self.summary.gaps += gaps;
-        self.summary.missing += missing;
+        self.summary.missing = self.summary.missing.saturating_add(missing);
         self.summary.bytes += self.batch.len() as u64;
         self.batch.clear();
         // One record of many megabytes shall not be paid for ever after.

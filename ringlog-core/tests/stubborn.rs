@@ -1,0 +1,182 @@
+//! What must hold when a record, a definition, a clock or a consumer misbehaves.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ringlog::{
+    Body, Definition, Encoder, Field, GapReason, Level, Logger, Overflow, PushError, Record, Ring, Site,
+    Type, Value,
+};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// A ring with small blocks, in a directory that goes with it.
+fn ring() -> (tempfile::TempDir, Ring) {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let name = dir.path().join("app").to_str().unwrap().to_owned();
+    let ring = Ring::options().size("256KiB").block_bytes(1024).lanes(4).create_or_open(&name).unwrap();
+    (dir, ring)
+}
+
+/// Sequences of the records that are there, and how many are told to be missing.
+fn drain(ring: &Ring) -> (Vec<u64>, u64) {
+    let mut consumer = ring.consumer().unwrap();
+    let (mut sequences, mut missing) = (Vec::new(), 0);
+    while !consumer.is_drained().unwrap() {
+        while let Some(entry) = consumer.next(Duration::from_millis(1)).unwrap() {
+            match entry.body {
+                Body::Record(record) => sequences.push(record.sequence),
+                Body::Gap(gap) => missing += gap.count,
+                _ => {}
+            }
+        }
+        consumer.ack().unwrap();
+    }
+    (sequences, missing)
+}
+
+/// A record of plain bytes whose length and content come from closures.
+struct Odd<L: Fn() -> usize, E: Fn()> {
+    length: L,
+    encoding: E,
+}
+
+fn site() -> &'static Site {
+    static FIELDS: &[Field] = &[Field::new("bytes", Type::Bytes)];
+    static SITE: std::sync::OnceLock<Site> = std::sync::OnceLock::new();
+    SITE.get_or_init(|| {
+        Site::new(Definition { fields: FIELDS.into(), ..Definition::new(Level::INFO, "odd") })
+    })
+}
+
+impl<L: Fn() -> usize, E: Fn()> Record for Odd<L, E> {
+    fn site(&self) -> &Site {
+        site()
+    }
+
+    fn payload_bytes(&self) -> usize {
+        (self.length)()
+    }
+
+    fn encode(&self, out: &mut Encoder<'_>) {
+        (self.encoding)();
+        out.put_bytes(&vec![7; (self.length)().saturating_sub(4)]);
+    }
+}
+
+fn push_some(log: &Logger) {
+    for _ in 0..100 {
+        log.text(Level::INFO, "", "after").unwrap();
+    }
+}
+
+#[test]
+fn drops_at_the_end_are_told_before_the_ring_counts_as_drained() {
+    let (_dir, ring) = ring();
+    let log = ring.logger();
+    let refused = (0..10_000).filter(|_| log.text(Level::INFO, "", "flood").is_err()).count() as u64;
+    assert!(refused > 0);
+    let (sequences, missing) = drain(&ring);
+    assert_eq!((sequences.len() as u64, missing), (10_000 - refused, refused));
+}
+
+#[test]
+fn every_length_takes_one_sequence() {
+    let (_dir, ring) = ring();
+    let log = ring.logger().with_overflow(Overflow::Block(SOON));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for length in 600..1100 {
+                log.text(Level::INFO, "", vec![b'x'; length]).unwrap();
+            }
+        });
+        let mut consumer = ring.consumer().unwrap();
+        for expected in 0..500 {
+            let entry = consumer.next(SOON).unwrap().expect("a record");
+            assert_eq!(entry.record().expect("no gap").sequence, expected);
+            consumer.ack().unwrap();
+        }
+    });
+    assert_eq!(ring.observe().unwrap().stat().unwrap().published, 500);
+}
+
+#[test]
+fn a_panic_while_a_long_record_is_written_hurts_only_that_record() {
+    let (_dir, ring) = ring();
+    let log = ring.logger();
+    log.text(Level::INFO, "", "before").unwrap();
+    let times = AtomicUsize::new(0);
+    let panics_late = || assert!(times.fetch_add(1, Ordering::Relaxed) < 3, "as it should");
+    let long = Odd { length: || 10_000, encoding: panics_late };
+    assert!(catch_unwind(AssertUnwindSafe(|| log.push(&long))).is_err());
+    push_some(&log);
+    let (sequences, _) = drain(&ring);
+    assert_eq!(sequences.len(), 101);
+    log.flush(SOON).unwrap();
+    let stat = ring.observe().unwrap().stat().unwrap();
+    let blocks = ring.info().geometry().block_count();
+    assert!(stat.free_blocks >= blocks - 3, "{} of {blocks} are free", stat.free_blocks);
+}
+
+#[test]
+fn a_record_that_changes_its_mind_is_refused() {
+    let (_dir, ring) = ring();
+    let log = ring.logger();
+    push_some(&log);
+    let times = AtomicUsize::new(0);
+    // Long at first, then nothing.
+    let length = || if times.fetch_add(1, Ordering::Relaxed) < 2 { 20_000 } else { 0 };
+    assert_eq!(log.push(&Odd { length, encoding: || () }), Err(PushError::Mismatch));
+    push_some(&log);
+    let (sequences, _) = drain(&ring);
+    assert_eq!(sequences.len(), 200);
+}
+
+#[test]
+fn a_definition_larger_than_a_block_costs_no_block() {
+    let (_dir, ring) = ring();
+    let log = ring.logger();
+    let text = "x".repeat(1100);
+    let large = Site::new(Definition { text: text.into(), ..Definition::new(Level::ERROR, "large") });
+    for _ in 0..1000 {
+        assert_eq!(log.values(&large, &[] as &[Value<'_>]), Err(PushError::Definition));
+    }
+    assert_eq!(ring.observe().unwrap().stat().unwrap().definition_blocks, 0);
+    log.text(Level::INFO, "", "still room").unwrap();
+    let (sequences, missing) = drain(&ring);
+    assert_eq!((sequences.len(), missing), (1, 1000));
+}
+
+#[test]
+fn a_flush_does_not_wait_for_what_is_no_record() {
+    let (_dir, ring) = ring();
+    let log = ring.logger();
+    log.text(Level::INFO, "", "one").unwrap();
+    // The lane's next push renews its anchor, and then the record is refused.
+    std::thread::sleep(Duration::from_millis(150));
+    let times = AtomicUsize::new(0);
+    let length = || 40 + times.fetch_add(1, Ordering::Relaxed) * 8;
+    assert_eq!(log.push(&Odd { length, encoding: || () }), Err(PushError::Mismatch));
+    let (sequences, _) = drain(&ring);
+    assert_eq!(sequences.len(), 1);
+    log.flush(Duration::from_secs(1)).unwrap();
+}
+
+#[test]
+fn the_gap_says_why() {
+    let (_dir, ring) = ring();
+    let log = ring.logger();
+    while log.text(Level::INFO, "", "flood").is_ok() {}
+    let mut consumer = ring.consumer().unwrap();
+    let mut reasons = Vec::new();
+    while !consumer.is_drained().unwrap() {
+        if let Some(entry) = consumer.next(Duration::from_millis(1)).unwrap()
+            && let Body::Gap(gap) = entry.body
+        {
+            reasons.push(gap.reason);
+        }
+        consumer.ack().unwrap();
+    }
+    assert_eq!(reasons, [GapReason::Dropped]);
+}
