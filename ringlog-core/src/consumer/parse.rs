@@ -35,7 +35,8 @@ impl LaneQueue {
             }
             kind::CONTINUATION => {
                 let fits = self.long_bytes.len() + payload.len() <= ring.geometry().record_limit();
-                if fits && header.length > 0 && self.long.as_ref().is_some_and(|long| long.next_part == header.definition) {
+                let next = self.long.as_ref().map(|long| long.next_part);
+                if fits && header.length > 0 && next == Some(header.definition) {
                     self.parse_part(header, payload, end, seen, dirty);
                 } else {
                     // Parts without a beginning are what a producer left that died before it published

@@ -148,7 +148,7 @@ pub(crate) fn consume(name: &str, arguments: &Arguments) {
         batch.clear();
         for _ in 0..batch_size {
             let Some(entry) = consumer.next(Duration::from_millis(2)).unwrap() else { break };
-            let Proof { producer, sequence } = Proof::of(&entry).expect("no gap");
+            let Proof { producer, sequence } = Proof::of(&entry).unwrap_or_else(|| panic!("{entry}"));
             batch.push_str(&format!("{producer} {sequence}\n"));
         }
         if batch.is_empty() {
