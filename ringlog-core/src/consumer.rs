@@ -316,12 +316,14 @@ impl Consumer {
 
     fn acknowledge(&mut self, ring: &Ring) {
         self.unacknowledged = 0;
+        // The lanes first: if we die in between, some records come again. The other way round the next
+        // consumer would find their blocks gone and call them missing.
+        for lane in self.dirty_lanes.drain(..) {
+            self.lanes[lane as usize].write_progress(ring, lane);
+        }
         let mut freed = 0;
         for index in self.dirty.drain(..) {
             freed += u64::from(self.seen[index as usize].acknowledge(ring, index));
-        }
-        for lane in self.dirty_lanes.drain(..) {
-            self.lanes[lane as usize].write_progress(ring, lane);
         }
         let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
         set(header::CONSUMER_PERSISTED, self.persisted);

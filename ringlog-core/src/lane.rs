@@ -249,9 +249,11 @@ fn finish(ring: &Ring, local: &LaneLocal) {
 }
 
 impl LaneLocal {
-    /// Notes whether the block that is being begun is a reserved one.
-    pub(crate) fn enter(&self, ring: &Ring, fresh: BlockId) {
-        self.reserved.store((fresh.index >= ring.geometry().common_blocks()).into(), Ordering::Relaxed);
+    /// Notes whether lower levels are kept out of the block that is being begun: it is a reserved one, or
+    /// was taken for an urgent record when those were `in_need`.
+    pub(crate) fn enter(&self, ring: &Ring, fresh: BlockId, in_need: bool) {
+        let reserved = in_need || fresh.index >= ring.geometry().common_blocks();
+        self.reserved.store(reserved.into(), Ordering::Relaxed);
         self.reserved_at.store(ring.header_word(header::FREED).load(Ordering::Relaxed), Ordering::Relaxed);
     }
 

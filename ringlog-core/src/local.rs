@@ -64,7 +64,7 @@ pub(crate) struct LaneLocal {
     pub(crate) full_at: [AtomicU64; 2],
     /// Where the search for a free block goes on.
     pub(crate) search: AtomicU32,
-    /// The open block is one of the reserved ones.
+    /// Lower levels are kept out of the open block.
     pub(crate) reserved: AtomicU32,
     /// The freed counter when that one was taken.
     pub(crate) reserved_at: AtomicU64,

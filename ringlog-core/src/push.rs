@@ -16,7 +16,7 @@ use crate::local::{Busy, LaneLocal};
 use crate::options::Overflow;
 use crate::process::Attachment;
 use crate::record::{Header, Record, control, kind, slots_for};
-use crate::ring::{BlockId, Kind, Ring};
+use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::{futex, lane, registry};
 
 /// Blocks that a lane stays within as long as it finds one free there: they stay in its caches.
@@ -124,7 +124,7 @@ impl<'a> Push<'a> {
             return self.push_long(record, bytes, flags, definition, urgent);
         } else {
             // The fresh block's header tells gap and anchor.
-            self.change_block(self.waiting(|| self.take_one(urgent))?);
+            self.change_block(self.waiting(|| self.take_one(urgent))?, urgent);
         }
         let ticks = self.attachment.info.clock.ticks();
         let header = Header { definition, length: bytes as u32, flags: kind::RECORD | flags, ticks };
@@ -218,9 +218,9 @@ impl<'a> Push<'a> {
     }
 
     /// Seals the open block and goes on in `fresh`, which has been taken.
-    fn change_block(&self, fresh: BlockId) {
+    fn change_block(&self, fresh: BlockId, urgent: bool) {
         self.seal_open_block();
-        self.begin_block(fresh);
+        self.begin_block(fresh, urgent);
         self.restore_limits();
         lane::wake_consumer(self.ring);
     }
@@ -234,7 +234,7 @@ impl<'a> Push<'a> {
     }
 
     /// Writes the block's header and publishes that, so that the lane's chain can be seen.
-    fn begin_block(&self, fresh: BlockId) {
+    fn begin_block(&self, fresh: BlockId, urgent: bool) {
         let local = self.local;
         if self.anchor_is_due() {
             self.renew_anchor();
@@ -265,7 +265,8 @@ impl<'a> Push<'a> {
         for at in block::NS_PER_TICK + 1..block::THREAD_NAME {
             word(at, 0);
         }
-        local.enter(self.ring, fresh);
+        let in_need = urgent && self.reserve_is_half_used();
+        local.enter(self.ring, fresh, in_need);
         local.words.store(self.ring.memory().address(self.ring.block_start(fresh.index)).cast_mut(), Ordering::Relaxed);
         local.block.store(pair(fresh.generation, fresh.index + 1), Ordering::Relaxed);
         local.generation.store(fresh.generation, Ordering::Relaxed);
@@ -306,6 +307,15 @@ impl<'a> Push<'a> {
         result
     }
 
+    /// Whether records of WARN and above have come to the middle of the reserve, which they fill from its
+    /// start. Lower levels then leave them every block that comes free, so that the reserve is never
+    /// used up as long as the urgent records alone can be drained. Definitions stay, and do not count.
+    fn reserve_is_half_used(&self) -> bool {
+        let geometry = self.ring.geometry();
+        let middle = self.ring.state(geometry.common_blocks() + geometry.reserved_blocks / 2);
+        middle.is_none_or(|state| state.phase != Phase::Free && state.kind != Kind::Definitions)
+    }
+
     /// The next free block: first in the lane's warm window, then anywhere, then, for WARN and above,
     /// among the reserved ones. Every state word is looked at once at most, and none as long as nothing
     /// has been freed since the last time in vain.
@@ -318,7 +328,8 @@ impl<'a> Push<'a> {
         let geometry = self.ring.geometry();
         let lane = self.local.lane.load(Ordering::Relaxed);
         let common = geometry.common_blocks();
-        if !urgent && self.local.stays_in_reserve(freed, common / 4) {
+        if !urgent && (self.local.stays_in_reserve(freed, common / 4) || self.reserve_is_half_used()) {
+            full_at.store(freed, Ordering::Relaxed);
             return None;
         }
         let home = common / geometry.lane_count * lane % common;

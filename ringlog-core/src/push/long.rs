@@ -30,7 +30,7 @@ impl Push<'_> {
         let count = bytes.div_ceil(per_block);
         let blocks = self.waiting(|| self.take_many(count, urgent))?;
         self.seal_open_block();
-        let mut parts = Parts { push: self, blocks, begun: 0 };
+        let mut parts = Parts { push: self, blocks, urgent, begun: 0 };
         let mut ticks = 0;
         let mut written = bytes;
         for number in 0..count {
@@ -117,13 +117,14 @@ impl Push<'_> {
 struct Parts<'a> {
     push: &'a Push<'a>,
     blocks: Vec<BlockId>,
+    urgent: bool,
     begun: usize,
 }
 
 impl Parts<'_> {
     fn begin_next(&mut self) -> BlockId {
         let block = self.blocks[self.begun];
-        self.push.begin_block(block);
+        self.push.begin_block(block, self.urgent);
         self.begun += 1;
         block
     }

@@ -65,6 +65,7 @@ fn main() {
         "fork" => roles::fork(&name, &arguments),
         "fork-while-logging" => roles::fork_while_logging(&name, &arguments),
         "consume" => roles::consume(&name, &arguments),
+        "acknowledge" => roles::acknowledge(&name, &arguments),
         "push-without-system-call" => roles::push_without_system_call(&name, &arguments),
         "push-between-markers" => roles::push_between_markers(&name, &arguments),
         other => panic!("no such role: {other}"),

@@ -14,7 +14,7 @@ use ringlog_tests::{Alarm, Counters, Flood, Kind, Proof, Sequenced, note};
 use crate::{Arguments, ready};
 
 pub(crate) use forking::{fork, fork_while_logging};
-pub(crate) use restricted::{push_between_markers, push_without_system_call};
+pub(crate) use restricted::{acknowledge, push_between_markers, push_without_system_call};
 
 /// Pushes record `sequence` of `producer`.
 pub(crate) fn push(log: &Logger, producer: u32, sequence: u64, long_every: u64) -> Result<(), PushError> {
