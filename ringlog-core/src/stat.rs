@@ -165,7 +165,8 @@ fn lane_stat(ring: &Ring, lane: u32, alive: bool) -> LaneStat {
         tid,
         thread: name(entry::THREAD_NAME),
         process: name(entry::PROCESS_NAME),
-        published: word(entry::PUBLISHED),
+        // A killed owner has not counted the records of its last block; what is persisted was published.
+        published: word(entry::PUBLISHED).max(word(entry::PERSISTED)),
         persisted: word(entry::PERSISTED),
         dropped: word(entry::DROPPED),
     }
