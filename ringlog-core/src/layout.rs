@@ -183,6 +183,12 @@ impl Geometry {
         let fits = |lanes: u64| size.saturating_sub(Self::overhead(lanes)) / (u64::from(block_bytes) + 16);
         let lane_count = lanes.unwrap_or((fits(0) / 4).clamp(2, 1024) as u32);
         let block_count = fits(u64::from(lane_count)).min(u64::from(u32::MAX) / u64::from(block_bytes / 64));
+        if block_count < 2 {
+            return Err(BadGeometry(format!(
+                "{size} bytes leave room for {block_count} blocks of {block_bytes} bytes beside the header and the \
+                 tables of {lane_count} lanes: enlarge the ring or ask for fewer lanes"
+            )));
+        }
         let mut ring = Geometry {
             file_bytes: 0,
             block_bytes,
