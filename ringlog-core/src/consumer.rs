@@ -225,10 +225,13 @@ impl Consumer {
         Ok(open)
     }
 
-    /// Whether somebody has asked the consumer to drain and end (`ringlog stop`) since it began.
+    /// Whether somebody has asked the consumer to drain and end (`ringlog stop`) since it began, or the ring
+    /// has been removed.
     pub fn stop_requested(&self) -> bool {
         self.attachment.ring().is_some_and(|ring| {
-            ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed) != self.stop_requests_at_start
+            // A removed ring has no name any more by which somebody could ask.
+            let retired = ring.header_word(header::FLAGS).load(Ordering::Relaxed) & header::FLAG_RETIRED != 0;
+            retired || ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed) != self.stop_requests_at_start
         })
     }
 

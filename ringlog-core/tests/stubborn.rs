@@ -180,3 +180,12 @@ fn the_gap_says_why() {
     }
     assert_eq!(reasons, [GapReason::Dropped]);
 }
+
+#[test]
+fn the_consumer_of_a_removed_ring_is_asked_to_end() {
+    let (_dir, ring) = ring();
+    let consumer = ring.consumer().unwrap();
+    assert!(!consumer.stop_requested());
+    ringlog::remove(ring.path().to_str().unwrap(), true).unwrap();
+    assert!(consumer.stop_requested());
+}
