@@ -10,6 +10,7 @@ mod run;
 mod stat;
 mod stop;
 mod tail;
+mod verify;
 
 use clap::Subcommand;
 
@@ -26,6 +27,7 @@ pub enum Command {
     Ls(ls::Ls),
     Info(info::Info),
     Stat(stat::Stat),
+    Verify(verify::Verify),
     Writer(ringlog_writer::cli::WriterArgs),
     Stop(stop::Stop),
     Rm(rm::Rm),
@@ -48,6 +50,7 @@ impl Command {
             Command::Ls(command) => command.run(),
             Command::Info(command) => command.run(),
             Command::Stat(command) => command.run(),
+            Command::Verify(command) => command.run(),
             Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
             Command::Stop(command) => command.run(),
             Command::Rm(command) => command.run(),

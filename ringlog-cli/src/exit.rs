@@ -7,7 +7,9 @@ use crate::output;
 
 /// Something failed.
 pub const FAILED: u8 = 1;
-/// Records were cut or did not arrive.
+/// What was asked for makes no sense.
+pub const USAGE: u8 = 2;
+/// Records were cut or did not arrive, or are not in an output as they should be.
 pub const INCOMPLETE: u8 = 3;
 /// No such ring.
 pub const NO_SUCH_RING: u8 = 4;

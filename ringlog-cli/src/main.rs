@@ -5,6 +5,7 @@
 
 mod commands;
 mod exit;
+mod lines;
 mod output;
 mod values;
 
@@ -25,7 +26,7 @@ Exit codes:
   0  ok
   1  failed
   2  usage
-  3  incomplete: records were cut or did not arrive
+  3  incomplete: records were cut or did not arrive, or `verify` found some missing
   4  no such ring
   5  timed out, or nothing there
 `run` exits as its command did, with 128+N if signal N killed it, and with 125, 126 or 127 if the

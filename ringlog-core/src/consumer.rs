@@ -4,6 +4,8 @@
 //! must be) it keeps privately, and everything it reads is untrusted: each shared word is read once,
 //! bounded, and payload is parsed only from a private copy.
 
+mod asides;
+mod deaths;
 mod lane_queue;
 mod parse;
 mod reclaim;
@@ -41,7 +43,7 @@ const NAP_MAX: Duration = Duration::from_millis(10);
 /// From this length on a nap can be ended by a producer; shorter ones are not worth its system call.
 const NAP_WAKEABLE: Duration = Duration::from_millis(1);
 
-/// Drains a ring: takes out records and gaps in the order of their time, and gives the space back when
+/// Drains a ring: takes out records, gaps and deaths in the order of their time, and gives the space back when
 /// they have been [acknowledged](Self::ack). A ring has one consumer at a time.
 ///
 /// What was taken out but not acknowledged when the consumer ends, the next one gets again.
@@ -70,6 +72,7 @@ pub struct Consumer {
     /// Entries up to this tick may be emitted.
     horizon: u64,
     scan_number: u64,
+    scans_done: u64,
     scan_ticks: u64,
     last_scan: Instant,
     grace: Duration,
@@ -116,6 +119,7 @@ impl Consumer {
             last_unix_ns: 0,
             horizon: 0,
             scan_number: 0,
+            scans_done: 0,
             scan_ticks: 0,
             last_scan: Instant::now(),
             grace: GRACE,
@@ -147,7 +151,7 @@ impl Consumer {
         self.prefers_order = true;
     }
 
-    /// The next record or gap, waiting for one up to `timeout`; `None` if there was none.
+    /// The next entry, waiting for one up to `timeout`; `None` if there was none.
     ///
     /// # Errors
     /// [`Error::Forked`] in a child of the process that made the consumer.
@@ -198,12 +202,12 @@ impl Consumer {
     pub fn is_drained(&mut self) -> Result<bool, Error> {
         let ring = self.ring()?;
         self.advance_top(&ring);
-        // What was published before the counters of refused records are read is found by the scans after.
+        // What was published before the lanes' entries are read is found by the scans after.
         // Two of them: a lane's next block may be told only after a fresh scan.
-        self.remember_drops(&ring);
+        self.remember(&ring);
         self.scan(&ring);
         self.scan(&ring);
-        self.tell_remembered_drops();
+        self.tell_remembered(&ring);
         self.refresh_heads(&ring);
         let nothing_waits = self.lanes.iter().all(LaneQueue::is_empty);
         Ok(nothing_waits && self.heads.is_empty() && self.unacknowledged == 0)
@@ -292,10 +296,8 @@ impl Consumer {
         self.handed_out = true;
         self.unacknowledged += 1;
         let lane = self.heads.peek().map_or(0, |Reverse((_, lane))| *lane);
+        self.mark_dirty(lane);
         let queue = &mut self.lanes[lane as usize];
-        if !std::mem::replace(&mut queue.dirty, true) {
-            self.dirty_lanes.push(lane);
-        }
         self.reclaim.without_lane_given = self.reclaim.without_lane_given.wrapping_add(queue.carried());
         let given = queue.on_hand_out(self.scan_ticks, &mut self.seen, &mut self.dirty);
         // The counters begin with what is in shared memory, so they may be anything.
@@ -306,8 +308,9 @@ impl Consumer {
                 self.last_ticks = self.last_ticks.max(ticks);
             }
             Given::Gap { damaged } => self.damaged = self.damaged.wrapping_add(damaged.into()),
+            Given::Died { process } => self.note_told_process(ring, process),
         }
-        let mut entry = queue.entry(ring, &mut self.dictionary, &self.nobody);
+        let mut entry = self.lanes[lane as usize].entry(ring, &mut self.dictionary, &self.nobody);
         // Anchors are exact to some ten nanoseconds: records of two lanes may come out in the right
         // order with time stamps that say otherwise. Below a microsecond that is the clock's noise.
         if entry.unix_ns < self.last_unix_ns && self.last_unix_ns - entry.unix_ns < 1_000 {
@@ -315,6 +318,13 @@ impl Consumer {
         }
         self.last_unix_ns = entry.unix_ns;
         entry
+    }
+
+    /// The lane's progress is to be written at the next acknowledgement.
+    fn mark_dirty(&mut self, lane: u32) {
+        if !std::mem::replace(&mut self.lanes[lane as usize].dirty, true) {
+            self.dirty_lanes.push(lane);
+        }
     }
 
     fn acknowledge(&mut self, ring: &Ring) {
@@ -393,5 +403,6 @@ impl LaneQueue {
         set(entry::DROPPED_TOLD, self.told);
         set(entry::NEXT, pair(self.incarnation, self.next_chain as u32));
         set(entry::NEXT_SEQUENCE, self.given_sequence);
+        set(entry::DEATHS_TOLD, self.deaths_told.into());
     }
 }

@@ -1,4 +1,4 @@
-//! What readers get: entries, which are records or gaps, with who wrote them and when.
+//! What readers get: entries, which are records, gaps or deaths, with who wrote them and when.
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,6 +58,16 @@ impl Origin {
         }
     }
 
+    /// Whoever it was, his name is not known any more.
+    pub(crate) fn forgotten(lane: u32, incarnation: u32) -> Origin {
+        Origin { lane, incarnation, ..Origin::none() }
+    }
+
+    /// Whether this is a process lane.
+    pub(crate) fn is_process(&self) -> bool {
+        self.process_lane == (self.lane, self.incarnation)
+    }
+
     /// Whether this stands for a thread or process; false where records were refused for want of a lane.
     pub fn is_known(&self) -> bool {
         self.lane != u32::MAX
@@ -104,7 +114,19 @@ pub struct Gap {
     pub reason: GapReason,
 }
 
-/// A record or a gap, as a reader gets it.
+/// The lane's owner died without closing it: killed, aborted, or ended by `_exit` or exec. Proved by the
+/// kernel, never guessed. It stands behind the last record that the owner published, and its time is when
+/// the death was noticed.
+///
+/// Of a killed process each thread that had a lane open is told; its process lane only if no thread was, or
+/// if it carries records of its own: those of signal handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Died {
+    /// Sequence of the last record that it published; `None` if there is none.
+    pub last_sequence: Option<u64>,
+}
+
+/// A record, a gap or a death, as a reader gets it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     /// Nanoseconds since 1970.
@@ -123,6 +145,8 @@ pub enum Body<'a> {
     Record(Received<'a>),
     /// A gap.
     Gap(Gap),
+    /// A death.
+    Died(Died),
 }
 
 /// A record on the reading side. What does not make sense in its bytes reads as empty or ends early;
@@ -221,15 +245,16 @@ impl Entry<'_> {
     pub fn record(&self) -> Option<&Received<'_>> {
         match &self.body {
             Body::Record(record) => Some(record),
-            Body::Gap(_) => None,
+            Body::Gap(_) | Body::Died(_) => None,
         }
     }
 
-    /// The record's text, or its fields as `key=value`, or the gap in words.
+    /// The record's text, or its fields as `key=value`, or the gap or death in words.
     pub fn message(&self) -> String {
         match &self.body {
             Body::Record(record) => record.to_string(),
             Body::Gap(gap) => gap.to_string(),
+            Body::Died(died) => Obituary(*died, self.origin).to_string(),
         }
     }
 }
@@ -260,6 +285,28 @@ impl fmt::Display for Gap {
     }
 }
 
+/// A death in words, which say whose lane it was.
+struct Obituary<'a>(Died, &'a Origin);
+
+impl fmt::Display for Obituary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { lane, incarnation, pid, tid, thread, process, .. } = self.1;
+        if *pid == 0 {
+            f.write_str("lane died: its process is not known any more")?;
+        } else {
+            write!(f, "lane died: process {process} (pid {pid})")?;
+            if !self.1.is_process() {
+                write!(f, ", thread {thread} (tid {tid})")?;
+            }
+        }
+        write!(f, ", lane {lane}, incarnation {incarnation}, ")?;
+        match self.0.last_sequence {
+            Some(last) => write!(f, "last sequence {last}"),
+            None => f.write_str("no records"),
+        }
+    }
+}
+
 /// One line: level, logger, process, thread and message, for a quick look. The writer's formats say
 /// more and escape what a terminal might act upon.
 impl fmt::Display for Entry<'_> {
@@ -269,7 +316,9 @@ impl fmt::Display for Entry<'_> {
             Body::Record(record) => {
                 write!(f, "{:<5} {}[{pid}/{thread}] {record}", record.level, record.logger)
             }
-            Body::Gap(gap) => write!(f, "{:<5} ringlog[{pid}/{thread}] {gap}", Level::WARN),
+            Body::Gap(_) | Body::Died(_) => {
+                write!(f, "{:<5} ringlog[{pid}/{thread}] {}", Level::WARN, self.message())
+            }
         }
     }
 }
@@ -323,6 +372,23 @@ mod tests {
         let gap = |count| Gap { count, reason: GapReason::Dropped }.to_string();
         assert_eq!(gap(1), "1 record dropped here: the ring was full");
         assert_eq!(gap(7), "7 records dropped here: the ring was full");
+    }
+
+    #[test]
+    fn a_death_says_whose_it_is() {
+        let (thread, process) = ("worker-2".to_owned(), "shop".to_owned());
+        let origin = Origin { pid: 4711, tid: 4712, thread, process, process_lane: (1, 2), ..Origin::forgotten(3, 2) };
+        let words = |origin: &Origin, last_sequence| Obituary(Died { last_sequence }, origin).to_string();
+        assert_eq!(
+            words(&origin, Some(8)),
+            "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last sequence 8"
+        );
+        let process = Origin { process_lane: (3, 2), ..origin };
+        assert_eq!(words(&process, None), "lane died: process shop (pid 4711), lane 3, incarnation 2, no records");
+        assert_eq!(
+            words(&Origin::forgotten(3, 2), Some(0)),
+            "lane died: its process is not known any more, lane 3, incarnation 2, last sequence 0"
+        );
     }
 
     #[test]

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use crate::clock::{Clock, monotonic_ns, unix_ns};
 use crate::error::PushError;
-use crate::layout::{self, header, lane as entry, pair};
+use crate::layout::{self, block, header, lane as entry, pair};
 use crate::local::{LaneLocal, status};
 use crate::lock::{self, LockPage, Mode};
 use crate::process::Attachment;
 use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::sync::AtomicU64;
-use crate::{region, threads};
+use crate::{death, region, threads};
 
 /// What a lane's entry says of its owner. Whether he lives, only the lock knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,19 +108,31 @@ fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), PushErro
     Ok(())
 }
 
-/// Gets the lock of a lane: first of those whose owner closed them, then of those he may have left.
+/// Gets the lock of a lane: first of those whose owner closed them, then of those he may have left. Of these
+/// the one that has changed hands least often, so that no lane forgets too soon who died in it.
 fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'a LaneLocal, PushError> {
     let file = region::reopen(&attachment.path, attachment.identity, true).ok().flatten().ok_or(PushError::Gone)?;
-    for claimed in [false, true] {
-        for lane in 0..ring.geometry().lane_count {
-            if ring.lane_state(lane).open != claimed {
-                continue;
-            }
-            match lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
-                Ok(Some(page)) => return Ok(begin(attachment, ring, lane, page, process)),
-                Ok(None) => {}
-                Err(error) => return Err(refused(&error)),
-            }
+    let lanes = 0..ring.geometry().lane_count;
+    let try_lane = |lane| match lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
+        Ok(page) => Ok(page.map(|page| begin(attachment, ring, lane, page, process))),
+        Err(error) => Err(refused(&error)),
+    };
+    for lane in lanes.clone().filter(|lane| !ring.lane_state(*lane).open) {
+        if let Some(local) = try_lane(lane)? {
+            return Ok(local);
+        }
+    }
+    // Nothing is allocated here: this may be a signal handler.
+    let age = |lane| (ring.lane_state(lane).incarnation, lane);
+    let mut tried = None;
+    for _ in lanes.clone() {
+        let younger = lanes.clone().map(age).filter(|age| tried.is_none_or(|tried| *age > tried));
+        let Some((incarnation, lane)) = younger.min() else { break };
+        tried = Some((incarnation, lane));
+        if ring.lane_state(lane).open
+            && let Some(local) = try_lane(lane)?
+        {
+            return Ok(local);
         }
     }
     Err(PushError::NoLane)
@@ -136,21 +148,23 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     let incarnation = ring.lane_state(lane).incarnation.wrapping_add(1).max(1);
     let word = |offset| ring.lane_word(lane, offset);
     let state = LaneState { incarnation, process, open: true };
-    // Relaxed stores: SYNC PUBLISH of the first block carries them; the state word comes last.
+    death::leave_word(ring, lane);
+    // SYNC PUBLISH of the first block carries these stores; the state word comes last. What says who owns the
+    // lane is released for those who still want to know who did: they see that word has been left of him.
     let process_state = attachment.state();
     let (pid, tid) = (process_state.pid.load(Ordering::Relaxed), threads::id());
-    word(entry::PID_TID).store(pair(pid, tid), Ordering::Relaxed);
+    word(entry::PID_TID).store(pair(pid, tid), Ordering::Release);
     word(entry::OPENED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
     let dropped = word(entry::DROPPED).load(Ordering::Relaxed);
     word(entry::DROPPED_AT_OPEN).store(dropped, Ordering::Relaxed);
     let named = process_state.process_lane.load(Ordering::Acquire).checked_sub(1).unwrap_or(lane);
     let named_incarnation =
         if process { incarnation } else { process_state.process_incarnation.load(Ordering::Relaxed) };
-    word(entry::PROCESS).store(pair(named, named_incarnation), Ordering::Relaxed);
+    word(entry::PROCESS).store(pair(named, named_incarnation), Ordering::Release);
     let thread_name = threads::name_words(&if process { String::new() } else { threads::name() });
     for (i, (thread, process)) in thread_name.iter().zip(&process_state.name).enumerate() {
-        word(entry::THREAD_NAME + i * 8).store(*thread, Ordering::Relaxed);
-        word(entry::PROCESS_NAME + i * 8).store(process.load(Ordering::Relaxed), Ordering::Relaxed);
+        word(entry::THREAD_NAME + i * 8).store(*thread, Ordering::Release);
+        word(entry::PROCESS_NAME + i * 8).store(process.load(Ordering::Relaxed), Ordering::Release);
     }
     word(entry::STATE).store(state.word(), Ordering::Release);
     // What the last owner left open is his no more: we hold the lock, so he is dead.
@@ -162,8 +176,6 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     let local = attachment.local(lane);
     let set = |field: &std::sync::atomic::AtomicU32, value| field.store(value, Ordering::Relaxed);
     set(&local.next, 0);
-    set(&local.limit[0], 0);
-    set(&local.limit[1], 0);
     set(&local.busy, 0);
     set(&local.records, 0);
     set(&local.generation, 0);
@@ -173,10 +185,8 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     set(&local.tsc, u32::from(attachment.info.clock == Clock::Tsc));
     set(&local.reserved, 0);
     set(&local.search, 0);
-    if local.block().is_some() {
-        local.last_block.store(local.block.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-    for field in [&local.block, &local.chain, &local.sequence, &local.anchor_due, &local.anchor_ticks] {
+    local.leave_block();
+    for field in [&local.chain, &local.sequence, &local.anchor_due, &local.anchor_ticks] {
         field.store(0, Ordering::Relaxed);
     }
     for full_at in &local.full_at {
@@ -226,6 +236,29 @@ pub(crate) fn close_at_thread_end(local: &LaneLocal, session: u64) {
     }
 }
 
+/// The process runs its exit handlers: what its lanes leave open from here on is no death. Threads may
+/// still be logging, so the lane keeps its lock, and the process its definitions, to the very end.
+pub(crate) fn end_process(local: &LaneLocal, session: u64) {
+    if local.session.load(Ordering::Acquire) != session {
+        return;
+    }
+    let claim =
+        local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire);
+    if claim.is_ok() {
+        // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
+        let attachment = unsafe { &*local.attachment.load(Ordering::Relaxed) };
+        if let Some(ring) = attachment.ring() {
+            say_closed(&ring, local.lane.load(Ordering::Relaxed));
+        }
+        local.status.store(status::OPEN, Ordering::Release);
+    }
+}
+
+fn say_closed(ring: &Ring, lane: u32) {
+    let state = ring.lane_state(lane);
+    ring.lane_word(lane, entry::STATE).store(LaneState { open: false, ..state }.word(), Ordering::Release);
+}
+
 /// The caller has moved the lane to CLOSING.
 fn finish(ring: &Ring, local: &LaneLocal) {
     let lane = local.lane.load(Ordering::Relaxed);
@@ -234,10 +267,11 @@ fn finish(ring: &Ring, local: &LaneLocal) {
     }
     if let Some(block) = local.block() {
         local.count_block(ring);
+        // SYNC SEAL carries it.
+        ring.block_word(block.index, block::CLOSED).store(1, Ordering::Relaxed);
         ring.seal(block, lane, Kind::Records);
     }
-    let state = ring.lane_state(lane);
-    ring.lane_word(lane, entry::STATE).store(LaneState { open: false, ..state }.word(), Ordering::Release);
+    say_closed(ring, lane);
     wake_consumer(ring);
     let page = local.lock_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
     if !page.is_null() {
@@ -263,6 +297,16 @@ impl LaneLocal {
     pub(crate) fn stays_in_reserve(&self, freed: u64, enough: u32) -> bool {
         let since = freed.wrapping_sub(self.reserved_at.load(Ordering::Relaxed));
         self.reserved.load(Ordering::Relaxed) != 0 && since < enough.into()
+    }
+
+    /// There is no open block any more; a flush may still wait for the last one.
+    pub(crate) fn leave_block(&self) {
+        if self.block().is_some() {
+            self.last_block.store(self.block.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.block.store(0, Ordering::Relaxed);
+        self.limit[0].store(0, Ordering::Relaxed);
+        self.limit[1].store(0, Ordering::Relaxed);
     }
 
     /// Adds the open block's records to what the lane has published.

@@ -93,6 +93,7 @@ pub(crate) mod lane {
     pub(crate) const PUBLISHED: usize = 32; // records of all incarnations, as of the last block change
     pub(crate) const DROPPED: usize = 40; // records refused, all incarnations
     pub(crate) const DROPPED_AT_OPEN: usize = 48;
+    pub(crate) const DEATHS: usize = 56; // see Deaths
     pub(crate) const THREAD_NAME: usize = 64; // 32 bytes
     pub(crate) const PROCESS_NAME: usize = 96; // 32 bytes
 
@@ -101,6 +102,14 @@ pub(crate) mod lane {
     pub(crate) const DROPPED_TOLD: usize = 136;
     pub(crate) const NEXT: usize = 144; // incarnation:32 | low half of the next chain number:32
     pub(crate) const NEXT_SEQUENCE: usize = 152;
+    pub(crate) const DEATHS_TOLD: usize = 160; // incarnation up to which deaths are told
+
+    // Written by who opens the lane after a death: the last owner that died.
+    pub(crate) const DEAD_INCARNATION: usize = 168; // 0 while the rest is written
+    pub(crate) const DEAD_PID_TID: usize = 176;
+    pub(crate) const DEAD_PROCESS: usize = 184;
+    pub(crate) const DEAD_THREAD_NAME: usize = 192; // 32 bytes
+    pub(crate) const DEAD_PROCESS_NAME: usize = 224; // 32 bytes
 }
 
 /// Word offsets in a block's header.
@@ -116,6 +125,8 @@ pub(crate) mod block {
     pub(crate) const ANCHOR_TICKS: usize = 8;
     pub(crate) const ANCHOR_UNIX_NS: usize = 9;
     pub(crate) const NS_PER_TICK: usize = 10;
+    pub(crate) const DEATHS: usize = 11; // the lane's, when this incarnation began
+    pub(crate) const CLOSED: usize = 12; // 1: its owner closed the lane with it
     pub(crate) const THREAD_NAME: usize = 16; // 4 words
     pub(crate) const PROCESS_NAME: usize = 20; // 4 words
     pub(crate) const WORDS: usize = 24;

@@ -68,6 +68,7 @@ not_modelled! {
     mod threads;
     mod process;
     mod lane;
+    mod death;
     mod registry;
     mod push;
     mod flush;
@@ -85,7 +86,7 @@ not_modelled! {
     pub use clock::Clock;
     pub use consumer::Consumer;
     pub use definition::{Definition, Field, Site};
-    pub use entry::{Body, Entry, Gap, GapReason, Origin, OwnedEntry, Received};
+    pub use entry::{Body, Died, Entry, Gap, GapReason, Origin, OwnedEntry, Received};
     pub use error::{Error, PushError};
     pub use field::FieldValue;
     pub use filter::Filter;

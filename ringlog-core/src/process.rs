@@ -62,6 +62,7 @@ impl Attachment {
             .map_err(|e| Error::io("keep private state for", &opened.path, e))?;
         let attachment =
             Attachment { path: opened.path.clone(), identity: opened.identity, info: opened.info, wiped };
+        remember(attachment.state());
         Ok(attachment.begin_session(&opened)?.then_some(attachment))
     }
 
@@ -169,6 +170,58 @@ impl Attachment {
     pub(crate) fn overflow(&self, ring: &Ring) -> Overflow {
         let word = |offset: usize| ring.memory().word(offset / 8).load(Ordering::Relaxed);
         Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS))
+    }
+}
+
+/// Where a process keeps its sessions: every piece of wiped memory that one was ever kept in. Pieces are
+/// never unmapped, and one that is not in use reads session 0.
+struct Kept {
+    state: *const ProcessState,
+    next: *const Kept,
+}
+
+static KEPT: AtomicPtr<Kept> = AtomicPtr::new(std::ptr::null_mut());
+
+fn kept() -> impl Iterator<Item = *const ProcessState> {
+    let mut next = KEPT.load(Ordering::Acquire).cast_const();
+    std::iter::from_fn(move || {
+        // SAFETY: published by `remember`, never changed after that, and never freed.
+        let kept = unsafe { next.as_ref() }?;
+        next = kept.next;
+        Some(kept.state)
+    })
+}
+
+/// Puts the piece on the list, for good. Two threads cannot come with the same one: it is theirs.
+fn remember(state: &ProcessState) {
+    let state = std::ptr::from_ref(state);
+    if kept().any(|known| known == state) {
+        return;
+    }
+    let kept = Box::into_raw(Box::new(Kept { state, next: std::ptr::null() }));
+    let mut first = KEPT.load(Ordering::Acquire);
+    loop {
+        // SAFETY: made just now, nobody else has it before the exchange succeeds.
+        unsafe { (*kept).next = first };
+        match KEPT.compare_exchange(first, kept, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(other) => first = other,
+        }
+    }
+}
+
+/// The process runs its exit handlers.
+pub(crate) fn end_sessions() {
+    for state in kept() {
+        // SAFETY: atomics only, in a piece that is never unmapped and long enough for every lane of its ring.
+        let (session, local) = unsafe {
+            let Some(lane) = (*state).process_lane.load(Ordering::Acquire).checked_sub(1) else { continue };
+            let locals = state.byte_add(Attachment::locals_offset()).cast::<LaneLocal>();
+            ((*state).session.load(Ordering::Acquire), &*locals.add(lane as usize))
+        };
+        if session != 0 {
+            crate::lane::end_process(local, session);
+        }
     }
 }
 

@@ -256,13 +256,14 @@ impl<'a> Push<'a> {
             (block::PROCESS, entry::PROCESS),
             (block::PID_TID, entry::PID_TID),
             (block::DROPPED_AT_LANE_OPEN, entry::DROPPED_AT_OPEN),
+            (block::DEATHS, entry::DEATHS),
         ] {
             word(to, self.ring.lane_word(lane, from).load(Ordering::Relaxed));
         }
         for i in 0..block::WORDS - block::THREAD_NAME {
             word(block::THREAD_NAME + i, self.ring.lane_word(lane, entry::THREAD_NAME + i * 8).load(Ordering::Relaxed));
         }
-        for at in block::NS_PER_TICK + 1..block::THREAD_NAME {
+        for at in block::DEATHS + 1..block::THREAD_NAME {
             word(at, 0);
         }
         let in_need = urgent && self.reserve_is_half_used();

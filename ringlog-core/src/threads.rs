@@ -104,6 +104,7 @@ extern "C" fn thread_ends(_: *mut libc::c_void) {
 
 extern "C" fn process_ends() {
     close_lanes();
+    crate::process::end_sessions();
 }
 
 /// Closes all lanes of the calling thread.

@@ -44,6 +44,10 @@ pub struct WriterArgs {
     /// Newlines within a message, in text: `\n`, a new line indented by four spaces, or as they are
     #[arg(long, value_name = "POLICY", default_value = "escape", value_parser = newlines())]
     pub newlines: Newlines,
+    /// In text, put the record's id behind the time, so that `ringlog verify` can tell what is missing:
+    /// the ring's UUID, lane, incarnation and sequence
+    #[arg(long)]
+    pub ids: bool,
     /// End once nobody has a lane open and all is written; a ring that nobody ever logged into is waited
     /// for
     #[arg(long)]
@@ -72,6 +76,7 @@ impl From<WriterArgs> for Options {
             existing: if args.truncate { Existing::Truncate } else { Existing::Append },
             format: args.format,
             newlines: args.newlines,
+            ids: args.ids,
             until_idle: args.until_idle,
             grace: args.grace.map(Duration::from_millis),
         }

@@ -2,13 +2,16 @@
 
 mod escape;
 mod head;
+mod id;
 mod json;
 mod number;
 mod raw;
 mod text;
 mod time;
 
-use ringlog::Entry;
+use std::path::Path;
+
+use ringlog::{Entry, Info, Value};
 
 use crate::options::{FormatKind, Newlines};
 
@@ -22,11 +25,29 @@ pub trait Format {
     fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>);
 }
 
-/// The format of this kind, for the ring of this name. `newlines` counts for text only.
-pub fn new(kind: FormatKind, newlines: Newlines, ring: &str) -> Box<dyn Format> {
+/// Which ring the entries are from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The name of its file.
+    pub name: String,
+    /// Its UUID, as it is usually written. With lane, incarnation and sequence it names a record for ever.
+    pub uuid: String,
+}
+
+impl Source {
+    /// The ring of this path and header.
+    pub fn new(path: &Path, info: &Info) -> Source {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Source { name, uuid: Value::Uuid(info.uuid).to_string() }
+    }
+}
+
+/// The format of this kind. `newlines` and `ids` count for text only.
+pub fn new(kind: FormatKind, newlines: Newlines, ids: bool, source: &Source) -> Box<dyn Format> {
     match kind {
+        FormatKind::Text if ids => Box::new(Text::new(newlines).with_ids(source)),
         FormatKind::Text => Box::new(Text::new(newlines)),
-        FormatKind::Json => Box::new(Json::new(ring)),
+        FormatKind::Json => Box::new(Json::new(source)),
         FormatKind::Raw => Box::new(Raw),
     }
 }

@@ -123,6 +123,8 @@ pub struct Options {
     pub format: FormatKind,
     /// What becomes of newlines in the text format; escaped by default.
     pub newlines: Newlines,
+    /// Text lines have the record's id behind the time; not by default.
+    pub ids: bool,
     /// End once every lane is closed and all is drained. A ring into which nobody has ever logged is
     /// waited for: its first producer may be starting just now.
     pub until_idle: bool,
@@ -139,6 +141,7 @@ impl Options {
             existing: Existing::default(),
             format: FormatKind::default(),
             newlines: Newlines::default(),
+            ids: false,
             until_idle: false,
             grace: None,
         }
@@ -165,6 +168,9 @@ impl Options {
             format!("--format={}", self.format).into(),
             format!("--newlines={}", self.newlines).into(),
         ];
+        if self.ids {
+            args.push("--ids".into());
+        }
         if self.until_idle {
             args.push("--until-idle".into());
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use ringlog::{Body, Consumer, Gap, GapReason, Observer, Ring};
 
 use crate::error::Error;
-use crate::format::{self, Format};
+use crate::format::{self, Format, Source};
 use crate::options::{FormatKind, Options};
 use crate::sink::{self, Sink};
 
@@ -34,6 +34,8 @@ pub struct Summary {
     pub gaps: u64,
     /// Records missing at them: dropped, or overwritten before they were read.
     pub missing: u64,
+    /// Lanes told to have died.
+    pub deaths: u64,
     /// Bytes written.
     pub bytes: u64,
 }
@@ -106,13 +108,13 @@ fn begin(
     // The ring is held: only now may what is in the file be discarded.
     let sink = sink::open(options, ring.path())?;
     let observer = ring.observe()?;
-    let name = ring.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let source = Source::new(ring.path(), ring.info());
     let mut writer = Writer {
         options,
         consumer,
         observer,
         used: false,
-        format: format::new(options.format, options.newlines, &name),
+        format: format::new(options.format, options.newlines, options.ids, &source),
         sink,
         batch: Vec::with_capacity(2 * BATCH_BYTES),
         // In a small ring the producers need the space of a smaller batch.
@@ -135,11 +137,12 @@ struct Pending {
     records: u64,
     gaps: u64,
     missing: u64,
+    deaths: u64,
 }
 
 impl Pending {
     fn is_empty(self) -> bool {
-        self.records == 0 && self.gaps == 0
+        self.records == 0 && self.gaps == 0 && self.deaths == 0
     }
 }
 
@@ -211,14 +214,13 @@ impl Writer<'_> {
     }
 
     /// Takes out and formats what is there, up to one batch, waiting up to `wait` for the first. Returns
-    /// the time of the last entry, 0 if there was none.
+    /// the time of the last record, 0 if there was none.
     fn fill(&mut self, wait: Duration) -> Result<(Filled, u64), Error> {
         let mut wait = wait;
         let mut last_unix_ns = 0;
         while self.batch.len() < self.batch_bytes {
             let Some(entry) = self.consumer.next(wait)? else { return Ok((Filled::RingEmpty, last_unix_ns)) };
             wait = Duration::ZERO;
-            last_unix_ns = entry.unix_ns;
             match &entry.body {
                 Body::Gap(gap) => {
                     self.pending.gaps += 1;
@@ -229,7 +231,17 @@ impl Writer<'_> {
                         self.events.say(&format!("{gap} ({}/{thread})", entry.origin.pid));
                     }
                 }
-                _ => self.pending.records += 1,
+                Body::Died(_) => {
+                    self.pending.deaths += 1;
+                    if self.options.format == FormatKind::Raw {
+                        self.events.say(&entry.message());
+                    }
+                }
+                _ => {
+                    self.pending.records += 1;
+                    // Only of records: when a death was noticed says nothing of what came before.
+                    last_unix_ns = entry.unix_ns;
+                }
             }
             self.format.entry(&entry, &mut self.batch);
         }

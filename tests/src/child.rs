@@ -10,6 +10,13 @@ use nix::unistd::Pid;
 /// Longer than anything here takes, also on a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);
 
+/// Stands still: whoever does so is going to be killed, or ends with its process.
+pub fn wait_for_end() {
+    loop {
+        std::thread::park();
+    }
+}
+
 /// A running child. Killed when it is dropped, so that a failing test leaves nothing behind.
 #[derive(Debug)]
 pub struct Child {

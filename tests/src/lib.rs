@@ -6,7 +6,7 @@ mod counter;
 mod record;
 mod scratch;
 
-pub use child::{Child, SOON};
+pub use child::{Child, SOON, wait_for_end};
 pub use counter::Counters;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, note};
 pub use scratch::{Scratch, free_blocks_after, stat};

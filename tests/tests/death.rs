@@ -9,8 +9,13 @@ use ringlog_tests::{Arrivals, Child, Counters, Proof, Random, SOON, Scratch, fre
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
-/// What has arrived of each lane's incarnation, which stands for one thread of one killed process.
-type Received = BTreeMap<(u32, u32, u32), u64>;
+#[derive(Default)]
+struct Received {
+    /// How many records of each thread of a killed process: by pid, producer and tid.
+    records: BTreeMap<(u32, u32, u32), u64>,
+    /// The last sequence of each that was told to have died: by pid and tid.
+    deaths: BTreeMap<(u32, u32), Option<u64>>,
+}
 
 /// Takes out what is there; each producer's has to be a gapless beginning.
 fn drain(consumer: &mut Consumer, patience: Duration, until: Instant, received: &mut Received) {
@@ -19,10 +24,17 @@ fn drain(consumer: &mut Consumer, patience: Duration, until: Instant, received: 
         if let Body::Gap(gap) = entry.body {
             panic!("nobody was refused, yet: {gap} in {:?}", entry.origin);
         }
-        let Proof { producer, sequence } = Proof::of(&entry).unwrap();
-        let next = received.entry((entry.origin.pid, producer, entry.origin.tid)).or_default();
-        assert_eq!(sequence, *next, "of producer {producer}");
-        *next += 1;
+        let (pid, tid) = (entry.origin.pid, entry.origin.tid);
+        if let Body::Died(died) = entry.body {
+            // Of a process whose threads had no lanes yet, the main thread is told, which opened its lane.
+            assert_eq!(received.deaths.insert((pid, tid), died.last_sequence), None, "told twice: {entry}");
+        } else {
+            let Proof { producer, sequence } = Proof::of(&entry).unwrap();
+            assert_eq!(received.deaths.get(&(pid, tid)), None, "behind its death: {entry}");
+            let next = received.records.entry((pid, producer, tid)).or_default();
+            assert_eq!(sequence, *next, "of producer {producer}");
+            *next += 1;
+        }
         entries += 1;
         if entries % 64 == 0 {
             consumer.ack().unwrap();
@@ -43,7 +55,7 @@ fn a_killed_producer_loses_nothing_it_published() {
     let all_blocks = stat(&ring).free_blocks;
     let mut consumer = ring.consumer().unwrap();
     let mut random = Random::new(5);
-    let mut received = Received::new();
+    let mut received = Received::default();
     let mut promised = BTreeMap::new();
     for round in 0..ROUNDS {
         // Every third round all records are long: most kills then hit in the middle of one.
@@ -71,15 +83,34 @@ fn a_killed_producer_loses_nothing_it_published() {
         let until = Instant::now() + SOON;
         drain(&mut consumer, Duration::from_millis(20), until, &mut received);
     });
+    while !consumer.is_drained().unwrap() {
+        drain(&mut consumer, Duration::from_millis(20), Instant::now() + SOON, &mut received);
+    }
     for ((pid, producer), promised) in promised {
-        let arrived: u64 =
-            received.iter().filter(|(key, _)| (key.0, key.1) == (pid, producer)).map(|(_, n)| n).sum();
+        let arrived: u64 = received
+            .records
+            .iter()
+            .filter(|(key, _)| (key.0, key.1) == (pid, producer))
+            .map(|(_, n)| n)
+            .sum();
         // One record may have been published whose counter was not raised any more.
         assert!(
             (promised..=promised + 1).contains(&arrived),
             "{arrived} of {promised} arrived of producer {producer} in process {pid}"
         );
     }
+    for ((pid, _, tid), arrived) in &received.records {
+        assert_eq!(
+            received.deaths.get(&(*pid, *tid)),
+            Some(&arrived.checked_sub(1)),
+            "thread {tid} of {pid}"
+        );
+    }
+    println!(
+        "{} deaths told, of threads with {} records",
+        received.deaths.len(),
+        received.records.values().sum::<u64>()
+    );
     assert_eq!(free, all_blocks, "blocks of dead producers, their definitions included, come back");
     let after = stat(&ring);
     assert_eq!((after.definition_blocks, after.damaged, after.dropped), (0, 0, 0));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringlog::{Overflow, Ring};
+use ringlog::{Body, Overflow, Ring};
 use ringlog_tests::{Arrivals, Child, Proof, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -21,6 +21,10 @@ fn fork_child_logs_with_its_own_lane() {
     let mut origins = BTreeMap::new();
     let mut take = |arrivals: &mut Arrivals| {
         let entry = consumer.next(SOON).unwrap().expect("more records");
+        if matches!(entry.body, Body::Died(_)) {
+            // Of a child that has ended by `_exit`.
+            return consumer.ack().unwrap();
+        }
         let proof = arrivals.take(&entry);
         assert_eq!(proof.sequence, entry.record().unwrap().sequence);
         let origin = (entry.origin.pid, entry.origin.tid, entry.origin.lane, entry.origin.incarnation);
@@ -69,8 +73,14 @@ fn fork_child_of_a_process_with_many_threads_logs_at_once() {
     child.go();
     let mut arrivals = Arrivals::default();
     let mut pids = BTreeMap::new();
+    let mut died = Vec::new();
     let mut entries = 0;
     while let Some(entry) = consumer.next(Duration::from_secs(1)).unwrap() {
+        if let Body::Died(death) = entry.body {
+            assert_eq!(death.last_sequence, Some(count - 1), "{entry}");
+            died.push(entry.origin.pid);
+            continue;
+        }
         let Proof { producer, .. } = arrivals.take(&entry);
         assert_eq!(*pids.entry(producer).or_insert(entry.origin.pid), entry.origin.pid);
         entries += 1;
@@ -91,4 +101,6 @@ fn fork_child_of_a_process_with_many_threads_logs_at_once() {
     children.dedup();
     assert_eq!(children.len() as u64, forks, "each child with a pid of its own");
     assert!(!children.contains(&child.id()));
+    died.sort_unstable();
+    assert_eq!(died, children, "each child has left by `_exit`, which is told once");
 }

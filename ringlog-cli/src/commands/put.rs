@@ -1,7 +1,5 @@
 //! `ringlog put`
 
-mod lines;
-
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use ringlog::{Level, Logger, Observer, Overflow, PushError, Ring};
 
+use crate::lines::Lines;
 use crate::{exit, output, values};
-use lines::Lines;
 
 /// Put records into a ring
 ///

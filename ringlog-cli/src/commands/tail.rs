@@ -40,6 +40,9 @@ pub struct Tail {
     /// How a line looks
     #[arg(long, default_value = "text", value_parser = formats())]
     format: FormatKind,
+    /// In text, put the record's id behind the time: the ring's UUID, lane, incarnation and sequence
+    #[arg(long)]
+    ids: bool,
     /// Only records of this level and above
     #[arg(long)]
     level: Option<Level>,
@@ -122,8 +125,8 @@ struct View {
 impl View {
     fn open(tail: &Tail) -> Result<View, ringlog::Error> {
         let observer = Observer::open(&tail.name)?;
-        let name = observer.path().file_name().unwrap_or_default().to_string_lossy();
-        let format = format::new(tail.format, Newlines::default(), &name);
+        let source = format::Source::new(observer.path(), observer.info());
+        let format = format::new(tail.format, Newlines::default(), tail.ids, &source);
         let file = file(&observer);
         Ok(View { observer, format, file, missed: 0 })
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::asides::{Aside, What};
 use super::scan::Seen;
 use crate::clock::Anchor;
 use crate::definition::TEXT;
@@ -45,7 +46,7 @@ pub(super) struct Current {
 #[derive(Debug)]
 pub(super) enum Head {
     Record { header: Header, unix_ns: u64, sequence: u64, payload: Payload, end: (u32, u32) },
-    Gap { gap: Gap, ticks: u64, unix_ns: u64, origin: Option<Arc<Origin>>, told: u64 },
+    Aside { aside: Aside, ticks: u64, unix_ns: u64 },
 }
 
 /// Where a record's payload lies.
@@ -61,6 +62,7 @@ pub(super) enum Payload {
 pub(super) enum Given {
     Record { ticks: u64 },
     Gap { damaged: bool },
+    Died { process: (u32, u32) },
 }
 
 /// A record of several blocks on its way.
@@ -81,9 +83,9 @@ pub(super) struct LaneQueue {
     pub(super) long_bytes: Vec<u8>,
     /// Blocks that hold parts of `long`: not to be freed before it is given out.
     pub(super) long_blocks: Vec<u32>,
-    gaps: VecDeque<(Gap, Option<Arc<Origin>>, u64)>,
+    pub(super) asides: VecDeque<Aside>,
     pub(super) head: Option<Head>,
-    origin: Option<Arc<Origin>>,
+    pub(super) origin: Option<Arc<Origin>>,
     origin_words: [u64; block::WORDS],
     pub(super) incarnation: u32,
     pub(super) next_chain: u64,
@@ -91,11 +93,17 @@ pub(super) struct LaneQueue {
     missed_in_scan: u64,
     /// Sequence of the next record to be parsed.
     pub(super) next_sequence: u64,
-    /// Sequence after the last record given out.
+    /// Sequence after the last record of the incarnation that was given out.
     pub(super) given_sequence: u64,
     /// Drops that have been parsed, and those told in entries given out.
-    heard: u64,
+    pub(super) heard: u64,
     pub(super) told: u64,
+    /// The incarnation up to which deaths have been heard of, and up to which they were told in entries
+    /// given out.
+    pub(super) deaths_heard: u32,
+    pub(super) deaths_told: u32,
+    /// Process lanes that died without a record of their own: told if no thread of theirs is.
+    pub(super) quiet_deaths: Vec<Arc<Origin>>,
     pub(super) persisted: u64,
     last_ticks: u64,
     last_unix_ns: u64,
@@ -108,6 +116,7 @@ impl LaneQueue {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
         let (incarnation, next_chain) = halves(word(entry::NEXT));
         let (next_sequence, told) = (word(entry::NEXT_SEQUENCE), word(entry::DROPPED_TOLD));
+        let deaths_told = word(entry::DEATHS_TOLD) as u32;
         LaneQueue {
             blocks: VecDeque::new(),
             current: None,
@@ -115,7 +124,7 @@ impl LaneQueue {
             long: None,
             long_bytes: Vec::new(),
             long_blocks: Vec::new(),
-            gaps: VecDeque::new(),
+            asides: VecDeque::new(),
             head: None,
             origin: None,
             origin_words: [0; block::WORDS],
@@ -126,6 +135,9 @@ impl LaneQueue {
             given_sequence: next_sequence,
             heard: told,
             told,
+            deaths_heard: deaths_told,
+            deaths_told,
+            quiet_deaths: Vec::new(),
             persisted: word(entry::PERSISTED),
             last_ticks: 0,
             last_unix_ns: 0,
@@ -144,51 +156,36 @@ impl LaneQueue {
     pub(super) fn head_ticks(&self) -> Option<u64> {
         match self.head.as_ref()? {
             Head::Record { header, .. } => Some(header.ticks.max(self.last_ticks)),
-            Head::Gap { ticks, .. } => Some(*ticks),
+            Head::Aside { ticks, .. } => Some(*ticks),
         }
     }
 
     /// Whether nothing is left to parse in what the scans have found.
     pub(super) fn is_empty(&self) -> bool {
-        self.head.is_none() && self.blocks.is_empty() && self.gaps.is_empty()
+        self.head.is_none() && self.blocks.is_empty() && self.asides.is_empty()
     }
 
-    /// Tells drops that no later record has told: of a lane that is quiet, or gone.
-    pub(super) fn hear_drops(&mut self, dropped: u64, before: Option<Arc<Origin>>) {
-        if dropped > self.heard && dropped - self.heard < 1 << 63 {
-            let gap = Gap { count: dropped - self.heard, reason: GapReason::Dropped };
-            self.heard = dropped;
-            self.gaps.push_back((gap, before, dropped));
+    /// The time of the record before, or one for what comes before the lane's first.
+    fn unix_ns_before(&self) -> u64 {
+        match &self.current {
+            _ if self.last_unix_ns != 0 => self.last_unix_ns,
+            Some(current) => current.anchor.unix_ns,
+            None => crate::clock::unix_ns(),
         }
-    }
-
-    /// Takes a gap of nobody's into the output.
-    pub(super) fn carry_gap(&mut self, count: u64, origin: Arc<Origin>) {
-        self.gaps.push_back((Gap { count, reason: GapReason::Dropped }, Some(origin), self.heard));
-    }
-
-    /// A time for what comes before the lane's first record.
-    fn unix_ns_of_block(&self) -> u64 {
-        self.current.as_ref().map_or_else(crate::clock::unix_ns, |current| current.anchor.unix_ns)
-    }
-
-    pub(super) fn damaged(&mut self) {
-        self.gaps.push_back((Gap { count: 1, reason: GapReason::Damaged }, None, self.heard));
     }
 
     /// Finds the next entry, unless there is one. `seen` says how far each block is published.
     pub(super) fn advance(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>, scan: u64) {
         while self.head.is_none() {
-            if let Some((gap, origin, told)) = self.gaps.pop_front() {
-                let ticks = self.last_ticks;
-                let unix_ns = if self.last_unix_ns == 0 { self.unix_ns_of_block() } else { self.last_unix_ns };
-                self.head = Some(Head::Gap { gap, ticks, unix_ns, origin, told });
+            if let Some(aside) = self.asides.pop_front() {
+                let (ticks, unix_ns) = aside.moment.unwrap_or_else(|| (self.last_ticks, self.unix_ns_before()));
+                self.head = Some(Head::Aside { aside, ticks: ticks.max(self.last_ticks), unix_ns });
                 return;
             }
-            if self.current.is_none() && !self.begin_block(seen, dirty, scan) {
+            if self.current.is_none() && !self.begin_block(ring, seen, dirty, scan) {
                 return;
             }
-            if self.parse_one(ring, seen, dirty) || self.copy_more(ring, seen) || self.finish_block(seen, dirty) {
+            if self.parse_one(ring, seen, dirty) || self.copy_more(ring, seen) || self.finish_block(ring, seen, dirty) {
                 continue;
             }
             self.deliver_rest(seen, dirty);
@@ -198,7 +195,7 @@ impl LaneQueue {
 
     /// Makes the next block of the chain the current one. If it is not there, that counts only after
     /// another full scan: a scan is not one moment, and may find a block but miss the one before it.
-    fn begin_block(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>, scan: u64) -> bool {
+    fn begin_block(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>, scan: u64) -> bool {
         let Some(next) = self.blocks.front() else { return false };
         let (incarnation, chain) = next.place();
         let expected = incarnation == self.incarnation && chain <= self.next_chain;
@@ -217,16 +214,16 @@ impl LaneQueue {
         let earlier = self.origin.clone();
         self.adopt_origin(header);
         if incarnation != self.incarnation {
-            self.hear_drops(header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]), earlier);
-        } else if header[block::FIRST_SEQUENCE] > self.next_sequence && chain > self.next_chain {
-            // Where no block is missing, a sequence that is passed over is that of a long record whose
-            // producer died before it published the first part.
+            self.end_incarnation(ring, header, earlier);
+        }
+        // Where no block is missing, a sequence that is passed over is that of a long record that was given up
+        // before its first part was published.
+        if header[block::FIRST_SEQUENCE] > self.next_sequence && chain > self.next_chain {
             let count = header[block::FIRST_SEQUENCE] - self.next_sequence;
-            self.gaps.push_back((Gap { count, reason: GapReason::Missing }, None, self.heard));
+            self.asides.push_back(Aside::gap(Gap { count, reason: GapReason::Missing }, None, self.heard));
         }
         self.hear_drops(next.header[block::DROPPED], None);
         let header = &next.header;
-        self.incarnation = incarnation;
         self.next_chain = chain.wrapping_add(1);
         self.next_sequence = header[block::FIRST_SEQUENCE];
         self.current = Some(Current {
@@ -279,7 +276,7 @@ impl LaneQueue {
     fn deliver_rest(&self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
         if let Some(current) = &self.current
             && self.long.is_none()
-            && self.gaps.is_empty()
+            && self.asides.is_empty()
             && !self.long_blocks.contains(&current.id.index)
         {
             seen[current.id.index as usize].deliver_up_to(current.id.index, current.copied, dirty);
@@ -287,17 +284,21 @@ impl LaneQueue {
     }
 
     /// Ends a sealed block that has been parsed to its end; false if more may come.
-    fn finish_block(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) -> bool {
+    fn finish_block(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>) -> bool {
         let Some(current) = &self.current else { return false };
-        let (index, block) = (current.id.index, &mut seen[current.id.index as usize]);
-        if !block.sealed {
+        let (index, known) = (current.id.index, &mut seen[current.id.index as usize]);
+        if !known.sealed {
             return false;
         }
-        block.parsed = true;
+        known.parsed = true;
+        let closed = ring.block_word(index, block::CLOSED).load(Ordering::Relaxed) == 1;
         if !self.long_blocks.contains(&index) {
-            block.delivered(index, block.limit, dirty);
+            known.delivered(index, known.limit, dirty);
         }
         self.current = None;
+        if closed {
+            self.hear_closed();
+        }
         true
     }
 
@@ -321,7 +322,11 @@ impl LaneQueue {
     /// How many refusals of threads without a lane the entry at the head tells.
     pub(super) fn carried(&self) -> u64 {
         match &self.head {
-            Some(Head::Gap { gap, origin: Some(origin), .. }) if !origin.is_known() => gap.count,
+            Some(Head::Aside { aside: Aside { what: What::Gap(gap, _), origin: Some(origin), .. }, .. })
+                if !origin.is_known() =>
+            {
+                gap.count
+            }
             _ => 0,
         }
     }
@@ -340,9 +345,15 @@ impl LaneQueue {
                 seen[index as usize].delivered(index, slots, dirty);
                 Given::Record { ticks }
             }
-            Some(Head::Gap { gap, told, .. }) => {
+            Some(Head::Aside { aside: Aside { what: What::Gap(gap, told), .. }, .. }) => {
                 self.told = *told;
                 Given::Gap { damaged: gap.reason == GapReason::Damaged }
+            }
+            Some(Head::Aside { aside: Aside { what: What::Died(_), origin, .. }, .. }) => {
+                let (incarnation, process) =
+                    origin.as_ref().map_or((0, (0, 0)), |origin| (origin.incarnation, origin.process_lane));
+                self.deaths_told = self.deaths_told.max(incarnation);
+                Given::Died { process }
             }
             None => Given::Gap { damaged: false },
         }
@@ -383,9 +394,12 @@ impl LaneQueue {
                 };
                 Entry { unix_ns: *unix_ns, origin, body: Body::Record(record) }
             }
-            Some(Head::Gap { gap, unix_ns, origin: earlier, .. }) => {
-                let origin = earlier.as_deref().unwrap_or(origin);
-                Entry { unix_ns: *unix_ns, origin, body: Body::Gap(*gap) }
+            Some(Head::Aside { aside, unix_ns, .. }) => {
+                let body = match aside.what {
+                    What::Gap(gap, _) => Body::Gap(gap),
+                    What::Died(died) => Body::Died(died),
+                };
+                Entry { unix_ns: *unix_ns, origin: aside.origin.as_deref().unwrap_or(origin), body }
             }
             // `hand_out` asks only lanes that are in the heap, and those have a head; if not, this is
             // an entry that says nothing.

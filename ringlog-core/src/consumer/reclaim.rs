@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Consumer;
+use super::deaths::Remembered;
 use crate::entry::block_header;
-use crate::layout::{block, halves, header, lane as entry, lock as lock_byte};
-use crate::lock;
+use crate::layout::{block, halves, header, lane as entry};
 use crate::ring::{BlockId, Kind, Phase, Ring, State};
 use crate::sync::Ordering;
 
@@ -15,8 +15,11 @@ const INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Reclaim {
     due: Instant,
-    /// Dropped counters, read before the scan that then found nothing more in the lane.
-    dropped: Vec<u64>,
+    /// What the lanes' entries said before the scan that then found nothing more in the lane.
+    pub(super) remembered: Vec<Remembered>,
+    pub(super) remembered_after_scan: u64,
+    /// Processes of which a thread's death has been given out, until their own is found.
+    pub(super) told_processes: Vec<(u32, u32)>,
     /// Refusals without a lane that have been told in an entry, and those whose entry was given out.
     without_lane: u64,
     without_lane_told: u64,
@@ -26,8 +29,19 @@ pub(super) struct Reclaim {
 impl Reclaim {
     pub(super) fn new(ring: &Ring) -> Reclaim {
         let told = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
-        let dropped = vec![0; ring.geometry().lane_count as usize];
-        Reclaim { due: Instant::now(), dropped, without_lane: told, without_lane_told: told, without_lane_given: told }
+        Reclaim {
+            due: Instant::now(),
+            remembered: vec![Remembered::default(); ring.geometry().lane_count as usize],
+            remembered_after_scan: 0,
+            told_processes: Vec::new(),
+            without_lane: told,
+            without_lane_told: told,
+            without_lane_given: told,
+        }
+    }
+
+    pub(super) fn remember_without_lane(&mut self, ring: &Ring) {
+        self.without_lane = ring.header_word(header::DROPPED_WITHOUT_LANE).load(Ordering::Relaxed);
     }
 }
 
@@ -38,33 +52,18 @@ impl Consumer {
             return;
         }
         self.reclaim.due = now + INTERVAL;
-        self.tell_remembered_drops();
-        self.remember_drops(ring);
+        self.tell_remembered(ring);
+        self.remember(ring);
         self.seal_blocks_of_the_dead(ring);
         self.free_definitions_of_the_dead(ring);
     }
 
-    /// Reads the counters of refused records. Acquire: who sees the count will find every record that came
-    /// before it with the next scan.
-    pub(super) fn remember_drops(&mut self, ring: &Ring) {
-        for (lane, remembered) in (0_u32..).zip(&mut self.reclaim.dropped) {
-            *remembered = ring.lane_word(lane, entry::DROPPED).load(Ordering::Acquire);
-        }
-        self.reclaim.without_lane = ring.header_word(header::DROPPED_WITHOUT_LANE).load(Ordering::Relaxed);
-    }
-
-    /// Tells drops that no later record has told. The lanes have been scanned since the counters were
-    /// read: what they had published before has been found, so this is the gap's place.
-    pub(super) fn tell_remembered_drops(&mut self) {
-        for (queue, remembered) in self.lanes.iter_mut().zip(&self.reclaim.dropped) {
-            if queue.is_empty() {
-                queue.hear_drops(*remembered, None);
-            }
-        }
+    /// Tells the drops of threads without a lane. They have no place among any lane's records; the first
+    /// lane's queue carries them.
+    pub(super) fn tell_drops_without_lane(&mut self) {
         let Reclaim { without_lane, without_lane_told, .. } = &mut self.reclaim;
         if *without_lane > *without_lane_told {
             if let Some(queue) = self.lanes.first_mut() {
-                // They have no place among any lane's records; the first lane's queue carries them.
                 queue.carry_gap(*without_lane - *without_lane_told, self.nobody.clone());
             }
             *without_lane_told = *without_lane;
@@ -92,11 +91,6 @@ impl Consumer {
             // The dead may have given blocks back and not lived to say so.
             crate::lane::announce_freed(ring, 1);
         }
-    }
-
-    /// Whether the lane's kernel lock is held. If the kernel cannot tell, its owner lives.
-    fn is_alive(&self, lane: u32) -> bool {
-        lock::is_held(&self.probe, lock_byte::lane(lane)).unwrap_or(true)
     }
 
     /// Frees definition blocks of dead processes that no block of records names any more.
@@ -143,7 +137,7 @@ fn owner(ring: &Ring, index: u32, state: State) -> Option<(u32, u32)> {
 
 /// Whether any block of records, or any lane, names the process. A block whose header is not written
 /// yet is named by its lane's entry.
-fn is_named(ring: &Ring, process: (u32, u32)) -> bool {
+pub(super) fn is_named(ring: &Ring, process: (u32, u32)) -> bool {
     (0..ring.geometry().block_count).any(|index| {
         let Some(state) = ring.state(index) else { return true };
         if state.phase == Phase::Free || state.kind != Kind::Records {

@@ -110,11 +110,13 @@ impl Consumer {
                 _ => {}
             }
         }
+        self.scans_done = self.scan_number;
         self.horizon = self.horizon_for(ring, &load);
         let heads = self.heads.len();
         self.refresh_heads(ring);
-        if self.unacknowledged == 0 && !self.handed_out && !self.dirty.is_empty() {
-            // Blocks without anything to give out: nobody has to acknowledge those.
+        let changed = !self.dirty.is_empty() || !self.dirty_lanes.is_empty();
+        if self.unacknowledged == 0 && !self.handed_out && changed {
+            // Blocks and deaths without anything to give out: nobody has to acknowledge those.
             self.acknowledge(ring);
         }
         touched || self.heads.len() > heads

@@ -30,12 +30,16 @@ fn the_file_header_lies_where_format_md_says() {
 fn a_lane_entry_lies_where_format_md_says() {
     use lane::*;
     assert_eq!(
-        [STATE, PID_TID, PROCESS, OPENED_UNIX_NS, PUBLISHED, DROPPED, DROPPED_AT_OPEN],
-        [0, 8, 16, 24, 32, 40, 48]
+        [STATE, PID_TID, PROCESS, OPENED_UNIX_NS, PUBLISHED, DROPPED, DROPPED_AT_OPEN, DEATHS],
+        [0, 8, 16, 24, 32, 40, 48, 56]
     );
     assert_eq!(
         [THREAD_NAME, PROCESS_NAME, PERSISTED, DROPPED_TOLD, NEXT, NEXT_SEQUENCE, BYTES],
         [64, 96, 128, 136, 144, 152, 256]
+    );
+    assert_eq!(
+        [DEATHS_TOLD, DEAD_INCARNATION, DEAD_PID_TID, DEAD_PROCESS, DEAD_THREAD_NAME, DEAD_PROCESS_NAME],
+        [160, 168, 176, 184, 192, 224]
     );
 }
 
@@ -47,8 +51,8 @@ fn a_block_header_lies_where_format_md_says() {
         [0, 1, 2, 3, 4, 5, 6, 7]
     );
     assert_eq!(
-        [ANCHOR_TICKS, ANCHOR_UNIX_NS, NS_PER_TICK, THREAD_NAME, PROCESS_NAME, WORDS],
-        [8, 9, 10, 16, 20, 24]
+        [ANCHOR_TICKS, ANCHOR_UNIX_NS, NS_PER_TICK, DEATHS, CLOSED, THREAD_NAME, PROCESS_NAME, WORDS],
+        [8, 9, 10, 11, 12, 16, 20, 24]
     );
     assert_eq!((BLOCK_HEADER_SLOTS, SLOT_BYTES, RECORD_HEADER_BYTES), (3, 64, 16));
 }

@@ -30,7 +30,7 @@ impl Push<'_> {
         let count = bytes.div_ceil(per_block);
         let blocks = self.waiting(|| self.take_many(count, urgent))?;
         self.seal_open_block();
-        let mut parts = Parts { push: self, blocks, urgent, begun: 0 };
+        let mut parts = Parts { push: self, blocks, urgent, begun: 0, published: false };
         let mut ticks = 0;
         let mut written = bytes;
         for number in 0..count {
@@ -55,6 +55,7 @@ impl Push<'_> {
         }
         if written == bytes {
             self.publish_parts(&parts.blocks, bytes, per_block);
+            parts.published = true;
             // The open block's records are counted when it is closed, and this one is not among them.
             let count = self.ring.lane_word(self.local.lane.load(Ordering::Relaxed), entry::PUBLISHED);
             count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
@@ -112,13 +113,16 @@ impl Push<'_> {
 }
 
 /// The blocks of a long record. Dropped when it is published, or refused, or when its encoding panicked:
-/// then what was begun is closed, but for the last block, in which the lane goes on, and what was not is
-/// given back. A block left open would stop the consumer there for as long as the thread lives.
+/// then what was begun is closed, but for the last block of a record that is published, in which the lane
+/// goes on, and what was not is given back. A block left open would stop the consumer there for as long as
+/// the thread lives. The number of a record that is not published goes to the next one, so sequences have
+/// no holes.
 struct Parts<'a> {
     push: &'a Push<'a>,
     blocks: Vec<BlockId>,
     urgent: bool,
     begun: usize,
+    published: bool,
 }
 
 impl Parts<'_> {
@@ -134,8 +138,15 @@ impl Drop for Parts<'_> {
     fn drop(&mut self) {
         let lane = self.push.local.lane.load(Ordering::Relaxed);
         let (begun, unused) = self.blocks.split_at(self.begun);
-        for block in begun.iter().take(self.begun.saturating_sub(1)) {
+        for block in begun.iter().take(self.begun.saturating_sub(self.published.into())) {
             self.push.ring.seal(*block, lane, Kind::Records);
+        }
+        if !self.published && self.begun > 0 {
+            self.push.local.leave_block();
+        }
+        if !self.published && self.begun > 1 {
+            let sequence = self.push.local.sequence.load(Ordering::Relaxed);
+            self.push.local.sequence.store(sequence.wrapping_sub(1), Ordering::Relaxed);
         }
         for block in unused {
             self.push.ring.untake(*block, lane, Kind::Records);

@@ -3,37 +3,41 @@
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use ringlog::{Body, Entry, Gap, Level, Origin, Received, Value};
+use ringlog::{Body, Entry, Level, Origin, Received, Value};
 
 use super::head::Heads;
 use super::time::{self, Stamps};
-use super::{Format, escape, number, put};
+use super::{Format, Source, escape, number, put};
 
 /// Everything a record says, each with its own JSON type.
 ///
-/// `time`, `level`, `level_number`, `logger`, `ring`, `pid`, `tid`, `thread`, `process`, `lane`,
-/// `incarnation` and `sequence` are always there; with the ring, the last three name a record uniquely.
+/// `time`, `level`, `level_number`, `logger`, `ring`, `uuid`, `pid`, `tid`, `thread`, `process`, `lane`,
+/// `incarnation` and `sequence` are always there; with `uuid`, the ring's, the last three name a record for
+/// ever.
 /// `file`, `line`, `module` and `function` are there where they are known; `message` (or
 /// `message_base64`, where it is not UTF-8) where the record has a text; `fields` where it has fields,
 /// under names that cannot collide with these; `cut` is `true` where the text was cut.
 ///
 /// A field's value is a boolean, number or string. Integers beyond 64 bits and floats that are no numbers
 /// are strings, time spans are numbers of seconds, times are strings as in RFC 3339, and bytes that are no
-/// UTF-8 are `{"base64": …}`. A gap has `gap` with `count` and `reason` instead of a sequence.
+/// UTF-8 are `{"base64": …}`. Instead of a sequence, a gap has `gap` with `count` and `reason`, and the death of
+/// a lane's owner has `died` with `last_sequence`, which is `null` where it published nothing.
 #[derive(Clone, Debug)]
 pub struct Json {
-    /// As the inside of a JSON string.
+    /// Name and UUID, as the inside of a JSON string.
     ring: Vec<u8>,
     stamps: Stamps,
     heads: Heads,
 }
 
 impl Json {
-    /// The format for the ring of this name.
-    pub fn new(ring: &str) -> Json {
-        let mut escaped = Vec::new();
-        escape::json(ring, &mut escaped);
-        Json { ring: escaped, stamps: Stamps::new(), heads: Heads::new() }
+    /// The format for this ring.
+    pub fn new(source: &Source) -> Json {
+        let mut ring = Vec::new();
+        escape::json(&source.name, &mut ring);
+        ring.extend_from_slice(b"\",\"uuid\":\"");
+        escape::json(&source.uuid, &mut ring);
+        Json { ring, stamps: Stamps::new(), heads: Heads::new() }
     }
 }
 
@@ -50,10 +54,9 @@ impl Format for Json {
                 out.extend_from_slice(place);
                 self::record(record, out);
             }
-            Body::Gap(gap) => self::gap(gap, entry.origin, ring, out),
-            // A kind of entry that this version does not know.
-            _ => {
+            other => {
                 who(Level::WARN, "ringlog", entry.origin, ring, out);
+                aside(other, out);
                 string_member("message", &entry.message(), out);
             }
         }
@@ -117,10 +120,20 @@ fn record(record: &Received<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn gap(gap: &Gap, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) {
-    who(Level::WARN, "ringlog", origin, ring, out);
-    put(out, format_args!(",\"gap\":{{\"count\":{},\"reason\":\"{}\"}}", gap.count, gap.reason.name()));
-    string_member("message", &gap.to_string(), out);
+/// What an entry that is no record has instead of a sequence.
+fn aside(body: &Body<'_>, out: &mut Vec<u8>) {
+    match body {
+        Body::Gap(gap) => {
+            let (count, reason) = (gap.count, gap.reason.name());
+            put(out, format_args!(",\"gap\":{{\"count\":{count},\"reason\":\"{reason}\"}}"));
+        }
+        Body::Died(died) => match died.last_sequence {
+            Some(last) => put(out, format_args!(",\"died\":{{\"last_sequence\":{last}}}")),
+            None => out.extend_from_slice(b",\"died\":{\"last_sequence\":null}"),
+        },
+        // A kind of entry that this version does not know.
+        _ => {}
+    }
 }
 
 fn value(value: &Value<'_>, out: &mut Vec<u8>) {

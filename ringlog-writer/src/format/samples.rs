@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use ringlog::{
-    Body, Definition, Entry, Field, Gap, Level, Logger, Origin, OwnedEntry, Received, Ring, Site, Type, Value,
+    Body, Definition, Entry, Field, Level, Logger, Origin, OwnedEntry, Received, Ring, Site, Type, Value,
 };
 
-use super::Format;
+use super::{Format, Source};
 
 /// 2026-11-21T10:15:30.123456789Z
 pub(super) const UNIX_NS: u64 = 1_795_256_130_123_456_789;
@@ -67,8 +67,12 @@ pub(super) fn line(format: &mut dyn Format, entry: &OwnedEntry) -> String {
     changed(format, entry, |_| ())
 }
 
-pub(super) fn gap_line(format: &mut dyn Format, gap: Gap, origin: &Origin) -> String {
+pub(super) fn aside_line(format: &mut dyn Format, body: Body<'_>, origin: &Origin) -> String {
     let mut out = Vec::new();
-    format.entry(&Entry { unix_ns: UNIX_NS, origin, body: Body::Gap(gap) }, &mut out);
+    format.entry(&Entry { unix_ns: UNIX_NS, origin, body }, &mut out);
     String::from_utf8(out).unwrap()
+}
+
+pub(super) fn source(name: &str) -> Source {
+    Source { name: name.to_owned(), uuid: "6f1c0a52-0000-4000-8000-00000000cafe".to_owned() }
 }

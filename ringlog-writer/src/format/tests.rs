@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ringlog::{Gap, GapReason, Level, Type, Value};
+use ringlog::{Body, Died, Gap, GapReason, Level, Origin, Type, Value};
 use serde_json::{Value as Parsed, json};
 
-use super::samples::{changed, gap_line, line, origin, text, typed};
+use super::samples::{aside_line, changed, line, origin, source, text, typed};
 use super::{Format, Json, Raw, Text};
 use crate::options::Newlines;
 
@@ -14,7 +14,8 @@ fn text_format() -> Text {
     Text::new(Newlines::Escape)
 }
 
-const DROPPED: Gap = Gap { count: 7, reason: GapReason::Dropped };
+const DROPPED: Body<'_> = Body::Gap(Gap { count: 7, reason: GapReason::Dropped });
+const DIED: Body<'_> = Body::Died(Died { last_sequence: Some(8) });
 
 /// One field of every kind.
 const FIELDS: &[(&str, Type, Value<'_>)] = &[
@@ -89,37 +90,84 @@ fn nobody_forges_a_text_line() {
 
 #[test]
 fn a_gap_is_a_line_of_its_own() {
-    let line = gap_line(&mut text_format(), DROPPED, &origin());
+    let line = aside_line(&mut text_format(), DROPPED, &origin());
     assert_eq!(
         line,
         "2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] 7 records dropped here: the ring was full\n"
     );
     let mut nobody = origin();
     nobody.lane = u32::MAX;
-    let line = gap_line(&mut text_format(), DROPPED, &nobody);
+    let line = aside_line(&mut text_format(), DROPPED, &nobody);
     assert!(line.contains(" WARN  ringlog[no lane] 7 records dropped here"), "{line}");
-    assert_eq!(gap_line(&mut Raw, DROPPED, &nobody), "");
+    assert_eq!(aside_line(&mut Raw, DROPPED, &nobody), "");
     assert_eq!(
-        gap_line(&mut Json::new("app"), DROPPED, &nobody),
+        aside_line(&mut Json::new(&source("app")), DROPPED, &nobody),
         "{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
-         \"logger\":\"ringlog\",\"ring\":\"app\",\"gap\":{\"count\":7,\"reason\":\"dropped\"},\
+         \"logger\":\"ringlog\",\"ring\":\"app\",\"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\
+         \"gap\":{\"count\":7,\"reason\":\"dropped\"},\
          \"message\":\"7 records dropped here: the ring was full\"}\n"
     );
-    let line: Parsed = serde_json::from_str(&gap_line(&mut Json::new("app"), DROPPED, &origin())).unwrap();
+    let line: Parsed =
+        serde_json::from_str(&aside_line(&mut Json::new(&source("app")), DROPPED, &origin())).unwrap();
     assert_eq!((&line["lane"], &line["incarnation"], &line["pid"]), (&json!(3), &json!(2), &json!(4711)));
+}
+
+#[test]
+fn a_death_is_a_line_of_its_own() {
+    let words = "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last sequence 8";
+    assert_eq!(
+        aside_line(&mut text_format(), DIED, &origin()),
+        format!("2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] {words}\n")
+    );
+    assert_eq!(
+        aside_line(&mut Json::new(&source("app")), DIED, &origin()),
+        format!(
+            "{{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
+             \"logger\":\"ringlog\",\"ring\":\"app\",\"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\
+             \"pid\":4711,\"tid\":4712,\"thread\":\"worker-2\",\"process\":\"shop\",\"lane\":3,\"incarnation\":2,\
+             \"died\":{{\"last_sequence\":8}},\"message\":\"{words}\"}}\n"
+        )
+    );
+    let nothing =
+        aside_line(&mut Json::new(&source("app")), Body::Died(Died { last_sequence: None }), &origin());
+    assert!(nothing.contains(",\"died\":{\"last_sequence\":null},"), "{nothing}");
+    // A thread's name is its own choice.
+    let mut forger = origin();
+    forger.thread = "x\n2026-11-21T10:15:30.123456789Z INFO".to_owned();
+    assert_eq!(aside_line(&mut text_format(), DIED, &forger).matches('\n').count(), 1);
+    assert_eq!(aside_line(&mut Raw, DIED, &origin()), "");
+}
+
+#[test]
+fn a_text_line_with_an_id() {
+    let mut format = text_format().with_ids(&source("app"));
+    let id = "2026-11-21T10:15:30.123456789Z 6f1c0a52-0000-4000-8000-00000000cafe";
+    let entry = text(Level::INFO, "orders", "late");
+    assert_eq!(line(&mut format, &entry), format!("{id}/3/2/9 INFO  orders[4711/worker-2] late\n"));
+    let mut starts = |body: Body<'_>, origin: &Origin| {
+        let line = aside_line(&mut format, body, origin);
+        line.split(" WARN ").next().unwrap().to_owned()
+    };
+    assert_eq!(starts(DROPPED, &origin()), format!("{id}/3/2/gap:dropped:7"));
+    let mut nobody = origin();
+    nobody.lane = u32::MAX;
+    assert_eq!(starts(DROPPED, &nobody), format!("{id}/-/-/gap:dropped:7"));
+    assert_eq!(starts(DIED, &origin()), format!("{id}/3/2/died:8"));
+    assert_eq!(starts(Body::Died(Died { last_sequence: None }), &origin()), format!("{id}/3/2/died:-"));
 }
 
 #[test]
 fn a_json_line() {
     let entry = text(Level::INFO, "orders", "say \"hi\"\n\x1b");
-    let line = changed(&mut Json::new("a\"pp"), &entry, |record| {
+    let line = changed(&mut Json::new(&source("a\"pp")), &entry, |record| {
         (record.file, record.line) = ("src/db.rs", 42);
         (record.module, record.function, record.cut) = ("shop::db", "fill", true);
     });
     assert_eq!(
         line,
         "{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"INFO\",\"level_number\":20,\
-         \"logger\":\"orders\",\"ring\":\"a\\\"pp\",\"pid\":4711,\"tid\":4712,\"thread\":\"worker-2\",\
+         \"logger\":\"orders\",\"ring\":\"a\\\"pp\",\
+         \"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\"pid\":4711,\"tid\":4712,\"thread\":\"worker-2\",\
          \"process\":\"shop\",\"lane\":3,\"incarnation\":2,\"sequence\":9,\"file\":\"src/db.rs\",\"line\":42,\
          \"module\":\"shop::db\",\"function\":\"fill\",\"message\":\"say \\\"hi\\\"\\n\\u001b\",\"cut\":true}\n"
     );
@@ -128,7 +176,7 @@ fn a_json_line() {
 #[test]
 fn every_type_has_its_own_in_json() {
     let line: Parsed =
-        serde_json::from_str(&line(&mut Json::new("app"), &typed("late fill", FIELDS))).unwrap();
+        serde_json::from_str(&line(&mut Json::new(&source("app")), &typed("late fill", FIELDS))).unwrap();
     assert_eq!(line["message"], "late fill");
     assert_eq!(
         line["fields"],
@@ -156,7 +204,8 @@ fn every_type_has_its_own_in_json() {
 #[test]
 fn json_keeps_bytes_that_are_no_text() {
     let line: Parsed =
-        serde_json::from_str(&line(&mut Json::new("app"), &text(Level::INFO, "", b"\xffok"))).unwrap();
+        serde_json::from_str(&line(&mut Json::new(&source("app")), &text(Level::INFO, "", b"\xffok")))
+            .unwrap();
     assert_eq!(line["message_base64"], "/29r");
     assert!(line.get("message").is_none());
 }
@@ -178,13 +227,13 @@ fn what_is_kept_of_one_line_is_never_used_for_another() {
     let len = |i: usize| if i.is_multiple_of(50) { 2000 + i } else { i % 7 };
     let names: Vec<&'static str> = (0..600).map(|i| &*format!("{}{i}", "x".repeat(len(i))).leak()).collect();
     let (mut kept, entry) = (text_format(), text(Level::INFO, "", "m"));
-    let mut kept_json = Json::new("app");
+    let mut kept_json = Json::new(&source("app"));
     for name in names.iter().chain(&names) {
         let with = |format: &mut dyn Format| {
             changed(format, &entry, |record| (record.file, record.line) = (*name, name.len() as u32))
         };
         assert_eq!(with(&mut kept), with(&mut text_format()));
-        assert_eq!(with(&mut kept_json), with(&mut Json::new("app")));
+        assert_eq!(with(&mut kept_json), with(&mut Json::new(&source("app"))));
     }
 }
 
@@ -227,7 +276,7 @@ proptest! {
         let names: Vec<&'static str> = fields.keys().map(|name| &*name.clone().leak()).collect();
         let values = names.iter().zip(fields.values());
         let values: Vec<_> = values.map(|(name, (ty, value, _))| (*name, *ty, *value)).collect();
-        let line = line(&mut Json::new("app"), &typed(message.clone().leak(), &values));
+        let line = line(&mut Json::new(&source("app")), &typed(message.clone().leak(), &values));
         prop_assert_eq!(line.matches('\n').count(), 1);
         let parsed: Parsed = serde_json::from_str(&line).unwrap();
         for (name, (_, _, expected)) in &fields {
@@ -243,7 +292,7 @@ proptest! {
         if !message.is_empty() {
             prop_assert_eq!(&parsed["message"], &json!(message));
         }
-        let line = super::samples::line(&mut Json::new("app"), &text(Level::INFO, &logger, &message));
+        let line = super::samples::line(&mut Json::new(&source("app")), &text(Level::INFO, &logger, &message));
         let parsed: Parsed = serde_json::from_str(&line).unwrap();
         prop_assert_eq!((&parsed["logger"], &parsed["message"]), (&json!(logger), &json!(message)));
     }

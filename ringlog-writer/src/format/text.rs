@@ -1,32 +1,44 @@
 //! Lines for people:
 //! `2026-11-21T10:15:30.123456789Z INFO  orders[4711/worker-2] db.rs:42 message key=value`.
 
-use ringlog::{Body, Entry, Gap, Level, Origin, Received, Value};
+use ringlog::{Body, Entry, Level, Origin, Received, Value};
 
 use super::head::Heads;
 use super::time::{self, Stamps};
-use super::{Format, escape, number, put};
+use super::{Format, Source, escape, id, number, put};
 use crate::options::Newlines;
 
 /// Time, level, logger with process and thread, place in the source, message, fields. What a terminal
-/// might act upon is escaped; a cut record ends with ` [cut]`; a gap is a line of its own.
+/// might act upon is escaped; a cut record ends with ` [cut]`; gaps and deaths are lines of their own.
 #[derive(Clone, Debug)]
 pub struct Text {
     newlines: Newlines,
     stamps: Stamps,
     heads: Heads,
+    /// The ring's UUID, if lines have ids.
+    uuid: Option<String>,
 }
 
 impl Text {
     /// A format with this policy for newlines within messages.
     pub fn new(newlines: Newlines) -> Text {
-        Text { newlines, stamps: Stamps::new(), heads: Heads::new() }
+        Text { newlines, stamps: Stamps::new(), heads: Heads::new(), uuid: None }
+    }
+
+    /// With an id behind each time, by which `ringlog verify` finds what is missing:
+    /// `UUID/LANE/INCARNATION/SEQUENCE`.
+    #[must_use]
+    pub fn with_ids(self, source: &Source) -> Text {
+        Text { uuid: Some(source.uuid.clone()), ..self }
     }
 }
 
 impl Format for Text {
     fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
         self.stamps.write(entry.unix_ns, out);
+        if let Some(uuid) = &self.uuid {
+            id::write(uuid, entry, out);
+        }
         match &entry.body {
             Body::Record(record) => {
                 let (head, _) = self.heads.of(entry, record, |out| head(record, entry.origin, out));
@@ -40,9 +52,13 @@ impl Format for Text {
                     out.extend_from_slice(b" [cut]");
                 }
             }
-            Body::Gap(gap) => self::gap(gap, entry.origin, out),
-            // A kind of entry that this version does not know.
-            _ => put(out, format_args!(" {:<5} ringlog {}", Level::WARN, entry.message())),
+            // Gaps, deaths, and what this version does not know.
+            _ => {
+                put(out, format_args!(" {:<5} ringlog", Level::WARN));
+                who(entry.origin, out);
+                out.push(b' ');
+                escape::message(entry.message().as_bytes(), Newlines::Escape, out);
+            }
         }
         out.push(b'\n');
     }
@@ -75,12 +91,6 @@ fn who(origin: &Origin, out: &mut Vec<u8>) {
         escape::name(origin.thread.as_bytes(), out);
     }
     out.push(b']');
-}
-
-fn gap(gap: &Gap, origin: &Origin, out: &mut Vec<u8>) {
-    put(out, format_args!(" {:<5} ringlog", Level::WARN));
-    who(origin, out);
-    put(out, format_args!(" {gap}"));
 }
 
 /// Appends the fields as `key=value`: `separator` before the first, a space before each other.

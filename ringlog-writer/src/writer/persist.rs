@@ -45,9 +45,10 @@ impl Writer<'_> {
     }
 
     fn count_written(&mut self) {
-        let Pending { records, gaps, missing } = std::mem::take(&mut self.pending);
+        let Pending { records, gaps, missing, deaths } = std::mem::take(&mut self.pending);
         self.summary.records += records;
         self.summary.gaps += gaps;
+        self.summary.deaths += deaths;
         self.summary.missing = self.summary.missing.saturating_add(missing);
         self.summary.bytes += self.batch.len() as u64;
         self.batch.clear();

@@ -64,6 +64,7 @@ fn main() {
         "paced" => roles::paced(&name, &arguments),
         "fork" => roles::fork(&name, &arguments),
         "fork-while-logging" => roles::fork_while_logging(&name, &arguments),
+        "end" => roles::end(&name, &arguments),
         "consume" => roles::consume(&name, &arguments),
         "acknowledge" => roles::acknowledge(&name, &arguments),
         "push-without-system-call" => roles::push_without_system_call(&name, &arguments),

@@ -1,5 +1,6 @@
 //! What the helper process can be.
 
+mod ending;
 mod forking;
 mod restricted;
 
@@ -13,6 +14,7 @@ use ringlog_tests::{Alarm, Counters, Flood, Kind, Proof, Sequenced, note};
 
 use crate::{Arguments, ready};
 
+pub(crate) use ending::end;
 pub(crate) use forking::{fork, fork_while_logging};
 pub(crate) use restricted::{acknowledge, push_between_markers, push_without_system_call};
 

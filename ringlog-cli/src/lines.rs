@@ -9,12 +9,18 @@ pub struct Lines<R> {
     /// How much of a line is kept.
     limit: usize,
     line: Vec<u8>,
+    torn: bool,
 }
 
 impl<R: Read> Lines<R> {
     /// Of each line a byte more than `limit` is kept, so that it still shows that it was longer.
     pub fn new(input: R, limit: usize) -> Lines<R> {
-        Lines { input: BufReader::with_capacity(64 << 10, input), limit: limit + 1, line: Vec::new() }
+        Lines {
+            input: BufReader::with_capacity(64 << 10, input),
+            limit: limit + 1,
+            line: Vec::new(),
+            torn: false,
+        }
     }
 
     /// The next line as far as it is kept, and how many bytes it had.
@@ -24,7 +30,10 @@ impl<R: Read> Lines<R> {
         loop {
             let chunk = match self.input.fill_buf() {
                 Ok([]) if bytes == 0 => return Ok(None),
-                Ok([]) => break,
+                Ok([]) => {
+                    self.torn = true;
+                    break;
+                }
                 Ok(chunk) => chunk,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
@@ -41,6 +50,11 @@ impl<R: Read> Lines<R> {
             }
         }
         Ok(Some((&self.line, bytes)))
+    }
+
+    /// Whether the last line had no newline.
+    pub fn is_torn(&self) -> bool {
+        self.torn
     }
 }
 
@@ -74,6 +88,15 @@ mod tests {
         assert_eq!(whole(b"\n"), [b""]);
         assert_eq!(whole(b"one\n\ntwo"), [&b"one"[..], b"", b"two"]);
         assert_eq!(whole(b"\xff\0\r\nlonger than a chunk\n"), [&b"\xff\0\r"[..], b"longer than a chunk"]);
+    }
+
+    #[test]
+    fn a_last_line_without_a_newline_is_torn() {
+        for (input, torn) in [(&b""[..], false), (b"one\n", false), (b"one\ntwo", true)] {
+            let mut lines = Lines::new(input, 100);
+            while lines.next().unwrap().is_some() {}
+            assert_eq!(lines.is_torn(), torn);
+        }
     }
 
     #[test]

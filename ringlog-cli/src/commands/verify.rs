@@ -1,0 +1,198 @@
+//! `ringlog verify`
+
+mod ledger;
+mod line;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::lines::Lines;
+use crate::{exit, output};
+use ledger::{Finding, Ledger, Place};
+use line::{LINE_MAX, Line};
+
+/// How many lines without a meaning are read before the output is taken for one without ids.
+const PATIENCE: usize = 100;
+
+/// Check that an output is complete and in order, and say exactly what is not
+///
+/// Reads what a writer has written with `--format json`, or as text with `--ids`. Each record there names its
+/// ring, lane, incarnation and sequence; sequences of one incarnation begin at 0 and have no holes. Several
+/// files are read one after the other, as parts of one output: give the oldest first.
+///
+/// Reported, each with its line: records that are missing, doubled or out of order, deaths that are at odds
+/// with the records before them, lines that cannot be read, and a last line without a newline. What the
+/// output itself tells to be lost (dropped because the ring was full, and the like) is listed, and is no
+/// fault unless --strict is given. What a lane published after the last record here nobody can know, unless
+/// its owner's death is told.
+#[derive(Args)]
+#[command(after_help = "\
+Exit codes: 0 complete, 1 a file cannot be read, 2 the output has no ids, 3 something is missing, doubled, out
+of order or damaged")]
+pub struct Verify {
+    /// Files that a writer has written, the oldest first; `-` for standard input
+    #[arg(required = true, value_name = "OUTPUT")]
+    outputs: Vec<PathBuf>,
+    /// The output begins in the middle: what comes before the first record of an owner is not missing
+    #[arg(long)]
+    partial: bool,
+    /// Records that the output tells to be lost count as missing
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Verify {
+    pub fn run(self) -> exit::Result {
+        let mut check = Check {
+            verify: &self,
+            ledger: Ledger::new(self.partial),
+            has_ids: false,
+            unreadable: 0,
+            out: io::BufWriter::new(io::stdout().lock()),
+        };
+        for (number, path) in self.outputs.iter().enumerate() {
+            if let Some(code) = check.file(number, path)? {
+                return Ok(code);
+            }
+        }
+        check.close()
+    }
+}
+
+struct Check<'a> {
+    verify: &'a Verify,
+    ledger: Ledger,
+    /// A line with an id has been seen.
+    has_ids: bool,
+    /// Lines that nobody can read, and torn ones.
+    unreadable: u64,
+    out: io::BufWriter<io::StdoutLock<'static>>,
+}
+
+impl Check<'_> {
+    /// Reads one file. The code to exit with, if that ends it.
+    fn file(&mut self, number: usize, path: &Path) -> anyhow::Result<Option<ExitCode>> {
+        let name = self.name(number);
+        let what = || format!("cannot read {name}");
+        let input: Box<dyn Read> = match path.to_str() {
+            Some("-") => Box::new(io::stdin().lock()),
+            _ => Box::new(File::open(path).with_context(what)?),
+        };
+        let mut lines = Lines::new(input, LINE_MAX);
+        let mut place = Place { file: number, line: 0 };
+        while let Some((line, bytes)) =
+            lines.next().with_context(|| format!("cannot read {}", self.name(number)))?
+        {
+            place.line += 1;
+            let known = match line::read(line) {
+                _ if bytes > LINE_MAX as u64 => Err(format!("it is {bytes} bytes long")),
+                Line::Entry(entry) => {
+                    self.has_ids = true;
+                    self.ledger.take(place, &entry);
+                    Ok(())
+                }
+                Line::Continuation if self.has_ids => Ok(()),
+                Line::WithoutId(what) if !self.has_ids => return Ok(Some(self.refuse(place, what))),
+                Line::WithoutId(what) => Err(what.to_owned()),
+                Line::Continuation => Err("it begins in the middle of a message".to_owned()),
+                Line::Unreadable(why) if is_compressed(line) && place.line == 1 => {
+                    let what = format!("it is compressed ({why})");
+                    return Ok(Some(self.refuse(place, &what)));
+                }
+                Line::Unreadable(why) => Err(why),
+            };
+            if let Err(why) = known {
+                self.unreadable += 1;
+                self.say(place, &format!("damaged line: {why}"));
+                if !self.has_ids && place.line as usize >= PATIENCE {
+                    return Ok(Some(self.refuse(place, "none of its lines")));
+                }
+            }
+            self.report()?;
+        }
+        if lines.is_torn() {
+            self.unreadable += 1;
+            self.say(place, "torn last line: it has no newline, so its end may be missing");
+            self.report()?;
+        }
+        Ok(None)
+    }
+
+    fn name(&self, file: usize) -> String {
+        let path = self.verify.outputs.get(file).map(|path| path.to_string_lossy()).unwrap_or_default();
+        if path == "-" { "standard input".to_owned() } else { output::harmless(&path) }
+    }
+
+    fn say(&mut self, place: Place, text: &str) {
+        self.ledger.findings.push(Finding { place, text: text.to_owned() });
+    }
+
+    /// Prints what has been found since the last time.
+    fn report(&mut self) -> io::Result<()> {
+        // Of an output that turns out to have no ids there is nothing else to say.
+        let found = if self.has_ids { std::mem::take(&mut self.ledger.findings) } else { Vec::new() };
+        found.iter().try_for_each(|finding| self.print(finding))
+    }
+
+    fn print(&mut self, Finding { place, text }: &Finding) -> io::Result<()> {
+        let name = self.name(place.file);
+        writeln!(self.out, "{name}:{}: {text}", place.line)
+    }
+
+    /// Says that the output cannot be verified.
+    fn refuse(&self, place: Place, what: &str) -> ExitCode {
+        output::say(format_args!(
+            "{}:{}: {what}: no record's id is there, so nobody can tell what is missing; let the writer write with \
+             --format json, or text with --ids",
+            self.name(place.file),
+            place.line
+        ));
+        ExitCode::from(exit::USAGE)
+    }
+
+    fn close(mut self) -> exit::Result {
+        if !self.has_ids && self.unreadable > 0 {
+            return Ok(self.refuse(Place { file: 0, line: 1 }, "none of its lines"));
+        }
+        for finding in self.ledger.close() {
+            self.print(&finding)?;
+        }
+        let sums = self.ledger.sums;
+        let (mut faults, told) = (sums.faults(), sums.told());
+        if self.unreadable > 0 {
+            faults.push(format!("{} damaged", lines(self.unreadable)));
+        }
+        let is_complete = faults.is_empty() && (told.is_empty() || !self.verify.strict);
+        let mut parts = vec![format!(
+            "{}: {} of {} in {}",
+            if is_complete { "complete" } else { "incomplete" },
+            output::records(sums.records),
+            plural(sums.lanes, "lane"),
+            plural(self.verify.outputs.len() as u64, "file"),
+        )];
+        parts.extend((!faults.is_empty()).then(|| faults.join(", ")));
+        parts.extend((!told.is_empty()).then(|| format!("told as lost: {}", told.join(", "))));
+        parts.extend((sums.died > 0).then(|| format!("{} died", plural(sums.died, "lane"))));
+        writeln!(self.out, "{}", parts.join("; "))?;
+        self.out.flush()?;
+        Ok(ExitCode::from(if is_complete { 0 } else { exit::INCOMPLETE }))
+    }
+}
+
+/// The first bytes of gzip and Zstandard.
+fn is_compressed(line: &[u8]) -> bool {
+    line.starts_with(b"\x1f\x8b") || line.starts_with(b"\x28\xb5\x2f\xfd")
+}
+
+fn lines(count: u64) -> String {
+    plural(count, "line")
+}
+
+fn plural(count: u64, what: &str) -> String {
+    format!("{} {what}{}", output::count(count), if count == 1 { "" } else { "s" })
+}

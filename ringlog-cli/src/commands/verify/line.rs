@@ -1,0 +1,208 @@
+//! What a line of an output says: whose it is, and the how manieth.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+/// How long a line may be to be read. A record of 16 MiB whose every byte is escaped is shorter.
+pub const LINE_MAX: usize = 128 << 20;
+
+/// A line of an output.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// An entry that says what it is.
+    Entry(Entry<'a>),
+    /// An entry that does not: the output was written without ids.
+    WithoutId(&'static str),
+    /// A message goes on.
+    Continuation,
+    /// Not what the writer writes.
+    Unreadable(String),
+}
+
+/// An entry's id.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Of the ring.
+    pub uuid: Cow<'a, str>,
+    /// Lane and incarnation; `None` for what happened to threads without a lane.
+    pub lane: Option<(u32, u32)>,
+    pub what: What<'a>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum What<'a> {
+    Record(u64),
+    Gap {
+        reason: Cow<'a, str>,
+        count: u64,
+    },
+    Died {
+        last: Option<u64>,
+    },
+    /// A kind of entry that this version does not know.
+    Other,
+}
+
+/// What is wanted of a JSON line.
+#[derive(Deserialize)]
+struct Json<'a> {
+    #[serde(borrow)]
+    uuid: Option<Cow<'a, str>>,
+    lane: Option<u32>,
+    incarnation: Option<u32>,
+    sequence: Option<u64>,
+    #[serde(borrow)]
+    gap: Option<JsonGap<'a>>,
+    died: Option<JsonDied>,
+}
+
+#[derive(Deserialize)]
+struct JsonGap<'a> {
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
+    count: u64,
+}
+
+#[derive(Deserialize)]
+struct JsonDied {
+    last_sequence: Option<u64>,
+}
+
+/// Reads a line in either format.
+pub fn read(line: &[u8]) -> Line<'_> {
+    match line {
+        [b'{', ..] => json(line),
+        [b' ', b' ', b' ', b' ', ..] => Line::Continuation,
+        _ => text(line),
+    }
+}
+
+fn json(line: &[u8]) -> Line<'_> {
+    let json: Json<'_> = match serde_json::from_slice(line) {
+        Ok(json) => json,
+        Err(error) => return Line::Unreadable(format!("no JSON: {error}")),
+    };
+    let what = match (json.sequence, json.gap, json.died) {
+        (Some(sequence), None, None) => What::Record(sequence),
+        (None, Some(gap), None) => What::Gap { reason: gap.reason, count: gap.count },
+        (None, None, Some(died)) => What::Died { last: died.last_sequence },
+        _ => What::Other,
+    };
+    match (json.uuid, json.lane.zip(json.incarnation), what) {
+        (None, _, _) => Line::WithoutId("JSON without a \"uuid\""),
+        (Some(_), None, What::Record(_) | What::Died { .. }) => {
+            Line::WithoutId("JSON without \"lane\" and \"incarnation\"")
+        }
+        (Some(uuid), lane, what) => Line::Entry(Entry { uuid, lane, what }),
+    }
+}
+
+fn text(line: &[u8]) -> Line<'_> {
+    let mut words = line.splitn(3, |byte| *byte == b' ');
+    let time = words.next().unwrap_or_default();
+    if !is_time(time) {
+        return Line::Unreadable("it begins neither as JSON nor with a time".to_owned());
+    }
+    let id = words.next().and_then(|word| str::from_utf8(word).ok()).and_then(id);
+    id.map_or(Line::WithoutId("text without ids"), Line::Entry)
+}
+
+/// `2026-11-21T10:15:30.123456789Z`
+fn is_time(word: &[u8]) -> bool {
+    word.len() >= 20
+        && word.ends_with(b"Z")
+        && word.iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            10 => *byte == b'T',
+            13 | 16 => *byte == b':',
+            _ => byte.is_ascii_digit() || (at >= 19 && matches!(byte, b'.' | b'Z')),
+        })
+}
+
+/// `UUID/LANE/INCARNATION/SEQUENCE`, as the writer's `--ids` puts it there.
+fn id(word: &str) -> Option<Entry<'_>> {
+    let mut parts = word.splitn(4, '/');
+    let (uuid, lane, incarnation, what) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_uuid = uuid.len() == 36 && uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let lane = match (lane, incarnation) {
+        ("-", "-") => None,
+        _ => Some((lane.parse().ok()?, incarnation.parse().ok()?)),
+    };
+    let what = match what.split_once(':') {
+        None if what == "-" => What::Other,
+        None => What::Record(what.parse().ok()?),
+        Some(("died", "-")) => What::Died { last: None },
+        Some(("died", last)) => What::Died { last: Some(last.parse().ok()?) },
+        Some(("gap", gap)) => {
+            let (reason, count) = gap.split_once(':')?;
+            What::Gap { reason: reason.into(), count: count.parse().ok()? }
+        }
+        Some(_) => What::Other,
+    };
+    let has_a_lane = lane.is_some() || !matches!(what, What::Record(_) | What::Died { .. });
+    (is_uuid && has_a_lane).then_some(Entry { uuid: uuid.into(), lane, what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "6f1c0a52-0000-4000-8000-00000000cafe";
+
+    fn text(id: &str) -> String {
+        format!("2026-11-21T10:15:30.123456789Z {UUID}/{id} INFO  orders[4711/worker-2] late")
+    }
+
+    #[test]
+    fn both_formats_say_the_same() {
+        let gap = || What::Gap { reason: "dropped".into(), count: 7 };
+        for (id, fields, lane, what) in [
+            ("3/2/9", r#""lane":3,"incarnation":2,"sequence":9"#, Some((3, 2)), What::Record(9)),
+            (
+                "3/2/gap:dropped:7",
+                r#""lane":3,"incarnation":2,"gap":{"count":7,"reason":"dropped"}"#,
+                Some((3, 2)),
+                gap(),
+            ),
+            ("-/-/gap:dropped:7", r#""gap":{"count":7,"reason":"dropped"}"#, None, gap()),
+            (
+                "3/2/died:8",
+                r#""lane":3,"incarnation":2,"died":{"last_sequence":8}"#,
+                Some((3, 2)),
+                What::Died { last: Some(8) },
+            ),
+            (
+                "3/2/died:-",
+                r#""lane":3,"incarnation":2,"died":{"last_sequence":null}"#,
+                Some((3, 2)),
+                What::Died { last: None },
+            ),
+            ("3/2/-", r#""lane":3,"incarnation":2,"message":"new""#, Some((3, 2)), What::Other),
+        ] {
+            let json =
+                format!(r#"{{"time":"x","uuid":"{UUID}",{fields},"message":"\n","fields":{{"lane":"x"}}}}"#);
+            let expected = Line::Entry(Entry { uuid: UUID.into(), lane, what });
+            assert_eq!(read(json.as_bytes()), expected, "{json}");
+            assert_eq!(read(text(id).as_bytes()), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_id_is_not_taken_for_one() {
+        let plain = "2026-11-21T10:15:30.123456789Z INFO  orders[4711/worker-2] late";
+        assert_eq!(read(plain.as_bytes()), Line::WithoutId("text without ids"));
+        for id in ["-/-/9", "-/-/died:3", "3/x/9", "3/2/x", "3/2/gap:dropped", "3/2", ""] {
+            assert_eq!(read(text(id).as_bytes()), Line::WithoutId("text without ids"), "{id}");
+        }
+        assert_eq!(read(b"{}"), Line::WithoutId("JSON without a \"uuid\""));
+        let lane = format!(r#"{{"uuid":"{UUID}","sequence":3}}"#);
+        assert_eq!(read(lane.as_bytes()), Line::WithoutId("JSON without \"lane\" and \"incarnation\""));
+        assert_eq!(read(b"    at main.rs:7"), Line::Continuation);
+        for damaged in
+            [&b"{\"uuid\":"[..], b"", b"\xff\xff", b"late", b"2026-11-21", b"2026-11-21Tlate:15:30Z x"]
+        {
+            assert!(matches!(read(damaged), Line::Unreadable(_)), "{damaged:?}");
+        }
+    }
+}

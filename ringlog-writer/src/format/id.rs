@@ -1,0 +1,30 @@
+//! Ids at the head of text lines: `UUID/LANE/INCARNATION/` and the sequence, or what else it is.
+
+use ringlog::{Body, Entry};
+
+use super::{number, put};
+
+/// ` 6f1c…/3/2/9`, ` 6f1c…/3/2/gap:dropped:7`, ` 6f1c…/3/2/died:8`; `-` stands for what there is not.
+pub(super) fn write(uuid: &str, entry: &Entry<'_>, out: &mut Vec<u8>) {
+    out.push(b' ');
+    out.extend_from_slice(uuid.as_bytes());
+    out.push(b'/');
+    if entry.origin.is_known() {
+        number::integer(entry.origin.lane, out);
+        out.push(b'/');
+        number::integer(entry.origin.incarnation, out);
+    } else {
+        out.extend_from_slice(b"-/-");
+    }
+    out.push(b'/');
+    match &entry.body {
+        Body::Record(record) => number::integer(record.sequence, out),
+        Body::Gap(gap) => put(out, format_args!("gap:{}:{}", gap.reason.name(), gap.count)),
+        Body::Died(died) => match died.last_sequence {
+            Some(last) => put(out, format_args!("died:{last}")),
+            None => out.extend_from_slice(b"died:-"),
+        },
+        // A kind of entry that this version does not know.
+        _ => out.push(b'-'),
+    }
+}

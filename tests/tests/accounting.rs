@@ -1,0 +1,324 @@
+//! Who died is told: once, with its name, behind its last record.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use ringlog::{Body, Consumer, Origin, Ring};
+use ringlog_tests::{Child, Proof, Scratch, stat};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// What came out of the ring, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Came {
+    Record { producer: u32, sequence: u64 },
+    Died { last: Option<u64>, owner: Origin },
+}
+
+/// Everything there is, acknowledged.
+fn drain(consumer: &mut Consumer) -> Vec<Came> {
+    let mut came = Vec::new();
+    while !consumer.is_drained().unwrap() {
+        while let Some(entry) = consumer.next(Duration::from_millis(1)).unwrap() {
+            came.push(match &entry.body {
+                Body::Died(died) => Came::Died { last: died.last_sequence, owner: entry.origin.clone() },
+                _ => {
+                    let Proof { producer, sequence } = Proof::of(&entry).unwrap();
+                    assert_eq!(entry.record().unwrap().sequence, sequence);
+                    Came::Record { producer, sequence }
+                }
+            });
+        }
+        consumer.ack().unwrap();
+    }
+    came
+}
+
+fn deaths(came: &[Came]) -> Vec<(&Origin, Option<u64>)> {
+    let died = came.iter().filter_map(|came| match came {
+        Came::Died { owner, last } => Some((owner, *last)),
+        Came::Record { .. } => None,
+    });
+    died.collect()
+}
+
+/// Nothing comes, however long one looks, and neither does the next consumer get anything.
+fn nothing_more(ring: &Ring, mut consumer: Consumer) {
+    // Longer than it takes until the consumer looks for the dead again.
+    for _ in 0..3 {
+        assert_eq!(drain(&mut consumer), []);
+        std::thread::sleep(Duration::from_millis(80));
+    }
+    drop(consumer);
+    let mut next = ring.consumer().unwrap();
+    assert!(next.next(Duration::from_millis(500)).unwrap().is_none(), "told to the next consumer again");
+    assert_eq!(drain(&mut next), []);
+}
+
+/// A process in the role `end`, ready to end, and the ids of its threads.
+struct Ending {
+    child: Child,
+    tids: Vec<u32>,
+    /// What it printed when all its threads had theirs.
+    forked: Option<u32>,
+}
+
+fn start(ring: &Scratch, threads: usize, count: u64, how: &str) -> Ending {
+    let arguments = [format!("threads={threads}"), format!("count={count}"), format!("how={how}")];
+    let [threads_argument, count, how] = arguments.each_ref().map(String::as_str);
+    let mut child = Child::spawn(PRODUCER, &["end", ring.name(), threads_argument, count, how]);
+    let tids = (0..threads).map(|_| child.line().parse().unwrap()).collect();
+    let forked = (how == "how=fork").then(|| child.line().parse().unwrap());
+    child.wait_ready();
+    Ending { child, tids, forked }
+}
+
+impl Ending {
+    /// Asserts that this is the death of one of its threads, and returns which.
+    #[track_caller]
+    fn thread(&self, owner: &Origin) -> u32 {
+        assert_eq!((owner.pid, &*owner.process), (self.child.id(), "ringlog-test-producer"));
+        assert!(self.tids.contains(&owner.tid), "{owner:?}: {:?}", self.tids);
+        owner.thread.strip_prefix("worker-").unwrap().parse().unwrap()
+    }
+}
+
+fn ring_of(at: &Scratch, lanes: u32) -> Ring {
+    at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(lanes))
+}
+
+#[test]
+fn a_killed_process_is_told_once_for_each_thread_behind_its_last_record() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 10);
+    let mut consumer = ring.consumer().unwrap();
+    let mut ending = start(&at, 3, 40, "wait");
+    let mut came = drain(&mut consumer);
+    assert_eq!(deaths(&came), [], "they live");
+    ending.child.kill();
+    came.extend(drain(&mut consumer));
+    let deaths = deaths(&came);
+    let mut threads: Vec<u32> = deaths.iter().map(|(owner, _)| ending.thread(owner)).collect();
+    threads.sort_unstable();
+    assert_eq!(threads, [0, 1, 2], "each thread, and not their process besides");
+    assert!(deaths.iter().all(|(_, last)| *last == Some(39)));
+    println!("{} deaths of {} records", deaths.len(), came.len() - deaths.len());
+    nothing_more(&ring, consumer);
+}
+
+#[test]
+fn a_death_stands_behind_records_that_were_published_before_it_and_found_after() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 10);
+    for _ in 0..20 {
+        let mut ending = start(&at, 2, 60, "wait");
+        ending.child.kill();
+        // Its first look finds the lanes dead; the records come with the scans that follow.
+        let mut consumer = ring.consumer().unwrap();
+        let came = drain(&mut consumer);
+        for producer in 0..2 {
+            let own = |came: &&Came| match came {
+                Came::Record { producer: of, .. } => *of == producer,
+                Came::Died { owner, .. } => ending.thread(owner) == producer,
+            };
+            let own: Vec<&Came> = came.iter().filter(own).collect();
+            assert_eq!(own.len(), 61);
+            assert!(matches!(own[60], Came::Died { last: Some(59), .. }), "{:?}", own[60]);
+        }
+    }
+}
+
+#[test]
+fn a_death_that_was_not_acknowledged_is_told_again_and_one_that_was_is_not() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 4);
+    let mut ending = start(&at, 1, 5, "wait");
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(drain(&mut consumer).len(), 5);
+    ending.child.kill();
+    let take = |consumer: &mut Consumer| {
+        let entry = consumer.next(Duration::from_secs(30)).unwrap().expect("a death");
+        let Body::Died(died) = entry.body else { panic!("{entry}") };
+        assert_eq!((ending.thread(entry.origin), died.last_sequence), (0, Some(4)));
+        let pid = ending.child.id();
+        let tid = ending.tids[0];
+        assert_eq!(
+            entry.message(),
+            format!(
+                "lane died: process ringlog-test-producer (pid {pid}), thread worker-0 (tid {tid}), lane 1, \
+                 incarnation 1, last sequence 4"
+            )
+        );
+    };
+    for _ in 0..3 {
+        take(&mut consumer);
+        drop(consumer);
+        consumer = ring.consumer().unwrap();
+    }
+    take(&mut consumer);
+    consumer.ack().unwrap();
+    nothing_more(&ring, consumer);
+}
+
+#[test]
+fn only_who_did_not_close_its_lanes_has_died() {
+    // Each with two threads that are still there when the process ends, but for the first.
+    for (how, died) in [("return", 0), ("exit", 0), ("_exit", 2), ("abort", 2), ("exec", 2)] {
+        let at = Scratch::new();
+        let ring = ring_of(&at, 10);
+        let mut consumer = ring.consumer().unwrap();
+        let mut ending = start(&at, 2, 7, how);
+        ending.child.go();
+        ending.child.release();
+        ending.child.wait();
+        let came = drain(&mut consumer);
+        assert_eq!(came.len(), 14 + died, "{how}");
+        deaths(&came).iter().for_each(|(owner, last)| {
+            ending.thread(owner);
+            assert_eq!(*last, Some(6));
+        });
+        nothing_more(&ring, consumer);
+    }
+}
+
+#[test]
+fn a_lane_reopened_before_anybody_looked_does_not_hide_the_death() {
+    const KILLED: usize = 40;
+    let at = Scratch::new();
+    // The process's lane and one thread's: each process gets both of the one before.
+    let ring = at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(2));
+    let mut endings = Vec::new();
+    for n in 0..KILLED {
+        let mut ending = start(&at, 1, 3 + n as u64 % 3, "wait");
+        ending.child.kill();
+        endings.push(ending);
+    }
+    let mut last = start(&at, 1, 2, "return");
+    last.child.finish();
+    let mut consumer = ring.consumer().unwrap();
+    let came = drain(&mut consumer);
+    let mut rest = came.as_slice();
+    for (n, ending) in endings.iter().enumerate() {
+        let count = 3 + n % 3;
+        let (own, after) = rest.split_at(count + 1);
+        assert_eq!(deaths(&own[..count]), []);
+        let Came::Died { last, owner } = &own[count] else { panic!("{:?} of process {n}", own[count]) };
+        assert_eq!((ending.thread(owner), *last), (0, Some(count as u64 - 1)), "of process {n}");
+        assert_eq!(owner.incarnation as usize, n + 1);
+        rest = after;
+    }
+    assert_eq!((rest.len(), deaths(rest)), (2, vec![]));
+    println!("{KILLED} deaths in lanes that were reopened at once");
+    nothing_more(&ring, consumer);
+}
+
+#[test]
+fn a_lane_that_is_reopened_after_its_records_are_gone_still_knows_who_died() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(2));
+    let mut first = start(&at, 1, 9, "wait");
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(drain(&mut consumer).len(), 9);
+    drop(consumer);
+    first.child.kill();
+    // It has the lane open and has published nothing: no block tells of the one before.
+    let mut second = start(&at, 1, 0, "wait");
+    let mut consumer = ring.consumer().unwrap();
+    let came = drain(&mut consumer);
+    let [Came::Died { last: Some(8), owner }] = &came[..] else { panic!("{came:?}") };
+    assert_eq!((first.thread(owner), owner.lane, owner.incarnation), (0, 1, 1));
+    drop(consumer);
+    // Of the second, which was killed too, the lane's last owner has left word.
+    second.child.kill();
+    let mut third = start(&at, 1, 0, "wait");
+    let mut consumer = ring.consumer().unwrap();
+    let came = drain(&mut consumer);
+    let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
+    assert_eq!((second.thread(owner), owner.incarnation), (0, 2));
+    // And of the third nobody has: its own entry says so.
+    third.child.kill();
+    let came = drain(&mut consumer);
+    let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
+    assert_eq!((third.thread(owner), owner.incarnation), (0, 3));
+    nothing_more(&ring, consumer);
+}
+
+#[test]
+fn a_death_is_told_however_many_have_died_in_the_lane_since_without_a_word() {
+    // Of those without records the last two are told, whose names are still in the lane's entry.
+    for (first_ends, deaths_told) in [("wait", 3), ("return", 2)] {
+        let at = Scratch::new();
+        let ring = at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(2));
+        let mut first = start(&at, 1, 5, first_ends);
+        match first_ends {
+            "wait" => first.child.kill(),
+            _ => assert!(first.child.finish().is_empty()),
+        }
+        let mut last = None;
+        for _ in 0..40 {
+            let mut ending = start(&at, 1, 0, "wait");
+            ending.child.kill();
+            last = Some(ending);
+        }
+        let mut consumer = ring.consumer().unwrap();
+        let came = drain(&mut consumer);
+        assert_eq!((came.len(), deaths(&came).len()), (5 + deaths_told, deaths_told), "{came:?}");
+        let Came::Died { last: None, owner } = &came[4 + deaths_told] else { panic!("{came:?}") };
+        assert_eq!((last.unwrap().thread(owner), owner.incarnation), (0, 41));
+        if deaths_told == 3 {
+            let Came::Died { last: Some(4), owner } = &came[5] else { panic!("{came:?}") };
+            assert_eq!((first.thread(owner), owner.incarnation), (0, 1));
+        }
+        nothing_more(&ring, consumer);
+    }
+}
+
+#[test]
+fn a_forked_child_dies_for_itself_alone() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 10);
+    let mut consumer = ring.consumer().unwrap();
+    let mut ending = start(&at, 2, 6, "fork");
+    let forked = ending.forked.unwrap();
+    let came = drain(&mut consumer);
+    assert_eq!(came.len(), 3 * 6 + 1);
+    let [(owner, Some(5))] = deaths(&came)[..] else { panic!("{came:?}") };
+    assert_eq!((owner.pid, owner.tid), (forked, forked));
+    ending.child.kill();
+    let came = drain(&mut consumer);
+    assert_eq!(deaths(&came).iter().map(|(owner, _)| ending.thread(owner)).sum::<u32>(), 1);
+    assert_eq!(came.len(), 2);
+    nothing_more(&ring, consumer);
+}
+
+#[test]
+fn a_stopped_process_is_not_dead() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 10);
+    let mut consumer = ring.consumer().unwrap();
+    let mut ending = start(&at, 2, 6, "wait");
+    ending.child.signal(Signal::SIGSTOP);
+    assert_eq!(drain(&mut consumer).len(), 12);
+    nothing_more(&ring, consumer);
+    assert_eq!(stat(&ring).lanes.iter().filter(|lane| lane.alive).count(), 3);
+    ending.child.signal(Signal::SIGCONT);
+    ending.child.kill();
+    assert_eq!(deaths(&drain(&mut ring.consumer().unwrap())).len(), 2);
+}
+
+#[test]
+fn a_process_whose_threads_have_all_ended_is_told_by_itself() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 10);
+    let mut ending = start(&at, 2, 6, "idle");
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(drain(&mut consumer).len(), 12);
+    ending.child.kill();
+    let came = drain(&mut consumer);
+    let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
+    assert_eq!(
+        (owner.pid, &*owner.process, &*owner.thread),
+        (ending.child.id(), "ringlog-test-producer", "")
+    );
+    nothing_more(&ring, consumer);
+}
