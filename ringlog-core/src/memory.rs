@@ -44,6 +44,12 @@ impl Memory {
         unsafe { &*self.base.add(index) }
     }
 
+    /// Whether everything that was loaded before this call came from the ring's file.
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        crate::bus::is_whole(self.base.cast())
+    }
+
     /// The address of the word at `index`, for the record path and for futexes.
     pub(crate) fn address(&self, index: usize) -> *const AtomicU64 {
         std::ptr::from_ref(self.word(index))
@@ -69,6 +75,10 @@ impl Memory {
 
     pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
         &self.words[&index]
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        true
     }
 }
 

@@ -235,6 +235,9 @@ impl Ring {
     pub(crate) fn still_holds(&self, index: u32, generation: u32) -> bool {
         // SYNC RETAKE (acquire end): had we read a byte of the next owner, we would see his OPEN now.
         Sync::Retake.acquire_fence();
+        if !self.memory.is_whole() {
+            return false;
+        }
         match State::decode(self.state_word(index).load(Ordering::Relaxed)) {
             Some(State { phase: Phase::Free, generation: next, .. }) => next == generation.wrapping_add(1),
             Some(state) => state.generation == generation,

@@ -68,6 +68,8 @@ fn main() {
         "acknowledge" => roles::acknowledge(&name, &arguments),
         "push-without-system-call" => roles::push_without_system_call(&name, &arguments),
         "push-between-markers" => roles::push_between_markers(&name, &arguments),
+        "until-gone" => roles::until_gone(&name, &arguments),
+        "foreign-sigbus" => roles::foreign_sigbus(&name, &arguments),
         other => panic!("no such role: {other}"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod forking;
 mod restricted;
+mod truncated;
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -15,6 +16,7 @@ use crate::{Arguments, ready};
 
 pub(crate) use forking::{fork, fork_while_logging};
 pub(crate) use restricted::{acknowledge, push_between_markers, push_without_system_call};
+pub(crate) use truncated::{foreign_sigbus, until_gone};
 
 /// Pushes record `sequence` of `producer`.
 pub(crate) fn push(log: &Logger, producer: u32, sequence: u64, long_every: u64) -> Result<(), PushError> {
