@@ -95,7 +95,8 @@ pub enum Error {
     },
     /// The file system has too little room.
     #[error(
-        "no space for {} of {bytes} bytes; free some, or choose a smaller --size or another RINGLOG_DIR",
+        "no space for {} of {bytes} bytes: its file system has {free} free; free some, or choose a smaller --size \
+         or another RINGLOG_DIR",
         path.display()
     )]
     NoSpace {
@@ -103,6 +104,22 @@ pub enum Error {
         path: PathBuf,
         /// Its size.
         bytes: u64,
+        /// What the file system has left for us.
+        free: u64,
+    },
+    /// The process may not make files of that size.
+    #[error(
+        "cannot make {} of {bytes} bytes: files of this process are limited to {limit} bytes; raise the limit with \
+         `ulimit -f` or choose a smaller --size",
+        path.display()
+    )]
+    FileSizeLimit {
+        /// The file that was to be made.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The process's limit, RLIMIT_FSIZE.
+        limit: u64,
     },
     /// The file system forgets a lock when its descriptor is closed, so no death could be proved.
     #[error(

@@ -12,7 +12,9 @@ use std::ptr::NonNull;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
+use nix::sys::statvfs::statvfs;
 
 use crate::error::Error;
 use crate::header::Info;
@@ -31,13 +33,21 @@ pub(crate) fn create(
     group: Option<u32>,
 ) -> Result<(), Error> {
     let bytes = info.geometry.file_bytes;
-    let no_space = |errno: Errno| match errno {
-        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => Error::NoSpace { path: path.to_owned(), bytes },
-        other => Error::io("create", path, other.into()),
-    };
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
+    };
+    // First of all: the kernel would answer the attempt with SIGXFSZ.
+    let limit = nix::sys::resource::getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
+    if bytes > limit {
+        return Err(Error::FileSizeLimit { path: path.to_owned(), bytes, limit });
+    }
+    let no_space = |errno: Errno| match errno {
+        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => {
+            let free = statvfs(dir).map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
+            Error::NoSpace { path: path.to_owned(), bytes, free }
+        }
+        other => Error::io("create", path, other.into()),
     };
     let draft = Draft::new(dir, path)?;
     // Now, while it costs nothing: nobody could open the ring afterwards.
@@ -220,7 +230,13 @@ impl Mapping {
         options.len(bytes);
         let map: io::Result<MmapRaw> =
             if write { options.map_raw(&opened.file) } else { options.map_raw_read_only(&opened.file) };
-        let map = map.map_err(|e| Error::io("map", &opened.path, e))?;
+        let map = map.map_err(|e| match e.raw_os_error() {
+            Some(libc::ENOMEM) => {
+                let why = format!("no room for its {bytes} bytes in this process's memory, which `ulimit -v` limits");
+                Error::io("map", &opened.path, io::Error::new(io::ErrorKind::OutOfMemory, why))
+            }
+            _ => Error::io("map", &opened.path, e),
+        })?;
         map.advise(Advice::DontFork).map_err(|e| Error::io("map privately", &opened.path, e))?;
         let Some(base) = NonNull::new(map.as_mut_ptr()) else {
             return Err(Error::io("map", &opened.path, io::Error::other("mapped at address zero")));

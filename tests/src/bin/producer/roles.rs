@@ -1,6 +1,7 @@
 //! What the helper process can be.
 
 mod forking;
+mod limited;
 mod restricted;
 mod truncated;
 
@@ -15,7 +16,10 @@ use ringlog_tests::{Alarm, Counters, Flood, Kind, Proof, Sequenced, note};
 use crate::{Arguments, ready};
 
 pub(crate) use forking::{fork, fork_while_logging};
-pub(crate) use restricted::{acknowledge, push_between_markers, push_without_system_call};
+pub(crate) use limited::{full_tmpfs, limited, without_descriptors};
+pub(crate) use restricted::{
+    acknowledge, push_between_markers, push_where_only_exit_is_allowed, push_without_system_call,
+};
 pub(crate) use truncated::{foreign_sigbus, until_gone};
 
 /// Pushes record `sequence` of `producer`.
