@@ -249,7 +249,7 @@ impl Ring {
     pub(crate) fn copy_slots(&self, index: u32, from: u32, to: u32, into: &mut Vec<u64>) {
         let start = self.block_start(index) + from as usize * SLOT_WORDS;
         let len = to.saturating_sub(from) as usize * SLOT_WORDS;
-        self.memory.copy_words(start, len, into);
+        self.memory.copy_published(start, len, into);
     }
 }
 
