@@ -11,6 +11,7 @@ mod values;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
 use commands::Command;
@@ -43,7 +44,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command.run() {
+    let arguments = Arguments::parse();
+    let guarded = ringlog::survive_truncation().context("cannot listen to SIGBUS");
+    match guarded.and_then(|()| arguments.command.run()) {
         Ok(code) => code,
         Err(error) => exit::explain(&error),
     }

@@ -218,7 +218,8 @@ fn a_full_shared_memory() {
     let Some(mount) = Mount::tmpfs(&scene, "size=1m") else { return };
     let create = scene.command(&["create", "app"]).env("RINGLOG_DIR", mount.dir()).output().unwrap();
     let message = format!(
-        "ringlog: no space for {}/app of 16773120 bytes; free some, or choose a smaller --size or another RINGLOG_DIR",
+        "ringlog: no space for {}/app of 16773120 bytes: its file system has 1048576 free; free some, or choose a \
+         smaller --size or another RINGLOG_DIR",
         mount.dir()
     );
     Ended::of(&["create"], create).fails(1, &message);

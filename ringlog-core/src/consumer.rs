@@ -154,14 +154,15 @@ impl Consumer {
     /// The next entry, waiting for one up to `timeout`; `None` if there was none.
     ///
     /// # Errors
-    /// [`Error::Forked`] in a child of the process that made the consumer.
+    /// [`Error::Forked`] in a child of the process that made the consumer; [`Error::Truncated`] once the
+    /// ring's file has been truncated. What was given out before is good.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Entry<'_>>, Error> {
         let ring = self.ring()?;
         self.advance_top(&ring);
         // The clock is read only where something has to be waited for.
         let mut deadline = None;
         loop {
-            if self.heads.peek().is_some_and(|Reverse((ticks, _))| *ticks <= self.horizon) {
+            if self.has_entry(&ring)? {
                 return Ok(Some(self.hand_out(&ring)));
             }
             let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(timeout));
@@ -209,6 +210,7 @@ impl Consumer {
         self.scan(&ring);
         self.tell_remembered(&ring);
         self.refresh_heads(&ring);
+        self.check_whole()?;
         let nothing_waits = self.lanes.iter().all(LaneQueue::is_empty);
         Ok(nothing_waits && self.heads.is_empty() && self.unacknowledged == 0)
     }
@@ -251,9 +253,21 @@ impl Consumer {
 
     fn ring(&self) -> Result<Ring, Error> {
         match self.attachment.ring() {
-            Some(ring) if self.attachment.session() == self.session => Ok(ring),
+            Some(ring) if self.attachment.session() == self.session => self.check_whole().map(|()| ring),
             _ => Err(Error::Forked),
         }
+    }
+
+    /// Whether everything that was read so far came from the ring's file.
+    fn check_whole(&self) -> Result<(), Error> {
+        if self.attachment.is_whole() {
+            return Ok(());
+        }
+        if let Some(ring) = self.attachment.ring() {
+            // So that producers hear of it that touch nothing of what is gone.
+            self.attachment.look_at_size(&ring, &self.probe);
+        }
+        Err(self.attachment.truncated())
     }
 
     /// Writes down who drains.
@@ -265,6 +279,18 @@ impl Consumer {
             debug_assert!(i < NAME_BYTES / 8);
             set(header::CONSUMER_NAME + i * 8, word);
         }
+    }
+
+    /// Whether there is an entry whose time has come. What it was made from has come from the file.
+    fn has_entry(&mut self, ring: &Ring) -> Result<bool, Error> {
+        let lane = match self.heads.peek() {
+            Some(Reverse((ticks, lane))) if *ticks <= self.horizon => *lane,
+            _ => return self.check_whole().map(|()| false),
+        };
+        if self.lanes[lane as usize].needs_proof() {
+            self.attachment.look_at_size(ring, &self.probe);
+        }
+        self.check_whole().map(|()| true)
     }
 
     /// The lane at the top has handed out its entry: let it find its next one.
@@ -383,8 +409,10 @@ pub(crate) fn holder(ring: &Ring) -> String {
 impl Drop for Consumer {
     fn drop(&mut self) {
         // A forked child has a copy of this value, but neither the mapping nor the lock.
-        if let Ok(ring) = self.ring() {
-            ring.header_word(header::CONSUMER_PID).store(0, Ordering::Relaxed);
+        if let Some(ring) = self.attachment.ring().filter(|_| self.attachment.session() == self.session) {
+            if self.attachment.is_whole() {
+                ring.header_word(header::CONSUMER_PID).store(0, Ordering::Relaxed);
+            }
             #[allow(unsafe_code)]
             // SAFETY: held in `new` in this very session, released once.
             unsafe {

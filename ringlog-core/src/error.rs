@@ -49,6 +49,19 @@ pub enum Error {
         /// What was found and what was expected.
         what: String,
     },
+    /// The file was truncated while this process had it mapped; see
+    /// [`survive_truncation`](crate::survive_truncation).
+    #[error(
+        "{} was lost while in use: {what}; records in it that were not persisted are lost; remove the file and \
+         make the ring anew",
+        path.display()
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// What is there of it, and what should be.
+        what: String,
+    },
     /// The name cannot name a ring.
     #[error("{name:?} is not a ring name: {why}")]
     Name {
@@ -82,7 +95,8 @@ pub enum Error {
     },
     /// The file system has too little room.
     #[error(
-        "no space for {} of {bytes} bytes; free some, or choose a smaller --size or another RINGLOG_DIR",
+        "no space for {} of {bytes} bytes: its file system has {free} free; free some, or choose a smaller --size \
+         or another RINGLOG_DIR",
         path.display()
     )]
     NoSpace {
@@ -90,6 +104,22 @@ pub enum Error {
         path: PathBuf,
         /// Its size.
         bytes: u64,
+        /// What the file system has left for us.
+        free: u64,
+    },
+    /// The process may not make files of that size.
+    #[error(
+        "cannot make {} of {bytes} bytes: files of this process are limited to {limit} bytes; raise the limit with \
+         `ulimit -f` or choose a smaller --size",
+        path.display()
+    )]
+    FileSizeLimit {
+        /// The file that was to be made.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The process's limit, RLIMIT_FSIZE.
+        limit: u64,
     },
     /// The file system forgets a lock when its descriptor is closed, so no death could be proved.
     #[error(
@@ -185,7 +215,8 @@ pub enum PushError {
         /// The ring's limit: 16 MiB or a quarter of the ring.
         limit: usize,
     },
-    /// Every lane has a living owner; see [`Logger::open_lane`](crate::Logger::open_lane) for the words.
+    /// Every lane has a living owner, or the system has no descriptor or memory for one more; which of
+    /// them, [`Logger::open_lane`](crate::Logger::open_lane) says in words.
     #[error("no lane was free for this thread; the record was dropped and counted")]
     NoLane,
     /// A record begun inside another one, while a third was doing the same.
@@ -197,7 +228,7 @@ pub enum PushError {
     /// The record wrote another number of bytes than it announced, or values of other types.
     #[error("the record's fields are not what its definition says; it was dropped")]
     Mismatch,
-    /// The ring was removed, or in a forked child could not be opened again.
+    /// The ring was removed or truncated, or in a forked child is not there any more.
     #[error("the ring is gone; open it again")]
     Gone,
 }

@@ -22,6 +22,9 @@ pub(crate) fn flush(attachment: &Attachment, start: Instant, timeout: Duration) 
     let mut nap = Duration::from_micros(20);
     loop {
         goals.retain(|goal| !reached(&ring, goal));
+        if !attachment.is_whole() || (goals.is_empty() && attachment.file_is_cut()) {
+            return Err(attachment.truncated());
+        }
         if goals.is_empty() {
             return Ok(());
         }

@@ -5,16 +5,13 @@
 
 #![allow(unsafe_code)]
 
-use std::io;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use crate::clock::{Clock, monotonic_ns, unix_ns};
-use crate::error::PushError;
+use crate::clock::{Clock, unix_ns};
 use crate::layout::{self, block, header, lane as entry, pair};
 use crate::local::{LaneLocal, status};
 use crate::lock::{self, LockPage, Mode};
-use crate::process::Attachment;
+use crate::process::{Attachment, Refusal};
 use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::sync::AtomicU64;
 use crate::{death, region, threads};
@@ -50,39 +47,43 @@ impl Ring {
         self.memory().word(offset / 8)
     }
 
+    /// Whether the ring's file was removed, or truncated under us.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.header_word(header::FLAGS).load(Ordering::Relaxed) & header::FLAG_RETIRED != 0
+            || !self.memory().is_whole()
+    }
+
     pub(crate) fn lane_state(&self, lane: u32) -> LaneState {
         LaneState::decode(self.lane_word(lane, entry::STATE).load(Ordering::Acquire))
     }
 }
 
-/// How long a thread that found no lane does not look again.
-const NO_LANE_PAUSE: Duration = Duration::from_millis(10);
-
 /// This thread's lane, opened if need be; also the process's.
-pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Result<&'a LaneLocal, PushError> {
+pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Result<&'a LaneLocal, Refusal> {
     let session = attachment.session();
     // SAFETY: the lane is used no longer than the attachment is borrowed.
     if let Some(local) = unsafe { threads::lane_of(session) } {
         return Ok(local);
     }
     let state = attachment.state();
-    // The flag last: who sets it goes on to clear it.
-    if monotonic_ns() < state.no_lane_until.load(Ordering::Relaxed) || threads::OPENING.replace(true) {
-        return Err(PushError::NoLane);
+    state.still_refused()?;
+    if threads::OPENING.replace(true) {
+        return Err(Refusal::INTERRUPTED);
     }
     let opened = (|| {
         open_for_process(attachment, ring)?;
         let local = open(attachment, ring, false)?;
         if !threads::remember(session, local) {
             close(ring, local, session);
-            return Err(PushError::NoLane);
+            return Err(Refusal::LanesTaken);
         }
         Ok(local)
     })();
     threads::OPENING.set(false);
-    if matches!(opened, Err(PushError::NoLane)) {
-        let until = monotonic_ns() + NO_LANE_PAUSE.as_nanos() as u64;
-        state.no_lane_until.store(until, Ordering::Relaxed);
+    match opened {
+        Ok(_) => state.count_the_uncounted(ring),
+        Err(Refusal::INTERRUPTED) => {}
+        Err(why) => state.refuse(why),
     }
     opened
 }
@@ -93,11 +94,11 @@ pub(crate) fn of_process(attachment: &Attachment) -> Option<&LaneLocal> {
     Some(attachment.local(lane))
 }
 
-fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), PushError> {
+fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), Refusal> {
     if of_process(attachment).is_some() {
         return Ok(());
     }
-    let _guard = attachment.try_lock().ok_or(PushError::NoLane)?;
+    let _guard = attachment.try_lock().ok_or(Refusal::INTERRUPTED)?;
     if of_process(attachment).is_none() {
         let local = open(attachment, ring, true)?;
         let state = attachment.state();
@@ -110,12 +111,13 @@ fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), PushErro
 
 /// Gets the lock of a lane: first of those whose owner closed them, then of those he may have left. Of these
 /// the one that has changed hands least often, so that no lane forgets too soon who died in it.
-fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'a LaneLocal, PushError> {
-    let file = region::reopen(&attachment.path, attachment.identity, true).ok().flatten().ok_or(PushError::Gone)?;
+fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'a LaneLocal, Refusal> {
+    let file = region::reopen(&attachment.path, attachment.identity, true).map_err(|e| Refusal::of_io(&e))?;
+    let file = file.ok_or(Refusal::Gone)?;
     let lanes = 0..ring.geometry().lane_count;
     let try_lane = |lane| match lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
         Ok(page) => Ok(page.map(|page| begin(attachment, ring, lane, page, process))),
-        Err(error) => Err(refused(&error)),
+        Err(error) => Err(Refusal::of_io(&error)),
     };
     for lane in lanes.clone().filter(|lane| !ring.lane_state(*lane).open) {
         if let Some(local) = try_lane(lane)? {
@@ -135,12 +137,7 @@ fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'
             return Ok(local);
         }
     }
-    Err(PushError::NoLane)
-}
-
-fn refused(_: &io::Error) -> PushError {
-    // Out of descriptors, mappings or kernel locks: the thread gets no lane, and says so.
-    PushError::NoLane
+    Err(Refusal::LanesTaken)
 }
 
 /// Takes over a lane whose lock we hold.

@@ -64,6 +64,7 @@ not_modelled! {
     mod lock;
     mod region;
     mod wiped;
+    mod bus;
     mod local;
     mod threads;
     mod process;
@@ -83,6 +84,7 @@ not_modelled! {
     mod admin;
 
     pub use admin::{Listed, list, remove, request_stop};
+    pub use bus::survive_truncation;
     pub use clock::Clock;
     pub use consumer::Consumer;
     pub use definition::{Definition, Field, Site};

@@ -13,6 +13,7 @@ use crate::definition::Site;
 #[cfg(feature = "log")]
 use crate::definition::TEXT;
 use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, halves};
+use crate::memory::store_unpublished;
 use crate::process::Attachment;
 use crate::record::{Encoder, Header, Record, kind, slots_for};
 use crate::ring::{self, BlockId};
@@ -232,8 +233,8 @@ impl LaneLocal {
         unsafe {
             let start = words.add(at as usize * SLOT_WORDS);
             let [first, ticks] = header.words();
-            (*start).store(first, Ordering::Relaxed);
-            (*start.add(1)).store(ticks, Ordering::Relaxed);
+            store_unpublished(&*start, first);
+            store_unpublished(&*start.add(1), ticks);
             let payload = start.add(RECORD_HEADER_BYTES / 8);
             let mut out = Encoder::new(payload, 0, (header.length as usize).div_ceil(8));
             encode(&mut out);

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,10 @@ use crate::error::{Error, PushError};
 use crate::level::Level;
 use crate::local::Fast;
 use crate::options::Overflow;
-use crate::process::Attachment;
+use crate::process::{Attachment, Refusal};
 use crate::record::{Encoder, Record, flag};
 use crate::value::Value;
-use crate::{flush, lane, push, threads};
+use crate::{flush, lane, name, push, threads};
 
 /// Logs into a ring. `Clone + Send + Sync`.
 ///
@@ -148,20 +149,24 @@ impl Logger {
     /// Opens this thread's lane now rather than with its first record.
     ///
     /// # Errors
-    /// [`Error::LanesExhausted`] if every lane has a living owner.
+    /// [`Error::LanesExhausted`] if every lane has a living owner; [`Error::Io`] if the system has no
+    /// descriptor, memory or lock for one; [`Error::Truncated`] or [`Error::NoSuchRing`] if the ring is gone.
     pub fn open_lane(&self) -> Result<(), Error> {
         let path = self.attachment.path.clone();
         let opened = self.attachment.ring_or_reattach();
         match opened.and_then(|ring| lane::open_for_thread(&self.attachment, &ring).map(|_| ())) {
             Ok(()) => Ok(()),
-            Err(PushError::NoLane) => {
+            Err(Refusal::LanesTaken) => {
                 Err(Error::LanesExhausted { path, lanes: self.attachment.info.geometry.lane_count })
             }
-            Err(_) => Err(Error::NoSuchRing {
-                name: path.display().to_string(),
-                dir: path.parent().unwrap_or(&path).to_owned(),
-                similar: None,
-            }),
+            Err(Refusal::System(code)) => {
+                Err(Error::io("open a lane of", &path, io::Error::from_raw_os_error(code)))
+            }
+            // Whoever retired a ring that is still there has found it truncated.
+            Err(Refusal::Gone) if !self.attachment.is_whole() || self.attachment.identity.is_at(&path) => {
+                Err(self.attachment.truncated())
+            }
+            Err(Refusal::Gone) => Err(name::no_such_ring("", &path)),
         }
     }
 

@@ -44,6 +44,12 @@ impl Memory {
         unsafe { &*self.base.add(index) }
     }
 
+    /// Whether everything that was loaded before this call came from the ring's file.
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        crate::bus::is_whole(self.base.cast())
+    }
+
     /// The address of the word at `index`, for the record path and for futexes.
     pub(crate) fn address(&self, index: usize) -> *const AtomicU64 {
         std::ptr::from_ref(self.word(index))
@@ -70,6 +76,35 @@ impl Memory {
     pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
         &self.words[&index]
     }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        true
+    }
+}
+
+/// Stores a word that nobody may look at before a later publish. Relaxed: others may be reading what
+/// stood there before.
+#[inline(always)]
+pub(crate) fn store_unpublished(word: &AtomicU64, value: u64) {
+    #[cfg(not(races))]
+    word.store(value, Ordering::Relaxed);
+    // Built to look for races: ThreadSanitizer notices a missing order only where the accesses that it
+    // orders are plain ones.
+    #[cfg(races)]
+    // SAFETY: a valid word. That nobody else is at it now is what the sanitizer is asked.
+    unsafe {
+        word.as_ptr().write(value);
+    }
+}
+
+/// Loads a word that was published since.
+#[inline(always)]
+fn load_published(word: &AtomicU64) -> u64 {
+    #[cfg(not(races))]
+    return word.load(Ordering::Relaxed);
+    #[cfg(races)]
+    // SAFETY: as for `store_unpublished`.
+    return unsafe { word.as_ptr().read() };
 }
 
 impl Memory {
@@ -77,5 +112,10 @@ impl Memory {
     /// acquire that came before (SYNC PUBLISH) and, for an observer, the re-check after (SYNC RETAKE).
     pub(crate) fn copy_words(&self, start: usize, len: usize, into: &mut Vec<u64>) {
         into.extend((start..start + len).map(|i| self.word(i).load(Ordering::Relaxed)));
+    }
+
+    /// The same for words that [`store_unpublished`] has written.
+    pub(crate) fn copy_published(&self, start: usize, len: usize, into: &mut Vec<u64>) {
+        into.extend((start..start + len).map(|i| load_published(self.word(i))));
     }
 }

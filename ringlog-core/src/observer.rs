@@ -1,6 +1,7 @@
 //! Looking into a ring without disturbing it: a read-only mapping, no locks, nothing consumed.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub struct Observer {
     pub(crate) path: std::path::PathBuf,
     pub(crate) identity: Identity,
     pub(crate) mapping: Mapping,
+    file: File,
     blocks: Vec<Watched>,
     /// Next sequence of each lane's incarnation that has been seen.
     next: HashMap<(u32, u32), u64>,
@@ -82,6 +84,7 @@ impl Observer {
             path: opened.path.clone(),
             identity: opened.identity,
             mapping,
+            file: opened.file,
             blocks: vec![Watched::default(); opened.info.geometry.block_count as usize],
             next: HashMap::new(),
             dictionary: Dictionary::default(),
@@ -116,7 +119,25 @@ impl Observer {
 
     /// The records that have appeared since the last call, in the order of their time; the first call
     /// gives all that are there. Never waits.
-    pub fn poll(&mut self) -> Vec<OwnedEntry> {
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] if the ring's file has been truncated. What earlier calls gave is good.
+    pub fn poll(&mut self) -> Result<Vec<OwnedEntry>, Error> {
+        let entries = self.look();
+        self.check_whole().map(|()| entries)
+    }
+
+    /// Whether everything that was read so far came from the ring's file. The rest of a page beyond a cut
+    /// reads zero without a fault, so the file is asked as well.
+    pub(crate) fn check_whole(&self) -> Result<(), Error> {
+        let bytes = self.info.geometry.file_bytes;
+        if self.mapping.is_whole() && region::size_if_shorter(&self.file, bytes).is_none() {
+            return Ok(());
+        }
+        Err(region::truncated(&self.path, self.identity, bytes))
+    }
+
+    fn look(&mut self) -> Vec<OwnedEntry> {
         let ring = self.ring();
         if self.at_first_poll.is_empty() {
             let lanes = 0..self.info.geometry.lane_count;
@@ -314,13 +335,13 @@ impl Watched {
     }
 }
 
-/// The entries that are there now, oldest first.
+/// The entries that are there now, oldest first; none of a ring that is truncated meanwhile.
 impl IntoIterator for Observer {
     type Item = OwnedEntry;
     type IntoIter = std::vec::IntoIter<OwnedEntry>;
 
     fn into_iter(mut self) -> Self::IntoIter {
-        self.poll().into_iter()
+        self.poll().unwrap_or_default().into_iter()
     }
 }
 

@@ -2,12 +2,16 @@
 
 #![allow(unsafe_code)]
 
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_utils::Backoff;
 
+use crate::clock::monotonic_ns;
 use crate::error::{Error, PushError};
 use crate::header::Info;
 use crate::layout::{NAME_BYTES, header};
@@ -16,7 +20,7 @@ use crate::lock::LockPage;
 use crate::region::{self, Identity, Mapping, Opened};
 use crate::ring::Ring;
 use crate::wiped::Wiped;
-use crate::{options::Overflow, threads};
+use crate::{bus, options::Overflow, threads};
 
 /// What the process keeps about one ring. Lies in memory that a fork wipes.
 #[repr(C, align(128))]
@@ -31,14 +35,92 @@ pub(crate) struct ProcessState {
     /// The process lane's number plus one, and its incarnation.
     pub(crate) process_lane: AtomicU32,
     pub(crate) process_incarnation: AtomicU32,
-    /// Ticks until which threads need not look for a lane again.
-    pub(crate) no_lane_until: AtomicU64,
+    /// Until when (monotonic nanoseconds) nobody looks again for what was refused, and why it was.
+    refused_until: AtomicU64,
+    refused_why: AtomicU32,
+    /// Records refused that could not be counted in the ring, because the process had no mapping.
+    uncounted: AtomicU64,
     pub(crate) name: [AtomicU64; NAME_BYTES / 8],
     /// Guards the open definition block: its index plus one, generation and next slot.
     pub(crate) definitions_busy: AtomicU32,
     pub(crate) definition_block: AtomicU32,
     pub(crate) definition_generation: AtomicU32,
     pub(crate) definition_next: AtomicU32,
+}
+
+/// Why a thread gets no lane, or a forked child no ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Every lane has a living owner.
+    LanesTaken,
+    /// The ring was removed, replaced or truncated.
+    Gone,
+    /// The system has none to give: descriptors, address space, kernel locks. Its error number.
+    System(i32),
+}
+
+impl Refusal {
+    /// This very thread is about to get one: we run in a signal handler in between.
+    pub(crate) const INTERRUPTED: Refusal = Refusal::System(libc::EDEADLK);
+
+    pub(crate) fn of_io(error: &io::Error) -> Refusal {
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Refusal::Gone,
+            code => Refusal::System(code.unwrap_or(libc::EIO)),
+        }
+    }
+
+    fn of(error: Error) -> Refusal {
+        match error {
+            Error::Io { source, .. } => Refusal::of_io(&source),
+            Error::Permission { .. } => Refusal::System(libc::EACCES),
+            // What is at the path is not the ring that we had.
+            _ => Refusal::Gone,
+        }
+    }
+
+    pub(crate) fn of_push(self) -> PushError {
+        if self == Refusal::Gone { PushError::Gone } else { PushError::NoLane }
+    }
+}
+
+/// How long what was refused is not looked for again: a system call for every record would be too much.
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl ProcessState {
+    /// The last refusal, as long as it is not worth while to look again.
+    pub(crate) fn still_refused(&self) -> Result<(), Refusal> {
+        if monotonic_ns() >= self.refused_until.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(match self.refused_why.load(Ordering::Relaxed) {
+            0 => Refusal::LanesTaken,
+            u32::MAX => Refusal::Gone,
+            code => Refusal::System(code as i32),
+        })
+    }
+
+    pub(crate) fn refuse(&self, why: Refusal) {
+        let code = match why {
+            Refusal::LanesTaken => 0,
+            Refusal::Gone => u32::MAX,
+            Refusal::System(code) => code as u32,
+        };
+        self.refused_why.store(code, Ordering::Relaxed);
+        self.refused_until.store(monotonic_ns() + PAUSE.as_nanos() as u64, Ordering::Release);
+    }
+
+    /// Counts a record refused for want of a lane: in the ring, or here until there is one.
+    pub(crate) fn count_without_lane(&self, ring: Option<&Ring>) {
+        let counter = ring.map(|ring| ring.header_word(header::DROPPED_WITHOUT_LANE));
+        counter.unwrap_or(&self.uncounted).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts in the ring what could not be counted there before.
+    pub(crate) fn count_the_uncounted(&self, ring: &Ring) {
+        let count = self.uncounted.swap(0, Ordering::Relaxed);
+        ring.header_word(header::DROPPED_WITHOUT_LANE).fetch_add(count, Ordering::Relaxed);
+    }
 }
 
 /// A ring that this process is attached to. Handles share it; the last one to go detaches.
@@ -134,20 +216,52 @@ impl Attachment {
         Some(Ring::new(memory, self.info.geometry))
     }
 
+    /// Whether the mapping still is what its file says. Without a mapping there is nothing to be lost.
+    pub(crate) fn is_whole(&self) -> bool {
+        bus::is_whole(self.state().base.load(Ordering::Relaxed))
+    }
+
+    /// Compares the size of the file, through a description of it, with what is mapped: so a truncation
+    /// shows before anybody touches what is gone. Where the first page is left it tells all the others.
+    pub(crate) fn look_at_size(&self, ring: &Ring, file: &File) {
+        let Some(found) = region::size_if_shorter(file, self.info.geometry.file_bytes) else { return };
+        bus::mark_lost(self.state().base.load(Ordering::Relaxed));
+        if found > 0 {
+            ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the file, if it is still at its path, is shorter than it should be.
+    pub(crate) fn file_is_cut(&self) -> bool {
+        let bytes = self.info.geometry.file_bytes;
+        self.identity.is_at(&self.path) && self.path.metadata().is_ok_and(|meta| meta.len() < bytes)
+    }
+
+    /// The error for a mapping that is not whole.
+    pub(crate) fn truncated(&self) -> Error {
+        region::truncated(&self.path, self.identity, self.info.geometry.file_bytes)
+    }
+
     /// The ring, after attaching anew where a fork has cut us off.
-    pub(crate) fn ring_or_reattach(&self) -> Result<Ring, PushError> {
-        if let Some(ring) = self.ring() {
-            return Ok(ring);
+    pub(crate) fn ring_or_reattach(&self) -> Result<Ring, Refusal> {
+        match self.ring() {
+            Some(ring) if ring.is_gone() => return Err(Refusal::Gone),
+            Some(ring) => return Ok(ring),
+            None => {}
         }
-        let _guard = self.try_lock().ok_or(PushError::Gone)?;
+        let _guard = self.try_lock().ok_or(Refusal::INTERRUPTED)?;
         if self.session() == 0 {
-            let opened = region::open("", &self.path, true).map_err(|_| PushError::Gone)?;
-            let same = opened.identity == self.identity && opened.info.uuid == self.info.uuid;
-            if !same || !self.begin_session(&opened).map_err(|_| PushError::Gone)? {
-                return Err(PushError::Gone);
-            }
+            let state = self.state();
+            state.still_refused()?;
+            self.reattach().inspect_err(|why| state.refuse(*why))?;
         }
-        self.ring().ok_or(PushError::Gone)
+        self.ring().ok_or(Refusal::Gone)
+    }
+
+    fn reattach(&self) -> Result<(), Refusal> {
+        let opened = region::open("", &self.path, true).map_err(Refusal::of)?;
+        let same = opened.identity == self.identity && opened.info.uuid == self.info.uuid;
+        if same && self.begin_session(&opened).map_err(Refusal::of)? { Ok(()) } else { Err(Refusal::Gone) }
     }
 
     /// Locks what the threads of the process share in rare cases. `None` if this very thread holds it:
@@ -160,7 +274,7 @@ impl Attachment {
             match lock.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(StateLock(lock)),
                 Err(holder) if holder == me => return None,
-                Err(_) if backoff.is_completed() => std::thread::sleep(std::time::Duration::from_micros(50)),
+                Err(_) if backoff.is_completed() => std::thread::sleep(Duration::from_micros(50)),
                 Err(_) => backoff.snooze(),
             }
         }

@@ -14,10 +14,10 @@ use crate::error::PushError;
 use crate::layout::{BLOCK_HEADER_SLOTS, block, header, lane as entry, pair};
 use crate::local::{Busy, LaneLocal};
 use crate::options::Overflow;
-use crate::process::Attachment;
+use crate::process::{Attachment, Refusal};
 use crate::record::{Header, Record, control, kind, slots_for};
 use crate::ring::{BlockId, Kind, Phase, Ring};
-use crate::{futex, lane, registry};
+use crate::{futex, lane, registry, threads};
 
 /// Blocks that a lane stays within as long as it finds one free there: they stay in its caches.
 const WARM_BLOCKS: u32 = 32;
@@ -29,14 +29,17 @@ pub(crate) fn push(
     flags: u8,
     overflow: Option<Overflow>,
 ) -> Result<(), PushError> {
-    let ring = attachment.ring_or_reattach()?;
-    let local = match lane::open_for_thread(attachment, &ring) {
-        Ok(local) => local,
-        Err(error) => {
-            ring.header_word(header::DROPPED_WITHOUT_LANE).fetch_add(1, Ordering::Relaxed);
-            return Err(error);
+    let without_lane = |ring: Option<&Ring>, why: Refusal| {
+        attachment.state().count_without_lane(ring);
+        // SAFETY: the attachment lives as long as this call.
+        if let Some(local) = unsafe { threads::lane_of(attachment.session()) } {
+            // The ring is gone: nor shall a shorter record find room in the block.
+            local.leave_record_path();
         }
+        why.of_push()
     };
+    let ring = attachment.ring_or_reattach().map_err(|why| without_lane(None, why))?;
+    let local = lane::open_for_thread(attachment, &ring).map_err(|why| without_lane(Some(&ring), why))?;
     if local.busy.load(Ordering::Relaxed) == 0 {
         local.busy.store(1, Ordering::Relaxed);
         let _busy = Busy(local);
@@ -65,6 +68,11 @@ impl LaneLocal {
         // Release: who sees the count has seen every record that came before it.
         ring.lane_word(lane, entry::DROPPED).fetch_add(1, Ordering::Release);
         // The next record has a gap to tell, and only the long way does that.
+        self.leave_record_path();
+    }
+
+    /// Sends the next record the long way.
+    fn leave_record_path(&self) {
         self.limit[0].store(0, Ordering::Relaxed);
         self.limit[1].store(0, Ordering::Relaxed);
     }
@@ -279,7 +287,7 @@ impl<'a> Push<'a> {
 
     /// Takes what `attempt` takes, waiting as the policy allows.
     fn waiting<T>(&self, attempt: impl Fn() -> Option<T>) -> Result<T, PushError> {
-        if self.ring.header_word(header::FLAGS).load(Ordering::Relaxed) & header::FLAG_RETIRED != 0 {
+        if self.ring.is_gone() {
             return Err(PushError::Gone);
         }
         if let Some(taken) = attempt() {
@@ -295,6 +303,9 @@ impl<'a> Push<'a> {
             let freed = self.ring.header_word(header::FREED).load(Ordering::SeqCst);
             if let Some(taken) = attempt() {
                 break Ok(taken);
+            }
+            if self.ring.is_gone() {
+                break Err(PushError::Gone);
             }
             let left = deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
             if left.is_zero() {

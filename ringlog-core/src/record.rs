@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use crate::definition::Site;
 use crate::layout::{RECORD_HEADER_BYTES, SLOT_BYTES, pair};
 use crate::level::Level;
-use crate::sync::{AtomicU64, Ordering};
+use crate::memory::store_unpublished;
+use crate::sync::AtomicU64;
 
 /// Something that can be pushed: usually derived for a struct with `#[derive(Record)]`.
 ///
@@ -139,7 +140,7 @@ impl<'a> Encoder<'a> {
     fn store(&mut self, word: usize, value: u64) {
         if word >= self.from_word && word < self.to_word {
             // SAFETY: within the window that `new` was promised.
-            unsafe { (*self.out.add(word - self.from_word)).store(value, Ordering::Relaxed) };
+            store_unpublished(unsafe { &*self.out.add(word - self.from_word) }, value);
         }
     }
 
@@ -277,6 +278,7 @@ fn short(bytes: &[u8]) -> u64 {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::sync::Ordering;
     use proptest::prelude::*;
 
     fn encode(window: std::ops::Range<usize>, write: impl Fn(&mut Encoder<'_>)) -> (usize, Vec<u8>) {

@@ -12,14 +12,16 @@ use std::ptr::NonNull;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
+use nix::sys::statvfs::statvfs;
 
 use crate::error::Error;
 use crate::header::Info;
 use crate::layout::{self, header};
 use crate::memory::Memory;
 use crate::options::Overflow;
-use crate::{lock, name};
+use crate::{bus, lock, name};
 
 /// Makes a ring at `path`. The file gets its name only when it is complete, magic last, so nobody ever
 /// sees it half-made and nothing is left behind when we die in between.
@@ -31,13 +33,21 @@ pub(crate) fn create(
     group: Option<u32>,
 ) -> Result<(), Error> {
     let bytes = info.geometry.file_bytes;
-    let no_space = |errno: Errno| match errno {
-        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => Error::NoSpace { path: path.to_owned(), bytes },
-        other => Error::io("create", path, other.into()),
-    };
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
+    };
+    // First of all: the kernel would answer the attempt with SIGXFSZ.
+    let limit = nix::sys::resource::getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
+    if bytes > limit {
+        return Err(Error::FileSizeLimit { path: path.to_owned(), bytes, limit });
+    }
+    let no_space = |errno: Errno| match errno {
+        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => {
+            let free = statvfs(dir).map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
+            Error::NoSpace { path: path.to_owned(), bytes, free }
+        }
+        other => Error::io("create", path, other.into()),
     };
     let draft = Draft::new(dir, path)?;
     // Now, while it costs nothing: nobody could open the ring afterwards.
@@ -220,14 +230,20 @@ impl Mapping {
         options.len(bytes);
         let map: io::Result<MmapRaw> =
             if write { options.map_raw(&opened.file) } else { options.map_raw_read_only(&opened.file) };
-        let map = map.map_err(|e| Error::io("map", &opened.path, e))?;
+        let map = map.map_err(|e| match e.raw_os_error() {
+            Some(libc::ENOMEM) => {
+                let why = format!("no room for its {bytes} bytes in this process's memory, which `ulimit -v` limits");
+                Error::io("map", &opened.path, io::Error::new(io::ErrorKind::OutOfMemory, why))
+            }
+            _ => Error::io("map", &opened.path, e),
+        })?;
         map.advise(Advice::DontFork).map_err(|e| Error::io("map privately", &opened.path, e))?;
-        let base = map.as_mut_ptr();
+        let Some(base) = NonNull::new(map.as_mut_ptr()) else {
+            return Err(Error::io("map", &opened.path, io::Error::other("mapped at address zero")));
+        };
+        bus::watch(base.as_ptr(), bytes).map_err(|e| Error::io("map", &opened.path, e))?;
         std::mem::forget(map);
-        match NonNull::new(base) {
-            Some(base) => Ok(Mapping { base, bytes, pid: std::process::id() }),
-            None => Err(Error::io("map", &opened.path, io::Error::other("mapped at address zero"))),
-        }
+        Ok(Mapping { base, bytes, pid: std::process::id() })
     }
 
     /// # Safety
@@ -245,6 +261,11 @@ impl Mapping {
         self.base.as_ptr()
     }
 
+    /// Whether everything that was loaded from the mapping so far came from its file.
+    pub(crate) fn is_whole(&self) -> bool {
+        bus::is_whole(self.base.as_ptr())
+    }
+
     /// # Safety
     /// The mapping must outlive the value and its copies.
     pub(crate) unsafe fn memory(&self) -> Memory {
@@ -255,6 +276,7 @@ impl Mapping {
     /// # Safety
     /// Made in this process, and nothing refers to it any more.
     pub(crate) unsafe fn unmap(self) {
+        bus::unwatch(self.base.as_ptr());
         // SAFETY: the caller's word.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
@@ -280,6 +302,25 @@ pub(crate) fn reopen(path: &Path, identity: Identity, write: bool) -> io::Result
     let file = unsafe { File::from_raw_fd(fd) };
     let same = Identity::of(&file.metadata()?) == identity;
     Ok(same.then_some(file))
+}
+
+/// The size of the file, if it is less than `bytes`. What the system does not tell is no proof.
+pub(crate) fn size_if_shorter(file: &File, bytes: u64) -> Option<u64> {
+    nix::sys::stat::fstat(file).ok().map(|stat| stat.st_size as u64).filter(|found| *found < bytes)
+}
+
+/// The error for a mapping of `bytes` bytes that has lost some of its pages.
+pub(crate) fn truncated(path: &Path, identity: Identity, bytes: u64) -> Error {
+    let here = path.metadata().ok().filter(|meta| Identity::of(meta) == identity);
+    let what = match here.map(|meta| meta.len()) {
+        Some(found) if found < bytes => format!("it was truncated to {found} of its {bytes} bytes"),
+        Some(_) => format!(
+            "pages of it are gone, though it has its {bytes} bytes: it was truncated for a while, or its file \
+             system is full"
+        ),
+        None => format!("it was truncated from {bytes} bytes, then removed or replaced"),
+    };
+    Error::Truncated { path: path.to_owned(), what }
 }
 
 /// Attaches to the ring: holds the attach byte shared, so that it cannot be removed unnoticed. Repeats

@@ -235,6 +235,9 @@ impl Ring {
     pub(crate) fn still_holds(&self, index: u32, generation: u32) -> bool {
         // SYNC RETAKE (acquire end): had we read a byte of the next owner, we would see his OPEN now.
         Sync::Retake.acquire_fence();
+        if !self.memory.is_whole() {
+            return false;
+        }
         match State::decode(self.state_word(index).load(Ordering::Relaxed)) {
             Some(State { phase: Phase::Free, generation: next, .. }) => next == generation.wrapping_add(1),
             Some(state) => state.generation == generation,
@@ -246,7 +249,7 @@ impl Ring {
     pub(crate) fn copy_slots(&self, index: u32, from: u32, to: u32, into: &mut Vec<u64>) {
         let start = self.block_start(index) + from as usize * SLOT_WORDS;
         let len = to.saturating_sub(from) as usize * SLOT_WORDS;
-        self.memory.copy_words(start, len, into);
+        self.memory.copy_published(start, len, into);
     }
 }
 

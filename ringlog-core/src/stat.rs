@@ -95,7 +95,8 @@ impl Observer {
     /// Counts everything once.
     ///
     /// # Errors
-    /// [`Error::Io`] if the kernel's locks cannot be asked for.
+    /// [`Error::Io`] if the kernel's locks cannot be asked for; [`Error::Truncated`] if the file has been
+    /// truncated since it was opened.
     pub fn stat(&self) -> Result<RingStat, Error> {
         let ring = self.ring();
         let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
@@ -126,8 +127,13 @@ impl Observer {
             }
         }
         let (free_blocks, definition_blocks) = count_blocks(&ring, &mut lanes);
+        for lane in &mut lanes {
+            // A killed owner has not counted the records of its last block; what is persisted was published.
+            lane.published = lane.published.max(lane.persisted);
+        }
         let dropped_without_lane = word(header::DROPPED_WITHOUT_LANE);
         // The numbers are whatever somebody wrote there.
+        self.check_whole()?;
         let sum = |count: fn(&LaneStat) -> u64| lanes.iter().map(count).fold(0, u64::wrapping_add);
         Ok(RingStat {
             published: sum(|lane| lane.published),
@@ -165,8 +171,7 @@ fn lane_stat(ring: &Ring, lane: u32, alive: bool) -> LaneStat {
         tid,
         thread: name(entry::THREAD_NAME),
         process: name(entry::PROCESS_NAME),
-        // A killed owner has not counted the records of its last block; what is persisted was published.
-        published: word(entry::PUBLISHED).max(word(entry::PERSISTED)),
+        published: word(entry::PUBLISHED),
         persisted: word(entry::PERSISTED),
         dropped: word(entry::DROPPED),
     }

@@ -183,8 +183,23 @@ fn a_site_made_at_run_time_works_like_a_derived_one() {
     assert_eq!(log.values(&site, &[Value::Text(b"eve"), Value::U64(300)]), Err(PushError::Mismatch));
     assert_eq!(log.values(&site, &[Value::U64(1), Value::U64(2)]), Err(PushError::Mismatch));
     assert_eq!(log.values(&site, &[Value::Text(b"eve")]), Err(PushError::Mismatch));
-    let entries = ring.observe().unwrap().poll();
+    let entries = ring.observe().unwrap().poll().unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].entry().message(), "user=eve age=41");
     assert_eq!(entries[0].entry().record().unwrap().level, Level::ERROR);
+}
+
+#[test]
+fn records_of_an_open_block_are_counted_once_also_when_they_are_persisted() {
+    let at = scratch();
+    let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
+    let log = ring.logger();
+    let mut consumer = ring.consumer().unwrap();
+    for n in 0..10 {
+        log.text(Level::INFO, "", format!("{n}")).unwrap();
+        assert!(consumer.next(SOON).unwrap().is_some());
+        consumer.ack().unwrap();
+    }
+    let stat = ring.observe().unwrap().stat().unwrap();
+    assert_eq!((stat.published, stat.persisted, stat.lag()), (10, 10, 0));
 }

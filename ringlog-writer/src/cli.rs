@@ -107,6 +107,8 @@ fn fail(error: &Error) -> ExitCode {
 }
 
 fn listen() -> Result<Signals, Error> {
+    // A ring whose file is truncated ends us with a message, not with SIGBUS.
+    ringlog::survive_truncation().map_err(Error::Signals)?;
     let signals = Signals::default();
     let flags: [(i32, &Arc<AtomicBool>); 3] =
         [(SIGTERM, &signals.stop), (SIGINT, &signals.stop), (SIGHUP, &signals.reopen)];

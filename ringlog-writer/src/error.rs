@@ -32,7 +32,7 @@ pub enum Error {
         /// Records formatted but not written.
         records: u64,
     },
-    /// The handlers for SIGTERM, SIGINT and SIGHUP could not be installed.
+    /// The handlers for SIGTERM, SIGINT, SIGHUP and SIGBUS could not be installed.
     #[error("cannot listen to signals: {0}")]
     Signals(io::Error),
     /// No program that could be the writer was found.

@@ -78,8 +78,12 @@ pub struct Signals {
 /// has gone, or, if the options say so, the ring is idle. Then writes everything published up to that
 /// moment and returns. What goes wrong meanwhile it says on standard error.
 ///
+/// A program that runs this in a thread of its own should call [`ringlog::survive_truncation`], as the
+/// daemon does: it is not done here, because it installs a signal handler.
+///
 /// # Errors
-/// [`Error::Ring`] if the ring cannot be opened or somebody else drains it; [`Error::Open`], before
+/// [`Error::Ring`] if the ring cannot be opened, somebody else drains it, or its file was truncated: what
+/// had been taken out of it until then is written; [`Error::Open`], before
 /// anything is taken out of the ring; [`Error::Write`] if it was told to end while the output took
 /// nothing. A full disk alone is none: it is waited for.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
@@ -193,7 +197,14 @@ impl Writer<'_> {
     fn carry(&mut self) -> Result<(), Error> {
         loop {
             let wait = if self.ending.is_some() { Duration::from_millis(1) } else { IDLE };
-            let (filled, last_unix_ns) = self.fill(wait)?;
+            let (filled, last_unix_ns) = match self.fill(wait) {
+                Ok(filled) => filled,
+                Err(error) => {
+                    // The ring is lost, but not what was taken out of it before.
+                    let written = if self.pending.is_empty() { Ok(Persisted::Done) } else { self.persist() };
+                    return written.and(Err(error));
+                }
+            };
             let took_some = !self.pending.is_empty();
             if took_some && let Persisted::ReaderGone = self.persist()? {
                 return Ok(());

@@ -75,7 +75,7 @@ fn the_layout_of_version_1_0_stays_readable() {
     let sizes =
         (geometry.file_bytes(), geometry.block_bytes(), geometry.block_count(), geometry.lane_count());
     assert_eq!((sizes, geometry.reserved_blocks()), ((63_488, 1024, 54, 3), 6));
-    let entries = observer.poll();
+    let entries = observer.poll().unwrap();
     assert_eq!((entries.len() as u64, observer.missed()), (COUNT, 0));
     let mut last = 0;
     for (n, entry) in (0..).zip(&entries) {

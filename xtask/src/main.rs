@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod metadata;
 mod model;
+mod races;
 mod shell;
 mod steps;
 mod test;
@@ -33,7 +34,7 @@ enum Command {
         #[arg(long, value_name = "STEP", value_parser = steps::names(check::STEPS))]
         only: Option<String>,
     },
-    /// All tests: unit, process and documentation tests, the loom models, tidy
+    /// All tests: unit, process and documentation tests, the loom models, ThreadSanitizer, tidy
     Test {
         /// Run this step alone
         #[arg(long, value_name = "STEP", value_parser = steps::names(test::STEPS))]
@@ -43,6 +44,8 @@ enum Command {
     ///
     /// LOOM_MAX_PREEMPTIONS bounds the search and is 3 unless it is set.
     Model,
+    /// Run what is in one process under ThreadSanitizer, with the nightly toolchain
+    Races,
     /// Run the benchmarks
     Bench {
         /// The bench target to run; all of them if absent
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Check { only } => steps::run("check", check::STEPS, only.as_deref()),
         Command::Test { only } => steps::run("test", test::STEPS, only.as_deref()),
         Command::Model => model::run(),
+        Command::Races => races::run(),
         Command::Bench { name } => bench::run(name.as_deref()),
         Command::Tidy => tidy::run(),
     };

@@ -73,7 +73,11 @@ impl Putting<'_> {
         match self.log.text(self.put.level, &self.put.logger, line) {
             Ok(()) => {}
             Err(PushError::Full) => return Ok(Some(self.full())),
-            Err(error) => bail!("{error}; {} put before it", lines(self.lines)),
+            Err(error) => {
+                // Where the ring is lost this has the words.
+                let why = self.log.open_lane().err().map_or_else(|| error.to_string(), |why| why.to_string());
+                bail!("{why}; {} put before it", lines(self.lines))
+            }
         }
         self.lines += 1;
         if bytes > self.limit as u64 {

@@ -55,7 +55,7 @@ fn formats() -> impl TypedValueParser<Value = FormatKind> {
 impl Tail {
     pub fn run(self) -> exit::Result {
         let mut view = View::open(&self)?;
-        let mut entries = view.observer.poll();
+        let mut entries = view.observer.poll()?;
         entries.retain(|entry| self.wants(entry));
         let latest = entries.len().saturating_sub(self.lines);
         let shown = &entries[latest..];
@@ -87,8 +87,9 @@ impl Tail {
         let mut nap = LOOK_SOON;
         while !stop.load(Ordering::Relaxed) {
             // Before the last look, so that nothing falls between the two.
-            let is_gone = asked.elapsed() >= ASK && view.is_gone();
-            if asked.elapsed() >= ASK {
+            let ask = asked.elapsed() >= ASK;
+            let is_gone = ask && view.is_gone()?;
+            if ask {
                 asked = Instant::now();
             }
             let came = view.print_new(|entry| self.wants(entry))?;
@@ -146,8 +147,8 @@ impl View {
     }
 
     /// Whether there was anything new, wanted or not.
-    fn print_new(&mut self, wants: impl Fn(&OwnedEntry) -> bool) -> io::Result<bool> {
-        let mut entries = self.observer.poll();
+    fn print_new(&mut self, wants: impl Fn(&OwnedEntry) -> bool) -> anyhow::Result<bool> {
+        let mut entries = self.observer.poll()?;
         let came = !entries.is_empty();
         entries.retain(wants);
         self.print(&entries)?;
@@ -168,8 +169,8 @@ impl View {
     }
 
     /// Whether the name leads elsewhere by now, or to nothing.
-    fn is_gone(&self) -> bool {
-        file(&self.observer) != self.file || self.observer.stat().is_ok_and(|stat| stat.retired)
+    fn is_gone(&self) -> Result<bool, ringlog::Error> {
+        Ok(file(&self.observer) != self.file || self.observer.stat()?.retired)
     }
 }
 

@@ -107,6 +107,8 @@ pub(super) struct LaneQueue {
     pub(super) persisted: u64,
     last_ticks: u64,
     last_unix_ns: u64,
+    /// Something was copied since it was last made sure that the file is whole.
+    unproved: bool,
     pub(super) dirty: bool,
 }
 
@@ -141,6 +143,7 @@ impl LaneQueue {
             persisted: word(entry::PERSISTED),
             last_ticks: 0,
             last_unix_ns: 0,
+            unproved: false,
             dirty: false,
         }
     }
@@ -158,6 +161,12 @@ impl LaneQueue {
             Head::Record { header, .. } => Some(header.ticks.max(self.last_ticks)),
             Head::Aside { ticks, .. } => Some(*ticks),
         }
+    }
+
+    /// Whether it has to be made sure that the file is whole before the head is given out; asks once. The
+    /// rest of a page beyond a cut reads zero without a fault.
+    pub(super) fn needs_proof(&mut self) -> bool {
+        std::mem::take(&mut self.unproved) || matches!(self.head, Some(Head::Aside { .. }))
     }
 
     /// Whether nothing is left to parse in what the scans have found.
@@ -268,6 +277,7 @@ impl LaneQueue {
         current.from = current.copied;
         current.copied = limit;
         current.at = 0;
+        self.unproved = true;
         true
     }
 

@@ -52,6 +52,7 @@ impl Consumer {
             return;
         }
         self.reclaim.due = now + INTERVAL;
+        self.attachment.look_at_size(ring, &self.probe);
         self.tell_remembered(ring);
         self.remember(ring);
         self.seal_blocks_of_the_dead(ring);

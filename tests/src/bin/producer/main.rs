@@ -69,6 +69,12 @@ fn main() {
         "acknowledge" => roles::acknowledge(&name, &arguments),
         "push-without-system-call" => roles::push_without_system_call(&name, &arguments),
         "push-between-markers" => roles::push_between_markers(&name, &arguments),
+        "push-where-only-exit-is-allowed" => roles::push_where_only_exit_is_allowed(&name, &arguments),
+        "limited" => roles::limited(&name, &arguments),
+        "without-descriptors" => roles::without_descriptors(&name, &arguments),
+        "full-tmpfs" => roles::full_tmpfs(&name, &arguments),
+        "until-gone" => roles::until_gone(&name, &arguments),
+        "foreign-sigbus" => roles::foreign_sigbus(&name, &arguments),
         other => panic!("no such role: {other}"),
     }
 }

@@ -2,7 +2,9 @@
 
 mod ending;
 mod forking;
+mod limited;
 mod restricted;
+mod truncated;
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -16,7 +18,11 @@ use crate::{Arguments, ready};
 
 pub(crate) use ending::end;
 pub(crate) use forking::{fork, fork_while_logging};
-pub(crate) use restricted::{acknowledge, push_between_markers, push_without_system_call};
+pub(crate) use limited::{full_tmpfs, limited, without_descriptors};
+pub(crate) use restricted::{
+    acknowledge, push_between_markers, push_where_only_exit_is_allowed, push_without_system_call,
+};
+pub(crate) use truncated::{foreign_sigbus, until_gone};
 
 /// Pushes record `sequence` of `producer`.
 pub(crate) fn push(log: &Logger, producer: u32, sequence: u64, long_every: u64) -> Result<(), PushError> {

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use ringlog::Ring;
+use ringlog_tests::Counters;
 
 use super::push;
 use crate::{Arguments, ready};
@@ -44,6 +45,20 @@ fn forbid_system_calls() {
         answer(libc::SECCOMP_RET_ALLOW),
         answer(libc::SECCOMP_RET_KILL_PROCESS),
     ];
+    install(&filter);
+}
+
+/// From here on every system call but the exit kills the process.
+fn forbid_all_but_the_exit() {
+    install(&[
+        load(NUMBER),
+        jump_if_equal(libc::SYS_exit_group as u32, 0, 1),
+        answer(libc::SECCOMP_RET_ALLOW),
+        answer(libc::SECCOMP_RET_KILL_PROCESS),
+    ]);
+}
+
+fn install(filter: &[libc::sock_filter]) {
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
     // SAFETY: the program and its filter live until the kernel has copied them, with this call.
     unsafe {
@@ -74,6 +89,38 @@ pub(crate) fn push_without_system_call(name: &str, arguments: &Arguments) {
     }
 }
 
+/// Pushes `count` records where any system call but the exit kills; the exit code says whether all were
+/// pushed. With `pause_ms` it spins so long before each `every`th, and tells each published record in the
+/// file `counters`.
+pub(crate) fn push_where_only_exit_is_allowed(name: &str, arguments: &Arguments) {
+    let ring = Ring::open(name).unwrap();
+    let log = arguments.logger(&ring);
+    push(&log, 0, 0, 0).unwrap();
+    let (count, every) = (arguments.number("count", 20), arguments.number("every", u64::MAX));
+    let pause = Duration::from_millis(arguments.number("pause_ms", 0));
+    let counters = arguments.text("counters").map(|path| Counters::open(path.as_ref()));
+    ready();
+    forbid_all_but_the_exit();
+    let pushed = (1..=count).all(|sequence| {
+        if sequence.is_multiple_of(every) {
+            spin(pause);
+        }
+        let pushed = push(&log, 0, sequence, 0).is_ok();
+        counters.iter().for_each(|counters| counters.set(0, sequence + u64::from(pushed)));
+        pushed
+    });
+    // SAFETY: ends the process at once, without exit handlers, which would make system calls.
+    unsafe { libc::syscall(libc::SYS_exit_group, i32::from(!pushed)) };
+}
+
+/// Waits without a system call.
+fn spin(pause: Duration) {
+    let until = Instant::now() + pause;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
 /// Between two calls of `getppid`, which nothing else makes, pushes `bursts` bursts of `count` records
 /// of one slot, with pauses between them in which it spins without a system call.
 pub(crate) fn push_between_markers(name: &str, arguments: &Arguments) {
@@ -87,10 +134,7 @@ pub(crate) fn push_between_markers(name: &str, arguments: &Arguments) {
     unsafe { libc::getppid() };
     let mut sequence = 1;
     for _ in 0..bursts {
-        let until = Instant::now() + pause;
-        while Instant::now() < until {
-            std::hint::spin_loop();
-        }
+        spin(pause);
         for _ in 0..count {
             push(&log, 0, sequence, 0).unwrap();
             sequence += 1;

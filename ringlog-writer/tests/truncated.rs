@@ -1,0 +1,44 @@
+//! A writer whose ring's file is truncated while it works.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use ringlog::{Definition, Field, Level, PushError, Ring, Site, Type, Value};
+use ringlog_writer::{Error, Events, FormatKind, Options, Out, Signals, run, run_with};
+
+/// Truncates the ring when the writer says something: here, at a gap in the middle of a batch.
+struct TruncateAtGap(PathBuf);
+
+impl Events for TruncateAtGap {
+    fn say(&mut self, message: &str) {
+        assert!(message.starts_with("1 record dropped here"), "{message}");
+        fs::File::options().write(true).open(&self.0).unwrap().set_len(0).unwrap();
+    }
+}
+
+#[test]
+fn what_was_taken_out_of_a_ring_that_is_lost_then_is_written_all_the_same() {
+    ringlog::survive_truncation().unwrap();
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let ring = Ring::options().size("256KiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    let log = ring.logger();
+    let fields = vec![Field::new("bytes", Type::Bytes)];
+    let site = Site::new(Definition { fields: fields.into(), ..Definition::new(Level::INFO, "test") });
+    let too_large = log.values(&site, &[Value::Bytes(&[0; 1 << 20])]);
+    assert!(matches!(too_large, Err(PushError::TooLarge { .. })));
+    // The gap is told with the next record; what comes before it is in a batch with what comes after.
+    let mut options = Options::new(ring.path().to_str().unwrap());
+    options.format = FormatKind::Raw;
+    options.out = Out::File(dir.path().join("warm-up"));
+    run(&options, &AtomicBool::new(true)).unwrap();
+    ["one", "two", "three"].iter().for_each(|text| log.text(Level::INFO, "", text).unwrap());
+    assert!(log.values(&site, &[Value::Bytes(&[0; 1 << 20])]).is_err());
+    log.text(Level::INFO, "", "four").unwrap();
+
+    options.out = Out::File(dir.path().join("app.log"));
+    let mut events = TruncateAtGap(ring.path().to_owned());
+    let ended = run_with(&options, &Signals::default(), &mut events).unwrap_err();
+    assert!(matches!(ended, Error::Ring(ringlog::Error::Truncated { .. })), "{ended}");
+    assert_eq!(fs::read_to_string(dir.path().join("app.log")).unwrap(), "one\ntwo\nthree\nfour\n");
+}

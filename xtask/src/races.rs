@@ -1,0 +1,60 @@
+//! `cargo x races`
+
+use std::env;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::shell;
+use crate::steps::seconds;
+
+/// The one target for which nightly brings a ThreadSanitizer that has been tried here.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Reports that are not about ringlog, each with its reason.
+const SUPPRESSIONS: &str = "xtask/thread-sanitizer.supp";
+
+/// What runs in one process and is worth watching.
+const TESTS: &[&[&str]] = &[
+    &["-p", "ringlog-tests", "--test", "races"],
+    &["-p", "ringlog-core", "--lib", "--test", "roundtrip", "--test", "stubborn", "--", "--test-threads=1"],
+];
+
+/// Runs the tests under ThreadSanitizer, where the toolchain for it is there.
+///
+/// The standard library is used as it comes, without instrumentation, because building it takes sources
+/// that not every nightly has. What only it synchronises (channels, contended mutexes) the sanitizer
+/// therefore does not see; ringlog's own atomics, and all that is generic or inline, it does.
+pub fn run() -> Result<()> {
+    let nightly = shell::read(&mut nightly(&["--version"]));
+    if nightly.is_err() || !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        println!(
+            "SKIPPED: ThreadSanitizer did not run; `rustup toolchain install nightly` on {TARGET} lets it"
+        );
+        return Ok(());
+    }
+    let started = Instant::now();
+    for test in TESTS {
+        shell::run(&mut under_sanitizer(test)?)?;
+    }
+    println!("no races found, in {}", seconds(started.elapsed()));
+    Ok(())
+}
+
+/// Cargo of the nightly toolchain, by way of rustup, whichever toolchain runs us.
+fn nightly(args: &[&str]) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", "cargo"]).args(args);
+    command
+}
+
+fn under_sanitizer(test: &[&str]) -> Result<Command> {
+    let mut command = nightly(&["test", "--target", TARGET, "--target-dir", "target/races"]);
+    command.args(test);
+    let flags = env::var("RUSTFLAGS").unwrap_or_default();
+    let ours = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg races";
+    command.env("RUSTFLAGS", format!("{flags} {ours}").trim_start());
+    let suppressions = shell::root()?.join(SUPPRESSIONS);
+    command.env("TSAN_OPTIONS", format!("suppressions={} halt_on_error=1", suppressions.display()));
+    Ok(command)
+}
