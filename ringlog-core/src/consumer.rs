@@ -203,7 +203,7 @@ impl Consumer {
         self.remember_drops(&ring);
         self.scan(&ring);
         self.scan(&ring);
-        self.tell_remembered_drops();
+        self.tell_remembered_drops(&ring);
         self.refresh_heads(&ring);
         let nothing_waits = self.lanes.iter().all(LaneQueue::is_empty);
         Ok(nothing_waits && self.heads.is_empty() && self.unacknowledged == 0)
@@ -307,7 +307,7 @@ impl Consumer {
             }
             Given::Gap { damaged } => self.damaged = self.damaged.wrapping_add(damaged.into()),
         }
-        let mut entry = queue.entry(ring, &mut self.dictionary, &self.nobody);
+        let mut entry = queue.entry(ring, &mut self.dictionary);
         // Anchors are exact to some ten nanoseconds: records of two lanes may come out in the right
         // order with time stamps that say otherwise. Below a microsecond that is the clock's noise.
         if entry.unix_ns < self.last_unix_ns && self.last_unix_ns - entry.unix_ns < 1_000 {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::definition::{Definition, Field};
-use crate::layout::{block, halves};
+use crate::layout::{block, halves, lane as entry};
 use crate::level::Level;
 use crate::ring::{BlockId, Ring};
 use crate::threads::name_from_words;
@@ -42,6 +43,23 @@ impl Origin {
             thread: name_from_words(&words[block::THREAD_NAME..block::PROCESS_NAME]),
             process: name_from_words(&words[block::PROCESS_NAME..block::WORDS]),
             process_lane: halves(words[block::PROCESS]),
+        }
+    }
+
+    /// Whose the lane is now, out of its entry's untrusted words: for one who has not written a block yet.
+    pub(crate) fn of_lane(ring: &Ring, lane: u32) -> Origin {
+        let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
+        let name = |offset| name_from_words(&[0, 8, 16, 24].map(|at| word(offset + at)));
+        let incarnation = ring.lane_state(lane).incarnation;
+        let (pid, tid) = halves(word(entry::PID_TID));
+        Origin {
+            lane,
+            incarnation,
+            pid,
+            tid,
+            thread: name(entry::THREAD_NAME),
+            process: name(entry::PROCESS_NAME),
+            process_lane: halves(word(entry::PROCESS)),
         }
     }
 

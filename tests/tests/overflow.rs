@@ -1,10 +1,11 @@
 //! A full ring: who is refused, who waits, and what that costs.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use ringlog::{Level, Logger, Overflow, PushError, Ring};
+use ringlog::{Body, Consumer, Entry, Level, Logger, Overflow, PushError, Ring};
 use ringlog_tests::{Kind, SOON, Scratch, Sequenced, note};
 
 /// A ring in which nothing more fits, not even what is urgent.
@@ -99,4 +100,42 @@ fn a_flood_that_is_drained_too_slowly_leaves_room_for_warnings() {
     }
     assert_eq!(warnings, 3_000 * 6);
     assert!(refused > 1_000_000, "{refused}");
+}
+
+/// Drains, and says of each gap whose it is and how many records are missing.
+fn gaps(consumer: &mut Consumer) -> BTreeMap<String, (u32, u32, u64)> {
+    let mut gaps = BTreeMap::new();
+    let deadline = Instant::now() + SOON;
+    while !consumer.is_drained().unwrap() && Instant::now() < deadline {
+        while let Some(entry) = consumer.next(Duration::from_millis(50)).unwrap() {
+            if let Entry { origin, body: Body::Gap(gap), .. } = entry {
+                let told = gaps.insert(origin.thread.clone(), (origin.pid, origin.tid, gap.count));
+                assert_eq!(told, None, "a gap of {origin:?} was told twice");
+            }
+        }
+        consumer.ack().unwrap();
+    }
+    gaps
+}
+
+#[test]
+fn a_gap_is_told_as_that_of_a_thread_that_never_got_a_record_in() {
+    let at = Scratch::new();
+    let (ring, log) = full(&at);
+    let refused = |name: &str, count: u64| {
+        let log = log.clone();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            log.open_lane().unwrap();
+            (0..count).for_each(|_| assert_eq!(log.text(Level::INFO, "", "refused"), Err(PushError::Full)));
+            (std::process::id(), nix::unistd::gettid().as_raw() as u32, count)
+        });
+        thread.unwrap().join().unwrap()
+    };
+    let first = refused("first", 7);
+    assert_eq!(gaps(&mut ring.consumer().unwrap()).get("first"), Some(&first));
+    // The lane gets another owner; a consumer that has seen neither of them names the right one.
+    while log.text(Level::WARN, "", "urgent").is_ok() {}
+    let second = refused("second", 3);
+    let told = gaps(&mut ring.consumer().unwrap());
+    assert_eq!((told.get("first"), told.get("second")), (None, Some(&second)));
 }

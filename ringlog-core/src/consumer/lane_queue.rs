@@ -83,7 +83,8 @@ pub(super) struct LaneQueue {
     pub(super) long_blocks: Vec<u32>,
     gaps: VecDeque<(Gap, Option<Arc<Origin>>, u64)>,
     pub(super) head: Option<Head>,
-    origin: Option<Arc<Origin>>,
+    /// Whose records come; at first only the lane's number is known.
+    origin: Arc<Origin>,
     origin_words: [u64; block::WORDS],
     pub(super) incarnation: u32,
     pub(super) next_chain: u64,
@@ -117,7 +118,7 @@ impl LaneQueue {
             long_blocks: Vec::new(),
             gaps: VecDeque::new(),
             head: None,
-            origin: None,
+            origin: Arc::new(Origin { lane, incarnation, ..Origin::none() }),
             origin_words: [0; block::WORDS],
             incarnation,
             next_chain: next_chain.into(),
@@ -153,12 +154,22 @@ impl LaneQueue {
         self.head.is_none() && self.blocks.is_empty() && self.gaps.is_empty()
     }
 
-    /// Tells drops that no later record has told: of a lane that is quiet, or gone.
-    pub(super) fn hear_drops(&mut self, dropped: u64, before: Option<Arc<Origin>>) {
+    /// Tells drops that have not been told; they are `whose`, or the lane's present owner's.
+    pub(super) fn hear_drops(&mut self, dropped: u64, whose: Option<Arc<Origin>>) {
         if dropped > self.heard && dropped - self.heard < 1 << 63 {
             let gap = Gap { count: dropped - self.heard, reason: GapReason::Dropped };
             self.heard = dropped;
-            self.gaps.push_back((gap, before, dropped));
+            self.gaps.push_back((gap, whose, dropped));
+        }
+    }
+
+    /// Tells drops that no later record has told: of a lane that is quiet, or gone. Its owner may have
+    /// been refused before he had any block that could say who he is; his lane's entry does.
+    pub(super) fn hear_quiet_drops(&mut self, ring: &Ring, lane: u32, dropped: u64) {
+        if dropped > self.heard {
+            let before_owner = ring.lane_word(lane, entry::DROPPED_AT_OPEN).load(Ordering::Relaxed);
+            self.hear_drops(dropped.min(before_owner), None);
+            self.hear_drops(dropped, Some(Arc::new(Origin::of_lane(ring, lane))));
         }
     }
 
@@ -217,7 +228,7 @@ impl LaneQueue {
         let earlier = self.origin.clone();
         self.adopt_origin(header);
         if incarnation != self.incarnation {
-            self.hear_drops(header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]), earlier);
+            self.hear_drops(header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]), Some(earlier));
         } else if header[block::FIRST_SEQUENCE] > self.next_sequence && chain > self.next_chain {
             // Where no block is missing, a sequence that is passed over is that of a long record whose
             // producer died before it published the first part.
@@ -253,8 +264,8 @@ impl LaneQueue {
             words[word] = 0;
         }
         words[block::ANCHOR_TICKS..block::THREAD_NAME].fill(0);
-        if self.origin.is_none() || words != self.origin_words {
-            self.origin = Some(Arc::new(Origin::from_block(header)));
+        if words != self.origin_words {
+            self.origin = Arc::new(Origin::from_block(header));
             self.origin_words = words;
         }
     }
@@ -361,13 +372,8 @@ impl LaneQueue {
     }
 
     /// The entry at the head.
-    pub(super) fn entry<'a>(
-        &'a mut self,
-        ring: &Ring,
-        dictionary: &'a mut Dictionary,
-        nobody: &'a Origin,
-    ) -> Entry<'a> {
-        let origin = self.origin.as_deref().unwrap_or(nobody);
+    pub(super) fn entry<'a>(&'a mut self, ring: &Ring, dictionary: &'a mut Dictionary) -> Entry<'a> {
+        let origin = &*self.origin;
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, payload, .. }) => {
                 let bytes: &[u8] = match payload {

@@ -38,7 +38,7 @@ impl Consumer {
             return;
         }
         self.reclaim.due = now + INTERVAL;
-        self.tell_remembered_drops();
+        self.tell_remembered_drops(ring);
         self.remember_drops(ring);
         self.seal_blocks_of_the_dead(ring);
         self.free_definitions_of_the_dead(ring);
@@ -55,10 +55,10 @@ impl Consumer {
 
     /// Tells drops that no later record has told. The lanes have been scanned since the counters were
     /// read: what they had published before has been found, so this is the gap's place.
-    pub(super) fn tell_remembered_drops(&mut self) {
-        for (queue, remembered) in self.lanes.iter_mut().zip(&self.reclaim.dropped) {
+    pub(super) fn tell_remembered_drops(&mut self, ring: &Ring) {
+        for ((lane, queue), remembered) in (0_u32..).zip(&mut self.lanes).zip(&self.reclaim.dropped) {
             if queue.is_empty() {
-                queue.hear_drops(*remembered, None);
+                queue.hear_quiet_drops(ring, lane, *remembered);
             }
         }
         let Reclaim { without_lane, without_lane_told, .. } = &mut self.reclaim;
