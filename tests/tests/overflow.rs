@@ -1,6 +1,7 @@
 //! A full ring: who is refused, who waits, and what that costs.
 
 use std::collections::BTreeMap;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -138,4 +139,39 @@ fn a_gap_is_told_as_that_of_a_thread_that_never_got_a_record_in() {
     let second = refused("second", 3);
     let told = gaps(&mut ring.consumer().unwrap());
     assert_eq!((told.get("first"), told.get("second")), (None, Some(&second)));
+}
+
+#[test]
+fn a_thread_that_stands_still_in_the_reserve_keeps_nobody_from_logging() {
+    const STANDING: usize = 6;
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(STANDING as u32 + 2));
+    let log = ring.logger();
+    while log.text(Level::INFO, "", "flood").is_ok() {}
+    let (opened, done) = (Barrier::new(STANDING + 1), Barrier::new(STANDING + 1));
+    std::thread::scope(|scope| {
+        for _ in 0..STANDING {
+            scope.spawn(|| {
+                log.text(Level::WARN, "", "takes a reserved block").unwrap();
+                opened.wait();
+                done.wait();
+            });
+        }
+        opened.wait();
+        let mut consumer = ring.consumer().unwrap();
+        let mut drain = || {
+            while consumer.next(Duration::from_millis(20)).unwrap().is_some() {}
+            consumer.ack().unwrap();
+        };
+        drain();
+        // The ring is as good as empty. Twice round it, with a warning now and then.
+        let refused = (0..100).map(|round| {
+            drain();
+            let level = if round % 10 == 0 { Level::WARN } else { Level::INFO };
+            (0..10).filter(|_| log.text(level, "", "quiet times").is_err()).count()
+        });
+        let refused: usize = refused.sum();
+        done.wait();
+        assert_eq!(refused, 0, "of 1000 records");
+    });
 }
