@@ -162,9 +162,10 @@ impl Speaker {
                 }
                 call += 1;
                 self.ledger.finish(voice, call, refused);
-            }
-            if self.ledger.is_asked_to_end() {
-                return;
+                // Not only between bursts: each call may have to wait.
+                if self.ledger.is_asked_to_end() {
+                    return;
+                }
             }
             if random.below(20) == 0 {
                 // The writer may be gone or stand still, so this may time out.
