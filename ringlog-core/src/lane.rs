@@ -285,15 +285,6 @@ impl LaneLocal {
     pub(crate) fn enter(&self, ring: &Ring, fresh: BlockId, in_need: bool) {
         let reserved = in_need || fresh.index >= ring.geometry().common_blocks();
         self.reserved.store(reserved.into(), Ordering::Relaxed);
-        self.reserved_at.store(ring.header_word(header::FREED).load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-
-    /// Whether the lane is in the reserve, and fewer than `enough` blocks have come free since. Each
-    /// return to the first free block would seal a reserved one with a few records in it, and a flood
-    /// of lower levels would use the reserve up in no time.
-    pub(crate) fn stays_in_reserve(&self, freed: u64, enough: u32) -> bool {
-        let since = freed.wrapping_sub(self.reserved_at.load(Ordering::Relaxed));
-        self.reserved.load(Ordering::Relaxed) != 0 && since < enough.into()
     }
 
     /// There is no open block any more; a flush may still wait for the last one.

@@ -67,8 +67,6 @@ pub(crate) struct LaneLocal {
     pub(crate) search: AtomicU32,
     /// Lower levels are kept out of the open block.
     pub(crate) reserved: AtomicU32,
-    /// The freed counter when that one was taken.
-    pub(crate) reserved_at: AtomicU64,
     pub(crate) lock_page: AtomicPtr<libc::c_void>,
     /// Whose lane it is. Valid as long as `status` is OPEN or CLOSING: the attachment closes its lanes
     /// before it goes.

@@ -188,7 +188,7 @@ impl Observer {
                     found_parts.push(Part { place, header, bytes: bytes.to_vec(), first: None, waited: false });
                 }
                 kind::RECORD => {
-                    let entry = self.entry(ring, &mut watched, header, bytes, &origin);
+                    let Some(entry) = self.entry(ring, index, &mut watched, header, bytes) else { continue };
                     if header.flags & flag::MORE == 0 {
                         found.push(entry);
                     } else {
@@ -200,8 +200,7 @@ impl Observer {
                 _ => {}
             }
         }
-        // The copy counts only if nobody has taken the block in the meantime; the definitions that were
-        // looked up were still named by it then.
+        // The copy counts only if nobody has taken the block in the meantime.
         if ring.still_holds(index, generation) {
             watched.read = limit;
             entries.append(&mut found);
@@ -210,14 +209,17 @@ impl Observer {
         }
     }
 
+    /// The record, or nothing if its definition went with its dead process: a block that has been freed,
+    /// so that its records are persisted, keeps their definitions no longer.
     fn entry(
         &mut self,
         ring: &Ring,
+        index: u32,
         watched: &mut Watched,
         header: Header,
         bytes: &[u8],
-        origin: &Arc<Origin>,
-    ) -> OwnedEntry {
+    ) -> Option<OwnedEntry> {
+        let origin = watched.origin.clone()?;
         let anchor = watched.anchor.unwrap_or_else(|| self.info.creation_anchor());
         let sequence = watched.sequence;
         watched.sequence = sequence.wrapping_add(1);
@@ -227,9 +229,13 @@ impl Observer {
             OwnedBody::Plain { sequence, payload, cut }
         } else {
             let definition = self.dictionary.look_up(ring, origin.process_lane, header.definition).cloned();
+            // In this order: as long as the block is in use, so are the definitions that it names.
+            if definition.is_none() && ring.state(index).is_some_and(|state| state.phase == Phase::Free) {
+                return None;
+            }
             OwnedBody::Defined { sequence, definition, payload, cut }
         };
-        OwnedEntry { ticks: header.ticks, unix_ns: anchor.unix_ns_at(header.ticks), origin: origin.clone(), body }
+        Some(OwnedEntry { ticks: header.ticks, unix_ns: anchor.unix_ns_at(header.ticks), origin, body })
     }
 
     /// Puts records of several blocks together. Parts whose others were published while we looked wait

@@ -320,12 +320,26 @@ impl<'a> Push<'a> {
     }
 
     /// Whether records of WARN and above have come to the middle of the reserve, which they fill from its
-    /// start. Lower levels then leave them every block that comes free, so that the reserve is never
-    /// used up as long as the urgent records alone can be drained. Definitions stay, and do not count.
+    /// start. Definitions stay, and do not count.
     fn reserve_is_half_used(&self) -> bool {
         let geometry = self.ring.geometry();
         let middle = self.ring.state(geometry.common_blocks() + geometry.reserved_blocks / 2);
         middle.is_none_or(|state| state.phase != Phase::Free && state.kind != Kind::Definitions)
+    }
+
+    /// Whether lower levels leave every block that comes free to WARN and above, so that the reserve is
+    /// never used up as long as the urgent records alone can be drained: when the reserve is half used,
+    /// or this lane is in it. Each return to the first free block would seal a reserved one with a few
+    /// records in it, and a flood of lower levels would use the reserve up in no time. It ends when as
+    /// many other blocks are free as the reserve has, whoever stands still in it.
+    fn leaves_room(&self) -> bool {
+        let geometry = self.ring.geometry();
+        let enough = geometry.reserved_blocks as usize;
+        let free = || {
+            let states = (0..geometry.common_blocks()).filter_map(|index| self.ring.state(index));
+            states.filter(|state| state.phase == Phase::Free).take(enough).count()
+        };
+        (self.local.reserved.load(Ordering::Relaxed) != 0 || self.reserve_is_half_used()) && free() < enough
     }
 
     /// The next free block: first in the lane's warm window, then anywhere, then, for WARN and above,
@@ -340,7 +354,7 @@ impl<'a> Push<'a> {
         let geometry = self.ring.geometry();
         let lane = self.local.lane.load(Ordering::Relaxed);
         let common = geometry.common_blocks();
-        if !urgent && (self.local.stays_in_reserve(freed, common / 4) || self.reserve_is_half_used()) {
+        if !urgent && self.leaves_room() {
             full_at.store(freed, Ordering::Relaxed);
             return None;
         }

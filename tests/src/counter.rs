@@ -34,6 +34,11 @@ impl Counters {
         self.at(index).store(value, Ordering::Release);
     }
 
+    /// Adds to a counter, and returns what it was before.
+    pub fn add(&self, index: u32, count: u64) -> u64 {
+        self.at(index).fetch_add(count, Ordering::AcqRel)
+    }
+
     /// Reads a counter.
     pub fn get(&self, index: u32) -> u64 {
         self.at(index).load(Ordering::Acquire)

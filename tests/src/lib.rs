@@ -3,12 +3,14 @@
 
 mod child;
 mod counter;
+mod fork;
 mod record;
 mod scratch;
 
 pub use child::{Child, SOON, wait_for_end};
 pub use counter::Counters;
-pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, note};
+pub use fork::fork_child;
+pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note};
 pub use scratch::{Scratch, free_blocks_after, stat};
 
 /// A small random generator whose seed makes a failing run repeatable.

@@ -64,7 +64,7 @@ pub fn note(sequence: u64, long_every: u64) -> &'static str {
 }
 
 /// FNV-1a over words: what it has to find is bytes of another record, not an attacker.
-fn checksum(producer: u32, sequence: u64, note: &[u8]) -> u64 {
+pub fn checksum(producer: u32, sequence: u64, note: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
     mix(producer.into());

@@ -1,10 +1,12 @@
 //! A full ring: who is refused, who waits, and what that costs.
 
+use std::collections::BTreeMap;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use ringlog::{Level, Logger, Overflow, PushError, Ring};
+use ringlog::{Body, Consumer, Entry, Level, Logger, Overflow, PushError, Ring};
 use ringlog_tests::{Kind, SOON, Scratch, Sequenced, note};
 
 /// A ring in which nothing more fits, not even what is urgent.
@@ -99,4 +101,77 @@ fn a_flood_that_is_drained_too_slowly_leaves_room_for_warnings() {
     }
     assert_eq!(warnings, 3_000 * 6);
     assert!(refused > 1_000_000, "{refused}");
+}
+
+/// Drains, and says of each gap whose it is and how many records are missing.
+fn gaps(consumer: &mut Consumer) -> BTreeMap<String, (u32, u32, u64)> {
+    let mut gaps = BTreeMap::new();
+    let deadline = Instant::now() + SOON;
+    while !consumer.is_drained().unwrap() && Instant::now() < deadline {
+        while let Some(entry) = consumer.next(Duration::from_millis(50)).unwrap() {
+            if let Entry { origin, body: Body::Gap(gap), .. } = entry {
+                let told = gaps.insert(origin.thread.clone(), (origin.pid, origin.tid, gap.count));
+                assert_eq!(told, None, "a gap of {origin:?} was told twice");
+            }
+        }
+        consumer.ack().unwrap();
+    }
+    gaps
+}
+
+#[test]
+fn a_gap_is_told_as_that_of_a_thread_that_never_got_a_record_in() {
+    let at = Scratch::new();
+    let (ring, log) = full(&at);
+    let refused = |name: &str, count: u64| {
+        let log = log.clone();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            log.open_lane().unwrap();
+            (0..count).for_each(|_| assert_eq!(log.text(Level::INFO, "", "refused"), Err(PushError::Full)));
+            (std::process::id(), nix::unistd::gettid().as_raw() as u32, count)
+        });
+        thread.unwrap().join().unwrap()
+    };
+    let first = refused("first", 7);
+    assert_eq!(gaps(&mut ring.consumer().unwrap()).get("first"), Some(&first));
+    // The lane gets another owner; a consumer that has seen neither of them names the right one.
+    while log.text(Level::WARN, "", "urgent").is_ok() {}
+    let second = refused("second", 3);
+    let told = gaps(&mut ring.consumer().unwrap());
+    assert_eq!((told.get("first"), told.get("second")), (None, Some(&second)));
+}
+
+#[test]
+fn a_thread_that_stands_still_in_the_reserve_keeps_nobody_from_logging() {
+    const STANDING: usize = 6;
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(STANDING as u32 + 2));
+    let log = ring.logger();
+    while log.text(Level::INFO, "", "flood").is_ok() {}
+    let (opened, done) = (Barrier::new(STANDING + 1), Barrier::new(STANDING + 1));
+    std::thread::scope(|scope| {
+        for _ in 0..STANDING {
+            scope.spawn(|| {
+                log.text(Level::WARN, "", "takes a reserved block").unwrap();
+                opened.wait();
+                done.wait();
+            });
+        }
+        opened.wait();
+        let mut consumer = ring.consumer().unwrap();
+        let mut drain = || {
+            while consumer.next(Duration::from_millis(20)).unwrap().is_some() {}
+            consumer.ack().unwrap();
+        };
+        drain();
+        // The ring is as good as empty. Twice round it, with a warning now and then.
+        let refused = (0..100).map(|round| {
+            drain();
+            let level = if round % 10 == 0 { Level::WARN } else { Level::INFO };
+            (0..10).filter(|_| log.text(level, "", "quiet times").is_err()).count()
+        });
+        let refused: usize = refused.sum();
+        done.wait();
+        assert_eq!(refused, 0, "of 1000 records");
+    });
 }

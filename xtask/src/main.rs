@@ -9,6 +9,7 @@ mod metadata;
 mod model;
 mod races;
 mod shell;
+mod soak;
 mod steps;
 mod test;
 mod tidy;
@@ -34,7 +35,7 @@ enum Command {
         #[arg(long, value_name = "STEP", value_parser = steps::names(check::STEPS))]
         only: Option<String>,
     },
-    /// All tests: unit, process and documentation tests, the loom models, ThreadSanitizer, tidy
+    /// All tests: unit, process and documentation tests, the loom models, ThreadSanitizer, a minute of soak, tidy
     Test {
         /// Run this step alone
         #[arg(long, value_name = "STEP", value_parser = steps::names(test::STEPS))]
@@ -46,6 +47,17 @@ enum Command {
     Model,
     /// Run what is in one process under ThreadSanitizer, with the nightly toolchain
     Races,
+    /// Let processes log while they are killed, stopped, forked and restarted at random
+    ///
+    /// Every record is checked meanwhile. A seed gives the same decisions again; it is printed.
+    Soak {
+        /// How long
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u64,
+        /// What the decisions follow from; chosen at random if absent
+        #[arg(long, value_name = "S")]
+        seed: Option<u64>,
+    },
     /// Run the benchmarks
     Bench {
         /// The bench target to run; all of them if absent
@@ -61,6 +73,7 @@ fn main() -> ExitCode {
         Command::Test { only } => steps::run("test", test::STEPS, only.as_deref()),
         Command::Model => model::run(),
         Command::Races => races::run(),
+        Command::Soak { seconds, seed } => soak::run(seconds, seed),
         Command::Bench { name } => bench::run(name.as_deref()),
         Command::Tidy => tidy::run(),
     };

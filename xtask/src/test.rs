@@ -4,12 +4,13 @@ use anyhow::Result;
 
 use crate::shell::{self, cargo};
 use crate::steps::Step;
-use crate::{model, races, tidy};
+use crate::{model, races, soak, tidy};
 
 pub const STEPS: &[Step] = &[
     Step { name: "tests", about: "unit, process and documentation tests", run: tests },
     Step { name: "model", about: "the protocol under every interleaving", run: model::run },
     Step { name: "races", about: "threads of one process, under ThreadSanitizer", run: races::run },
+    Step { name: "soak", about: "processes killed, stopped and forked at random", run: soak::step },
     Step { name: "tidy", about: "the repository's own rules", run: tidy::run },
 ];
 

@@ -7,23 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 use ringlog::{Logger, Ring};
+use ringlog_tests::fork_child;
 
 use super::push;
 use crate::{Arguments, ready};
-
-/// Forks; the child runs `act` and ends without returning.
-pub(super) fn fork_child(act: impl FnOnce()) -> Pid {
-    // SAFETY: the child runs `act`, which logs: that this is safe in the child of a process with many
-    // threads is what the tests are about.
-    match unsafe { nix::unistd::fork() }.unwrap() {
-        ForkResult::Parent { child } => child,
-        ForkResult::Child => {
-            act();
-            // SAFETY: ends the process at once, which is always allowed.
-            unsafe { libc::_exit(0) }
-        }
-    }
-}
 
 fn ended_well(child: Pid) {
     let status = waitpid(child, None).unwrap();

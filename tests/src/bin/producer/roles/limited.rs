@@ -13,7 +13,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::wait::{WaitStatus, waitpid};
 use ringlog::{Logger, Overflow, PushError, Ring};
 
-use super::{forking, push};
+use super::{push};
 use crate::{Arguments, ready};
 
 fn limit(resource: Resource, soft: u64) {
@@ -78,7 +78,7 @@ pub(crate) fn without_descriptors(name: &str, arguments: &Arguments) {
     }
     let mut paused = 0;
     for n in 0..arguments.number("forks", 30) {
-        let child = forking::fork_child(|| {
+        let child = ringlog_tests::fork_child(|| {
             limit(Resource::RLIMIT_NOFILE, 0);
             assert_eq!(push(&log, 0, n, 0), Err(PushError::NoLane));
             limit(Resource::RLIMIT_NOFILE, plenty);

@@ -1,0 +1,452 @@
+//! One ring with all that happens to it: producers, a writer, readers, and the checker of its output.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use ringlog::{Observer, Overflow, Ring, RingStat};
+use ringlog_tests::SOON;
+
+use crate::checker::{Checker, Message, Totals};
+use crate::findings::Findings;
+use crate::ledger::Ledger;
+use crate::life::{Life, Stage};
+use crate::plan::{Act, PRODUCERS, Role, Step};
+use crate::process::Process;
+use crate::producer::Order;
+use crate::reader::{Looking, Reader};
+use crate::summary::{self, Deeds};
+
+/// How an arena's ring is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spec {
+    name: &'static str,
+    size: &'static str,
+    block_bytes: u32,
+    lanes: u32,
+    overflow: Overflow,
+    /// Definitions that each process may bring along; they stay as long as it does.
+    sites: u64,
+}
+
+/// Small rings go round all the time, large ones hold much when somebody dies; full ones drop or wait.
+pub(crate) const SPECS: [Spec; 4] = [
+    Spec {
+        name: "small-block",
+        size: "192KiB",
+        block_bytes: 1024,
+        lanes: 32,
+        overflow: Overflow::Block(Duration::from_millis(500)),
+        sites: 6,
+    },
+    Spec {
+        name: "small-drop",
+        size: "256KiB",
+        block_bytes: 2048,
+        lanes: 28,
+        overflow: Overflow::Drop,
+        sites: 6,
+    },
+    Spec {
+        name: "large-block",
+        size: "4MiB",
+        block_bytes: 8192,
+        lanes: 48,
+        overflow: Overflow::Block(Duration::from_secs(2)),
+        sites: 100,
+    },
+    Spec {
+        name: "large-drop",
+        size: "16MiB",
+        block_bytes: 8192,
+        lanes: 64,
+        overflow: Overflow::Drop,
+        sites: 100,
+    },
+];
+
+/// The programs that are put to the test.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    pub(crate) ringlog: PathBuf,
+    pub(crate) writer: PathBuf,
+}
+
+pub(crate) struct Arena {
+    spec: Spec,
+    programs: Programs,
+    ring: PathBuf,
+    dir: PathBuf,
+    output: PathBuf,
+    findings: Findings,
+    blocks: u32,
+    lives: Vec<Life>,
+    producers: [Option<u32>; PRODUCERS as usize],
+    writer: Option<Process>,
+    follower: Option<Reader>,
+    /// Readers that have been told to end, or end by themselves.
+    readers: Vec<(Reader, Instant)>,
+    next_life: u32,
+    next_number: u64,
+    messages: Sender<Message>,
+    checker: Option<JoinHandle<Totals>>,
+    totals: Totals,
+    checked: Arc<AtomicU64>,
+    last_progress: (u64, Instant),
+    shown: Arc<AtomicU64>,
+}
+
+impl Arena {
+    /// Makes the ring in `rings`, and begins to check what comes into `dir`.
+    pub(crate) fn new(spec: Spec, programs: Programs, rings: &Path, dir: &Path, findings: Findings) -> Arena {
+        let (ring, dir) = (rings.join(spec.name), dir.join(spec.name));
+        std::fs::create_dir(&dir).unwrap();
+        let options = Ring::options().size(spec.size).block_bytes(spec.block_bytes);
+        let options = options.lanes(spec.lanes).overflow(spec.overflow);
+        drop(options.create(ring.to_str().unwrap()).unwrap());
+        let output = dir.join("output.json");
+        let file = File::options().create(true).append(true).read(true).open(&output).unwrap();
+        let (messages, inbox) = channel();
+        let checked = Arc::new(AtomicU64::new(0));
+        let checker = Checker::new(spec.name, spec.sites, dir.clone(), findings.clone());
+        let progress = checked.clone();
+        let checker = std::thread::spawn(move || checker.run(file, &inbox, &progress));
+        let mut arena = Arena {
+            spec,
+            programs,
+            ring,
+            dir,
+            output,
+            findings,
+            blocks: 0,
+            lives: Vec::new(),
+            producers: [None; PRODUCERS as usize],
+            writer: None,
+            follower: None,
+            readers: Vec::new(),
+            next_life: 0,
+            next_number: 0,
+            messages,
+            checker: Some(checker),
+            totals: Totals::default(),
+            checked,
+            last_progress: (0, Instant::now()),
+            shown: Arc::default(),
+        };
+        arena.blocks = arena.stat().free_blocks;
+        arena
+    }
+
+    pub(crate) fn stat(&self) -> RingStat {
+        Observer::open(self.ring.to_str().unwrap()).unwrap().stat().unwrap()
+    }
+
+    fn report(&self, what: impl std::fmt::Display) {
+        self.findings.report(format_args!("{}: {what}", self.spec.name));
+    }
+
+    fn judge(&self, judged: Result<(), String>) {
+        if let Err(wrong) = judged {
+            self.report(wrong);
+        }
+    }
+
+    /// Carries out one step.
+    pub(crate) fn act(&mut self, step: &Step, deeds: &mut Deeds) {
+        match step.role {
+            Role::Producer(slot) => self.act_on_producer(slot as usize, step.act, deeds),
+            Role::Writer => self.act_on_writer(step.act, deeds),
+            Role::Follower => self.act_on_follower(step.act, deeds),
+        }
+        deeds.stops += u64::from(matches!(step.act, Act::Stop { .. }));
+    }
+
+    fn act_on_producer(&mut self, slot: usize, act: Act, deeds: &mut Deeds) {
+        if let Act::Start { seed } = act {
+            self.producers[slot] = Some(self.start_life(seed));
+            deeds.producers_started += 1;
+            return;
+        }
+        let number = self.producers[slot];
+        let Some(life) = self.lives.iter_mut().find(|life| Some(life.number) == number) else { return };
+        match act {
+            Act::Kill { with_children } => {
+                life.process.kill(with_children);
+                deeds.producers_killed += 1;
+            }
+            Act::End => {
+                life.ask_to_end();
+                deeds.producers_ended += 1;
+            }
+            Act::Stop { with_children } => life.process.signal(Signal::SIGSTOP, with_children),
+            Act::Resume => life.process.signal(Signal::SIGCONT, true),
+            Act::Fork => life.ledger.ask_to_fork(),
+            Act::KillChild => life.ledger.ask_to_kill_child(),
+            Act::Start { .. } | Act::Look { .. } => {}
+        }
+    }
+
+    fn start_life(&mut self, seed: u64) -> u32 {
+        let life = self.next_life;
+        self.next_life += 1;
+        let path = Ledger::path(&self.dir, life);
+        let ledger = Arc::new(Ledger::open(&path, life));
+        self.tell(Message::Life(life, ledger.clone()));
+        let order = Order { ring: self.ring.clone(), ledger: path, life, seed, sites: self.spec.sites };
+        self.lives.push(Life::start(self.spec.name, &order, ledger, &self.dir));
+        life
+    }
+
+    fn tell(&self, message: Message) {
+        // Fails only if the checker has panicked, which shows when it is joined.
+        let _ = self.messages.send(message);
+    }
+
+    fn act_on_writer(&mut self, act: Act, deeds: &mut Deeds) {
+        match act {
+            Act::Start { .. } => {
+                self.writer = Some(self.start_writer());
+                deeds.writers_started += 1;
+            }
+            Act::Kill { .. } => {
+                self.end_writer(|writer| writer.kill(false));
+                deeds.writers_killed += 1;
+            }
+            Act::End => {
+                self.end_writer(Process::ask_to_end);
+                deeds.writers_ended += 1;
+            }
+            Act::Stop { .. } => self.writer.iter().for_each(|writer| writer.signal(Signal::SIGSTOP, false)),
+            Act::Resume => self.writer.iter().for_each(|writer| writer.signal(Signal::SIGCONT, false)),
+            Act::Fork | Act::KillChild | Act::Look { .. } => {}
+        }
+    }
+
+    fn start_writer(&mut self) -> Process {
+        let mut command = Command::new(&self.programs.writer);
+        command.arg(&self.ring).args(["--append", "--format", "json", "--out"]).arg(&self.output);
+        let number = self.number();
+        let what = format!("{}-writer-{number}", self.spec.name);
+        Process::start(what, &mut command, Stdio::null(), &self.dir).quiet()
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Ends the writer, and tells the checker where what it has written ends.
+    fn end_writer(&mut self, how: impl FnOnce(&mut Process)) {
+        let Some(mut writer) = self.writer.take() else { return };
+        how(&mut writer);
+        let judged = writer.wait();
+        self.judge(judged);
+        let end = self.output.metadata().unwrap().len();
+        self.tell(Message::Writer { end, was_killed: writer.died_of_a_signal() });
+    }
+
+    fn looking(&self) -> Looking<'_> {
+        Looking {
+            program: &self.programs.ringlog,
+            ring: self.spec.name,
+            rings: self.ring.parent().unwrap(),
+            dir: &self.dir,
+            sites: self.spec.sites,
+            shown: &self.shown,
+            findings: &self.findings,
+        }
+    }
+
+    fn act_on_follower(&mut self, act: Act, deeds: &mut Deeds) {
+        match act {
+            Act::Start { .. } => {
+                let number = self.number();
+                self.follower = Some(self.looking().follow(number));
+                deeds.readers_started += 1;
+            }
+            Act::Look { command } => {
+                let number = self.number();
+                let reader = self.looking().once(number, command);
+                self.readers.push((reader, Instant::now()));
+                deeds.looks += 1;
+            }
+            Act::Kill { .. } => {
+                self.end_follower(|follower| follower.kill(false));
+                deeds.readers_killed += 1;
+            }
+            Act::End => self.end_follower(Process::ask_to_end),
+            Act::Stop { .. } => self.follower.iter().for_each(|f| f.process.signal(Signal::SIGSTOP, false)),
+            Act::Resume => self.follower.iter().for_each(|f| f.process.signal(Signal::SIGCONT, false)),
+            Act::Fork | Act::KillChild => {}
+        }
+    }
+
+    fn end_follower(&mut self, how: impl FnOnce(&mut Process)) {
+        if let Some(mut follower) = self.follower.take() {
+            how(&mut follower.process);
+            self.readers.push((follower, Instant::now()));
+        }
+    }
+
+    /// Looks after everybody: who has ended, and whether as he should; whether records come.
+    pub(crate) fn tend(&mut self, deeds: &mut Deeds) {
+        for mut life in std::mem::take(&mut self.lives) {
+            match life.look() {
+                Stage::Running => self.lives.push(life),
+                Stage::Ended => {
+                    let (forks, kills) = life.ledger.done();
+                    deeds.forks += forks;
+                    deeds.children_killed += kills;
+                    deeds.orphans += life.orphans;
+                    self.tell(Message::Ended(life.number));
+                }
+                Stage::Wrong(what) => {
+                    self.report(what);
+                    // Not ended before the ring has been looked at.
+                    self.lives.push(life);
+                }
+            }
+        }
+        for (mut reader, since) in std::mem::take(&mut self.readers) {
+            match reader.poll() {
+                None if since.elapsed() > SOON => {
+                    self.report(format_args!("{} hangs", reader.process.what()))
+                }
+                None => self.readers.push((reader, since)),
+                Some(judged) => self.judge(judged),
+            }
+        }
+        let running = [self.writer.as_mut(), self.follower.as_mut().map(|f| &mut f.process)];
+        let ended: Vec<_> = running.into_iter().flatten().filter_map(Process::poll).collect();
+        for judged in ended {
+            self.report(format_args!("ended by itself: {judged:?}"));
+        }
+        let checked = self.checked.load(Ordering::Relaxed);
+        if checked != self.last_progress.0 {
+            self.last_progress = (checked, Instant::now());
+        } else if self.last_progress.1.elapsed() > SOON {
+            self.report(format_args!("no record has come for {SOON:?}: {:#?}", self.stat()));
+        }
+    }
+
+    /// The end: everybody goes on and ends, some by SIGKILL, and the writer persists what is left.
+    pub(crate) fn finish(&mut self, deeds: &mut Deeds) {
+        for life in &mut self.lives {
+            life.process.signal(Signal::SIGCONT, true);
+            if life.number % 2 == 0 {
+                life.process.kill(life.number % 4 == 0);
+            }
+            life.ask_to_end();
+        }
+        self.end_follower(|follower| {
+            follower.signal(Signal::SIGCONT, false);
+            follower.ask_to_end();
+        });
+        match &self.writer {
+            Some(writer) => writer.signal(Signal::SIGCONT, false),
+            None => self.writer = Some(self.start_writer()),
+        }
+        while (!self.lives.is_empty() || !self.readers.is_empty()) && !self.findings.any() {
+            std::thread::sleep(Duration::from_millis(1));
+            self.tend(deeds);
+        }
+        self.wait_for_everything_to_come_back();
+        if self.findings.any() {
+            return;
+        }
+        self.end_writer(Process::ask_to_end);
+        self.tell(Message::Finish);
+        self.join_checker();
+        if !self.findings.any() {
+            self.open_every_lane();
+            self.remove();
+        }
+    }
+
+    /// Kills everybody, after something was found.
+    pub(crate) fn abandon(&mut self) {
+        for mut life in self.lives.drain(..) {
+            life.kill();
+        }
+        self.writer = None;
+        self.end_follower(|follower| follower.kill(false));
+        for (mut reader, _) in self.readers.drain(..) {
+            reader.process.kill(false);
+            let _ = reader.process.wait();
+            reader.join();
+        }
+        self.tell(Message::Finish);
+        self.join_checker();
+    }
+
+    fn join_checker(&mut self) {
+        if let Some(checker) = self.checker.take() {
+            self.totals = checker.join().unwrap();
+        }
+    }
+
+    /// What was checked, and how many records readers have shown.
+    pub(crate) fn summary(&self) -> summary::Arena {
+        let shown = self.shown.load(Ordering::Relaxed);
+        summary::Arena { name: self.spec.name, totals: self.totals, shown }
+    }
+
+    /// Nobody has a lane, so every block has to come free.
+    fn wait_for_everything_to_come_back(&self) {
+        let deadline = Instant::now() + SOON;
+        while !self.findings.any() {
+            let stat = self.stat();
+            let alive = stat.lanes.iter().filter(|lane| lane.alive).count();
+            let (free, definitions) = (stat.free_blocks, stat.definition_blocks);
+            if alive == 0 && free == self.blocks && definitions == 0 {
+                if stat.damaged != 0 {
+                    self.report(format_args!("stat says that {} places are damaged", stat.damaged));
+                }
+                return;
+            }
+            if Instant::now() > deadline {
+                self.report(format_args!(
+                    "{free} of {} blocks have come back, {definitions} hold definitions, {alive} lanes live: {stat:#?}",
+                    self.blocks
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Every lane can be had again: one is the process's, each other a thread's.
+    fn open_every_lane(&self) {
+        let ring = Ring::open(self.ring.to_str().unwrap()).unwrap();
+        let barrier = Arc::new(std::sync::Barrier::new(self.spec.lanes as usize - 1));
+        let threads: Vec<_> = (1..self.spec.lanes)
+            .map(|_| {
+                let (log, barrier) = (ring.logger(), barrier.clone());
+                std::thread::spawn(move || {
+                    let opened = log.open_lane();
+                    barrier.wait();
+                    opened
+                })
+            })
+            .collect();
+        for thread in threads {
+            if let Err(error) = thread.join().unwrap() {
+                self.report(format_args!("a lane has not come back: {error}"));
+            }
+        }
+    }
+
+    /// `ringlog rm` refuses a ring that anybody is attached to.
+    fn remove(&mut self) {
+        let mut command = Command::new(&self.programs.ringlog);
+        command.arg("rm").arg(&self.ring);
+        let judged =
+            Process::start(format!("{}-rm", self.spec.name), &mut command, Stdio::null(), &self.dir).wait();
+        self.judge(judged);
+    }
+}

@@ -1,0 +1,401 @@
+//! Reads what the writers write, as they write it, and holds it against what the producers know.
+//!
+//! Its memory is bounded by lanes and living producers, not by records: what has been checked of the
+//! output is given back to the file system.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use nix::fcntl::{FallocateFlags, fallocate};
+
+use crate::findings::Findings;
+use crate::lane_book::{Came, LaneBook, Record};
+use crate::ledger::{Calls, Identity, Ledger, VOICES};
+use crate::record::Said;
+
+/// What one read takes.
+const CHUNK: usize = 256 << 10;
+/// So much of what has been checked stays in the file, for whoever looks into a finding.
+const KEPT: u64 = 8 << 20;
+/// Longest batch of the writer, beside its last line.
+const BATCH: u64 = 64 << 10;
+
+/// What the checker is told by whoever starts and kills.
+pub(crate) enum Message {
+    /// A new life, before its process is started.
+    Life(u32, Arc<Ledger>),
+    /// All processes of a life have ended.
+    Ended(u32),
+    /// A writer has ended when the file was so long; the next one is started after this.
+    Writer { end: u64, was_killed: bool },
+    /// All is drained, nobody lives.
+    Finish,
+}
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) lines: u64,
+    pub(crate) records: u64,
+    pub(crate) voices: u64,
+    /// Calls whose outcome was noted, and those that were begun.
+    pub(crate) calls_done: u64,
+    pub(crate) calls_begun: u64,
+    pub(crate) drops_told: u64,
+    /// Records that came again after a writer was killed, and the most after one kill.
+    pub(crate) doubles: u64,
+    pub(crate) doubles_most: u64,
+    /// Lines that a killed writer did not finish.
+    pub(crate) torn: u64,
+}
+
+struct Life {
+    ledger: Arc<Ledger>,
+    ended: bool,
+    settled: [bool; VOICES as usize],
+}
+
+impl Life {
+    fn is_done_with(&self) -> bool {
+        let all_settled =
+            (0..self.ledger.voices()).all(|v| self.settled[v as usize] || self.ledger.calls(v).begun == 0);
+        self.ended && all_settled
+    }
+}
+
+pub(crate) struct Checker {
+    arena: &'static str,
+    sites: u64,
+    dir: PathBuf,
+    findings: Findings,
+    lives: BTreeMap<u32, Life>,
+    lanes: BTreeMap<u32, LaneBook>,
+    totals: Totals,
+    doubled_lines: u64,
+    doubled_bytes: u64,
+    longest_line: u64,
+    /// Writers killed in a row: each may leave a batch that was not acknowledged.
+    kills_in_a_row: u64,
+}
+
+/// The file as far as it has been read.
+struct Tail {
+    file: File,
+    position: u64,
+    punched: u64,
+    rest: Vec<u8>,
+}
+
+impl Checker {
+    pub(crate) fn new(arena: &'static str, sites: u64, dir: PathBuf, findings: Findings) -> Checker {
+        Checker {
+            arena,
+            sites,
+            dir,
+            findings,
+            lives: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            totals: Totals::default(),
+            doubled_lines: 0,
+            doubled_bytes: 0,
+            longest_line: 0,
+            kills_in_a_row: 0,
+        }
+    }
+
+    /// Checks until it is told to finish. `progress` counts the new records.
+    pub(crate) fn run(mut self, file: File, messages: &Receiver<Message>, progress: &AtomicU64) -> Totals {
+        let mut tail = Tail { file, position: 0, punched: 0, rest: Vec::new() };
+        let mut ends = VecDeque::new();
+        let mut is_last = false;
+        loop {
+            // The length first: what a new writer has written lies behind an end that we were told of
+            // before.
+            let len = tail.file.metadata().unwrap().len();
+            loop {
+                match messages.try_recv() {
+                    Ok(Message::Life(number, ledger)) => {
+                        let settled = [false; VOICES as usize];
+                        self.lives.insert(number, Life { ledger, ended: false, settled });
+                    }
+                    Ok(Message::Ended(number)) => self.end_life(number),
+                    Ok(Message::Writer { end, was_killed }) => ends.push_back((end, was_killed)),
+                    Ok(Message::Finish) | Err(TryRecvError::Disconnected) => is_last = true,
+                    Err(TryRecvError::Empty) => break,
+                }
+                if is_last {
+                    break;
+                }
+            }
+            let until = ends.front().map_or(len, |(end, _)| *end);
+            self.read(&mut tail, until);
+            progress.store(self.totals.records, Ordering::Relaxed);
+            match ends.front().copied() {
+                Some((end, was_killed)) if tail.position >= end => {
+                    ends.pop_front();
+                    self.writer_ended(&mut tail, was_killed);
+                }
+                Some(_) => {}
+                None if is_last && tail.position == len => break,
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+        self.finish();
+        self.totals
+    }
+
+    fn report(&self, what: impl std::fmt::Display) {
+        self.findings.report(format_args!("{}: {what}", self.arena));
+    }
+
+    fn read(&mut self, tail: &mut Tail, until: u64) {
+        let mut chunk = vec![0; CHUNK];
+        while tail.position < until && !self.findings.any() {
+            let want = (until - tail.position).min(CHUNK as u64) as usize;
+            let got = tail.file.read_at(&mut chunk[..want], tail.position).unwrap();
+            if got == 0 {
+                self.report(format_args!("the output ends at {}, not at {until}", tail.position));
+                return;
+            }
+            tail.position += got as u64;
+            tail.rest.extend_from_slice(&chunk[..got]);
+            let whole = tail.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            let lines: Vec<u8> = tail.rest.drain(..whole).collect();
+            for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                if let Err(what) = self.line(line) {
+                    self.report(what);
+                }
+            }
+            tail.give_back();
+        }
+        if self.findings.any() {
+            // Nothing that follows can be trusted to say anything new.
+            tail.position = tail.position.max(until);
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), String> {
+        self.totals.lines += 1;
+        self.longest_line = self.longest_line.max(line.len() as u64);
+        match Said::of(line, self.sites)? {
+            Said::Gap { lane, count } => {
+                self.lanes.entry(lane).or_default().gap(count);
+                Ok(())
+            }
+            Said::Record { lane, incarnation, sequence, pid, tid, id, call } => {
+                let record = Record { incarnation, sequence, id, call };
+                self.is_known(record, Identity { pid, tid, lane, incarnation })?;
+                self.record(lane, record, line.len() as u64)
+            }
+        }
+    }
+
+    /// Whether the voice has begun that call, and is who the line says. Of a life that is done with there
+    /// can only be records that come again, which the lane's book knows.
+    fn is_known(&self, record: Record, identity: Identity) -> Result<(), String> {
+        let Some(life) = self.lives.get(&(record.id / VOICES)) else { return Ok(()) };
+        let voice = record.id % VOICES;
+        if life.ledger.identity(voice) != Some(identity) {
+            let real = life.ledger.identity(voice);
+            return Err(format!("{record:?} says it is {identity:?}, but its voice is {real:?}"));
+        }
+        let Calls { begun, .. } = life.ledger.calls(voice);
+        if record.call >= begun {
+            return Err(format!("{record:?} has come, but only {begun} calls were begun"));
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, lane: u32, record: Record, bytes: u64) -> Result<(), String> {
+        let mut book = self.lanes.remove(&lane).unwrap_or_default();
+        let last = book.last();
+        let came = book.record(record, || self.settle_lane(lane, last, record.incarnation));
+        self.lanes.insert(lane, book);
+        match came.map_err(|what| format!("lane {lane}: {what}"))? {
+            Came::New if !self.lives.contains_key(&(record.id / VOICES)) => {
+                return Err(format!("{record:?} has come, but that life has ended"));
+            }
+            Came::New => self.totals.records += 1,
+            Came::Again => {
+                self.doubled_lines += 1;
+                self.doubled_bytes += bytes;
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles the voices that had the lane from the last record's on and before incarnation `before`.
+    /// Returns how many of their calls were refused after that record.
+    fn settle_lane(
+        &mut self,
+        lane: u32,
+        last: Option<Record>,
+        before: u32,
+    ) -> Result<RangeInclusive<u64>, String> {
+        let (mut least, mut most) = (0, 0);
+        let from = last.map_or(0, |last| last.incarnation);
+        let totals = &mut self.totals;
+        for (number, life) in &mut self.lives {
+            for voice in 0..life.ledger.voices() {
+                let Some(identity) = life.ledger.identity(voice) else { continue };
+                if identity.lane != lane || !(from..before).contains(&identity.incarnation) {
+                    continue;
+                }
+                let last = last.filter(|last| last.incarnation == identity.incarnation);
+                let received = last.map_or(0, |last| last.sequence + 1);
+                let told = last.map_or(0, |last| last.call - last.sequence);
+                let calls = life.ledger.calls(voice);
+                let left = left_behind(calls, received, told).map_err(|what| {
+                    format!("voice {voice} of life {number}, {identity:?}, made {calls:?}: {what}")
+                })?;
+                (least, most) = (least + left.start(), most + left.end());
+                if !std::mem::replace(&mut life.settled[voice as usize], true) {
+                    totals.voices += 1;
+                    totals.calls_done += calls.done;
+                    totals.calls_begun += calls.begun;
+                }
+            }
+        }
+        self.forget_settled();
+        Ok(least..=most)
+    }
+
+    fn end_life(&mut self, number: u32) {
+        if let Some(life) = self.lives.get_mut(&number) {
+            life.ended = true;
+        }
+        self.forget_settled();
+    }
+
+    fn forget_settled(&mut self) {
+        let dir = &self.dir;
+        self.lives.retain(|number, life| {
+            let done = life.is_done_with();
+            if done {
+                // Nobody needs it any more.
+                let _ = std::fs::remove_file(Ledger::path(dir, *number));
+            }
+            !done
+        });
+    }
+
+    fn writer_ended(&mut self, tail: &mut Tail, was_killed: bool) {
+        let kills = self.kills_in_a_row;
+        self.kills_in_a_row = if was_killed { kills + 1 } else { 0 };
+        let most = (self.longest_line + BATCH) * kills;
+        if self.doubled_bytes > most {
+            let (lines, bytes) = (self.doubled_lines, self.doubled_bytes);
+            self.report(format_args!(
+                "{lines} lines, {bytes} bytes came again after {kills} kills, more than {most}"
+            ));
+        }
+        self.totals.doubles += self.doubled_lines;
+        self.totals.doubles_most = self.totals.doubles_most.max(self.doubled_lines);
+        (self.doubled_lines, self.doubled_bytes) = (0, 0);
+        if !tail.rest.is_empty() {
+            if !was_killed {
+                let rest = String::from_utf8_lossy(&tail.rest[..tail.rest.len().min(300)]).into_owned();
+                self.report(format_args!(
+                    "a writer ended in the orderly way in the middle of a line: {rest}"
+                ));
+            }
+            self.totals.torn += 1;
+            tail.rest.clear();
+        }
+        if was_killed {
+            self.lanes.values_mut().for_each(LaneBook::writer_was_killed);
+        }
+    }
+
+    fn finish(&mut self) {
+        let lanes: BTreeSet<u32> =
+            self.lives.values().flat_map(Life::lanes).chain(self.lanes.keys().copied()).collect();
+        for lane in lanes {
+            let mut book = self.lanes.remove(&lane).unwrap_or_default();
+            let left = self.settle_lane(lane, book.last(), u32::MAX);
+            if let Err(what) = left.and_then(|left| book.end(left)) {
+                self.report(format_args!("lane {lane} at the end: {what}"));
+            }
+            self.totals.drops_told += book.told_in_all;
+        }
+        for (number, life) in &self.lives {
+            self.report(format_args!("life {number} has calls of a voice without a lane: {life:?}"));
+        }
+        let Totals { records, drops_told, calls_done, calls_begun, .. } = self.totals;
+        if !(calls_done..=calls_begun).contains(&(records + drops_told)) {
+            self.report(format_args!(
+                "{calls_done} to {calls_begun} calls, but {records} records and {drops_told} refused calls told"
+            ));
+        }
+    }
+}
+
+impl Life {
+    fn lanes(&self) -> impl Iterator<Item = u32> {
+        (0..self.ledger.voices()).filter_map(|voice| Some(self.ledger.identity(voice)?.lane))
+    }
+}
+
+impl std::fmt::Debug for Life {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let voices = 0..self.ledger.voices();
+        let voices = voices.map(|voice| (voice, self.ledger.identity(voice), self.ledger.calls(voice)));
+        f.debug_list().entries(voices).finish()
+    }
+}
+
+/// How many of a voice's calls were refused after its last record: `received` records have come, and
+/// `told` refused calls before the last one. Of a voice that was killed one call may be open.
+fn left_behind(calls: Calls, received: u64, told: u64) -> Result<RangeInclusive<u64>, String> {
+    let Calls { begun, done, refused } = calls;
+    let open =
+        begun.checked_sub(done).filter(|open| *open <= 1).ok_or("its numbers contradict each other")?;
+    let published = done - refused;
+    let beyond = received
+        .checked_sub(published)
+        .ok_or_else(|| format!("{published} records were published, but {received} have come"))?;
+    if beyond > open {
+        return Err(format!(
+            "{published} records were published and {open} perhaps, but {received} have come"
+        ));
+    }
+    let least = refused.checked_sub(told).ok_or("more refused calls were told than there were")?;
+    Ok(least..=least + open - beyond)
+}
+
+impl Tail {
+    /// Gives back to the file system what has been checked.
+    fn give_back(&mut self) {
+        let until = self.position.saturating_sub(KEPT);
+        if until < self.punched + KEPT {
+            return;
+        }
+        let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        // Where a file system cannot, the file grows.
+        let _ = fallocate(&self.file, flags, self.punched as i64, (until - self.punched) as i64);
+        self.punched = until;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_voice_may_have_left_behind() {
+        let calls = |begun, done, refused| Calls { begun, done, refused };
+        assert_eq!(left_behind(calls(5, 5, 2), 3, 1), Ok(1..=1));
+        assert_eq!(left_behind(calls(6, 5, 2), 3, 2), Ok(0..=1), "the open call was refused, or nothing");
+        assert_eq!(left_behind(calls(6, 5, 2), 4, 2), Ok(0..=0), "the open call was published");
+        assert!(left_behind(calls(5, 5, 2), 2, 2).unwrap_err().contains("3 records were published, but 2"));
+        assert!(left_behind(calls(5, 5, 2), 4, 2).unwrap_err().contains("perhaps"));
+        assert!(left_behind(calls(5, 5, 2), 3, 3).is_err());
+    }
+}

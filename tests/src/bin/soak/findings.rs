@@ -1,0 +1,40 @@
+//! What has been found wrong.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// More than this need not be told: the first ones count.
+const TOLD_MAX: usize = 20;
+
+/// A list that all parts of the soak share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Findings(Arc<List>);
+
+#[derive(Debug, Default)]
+struct List {
+    findings: Mutex<Vec<String>>,
+    is_closed: AtomicBool,
+}
+
+impl Findings {
+    pub(crate) fn report(&self, what: impl Display) {
+        let mut list = self.0.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.len() < TOLD_MAX && !self.0.is_closed.load(Ordering::Relaxed) {
+            list.push(what.to_string());
+        }
+    }
+
+    pub(crate) fn any(&self) -> bool {
+        !self.list().is_empty()
+    }
+
+    pub(crate) fn list(&self) -> Vec<String> {
+        self.0.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From here on everybody is killed, so nothing that is found means anything.
+    pub(crate) fn close(&self) {
+        self.0.is_closed.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,240 @@
+//! What has come out of one lane, and whether it is all.
+//!
+//! A lane's records come in the order of its incarnations and sequences, none left out. A voice numbers
+//! its calls and the lane numbers what was published, so the difference of the two says how many calls
+//! were refused before a record: that many must have been told in gaps between it and the record before.
+//!
+//! When a writer was killed, the next one may write again what was not acknowledged: in each lane a run of
+//! entries that ends with the last one written, from somewhere near its end on.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
+/// Longer than the lines of any batch: what may come again.
+const HISTORY: usize = 1024;
+
+/// A record that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) incarnation: u32,
+    pub(crate) sequence: u64,
+    pub(crate) id: u32,
+    pub(crate) call: u64,
+}
+
+impl Record {
+    /// The voice's refused calls before it; `None` if it claims to be of a call that was not made yet.
+    fn refused(&self) -> Option<u64> {
+        self.call.checked_sub(self.sequence)
+    }
+}
+
+/// How a record came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    New,
+    /// Again, after the writer was killed.
+    Again,
+}
+
+/// One lane.
+#[derive(Debug, Default)]
+pub(crate) struct LaneBook {
+    /// The latest records, each with the most that can have been told between it and the one before.
+    history: VecDeque<(Record, u64)>,
+    /// Told since the last record, by this writer.
+    told: u64,
+    /// Told since the last record by writers that were killed: may come again.
+    told_before: u64,
+    /// The writer before was killed, and this one has written no record of the lane yet.
+    may_repeat: bool,
+    /// Where in the history the run is that comes again.
+    repeating: Option<usize>,
+    /// Refused calls told in all, each once.
+    pub(crate) told_in_all: u64,
+}
+
+impl LaneBook {
+    pub(crate) fn last(&self) -> Option<Record> {
+        self.history.back().map(|(record, _)| *record)
+    }
+
+    /// The writer was killed.
+    pub(crate) fn writer_was_killed(&mut self) {
+        self.may_repeat = true;
+        self.repeating = None;
+        self.told_before += std::mem::take(&mut self.told);
+    }
+
+    pub(crate) fn gap(&mut self, count: u64) {
+        self.told = self.told.saturating_add(count);
+    }
+
+    /// Takes the next record of the lane. `left_behind` says how many calls of earlier incarnations,
+    /// after the last record, were refused: it is asked when the record is the first of a new one.
+    pub(crate) fn record(
+        &mut self,
+        record: Record,
+        left_behind: impl FnOnce() -> Result<RangeInclusive<u64>, String>,
+    ) -> Result<Came, String> {
+        if std::mem::take(&mut self.may_repeat) {
+            let of = (record.incarnation, record.sequence);
+            self.repeating = self.history.iter().position(|(r, _)| (r.incarnation, r.sequence) == of);
+        }
+        if let Some(at) = self.repeating {
+            return self.repeat(at, record);
+        }
+        let refused = record.refused().ok_or_else(|| format!("{record:?} has too high a sequence"))?;
+        let between = match self.last() {
+            Some(last) if last.incarnation == record.incarnation => {
+                if record.sequence != last.sequence + 1 || record.id != last.id {
+                    return Err(format!("{record:?} follows {last:?}"));
+                }
+                let before = last.refused().unwrap_or(0);
+                let between =
+                    refused.checked_sub(before).ok_or_else(|| format!("{record:?} follows {last:?}"))?;
+                between..=between
+            }
+            last => {
+                if record.sequence != 0 || last.is_some_and(|last| last.incarnation > record.incarnation) {
+                    return Err(format!("{record:?} begins an incarnation after {last:?}"));
+                }
+                let left = left_behind()?;
+                left.start() + refused..=left.end() + refused
+            }
+        };
+        let told = self.settle(between).map_err(|what| format!("{what} before {record:?}"))?;
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back((record, told));
+        Ok(Came::New)
+    }
+
+    /// The lane is drained; `left_behind` calls were refused since the last record.
+    pub(crate) fn end(&mut self, left_behind: RangeInclusive<u64>) -> Result<(), String> {
+        if self.repeating.is_some() {
+            return Err(format!("the run that came again ended before {:?}", self.last()));
+        }
+        let after = self.last();
+        self.settle(left_behind).map(|_| ()).map_err(|what| format!("{what} after {after:?}"))
+    }
+
+    fn repeat(&mut self, at: usize, record: Record) -> Result<Came, String> {
+        let (expected, told) = self.history[at];
+        if record != expected {
+            return Err(format!("{record:?} came again where {expected:?} should"));
+        }
+        // The writer may have died after it noted that the gap is told.
+        if std::mem::take(&mut self.told) > told {
+            return Err(format!("more than {told} refused calls were told again before {record:?}"));
+        }
+        self.repeating = Some(at + 1).filter(|next| *next < self.history.len());
+        Ok(Came::Again)
+    }
+
+    /// Compares what was refused since the last record with what was told.
+    fn settle(&mut self, refused: RangeInclusive<u64>) -> Result<u64, String> {
+        let least = std::mem::take(&mut self.told);
+        let most = least + std::mem::take(&mut self.told_before);
+        let told = most.min(*refused.end());
+        if told < least.max(*refused.start()) {
+            return Err(format!("{refused:?} calls were refused, but {least}..={most} told"));
+        }
+        self.told_in_all += told;
+        Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(incarnation: u32, sequence: u64, call: u64) -> Record {
+        Record { incarnation, sequence, id: incarnation, call }
+    }
+
+    fn take(book: &mut LaneBook, record: Record) -> Result<Came, String> {
+        book.record(record, || Ok(0..=0))
+    }
+
+    /// Three records, and two refused calls before the last.
+    fn filled() -> LaneBook {
+        let mut book = LaneBook::default();
+        assert_eq!(take(&mut book, record(1, 0, 0)), Ok(Came::New));
+        assert_eq!(take(&mut book, record(1, 1, 1)), Ok(Came::New));
+        book.gap(2);
+        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Came::New));
+        book
+    }
+
+    #[test]
+    fn a_missing_record_is_found() {
+        assert!(take(&mut filled(), record(1, 4, 6)).unwrap_err().contains("follows"));
+    }
+
+    #[test]
+    fn a_record_that_comes_twice_is_found() {
+        assert!(take(&mut filled(), record(1, 2, 4)).unwrap_err().contains("follows"));
+        let mut book = filled();
+        book.writer_was_killed();
+        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Came::Again));
+        assert!(take(&mut book, record(1, 2, 4)).unwrap_err().contains("follows"), "only once a kill");
+    }
+
+    #[test]
+    fn gaps_are_told_at_their_place() {
+        let mut book = filled();
+        assert!(
+            take(&mut book, record(1, 3, 6))
+                .unwrap_err()
+                .contains("1..=1 calls were refused, but 0..=0 told")
+        );
+        let mut book = filled();
+        book.gap(1);
+        assert!(
+            take(&mut book, record(1, 3, 5))
+                .unwrap_err()
+                .contains("0..=0 calls were refused, but 1..=1 told")
+        );
+    }
+
+    #[test]
+    fn what_comes_again_is_a_run_up_to_the_last() {
+        let mut book = filled();
+        book.writer_was_killed();
+        assert_eq!(take(&mut book, record(1, 1, 1)), Ok(Came::Again));
+        book.gap(2);
+        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Came::Again));
+        assert_eq!(take(&mut book, record(1, 3, 5)), Ok(Came::New));
+        book.end(0..=0).unwrap();
+        assert_eq!(book.told_in_all, 2);
+        let mut book = filled();
+        book.writer_was_killed();
+        assert_eq!(take(&mut book, record(1, 0, 0)), Ok(Came::Again));
+        assert!(take(&mut book, record(1, 2, 4)).unwrap_err().contains("should"));
+    }
+
+    #[test]
+    fn after_a_kill_a_gap_may_come_again_but_not_vanish() {
+        for (again, refused, fits) in [(3, 3, true), (0, 3, true), (4, 4, true), (0, 4, false), (4, 3, false)]
+        {
+            let mut book = filled();
+            book.gap(3);
+            book.writer_was_killed();
+            book.gap(again);
+            assert_eq!(take(&mut book, record(1, 3, 5 + refused)).is_ok(), fits, "{again} {refused}");
+        }
+    }
+
+    #[test]
+    fn a_new_incarnation_settles_what_the_last_one_left() {
+        let mut book = filled();
+        book.gap(3);
+        assert_eq!(book.record(record(2, 0, 1), || Ok(1..=2)), Ok(Came::New));
+        assert!(book.record(record(1, 3, 5), || Ok(0..=0)).unwrap_err().contains("begins an incarnation"));
+        assert!(book.record(record(3, 1, 1), || Ok(0..=0)).unwrap_err().contains("begins an incarnation"));
+        book.gap(1);
+        assert!(book.end(0..=0).is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! A producing process from its start to the end of the last of its children.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use ringlog_tests::SOON;
+
+use crate::ledger::Ledger;
+use crate::process::Process;
+use crate::producer::Order;
+
+/// A process, what it notes, and the children that may outlive it.
+pub(crate) struct Life {
+    pub(crate) number: u32,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) process: Process,
+    asked_to_end: Option<Instant>,
+    /// Children that lost their parent and went on.
+    pub(crate) orphans: u64,
+}
+
+/// Where a life is.
+pub(crate) enum Stage {
+    Running,
+    /// All its processes have ended.
+    Ended,
+    /// One has ended as none should.
+    Wrong(String),
+}
+
+impl Life {
+    pub(crate) fn start(arena: &str, order: &Order, ledger: Arc<Ledger>, dir: &Path) -> Life {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("produce").args(order.arguments());
+        let process =
+            Process::start(format!("{arena}-producer-{}", order.life), &mut command, Stdio::null(), dir)
+                .quiet();
+        Life { number: order.life, ledger, process, asked_to_end: None, orphans: 0 }
+    }
+
+    pub(crate) fn ask_to_end(&mut self) {
+        self.asked_to_end.get_or_insert_with(Instant::now);
+        self.ledger.ask_to_end();
+    }
+
+    /// Kills what is left of it.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill(true);
+        let _ = self.process.wait();
+        let group = Pid::from_raw(self.process.id() as i32);
+        // As long as there are children of ours in the group, the number is the group's.
+        while let Ok(status) = waitpid(Pid::from_raw(-group.as_raw()), Some(WaitPidFlag::WNOHANG)) {
+            if status == WaitStatus::StillAlive {
+                let _ = killpg(group, Signal::SIGKILL);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// Looks whether it has ended. Its children are in its process group, and ours when it is dead; as
+    /// long as there are any, nobody else gets the group's number.
+    pub(crate) fn look(&mut self) -> Stage {
+        match self.process.poll() {
+            None if self.asked_to_end.is_some_and(|since| since.elapsed() > SOON) => {
+                self.wrong("does not end, though it was told to")
+            }
+            None => Stage::Running,
+            Some(Err(wrong)) => Stage::Wrong(wrong),
+            Some(Ok(())) => self.look_at_orphans(),
+        }
+    }
+
+    fn look_at_orphans(&mut self) -> Stage {
+        let group = Pid::from_raw(-(self.process.id() as i32));
+        loop {
+            match waitpid(group, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive)
+                    if self.asked_to_end.is_some_and(|since| since.elapsed() > SOON) =>
+                {
+                    return self.wrong("has left a child that does not end, though it was told to");
+                }
+                Ok(WaitStatus::StillAlive) => return Stage::Running,
+                Ok(WaitStatus::Exited(_, 0)) => self.orphans += 1,
+                Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _)) => {}
+                Err(Errno::ECHILD) => return Stage::Ended,
+                other => return self.wrong(&format!("has left a child that ended with {other:?}")),
+            }
+        }
+    }
+
+    fn wrong(&self, what: &str) -> Stage {
+        let Life { process, .. } = self;
+        Stage::Wrong(format!(
+            "{} (pid {}) {what}; it said: {:?}",
+            process.what(),
+            process.id(),
+            process.said()
+        ))
+    }
+}

@@ -1,0 +1,162 @@
+//! Processes that are signalled, and judged by how they end.
+
+#![allow(unsafe_code)]
+
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use ringlog_tests::SOON;
+
+/// A process, in a process group of its own.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    what: String,
+    stderr: PathBuf,
+    /// Exit codes that are no failure.
+    allowed: &'static [i32],
+    was_killed: bool,
+    was_asked_to_end: bool,
+    is_quiet: bool,
+    /// How it ended: whether as it should, and whether by a signal.
+    ended: Option<(Result<(), String>, bool)>,
+}
+
+impl Process {
+    /// Starts `command`. What it says on standard error goes to a file below `dir`. It is killed when we
+    /// end.
+    pub(crate) fn start(what: String, command: &mut Command, stdout: Stdio, dir: &Path) -> Process {
+        let stderr = dir.join(format!("{what}.err"));
+        let file = File::create(&stderr).unwrap();
+        command.stdin(Stdio::null()).stdout(stdout).stderr(file).process_group(0);
+        // SAFETY: only a system call, which a forked child may make.
+        unsafe {
+            command.pre_exec(|| {
+                nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+                Ok(())
+            });
+        }
+        let child = command.spawn().unwrap();
+        Process {
+            child,
+            what,
+            stderr,
+            allowed: &[0],
+            was_killed: false,
+            was_asked_to_end: false,
+            is_quiet: false,
+            ended: None,
+        }
+    }
+
+    /// Nothing on standard error is right; without this only a panic is wrong.
+    pub(crate) fn quiet(mut self) -> Process {
+        self.is_quiet = true;
+        self
+    }
+
+    pub(crate) fn allowing(mut self, allowed: &'static [i32]) -> Process {
+        self.allowed = allowed;
+        self
+    }
+
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Signals the process, or its whole group; nobody once it has been waited for, because its number
+    /// may be another one's by then.
+    pub(crate) fn signal(&self, signal: Signal, group: bool) {
+        if self.ended.is_some() {
+            return;
+        }
+        let pid = Pid::from_raw(self.id() as i32);
+        // Fails if it has ended by itself, which is judged when it is waited for.
+        let _ = if group { killpg(pid, signal) } else { kill(pid, signal) };
+    }
+
+    pub(crate) fn kill(&mut self, group: bool) {
+        self.was_killed = true;
+        self.signal(Signal::SIGKILL, group);
+    }
+
+    /// Asks for the orderly end. One that has just been started may die of it.
+    pub(crate) fn ask_to_end(&mut self) {
+        self.was_asked_to_end = true;
+        self.signal(Signal::SIGTERM, false);
+    }
+
+    /// Whether it has ended, and if so whether as it should.
+    pub(crate) fn poll(&mut self) -> Option<Result<(), String>> {
+        if self.ended.is_none() {
+            let status = self.child.try_wait().unwrap()?;
+            self.ended = Some((self.judge(status), status.signal().is_some()));
+        }
+        self.ended.as_ref().map(|(judged, _)| judged.clone())
+    }
+
+    /// Whether a signal ended it, so that it had no time for anything.
+    pub(crate) fn died_of_a_signal(&self) -> bool {
+        self.ended.as_ref().is_some_and(|(_, by_signal)| *by_signal)
+    }
+
+    /// Waits for its end for as long as anything may take.
+    pub(crate) fn wait(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(judged) = self.poll() {
+                return judged;
+            }
+            if Instant::now() > deadline {
+                return Err(format!("{} (pid {}) does not end", self.what, self.id()));
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+
+    /// What it and its children have said on standard error.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default().trim_end().to_owned()
+    }
+
+    fn judge(&self, status: ExitStatus) -> Result<(), String> {
+        let said = self.said();
+        let ended_well = match (status.code(), status.signal().and_then(|n| Signal::try_from(n).ok())) {
+            (Some(code), _) => self.allowed.contains(&code),
+            (None, Some(Signal::SIGKILL)) => self.was_killed,
+            (None, Some(Signal::SIGTERM)) => self.was_asked_to_end,
+            _ => false,
+        };
+        let is_silent = if self.is_quiet { said.is_empty() } else { !said.contains("panicked") };
+        if ended_well && is_silent {
+            return Ok(());
+        }
+        Err(format!("{} (pid {}) ended with {status}; it said: {said:?}", self.what, self.id()))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.signal(Signal::SIGKILL, true);
+            let _ = self.child.wait();
+        }
+        if matches!(self.ended, Some((Ok(()), _))) {
+            // Nobody needs it any more.
+            let _ = fs::remove_file(&self.stderr);
+        }
+    }
+}
