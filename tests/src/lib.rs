@@ -5,11 +5,15 @@ mod child;
 mod counter;
 mod record;
 mod scratch;
+#[cfg(target_arch = "x86_64")]
+mod stepper;
 
 pub use child::{Child, SOON};
 pub use counter::Counters;
-pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, note};
-pub use scratch::{Scratch, free_blocks_after, stat};
+pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, note, note_of};
+pub use scratch::{Scratch, drained, free_blocks_after, received, soon, stat};
+#[cfg(target_arch = "x86_64")]
+pub use stepper::{Path, Stepped, marker};
 
 /// A small random generator whose seed makes a failing run repeatable.
 #[derive(Debug)]

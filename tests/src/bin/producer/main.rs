@@ -65,7 +65,10 @@ fn main() {
         "fork" => roles::fork(&name, &arguments),
         "fork-while-logging" => roles::fork_while_logging(&name, &arguments),
         "consume" => roles::consume(&name, &arguments),
+        #[cfg(target_arch = "x86_64")]
         "acknowledge" => roles::acknowledge(&name, &arguments),
+        #[cfg(target_arch = "x86_64")]
+        "step" => roles::step(&name, &arguments),
         "push-without-system-call" => roles::push_without_system_call(&name, &arguments),
         "push-between-markers" => roles::push_between_markers(&name, &arguments),
         other => panic!("no such role: {other}"),

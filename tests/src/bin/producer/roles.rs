@@ -2,6 +2,8 @@
 
 mod forking;
 mod restricted;
+#[cfg(target_arch = "x86_64")]
+mod stepped;
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -14,7 +16,9 @@ use ringlog_tests::{Alarm, Counters, Flood, Kind, Proof, Sequenced, note};
 use crate::{Arguments, ready};
 
 pub(crate) use forking::{fork, fork_while_logging};
-pub(crate) use restricted::{acknowledge, push_between_markers, push_without_system_call};
+pub(crate) use restricted::{push_between_markers, push_without_system_call};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use stepped::{acknowledge, step};
 
 /// Pushes record `sequence` of `producer`.
 pub(crate) fn push(log: &Logger, producer: u32, sequence: u64, long_every: u64) -> Result<(), PushError> {
