@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem::offset_of;
 use std::ops::Range;
 use std::os::unix::process::CommandExt;
@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::Child;
+use crate::{Child, Random};
 
 /// Where a process that is traced says that the piece of work begins or ends. Kills one that is not.
 #[inline(never)]
@@ -104,6 +104,26 @@ impl Stepped {
         }
     }
 
+    /// The same, telling also after how many instructions the bytes of this file have just changed.
+    pub fn follow_changes(&mut self, file: &str) -> (Path, Vec<usize>) {
+        let (mut changes, mut done) = (Vec::new(), 0);
+        let mut before = std::fs::read(file).unwrap();
+        let path = self.follow(|_| {
+            let now = std::fs::read(file).unwrap();
+            if now != before {
+                changes.push(done);
+                before = now;
+            }
+            done += 1;
+        });
+        (path, changes)
+    }
+
+    /// Lets it end this round of its work and run to where the next one begins.
+    pub fn begin_round(&mut self) {
+        (0..2).for_each(|_| self.run_over_marker());
+    }
+
     /// Brings it from the beginning of this path to where it has done `count` instructions of it. Returns
     /// whether it is there: it may have taken another way, or have come to the marker.
     pub fn go_along(&mut self, path: &Path, count: usize) -> bool {
@@ -171,8 +191,7 @@ impl Stepped {
         self.program.contains(&at).then(|| at.wrapping_sub(self.marker))
     }
 
-    /// Lets it run to this instruction, once more if it stands there; false if it came to a marker before,
-    /// and over it.
+    /// Lets it run to this instruction, once more if it stands there; false if it came to a marker before.
     fn run_to(&mut self, address: u64, once_more: bool) -> bool {
         if once_more {
             self.step();
@@ -182,12 +201,11 @@ impl Stepped {
         ptrace::write(self.pid, at, code & !0xff | TRAP).unwrap();
         self.resume(None);
         ptrace::write(self.pid, at, code).unwrap();
-        let arrived = self.instruction() == address + 1;
-        if arrived {
-            let rip = offset_of!(user_regs_struct, rip) as ptrace::AddressType;
-            ptrace::write_user(self.pid, rip, address as i64).unwrap();
-        }
-        arrived
+        // A trap comes after its instruction.
+        let stands_at = self.instruction() - 1;
+        let rip = offset_of!(user_regs_struct, rip) as ptrace::AddressType;
+        ptrace::write_user(self.pid, rip, stands_at as i64).unwrap();
+        stands_at == address
     }
 
     fn resume(&mut self, signal: Option<Signal>) {
@@ -202,6 +220,20 @@ impl Stepped {
 
 /// The instruction `int3`.
 const TRAP: i64 = 0xcc;
+
+/// Numbers of instructions after which to do something: all of a short way; of a long one those that have
+/// changed the ring, their neighbours, and a sample of the others.
+pub fn choose(path: &Path, changes: &[usize], short: usize, sample: u64) -> Vec<usize> {
+    let all = path.len();
+    if all <= short {
+        return (0..=all).collect();
+    }
+    let mut random = Random::new(7);
+    let sample = (0..sample).map(|_| random.below(all as u64 + 1) as usize);
+    let near = changes.iter().flat_map(|at| [at - 1, *at, (at + 1).min(all)]);
+    let chosen: BTreeSet<usize> = near.chain(sample).chain([0, all]).collect();
+    chosen.into_iter().collect()
+}
 
 /// The way that a child has taken from one marker to the next.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::sync::Barrier;
 
 use ringlog::{Logger, Ring};
 use ringlog_tests::{
-    Kind, Path, Random, Scratch, Sequenced, Stepped, drained, free_blocks_after, note_of, soon, stat,
+    Kind, Path, Scratch, Sequenced, Stepped, choose, drained, free_blocks_after, note_of, soon, stat,
 };
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -149,7 +149,8 @@ fn a_kill_at_each_instruction(scenario: &str) {
         assert!(there.is_sorted(), "a record that was published is not any more: {there:?}");
         assert_eq!((there.first(), there.last()), (Some(&false), Some(&true)));
     }
-    let kills = instructions_to_kill_at(&states, path.len());
+    let changes: Vec<usize> = states.iter().skip(1).map(|(done, _)| *done).collect();
+    let kills = choose(&path, &changes, 1_000, 60);
     let mut astray = 0;
     for (number, done) in kills.iter().enumerate() {
         println!("{scenario}: killed after {done} instructions");
@@ -165,21 +166,6 @@ fn a_kill_at_each_instruction(scenario: &str) {
         states.len(),
         kills.len(),
     );
-}
-
-/// All of a short way. Of a long one those that have changed the ring, and a sample of the others, which
-/// leave the same ring behind as the one before them.
-fn instructions_to_kill_at(states: &[(usize, Vec<u8>)], all: usize) -> Vec<usize> {
-    const SHORT: usize = 1_000;
-    if all <= SHORT {
-        return (0..=all).collect();
-    }
-    let mut random = Random::new(7);
-    let sample = (0..60).map(|_| random.below(all as u64 + 1) as usize);
-    let mut chosen: Vec<usize> = states.iter().map(|(done, _)| *done).chain(sample).chain([all]).collect();
-    chosen.sort_unstable();
-    chosen.dedup();
-    chosen
 }
 
 #[test]
