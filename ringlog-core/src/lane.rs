@@ -71,6 +71,11 @@ pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Re
         return Err(Refusal::INTERRUPTED);
     }
     let opened = (|| {
+        // SAFETY: as above.
+        if let Some(local) = unsafe { threads::lane_of(session) } {
+            // A signal handler has opened it since we looked.
+            return Ok(local);
+        }
         open_for_process(attachment, ring)?;
         let local = open(attachment, ring, false)?;
         if !threads::remember(session, local) {

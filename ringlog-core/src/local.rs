@@ -115,6 +115,18 @@ impl LaneLocal {
         }
     }
 
+    /// Begins a record, unless one is being written. Before anything else of the lane is looked at: a
+    /// signal handler that logs until then changes where the next record goes.
+    #[inline(always)]
+    fn begin(&self) -> Option<Busy<'_>> {
+        if self.busy.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        self.busy.store(1, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        Some(Busy(self))
+    }
+
     /// Writes one record into the open block: the record path. No read-modify-write, no call, no branch
     /// but "room?", "busy?", "clock?" and "anchor still good?".
     ///
@@ -124,14 +136,12 @@ impl LaneLocal {
     pub(crate) unsafe fn push<R: Record + ?Sized>(&self, record: &R, definition: u32, urgent: bool) -> Fast {
         let bytes = record.payload_bytes();
         let slots = slots_for(bytes);
+        let Some(busy) = self.begin() else { return Fast::NotNow };
         let at = self.next.load(Ordering::Relaxed);
         let limit = self.limit[usize::from(urgent)].load(Ordering::Relaxed);
-        if slots > limit.saturating_sub(at) || self.busy.load(Ordering::Relaxed) != 0 {
+        if slots > limit.saturating_sub(at) {
             return Fast::NotNow;
         }
-        self.busy.store(1, Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst);
-        let busy = Busy(self);
         // After space is secured, so that time stamps in a block never go back.
         let ticks = self.clock().ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
@@ -166,14 +176,12 @@ impl LaneLocal {
         message: std::fmt::Arguments<'_>,
         urgent: bool,
     ) -> Fast {
+        let Some(busy) = self.begin() else { return Fast::NotNow };
         let at = self.next.load(Ordering::Relaxed);
         let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at) as usize;
-        if room == 0 || self.busy.load(Ordering::Relaxed) != 0 {
+        if room == 0 {
             return Fast::NotNow;
         }
-        self.busy.store(1, Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst);
-        let busy = Busy(self);
         let ticks = self.clock().ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
             return Fast::NotNow;

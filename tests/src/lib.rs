@@ -6,12 +6,16 @@ mod counter;
 mod fork;
 mod record;
 mod scratch;
+#[cfg(target_arch = "x86_64")]
+mod stepper;
 
 pub use child::{Child, SOON, wait_for_end};
 pub use counter::Counters;
 pub use fork::fork_child;
-pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note};
-pub use scratch::{Scratch, free_blocks_after, stat};
+pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note, note_of};
+pub use scratch::{Scratch, drained, free_blocks_after, received, soon, stat};
+#[cfg(target_arch = "x86_64")]
+pub use stepper::{Path, Stepped, choose, marker};
 
 /// A small random generator whose seed makes a failing run repeatable.
 #[derive(Debug)]

@@ -59,6 +59,11 @@ pub fn note(sequence: u64, long_every: u64) -> &'static str {
     } else {
         (sequence % 73) as usize
     };
+    note_of(length)
+}
+
+/// A note of so many bytes.
+pub fn note_of(length: usize) -> &'static str {
     // The text is ASCII, so any length is a boundary.
     &NOTES[..length.min(NOTE_MAX)]
 }

@@ -1,9 +1,12 @@
 //! A ring in a directory of its own.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringlog::{Observer, Options, Ring};
+use ringlog::{Consumer, Observer, Options, Ring};
+
+use crate::{Proof, SOON};
 
 /// A directory under `/dev/shm`, removed with everything in it.
 #[derive(Debug)]
@@ -52,6 +55,46 @@ pub fn free_blocks_after(ring: &Ring, count: u32, mut drain: impl FnMut()) -> u3
         if free >= count || Instant::now() > deadline {
             return free;
         }
+    }
+}
+
+/// What a consumer finds: the sequences of each producer, in the order in which they come. All have to be
+/// whole, and none may be missing.
+pub fn received(consumer: &mut Consumer, patience: Duration) -> BTreeMap<u32, Vec<u64>> {
+    let mut received = BTreeMap::<u32, Vec<u64>>::new();
+    while let Some(entry) = consumer.next(patience).unwrap() {
+        let proof = Proof::of(&entry).unwrap_or_else(|| panic!("nothing may be missing here: {entry}"));
+        received.entry(proof.producer).or_default().push(proof.sequence);
+    }
+    received
+}
+
+/// What a new consumer gets out of the ring when it drains and acknowledges all that is there.
+pub fn drained(ring: &Ring) -> BTreeMap<u32, Vec<u64>> {
+    let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+    consumer.set_grace(Duration::ZERO);
+    let deadline = Instant::now() + SOON;
+    let mut all = BTreeMap::<u32, Vec<u64>>::new();
+    while !consumer.is_drained().unwrap() {
+        assert!(Instant::now() < deadline, "something in the ring cannot be taken out");
+        for (producer, sequences) in received(&mut consumer, Duration::ZERO) {
+            all.entry(producer).or_default().extend(sequences);
+        }
+        consumer.ack().unwrap();
+    }
+    all
+}
+
+/// What `attempt` gives as soon as it gives something. A lock that was given back may be held for a moment
+/// longer by a process that another test is just starting: until its exec it has what its parent had.
+pub fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let outcome = attempt();
+        if outcome.is_some() || Instant::now() > deadline {
+            return outcome;
+        }
+        std::thread::yield_now();
     }
 }
 

@@ -66,7 +66,10 @@ fn main() {
         "fork-while-logging" => roles::fork_while_logging(&name, &arguments),
         "end" => roles::end(&name, &arguments),
         "consume" => roles::consume(&name, &arguments),
+        #[cfg(target_arch = "x86_64")]
         "acknowledge" => roles::acknowledge(&name, &arguments),
+        #[cfg(target_arch = "x86_64")]
+        "step" => roles::step(&name, &arguments),
         "push-without-system-call" => roles::push_without_system_call(&name, &arguments),
         "push-between-markers" => roles::push_between_markers(&name, &arguments),
         "push-where-only-exit-is-allowed" => roles::push_where_only_exit_is_allowed(&name, &arguments),

@@ -143,24 +143,3 @@ pub(crate) fn push_between_markers(name: &str, arguments: &Arguments) {
     // SAFETY: has no preconditions.
     unsafe { libc::getppid() };
 }
-
-/// Takes out and acknowledges `before` entries; then takes out `count` more and acknowledges them
-/// between two calls of `getppid`.
-pub(crate) fn acknowledge(name: &str, arguments: &Arguments) {
-    let ring = Ring::open(name).unwrap();
-    let mut consumer = ring.consumer().unwrap();
-    ready();
-    let take = |consumer: &mut ringlog::Consumer, key| {
-        for _ in 0..arguments.number(key, 1) {
-            consumer.next(Duration::from_secs(5)).unwrap().expect("an entry");
-        }
-    };
-    take(&mut consumer, "before");
-    consumer.ack().unwrap();
-    take(&mut consumer, "count");
-    // SAFETY: has no preconditions.
-    unsafe { libc::getppid() };
-    consumer.ack().unwrap();
-    // SAFETY: has no preconditions.
-    unsafe { libc::getppid() };
-}

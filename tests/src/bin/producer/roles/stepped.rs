@@ -1,0 +1,158 @@
+//! Processes that a tracer leads through a piece of work, one instruction after the other.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use ringlog::{Logger, Overflow, Ring};
+use ringlog_tests::{Flood, Kind, SOON, Sequenced, marker, note_of};
+
+use crate::{Arguments, ready};
+
+/// Takes out and acknowledges `before` entries; then takes out `count` more and acknowledges them
+/// between two markers.
+pub(crate) fn acknowledge(name: &str, arguments: &Arguments) {
+    let ring = Ring::open(name).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    ready();
+    let take = |consumer: &mut ringlog::Consumer, key| {
+        for _ in 0..arguments.number(key, 1) {
+            consumer.next(Duration::from_secs(5)).unwrap().expect("an entry");
+        }
+    };
+    take(&mut consumer, "before");
+    consumer.ack().unwrap();
+    take(&mut consumer, "count");
+    marker();
+    consumer.ack().unwrap();
+    marker();
+}
+
+/// Bytes of a note with which a record takes more than half of a block of 1 KiB, so that no two of them
+/// fit one block; and with which it takes three blocks.
+const HALF_BLOCK: usize = 470;
+const THREE_BLOCKS: usize = 1_700;
+
+/// What is pushed between the markers.
+#[derive(Clone, Copy, PartialEq)]
+enum Scenario {
+    /// A record for which the open block has room.
+    Within,
+    /// One that needs the next block.
+    Change,
+    /// One that takes several blocks.
+    Long,
+    /// The thread's and the process's first.
+    Open,
+    /// The first one of another site.
+    Define,
+}
+
+impl Scenario {
+    fn new(name: &str) -> Scenario {
+        match name {
+            "within" => Scenario::Within,
+            "change" => Scenario::Change,
+            "long" => Scenario::Long,
+            "open" => Scenario::Open,
+            "define" => Scenario::Define,
+            other => panic!("no such scenario: {other}"),
+        }
+    }
+}
+
+/// Numbers its records, and counts those refused.
+struct Counted {
+    producer: AtomicU32,
+    sent: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Counted {
+    const fn new(producer: u32) -> Counted {
+        Counted { producer: AtomicU32::new(producer), sent: AtomicU64::new(0), refused: AtomicU64::new(0) }
+    }
+
+    /// Pushes the next record; `around` is called before and after that.
+    fn push<'a, K: Kind<'a>>(&self, log: &Logger, note: &'a str, around: impl Fn()) {
+        let sequence = self.sent.fetch_add(1, Ordering::Relaxed);
+        let record = K::new(self.producer.load(Ordering::Relaxed), sequence, note);
+        around();
+        let pushed = log.push(&record);
+        around();
+        self.refused.fetch_add(pushed.is_err().into(), Ordering::Relaxed);
+    }
+
+    fn print(&self) {
+        println!("{} {}", self.sent.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
+    }
+}
+
+/// `rounds` times one push between two markers, of the kind that `scenario` says; then `after` more.
+/// Prints how many records were sent and how many refused; then the same of the signal's handler, which
+/// does what `on_signal` says.
+pub(crate) fn step(name: &str, arguments: &Arguments) {
+    let scenario = Scenario::new(arguments.text("scenario").unwrap());
+    let open = || {
+        let ring = Ring::open(name).unwrap();
+        (ring.logger().with_overflow(Overflow::Block(SOON)), ring)
+    };
+    let (mut log, mut ring) = open();
+    let own = Counted::new(arguments.number("producer", 0) as u32);
+    if let Some(action) = arguments.text("on_signal") {
+        IN_HANDLER.producer.store(own.producer.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        on_signal(action);
+    }
+    // Made at first use, which must not be in a handler.
+    let short = note_of(10);
+    ready();
+    for round in 0..arguments.number("rounds", 1) {
+        if round > 0 && matches!(scenario, Scenario::Open | Scenario::Define) {
+            drop((log, ring));
+            (log, ring) = open();
+        }
+        if scenario != Scenario::Open {
+            own.push::<Sequenced>(&log, note_of(HALF_BLOCK), || ());
+        }
+        LOGGER.store((&raw const log).cast_mut(), Ordering::Relaxed);
+        match scenario {
+            Scenario::Within | Scenario::Open => own.push::<Sequenced>(&log, short, marker),
+            Scenario::Change => own.push::<Sequenced>(&log, note_of(HALF_BLOCK), marker),
+            Scenario::Long => own.push::<Sequenced>(&log, note_of(THREE_BLOCKS), marker),
+            Scenario::Define => own.push::<Flood>(&log, short, marker),
+        }
+        LOGGER.store(std::ptr::null_mut(), Ordering::Relaxed);
+    }
+    (0..arguments.number("after", 0)).for_each(|_| own.push::<Sequenced>(&log, short, || ()));
+    drop((log, ring));
+    own.print();
+    IN_HANDLER.print();
+}
+
+/// What the signal's handler logs with; null between the rounds.
+static LOGGER: AtomicPtr<Logger> = AtomicPtr::new(std::ptr::null_mut());
+static IN_HANDLER: Counted = Counted::new(0);
+
+fn on_signal(action: &str) {
+    let handler = match action {
+        "log" => log_in_handler,
+        other => panic!("no such action: {other}"),
+    };
+    let action = SigAction::new(SigHandler::Handler(handler), SaFlags::empty(), SigSet::empty());
+    // SAFETY: that the handler may do what it does in the middle of a push is what the tests are about.
+    unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
+}
+
+/// The logger of the interrupted push.
+fn interrupted() -> &'static Logger {
+    // SAFETY: set before the marker that the push begins with and until after the one that it ends with,
+    // between which the signals come.
+    unsafe { &*LOGGER.load(Ordering::Relaxed) }
+}
+
+extern "C" fn log_in_handler(_: libc::c_int) {
+    IN_HANDLER.push::<Flood>(interrupted(), note_of(10), || ());
+    marker();
+}

@@ -1,0 +1,194 @@
+//! A producer may be killed at any instruction of a push, of whatever kind.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Barrier;
+
+use ringlog::{Logger, Ring};
+use ringlog_tests::{
+    Kind, Path, Scratch, Sequenced, Stepped, choose, drained, free_blocks_after, note_of, soon, stat,
+};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// Producers: the one that is killed, one that lives on, and the first of those that come after the kill.
+const KILLED: u32 = 0;
+const OTHER: u32 = 1;
+const NEXT: u32 = 2;
+
+fn push(log: &Logger, producer: u32, sequence: u64) {
+    log.push(&Sequenced::new(producer, sequence, note_of(10))).unwrap();
+}
+
+/// Records of the other producer before the kill.
+const OTHERS: u64 = 3;
+
+/// A ring with a producer that lives on, and a child that stands before the push in which it is killed.
+struct Scene {
+    at: Scratch,
+    ring: Ring,
+    child: Stepped,
+    /// Keeps the lanes of the one that lives on.
+    _log: Logger,
+}
+
+impl Scene {
+    /// Each begins with the same bytes, so that the children go the same way.
+    fn new(empty: &[u8], scenario: &str) -> Scene {
+        let at = Scratch::new();
+        std::fs::write(at.name(), empty).unwrap();
+        let ring = Ring::open(at.name()).unwrap();
+        let log = ring.logger();
+        (0..OTHERS).for_each(|sequence| push(&log, OTHER, sequence));
+        let child = Stepped::start(PRODUCER, &["step", at.name(), &format!("scenario={scenario}")]);
+        Scene { at, ring, child, _log: log }
+    }
+
+    /// The ring's bytes wherever an instruction has changed them, with the number of instructions done;
+    /// and the way. Nothing is left of a process that is killed but these and its locks, which the kernel
+    /// drops: so these are all the rings that a kill can leave behind.
+    fn states(&mut self) -> (Vec<(usize, Vec<u8>)>, Path) {
+        let (mut states, mut done) = (Vec::<(usize, Vec<u8>)>::new(), 0);
+        let path = self.child.follow(|_| {
+            let now = std::fs::read(self.at.name()).unwrap();
+            if states.last().is_none_or(|(_, last)| *last != now) {
+                states.push((done, now));
+            }
+            done += 1;
+        });
+        (states, path)
+    }
+}
+
+/// Who comes first after the kill.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum First {
+    /// The consumer, which has to find out that the owner is dead.
+    Consumer,
+    /// Producers that open every lane and hold it while the consumer drains.
+    Openers,
+}
+
+/// Whether the record in flight is there after a kill, all the rest being as it has to be. `before` are the
+/// records that were published before it, `alive` the lanes that still have an owner.
+fn recovers(ring: &Ring, before: u64, alive: u32, first: First) -> bool {
+    let geometry = ring.info().geometry();
+    // Of a process that lives on: the block of its thread's lane, and the one of its definitions.
+    let free_blocks = geometry.block_count() - alive;
+    let mut found = BTreeMap::new();
+    if first == First::Consumer {
+        found = drained(ring);
+        everything_comes_back(ring, free_blocks);
+    }
+    let next = open_every_lane(ring, geometry.lane_count() - alive, || {
+        for (producer, sequences) in drained(ring) {
+            found.entry(producer).or_default().extend(sequences);
+        }
+    });
+    let in_flight = found.remove(&KILLED).unwrap_or_default();
+    assert!(in_flight.iter().copied().eq(0..in_flight.len() as u64), "{in_flight:?}");
+    assert!([before, before + 1].contains(&(in_flight.len() as u64)), "{in_flight:?}");
+    assert_eq!(found.remove(&OTHER), Some((0..OTHERS).collect()));
+    assert_eq!(found, next.map(|producer| (producer, vec![0])).collect(), "the ring goes on");
+    everything_comes_back(ring, free_blocks);
+    let stat = stat(ring);
+    assert_eq!((stat.dropped, stat.damaged), (0, 0));
+    in_flight.len() as u64 > before
+}
+
+/// To be called when all records have been taken out.
+fn everything_comes_back(ring: &Ring, free_blocks: u32) {
+    let nothing = || assert_eq!(drained(ring), BTreeMap::new());
+    // Definitions come back after the records that name them, so not at once.
+    nothing();
+    assert_eq!(free_blocks_after(ring, free_blocks, nothing), free_blocks);
+}
+
+/// Another attachment opens so many lanes, that of its process among them, and pushes a record on each
+/// other one; then `act` is called while they are held. Returns the producers.
+fn open_every_lane(ring: &Ring, lanes: u32, act: impl FnOnce()) -> Range<u32> {
+    let again = Ring::open(ring.path().to_str().unwrap()).unwrap();
+    let producers = NEXT..NEXT + lanes - 1;
+    let barrier = Barrier::new(producers.len() + 1);
+    std::thread::scope(|scope| {
+        let threads = producers.clone().map(|producer| {
+            let (again, barrier) = (&again, &barrier);
+            scope.spawn(move || {
+                let log = again.logger();
+                let opened = soon(|| log.open_lane().ok()).map(|()| push(&log, producer, 0));
+                barrier.wait();
+                barrier.wait();
+                opened
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        barrier.wait();
+        act();
+        barrier.wait();
+        threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+    });
+    producers
+}
+
+fn a_kill_at_each_instruction(scenario: &str) {
+    let before = u64::from(scenario != "open");
+    let empty = Scratch::new();
+    let created = empty.create(Ring::options().size("24KiB").block_bytes(1024).lanes(6));
+    let empty = std::fs::read(created.path()).unwrap();
+    let (states, path) = Scene::new(&empty, scenario).states();
+    for first in [First::Consumer, First::Openers] {
+        let mut there = Vec::new();
+        for (done, state) in &states {
+            println!("{scenario}: a copy of the ring after {done} instructions, {first:?} first");
+            let copy = Scratch::new();
+            std::fs::write(copy.name(), state).unwrap();
+            there.push(recovers(&Ring::open(copy.name()).unwrap(), before, 0, first));
+        }
+        assert!(there.is_sorted(), "a record that was published is not any more: {there:?}");
+        assert_eq!((there.first(), there.last()), (Some(&false), Some(&true)));
+    }
+    let changes: Vec<usize> = states.iter().skip(1).map(|(done, _)| *done).collect();
+    let kills = choose(&path, &changes, 1_000, 60);
+    let mut astray = 0;
+    for (number, done) in kills.iter().enumerate() {
+        println!("{scenario}: killed after {done} instructions");
+        let mut scene = Scene::new(&empty, scenario);
+        astray += u32::from(!scene.child.go_along(&path, *done));
+        scene.child.kill();
+        let first = if number % 2 == 0 { First::Consumer } else { First::Openers };
+        recovers(&scene.ring, before, 2, first);
+    }
+    println!(
+        "{scenario}: {} instructions, {} states of the ring; {} real kills, {astray} of them on another way",
+        path.len(),
+        states.len(),
+        kills.len(),
+    );
+}
+
+#[test]
+fn a_producer_killed_at_any_instruction_of_a_push_within_a_block_harms_nobody() {
+    a_kill_at_each_instruction("within");
+}
+
+#[test]
+fn a_producer_killed_at_any_instruction_of_a_block_change_harms_nobody() {
+    a_kill_at_each_instruction("change");
+}
+
+#[test]
+fn a_producer_killed_at_any_instruction_of_a_record_over_several_blocks_harms_nobody() {
+    a_kill_at_each_instruction("long");
+}
+
+#[test]
+fn a_producer_killed_at_any_instruction_of_opening_its_lane_harms_nobody() {
+    a_kill_at_each_instruction("open");
+}
+
+#[test]
+fn a_producer_killed_at_any_instruction_of_registering_a_definition_harms_nobody() {
+    a_kill_at_each_instruction("define");
+}

@@ -1,0 +1,154 @@
+//! A producer may stand still at any instruction of a push, for any time, and go on.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::time::{Duration, Instant};
+
+use ringlog::{Logger, Ring};
+use ringlog_tests::{
+    Arrivals, Kind, SOON, Scratch, Sequenced, Stepped, choose, drained, free_blocks_after, note_of, soon,
+    stat,
+};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// Producers: the one that stands still, one that goes on, and one whose lane is opened anew each time.
+const STOPPED: u32 = 0;
+const OTHER: u32 = 1;
+const NEWCOMER: u32 = 2;
+
+/// Bytes of a note with which each record takes a block of its own, of 1 KiB.
+const HALF_BLOCK: usize = 470;
+
+/// More rounds than there are instructions to stop at.
+const ROUNDS_MAX: usize = 8_000;
+
+/// Laps around the ring that the others make at each stop.
+const LAPS: u64 = 2;
+
+/// Those who go on while one stands still.
+struct Others {
+    ring: Ring,
+    log: Logger,
+    arrivals: Arrivals,
+    /// Records of the other producer and of newcomers.
+    sent: [u64; 2],
+}
+
+impl Others {
+    fn push(&mut self, producer: u32) {
+        let sent = &mut self.sent[(producer - OTHER) as usize];
+        self.log.push(&Sequenced::new(producer, *sent, note_of(HALF_BLOCK))).unwrap();
+        *sent += 1;
+    }
+
+    /// Goes so many times around the ring. A new consumer drains it: it looks for dead owners at once.
+    fn go_around(&mut self, laps: u64) {
+        let blocks = u64::from(self.ring.info().geometry().block_count());
+        let ring = self.ring.clone();
+        let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+        consumer.set_grace(Duration::ZERO);
+        let to_send = self.sent[0] + laps * blocks;
+        let deadline = Instant::now() + SOON;
+        loop {
+            while let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
+                self.arrivals.take(&entry);
+            }
+            consumer.ack().unwrap();
+            assert!(Instant::now() < deadline, "the stopped one holds others up");
+            if self.arrivals.of(OTHER) < self.sent[0] {
+                continue;
+            }
+            if self.sent[0] == to_send {
+                return;
+            }
+            // As many as find room beside the blocks of the one that stands still.
+            (0..(to_send - self.sent[0]).min(4)).for_each(|_| self.push(OTHER));
+        }
+    }
+
+    /// A thread opens a lane, which cannot be the stopped one's, and closes it.
+    fn come_and_go(&mut self) {
+        let (log, sequence) = (self.log.clone(), self.sent[1]);
+        let newcomer = std::thread::spawn(move || {
+            soon(|| log.open_lane().ok()).expect("a lane");
+            log.push(&Sequenced::new(NEWCOMER, sequence, note_of(10))).unwrap();
+        });
+        newcomer.join().unwrap();
+        self.sent[1] += 1;
+    }
+}
+
+fn a_stop_at_each_instruction(scenario: &str) {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("24KiB").block_bytes(1024).lanes(6));
+    let all_blocks = ring.info().geometry().block_count();
+    let log = ring.logger();
+    let mut others = Others { ring: ring.clone(), log, arrivals: Arrivals::default(), sent: [0; 2] };
+    others.push(OTHER);
+    let arguments = [format!("scenario={scenario}"), format!("rounds={ROUNDS_MAX}")];
+    let mut child = Stepped::start(PRODUCER, &["step", at.name(), &arguments[0], &arguments[1]]);
+    // In the first round the ring is not what it is from then on.
+    child.begin_round();
+    others.go_around(LAPS);
+    let (path, changes) = child.follow_changes(at.name());
+    let stops = choose(&path, &changes, 6_000, 400);
+    assert!(stops.len() + 2 < ROUNDS_MAX);
+    let mut astray = 0;
+    for done in &stops {
+        println!("{scenario}: stopped after {done} instructions");
+        child.begin_round();
+        // What the child has closed comes back before.
+        others.go_around(1);
+        let reclaimed = stat(&ring).reclaimed;
+        astray += u32::from(!child.go_along(&path, *done));
+        others.go_around(LAPS);
+        others.come_and_go();
+        assert_eq!(stat(&ring).reclaimed, reclaimed, "what stands still is not dead");
+    }
+    child.begin_round();
+    others.go_around(1);
+    child.kill();
+    let each_round = 1 + u64::from(scenario != "open");
+    let sent = (stops.len() as u64 + 2) * each_round + each_round - 1;
+    let rest = drained(&ring).remove(&STOPPED).unwrap_or_default();
+    assert_eq!(others.arrivals.of(STOPPED) + rest.len() as u64, sent);
+    assert_eq!((others.arrivals.of(OTHER), others.arrivals.of(NEWCOMER)), (others.sent[0], others.sent[1]));
+    // This process keeps the block of its lane and that of its definitions.
+    assert_eq!((stat(&ring).dropped, stat(&ring).damaged), (0, 0));
+    let free = free_blocks_after(&ring, all_blocks - 2, || assert!(drained(&ring).is_empty()));
+    assert_eq!(free, all_blocks - 2);
+    println!(
+        "{scenario}: {} instructions, {} of which change the ring; {} stops, {astray} of them on another way; \
+         {} laps around the ring",
+        path.len(),
+        changes.len(),
+        stops.len(),
+        others.sent[0] / u64::from(all_blocks),
+    );
+}
+
+#[test]
+fn a_producer_stopped_at_any_instruction_of_a_push_within_a_block_is_left_alone() {
+    a_stop_at_each_instruction("within");
+}
+
+#[test]
+fn a_producer_stopped_at_any_instruction_of_a_block_change_is_left_alone() {
+    a_stop_at_each_instruction("change");
+}
+
+#[test]
+fn a_producer_stopped_at_any_instruction_of_a_record_over_several_blocks_is_left_alone() {
+    a_stop_at_each_instruction("long");
+}
+
+#[test]
+fn a_producer_stopped_at_any_instruction_of_opening_its_lane_is_left_alone() {
+    a_stop_at_each_instruction("open");
+}
+
+#[test]
+fn a_producer_stopped_at_any_instruction_of_registering_a_definition_is_left_alone() {
+    a_stop_at_each_instruction("define");
+}
