@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringlog::{Consumer, Observer, Options, Ring};
+use ringlog::{Body, Consumer, Observer, Options, Ring};
 
 use crate::{Proof, SOON};
 
@@ -63,6 +63,10 @@ pub fn free_blocks_after(ring: &Ring, count: u32, mut drain: impl FnMut()) -> u3
 pub fn received(consumer: &mut Consumer, patience: Duration) -> BTreeMap<u32, Vec<u64>> {
     let mut received = BTreeMap::<u32, Vec<u64>>::new();
     while let Some(entry) = consumer.next(patience).unwrap() {
+        // That somebody died is news, but nothing is missing for it.
+        if matches!(entry.body, Body::Died(_)) {
+            continue;
+        }
         let proof = Proof::of(&entry).unwrap_or_else(|| panic!("nothing may be missing here: {entry}"));
         received.entry(proof.producer).or_default().push(proof.sequence);
     }
