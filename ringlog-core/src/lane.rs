@@ -67,7 +67,8 @@ pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Re
     }
     let state = attachment.state();
     // The flag last: who sets it goes on to clear it.
-    if monotonic_ns() < state.no_lane_until.load(Ordering::Relaxed) || threads::OPENING.replace(true) {
+    let me = std::process::id();
+    if monotonic_ns() < state.no_lane_until.load(Ordering::Relaxed) || threads::OPENING.replace(me) == me {
         return Err(PushError::NoLane);
     }
     let opened = (|| {
@@ -84,7 +85,7 @@ pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Re
         }
         Ok(local)
     })();
-    threads::OPENING.set(false);
+    threads::OPENING.set(0);
     if matches!(opened, Err(PushError::NoLane)) {
         let until = monotonic_ns() + NO_LANE_PAUSE.as_nanos() as u64;
         state.no_lane_until.store(until, Ordering::Relaxed);

@@ -24,8 +24,9 @@ thread_local! {
     static LANES: [Place; RINGS_PER_THREAD] = const {
         [const { Place { session: Cell::new(0), local: Cell::new(std::ptr::null()) } }; RINGS_PER_THREAD]
     };
-    /// This thread is opening a lane; a signal handler must not try the same.
-    pub(crate) static OPENING: Cell<bool> = const { Cell::new(false) };
+    /// The process in which this thread is opening a lane, 0 for none: a signal handler must not try the
+    /// same. A child that it forks finds its parent's.
+    pub(crate) static OPENING: Cell<u32> = const { Cell::new(0) };
 }
 
 /// This thread's lane in the ring whose session it is.
