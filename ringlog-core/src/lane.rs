@@ -67,7 +67,9 @@ pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Re
     }
     let state = attachment.state();
     state.still_refused()?;
-    if threads::OPENING.replace(true) {
+    // A child that is forked in the middle finds its parent's mark, which is not its own.
+    let me = std::process::id();
+    if threads::OPENING.replace(me) == me {
         return Err(Refusal::INTERRUPTED);
     }
     let opened = (|| {
@@ -84,7 +86,7 @@ pub(crate) fn open_for_thread<'a>(attachment: &'a Attachment, ring: &Ring) -> Re
         }
         Ok(local)
     })();
-    threads::OPENING.set(false);
+    threads::OPENING.set(0);
     match opened {
         Ok(_) => state.count_the_uncounted(ring),
         Err(Refusal::INTERRUPTED) => {}

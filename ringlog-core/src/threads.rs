@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use crate::layout::NAME_BYTES;
 use crate::local::LaneLocal;
@@ -12,21 +12,21 @@ use crate::local::LaneLocal;
 /// How many rings one thread can have lanes in at the same time.
 const RINGS_PER_THREAD: usize = 8;
 
-/// A lane of this thread: the session it belongs to and its private half, which is never unmapped.
-#[derive(Clone, Copy)]
-struct Owned {
-    session: u64,
-    local: *const LaneLocal,
+/// A lane of this thread: the session it belongs to, 0 for none, and its private half, which is never
+/// unmapped. A signal handler may look at any instruction, so the session counts: it is set last.
+struct Place {
+    session: Cell<u64>,
+    local: Cell<*const LaneLocal>,
 }
-
-const NOTHING: Owned = Owned { session: 0, local: std::ptr::null() };
 
 // Constant and without a destructor, so that reading it is a plain access, also in a signal handler.
 thread_local! {
-    static RECENT: Cell<Owned> = const { Cell::new(NOTHING) };
-    static LANES: [Cell<Owned>; RINGS_PER_THREAD] = const { [const { Cell::new(NOTHING) }; RINGS_PER_THREAD] };
-    /// This thread is opening a lane; a signal handler must not try the same.
-    pub(crate) static OPENING: Cell<bool> = const { Cell::new(false) };
+    static LANES: [Place; RINGS_PER_THREAD] = const {
+        [const { Place { session: Cell::new(0), local: Cell::new(std::ptr::null()) } }; RINGS_PER_THREAD]
+    };
+    /// The process in which this thread is opening a lane, 0 for none: a signal handler must not try the
+    /// same. A child that it forks finds its parent's.
+    pub(crate) static OPENING: Cell<u32> = const { Cell::new(0) };
 }
 
 /// This thread's lane in the ring whose session it is.
@@ -35,47 +35,47 @@ thread_local! {
 /// `'a` may not exceed the life of the attachment whose session this is.
 #[inline(always)]
 pub(crate) unsafe fn lane_of<'a>(session: u64) -> Option<&'a LaneLocal> {
-    let recent = RECENT.get();
-    if recent.session == session && session != 0 {
-        // SAFETY: set by `remember`; private halves are never unmapped.
-        return Some(unsafe { &*recent.local });
-    }
-    find(session)
+    // Most threads log into one ring.
+    LANES.with(|lanes| if lanes[0].session.get() == session { lanes[0].local(session) } else { find(session) })
 }
 
-#[cold]
 fn find<'a>(session: u64) -> Option<&'a LaneLocal> {
-    if session == 0 {
-        return None;
+    LANES.with(|lanes| lanes.iter().find_map(|place| place.local(session)))
+}
+
+impl Place {
+    #[inline(always)]
+    fn local<'a>(&self, session: u64) -> Option<&'a LaneLocal> {
+        // SAFETY: a place with a session has its private half, and those are never unmapped.
+        (session != 0 && self.session.get() == session).then(|| unsafe { &*self.local.get() })
     }
-    let owned = LANES.with(|lanes| lanes.iter().map(Cell::get).find(|owned| owned.session == session))?;
-    RECENT.set(owned);
-    // SAFETY: as above.
-    Some(unsafe { &*owned.local })
+
+    /// Whether the lane that was noted here has been closed, or closed with its ring.
+    fn is_free(&self) -> bool {
+        let session = self.session.get();
+        // SAFETY: as above; a private half that was wiped reads session 0.
+        session == 0 || unsafe { (*self.local.get()).session.load(Ordering::Acquire) } != session
+    }
+
+    fn set(&self, session: u64, local: &LaneLocal) {
+        self.session.set(0);
+        compiler_fence(Ordering::SeqCst);
+        self.local.set(local);
+        compiler_fence(Ordering::SeqCst);
+        self.session.set(session);
+    }
 }
 
 /// Notes that this thread owns a lane. Fails when it has lanes in too many rings already.
 pub(crate) fn remember(session: u64, local: &LaneLocal) -> bool {
-    let owned = Owned { session, local };
-    let noted = LANES.with(|lanes| {
-        // A place is free when its lane was closed, or closed with its ring.
-        let free = lanes.iter().find(|place| {
-            let Owned { session, local } = place.get();
-            // SAFETY: private halves are never unmapped; a wiped one reads session 0.
-            session == 0 || unsafe { (*local).session.load(Ordering::Acquire) } != session
-        });
-        free.map(|place| place.set(owned)).is_some()
-    });
-    if noted {
-        RECENT.set(owned);
-        if let Some(key) = EXIT_KEY.get() {
-            // The value only has to be non-null for the destructor to run. Keys of the first 32 are kept
-            // in the thread itself, so nothing is allocated.
-            // SAFETY: a key made by `prepare`.
-            unsafe { libc::pthread_setspecific(*key, std::ptr::dangling::<u8>().cast()) };
-        }
+    let noted = LANES.with(|lanes| lanes.iter().find(|place| place.is_free()).map(|place| place.set(session, local)));
+    if let (Some(()), Some(key)) = (noted, EXIT_KEY.get()) {
+        // The value only has to be non-null for the destructor to run. Keys of the first 32 are kept
+        // in the thread itself, so nothing is allocated.
+        // SAFETY: a key made by `prepare`.
+        unsafe { libc::pthread_setspecific(*key, std::ptr::dangling::<u8>().cast()) };
     }
-    noted
+    noted.is_some()
 }
 
 /// A thread-specific key whose destructor closes the thread's lanes. Not a Rust thread-local with a
@@ -111,14 +111,13 @@ extern "C" fn process_ends() {
 fn close_lanes() {
     LANES.with(|lanes| {
         for place in lanes {
-            let Owned { session, local } = place.replace(NOTHING);
+            let session = place.session.replace(0);
             if session != 0 {
-                // SAFETY: private halves are never unmapped.
-                crate::lane::close_at_thread_end(unsafe { &*local }, session);
+                // SAFETY: a place with a session has its private half, and those are never unmapped.
+                crate::lane::close_at_thread_end(unsafe { &*place.local.get() }, session);
             }
         }
     });
-    RECENT.set(NOTHING);
 }
 
 /// The kernel's id of this thread.

@@ -15,7 +15,7 @@ pub use fork::fork_child;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note, note_of};
 pub use scratch::{Scratch, drained, free_blocks_after, received, soon, stat};
 #[cfg(target_arch = "x86_64")]
-pub use stepper::{Path, Stepped, choose, marker};
+pub use stepper::{Path, Stepped, marker};
 
 /// A small random generator whose seed makes a failing run repeatable.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem::offset_of;
 use std::ops::Range;
 use std::os::unix::process::CommandExt;
@@ -119,6 +119,16 @@ impl Stepped {
         (path, changes)
     }
 
+    /// Goes through four rounds and returns the shortest way, with the changes: it is longer where it leads
+    /// past a new anchor, which falls due every 100 ms.
+    pub fn follow_rounds(&mut self, file: &str) -> (Path, Vec<usize>) {
+        let ways = (0..4).map(|_| {
+            self.begin_round();
+            self.follow_changes(file)
+        });
+        ways.min_by_key(|(path, _)| path.len()).unwrap()
+    }
+
     /// Lets it end this round of its work and run to where the next one begins.
     pub fn begin_round(&mut self) {
         (0..2).for_each(|_| self.run_over_marker());
@@ -221,20 +231,6 @@ impl Stepped {
 /// The instruction `int3`.
 const TRAP: i64 = 0xcc;
 
-/// Numbers of instructions after which to do something: all of a short way; of a long one those that have
-/// changed the ring, their neighbours, and a sample of the others.
-pub fn choose(path: &Path, changes: &[usize], short: usize, sample: u64) -> Vec<usize> {
-    let all = path.len();
-    if all <= short {
-        return (0..=all).collect();
-    }
-    let mut random = Random::new(7);
-    let sample = (0..sample).map(|_| random.below(all as u64 + 1) as usize);
-    let near = changes.iter().flat_map(|at| [at - 1, *at, (at + 1).min(all)]);
-    let chosen: BTreeSet<usize> = near.chain(sample).chain([0, all]).collect();
-    chosen.into_iter().collect()
-}
-
 /// The way that a child has taken from one marker to the next.
 #[derive(Debug)]
 pub struct Path {
@@ -290,6 +286,32 @@ impl Path {
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Numbers of instructions after which to do something: all of a short way; of a long one those in
+    /// `changes`, which change the ring, with their neighbours, and a sample of the others.
+    pub fn sample(&self, changes: &[usize]) -> Vec<usize> {
+        let mut random = Random::new(7);
+        self.choose(changes, (0..60).map(|_| random.below(self.len() as u64) as usize))
+    }
+
+    /// The same, with those at which a long way, which goes round in loops, comes by a place of the program
+    /// for the first time instead of the sample.
+    pub fn each_place(&self, changes: &[usize]) -> Vec<usize> {
+        let mut seen = HashSet::new();
+        let is_new = |at: &usize| self.places[*at].is_some_and(|place| seen.insert(place));
+        self.choose(changes, (0..self.len()).filter(is_new))
+    }
+
+    fn choose(&self, changes: &[usize], others: impl Iterator<Item = usize>) -> Vec<usize> {
+        const SHORT: usize = 1_000;
+        let all = self.len();
+        if all <= SHORT {
+            return (0..=all).collect();
+        }
+        let near = changes.iter().flat_map(|at| [at - 1, *at, (at + 1).min(all)]);
+        let chosen: BTreeSet<usize> = near.chain(others).chain([0, all]).collect();
+        chosen.into_iter().collect()
     }
 }
 

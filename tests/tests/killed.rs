@@ -8,7 +8,7 @@ use std::sync::Barrier;
 
 use ringlog::{Logger, Ring};
 use ringlog_tests::{
-    Kind, Path, Scratch, Sequenced, Stepped, choose, drained, free_blocks_after, note_of, soon, stat,
+    Kind, Path, Scratch, Sequenced, Stepped, drained, free_blocks_after, note_of, soon, stat,
 };
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -132,11 +132,26 @@ fn open_every_lane(ring: &Ring, lanes: u32, act: impl FnOnce()) -> Range<u32> {
     producers
 }
 
+/// The bytes of a ring in which nothing is left, but of which every block has been used.
+fn used_ring() -> Vec<u8> {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("24KiB").block_bytes(1024).lanes(6));
+    let log = ring.logger();
+    for sequence in 0..400 {
+        push(&log, OTHER, sequence);
+        if sequence % 40 == 39 {
+            drained(&ring);
+        }
+    }
+    drop((log, ring));
+    let ring = Ring::open(at.name()).unwrap();
+    everything_comes_back(&ring, ring.info().geometry().block_count());
+    std::fs::read(at.name()).unwrap()
+}
+
 fn a_kill_at_each_instruction(scenario: &str) {
     let before = u64::from(scenario != "open");
-    let empty = Scratch::new();
-    let created = empty.create(Ring::options().size("24KiB").block_bytes(1024).lanes(6));
-    let empty = std::fs::read(created.path()).unwrap();
+    let empty = used_ring();
     let (states, path) = Scene::new(&empty, scenario).states();
     for first in [First::Consumer, First::Openers] {
         let mut there = Vec::new();
@@ -150,7 +165,7 @@ fn a_kill_at_each_instruction(scenario: &str) {
         assert_eq!((there.first(), there.last()), (Some(&false), Some(&true)));
     }
     let changes: Vec<usize> = states.iter().skip(1).map(|(done, _)| *done).collect();
-    let kills = choose(&path, &changes, 1_000, 60);
+    let kills = path.sample(&changes);
     let mut astray = 0;
     for (number, done) in kills.iter().enumerate() {
         println!("{scenario}: killed after {done} instructions");

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringlog::{Logger, Ring};
 use ringlog_tests::{
-    Arrivals, Kind, SOON, Scratch, Sequenced, Stepped, choose, drained, free_blocks_after, note_of, soon,
-    stat,
+    Arrivals, Kind, SOON, Scratch, Sequenced, Stepped, drained, free_blocks_after, note_of, soon, stat,
 };
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -88,12 +87,9 @@ fn a_stop_at_each_instruction(scenario: &str) {
     others.push(OTHER);
     let arguments = [format!("scenario={scenario}"), format!("rounds={ROUNDS_MAX}")];
     let mut child = Stepped::start(PRODUCER, &["step", at.name(), &arguments[0], &arguments[1]]);
-    // In the first round the ring is not what it is from then on.
-    child.begin_round();
-    others.go_around(LAPS);
-    let (path, changes) = child.follow_changes(at.name());
-    let stops = choose(&path, &changes, 6_000, 400);
-    assert!(stops.len() + 2 < ROUNDS_MAX);
+    let (path, changes) = child.follow_rounds(at.name());
+    let stops = path.each_place(&changes);
+    assert!(stops.len() + 5 < ROUNDS_MAX);
     let mut astray = 0;
     for done in &stops {
         println!("{scenario}: stopped after {done} instructions");
@@ -110,7 +106,7 @@ fn a_stop_at_each_instruction(scenario: &str) {
     others.go_around(1);
     child.kill();
     let each_round = 1 + u64::from(scenario != "open");
-    let sent = (stops.len() as u64 + 2) * each_round + each_round - 1;
+    let sent = (stops.len() as u64 + 5) * each_round + each_round - 1;
     let rest = drained(&ring).remove(&STOPPED).unwrap_or_default();
     assert_eq!(others.arrivals.of(STOPPED) + rest.len() as u64, sent);
     assert_eq!((others.arrivals.of(OTHER), others.arrivals.of(NEWCOMER)), (others.sent[0], others.sent[1]));

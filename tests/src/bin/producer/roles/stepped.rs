@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::ForkResult;
 use ringlog::{Logger, Overflow, Ring};
-use ringlog_tests::{Flood, Kind, SOON, Sequenced, marker, note_of};
+use ringlog_tests::{Alarm, Flood, Kind, SOON, Sequenced, marker, note_of};
 
 use crate::{Arguments, ready};
 
@@ -91,15 +93,15 @@ impl Counted {
 }
 
 /// `rounds` times one push between two markers, of the kind that `scenario` says; then `after` more.
-/// Prints how many records were sent and how many refused; then the same of the signal's handler, which
-/// does what `on_signal` says.
+/// Prints how many records were sent and how many refused; then how often the signal's handler has done what
+/// `on_signal` says, and how often that has failed.
 pub(crate) fn step(name: &str, arguments: &Arguments) {
     let scenario = Scenario::new(arguments.text("scenario").unwrap());
     let open = || {
         let ring = Ring::open(name).unwrap();
         (ring.logger().with_overflow(Overflow::Block(SOON)), ring)
     };
-    let (mut log, mut ring) = open();
+    let mut handles = open();
     let own = Counted::new(arguments.number("producer", 0) as u32);
     if let Some(action) = arguments.text("on_signal") {
         IN_HANDLER.producer.store(own.producer.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -110,49 +112,85 @@ pub(crate) fn step(name: &str, arguments: &Arguments) {
     ready();
     for round in 0..arguments.number("rounds", 1) {
         if round > 0 && matches!(scenario, Scenario::Open | Scenario::Define) {
-            drop((log, ring));
-            (log, ring) = open();
+            // The old ones go after that, so that the private memory is not the same again.
+            handles = open();
         }
         if scenario != Scenario::Open {
-            own.push::<Sequenced>(&log, note_of(HALF_BLOCK), || ());
+            own.push::<Sequenced>(&handles.0, note_of(HALF_BLOCK), || ());
         }
-        LOGGER.store((&raw const log).cast_mut(), Ordering::Relaxed);
+        HANDLES.store(&raw mut handles, Ordering::Relaxed);
+        let log = &handles.0;
         match scenario {
-            Scenario::Within | Scenario::Open => own.push::<Sequenced>(&log, short, marker),
-            Scenario::Change => own.push::<Sequenced>(&log, note_of(HALF_BLOCK), marker),
-            Scenario::Long => own.push::<Sequenced>(&log, note_of(THREE_BLOCKS), marker),
-            Scenario::Define => own.push::<Flood>(&log, short, marker),
+            Scenario::Within | Scenario::Open => own.push::<Sequenced>(log, short, marker),
+            Scenario::Change => own.push::<Sequenced>(log, note_of(HALF_BLOCK), marker),
+            Scenario::Long => own.push::<Sequenced>(log, note_of(THREE_BLOCKS), marker),
+            Scenario::Define => own.push::<Flood>(log, short, marker),
         }
-        LOGGER.store(std::ptr::null_mut(), Ordering::Relaxed);
+        HANDLES.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
-    (0..arguments.number("after", 0)).for_each(|_| own.push::<Sequenced>(&log, short, || ()));
-    drop((log, ring));
+    (0..arguments.number("after", 0)).for_each(|_| own.push::<Sequenced>(&handles.0, short, || ()));
+    drop(handles);
     own.print();
     IN_HANDLER.print();
 }
 
-/// What the signal's handler logs with; null between the rounds.
-static LOGGER: AtomicPtr<Logger> = AtomicPtr::new(std::ptr::null_mut());
+/// A process's way into the ring.
+type Handles = (Logger, Ring);
+
+/// Those of the interrupted push; null between the rounds.
+static HANDLES: AtomicPtr<Handles> = AtomicPtr::new(std::ptr::null_mut());
+/// What the handler has done, and what of that has failed.
 static IN_HANDLER: Counted = Counted::new(0);
 
 fn on_signal(action: &str) {
     let handler = match action {
         "log" => log_in_handler,
+        "fork" => fork_in_handler,
         other => panic!("no such action: {other}"),
     };
+    // A traced process would stop at each end of a child.
+    SigSet::from(Signal::SIGCHLD).thread_block().unwrap();
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::empty(), SigSet::empty());
     // SAFETY: that the handler may do what it does in the middle of a push is what the tests are about.
     unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
 }
 
-/// The logger of the interrupted push.
-fn interrupted() -> &'static Logger {
+/// The handles of the interrupted push.
+fn interrupted() -> &'static Handles {
     // SAFETY: set before the marker that the push begins with and until after the one that it ends with,
     // between which the signals come.
-    unsafe { &*LOGGER.load(Ordering::Relaxed) }
+    unsafe { &*HANDLES.load(Ordering::Relaxed) }
 }
 
 extern "C" fn log_in_handler(_: libc::c_int) {
-    IN_HANDLER.push::<Flood>(interrupted(), note_of(10), || ());
+    IN_HANDLER.push::<Alarm>(&interrupted().0, note_of(10), || ());
+    marker();
+}
+
+/// Forks a child that logs at once, and another time one that only drops what it has inherited and ends
+/// in the orderly way.
+extern "C" fn fork_in_handler(_: libc::c_int) {
+    let logs = IN_HANDLER.sent.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+    // SAFETY: the process has one thread, and is not in the C library.
+    match unsafe { nix::unistd::fork() } {
+        Ok(ForkResult::Parent { child }) => {
+            let ended_well = waitpid(child, None) == Ok(WaitStatus::Exited(child, 0));
+            IN_HANDLER.refused.fetch_add((!ended_well).into(), Ordering::Relaxed);
+        }
+        Ok(ForkResult::Child) if logs => {
+            let own = Counted::new(std::process::id());
+            (0..2).for_each(|_| own.push::<Sequenced>(&interrupted().0, note_of(10), || ()));
+            // SAFETY: ends the process at once.
+            unsafe { libc::_exit(own.refused.load(Ordering::Relaxed) as i32) }
+        }
+        Ok(ForkResult::Child) => {
+            // SAFETY: the process ends here, so the handles are not dropped again.
+            unsafe {
+                drop(HANDLES.load(Ordering::Relaxed).read());
+                libc::exit(0)
+            }
+        }
+        Err(error) => panic!("{error}"),
+    }
     marker();
 }

@@ -1,0 +1,124 @@
+//! A process may fork at any instruction of a push, and the child may log at once, or only end.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use ringlog::Ring;
+use ringlog_tests::{Proof, SOON, Scratch, Stepped, soon, stat};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// The producer that forks. A child is the producer with the number of its process.
+const PARENT: u32 = 0;
+
+/// What has come from one process: its sequences, and the lanes with their incarnations.
+#[derive(Default)]
+struct FromProcess {
+    sequences: Vec<u64>,
+    lanes: BTreeSet<(u32, u32)>,
+}
+
+/// What a new consumer finds, by process. Nothing may be missing.
+fn drained_by_process(ring: &Ring) -> BTreeMap<u32, FromProcess> {
+    let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+    consumer.set_grace(Duration::ZERO);
+    let mut processes = BTreeMap::<u32, FromProcess>::new();
+    let deadline = Instant::now() + SOON;
+    while !consumer.is_drained().unwrap() {
+        assert!(Instant::now() < deadline, "something in the ring cannot be taken out");
+        while let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
+            let Proof { producer, sequence } = Proof::of(&entry).unwrap_or_else(|| panic!("{entry}"));
+            let origin = entry.origin;
+            assert!(producer == PARENT || producer == origin.pid, "{entry}");
+            let process = processes.entry(origin.pid).or_default();
+            process.sequences.push(sequence);
+            process.lanes.insert((origin.lane, origin.incarnation));
+        }
+        consumer.ack().unwrap();
+    }
+    processes
+}
+
+fn start(scenario: &str, rounds: usize) -> (Scratch, Ring, Stepped) {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(8));
+    let arguments = [format!("scenario={scenario}"), format!("rounds={rounds}")];
+    let child =
+        Stepped::start(PRODUCER, &["step", at.name(), &arguments[0], &arguments[1], "on_signal=fork"]);
+    (at, ring, child)
+}
+
+fn a_fork_at_each_instruction(scenario: &str, everywhere: bool) {
+    let (path, changes) = {
+        let (at, _ring, mut pilot) = start(scenario, 5);
+        pilot.follow_rounds(at.name())
+    };
+    let forks = if everywhere { path.each_place(&changes) } else { path.sample(&changes) };
+    let (_at, ring, mut child) = start(scenario, forks.len());
+    let (mut sent, mut forked, mut in_library) = (0, 0, 0);
+    for (round, done) in forks.iter().enumerate() {
+        println!("{scenario}: a fork after {done} instructions");
+        if round > 0 {
+            child.run_over_marker();
+        }
+        child.go_along(&path, *done);
+        // The C library's own state may be anything there, and a child could not even open a file.
+        let forks = child.is_in_program();
+        if forks {
+            child.signal(Signal::SIGUSR1);
+        }
+        child.run_over_marker();
+        let mut processes = drained_by_process(&ring);
+        let parent = processes.remove(&child.id()).expect("the parent's records");
+        let expected = 1 + u64::from(scenario != "open");
+        assert!(parent.sequences.iter().copied().eq(sent..sent + expected), "{:?}", parent.sequences);
+        sent += expected;
+        // Every second child logs.
+        assert_eq!(processes.len(), usize::from(forks && forked % 2 == 0));
+        for of_child in processes.values() {
+            assert_eq!(of_child.sequences, [0, 1]);
+            assert_eq!(of_child.lanes.len(), 1);
+            assert!(parent.lanes.is_disjoint(&of_child.lanes), "a child in its parent's lane");
+        }
+        forked += u64::from(forks);
+        in_library += u64::from(!forks);
+    }
+    assert_eq!(child.finish(), [sent, 0, forked, 0], "each child ended well");
+    let all_blocks = ring.info().geometry().block_count();
+    let free =
+        ringlog_tests::free_blocks_after(&ring, all_blocks, || assert!(drained_by_process(&ring).is_empty()));
+    assert_eq!(free, all_blocks);
+    assert_eq!((stat(&ring).dropped, stat(&ring).damaged), (0, 0));
+    println!(
+        "{scenario}: {} instructions; {forked} pushes in which the process forked, {in_library} left out",
+        path.len(),
+    );
+}
+
+#[test]
+fn a_process_that_forks_at_any_instruction_of_a_push_within_a_block_and_its_child_complete() {
+    a_fork_at_each_instruction("within", true);
+}
+
+#[test]
+fn a_process_that_forks_at_any_instruction_of_a_block_change_and_its_child_complete() {
+    a_fork_at_each_instruction("change", false);
+}
+
+#[test]
+fn a_process_that_forks_at_any_instruction_of_a_record_over_several_blocks_and_its_child_complete() {
+    a_fork_at_each_instruction("long", false);
+}
+
+#[test]
+fn a_process_that_forks_at_any_instruction_of_opening_its_lane_and_its_child_complete() {
+    a_fork_at_each_instruction("open", true);
+}
+
+#[test]
+fn a_process_that_forks_at_any_instruction_of_registering_a_definition_and_its_child_complete() {
+    a_fork_at_each_instruction("define", false);
+}

@@ -1,0 +1,196 @@
+//! A signal may come at any instruction of a push, and its handler may log.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use ringlog::{Body, Consumer, GapReason, Ring};
+use ringlog_tests::{Proof, SOON, Scratch, Stepped, soon, stat};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// Producers: the interrupted one, and its handler.
+const INTERRUPTED: u32 = 0;
+const HANDLER: u32 = 1;
+
+/// What has come out of the ring.
+#[derive(Default)]
+struct Tally {
+    /// Sequences of each producer, in the order of their coming.
+    sequences: BTreeMap<u32, Vec<u64>>,
+    /// The next record's place in each incarnation of a lane.
+    next: BTreeMap<(u32, u32), u64>,
+    told: u64,
+    /// The lanes of threads, with their incarnations.
+    thread_lanes: BTreeSet<(u32, u32)>,
+}
+
+impl Tally {
+    /// A new consumer takes out what is there: it looks for what the dead have left at once.
+    fn drain(&mut self, ring: &Ring) {
+        let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+        consumer.set_grace(Duration::ZERO);
+        // A lane's next block counts as missing only after a second look.
+        (0..2).for_each(|_| self.take_out(&mut consumer));
+    }
+
+    fn take_out(&mut self, consumer: &mut Consumer) {
+        while let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
+            match &entry.body {
+                Body::Record(record) => {
+                    let lane = (entry.origin.lane, entry.origin.incarnation);
+                    assert_ne!(lane.1, 0, "nobody's lane: {entry}");
+                    let next = self.next.entry(lane).or_default();
+                    assert_eq!(record.sequence, *next, "in lane {lane:?}: {entry}");
+                    *next += 1;
+                    if !entry.origin.thread.is_empty() {
+                        self.thread_lanes.insert(lane);
+                    }
+                    let Some(Proof { producer, sequence }) = Proof::of(&entry) else { unreachable!() };
+                    self.sequences.entry(producer).or_default().push(sequence);
+                }
+                Body::Gap(gap) => {
+                    assert_eq!(gap.reason, GapReason::Dropped, "{entry}");
+                    self.told += gap.count;
+                }
+                _ => panic!("{entry}"),
+            }
+        }
+        consumer.ack().unwrap();
+    }
+
+    /// Takes out the rest, and holds the numbers against what the process says that it has done.
+    fn settle(mut self, ring: &Ring, sessions: usize, printed: &[u64]) -> String {
+        let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+        let deadline = Instant::now() + SOON;
+        while !consumer.is_drained().unwrap() {
+            assert!(Instant::now() < deadline, "something in the ring cannot be taken out");
+            self.take_out(&mut consumer);
+        }
+        let &[sent, refused, handlers_sent, handlers_refused] = printed else { panic!("{printed:?}") };
+        for (producer, sent, refused) in
+            [(INTERRUPTED, sent, refused), (HANDLER, handlers_sent, handlers_refused)]
+        {
+            let mut received = self.sequences.remove(&producer).unwrap_or_default();
+            let count = received.len() as u64;
+            received.sort_unstable();
+            received.dedup();
+            assert_eq!(received.len() as u64, count, "each once");
+            assert_eq!(count + refused, sent, "of producer {producer}");
+        }
+        assert!(self.sequences.is_empty());
+        assert_eq!(self.thread_lanes.len(), sessions, "a thread has one lane");
+        assert_eq!(refused, 0, "who waits for room is not refused because of a handler");
+        let stat = stat(ring);
+        assert_eq!((self.told, stat.dropped), (handlers_refused, handlers_refused));
+        assert_eq!(stat.damaged, 0);
+        format!("{handlers_sent} handlers logged, {handlers_refused} of their records were dropped")
+    }
+}
+
+/// A ring, and a child that stands before the first of so many rounds.
+struct Scene {
+    at: Scratch,
+    ring: Ring,
+    child: Stepped,
+}
+
+impl Scene {
+    fn new(scenario: &str, rounds: usize) -> Scene {
+        let at = Scratch::new();
+        let ring = at.create(Ring::options().size("96KiB").block_bytes(1024).lanes(6));
+        let arguments = [format!("scenario={scenario}"), format!("rounds={rounds}")];
+        let arguments = ["step", at.name(), &arguments[0], &arguments[1], "on_signal=log"];
+        let child = Stepped::start(PRODUCER, &arguments);
+        Scene { at, ring, child }
+    }
+
+    /// Lets the child end, and holds everything against what it says that it has done.
+    fn settle(mut self, sessions: usize, tally: Tally) -> String {
+        self.child.run_over_marker();
+        let printed = self.child.finish();
+        tally.settle(&self.ring, sessions, &printed)
+    }
+}
+
+/// Many pushes, each interrupted once, at another instruction.
+fn a_signal_at_each_instruction(scenario: &str) {
+    let mut pilot = Scene::new(scenario, 5);
+    let (path, changes) = pilot.child.follow_rounds(pilot.at.name());
+    let signals = path.each_place(&changes);
+    let mut scene = Scene::new(scenario, signals.len());
+    let mut tally = Tally::default();
+    let mut astray = 0;
+    for (round, done) in signals.iter().enumerate() {
+        println!("{scenario}: a signal after {done} instructions");
+        if round > 0 {
+            scene.child.begin_round();
+        }
+        astray += u32::from(!scene.child.go_along(&path, *done));
+        scene.child.signal(Signal::SIGUSR1);
+        tally.drain(&scene.ring);
+    }
+    let sessions = if ["open", "define"].contains(&scenario) { signals.len() } else { 1 };
+    let outcome = scene.settle(sessions, tally);
+    println!(
+        "{scenario}: {} instructions; {} pushes interrupted, {astray} of them on another way; {outcome}",
+        path.len(),
+        signals.len(),
+    );
+}
+
+/// One push, interrupted at every instruction from the first change of the ring on. Before that a handler
+/// may open the lane in its stead.
+fn signals_at_all_instructions(scenario: &str) {
+    let mut scene = Scene::new(scenario, 1);
+    let mut tally = Tally::default();
+    let ring = || std::fs::read(scene.ring.path()).unwrap();
+    let (before, mut has_changed, mut signals) = (ring(), false, 0);
+    let path = scene.child.follow(|child| {
+        has_changed |= ring() != before;
+        if has_changed {
+            child.interrupt(Signal::SIGUSR1);
+            signals += 1;
+        }
+        if signals % 16 == 1 {
+            tally.drain(&scene.ring);
+        }
+    });
+    let outcome = scene.settle(1, tally);
+    println!(
+        "{scenario}: one push of {} instructions, interrupted at all but the first; {outcome}",
+        path.len()
+    );
+}
+
+#[test]
+fn a_handler_that_interrupts_a_push_within_a_block_at_any_instruction_may_log() {
+    a_signal_at_each_instruction("within");
+    signals_at_all_instructions("within");
+}
+
+#[test]
+fn a_handler_that_interrupts_a_block_change_at_any_instruction_may_log() {
+    a_signal_at_each_instruction("change");
+    signals_at_all_instructions("change");
+}
+
+#[test]
+fn a_handler_that_interrupts_a_record_over_several_blocks_at_any_instruction_may_log() {
+    a_signal_at_each_instruction("long");
+    signals_at_all_instructions("long");
+}
+
+#[test]
+fn a_handler_that_interrupts_the_opening_of_a_lane_at_any_instruction_may_log() {
+    a_signal_at_each_instruction("open");
+    signals_at_all_instructions("open");
+}
+
+#[test]
+fn a_handler_that_interrupts_a_registration_at_any_instruction_may_log() {
+    a_signal_at_each_instruction("define");
+    signals_at_all_instructions("define");
+}
