@@ -150,6 +150,19 @@ fn lanes_and_their_owners_are_accounts_of_their_own() {
 }
 
 #[test]
+fn rings_are_accounts_of_their_own() {
+    let mut ledger = Ledger::new(false);
+    for (line, (uuid, sequence)) in (1..).zip([("a", 0), ("b", 0), ("b", 1), ("a", 2)]) {
+        let entry = Entry { uuid: uuid.into(), lane: Some((1, 1)), what: record(sequence) };
+        ledger.take(Place { file: 0, line }, &entry);
+    }
+    let found = ledger.close();
+    let text = "missing before this: sequence 1 (1 record), lane 1, incarnation 1, ring a".to_owned();
+    assert_eq!(found, [Finding { place: Place { file: 0, line: 4 }, text }]);
+    assert_eq!((ledger.sums.lanes, ledger.sums.doubled), (2, 0));
+}
+
+#[test]
 fn a_part_of_an_output_lacks_nothing_at_its_beginning() {
     let entries = [(1, 1, record(7)), (1, 1, record(8)), (1, 1, record(10)), (2, 1, died(Some(5)))];
     let (sums, found) = account(true, &entries);
