@@ -120,7 +120,8 @@ fn without_the_guard_a_producer_is_killed_by_sigbus() {
 
 #[test]
 fn an_observer_of_a_truncated_ring_says_so() {
-    for size in [0, 4096, BYTES / 2] {
+    // The last cut is behind all that was ever written: of that only the file tells.
+    for size in [0, 4096, BYTES / 2, BYTES - 10_000] {
         let at = Scratch::new();
         let ring = ring(&at);
         let log = ring.logger();
@@ -156,6 +157,18 @@ fn a_flush_never_calls_persisted_what_was_truncated() {
             }
         }
     }
+    let at = Scratch::new();
+    let ring = ring(&at);
+    let log = ring.logger();
+    log.text(Level::INFO, "", "here today").unwrap();
+    set_size(&at, 0);
+    std::fs::remove_file(at.name()).unwrap();
+    let bytes = ring.info().geometry().file_bytes();
+    let lost = log.flush(SOON).unwrap_err().to_string();
+    assert!(
+        lost.contains(&format!("it was truncated from {bytes} bytes, then removed or replaced")),
+        "{lost}"
+    );
     println!("{noticed} cuts noticed by a flush, {waited} behind what it looks at");
     assert!(noticed > 0 && waited > 0);
 }
