@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use ringlog::{Observer, Overflow, Ring, RingStat};
@@ -17,6 +17,7 @@ use crate::checker::{Checker, Message, Totals};
 use crate::findings::Findings;
 use crate::ledger::Ledger;
 use crate::life::{Life, Stage};
+use crate::patience::Patience;
 use crate::plan::{Act, PRODUCERS, Role, Step};
 use crate::process::Process;
 use crate::producer::Order;
@@ -91,14 +92,14 @@ pub(crate) struct Arena {
     writer: Option<Process>,
     follower: Option<Reader>,
     /// Readers that have been told to end, or end by themselves.
-    readers: Vec<(Reader, Instant)>,
+    readers: Vec<(Reader, Patience)>,
     next_life: u32,
     next_number: u64,
     messages: Sender<Message>,
     checker: Option<JoinHandle<Totals>>,
     totals: Totals,
     checked: Arc<AtomicU64>,
-    last_progress: (u64, Instant),
+    last_progress: (u64, Patience),
     shown: Arc<AtomicU64>,
 }
 
@@ -136,7 +137,7 @@ impl Arena {
             checker: Some(checker),
             totals: Totals::default(),
             checked,
-            last_progress: (0, Instant::now()),
+            last_progress: (0, Patience::new()),
             shown: Arc::default(),
         };
         arena.blocks = arena.stat().free_blocks;
@@ -273,7 +274,7 @@ impl Arena {
             Act::Look { command } => {
                 let number = self.number();
                 let reader = self.looking().once(number, command);
-                self.readers.push((reader, Instant::now()));
+                self.readers.push((reader, Patience::new()));
                 deeds.looks += 1;
             }
             Act::Kill { .. } => {
@@ -290,7 +291,7 @@ impl Arena {
     fn end_follower(&mut self, how: impl FnOnce(&mut Process)) {
         if let Some(mut follower) = self.follower.take() {
             how(&mut follower.process);
-            self.readers.push((follower, Instant::now()));
+            self.readers.push((follower, Patience::new()));
         }
     }
 
@@ -313,12 +314,10 @@ impl Arena {
                 }
             }
         }
-        for (mut reader, since) in std::mem::take(&mut self.readers) {
+        for (mut reader, mut patience) in std::mem::take(&mut self.readers) {
             match reader.poll() {
-                None if since.elapsed() > SOON => {
-                    self.report(format_args!("{} hangs", reader.process.what()))
-                }
-                None => self.readers.push((reader, since)),
+                None if patience.is_over() => self.report(format_args!("{} hangs", reader.process.what())),
+                None => self.readers.push((reader, patience)),
                 Some(judged) => self.judge(judged),
             }
         }
@@ -329,9 +328,9 @@ impl Arena {
         }
         let checked = self.checked.load(Ordering::Relaxed);
         if checked != self.last_progress.0 {
-            self.last_progress = (checked, Instant::now());
-        } else if self.last_progress.1.elapsed() > SOON {
-            self.report(format_args!("no record has come for {SOON:?}: {:#?}", self.stat()));
+            self.last_progress = (checked, Patience::new());
+        } else if self.last_progress.1.is_over() {
+            self.report(format_args!("no record has come for {SOON:?}: {}", shown(&self.stat())));
         }
     }
 
@@ -399,7 +398,7 @@ impl Arena {
 
     /// Nobody has a lane, so every block has to come free.
     fn wait_for_everything_to_come_back(&self) {
-        let deadline = Instant::now() + SOON;
+        let mut patience = Patience::new();
         while !self.findings.any() {
             let stat = self.stat();
             let alive = stat.lanes.iter().filter(|lane| lane.alive).count();
@@ -410,13 +409,14 @@ impl Arena {
                 }
                 return;
             }
-            if Instant::now() > deadline {
+            if patience.is_over() {
                 self.report(format_args!(
-                    "{free} of {} blocks have come back, {definitions} hold definitions, {alive} lanes live: {stat:#?}",
-                    self.blocks
+                    "{free} of {} blocks have come back, {definitions} hold definitions, {alive} lanes live: {}",
+                    self.blocks,
+                    shown(&stat)
                 ));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -449,4 +449,10 @@ impl Arena {
             Process::start(format!("{}-rm", self.spec.name), &mut command, Stdio::null(), &self.dir).wait();
         self.judge(judged);
     }
+}
+
+/// A ring's numbers without its lanes but the living ones.
+fn shown(stat: &RingStat) -> String {
+    let alive = stat.lanes.iter().filter(|lane| lane.alive).cloned().collect();
+    format!("{:?}", RingStat { lanes: alive, ..stat.clone() })
 }

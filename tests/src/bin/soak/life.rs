@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use ringlog_tests::SOON;
 
 use crate::ledger::Ledger;
+use crate::patience::Patience;
 use crate::process::Process;
 use crate::producer::Order;
 
@@ -20,7 +20,7 @@ pub(crate) struct Life {
     pub(crate) number: u32,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) process: Process,
-    asked_to_end: Option<Instant>,
+    asked_to_end: Option<Patience>,
     /// Children that lost their parent and went on.
     pub(crate) orphans: u64,
 }
@@ -45,7 +45,7 @@ impl Life {
     }
 
     pub(crate) fn ask_to_end(&mut self) {
-        self.asked_to_end.get_or_insert_with(Instant::now);
+        self.asked_to_end.get_or_insert_with(Patience::new);
         self.ledger.ask_to_end();
     }
 
@@ -66,23 +66,20 @@ impl Life {
     /// Looks whether it has ended. Its children are in its process group, and ours when it is dead; as
     /// long as there are any, nobody else gets the group's number.
     pub(crate) fn look(&mut self) -> Stage {
+        let is_overdue = self.asked_to_end.as_mut().is_some_and(Patience::is_over);
         match self.process.poll() {
-            None if self.asked_to_end.is_some_and(|since| since.elapsed() > SOON) => {
-                self.wrong("does not end, though it was told to")
-            }
+            None if is_overdue => self.wrong("does not end, though it was told to"),
             None => Stage::Running,
             Some(Err(wrong)) => Stage::Wrong(wrong),
-            Some(Ok(())) => self.look_at_orphans(),
+            Some(Ok(())) => self.look_at_orphans(is_overdue),
         }
     }
 
-    fn look_at_orphans(&mut self) -> Stage {
+    fn look_at_orphans(&mut self, is_overdue: bool) -> Stage {
         let group = Pid::from_raw(-(self.process.id() as i32));
         loop {
             match waitpid(group, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive)
-                    if self.asked_to_end.is_some_and(|since| since.elapsed() > SOON) =>
-                {
+                Ok(WaitStatus::StillAlive) if is_overdue => {
                     return self.wrong("has left a child that does not end, though it was told to");
                 }
                 Ok(WaitStatus::StillAlive) => return Stage::Running,

@@ -11,6 +11,7 @@ mod findings;
 mod lane_book;
 mod ledger;
 mod life;
+mod patience;
 mod plan;
 mod process;
 mod producer;
@@ -29,6 +30,9 @@ use summary::{Deeds, Summary};
 
 /// How often a long run says how far it is.
 const SAY: Duration = Duration::from_secs(120);
+
+/// A step that takes longer is told: usually the machine was busy, or a writer had much to write at its end.
+const LONG: Duration = Duration::from_secs(3);
 
 struct Options {
     seconds: u64,
@@ -114,9 +118,13 @@ fn soak(options: &Options) -> (Summary, Vec<String>) {
             break;
         }
         std::thread::sleep(step.pause);
+        let began = Instant::now();
         arenas[step.arena].act(&step, &mut deeds);
         arenas.iter_mut().for_each(|arena| arena.tend(&mut deeds));
         deeds.steps += 1;
+        if began.elapsed() > LONG {
+            println!("soak: {:.1} s for {step:?}", began.elapsed().as_secs_f64());
+        }
         if said.elapsed() > SAY {
             said = Instant::now();
             println!("soak: {:.0} s, {} steps", started.elapsed().as_secs_f64(), deeds.steps);

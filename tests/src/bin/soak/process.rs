@@ -6,11 +6,12 @@ use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use ringlog_tests::SOON;
+
+use crate::patience::Patience;
 
 /// A process, in a process group of its own.
 #[derive(Debug)]
@@ -115,12 +116,12 @@ impl Process {
 
     /// Waits for its end for as long as anything may take.
     pub(crate) fn wait(&mut self) -> Result<(), String> {
-        let deadline = Instant::now() + SOON;
+        let mut patience = Patience::new();
         loop {
             if let Some(judged) = self.poll() {
                 return judged;
             }
-            if Instant::now() > deadline {
+            if patience.is_over() {
                 return Err(format!("{} (pid {}) does not end", self.what, self.id()));
             }
             std::thread::sleep(Duration::from_micros(500));
