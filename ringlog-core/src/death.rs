@@ -121,7 +121,8 @@ pub(crate) fn owner(ring: &Ring, lane: u32, incarnation: u32) -> Option<Arc<Orig
     let is_dead = || ring.lane_word(lane, entry::DEAD_INCARNATION).load(Ordering::Acquire) == incarnation.into();
     let is_last = || ring.lane_state(lane).incarnation == incarnation;
     if is_last() && !is_dead() {
-        let origin = read(ring, lane, incarnation, [entry::PID_TID, entry::PROCESS, entry::THREAD_NAME, entry::PROCESS_NAME]);
+        let places = [entry::PID_TID, entry::PROCESS, entry::THREAD_NAME, entry::PROCESS_NAME];
+        let origin = read(ring, lane, incarnation, places);
         // Whoever opens the lane now has first copied what we may have read half of.
         if is_last() && !is_dead() {
             return Some(origin);

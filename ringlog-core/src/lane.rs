@@ -223,39 +223,36 @@ pub(crate) fn close(ring: &Ring, local: &LaneLocal, session: u64) {
     }
 }
 
-/// Closes a lane whose thread is ending. The attachment may be going at the same time: it waits for us.
+/// Closes a lane whose thread is ending.
 pub(crate) fn close_at_thread_end(local: &LaneLocal, session: u64) {
-    if local.session.load(Ordering::Acquire) != session {
-        return;
-    }
-    let claim =
-        local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire);
-    if claim.is_ok() {
-        // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
-        let attachment = unsafe { &*local.attachment.load(Ordering::Relaxed) };
-        match attachment.ring() {
-            Some(ring) => finish(&ring, local),
-            None => local.status.store(status::CLOSED, Ordering::Release),
-        }
+    match claim(local, session) {
+        Some(Some(ring)) => finish(&ring, local),
+        Some(None) => local.status.store(status::CLOSED, Ordering::Release),
+        None => {}
     }
 }
 
 /// The process runs its exit handlers: what its lanes leave open from here on is no death. Threads may
 /// still be logging, so the lane keeps its lock, and the process its definitions, to the very end.
 pub(crate) fn end_process(local: &LaneLocal, session: u64) {
-    if local.session.load(Ordering::Acquire) != session {
-        return;
-    }
-    let claim =
-        local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire);
-    if claim.is_ok() {
-        // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
-        let attachment = unsafe { &*local.attachment.load(Ordering::Relaxed) };
-        if let Some(ring) = attachment.ring() {
+    if let Some(ring) = claim(local, session) {
+        if let Some(ring) = ring {
             say_closed(&ring, local.lane.load(Ordering::Relaxed));
         }
         local.status.store(status::OPEN, Ordering::Release);
     }
+}
+
+/// Moves an open lane of this session to CLOSING. The attachment may be going at the same time: it waits
+/// until the lane is moved on, so its ring, if it still has one, stays until then.
+fn claim(local: &LaneLocal, session: u64) -> Option<Option<Ring>> {
+    if local.session.load(Ordering::Acquire) != session {
+        return None;
+    }
+    local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire).ok()?;
+    // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
+    let attachment = unsafe { &*local.attachment.load(Ordering::Relaxed) };
+    Some(attachment.ring())
 }
 
 fn say_closed(ring: &Ring, lane: u32) {

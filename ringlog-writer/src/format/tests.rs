@@ -114,7 +114,8 @@ fn a_gap_is_a_line_of_its_own() {
 
 #[test]
 fn a_death_is_a_line_of_its_own() {
-    let words = "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last sequence 8";
+    let words = "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last \
+                 sequence 8";
     assert_eq!(
         aside_line(&mut text_format(), DIED, &origin()),
         format!("2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] {words}\n")
