@@ -26,6 +26,7 @@ use crate::sync::twin;
 
 mod death;
 mod reuse;
+mod takeover;
 mod visibility;
 mod wake;
 
