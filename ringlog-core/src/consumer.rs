@@ -336,7 +336,7 @@ impl Consumer {
             Given::Gap { damaged } => self.damaged = self.damaged.wrapping_add(damaged.into()),
             Given::Died { process } => self.note_told_process(ring, process),
         }
-        let mut entry = self.lanes[lane as usize].entry(ring, &mut self.dictionary, &self.nobody);
+        let mut entry = self.lanes[lane as usize].entry(ring, &mut self.dictionary);
         // Anchors are exact to some ten nanoseconds: records of two lanes may come out in the right
         // order with time stamps that say otherwise. Below a microsecond that is the clock's noise.
         if entry.unix_ns < self.last_unix_ns && self.last_unix_ns - entry.unix_ns < 1_000 {

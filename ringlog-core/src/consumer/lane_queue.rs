@@ -86,6 +86,8 @@ pub(super) struct LaneQueue {
     pub(super) asides: VecDeque<Aside>,
     pub(super) head: Option<Head>,
     pub(super) origin: Option<Arc<Origin>>,
+    /// Stands for an owner of whom this consumer has seen no block, and the lane's entry says nothing.
+    forgotten: Arc<Origin>,
     origin_words: [u64; block::WORDS],
     pub(super) incarnation: u32,
     pub(super) next_chain: u64,
@@ -129,6 +131,7 @@ impl LaneQueue {
             asides: VecDeque::new(),
             head: None,
             origin: None,
+            forgotten: Arc::new(Origin::forgotten(lane, incarnation)),
             origin_words: [0; block::WORDS],
             incarnation,
             next_chain: next_chain.into(),
@@ -382,13 +385,8 @@ impl LaneQueue {
     }
 
     /// The entry at the head.
-    pub(super) fn entry<'a>(
-        &'a mut self,
-        ring: &Ring,
-        dictionary: &'a mut Dictionary,
-        nobody: &'a Origin,
-    ) -> Entry<'a> {
-        let origin = self.origin.as_deref().unwrap_or(nobody);
+    pub(super) fn entry<'a>(&'a mut self, ring: &Ring, dictionary: &'a mut Dictionary) -> Entry<'a> {
+        let origin = self.origin.as_deref().unwrap_or(&self.forgotten);
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, payload, .. }) => {
                 let bytes: &[u8] = match payload {
