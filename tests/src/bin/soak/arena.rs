@@ -258,7 +258,8 @@ impl Arena {
                     deeds.forks += forks;
                     deeds.children_killed += kills;
                     deeds.orphans += life.orphans;
-                    self.tell(Message::Ended(life.number));
+                    let (pid, ended_well) = (life.process.id(), !life.process.died_of_a_signal());
+                    self.tell(Message::Ended { life: life.number, pid, ended_well });
                 }
                 Stage::Wrong(what) => {
                     self.report(what);
