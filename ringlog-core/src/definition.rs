@@ -5,15 +5,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::level::Level;
 use crate::record::Encoder;
-use crate::value::{Cursor, Type};
+use crate::value::{Cursor, ELEMENT_BYTES, Type};
 
 /// The built-in definition of plain text: level, logger, file, line, module, function, message.
 pub(crate) const TEXT: u32 = 0;
 
+/// Flags of a definition.
+const TEMPLATE: u8 = 1;
+const LEVEL_IN_RECORD: u8 = 2;
+
 /// One field of a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its name, the key in `key=value`.
+    /// Its name, the key in `key=value`. Empty where it is there for the message alone.
     pub name: Cow<'static, str>,
     /// Its type.
     pub ty: Type,
@@ -53,6 +57,12 @@ pub struct Definition {
     pub function: Cow<'static, str>,
     /// Text of the message; empty where the fields say it all.
     pub text: Cow<'static, str>,
+    /// Whether the text is a template, in which `{0}`, `{1:>8.2}` and so on stand for the fields, by
+    /// number and as `format!` writes them; `{{` and `}}` are braces. Widths and precisions may be fields
+    /// too: `{0:1$}`. A field without a name is there for the message alone.
+    pub template: bool,
+    /// Whether the first field is the record's level, which counts instead of `level`.
+    pub level_in_record: bool,
     /// The fields in the order in which records carry them.
     pub fields: Cow<'static, [Field]>,
 }
@@ -69,6 +79,8 @@ impl Definition {
             module: NONE,
             function: NONE,
             text: NONE,
+            template: false,
+            level_in_record: false,
             fields: Cow::Borrowed(&[]),
         }
     }
@@ -78,7 +90,8 @@ impl Definition {
     /// Exact number of bytes that `encode` writes.
     pub(crate) fn payload_bytes(&self) -> usize {
         let text = |s: &str| 4 + s.len();
-        let fields: usize = self.fields.iter().map(|f| text(&f.name) + 1 + 4 + 4).sum();
+        let further = |ty: Type| ty.element().map_or(0, |_| ELEMENT_BYTES);
+        let fields: usize = self.fields.iter().map(|f| text(&f.name) + 1 + 4 + 4 + further(f.ty)).sum();
         let texts = [&self.logger, &self.file, &self.module, &self.function, &self.text];
         8 + texts.iter().map(|s| text(s)).sum::<usize>() + fields
     }
@@ -86,7 +99,7 @@ impl Definition {
     /// Writes the definition as FORMAT.md says.
     pub(crate) fn encode(&self, out: &mut Encoder<'_>) {
         out.put_u8(self.level.number());
-        out.put_u8(0);
+        out.put_u8(u8::from(self.template) * TEMPLATE | u8::from(self.level_in_record) * LEVEL_IN_RECORD);
         out.put_u16(self.fields.len() as u16);
         out.put_u32(self.line);
         for text in [&self.logger, &self.file, &self.module, &self.function, &self.text] {
@@ -96,7 +109,7 @@ impl Definition {
             out.put_bytes(field.name.as_bytes());
             out.put_u8(field.ty.code());
             out.put_u32(field.ty.width());
-            out.put_u32(0); // bytes that describe the type further; none in this version
+            out.put_bytes(field.ty.element_bytes().as_ref().map_or(&[], |bytes| bytes));
         }
     }
 
@@ -104,7 +117,7 @@ impl Definition {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Definition> {
         let mut at = Cursor::new(bytes);
         let level = Level::from_number(at.u8()?);
-        let _flags = at.u8()?;
+        let flags = at.u8()?;
         let field_count = at.u16()?;
         let line = at.u32()?;
         let mut text = || Some(Cow::Owned(String::from_utf8_lossy(at.prefixed()?).into_owned()));
@@ -112,11 +125,22 @@ impl Definition {
         let mut fields = Vec::new();
         for _ in 0..field_count {
             let name = String::from_utf8_lossy(at.prefixed()?).into_owned();
-            let ty = Type::from_code(at.u8()?, at.u32()?);
-            at.prefixed()?;
+            let (code, width, further) = (at.u8()?, at.u32()?, at.prefixed()?);
+            let ty = Type::from_code(code, width, further.try_into().ok());
             fields.push(Field { name: Cow::Owned(name), ty });
         }
-        Some(Definition { level, logger, file, line, module, function, text, fields: Cow::Owned(fields) })
+        Some(Definition {
+            level,
+            logger,
+            file,
+            line,
+            module,
+            function,
+            text,
+            template: flags & TEMPLATE != 0,
+            level_in_record: flags & LEVEL_IN_RECORD != 0,
+            fields: Cow::Owned(fields),
+        })
     }
 }
 
@@ -171,12 +195,14 @@ impl Site {
 mod tests {
     use super::*;
     use crate::sync::AtomicU64;
+    use crate::value::Element;
 
     fn example() -> Definition {
+        let ports = Type::Option(Element::new(Type::U16).unwrap());
         Definition {
             file: "src/db.rs".into(),
             line: 42,
-            fields: vec![Field::new("order", Type::U64), Field::new("venue", Type::FixedBytes(8))].into(),
+            fields: vec![Field::new("order", Type::U64), Field::new("venue", Type::FixedBytes(8)), Field::new("ports", ports)].into(),
             ..Definition::new(Level::WARN, "db.pool")
         }
     }
@@ -195,7 +221,27 @@ mod tests {
 
     #[test]
     fn definitions_explain_themselves() {
-        assert_eq!(Definition::decode(&encoded(&example())), Some(example()));
+        for flags in 0..4 {
+            let (template, level_in_record) = (flags & 1 != 0, flags & 2 != 0);
+            let definition = Definition { template, level_in_record, ..example() };
+            let bytes = encoded(&definition);
+            assert_eq!(bytes[1], flags);
+            assert_eq!(Definition::decode(&bytes), Some(definition));
+        }
+    }
+
+    #[test]
+    fn a_description_that_makes_no_sense_leaves_a_type_that_can_be_skipped() {
+        let ports = Type::List(Element::new(Type::U16).unwrap());
+        let definition = Definition { fields: vec![Field::new("ports", ports)].into(), ..example() };
+        let mut bytes = encoded(&definition);
+        assert_eq!(bytes[bytes.len() - 14..], [25, 0, 0, 0, 0, 5, 0, 0, 0, 3, 2, 0, 0, 0]);
+        let at = bytes.len() - 5;
+        let of_unknown = Type::List(Element::new(Type::Unknown(99, 2)).unwrap());
+        for (code, expected) in [(24, Type::Unknown(25, 0)), (99, of_unknown)] {
+            bytes[at] = code;
+            assert_eq!(Definition::decode(&bytes).unwrap().fields[0].ty, expected);
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ not_modelled! {
     pub use options::{Options, Overflow, Size};
     pub use record::{Encoder, Record};
     pub use stat::{ConsumerStat, LaneStat, RingStat};
-    pub use value::{Type, Value};
+    pub use value::{Element, List, Maybe, Type, Value};
 }
 
 #[cfg(all(feature = "log", not(loom)))]

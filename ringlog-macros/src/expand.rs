@@ -80,6 +80,8 @@ fn definition(attributes: &RecordAttributes, record: TokenStream) -> TokenStream
             module: ::std::borrow::Cow::Borrowed(::core::module_path!()),
             function: ::std::borrow::Cow::Borrowed(""),
             text: ::std::borrow::Cow::Borrowed(#text),
+            template: false,
+            level_in_record: false,
             fields: ::std::borrow::Cow::Borrowed(<#record as __RinglogFields>::FIELDS),
         }
     }
