@@ -355,4 +355,4 @@ holders! {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests;
+pub(crate) mod tests;

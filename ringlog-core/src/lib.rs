@@ -53,10 +53,12 @@ not_modelled! {
     mod error;
     mod level;
     mod clock;
+    mod number;
     mod value;
     mod field;
     mod record;
     mod definition;
+    mod template;
     mod header;
     mod options;
     mod name;

@@ -5,10 +5,12 @@ mod list;
 mod types;
 
 use std::fmt;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::field::FieldValue;
 use crate::level::Level;
+use crate::number;
 use crate::record::Encoder;
 
 pub(crate) use cursor::Cursor;
@@ -137,6 +139,28 @@ impl Value<'_> {
             Value::Timestamp(v) => out.put_u64(v as u64),
             Value::Uuid(v) => out.put_raw(&v),
             Value::Level(v) => out.put_u8(v.number()),
+        }
+    }
+}
+
+impl Value<'_> {
+    /// Appends the value as its `Display` shows it, at less cost.
+    #[inline]
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match *self {
+            Value::Bool(v) => out.extend_from_slice(if v { b"true" } else { b"false" }),
+            Value::U64(v) => number::integer(v, out),
+            Value::I64(v) => number::integer(v, out),
+            Value::U128(v) => number::integer(v, out),
+            Value::I128(v) => number::integer(v, out),
+            Value::F32(v) => number::float_32(v, out),
+            Value::F64(v) => number::float(v, out),
+            Value::Text(v) | Value::Bytes(v) | Value::Error(v) => match str::from_utf8(v) {
+                Ok(_) => out.extend_from_slice(v),
+                Err(_) => out.extend_from_slice(String::from_utf8_lossy(v).as_bytes()),
+            },
+            // A vector takes everything, and the values' own formatting has no errors.
+            _ => drop(write!(out, "{self}")),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::value::{Cursor, List, Value};
 use proptest::prelude::*;
 
-fn encoded<T: FieldValue + ?Sized>(field: &T) -> Vec<u8> {
+pub(crate) fn encoded<T: FieldValue + ?Sized>(field: &T) -> Vec<u8> {
     let payload_bytes = field.payload_bytes();
     let words: Vec<AtomicU64> = (0..payload_bytes.div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
     #[allow(unsafe_code)]
