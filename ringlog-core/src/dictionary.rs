@@ -8,6 +8,21 @@ use crate::entry::block_header;
 use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
 use crate::record::{Header, kind};
 use crate::ring::{BlockId, Kind, Phase, Ring};
+use crate::template::Template;
+
+/// A definition, and its template if its text is one.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) definition: Definition,
+    pub(crate) template: Option<Template>,
+}
+
+impl Known {
+    pub(crate) fn new(definition: Definition) -> Known {
+        let template = definition.template.then(|| Template::parse(&definition.text, definition.fields.len()));
+        Known { definition, template }
+    }
+}
 
 /// A process (its lane and incarnation) and an id.
 type Key = ((u32, u32), u32);
@@ -15,8 +30,8 @@ type Key = ((u32, u32), u32);
 /// Definitions by process (its lane and incarnation) and id. A process never reuses an id.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
-    known: HashMap<Key, Arc<Definition>>,
-    recent: Option<(Key, Arc<Definition>)>,
+    known: HashMap<Key, Arc<Known>>,
+    recent: Option<(Key, Arc<Known>)>,
 }
 
 /// More than this many definitions are only kept by who floods us with them: start afresh.
@@ -24,13 +39,13 @@ const KNOWN_MAX: usize = 1 << 16;
 
 impl Dictionary {
     /// The definition `id` of a process; `None` if it is not in the ring (any more), or damaged.
-    pub(crate) fn look_up(&mut self, ring: &Ring, process: (u32, u32), id: u32) -> Option<&Arc<Definition>> {
+    pub(crate) fn look_up(&mut self, ring: &Ring, process: (u32, u32), id: u32) -> Option<&Arc<Known>> {
         let key = (process, id);
         if self.recent.as_ref().is_none_or(|(recent, _)| *recent != key) {
             let definition = match self.known.get(&key) {
                 Some(definition) => definition.clone(),
                 None => {
-                    let definition = Arc::new(read(ring, process, id)?);
+                    let definition = Arc::new(Known::new(read(ring, process, id)?));
                     if self.known.len() >= KNOWN_MAX {
                         self.known.clear();
                     }

@@ -200,13 +200,13 @@ impl Observer {
         let anchor = watched.anchor.unwrap_or_else(|| self.info.creation_anchor());
         let sequence = watched.sequence;
         watched.sequence = sequence.wrapping_add(1);
-        let cut = header.flags & flag::CUT != 0;
+        let flags = header.flags;
         let payload = bytes.to_vec();
         let body = if header.definition == TEXT {
-            OwnedBody::Plain { sequence, payload, cut }
+            OwnedBody::Plain { sequence, payload, flags }
         } else {
             let definition = self.dictionary.look_up(ring, origin.process_lane, header.definition).cloned();
-            OwnedBody::Defined { sequence, definition, payload, cut }
+            OwnedBody::Defined { sequence, definition, payload, flags }
         };
         OwnedEntry { ticks: header.ticks, unix_ns: anchor.unix_ns_at(header.ticks), origin: origin.clone(), body }
     }

@@ -53,8 +53,7 @@ pub(crate) mod kind {
 
 /// The other bits of the flags.
 pub(crate) mod flag {
-    /// Typed key=values follow the defined fields. Readers of this version skip them.
-    #[allow(dead_code)]
+    /// Typed key=values follow the defined fields.
     pub(crate) const TRAILING: u8 = 1 << 4;
     /// The record goes on in the lane's next block.
     pub(crate) const MORE: u8 = 1 << 5;

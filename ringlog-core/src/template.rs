@@ -161,7 +161,7 @@ impl<'a> Arguments<'a> {
         let mut at = Cursor::new(payload);
         let mut located = 0;
         for (field, place) in fields.iter().zip(&mut *places) {
-            *place = (payload.len() - at.remaining()) as u32;
+            *place = (payload.len() - at.rest().len()) as u32;
             if at.skip(field.ty).is_none() {
                 break;
             }

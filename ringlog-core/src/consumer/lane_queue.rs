@@ -11,7 +11,7 @@ use crate::definition::TEXT;
 use crate::dictionary::Dictionary;
 use crate::entry::{Body, Entry, Gap, GapReason, Origin, Received};
 use crate::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as entry};
-use crate::record::{Header, flag};
+use crate::record::Header;
 use crate::ring::{BlockId, Ring};
 
 /// A block of the lane that has been found by a scan.
@@ -374,12 +374,11 @@ impl LaneQueue {
                     Payload::Copy(range) => &bytemuck::cast_slice(&self.words)[range.clone()],
                     Payload::Long => &self.long_bytes,
                 };
-                let cut = header.flags & flag::CUT != 0;
                 let record = if header.definition == TEXT {
-                    Received::plain(*sequence, bytes, cut)
+                    Received::plain(*sequence, bytes, header.flags)
                 } else {
                     let definition = dictionary.look_up(ring, origin.process_lane, header.definition);
-                    Received::defined(*sequence, definition.map(|d| &**d), bytes, cut)
+                    Received::defined(*sequence, definition.map(|d| &**d), bytes, header.flags)
                 };
                 Entry { unix_ns: *unix_ns, origin, body: Body::Record(record) }
             }

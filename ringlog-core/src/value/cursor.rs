@@ -15,9 +15,9 @@ impl<'a> Cursor<'a> {
         Cursor { rest: bytes }
     }
 
-    /// How many bytes are left.
-    pub(crate) fn remaining(&self) -> usize {
-        self.rest.len()
+    /// The bytes that are left.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
