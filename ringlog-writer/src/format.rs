@@ -8,7 +8,7 @@ mod raw;
 mod text;
 mod time;
 
-use ringlog::Entry;
+use ringlog::{Entry, Value};
 
 use crate::options::{FormatKind, Newlines};
 
@@ -27,7 +27,7 @@ pub fn new(kind: FormatKind, newlines: Newlines, ring: &str) -> Box<dyn Format> 
     match kind {
         FormatKind::Text => Box::new(Text::new(newlines)),
         FormatKind::Json => Box::new(Json::new(ring)),
-        FormatKind::Raw => Box::new(Raw),
+        FormatKind::Raw => Box::new(Raw::default()),
     }
 }
 
@@ -35,6 +35,22 @@ pub fn new(kind: FormatKind, newlines: Newlines, ring: &str) -> Box<dyn Format> 
 fn put(out: &mut Vec<u8>, args: std::fmt::Arguments<'_>) {
     // A vector takes everything, and the values' own formatting has no errors.
     let _ = std::io::Write::write_fmt(out, args);
+}
+
+/// Appends a list in brackets, each value by `write`.
+fn list<'a>(
+    values: impl Iterator<Item = Value<'a>>,
+    out: &mut Vec<u8>,
+    write: impl Fn(&Value<'_>, &mut Vec<u8>),
+) {
+    out.push(b'[');
+    for (i, value) in values.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(&value, out);
+    }
+    out.push(b']');
 }
 
 #[cfg(test)]

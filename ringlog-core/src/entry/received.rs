@@ -33,6 +33,8 @@ pub struct Received<'a> {
     message: Message<'a>,
     fields: &'a [Field],
     payload: &'a [u8],
+    /// Whether fields without a name are there for the message and the level alone.
+    nameless_hidden: bool,
     /// Whether key=values follow the fields.
     trailing: bool,
 }
@@ -68,6 +70,7 @@ impl<'a> Received<'a> {
             message: Message::Text(message.unwrap_or_default()),
             fields: &[],
             payload: at.rest(),
+            nameless_hidden: false,
             trailing: flags & flag::TRAILING != 0 && message.is_some(),
         }
     }
@@ -94,6 +97,7 @@ impl<'a> Received<'a> {
             message,
             fields: &by.fields,
             payload,
+            nameless_hidden: by.template || by.level_in_record,
             trailing: flags & flag::TRAILING != 0 && known.is_some(),
         }
     }
@@ -153,17 +157,17 @@ impl<'a> Received<'a> {
         self.fields_where(move |field| template.is_none_or(|template| !template.shows(field)))
     }
 
-    /// The fields that have a name and, by their number, are wanted.
+    /// The fields that are wanted, by their number, and not nameless ones of a message.
     #[inline]
     fn fields_where(self,
         wanted: impl Fn(usize) -> bool,
     ) -> impl Iterator<Item = (&'a str, Value<'a>)> {
         let mut at = Cursor::new(self.payload);
         let mut defined = self.fields.iter().enumerate();
-        let trailing = self.trailing;
+        let Received { trailing, nameless_hidden, .. } = self;
         std::iter::from_fn(move || {
             for (i, Field { name, ty }) in defined.by_ref() {
-                if !name.is_empty() && wanted(i) {
+                if wanted(i) && !(nameless_hidden && name.is_empty()) {
                     return Some((&**name, at.value(*ty)?));
                 }
                 at.skip(*ty)?;
