@@ -99,7 +99,9 @@ impl Definition {
     /// Writes the definition as FORMAT.md says.
     pub(crate) fn encode(&self, out: &mut Encoder<'_>) {
         out.put_u8(self.level.number());
-        out.put_u8(u8::from(self.template) * TEMPLATE | u8::from(self.level_in_record) * LEVEL_IN_RECORD);
+        let template = if self.template { TEMPLATE } else { 0 };
+        let level_in_record = if self.level_in_record { LEVEL_IN_RECORD } else { 0 };
+        out.put_u8(template | level_in_record);
         out.put_u16(self.fields.len() as u16);
         out.put_u32(self.line);
         for text in [&self.logger, &self.file, &self.module, &self.function, &self.text] {
@@ -198,11 +200,16 @@ mod tests {
     use crate::value::Element;
 
     fn example() -> Definition {
-        let ports = Type::Option(Element::new(Type::U16).unwrap());
+        let port = Type::Option(Element::new(Type::U16).unwrap());
         Definition {
             file: "src/db.rs".into(),
             line: 42,
-            fields: vec![Field::new("order", Type::U64), Field::new("venue", Type::FixedBytes(8)), Field::new("ports", ports)].into(),
+            fields: vec![
+                Field::new("order", Type::U64),
+                Field::new("venue", Type::FixedBytes(8)),
+                Field::new("port", port),
+            ]
+            .into(),
             ..Definition::new(Level::WARN, "db.pool")
         }
     }

@@ -49,7 +49,8 @@ use crate::value::{Element, Type};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a record",
     label = "expected a type that implements `FieldValue`",
-    note = "numbers, `bool`, `char`, text, bytes, addresses, `Duration`, `SystemTime` and `Level` do, and `Option`s and slices of them",
+    note = "numbers, `bool`, `char`, text, bytes, addresses, `Duration`, `SystemTime` and `Level` do",
+    note = "`Option`s, slices, arrays and vectors of these do too",
     note = "leave the field out with `#[record(skip)]`, store a value of such a type instead, or implement `FieldValue`"
 )]
 pub trait FieldValue {

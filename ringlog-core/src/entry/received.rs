@@ -274,8 +274,9 @@ mod tests {
         ]
         .concat();
         let ports = [Value::U64(80), Value::U64(443)];
-        let expected =
-            [("user", Value::Text(b"eve")), ("ports", Value::List(ports[..].into())), ("later", Value::Unknown(&[7, 8]))];
+        let later = Value::Unknown(&[7, 8]);
+        let ports = Value::List(ports[..].into());
+        let expected = [("user", Value::Text(b"eve")), ("ports", ports), ("later", later)];
         let (statement, mut payload) = (statement(), payload());
         payload.extend(&added);
         let added_to = |flags| Received::defined(0, Some(&statement), &payload, flags);

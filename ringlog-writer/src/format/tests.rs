@@ -187,7 +187,8 @@ fn late_fill() -> OwnedEntry {
 }
 
 const LATE_FILL: &str = "2026-11-21T10:15:30.123456789Z INFO  orders[4711/worker-2] \
-    order 7 {late}:    9.6 for \"eve\\n\\u{1b}\" venue=\"XETR 2\" retry=7 none=None ports=[80,443] names=[\"a b\",\"\"]";
+    order 7 {late}:    9.6 for \"eve\\n\\u{1b}\" \
+    venue=\"XETR 2\" retry=7 none=None ports=[80,443] names=[\"a b\",\"\"]";
 
 #[test]
 fn a_statement_in_text_says_each_thing_once() {
