@@ -347,7 +347,7 @@ fn several_arguments_stand_where_they_belong() {
     }
     same!(
         "order {0} filled at {1:.2}" "{3}{2}{1}{0}" "{3:>10}|{2:^5}|{1:<8.3}|{0:08}" "{{{0}}}" "{{}}{3:?}{{{{"
-        "{0}{0}{0}" "" "100 % \u{202e}" "{1:.0$}" "{3:.0$}"
+        "{0}{0}{0}" "" "100 % \u{202e}" "{1:.0$}" "{3:.0$}" "{3:0$}" "{2:00$}" "{1:+0$.0$}"
     );
     let many: Made = (0..100_u32).fold(Made::default(), |made, n| made.with(&n).with(""));
     assert_eq!(many.message("{198} {0} {100:03}"), "99 0 050");
@@ -391,8 +391,10 @@ fn a_field_that_is_not_there_leaves_a_mark() {
     assert_eq!(cut.message("{0} {1:?} {2:x}."), "7 {1?} {2?}.");
     // A width that is no number, none at all, or more than `format!` takes.
     assert_eq!(made.message("{0:1$}{0:9$}{0:.9$}"), "777");
-    let wide = Made::default().with(&7_u8).with(&u64::MAX);
-    assert_eq!(wide.message("{0:1$}"), format!("{:65535}", 7));
+    for width in [u64::MAX, (1 << 16) + 3] {
+        let wide = Made::default().with(&7_u8).with(&width);
+        assert_eq!(wide.message("{0:1$}"), format!("{:65535}", 7));
+    }
 }
 
 #[test]

@@ -19,7 +19,8 @@ use super::{Format, escape, number, put};
 ///
 /// A field's value is a boolean, number or string, an array of these, or `null` where it is absent.
 /// Integers beyond 64 bits and floats that are no numbers are strings, time spans are numbers of seconds,
-/// times are strings as in RFC 3339, and bytes that are no UTF-8 are `{"base64": …}`. A gap has `gap` with `count` and `reason` instead of a sequence.
+/// times are strings as in RFC 3339, and bytes that are no UTF-8 are `{"base64": …}`. A gap has `gap` with
+/// `count` and `reason` instead of a sequence.
 #[derive(Clone, Debug)]
 pub struct Json {
     /// As the inside of a JSON string.
