@@ -17,7 +17,7 @@ use crate::lock::{self, LockPage, Mode};
 use crate::process::Attachment;
 use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::sync::AtomicU64;
-use crate::{region, threads};
+use crate::{global, region, threads};
 
 /// What a lane's entry says of its owner. Whether he lives, only the lock knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +152,7 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
         word(entry::THREAD_NAME + i * 8).store(*thread, Ordering::Relaxed);
         word(entry::PROCESS_NAME + i * 8).store(process.load(Ordering::Relaxed), Ordering::Relaxed);
     }
+    write_filter(ring, lane, &if process { global::shown_filter(attachment) } else { Default::default() });
     word(entry::STATE).store(state.word(), Ordering::Release);
     // What the last owner left open is his no more: we hold the lock, so he is dead.
     for index in 0..ring.geometry().block_count {
@@ -188,6 +189,13 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     local.session.store(attachment.session(), Ordering::Relaxed);
     local.status.store(status::OPEN, Ordering::Release);
     local
+}
+
+/// Shows the process's own filter in its lane.
+pub(crate) fn write_filter(ring: &Ring, lane: u32, filter: &[u64; entry::FILTER_BYTES / 8]) {
+    for (i, word) in filter.iter().enumerate() {
+        ring.lane_word(lane, entry::FILTER + i * 8).store(*word, Ordering::Relaxed);
+    }
 }
 
 /// Closes a lane of this session, or waits until the thread that is closing it has done so. Whoever

@@ -43,6 +43,7 @@ extern crate self as ringlog;
 mod layout;
 mod memory;
 mod ring;
+mod steering;
 mod sync;
 
 macro_rules! not_modelled {
@@ -72,6 +73,10 @@ not_modelled! {
     mod push;
     mod flush;
     mod filter;
+    mod rules;
+    mod gate;
+    mod global;
+    mod init;
     mod logger;
     mod handle;
     mod entry;
@@ -80,6 +85,7 @@ not_modelled! {
     mod observer;
     mod stat;
     mod admin;
+    mod levels;
 
     pub use admin::{Listed, list, remove, request_stop};
     pub use clock::Clock;
@@ -89,23 +95,33 @@ not_modelled! {
     pub use error::{Error, PushError};
     pub use field::FieldValue;
     pub use filter::Filter;
+    pub use global::{default_logger, set_default};
     pub use handle::Ring;
     pub use header::Info;
+    pub use init::{Fallback, Initialized, init, init_or, init_ring};
     pub use layout::Geometry;
     pub use level::{Level, ParseLevelError};
+    pub use levels::{LevelStat, LoggerLevel, ProcessLevels, change_levels};
     pub use logger::Logger;
     pub use name::{directory, resolve};
     pub use observer::Observer;
     pub use options::{Options, Overflow, Size};
     pub use record::{Encoder, Record};
+    pub use rules::{LevelRule, LevelRules};
     pub use stat::{ConsumerStat, LaneStat, RingStat};
     pub use value::{Type, Value};
 }
 
 #[cfg(all(feature = "log", not(loom)))]
 mod facade;
-#[cfg(all(feature = "log", not(loom)))]
-pub use facade::{Fallback, Initialized, init, init_or, init_ring};
+
+/// For the code that ringlog's macros generate, and its own tests. No promise is made about it.
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::gate::Gate;
+    pub use crate::global::wants;
+}
 
 /// Makes a struct a record: its fields travel as they are declared, typed and without formatting.
 ///

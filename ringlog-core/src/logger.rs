@@ -22,7 +22,7 @@ use crate::{flush, lane, push, threads};
 /// so the lane takes a new block.
 #[derive(Clone, Debug)]
 pub struct Logger {
-    attachment: Arc<Attachment>,
+    pub(crate) attachment: Arc<Attachment>,
     overflow: Option<Overflow>,
 }
 

@@ -22,6 +22,7 @@ fn the_file_header_lies_where_format_md_says() {
         [512, 520, 528, 536, 544]
     );
     assert_eq!([CONSUMER_DAMAGED, CONSUMER_RECLAIMED, CONSUMER_NAME], [552, 560, 576]);
+    assert_eq!((LEVEL_EPOCH, LEVEL_RULES, LEVEL_RULES_BYTES), (256, [1024, 2048], 1024));
     assert_eq!([SLEEP, FREED, FREED_WAITERS], [640, 704, 768]);
     assert_eq!([DROPPED_WITHOUT_LANE, DROPPED_WITHOUT_LANE_TOLD, BYTES], [832, 896, 4096]);
 }
@@ -37,6 +38,7 @@ fn a_lane_entry_lies_where_format_md_says() {
         [THREAD_NAME, PROCESS_NAME, PERSISTED, DROPPED_TOLD, NEXT, NEXT_SEQUENCE, BYTES],
         [64, 96, 128, 136, 144, 152, 256]
     );
+    assert_eq!([FILTER, FILTER_BYTES], [160, 96]);
 }
 
 #[test]
@@ -56,8 +58,8 @@ fn a_block_header_lies_where_format_md_says() {
 #[test]
 fn the_locks_lie_beyond_any_file() {
     assert_eq!(
-        (lock::lane(7), lock::ATTACH, lock::CONSUMER, lock::TEST),
-        (7, 1 << 40, (1 << 40) + 1, 1 << 41)
+        (lock::lane(7), lock::ATTACH, lock::CONSUMER, lock::LEVELS, lock::TEST),
+        (7, 1 << 40, (1 << 40) + 1, (1 << 40) + 2, 1 << 41)
     );
 }
 

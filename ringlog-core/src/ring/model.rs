@@ -26,6 +26,7 @@ use crate::sync::twin;
 
 mod death;
 mod reuse;
+mod steer;
 mod visibility;
 mod wake;
 
