@@ -3,6 +3,7 @@
 mod create;
 mod demo;
 mod info;
+mod level;
 mod ls;
 mod put;
 mod rm;
@@ -26,6 +27,7 @@ pub enum Command {
     Ls(ls::Ls),
     Info(info::Info),
     Stat(stat::Stat),
+    Level(level::LevelArgs),
     Writer(ringlog_writer::cli::WriterArgs),
     Stop(stop::Stop),
     Rm(rm::Rm),
@@ -48,6 +50,7 @@ impl Command {
             Command::Ls(command) => command.run(),
             Command::Info(command) => command.run(),
             Command::Stat(command) => command.run(),
+            Command::Level(command) => command.run(),
             Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
             Command::Stop(command) => command.run(),
             Command::Rm(command) => command.run(),

@@ -99,6 +99,14 @@ pub fn ago(unix_ns: u64) -> String {
     format!("{} ago", span(age_ns / 1_000_000))
 }
 
+/// How far ahead a moment is: `in 9 min`; one that has passed, `3 s ago`.
+pub fn ahead(unix_ns: u64) -> String {
+    match u64::try_from(i128::from(unix_ns) - now_unix_ns()) {
+        Ok(left_ns) => format!("in {}", span(left_ns / 1_000_000)),
+        Err(_) => ago(unix_ns),
+    }
+}
+
 /// A span of time in its largest unit.
 fn span(ms: u64) -> String {
     match ms {
@@ -142,6 +150,8 @@ mod tests {
             ["999 ms", "119 s", "2 min", "24 h"]
         );
         assert_eq!(ago(u64::MAX), "in the future");
+        assert!(ahead(u64::MAX).starts_with("in ") && ahead(u64::MAX).ends_with(" days"));
+        assert!(ahead(0).ends_with(" days ago"));
     }
 
     #[test]

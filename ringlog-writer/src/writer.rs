@@ -1,5 +1,6 @@
 //! The loop: drain, format, persist, acknowledge.
 
+mod levels;
 mod persist;
 
 use std::io::Write;
@@ -109,6 +110,7 @@ fn begin(
     let name = ring.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut writer = Writer {
         options,
+        levels: levels::Ends::of(&ring),
         consumer,
         observer,
         used: false,
@@ -171,6 +173,8 @@ struct Writer<'a> {
     options: &'a Options,
     consumer: Consumer,
     observer: Observer,
+    /// Of the level rules.
+    levels: levels::Ends,
     /// Some process has logged into the ring, ever.
     used: bool,
     format: Box<dyn Format>,
@@ -198,6 +202,7 @@ impl Writer<'_> {
             if self.reopen.swap(false, Ordering::Relaxed) {
                 self.reopen_output();
             }
+            self.undo_levels();
             if self.ending.is_some() {
                 if self.has_ended(took_some, last_unix_ns)? {
                     return Ok(());
