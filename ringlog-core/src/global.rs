@@ -144,7 +144,10 @@ impl Steered {
         }
         let pid = Wiped::new(4096).map_err(|e| Error::io("keep private state for", &attachment.path, e))?;
         let shown = threads::text_words(&filter.text_within(entry::FILTER_BYTES));
-        Ok(Steered { header, pid, shown })
+        let steered = Steered { header, pid, shown };
+        // Asked for now, so that no log call has to: only one in a child does, once.
+        steered.pid();
+        Ok(steered)
     }
 
     fn decide(&self, level: Level, logger: &str, own: &Filter) -> Decision {

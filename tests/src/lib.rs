@@ -5,11 +5,24 @@ mod child;
 mod counter;
 mod record;
 mod scratch;
+#[cfg(target_arch = "x86_64")]
+mod traced;
 
 pub use child::{Child, SOON};
 pub use counter::Counters;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, note};
 pub use scratch::{Scratch, free_blocks_after, stat};
+#[cfg(target_arch = "x86_64")]
+pub use traced::Traced;
+
+/// The gates that the helper process asks: logger and level.
+pub const GATES: [(&str, ringlog::Level); 5] = [
+    ("db", ringlog::Level::DEBUG),
+    ("db.pool", ringlog::Level::DEBUG),
+    ("db::query", ringlog::Level::TRACE),
+    ("dbx", ringlog::Level::DEBUG),
+    ("http", ringlog::Level::INFO),
+];
 
 /// A small random generator whose seed makes a failing run repeatable.
 #[derive(Debug)]

@@ -1,63 +1,22 @@
 //! A consumer may die at any instruction of an acknowledgement.
 
 #![cfg(target_arch = "x86_64")]
-#![allow(unsafe_code)]
-
 use std::collections::BTreeMap;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::ptrace;
-use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
 use ringlog::Ring;
-use ringlog_tests::{Child, Kind, Proof, Scratch, Sequenced, note};
+use ringlog_tests::{Kind, Proof, Scratch, Sequenced, Traced, note};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
-
-/// Whether the child's next instruction is a system call with this number.
-fn is_about_to_call(child: Pid, number: i64) -> bool {
-    let registers = ptrace::getregs(child).unwrap();
-    let code = ptrace::read(child, registers.rip as ptrace::AddressType).unwrap();
-    code & 0xffff == 0x050f && registers.rax == number as u64
-}
-
-/// Runs the child to its next call of `getppid`, and over it.
-fn run_over_marker(child: Pid) {
-    loop {
-        ptrace::syscall(child, None).unwrap();
-        assert!(matches!(waitpid(child, None).unwrap(), WaitStatus::PtraceSyscall(_)));
-        let number = ptrace::getregs(child).unwrap().orig_rax;
-        ptrace::syscall(child, None).unwrap();
-        match waitpid(child, None).unwrap() {
-            WaitStatus::PtraceSyscall(_) if number == libc::SYS_getppid as u64 => return,
-            WaitStatus::PtraceSyscall(_) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-}
 
 /// The ring's bytes after each instruction of an acknowledgement of `count` entries, after one of
 /// `before`, where they differ from those after the last one; and the number of instructions.
 fn states_of_acknowledging(at: &Scratch, before: u64, count: u64) -> (Vec<Vec<u8>>, u64) {
-    let mut command = Command::new(PRODUCER);
-    command.args(["acknowledge", at.name(), &format!("before={before}"), &format!("count={count}")]);
-    // SAFETY: PTRACE_TRACEME is all that happens between fork and exec.
-    unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
-    let mut child = Child::start(&mut command);
-    child.go();
-    let pid = Pid::from_raw(child.id() as i32);
-    assert!(matches!(waitpid(pid, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)), "its exec");
-    ptrace::setoptions(pid, ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL)
-        .unwrap();
-    run_over_marker(pid);
+    let (before, count) = (format!("before={before}"), format!("count={count}"));
+    let child = Traced::start(PRODUCER, &["acknowledge", at.name(), &before, &count]);
     let mut states = vec![std::fs::read(at.name()).unwrap()];
     let mut instructions = 0;
-    while !is_about_to_call(pid, libc::SYS_getppid) {
-        ptrace::step(pid, None).unwrap();
-        assert!(matches!(waitpid(pid, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)));
+    while child.step() {
         instructions += 1;
         let now = std::fs::read(at.name()).unwrap();
         if states.last() != Some(&now) {

@@ -68,6 +68,10 @@ fn main() {
         "acknowledge" => roles::acknowledge(&name, &arguments),
         "push-without-system-call" => roles::push_without_system_call(&name, &arguments),
         "push-between-markers" => roles::push_between_markers(&name, &arguments),
+        "ask-gates" => roles::ask_gates(&name, &arguments),
+        "ask-without-system-call" => roles::ask_without_system_call(&name, &arguments),
+        "fork-and-ask" => roles::fork_and_ask(&name, &arguments),
+        "change-levels" => roles::change_levels(&name, &arguments),
         other => panic!("no such role: {other}"),
     }
 }

@@ -1,6 +1,7 @@
 //! What the helper process can be.
 
 mod forking;
+mod levels;
 mod restricted;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use ringlog_tests::{Alarm, Counters, Flood, Kind, Proof, Sequenced, note};
 use crate::{Arguments, ready};
 
 pub(crate) use forking::{fork, fork_while_logging};
+pub(crate) use levels::{ask_gates, ask_without_system_call, change_levels, fork_and_ask};
 pub(crate) use restricted::{acknowledge, push_between_markers, push_without_system_call};
 
 /// Pushes record `sequence` of `producer`.

@@ -12,7 +12,7 @@ use super::push;
 use crate::{Arguments, ready};
 
 /// Forks; the child runs `act` and ends without returning.
-fn fork_child(act: impl FnOnce()) -> Pid {
+pub(super) fn fork_child(act: impl FnOnce()) -> Pid {
     // SAFETY: the child runs `act`, which logs: that this is safe in the child of a process with many
     // threads is what the tests are about.
     match unsafe { nix::unistd::fork() }.unwrap() {
@@ -25,7 +25,7 @@ fn fork_child(act: impl FnOnce()) -> Pid {
     }
 }
 
-fn ended_well(child: Pid) {
+pub(super) fn ended_well(child: Pid) {
     let status = waitpid(child, None).unwrap();
     assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
 }
