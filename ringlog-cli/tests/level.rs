@@ -164,6 +164,9 @@ fn processes_are_shown_with_their_filter_and_the_levels_of_their_loggers() {
         assert!(shown.contains(&row), "{shown}\n{row}");
     }
     let json = scene.ringlog(&["level", "app", "--json"]).ok().stdout;
-    let loggers = r#"[{"logger":"db.pool","level":"DEBUG","level_number":10},{"logger":"http","level":"ERROR","level_number":40}]"#;
-    assert!(json.contains(&format!("\"filter\":\"error,db=warn\",\"loggers\":{loggers}")), "{json}");
+    let logger = |name: &str, level: &str, number: u8| {
+        format!("{{\"logger\":\"{name}\",\"level\":\"{level}\",\"level_number\":{number}}}")
+    };
+    let loggers = [logger("db.pool", "DEBUG", 10), logger("http", "ERROR", 40)].join(",");
+    assert!(json.contains(&format!("\"filter\":\"error,db=warn\",\"loggers\":[{loggers}]")), "{json}");
 }

@@ -58,11 +58,6 @@ impl Filter {
         named.map_or(("", self.default), |(name, level)| (name, *level))
     }
 
-    /// Every level in it but the default, which is given apart.
-    pub(crate) fn levels(&self) -> (Level, impl Iterator<Item = Level>) {
-        (self.default, self.loggers.iter().map(|(_, level)| *level))
-    }
-
     /// As much of its text as fits into `bytes` bytes: whole parts, and `…` for those left out.
     pub(crate) fn text_within(&self, bytes: usize) -> String {
         const MORE: &str = ",…";

@@ -6,33 +6,16 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::global;
 use crate::level::Level;
 
-/// The epoch before anything is decided: gates are closed at it from the first.
+/// At no epoch is anything decided yet.
 const NEVER: u64 = 0;
 
-static NOBODY: AtomicU64 = AtomicU64::new(NEVER);
-
-/// Where the epoch lies that gates compare with: in the header of the ring that log statements go to, by
-/// a mapping of its own that stays and that children inherit; before there is one, in [`NOBODY`].
-static EPOCH: AtomicPtr<AtomicU64> = AtomicPtr::new((&raw const NOBODY).cast_mut());
-
-/// From here on gates follow this epoch.
-pub(crate) fn follow(epoch: &'static AtomicU64) {
-    // Release: who sees this epoch sees where log statements go.
-    EPOCH.store(std::ptr::from_ref(epoch).cast_mut(), Ordering::Release);
-}
-
-/// The epoch that gates compare with.
-#[inline(always)]
-pub(crate) fn epoch() -> u64 {
-    // Relaxed: the first load's value leads to the second, and neither carries anything else.
-    // SAFETY: a static or a word in a mapping that stays: `follow` takes nothing that ends.
-    unsafe { &*EPOCH.load(Ordering::Relaxed) }.load(Ordering::Relaxed)
-}
+/// What a new gate compares with: it finds out with each call whether there is a default logger by now.
+static NOBODY: AtomicU64 = AtomicU64::new(NEVER + 1);
 
 /// One of a log statement: whether its level is wanted from its logger at the moment.
 ///
@@ -43,6 +26,9 @@ pub(crate) fn epoch() -> u64 {
 /// ```
 #[derive(Debug)]
 pub struct Gate {
+    /// Where the epoch lies: in the header of the ring that log statements go to. Kept here and not in one
+    /// place for all gates, which would cost another load and another line of the cache.
+    epoch: AtomicPtr<AtomicU64>,
     /// The epoch at which it was last found closed, and that at which it was last found open.
     closed_at: AtomicU64,
     open_at: AtomicU64,
@@ -57,14 +43,20 @@ impl Default for Gate {
 impl Gate {
     /// One that has not been asked yet.
     pub const fn new() -> Gate {
-        Gate { closed_at: AtomicU64::new(NEVER), open_at: AtomicU64::new(NEVER) }
+        Gate {
+            epoch: AtomicPtr::new((&raw const NOBODY).cast_mut()),
+            closed_at: AtomicU64::new(NEVER),
+            open_at: AtomicU64::new(NEVER),
+        }
     }
 
     /// Whether records of this level are wanted from this logger. Each gate is asked for one level and
     /// one logger only.
     #[inline(always)]
     pub fn is_open(&self, level: Level, logger: &'static str) -> bool {
-        let epoch = epoch();
+        // Relaxed: the first load's value leads to the second, and neither carries anything else.
+        // SAFETY: a static or a word in a mapping that stays: `decide` stores references without an end.
+        let epoch = unsafe { &*self.epoch.load(Ordering::Relaxed) }.load(Ordering::Relaxed);
         if self.closed_at.load(Ordering::Relaxed) == epoch {
             return false;
         }
@@ -74,19 +66,14 @@ impl Gate {
     #[cold]
     #[inline(never)]
     fn decide(&self, level: Level, logger: &'static str) -> bool {
-        // Pairs with `follow`.
-        fence(Ordering::Acquire);
-        let decision = global::decide(level, logger);
-        if let Some(epoch) = decision.epoch {
-            let at = if decision.is_open { &self.open_at } else { &self.closed_at };
+        let Some(wanted) = global::wanted(logger) else { return false };
+        let is_open = level >= wanted.least;
+        if let Some(epoch) = wanted.as_of {
+            let at = if is_open { &self.open_at } else { &self.closed_at };
             at.store(epoch, Ordering::Relaxed);
+            let word: &'static AtomicU64 = wanted.epoch;
+            self.epoch.store(std::ptr::from_ref(word).cast_mut(), Ordering::Relaxed);
         }
-        decision.is_open
+        is_open
     }
-}
-
-/// An answer, and the epoch at which it holds; `None` if it is for this once only.
-pub(crate) struct Decision {
-    pub(crate) is_open: bool,
-    pub(crate) epoch: Option<u64>,
 }

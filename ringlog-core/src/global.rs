@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::clock::unix_ns;
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::gate::{self, Decision};
 use crate::layout::lane as entry;
 use crate::level::Level;
 use crate::logger::Logger;
+use crate::memory::Memory;
 use crate::process::Attachment;
 use crate::region::HeaderPage;
 use crate::wiped::Wiped;
@@ -107,32 +107,43 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
         drop(unsafe { Box::from_raw(new) });
         return Err(Error::DefaultLoggerSet);
     }
-    if let Some(installed) = installed() {
-        installed.begin();
+    if let Some(logger) = default_logger() {
+        // The process lane may be open already.
+        show_filter(&logger.attachment);
     }
     Ok(())
 }
 
 impl Installed {
-    /// From here on gates open.
-    fn begin(&'static self) {
-        let (Destination::Ring(logger, _), Some(steered)) = (&self.destination, &self.steered) else {
-            return gate::follow(&UNSTEERED);
-        };
-        // The process lane may be open already.
-        show_filter(&logger.attachment);
-        gate::follow(steered.header.epoch());
+    /// The epoch that decisions are compared with.
+    fn epoch(&'static self) -> &'static AtomicU64 {
+        self.steered.as_ref().map_or(&UNSTEERED, |steered| steered.header.epoch())
     }
 
-    fn decide(&self, level: Level, logger: &str) -> Decision {
-        match (&self.destination, &self.steered) {
-            (Destination::Ring(_, filter), Some(steered)) => steered.decide(level, logger, filter),
+    fn wanted(&'static self, logger: &str) -> Option<Wanted> {
+        let epoch = self.epoch();
+        let (least, as_of) = match (&self.destination, &self.steered) {
+            (Destination::Ring(_, filter), Some(steered)) => steered.least(logger, filter),
             (Destination::Ring(_, filter) | Destination::Stderr(filter), _) => {
-                Decision { is_open: filter.allows(level, logger), epoch: Some(UNSTEERED.load(Ordering::Relaxed)) }
+                (filter.rule_for(logger).1, Some(epoch.load(Ordering::Relaxed)))
             }
-            (Destination::Nothing, _) => Decision { is_open: false, epoch: None },
-        }
+            (Destination::Nothing, _) => return None,
+        };
+        Some(Wanted { least, as_of, epoch })
     }
+}
+
+/// What is wanted from a logger.
+pub(crate) struct Wanted {
+    pub(crate) least: Level,
+    /// As long as the epoch is this; `None` if it is for this once only.
+    pub(crate) as_of: Option<u64>,
+    pub(crate) epoch: &'static AtomicU64,
+}
+
+/// What is wanted from a logger by default, after a look at the rules; `None` where statements go nowhere.
+pub(crate) fn wanted(logger: &str) -> Option<Wanted> {
+    installed().and_then(|installed| installed.wanted(logger))
 }
 
 impl Steered {
@@ -150,17 +161,10 @@ impl Steered {
         Ok(steered)
     }
 
-    fn decide(&self, level: Level, logger: &str, own: &Filter) -> Decision {
-        let mut room = steering::ROOM;
-        let Some((epoch, text)) = steering::read(&self.header.memory(), &mut room) else {
-            // Somebody changes the rules without a pause; the next call looks again.
-            return Decision { is_open: own.allows(level, logger), epoch: None };
-        };
-        let verdict = rules::judge(rules::lines(text), Some(own), logger, || self.pid());
-        let is_open = verdict.as_ref().is_none_or(|verdict| level >= verdict.least);
-        // A child has the gates of its parent, but another process id.
-        let holds = verdict.is_some_and(|verdict| !verdict.by_pid);
-        Decision { is_open, epoch: holds.then_some(epoch) }
+    /// The least level, and the epoch as of which it is so.
+    fn least(&self, logger: &str, own: &Filter) -> (Level, Option<u64>) {
+        let judged = judge(&self.header.memory(), Some(own), logger, || self.pid());
+        judged.map_or((own.rule_for(logger).1, None), |judged| (judged.least, judged.as_of))
     }
 
     fn pid(&self) -> u32 {
@@ -175,11 +179,6 @@ impl Steered {
             pid => pid,
         }
     }
-}
-
-/// Whether records of this level are wanted from this logger by default. Looks at the rules.
-pub(crate) fn decide(level: Level, logger: &str) -> Decision {
-    installed().map_or(Decision { is_open: false, epoch: None }, |installed| installed.decide(level, logger))
 }
 
 /// The process's own filter, as the process lane of `attachment` shows it: zeros where log statements go
@@ -204,38 +203,74 @@ fn show_filter(attachment: &Attachment) {
     }
 }
 
-/// A quick answer for names that are not known at compile time: below the first number in it nothing is
-/// wanted, from the second on everything; `epoch:48 | greatest:8 | least:8`, 0 where nothing is known.
-static BOUNDS: AtomicU64 = AtomicU64::new(0);
+/// What the rules in a ring say of a logger; all levels where they say nothing.
+struct Judged {
+    least: Level,
+    as_of: Option<u64>,
+}
+
+/// `None` if somebody changes the rules without a pause; the next call looks again.
+fn judge(header: &Memory, own: Option<&Filter>, logger: &str, pid: impl Fn() -> u32) -> Option<Judged> {
+    let mut room = steering::ROOM;
+    let (epoch, text) = steering::read(header, &mut room)?;
+    Some(match rules::judge(rules::lines(text), own, logger, pid) {
+        // A child has what its parent remembers, but another process id.
+        Some(verdict) => Judged { least: verdict.least, as_of: (!verdict.by_pid).then_some(epoch) },
+        None => Judged { least: EVERYTHING, as_of: Some(epoch) },
+    })
+}
+
+const EVERYTHING: Level = Level::from_number(1);
+
+/// What is wanted from loggers whose names were asked for, each at a place that its hash gives: the hash,
+/// which the epoch goes into, with the least level in place of its lowest byte.
+static NAMES: [AtomicU64; 1 << 10] = [const { AtomicU64::new(0) }; 1 << 10];
+
+/// The least level remembered for a name as of an epoch.
+#[inline]
+fn remembered(logger: &str, epoch: u64) -> Option<Level> {
+    let hash = hash(logger, epoch);
+    let known = NAMES[hash as usize % NAMES.len()].load(Ordering::Relaxed);
+    (known >> 8 == hash >> 8 && known as u8 != 0).then_some(Level::from_number(known as u8))
+}
+
+fn remember(logger: &str, epoch: u64, least: Level) {
+    let hash = hash(logger, epoch);
+    NAMES[hash as usize % NAMES.len()].store(hash & !0xff | u64::from(least.number()), Ordering::Relaxed);
+}
 
 /// Whether records of this level are wanted from this logger by default: for levels or names that are not
 /// known at compile time.
 #[inline]
 pub fn wants(level: Level, logger: &str) -> bool {
-    let (bounds, epoch) = (BOUNDS.load(Ordering::Relaxed), gate::epoch());
-    if bounds != 0 && bounds >> 16 == epoch << 16 >> 16 {
-        if level.number() < bounds as u8 {
-            return false;
-        }
-        if level.number() >= (bounds >> 8) as u8 {
-            return true;
-        }
+    let Some(installed) = installed() else { return false };
+    match remembered(logger, installed.epoch().load(Ordering::Relaxed)) {
+        Some(least) => level >= least,
+        None => wants_by_rules(installed, level, logger),
     }
-    wants_by_name(level, logger)
 }
 
 #[cold]
-fn wants_by_name(level: Level, logger: &str) -> bool {
-    let Some(installed) = installed() else { return false };
-    if let (Destination::Ring(_, filter), Some(steered)) = (&installed.destination, &installed.steered)
-        && let mut room = steering::ROOM
-        && let Some((epoch, text)) = steering::read(&steered.header.memory(), &mut room)
-    {
-        let (least, greatest) = rules::bounds(text, filter);
-        let levels = u64::from(greatest.number()) << 8 | u64::from(least.number());
-        BOUNDS.store(epoch << 16 | levels, Ordering::Relaxed);
+fn wants_by_rules(installed: &'static Installed, level: Level, logger: &str) -> bool {
+    let Some(wanted) = installed.wanted(logger) else { return false };
+    if let Some(epoch) = wanted.as_of {
+        remember(logger, epoch, wanted.least);
     }
-    installed.decide(level, logger).is_open
+    level >= wanted.least
+}
+
+/// All 64 bits count: two names are one here less often than a machine errs.
+#[inline]
+fn hash(name: &str, epoch: u64) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15; // the golden ratio's fraction
+    let mix = |hash: u64, word: u64| {
+        let product = u128::from(hash ^ word) * u128::from(FACTOR);
+        (product >> 64) as u64 ^ product as u64
+    };
+    let (words, rest) = name.as_bytes().as_chunks::<8>();
+    let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    mix(words.fold(mix(epoch, name.len() as u64), mix), rest)
 }
 
 impl Logger {
@@ -245,16 +280,25 @@ impl Logger {
     ///
     /// What is pushed is logged whatever this says; log statements ask before they evaluate anything.
     pub fn allows(&self, level: Level, logger: &str) -> bool {
-        let own = match destination() {
-            Destination::Ring(_, filter) | Destination::Stderr(filter) => Some(filter),
-            Destination::Nothing => None,
-        };
         // A child that has not attached yet is about to log, and attaches for that.
-        let ring = self.attachment.ring_or_reattach().ok();
-        let mut room = steering::ROOM;
-        let text = ring.and_then(|ring| steering::read(ring.memory(), &mut room)).map_or(&[][..], |(_, text)| text);
+        let Ok(ring) = self.attachment.ring_or_reattach() else { return true };
+        let header = ring.memory();
+        let (own, mark) = match destination() {
+            Destination::Ring(_, filter) | Destination::Stderr(filter) => (Some(filter), 0),
+            // What is said without a filter does not hold any more once there is one.
+            Destination::Nothing => (None, 1 << 63),
+        };
+        let epoch = steering::epoch_word(header).load(Ordering::Relaxed);
+        if let Some(least) = remembered(logger, epoch ^ mark) {
+            return level >= least;
+        }
         let pid = || self.attachment.state().pid.load(Ordering::Relaxed);
-        let verdict = rules::judge(rules::lines(text), own, logger, pid);
-        verdict.is_none_or(|verdict| level >= verdict.least)
+        let Some(judged) = judge(header, own, logger, pid) else {
+            return own.is_none_or(|own| own.allows(level, logger));
+        };
+        if let Some(epoch) = judged.as_of {
+            remember(logger, epoch ^ mark, judged.least);
+        }
+        level >= judged.least
     }
 }

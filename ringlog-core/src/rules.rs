@@ -121,10 +121,10 @@ pub(crate) struct Line<'a> {
 
 impl Line<'_> {
     fn parse(line: &[u8]) -> Option<Line<'_>> {
-        let mut parts = line.splitn(4, |byte| *byte == b' ');
-        let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
-        let (level, pid, until) = (u8::try_from(number()?).ok()?, u32::try_from(number()?).ok()?, number()?);
-        let logger = parts.next()?;
+        let (level, rest) = number(line)?;
+        let (pid, rest) = number(rest)?;
+        let (until, logger) = number(rest)?;
+        let (level, pid) = (u8::try_from(level).ok()?, u32::try_from(pid).ok()?);
         (level != 0).then_some(Line { level: Level::from_number(level), pid, until, logger })
     }
 
@@ -136,6 +136,19 @@ impl Line<'_> {
             until_unix: Some(self.until).filter(|until| *until != 0),
         }
     }
+}
+
+/// A number, and what follows it after a blank.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
+            b' ' if at > 0 => return Some((number, &text[at + 1..])),
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// The rules in a text that anybody may have written.
@@ -166,18 +179,6 @@ pub(crate) fn judge<'a>(
     let outside = outside.map(|line| ((line.logger.len(), true, line.pid != 0, line.until != 0), line.level));
     let (weight, least) = own.into_iter().chain(outside).max_by_key(|(weight, _)| *weight)?;
     Some(Verdict { least, by_pid: weight.2 })
-}
-
-/// The least and the greatest level that any logger can have as its least, in whatever process: below the
-/// first nothing is wanted, from the second on everything.
-pub(crate) fn bounds(text: &[u8], own: &Filter) -> (Level, Level) {
-    let (default, named) = own.levels();
-    let is_overruled = lines(text).any(|line| line.logger.is_empty() && line.pid == 0);
-    let default = (!is_overruled).then_some(default);
-    let levels = lines(text).map(|line| line.level).chain(named).chain(default);
-    levels.fold((Level::from_number(255), Level::from_number(1)), |(least, greatest), level| {
-        (least.min(level), greatest.max(level))
-    })
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ fn what_libraries_log_follows_rules_from_outside() {
             assert_eq!(allowed, expected, "a logger that is named says the same");
         }
     };
-    let rule = |logger: &str, level| LevelRule { logger: logger.to_owned(), level, pid: None, until_unix: None };
+    let rule =
+        |logger: &str, level| LevelRule { logger: logger.to_owned(), level, pid: None, until_unix: None };
     let set = |rule: LevelRule| drop(change_levels(&name, |rules| rules.set(rule.clone())).unwrap());
     wanted([false, false, false]);
     set(rule("db::query", Level::DEBUG));
