@@ -10,7 +10,7 @@
 //! | SYNC OWN | producer CASes FREE to OPEN | consumer loads the state word | the lock of the owner's lane is held |
 //! | SYNC RETAKE | producer's fence after taking | reader's fence before re-checking | new bytes imply the new state |
 //! | SYNC STEER | changer CASes the epoch of the level rules | producer loads it | the half that it names |
-//! | SYNC RULES | changer's fence before writing a half | reader's fence before re-checking | new bytes imply a new epoch |
+//! | SYNC RULES | changer's fence before a half | reader's fence before re-checking | new bytes imply a new epoch |
 //! | SYNC DEFINE | registering thread stores the id | another thread loads it | the definition is published |
 //!
 //! Under `--cfg loom` the atomics are loom's and a model may weaken one named ordering, to show that

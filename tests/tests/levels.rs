@@ -1,6 +1,9 @@
 //! Levels are steered from outside while processes log.
 
+#![allow(unsafe_code)]
+
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,6 +16,8 @@ const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 /// Where the header's words of levels lie, as FORMAT.md has them.
 const EPOCH_AT: u64 = 256;
 const RULES_AT: [u64; 2] = [1024, 2048];
+/// The byte that is locked by who changes them.
+const LEVELS_LOCK: i64 = (1 << 40) + 2;
 
 fn rule(logger: &str, level: Level) -> LevelRule {
     LevelRule { logger: logger.to_owned(), level, pid: None, until_unix: None }
@@ -219,14 +224,15 @@ fn whatever_is_scribbled_over_the_rules_the_next_change_puts_it_right() {
     let mut asking = Asking::new();
     asking.start("ask-gates", "info");
     asking.wait_open(0, &["http"]);
-    let file = File::options().write(true).open(asking.at.name()).unwrap();
+    let file = File::options().read(true).write(true).open(asking.at.name()).unwrap();
     let mut random = Random::new(7);
+    let mut opened_at = [0; 8];
     let mut bytes = [0_u8; 1024];
     for n in 0..SCRIBBLES {
         bytes.fill_with(|| random.below(256) as u8);
         // Lengths that fit among those that do not, and words that were in force before.
         bytes[6..8].fill(0);
-        let epoch = [random.below(u64::MAX), 0, u64::MAX, random.below(9)][n as usize % 4];
+        let epoch = [0, random.below(u64::MAX), u64::MAX, random.below(9)][n as usize % 4];
         for (at, bytes) in [(EPOCH_AT, &epoch.to_le_bytes()[..]), (RULES_AT[n as usize & 1], &bytes)] {
             file.write_all_at(bytes, at).unwrap();
         }
@@ -235,6 +241,11 @@ fn whatever_is_scribbled_over_the_rules_the_next_change_puts_it_right() {
         }
         asking.wait_rounds(0, 10);
         let opened = n % 100 == 0;
+        if !opened {
+            // As if the epoch at which the gates were found open came next.
+            let before = u64::from_le_bytes(opened_at) - 1;
+            file.write_all_at(&before.to_le_bytes(), EPOCH_AT).unwrap();
+        }
         let level = if opened { Level::DEBUG } else { Level::ERROR };
         asking.change(|rules| {
             rules.retain(|_| false);
@@ -243,6 +254,9 @@ fn whatever_is_scribbled_over_the_rules_the_next_change_puts_it_right() {
         asking.wait_open(0, if opened { &["db", "db.pool", "dbx", "http"] } else { &[] });
         let found = asking.ring.observe().unwrap().level_rules();
         assert_eq!(&found[..], [rule("", level)]);
+        if opened {
+            file.read_exact_at(&mut opened_at, EPOCH_AT).unwrap();
+        }
     }
     println!("scribbled {SCRIBBLES} times");
     asking.finish();
@@ -266,9 +280,8 @@ fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the
     const HEADER: usize = 4096;
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
-    let expected = |level| [rule("db", level), rule("a.logger.with.a.longer.name", level)];
-    // Twice, so that each half is written over an older text.
-    for level in [Level::DEBUG, Level::WARN, Level::TRACE] {
+    let new_rules = |level| [rule("db", level), rule("a.logger.with.a.longer.name", level)];
+    for level in [Level::DEBUG, Level::WARN] {
         let before = Observer::open(at.name()).unwrap().level_rules();
         let whole = std::fs::read(at.name()).unwrap();
         let changer =
@@ -285,13 +298,60 @@ fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the
             }
         }
         drop(changer);
+        let mut expected = before.clone();
+        new_rules(level).into_iter().for_each(|rule| expected.set(rule));
         let copy = Scratch::new();
         let found: Vec<LevelRules> = states.iter().map(|state| rules_in(&copy, &whole, state)).collect();
-        let new = found.iter().position(|rules| **rules == expected(level)).expect("the change");
+        let new = found.iter().position(|rules| *rules == expected).expect("the change");
         assert!(found[..new].iter().all(|rules| *rules == before) && new > 3, "{found:?}");
-        assert!(found[new..].iter().all(|rules| **rules == expected(level)), "{found:?}");
+        assert!(found[new..].iter().all(|rules| *rules == expected), "{found:?}");
         println!("{instructions} instructions, {} states, in force from the {new}th on", states.len());
+        // The second time over older texts in both halves.
+        for older in [Level::ERROR, Level::CRITICAL] {
+            change_levels(at.name(), |rules| rules.set(rule("older", older))).unwrap();
+        }
     }
+}
+
+#[test]
+fn nobody_changes_levels_while_another_one_does() {
+    let at = Scratch::new();
+    let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
+    let other = File::options().read(true).write(true).open(at.name()).unwrap();
+    let lock = |kind| {
+        // SAFETY: all zero is a valid value of this plain C struct.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        (lock.l_type, lock.l_start, lock.l_len) = (kind as libc::c_short, LEVELS_LOCK, 1);
+        // SAFETY: a valid descriptor and struct.
+        assert_eq!(unsafe { libc::fcntl(other.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }, 0);
+    };
+    // Shared, so that who only shares it too is found out.
+    lock(libc::F_RDLCK);
+    std::thread::scope(|scope| {
+        let change = scope.spawn(|| change_levels(at.name(), |rules| rules.set(rule("db", Level::INFO))));
+        for _ in 0..20 {
+            assert!(!change.is_finished() && Observer::open(at.name()).unwrap().level_rules().is_empty());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        lock(libc::F_UNLCK);
+        assert_eq!(change.join().unwrap().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn changes_made_at_the_same_time_are_all_kept() {
+    let at = Scratch::new();
+    let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
+    let names: Vec<String> = (0..60).map(|n| format!("l.{n}")).collect();
+    std::thread::scope(|scope| {
+        for mine in names.chunks(10) {
+            let set =
+                |name: &String| change_levels(at.name(), |rules| rules.set(rule(name, Level::INFO))).unwrap();
+            scope.spawn(move || mine.iter().for_each(|name| drop(set(name))));
+        }
+    });
+    let rules = Observer::open(at.name()).unwrap().level_rules();
+    assert!(names.iter().all(|name| rules.contains(&rule(name, Level::INFO))), "{rules:?}");
 }
 
 #[test]

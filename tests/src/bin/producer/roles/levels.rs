@@ -84,6 +84,9 @@ pub(crate) fn fork_and_ask(name: &str, arguments: &Arguments) {
     ready();
     let before = open_gates();
     let child = fork_child(|| {
+        // A test that fails kills only the parent.
+        // SAFETY: has no preconditions.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         println!("{before} {} {}", open_gates(), std::process::id());
         ask(&counters, 0);
     });
