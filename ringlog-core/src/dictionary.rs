@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::definition::Definition;
 use crate::entry::block_header;
-use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
+use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
 use crate::record::{Header, kind};
 use crate::ring::{BlockId, Kind, Phase, Ring};
+use crate::sync::Ordering;
 
 /// A process (its lane and incarnation) and an id.
 type Key = ((u32, u32), u32);
@@ -17,10 +18,14 @@ type Key = ((u32, u32), u32);
 pub(crate) struct Dictionary {
     known: HashMap<Key, Arc<Definition>>,
     recent: Option<(Key, Arc<Definition>)>,
+    /// What the known ones take, about.
+    bytes: usize,
 }
 
-/// More than this many definitions are only kept by who floods us with them: start afresh.
-const KNOWN_MAX: usize = 1 << 16;
+/// More than this is only kept by who floods us with definitions: start afresh.
+const BYTES_MAX: usize = 64 << 20;
+/// What a definition takes besides its texts.
+const BYTES_EACH: usize = 512;
 
 impl Dictionary {
     /// The definition `id` of a process; `None` if it is not in the ring (any more), or damaged.
@@ -31,9 +36,11 @@ impl Dictionary {
                 Some(definition) => definition.clone(),
                 None => {
                     let definition = Arc::new(read(ring, process, id)?);
-                    if self.known.len() >= KNOWN_MAX {
+                    if self.bytes > BYTES_MAX {
                         self.known.clear();
+                        self.bytes = 0;
                     }
+                    self.bytes += BYTES_EACH + definition.payload_bytes();
                     self.known.insert(key, definition.clone());
                     definition
                 }
@@ -64,19 +71,35 @@ fn read(ring: &Ring, process: (u32, u32), id: u32) -> Option<Definition> {
     }
     let committed = ring.committed(index, state.generation)?;
     let header = block_header(ring, BlockId { index, generation: state.generation })?;
-    if halves(header[block::PROCESS]) != process || slot >= committed {
+    if halves(header[block::PROCESS]) != process || !begins_record(ring, index, slot, committed) {
+        return None;
+    }
+    let first = ring.block_word(index, slot as usize * SLOT_WORDS).load(Ordering::Relaxed);
+    let end = slot.saturating_add(Header::decode([first, 0]).slots());
+    if end > committed {
         return None;
     }
     let mut words = Vec::new();
-    ring.copy_slots(index, slot, committed, &mut words);
+    ring.copy_slots(index, slot, end, &mut words);
     if !ring.still_holds(index, state.generation) {
         return None;
     }
     let [first, ticks, ..] = words[..] else { return None };
     let header = Header::decode([first, ticks]);
-    if header.kind() != kind::DEFINITION || header.slots() as usize * SLOT_WORDS > words.len() {
+    if header.kind() != kind::DEFINITION {
         return None;
     }
     let bytes: &[u8] = bytemuck::cast_slice(&words);
     Definition::decode(bytes.get(RECORD_HEADER_BYTES..)?.get(..header.length as usize)?)
+}
+
+/// Whether one of the block's records begins at `slot`. Were any place good enough, each slot of a crafted block
+/// could be a definition as long as all that follows it, and a small ring would fill a large memory.
+fn begins_record(ring: &Ring, index: u32, slot: u32, committed: u32) -> bool {
+    let mut at = BLOCK_HEADER_SLOTS;
+    while at < slot.min(committed) {
+        let first = ring.block_word(index, at as usize * SLOT_WORDS).load(Ordering::Relaxed);
+        at = at.saturating_add(Header::decode([first, 0]).slots());
+    }
+    at == slot && slot < committed
 }

@@ -33,11 +33,14 @@ pub struct Observer {
     next: HashMap<(u32, u32), u64>,
     dictionary: Dictionary,
     missed: u64,
-    /// Incarnations of the lanes at the first poll: later ones are seen from their first record on.
+    /// Incarnations of the lanes at the first poll, or when `next` was last begun anew: later ones are seen from their first record on.
     at_first_poll: Vec<u32>,
     /// Parts of long records that were found without the others; looked at once more.
     unjoined: Vec<Part>,
 }
+
+/// More incarnations than this are not remembered; their missing records are no longer counted then.
+const INCARNATIONS_MAX: usize = 1 << 16;
 
 /// How far one block has been read.
 #[derive(Clone, Debug, Default)]
@@ -118,9 +121,11 @@ impl Observer {
     /// gives all that are there. Never waits.
     pub fn poll(&mut self) -> Vec<OwnedEntry> {
         let ring = self.ring();
-        if self.at_first_poll.is_empty() {
+        // Whoever looks for months, or at made-up lanes, sees any number of incarnations.
+        if self.at_first_poll.is_empty() || self.next.len() > INCARNATIONS_MAX {
             let lanes = 0..self.info.geometry.lane_count;
             self.at_first_poll = lanes.map(|lane| ring.lane_state(lane).incarnation).collect();
+            self.next.clear();
         }
         let mut entries = Vec::new();
         let mut parts = std::mem::take(&mut self.unjoined);
@@ -294,11 +299,7 @@ fn begin(generation: u32, header: &[u64; block::WORDS]) -> Watched {
         started: true,
         read: BLOCK_HEADER_SLOTS,
         sequence: header[block::FIRST_SEQUENCE],
-        anchor: Some(Anchor {
-            ticks: header[block::ANCHOR_TICKS],
-            unix_ns: header[block::ANCHOR_UNIX_NS],
-            ns_per_tick: header[block::NS_PER_TICK],
-        }),
+        anchor: Some(Anchor::of_block(header)),
         origin: Some(Arc::new(Origin::from_block(header))),
     }
 }

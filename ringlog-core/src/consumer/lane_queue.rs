@@ -140,6 +140,16 @@ impl LaneQueue {
         self.blocks.insert(at, block);
     }
 
+    /// Gives up a block that has become another one's before it was parsed. So there are never more blocks in
+    /// the queues than in the ring.
+    pub(super) fn lose(&mut self, index: u32) {
+        self.blocks.retain(|block| block.id.index != index);
+        if self.current.as_ref().is_some_and(|current| current.id.index == index) {
+            self.current = None;
+        }
+        self.damaged();
+    }
+
     /// When the next entry is to be merged, if there is one.
     pub(super) fn head_ticks(&self) -> Option<u64> {
         match self.head.as_ref()? {
@@ -234,11 +244,7 @@ impl LaneQueue {
             copied: BLOCK_HEADER_SLOTS,
             at: 0,
             from: BLOCK_HEADER_SLOTS,
-            anchor: Anchor {
-                ticks: header[block::ANCHOR_TICKS],
-                unix_ns: header[block::ANCHOR_UNIX_NS],
-                ns_per_tick: header[block::NS_PER_TICK],
-            },
+            anchor: Anchor::of_block(header),
         });
         self.words.clear();
         // So that a flush sees that the lane's earlier blocks are done.
