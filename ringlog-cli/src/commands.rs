@@ -2,14 +2,14 @@
 
 mod create;
 mod demo;
-mod info;
-mod ls;
+pub(crate) mod info;
+pub(crate) mod ls;
 mod put;
 mod rm;
 mod run;
-mod stat;
+pub(crate) mod stat;
 mod stop;
-mod tail;
+pub(crate) mod tail;
 
 use clap::Subcommand;
 

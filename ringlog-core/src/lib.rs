@@ -102,6 +102,9 @@ not_modelled! {
     pub use value::{Type, Value};
 }
 
+#[cfg(all(fuzzing, not(loom)))]
+pub mod fuzzing;
+
 #[cfg(all(feature = "log", not(loom)))]
 mod facade;
 #[cfg(all(feature = "log", not(loom)))]

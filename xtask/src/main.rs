@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod metadata;
 mod model;
 mod shell;
@@ -33,7 +34,7 @@ enum Command {
         #[arg(long, value_name = "STEP", value_parser = steps::names(check::STEPS))]
         only: Option<String>,
     },
-    /// All tests: unit, process and documentation tests, the loom models, tidy
+    /// All tests: unit, process and documentation tests, the loom models, the fuzz targets, tidy
     Test {
         /// Run this step alone
         #[arg(long, value_name = "STEP", value_parser = steps::names(test::STEPS))]
@@ -43,6 +44,19 @@ enum Command {
     ///
     /// LOOM_MAX_PREEMPTIONS bounds the search and is 3 unless it is set.
     Model,
+    /// Try any bytes in a ring, with cargo-fuzz and its sanitizer
+    ///
+    /// Needs the nightly toolchain; cargo-fuzz is installed if it is missing.
+    Fuzz {
+        /// The target to run; all of them, one after the other, if absent
+        target: Option<String>,
+        /// How long each target runs
+        #[arg(long, value_name = "N", default_value_t = 60, conflicts_with = "runs")]
+        seconds: u64,
+        /// How many inputs each target tries
+        #[arg(long, value_name = "N")]
+        runs: Option<u64>,
+    },
     /// Run the benchmarks
     Bench {
         /// The bench target to run; all of them if absent
@@ -57,6 +71,10 @@ fn main() -> ExitCode {
         Command::Check { only } => steps::run("check", check::STEPS, only.as_deref()),
         Command::Test { only } => steps::run("test", test::STEPS, only.as_deref()),
         Command::Model => model::run(),
+        Command::Fuzz { target, seconds, runs } => {
+            let limit = runs.map_or(fuzz::Limit::Seconds(seconds), fuzz::Limit::Runs);
+            fuzz::run(target.as_deref(), limit)
+        }
         Command::Bench { name } => bench::run(name.as_deref()),
         Command::Tidy => tidy::run(),
     };

@@ -4,11 +4,16 @@ use anyhow::Result;
 
 use crate::shell::{self, cargo};
 use crate::steps::Step;
-use crate::{model, tidy};
+use crate::{fuzz, model, tidy};
 
 pub const STEPS: &[Step] = &[
     Step { name: "tests", about: "unit, process and documentation tests", run: tests },
     Step { name: "model", about: "the protocol under every interleaving", run: model::run },
+    Step {
+        name: "fuzz",
+        about: "any bytes in a ring: kept inputs, random ones, the fuzzer",
+        run: fuzz::test,
+    },
     Step { name: "tidy", about: "the repository's own rules", run: tidy::run },
 ];
 

@@ -111,8 +111,8 @@ impl Tail {
 }
 
 /// A ring that is looked at.
-struct View {
-    observer: Observer,
+pub(crate) struct View {
+    pub(crate) observer: Observer,
     format: Box<dyn format::Format>,
     /// Device and inode: which file it was when it was opened.
     file: Option<(u64, u64)>,
@@ -121,16 +121,22 @@ struct View {
 
 impl View {
     fn open(tail: &Tail) -> Result<View, ringlog::Error> {
-        let observer = Observer::open(&tail.name)?;
+        Ok(View::of(Observer::open(&tail.name)?, tail.format))
+    }
+
+    pub(crate) fn of(observer: Observer, format: FormatKind) -> View {
         let name = observer.path().file_name().unwrap_or_default().to_string_lossy();
-        let format = format::new(tail.format, Newlines::default(), &name);
+        let format = format::new(format, Newlines::default(), &name);
         let file = file(&observer);
-        Ok(View { observer, format, file, missed: 0 })
+        View { observer, format, file, missed: 0 }
     }
 
     fn print(&mut self, entries: &[OwnedEntry]) -> io::Result<()> {
+        self.write(entries, &mut io::stdout().lock())
+    }
+
+    pub(crate) fn write(&mut self, entries: &[OwnedEntry], out: &mut impl Write) -> io::Result<()> {
         let mut lines = Vec::new();
-        let mut out = io::stdout().lock();
         for entry in entries {
             self.format.entry(&entry.entry(), &mut lines);
             if lines.len() > 64 << 10 {
