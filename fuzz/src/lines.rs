@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use ringlog::Entry;
 use ringlog_writer::Newlines;
-use ringlog_writer::format::{Format, Json, Raw, Text};
+use ringlog_writer::format::{Format, Json, Raw, Text, is_harmful};
 
 /// The formats that look at more than the message. They keep what lines begin with, so that is also tried.
 struct Lines {
@@ -61,5 +61,5 @@ pub(crate) fn judge(way: usize, entry: &Entry<'_>) -> usize {
 fn is_one_line(line: &[u8]) {
     let text = str::from_utf8(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
     let inside = text.strip_suffix('\n').unwrap_or_else(|| panic!("no end: {text:?}"));
-    assert!(!inside.contains(|c: char| c.is_control()), "a control character: {inside:?}");
+    assert!(!inside.contains(is_harmful), "a terminal would act upon {inside:?}");
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use ringlog::{Consumer, Observer};
+use ringlog::{Consumer, Entry, Observer};
 use ringlog_cli::fuzzing::{Verb, look};
 use ringlog_writer::FormatKind;
+use ringlog_writer::format::is_harmful;
 
 use crate::scene::{self, Scene};
 use crate::script::Script;
@@ -15,6 +16,13 @@ use crate::{lines, writers};
 fn budget(scene: &Scene) -> usize {
     let lanes = scene.info().geometry().lane_count() as usize;
     2 * scene.words.slots() + 4 * lanes
+}
+
+/// Looks at an entry as the writer and `tail` do.
+fn look_at(number: usize, entry: &Entry<'_>, scene: &Scene) {
+    let text = entry.record().and_then(|record| record.text()).unwrap_or_default();
+    assert!(text.len() <= scene.info().geometry().record_limit(), "a text of {} bytes", text.len());
+    lines::judge_some(number, entry);
 }
 
 /// Drains the ring, formatting as the writer does, with the ring changed between two batches.
@@ -50,7 +58,7 @@ fn take_batch(consumer: &mut Consumer, scene: &Scene, how: u8) {
     for taken in 0.. {
         assert!(taken <= budget, "{taken} entries and no end");
         let Some(entry) = consumer.next(Duration::ZERO).unwrap() else { return };
-        lines::judge_some(taken, &entry);
+        look_at(taken, &entry, scene);
         if few && taken == usize::from(how >> 3) {
             return;
         }
@@ -72,7 +80,7 @@ pub fn observer(data: &[u8]) {
 fn look_once(observer: &mut Observer, scene: &Scene, how: u8) {
     let entries = observer.poll();
     assert!(entries.len() <= budget(scene), "{} entries", entries.len());
-    entries.iter().enumerate().for_each(|(number, entry)| lines::judge_some(number, &entry.entry()));
+    entries.iter().enumerate().for_each(|(number, entry)| look_at(number, &entry.entry(), scene));
     observer.missed();
     if how & 1 != 0 {
         let stat = observer.stat().unwrap();
@@ -114,6 +122,6 @@ fn run(verb: u8, scene: &Scene) {
         _ => writers::put(&scene.name).map_err(Into::into),
     };
     let text = shown.unwrap_or_else(|error| format!("{error:#}"));
-    let harmful = |c: char| c.is_control() && c != '\n';
-    assert!(!text.contains(harmful), "a control character in {text:?}");
+    let harmful = |c: char| c != '\n' && is_harmful(c);
+    assert!(!text.contains(harmful), "a terminal would act upon {text:?}");
 }

@@ -361,13 +361,13 @@ impl Consumer {
     }
 }
 
-/// Who drains the ring, as far as the header tells.
+/// Who drains the ring, as far as the header tells. For messages, in which a name may not move the cursor.
 pub(crate) fn holder(ring: &Ring) -> String {
     let words: Vec<u64> = (0..NAME_BYTES / 8)
         .map(|i| ring.header_word(header::CONSUMER_NAME + i * 8).load(Ordering::Relaxed))
         .collect();
     let pid = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed);
-    format!("{} (pid {pid})", threads::name_from_words(&words))
+    format!("{} (pid {pid})", threads::name_from_words(&words).escape_debug())
 }
 
 impl Drop for Consumer {

@@ -33,7 +33,8 @@ pub struct Observer {
     next: HashMap<(u32, u32), u64>,
     dictionary: Dictionary,
     missed: u64,
-    /// Incarnations of the lanes at the first poll, or when `next` was last begun anew: later ones are seen from their first record on.
+    /// Incarnations of the lanes at the first poll, or when `next` was last begun anew: later ones are seen
+    /// from their first record on.
     at_first_poll: Vec<u32>,
     /// Parts of long records that were found without the others; looked at once more.
     unjoined: Vec<Part>,

@@ -150,3 +150,15 @@ fn the_consumers_counters_may_begin_anywhere() {
     consumer.ack().unwrap();
     assert_eq!(bytes.ring.observe().unwrap().stat().unwrap().damaged, 0, "one more than there can be");
 }
+
+#[test]
+fn a_name_in_a_message_moves_no_cursor() {
+    let bytes = Bytes::new("64KiB");
+    let _consumer = bytes.ring.consumer().unwrap();
+    // The consumer's name: ESC [ 2 J, and the same as one character.
+    bytes.put(576, &[u64::from_le_bytes(*b"\x1b[2J\xc2\x9b22"), 0, 0, 0]);
+    let error = bytes.ring.consumer().unwrap_err().to_string();
+    assert!(error.contains(r"\u{1b}[2J\u{9b}22 (pid "), "{error}");
+    let holder = bytes.ring.observe().unwrap().stat().unwrap().consumer.unwrap().holder;
+    assert!(holder.starts_with(r"\u{1b}[2J\u{9b}22 (pid "), "{holder}");
+}

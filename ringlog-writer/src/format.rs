@@ -12,6 +12,7 @@ use ringlog::Entry;
 
 use crate::options::{FormatKind, Newlines};
 
+pub use escape::is_harmful;
 pub use json::Json;
 pub use raw::Raw;
 pub use text::Text;

@@ -36,7 +36,7 @@ impl Events for Scribbler {
         self.said.push(message.to_owned());
         self.generation += 1;
         // All its slots are published, and the first record in it is longer than the block.
-        self.put(self.block_at, self.generation << 32 | BLOCK_BYTES / 64);
+        self.put(self.block_at, (self.generation << 32) | (BLOCK_BYTES / 64));
         self.put(self.block_at + 3 * 64, 0xff_ffff << 32);
         self.put(self.state_at, self.generation << 32 | SEALED);
     }

@@ -48,7 +48,7 @@ impl Info {
 /// What is printed.
 pub(crate) fn show(observer: &Observer, json: bool) -> anyhow::Result<String> {
     let facts = Facts::of(observer)?;
-    Ok(if json { serde_json::to_string(&facts)? } else { facts.text() })
+    Ok(if json { output::json(&facts)? } else { facts.text() })
 }
 
 impl Facts {

@@ -57,7 +57,7 @@ impl Ls {
 pub(crate) fn show(listed: Vec<Listed>, json: bool) -> serde_json::Result<String> {
     let of = |(name, opened)| Found { name, what: What::of(opened) };
     let found: Vec<Found> = listed.into_iter().map(of).collect();
-    if json { serde_json::to_string(&found) } else { Ok(text(&found)) }
+    if json { output::json(&found) } else { Ok(text(&found)) }
 }
 
 impl What {

@@ -57,7 +57,7 @@ impl Stat {
 
 /// What is printed of one look.
 pub(crate) fn show(observer: &Observer, stat: &RingStat, json: bool) -> serde_json::Result<String> {
-    if json { serde_json::to_string(&Report::new(observer, stat)) } else { Ok(text(observer, stat)) }
+    if json { output::json(&Report::new(observer, stat)) } else { Ok(text(observer, stat)) }
 }
 
 fn text(observer: &Observer, stat: &RingStat) -> String {
