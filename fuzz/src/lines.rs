@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use ringlog::Entry;
 use ringlog_writer::Newlines;
-use ringlog_writer::format::{Format, Json, Raw, Text, is_harmful};
+use ringlog_writer::format::{Format, Json, Raw, Text};
 
 /// The formats that look at more than the message. They keep what lines begin with, so that is also tried.
 struct Lines {
@@ -56,6 +56,12 @@ pub(crate) fn judge(way: usize, entry: &Entry<'_>) -> usize {
         out.shrink_to(1 << 16);
         bytes
     })
+}
+
+/// Whether a terminal or an editor acts upon the character: control characters, separators of lines, and what turns
+/// the reading direction. Written out here, for it judges the formats' own list.
+pub(crate) fn is_harmful(c: char) -> bool {
+    c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
 fn is_one_line(line: &[u8]) {

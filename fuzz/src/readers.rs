@@ -5,7 +5,6 @@ use std::time::Duration;
 use ringlog::{Consumer, Entry, Observer};
 use ringlog_cli::fuzzing::{Verb, look};
 use ringlog_writer::FormatKind;
-use ringlog_writer::format::is_harmful;
 
 use crate::scene::{self, Scene};
 use crate::script::Script;
@@ -122,6 +121,6 @@ fn run(verb: u8, scene: &Scene) {
         _ => writers::put(&scene.name).map_err(Into::into),
     };
     let text = shown.unwrap_or_else(|error| format!("{error:#}"));
-    let harmful = |c: char| c != '\n' && is_harmful(c);
+    let harmful = |c: char| c != '\n' && lines::is_harmful(c);
     assert!(!text.contains(harmful), "a terminal would act upon {text:?}");
 }

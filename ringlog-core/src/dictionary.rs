@@ -103,3 +103,33 @@ fn begins_record(ring: &Ring, index: u32, slot: u32, committed: u32) -> bool {
     }
     at == slot && slot < committed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::pair;
+    use crate::{Level, Site};
+
+    #[test]
+    fn definitions_without_end_are_not_all_kept() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let name = dir.path().join("ring");
+        let options = crate::Ring::options().size("16MiB").block_bytes(1 << 20).lanes(3);
+        let ring = options.create(name.to_str().unwrap()).unwrap();
+        let text = "x".repeat(1_000_000);
+        let site = Site::new(Definition { text: text.into(), ..Definition::new(Level::INFO, "") });
+        ring.logger().values(&site, &[]).unwrap();
+        ring.with_ring(|ring| {
+            let is_definitions = |index: &u32| ring.state(*index).is_some_and(|s| s.kind == Kind::Definitions);
+            let index = (0..ring.geometry().block_count).find(is_definitions).unwrap();
+            let id = index * ring.geometry().block_slots() + BLOCK_HEADER_SLOTS;
+            let mut dictionary = Dictionary::default();
+            for incarnation in 1..=200 {
+                ring.block_word(index, block::PROCESS).store(pair(1, incarnation), Ordering::Relaxed);
+                assert!(dictionary.look_up(ring, (1, incarnation), id).is_some());
+                let kept: usize = dictionary.known.values().map(|definition| definition.text.len()).sum();
+                assert!(kept <= BYTES_MAX + 1_000_000, "{kept} bytes");
+            }
+        });
+    }
+}

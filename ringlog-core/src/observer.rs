@@ -338,3 +338,35 @@ impl Drop for Observer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::pair;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn an_observer_remembers_no_more_incarnations_than_it_has_to() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let name = dir.path().join("ring");
+        let options = crate::Ring::options().size("64KiB").block_bytes(1024).lanes(3);
+        let ring = options.create(name.to_str().unwrap()).unwrap();
+        let mut observer = ring.observe().unwrap();
+        let blocks = observer.info.geometry.block_count;
+        for round in 1..=2 * INCARNATIONS_MAX as u32 / blocks {
+            ring.with_ring(|ring| {
+                for index in 0..blocks {
+                    let put = |word: usize, value| ring.memory().word(word).store(value, Ordering::Relaxed);
+                    // In each block an empty text of an incarnation that nobody has seen.
+                    let (start, state) = (ring.block_start(index), ring.geometry().states_offset() / 8);
+                    put(start + block::LANE, pair(1, round * blocks + index));
+                    put(start + BLOCK_HEADER_SLOTS as usize * SLOT_WORDS, 0);
+                    put(start + block::COMMITTED, pair(round, BLOCK_HEADER_SLOTS + 1));
+                    put(state + index as usize, State { phase: Phase::Sealed, lane: 1, ..State::free(round) }.word());
+                }
+            });
+            assert_eq!(observer.poll().len(), blocks as usize);
+            assert!(observer.next.len() <= INCARNATIONS_MAX + blocks as usize);
+        }
+    }
+}
