@@ -236,6 +236,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_no_machine_has_is_refused() {
+        let (info, mut bytes) = header_bytes();
+        for ns_per_tick in [0, 1, u64::MAX] {
+            bytes[header::NS_PER_TICK..][..8].copy_from_slice(&u64::to_le_bytes(ns_per_tick));
+            let checksum = crc32fast::hash(&bytes[header::VERSION..header::CHECKSUM]);
+            bytes[header::CHECKSUM..][..4].copy_from_slice(&checksum.to_le_bytes());
+            let error = Info::decode(Path::new("r"), &bytes, info.geometry.file_bytes).unwrap_err().to_string();
+            assert!(error.starts_with("r is damaged: a clock with ticks of "), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_no_ring_is_refused_in_words() {
         let (info, mut bytes) = header_bytes();
         let message = |bytes: &[u8], len| Info::decode(Path::new("r"), bytes, len).unwrap_err().to_string();
