@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use ringlog::{Level, Record, Ring};
+use ringlog::{Filter, Level, Record, Ring, debug, info};
 use ringlog_benches::{BURST, Candidate, Drain, measure};
 
 /// 48 bytes of payload: with its header exactly one slot.
@@ -25,6 +25,7 @@ fn main() {
     let ring = Ring::options().size("16MiB").create_or_open(name).expect("room for a ring");
     let log = ring.logger();
     let _drain = Drain::start(name);
+    ringlog::set_default(log.clone(), Filter::default()).expect("nothing else sets one");
     let mut order = 0;
     let mut refused = 0_u64;
     let mut candidates = [
@@ -39,6 +40,23 @@ fn main() {
                 let fill =
                     Fill { order, price: 9.5, quantity: 100, account: 7, venue: *b"XETR    ", flags: 0 };
                 refused += u64::from(log.push(black_box(&fill)).is_err());
+            }
+        }),
+        Candidate::new("info!, u64, f64, 16 bytes of text", || {
+            for n in 0..BURST {
+                let (id, price, venue) = (black_box(n), black_box(9.5), black_box("filled at 9.5000"));
+                info!("order {id} filled at {price:.2} on {venue}");
+            }
+        }),
+        Candidate::new("info!, plain", || {
+            for _ in 0..BURST {
+                info!("nothing but a message");
+            }
+        }),
+        Candidate::new("debug!, disabled", || {
+            for n in 0..BURST {
+                let (id, price, venue) = (black_box(n), black_box(9.5), black_box("filled at 9.5000"));
+                debug!("order {id} filled at {price:.2} on {venue}");
             }
         }),
         Candidate::new("text, 16 bytes", || {

@@ -2,14 +2,15 @@
 
 mod create;
 mod demo;
-mod info;
-mod ls;
+pub(crate) mod info;
+mod level;
+pub(crate) mod ls;
 mod put;
 mod rm;
 mod run;
-mod stat;
+pub(crate) mod stat;
 mod stop;
-mod tail;
+pub(crate) mod tail;
 mod verify;
 
 use clap::Subcommand;
@@ -27,6 +28,7 @@ pub enum Command {
     Ls(ls::Ls),
     Info(info::Info),
     Stat(stat::Stat),
+    Level(level::LevelArgs),
     Verify(verify::Verify),
     Writer(ringlog_writer::cli::WriterArgs),
     Stop(stop::Stop),
@@ -50,6 +52,7 @@ impl Command {
             Command::Ls(command) => command.run(),
             Command::Info(command) => command.run(),
             Command::Stat(command) => command.run(),
+            Command::Level(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
             Command::Stop(command) => command.run(),

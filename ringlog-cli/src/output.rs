@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
+use ringlog_writer::format::is_harmful;
 use serde::Serialize;
 
 /// Says something to a person, on standard error.
@@ -25,7 +26,16 @@ pub fn print(text: impl fmt::Display) -> io::Result<()> {
 /// # Errors
 /// What the system says.
 pub fn print_json(value: &impl Serialize) -> io::Result<()> {
-    print(serde_json::to_string(value)?)
+    print(json(value)?)
+}
+
+/// A value as one line of JSON, harmless on a terminal.
+///
+/// # Errors
+/// What the value's own serialisation says.
+pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    // Outside of strings JSON has no such characters, and inside these stand for them.
+    Ok(escaped(&serde_json::to_string(value)?, |c| format!("\\u{:04x}", u32::from(c))))
 }
 
 /// A table without lines; the columns whose headings begin with `>` are aligned to the right.
@@ -52,9 +62,11 @@ pub fn show(table: &Table) -> String {
 
 /// A text from shared memory or a file's name, harmless on a terminal.
 pub fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
+    escaped(text, |c| c.escape_default().to_string())
+}
+
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
+    text.chars().map(|c| if is_harmful(c) { escape(c) } else { c.to_string() }).collect()
 }
 
 /// A number of bytes as people say it: `16 MiB`, `12.5 KiB`.
@@ -97,6 +109,14 @@ pub fn ago(unix_ns: u64) -> String {
         return "in the future".to_owned();
     };
     format!("{} ago", span(age_ns / 1_000_000))
+}
+
+/// How far ahead a moment is: `in 9 min`; one that has passed, `3 s ago`.
+pub fn ahead(unix_ns: u64) -> String {
+    match u64::try_from(i128::from(unix_ns) - now_unix_ns()) {
+        Ok(left_ns) => format!("in {}", span(left_ns / 1_000_000)),
+        Err(_) => ago(unix_ns),
+    }
 }
 
 /// A span of time in its largest unit.
@@ -142,6 +162,8 @@ mod tests {
             ["999 ms", "119 s", "2 min", "24 h"]
         );
         assert_eq!(ago(u64::MAX), "in the future");
+        assert!(ahead(u64::MAX).starts_with("in ") && ahead(u64::MAX).ends_with(" days"));
+        assert!(ahead(0).ends_with(" days ago"));
     }
 
     #[test]
@@ -155,5 +177,10 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
         assert_eq!(harmless("a\x1b[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(harmless("\u{9b}2J \u{202e}txt"), "\\u{9b}2J \\u{202e}txt");
+        let text = "\x1b \u{9b}2J \x7f \u{202e}txt \\ ä";
+        let shown = json(&text).unwrap();
+        assert_eq!(shown, "\"\\u001b \\u009b2J \\u007f \\u202etxt \\\\ ä\"");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 }

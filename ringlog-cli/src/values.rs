@@ -7,7 +7,7 @@ use ringlog::Overflow;
 /// How long a producer waits for room under `block`, if nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A duration: `500ms`, `10s`, `2min`; a number alone means seconds.
+/// A duration: `500ms`, `10s`, `2min`, `3h`, `1d`; a number alone means seconds.
 ///
 /// # Errors
 /// What was expected, in words.
@@ -20,6 +20,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return Err(wrong()),
     };
     let number: f64 = number.parse().map_err(|_| wrong())?;
@@ -80,8 +81,8 @@ mod tests {
     fn durations_are_read_as_people_write_them() {
         let ms = |text| duration(text).map(|duration| duration.as_millis());
         assert_eq!(
-            [ms("500ms"), ms("10"), ms("1.5s"), ms("2 min")],
-            [Ok(500), Ok(10_000), Ok(1_500), Ok(120_000)]
+            [ms("500ms"), ms("10"), ms("1.5s"), ms("2 min"), ms("1d")],
+            [Ok(500), Ok(10_000), Ok(1_500), Ok(120_000), Ok(86_400_000)]
         );
         for wrong in ["", "s", "-1s", "1 parsec", "1e400", "1.2.3s"] {
             assert!(duration(wrong).unwrap_err().contains("is no duration; expected"), "{wrong}");

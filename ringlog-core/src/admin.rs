@@ -63,7 +63,7 @@ pub fn request_stop(name: &str) -> Result<(), Error> {
     })
 }
 
-fn with_memory(opened: &region::Opened, act: impl FnOnce(&ring::Ring)) -> Result<(), Error> {
+pub(crate) fn with_memory(opened: &region::Opened, act: impl FnOnce(&ring::Ring)) -> Result<(), Error> {
     let mapping = Mapping::without_faulting_in(opened)?;
     #[allow(unsafe_code)]
     // SAFETY: unmapped below, when `act` has ended and the ring is gone.

@@ -7,6 +7,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::layout::block;
+
 /// How long an anchor serves before a lane writes a new one.
 pub(crate) const ANCHOR_LIFE_NS: u64 = 100_000_000;
 
@@ -110,6 +112,12 @@ impl Anchor {
     pub(crate) fn now(clock: Clock, ns_per_tick: u64) -> Anchor {
         let (ticks, unix_ns) = read_together(clock, unix_ns, 3);
         Anchor { ticks, unix_ns, ns_per_tick }
+    }
+
+    /// Out of the words of a block's header.
+    pub(crate) fn of_block(words: &[u64; block::WORDS]) -> Anchor {
+        let (ticks, unix_ns) = (words[block::ANCHOR_TICKS], words[block::ANCHOR_UNIX_NS]);
+        Anchor { ticks, unix_ns, ns_per_tick: words[block::NS_PER_TICK] }
     }
 
     /// The wall-clock time of `ticks`, before or after the anchor. Saturates on senseless values.

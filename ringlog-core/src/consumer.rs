@@ -336,7 +336,7 @@ impl Consumer {
             Given::Gap { damaged } => self.damaged = self.damaged.wrapping_add(damaged.into()),
             Given::Died { process } => self.note_told_process(ring, process),
         }
-        let mut entry = self.lanes[lane as usize].entry(ring, &mut self.dictionary, &self.nobody);
+        let mut entry = self.lanes[lane as usize].entry(ring, &mut self.dictionary);
         // Anchors are exact to some ten nanoseconds: records of two lanes may come out in the right
         // order with time stamps that say otherwise. Below a microsecond that is the clock's noise.
         if entry.unix_ns < self.last_unix_ns && self.last_unix_ns - entry.unix_ns < 1_000 {
@@ -397,13 +397,13 @@ impl Consumer {
     }
 }
 
-/// Who drains the ring, as far as the header tells.
+/// Who drains the ring, as far as the header tells. For messages, in which a name may not move the cursor.
 pub(crate) fn holder(ring: &Ring) -> String {
     let words: Vec<u64> = (0..NAME_BYTES / 8)
         .map(|i| ring.header_word(header::CONSUMER_NAME + i * 8).load(Ordering::Relaxed))
         .collect();
     let pid = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed);
-    format!("{} (pid {pid})", threads::name_from_words(&words))
+    format!("{} (pid {pid})", threads::name_from_words(&words).escape_debug())
 }
 
 impl Drop for Consumer {

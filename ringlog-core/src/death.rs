@@ -118,10 +118,11 @@ pub(crate) fn leave_word(ring: &Ring, lane: u32) {
 
 /// Who owned the lane in that incarnation, as far as its entry still says.
 pub(crate) fn owner(ring: &Ring, lane: u32, incarnation: u32) -> Option<Arc<Origin>> {
-    let is_dead = || ring.lane_word(lane, entry::DEAD_INCARNATION).load(Ordering::Acquire) == incarnation.into();
+    let is_dead = || ring.lane_word(lane, entry::DEAD_INCARNATION).load(Ordering::Acquire) == u64::from(incarnation);
     let is_last = || ring.lane_state(lane).incarnation == incarnation;
     if is_last() && !is_dead() {
-        let origin = read(ring, lane, incarnation, [entry::PID_TID, entry::PROCESS, entry::THREAD_NAME, entry::PROCESS_NAME]);
+        let places = [entry::PID_TID, entry::PROCESS, entry::THREAD_NAME, entry::PROCESS_NAME];
+        let origin = read(ring, lane, incarnation, places);
         // Whoever opens the lane now has first copied what we may have read half of.
         if is_last() && !is_dead() {
             return Some(origin);

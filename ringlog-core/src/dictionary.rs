@@ -5,9 +5,25 @@ use std::sync::Arc;
 
 use crate::definition::Definition;
 use crate::entry::block_header;
-use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
+use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
 use crate::record::{Header, kind};
 use crate::ring::{BlockId, Kind, Phase, Ring};
+use crate::sync::Ordering;
+use crate::template::Template;
+
+/// A definition, and its template if its text is one.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) definition: Definition,
+    pub(crate) template: Option<Template>,
+}
+
+impl Known {
+    pub(crate) fn new(definition: Definition) -> Known {
+        let template = definition.template.then(|| Template::parse(&definition.text, definition.fields.len()));
+        Known { definition, template }
+    }
+}
 
 /// A process (its lane and incarnation) and an id.
 type Key = ((u32, u32), u32);
@@ -15,27 +31,33 @@ type Key = ((u32, u32), u32);
 /// Definitions by process (its lane and incarnation) and id. A process never reuses an id.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
-    known: HashMap<Key, Arc<Definition>>,
-    recent: Option<(Key, Arc<Definition>)>,
+    known: HashMap<Key, Arc<Known>>,
+    recent: Option<(Key, Arc<Known>)>,
+    /// What the known ones take, about.
+    bytes: usize,
 }
 
-/// More than this many definitions are only kept by who floods us with them: start afresh.
-const KNOWN_MAX: usize = 1 << 16;
+/// More than this is only kept by who floods us with definitions: start afresh.
+const BYTES_MAX: usize = 64 << 20;
+/// What a definition takes besides its texts.
+const BYTES_EACH: usize = 512;
 
 impl Dictionary {
     /// The definition `id` of a process; `None` if it is not in the ring (any more), or damaged.
-    pub(crate) fn look_up(&mut self, ring: &Ring, process: (u32, u32), id: u32) -> Option<&Arc<Definition>> {
+    pub(crate) fn look_up(&mut self, ring: &Ring, process: (u32, u32), id: u32) -> Option<&Arc<Known>> {
         let key = (process, id);
         if self.recent.as_ref().is_none_or(|(recent, _)| *recent != key) {
             let definition = match self.known.get(&key) {
                 Some(definition) => definition.clone(),
                 None => {
-                    let definition = Arc::new(read(ring, process, id)?);
-                    if self.known.len() >= KNOWN_MAX {
+                    let known = Arc::new(Known::new(read(ring, process, id)?));
+                    if self.bytes > BYTES_MAX {
                         self.known.clear();
+                        self.bytes = 0;
                     }
-                    self.known.insert(key, definition.clone());
-                    definition
+                    self.bytes += BYTES_EACH + known.definition.payload_bytes(None);
+                    self.known.insert(key, known.clone());
+                    known
                 }
             };
             self.recent = Some((key, definition));
@@ -64,19 +86,65 @@ fn read(ring: &Ring, process: (u32, u32), id: u32) -> Option<Definition> {
     }
     let committed = ring.committed(index, state.generation)?;
     let header = block_header(ring, BlockId { index, generation: state.generation })?;
-    if halves(header[block::PROCESS]) != process || slot >= committed {
+    if halves(header[block::PROCESS]) != process || !begins_record(ring, index, slot, committed) {
+        return None;
+    }
+    let first = ring.block_word(index, slot as usize * SLOT_WORDS).load(Ordering::Relaxed);
+    let end = slot.saturating_add(Header::decode([first, 0]).slots());
+    if end > committed {
         return None;
     }
     let mut words = Vec::new();
-    ring.copy_slots(index, slot, committed, &mut words);
+    ring.copy_slots(index, slot, end, &mut words);
     if !ring.still_holds(index, state.generation) {
         return None;
     }
     let [first, ticks, ..] = words[..] else { return None };
     let header = Header::decode([first, ticks]);
-    if header.kind() != kind::DEFINITION || header.slots() as usize * SLOT_WORDS > words.len() {
+    if header.kind() != kind::DEFINITION {
         return None;
     }
     let bytes: &[u8] = bytemuck::cast_slice(&words);
     Definition::decode(bytes.get(RECORD_HEADER_BYTES..)?.get(..header.length as usize)?)
+}
+
+/// Whether one of the block's records begins at `slot`. Were any place good enough, each slot of a crafted block
+/// could be a definition as long as all that follows it, and a small ring would fill a large memory.
+fn begins_record(ring: &Ring, index: u32, slot: u32, committed: u32) -> bool {
+    let mut at = BLOCK_HEADER_SLOTS;
+    while at < slot.min(committed) {
+        let first = ring.block_word(index, at as usize * SLOT_WORDS).load(Ordering::Relaxed);
+        at = at.saturating_add(Header::decode([first, 0]).slots());
+    }
+    at == slot && slot < committed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::pair;
+    use crate::{Level, Site};
+
+    #[test]
+    fn definitions_without_end_are_not_all_kept() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let name = dir.path().join("ring");
+        let options = crate::Ring::options().size("16MiB").block_bytes(1 << 20).lanes(3);
+        let ring = options.create(name.to_str().unwrap()).unwrap();
+        let text = "x".repeat(1_000_000);
+        let site = Site::new(Definition { text: text.into(), ..Definition::new(Level::INFO, "") });
+        ring.logger().values(&site, &[]).unwrap();
+        ring.with_ring(|ring| {
+            let is_definitions = |index: &u32| ring.state(*index).is_some_and(|s| s.kind == Kind::Definitions);
+            let index = (0..ring.geometry().block_count).find(is_definitions).unwrap();
+            let id = index * ring.geometry().block_slots() + BLOCK_HEADER_SLOTS;
+            let mut dictionary = Dictionary::default();
+            for incarnation in 1..=200 {
+                ring.block_word(index, block::PROCESS).store(pair(1, incarnation), Ordering::Relaxed);
+                assert!(dictionary.look_up(ring, (1, incarnation), id).is_some());
+                let kept: usize = dictionary.known.values().map(|known| known.definition.text.len()).sum();
+                assert!(kept <= BYTES_MAX + 1_000_000, "{kept} bytes");
+            }
+        });
+    }
 }

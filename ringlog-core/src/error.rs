@@ -155,6 +155,12 @@ pub enum Error {
         /// Who uses it.
         holders: String,
     },
+    /// The process has a default logger already.
+    #[error("a default logger has been set already; a process has one")]
+    DefaultLoggerSet,
+    /// Levels cannot be steered like this.
+    #[error("cannot steer levels: {0}")]
+    Levels(String),
     /// Not everything was persisted in time.
     #[error("not persisted within {waited_ms} ms: {why}")]
     FlushTimeout {

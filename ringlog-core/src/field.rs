@@ -10,14 +10,15 @@ use std::time::{Duration, SystemTime};
 
 use crate::level::Level;
 use crate::record::Encoder;
-use crate::value::Type;
+use crate::value::{Element, Type};
 
 /// A type that can be a field of a record.
 ///
 /// Implemented for the integers (`usize` and `isize` travel as 64 bits), floats, `bool`, `char`, text,
-/// bytes, IP and socket addresses, [`Duration`], [`SystemTime`], [`Level`], and for references, boxes
-/// and counted pointers to any of them. There is no field that may be absent and none that can change
-/// while it is written: hence no `Option`, no atomics.
+/// bytes, IP and socket addresses, [`Duration`], [`SystemTime`], [`Level`], `uuid::Uuid` (feature `uuid`),
+/// and for references, boxes and counted pointers to any of them; for an `Option` of any of these, and for
+/// slices, arrays and vectors of them. (Those of `u8` travel as bytes.) Nothing is nested deeper, and
+/// there is no field that can change while it is written: hence no atomics.
 ///
 /// A type of your own becomes a field by travelling as one of these:
 ///
@@ -49,6 +50,7 @@ use crate::value::Type;
     message = "`{Self}` cannot be a field of a record",
     label = "expected a type that implements `FieldValue`",
     note = "numbers, `bool`, `char`, text, bytes, addresses, `Duration`, `SystemTime` and `Level` do",
+    note = "`Option`s, slices, arrays and vectors of these do too",
     note = "leave the field out with `#[record(skip)]`, store a value of such a type instead, or implement `FieldValue`"
 )]
 pub trait FieldValue {
@@ -189,7 +191,7 @@ impl FieldValue for [u8] {
         4 + self.len()
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
         out.put_bytes(self);
     }
@@ -205,7 +207,7 @@ impl FieldValue for str {
         4 + self.len()
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
         out.put_bytes(self.as_bytes());
     }
@@ -241,133 +243,117 @@ holders! {
     {T: FieldValue + ToOwned + ?Sized} Cow<'_, T> => T;
 }
 
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use std::net::SocketAddrV6;
+/// As its bytes are written.
+#[cfg(feature = "uuid")]
+impl FieldValue for uuid::Uuid {
+    const TYPE: Type = Type::Uuid;
+    const FIXED_BYTES: Option<usize> = Some(16);
 
-    use super::*;
-    use crate::sync::{AtomicU64, Ordering};
-    use crate::value::{Cursor, Value};
-    use proptest::prelude::*;
-
-    fn encoded<T: FieldValue + ?Sized>(field: &T) -> Vec<u8> {
-        let payload_bytes = field.payload_bytes();
-        let words: Vec<AtomicU64> = (0..payload_bytes.div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
-        #[allow(unsafe_code)]
-        // SAFETY: `words` covers the window and outlives the encoder.
-        let mut out = unsafe { Encoder::new(words.as_ptr(), 0, words.len()) };
-        field.encode(&mut out);
-        assert_eq!(out.finish(), payload_bytes);
-        let words = words.iter().map(|word| word.load(Ordering::Relaxed).to_le_bytes());
-        words.flatten().take(payload_bytes).collect()
+    #[inline(always)]
+    fn payload_bytes(&self) -> usize {
+        16
     }
 
-    /// What `field` writes is what a reader gets, to the last byte, and its size is what its type says.
-    #[track_caller]
-    fn reads_back<T: FieldValue + ?Sized>(field: &T, expected: Value<'_>) {
-        let bytes = encoded(field);
-        let mut at = Cursor::new(&bytes);
-        assert_eq!(at.value(T::TYPE), Some(expected));
-        assert_eq!(at.u8(), None, "bytes are left over");
-        let width = T::TYPE.width() as usize;
-        assert_eq!(T::FIXED_BYTES, (width > 0).then_some(width));
-        assert!(T::FIXED_BYTES.is_none_or(|fixed_bytes| fixed_bytes == field.payload_bytes()));
+    #[inline(always)]
+    fn encode(&self, out: &mut Encoder<'_>) {
+        out.put_u128(u128::from_le_bytes(*self.as_bytes()));
+    }
+}
+
+/// What an `Option` can hold: all that is no `Option`, slice, array or vector itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be in an `Option`, slice, array or vector that is a field of a record",
+    label = "expected a number, `bool`, `char`, text, bytes, an address, a `Duration`, `SystemTime` or `Level`"
+)]
+trait Plain: FieldValue {
+    const ELEMENT: Element = match Element::new(Self::TYPE) {
+        Some(element) => element,
+        None => panic!("only plain types are marked as such"),
+    };
+}
+
+/// What a slice, array or vector can hold. Those of `u8` are bytes, a type of their own.
+trait Item: Plain {}
+
+/// Marks types.
+macro_rules! mark {
+    ($as:ident: $($({$($generics:tt)*})? $rust:ty),* $(,)?) => {$(
+        impl $(<$($generics)*>)? $as for $rust {}
+    )*};
+}
+
+/// Types that can be held by both.
+macro_rules! elements {
+    ($($rust:tt)*) => {
+        mark! { Plain: $($rust)* }
+        mark! { Item: $($rust)* }
+    };
+}
+
+elements! {
+    bool, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64, char, Level,
+    Ipv4Addr, Ipv6Addr, IpAddr, SocketAddr, Duration, SystemTime,
+    str, String, [u8], Vec<u8>, {const N: usize} [u8; N],
+}
+#[cfg(feature = "uuid")]
+elements! { uuid::Uuid }
+mark! {
+    Plain: u8, {T: Plain + ?Sized} &T, {T: Plain + ?Sized} Box<T>, {T: Plain + ?Sized} Rc<T>,
+    {T: Plain + ?Sized} Arc<T>, {T: Plain + ToOwned + ?Sized} Cow<'_, T>,
+}
+mark! {
+    Item: {T: Item + ?Sized} &T, {T: Item + ?Sized} Box<T>, {T: Item + ?Sized} Rc<T>,
+    {T: Item + ?Sized} Arc<T>, {T: Item + ToOwned + ?Sized} Cow<'_, T>,
+}
+
+/// A length in bytes, and the value if it is there.
+#[allow(private_bounds)] // whoever could mark a type as plain could nest
+impl<T: Plain> FieldValue for Option<T> {
+    const TYPE: Type = Type::Option(T::ELEMENT);
+    const FIXED_BYTES: Option<usize> = None;
+
+    #[inline]
+    fn payload_bytes(&self) -> usize {
+        4 + self.as_ref().map_or(0, T::payload_bytes)
     }
 
-    #[test]
-    fn integers_read_back_at_both_ends() {
-        macro_rules! ends {
-            ($($rust:ty => $value:ident,)*) => {$(
-                for v in [<$rust>::MIN, <$rust>::MIN + 1, 0, 1, <$rust>::MAX] {
-                    reads_back(&v, Value::$value(v as _));
-                }
-            )*};
-        }
-        ends! {
-            u8 => U64, u16 => U64, u32 => U64, u64 => U64, usize => U64, u128 => U128,
-            i8 => I64, i16 => I64, i32 => I64, i64 => I64, isize => I64, i128 => I128,
-        }
-    }
-
-    #[test]
-    fn plain_values_read_back() {
-        reads_back(&true, Value::Bool(true));
-        reads_back(&false, Value::Bool(false));
-        reads_back(&-1.5_f32, Value::F32(-1.5));
-        reads_back(&f64::MIN_POSITIVE, Value::F64(f64::MIN_POSITIVE));
-        reads_back(&'\u{10ffff}', Value::Char('\u{10ffff}'));
-        reads_back(&Level::from_number(33), Value::Level(Level::from_number(33)));
-        reads_back(&Duration::MAX, Value::Duration(Duration::MAX));
-        assert_eq!(encoded(&f64::NAN), f64::NAN.to_le_bytes());
-    }
-
-    #[test]
-    fn addresses_read_back() {
-        let v4 = Ipv4Addr::new(192, 0, 2, 1);
-        let v6 = Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 3, 4, 5, 6);
-        reads_back(&v4, Value::Ip(v4.into()));
-        reads_back(&v6, Value::Ip(v6.into()));
-        reads_back(&IpAddr::V4(v4), Value::Ip(v4.into()));
-        reads_back(&IpAddr::V6(v6), Value::Ip(v6.into()));
-        let socket = SocketAddr::from((v4, 443));
-        reads_back(&socket, Value::Socket(socket));
-        let socket = SocketAddr::V6(SocketAddrV6::new(v6, u16::MAX, 7, u32::MAX));
-        reads_back(&socket, Value::Socket(socket));
-    }
-
-    #[test]
-    fn the_bytes_of_addresses_are_pinned() {
-        let v4 = IpAddr::from([192, 0, 2, 1]);
-        assert_eq!(encoded(&v4), [4, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        let v6 = SocketAddrV6::new(Ipv6Addr::from([0xab; 16]), 0x0102, 3, 4);
-        let expected = [&[6][..], &[0xab; 16], &[2, 1], &[3, 0, 0, 0], &[4, 0, 0, 0]].concat();
-        assert_eq!(encoded(&SocketAddr::V6(v6)), expected);
-    }
-
-    #[test]
-    fn times_saturate() {
-        let epoch = SystemTime::UNIX_EPOCH;
-        let nanos = Duration::from_nanos;
-        reads_back(&epoch, Value::Timestamp(0));
-        reads_back(&(epoch + nanos(1)), Value::Timestamp(1));
-        reads_back(&(epoch - nanos(1)), Value::Timestamp(-1));
-        reads_back(&(epoch + nanos(i64::MAX as u64)), Value::Timestamp(i64::MAX));
-        reads_back(&(epoch + nanos(1 << 63)), Value::Timestamp(i64::MAX));
-        reads_back(&(epoch - nanos((1 << 63) - 1)), Value::Timestamp(-i64::MAX));
-        reads_back(&(epoch - nanos(1 << 63)), Value::Timestamp(i64::MIN));
-        reads_back(&(epoch - nanos(u64::MAX)), Value::Timestamp(i64::MIN));
-    }
-
-    #[test]
-    fn a_holder_travels_as_what_it_holds() {
-        reads_back("", Value::Text(b""));
-        reads_back(&"grüße", Value::Text("grüße".as_bytes()));
-        reads_back(&String::from("a"), Value::Text(b"a"));
-        reads_back(&Box::<str>::from("b"), Value::Text(b"b"));
-        reads_back(&Rc::<str>::from("c"), Value::Text(b"c"));
-        reads_back(&Arc::<str>::from("d"), Value::Text(b"d"));
-        reads_back(&Cow::Borrowed("e"), Value::Text(b"e"));
-        reads_back(&Cow::<str>::Owned("f".into()), Value::Text(b"f"));
-        reads_back(&&&[1_u8, 2][..], Value::Bytes(&[1, 2]));
-        reads_back(&vec![3_u8], Value::Bytes(&[3]));
-        reads_back(&&[4_u8; 9], Value::Bytes(&[4; 9]));
-        reads_back(&Box::new(5_u16), Value::U64(5));
-    }
-
-    proptest! {
-        #[test]
-        fn text_and_bytes_of_any_length_read_back(bytes: Vec<u8>, text: String) {
-            reads_back(&bytes[..], Value::Bytes(&bytes));
-            reads_back(&text, Value::Text(text.as_bytes()));
-        }
-
-        #[test]
-        fn arrays_read_back(one: [u8; 1], odd: [u8; 7], mixed: [u8; 63], last: [u8; 64], large: [u8; 65]) {
-            reads_back(&one, Value::Bytes(&one));
-            reads_back(&odd, Value::Bytes(&odd));
-            reads_back(&mixed, Value::Bytes(&mixed));
-            reads_back(&last, Value::Bytes(&last));
-            reads_back(&large, Value::Bytes(&large));
+    #[inline]
+    fn encode(&self, out: &mut Encoder<'_>) {
+        match self {
+            Some(value) => {
+                out.put_u32(value.payload_bytes() as u32);
+                value.encode(out);
+            }
+            None => out.put_u32(0),
         }
     }
 }
+
+/// A length in bytes, and the values one after the other.
+#[allow(private_bounds)] // as above
+impl<T: Item> FieldValue for [T] {
+    const TYPE: Type = Type::List(T::ELEMENT);
+    const FIXED_BYTES: Option<usize> = None;
+
+    #[inline]
+    fn payload_bytes(&self) -> usize {
+        4 + match T::FIXED_BYTES {
+            Some(bytes) => self.len() * bytes,
+            None => self.iter().map(T::payload_bytes).sum(),
+        }
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Encoder<'_>) {
+        out.put_u32((self.payload_bytes() - 4) as u32);
+        self.iter().for_each(|value| value.encode(out));
+    }
+}
+
+holders! {
+    {T: Item} Vec<T> => [T];
+    {T: Item, const N: usize} [T; N] => [T];
+}
+
+#[cfg(all(test, not(loom)))]
+pub(crate) mod tests;

@@ -1,5 +1,7 @@
 //! Which records are wanted: a least level, and others for some loggers.
 
+use std::fmt;
+
 use crate::level::{Level, ParseLevelError};
 
 /// Least levels by logger, read from text such as `info,db=debug,db.pool=warn`.
@@ -15,6 +17,13 @@ pub struct Filter {
 impl Default for Filter {
     fn default() -> Self {
         Filter { default: Level::INFO, loggers: Vec::new() }
+    }
+}
+
+/// Everything from this level up, whatever the logger.
+impl From<Level> for Filter {
+    fn from(default: Level) -> Filter {
+        Filter { default, ..Filter::default() }
     }
 }
 
@@ -47,12 +56,55 @@ impl Filter {
     }
 
     fn level_of(&self, logger: &str) -> Level {
-        let named = self.loggers.iter().find(|(name, _)| {
-            let rest = logger.strip_prefix(name.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest.starts_with("::"))
-        });
-        named.map_or(self.default, |(_, level)| *level)
+        self.rule_for(logger).1
     }
+
+    /// The longest name that covers this logger, empty where only the default does, and its level.
+    pub(crate) fn rule_for(&self, logger: &str) -> (&str, Level) {
+        let named = self.loggers.iter().find(|(name, _)| covers(name.as_bytes(), logger.as_bytes()));
+        named.map_or(("", self.default), |(name, level)| (name, *level))
+    }
+
+    /// As much of its text as fits into `bytes` bytes: whole parts, and `…` for those left out.
+    pub(crate) fn text_within(&self, bytes: usize) -> String {
+        const MORE: &str = ",…";
+        let whole = self.to_string();
+        if whole.len() <= bytes {
+            return whole;
+        }
+        // A name may hold a comma; then a part of it is left out, or stays, which a reader cannot read.
+        let fits = whole.match_indices(',').map(|(at, _)| at).take_while(|at| at + MORE.len() <= bytes);
+        format!("{}{MORE}", &whole[..fits.last().unwrap_or(0)])
+    }
+}
+
+/// As it is read: `info,db=debug`.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Plain(self.default))?;
+        self.loggers.iter().try_for_each(|(logger, level)| write!(f, ",{logger}={}", Plain(*level)))
+    }
+}
+
+/// A level as [`Filter`] reads it: a name in small letters, or the number where none is exact.
+struct Plain(Level);
+
+impl fmt::Display for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.name() {
+            (name, 0) => f.write_str(&name.to_ascii_lowercase()),
+            _ => write!(f, "{}", self.0.number()),
+        }
+    }
+}
+
+/// Whether a rule for `name` is also one for `logger`: the same name, or one below it. The empty name
+/// stands for all.
+pub(crate) fn covers(name: &[u8], logger: &[u8]) -> bool {
+    let rest = logger.strip_prefix(name);
+    rest.is_some_and(|rest| {
+        name.is_empty() || rest.is_empty() || rest.starts_with(b".") || rest.starts_with(b"::")
+    })
 }
 
 #[cfg(test)]
@@ -66,6 +118,16 @@ mod tests {
         assert!(filter.allows(Level::DEBUG, "db::query") && !filter.allows(Level::INFO, "dbx"));
         assert!(!filter.allows(Level::WARN, "db.pool.worker") && filter.allows(Level::WARN, "http"));
         assert_eq!(filter.least(), Level::DEBUG);
+    }
+
+    #[test]
+    fn a_filter_is_shown_as_it_is_read_and_cut_between_its_parts() {
+        let text = "warn,db.pool=error,net=25,db=debug";
+        let filter: Filter = text.parse().unwrap();
+        assert_eq!((filter.to_string().as_str(), filter.text_within(text.len())), (text, text.to_owned()));
+        assert_eq!(filter.text_within(text.len() - 1), "warn,db.pool=error,net=25,…");
+        assert_eq!(filter.text_within(28), "warn,db.pool=error,…");
+        assert_eq!(filter.text_within(8), "warn,…");
     }
 
     #[test]

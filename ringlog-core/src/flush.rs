@@ -54,7 +54,7 @@ fn reached(ring: &Ring, goal: &Goal) -> bool {
     !current || (generation == goal.block.generation && slots >= goal.slots)
 }
 
-fn has_consumer(attachment: &Attachment) -> bool {
+pub(crate) fn has_consumer(attachment: &Attachment) -> bool {
     let probe = region::reopen(&attachment.path, attachment.identity, false);
     probe.ok().flatten().is_some_and(|file| lock::is_held(&file, lock_byte::CONSUMER).unwrap_or(false))
 }

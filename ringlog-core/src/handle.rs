@@ -91,6 +91,10 @@ impl Ring {
         }
     }
 
+    pub(crate) fn identity(&self) -> crate::region::Identity {
+        self.attachment.identity
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.attachment.path

@@ -7,6 +7,10 @@ use crate::error::Error;
 use crate::layout::{self, Geometry, header, pair};
 use crate::options::Overflow;
 
+/// From 1 kHz to 1 THz, in 32.32 fixed point: no clock of a machine is outside, and spans of time that are told in
+/// ticks stay near what they mean.
+const NS_PER_TICK: std::ops::RangeInclusive<u64> = (1 << 32) / 1000..=1_000_000 << 32;
+
 /// What the header of a ring says, after it has been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Info {
@@ -158,6 +162,11 @@ impl Info {
         geometry.check().map_err(|why| why.to_string())?;
         let code = low(header::CLOCK);
         let clock = Clock::from_code(code).ok_or_else(|| format!("clock {code}, expected 1 or 2"))?;
+        let ns_per_tick = word(header::NS_PER_TICK);
+        if !NS_PER_TICK.contains(&ns_per_tick) {
+            let rate = ns_per_tick as f64 / (1_u64 << 32) as f64;
+            return Err(format!("a clock with ticks of {rate} ns, expected 0.001 to 1000000"));
+        }
         Ok(Info {
             geometry,
             clock,
@@ -167,7 +176,7 @@ impl Info {
             creator_pid: low(header::CREATOR_PID),
             created_ticks: word(header::CREATED_TICKS),
             created_monotonic_ns: word(header::CREATED_MONOTONIC_NS),
-            ns_per_tick: word(header::NS_PER_TICK),
+            ns_per_tick,
         })
     }
 }
@@ -223,6 +232,18 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
             assert!(Info::decode(Path::new("r"), &damaged, info.geometry.file_bytes).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_no_machine_has_is_refused() {
+        let (info, mut bytes) = header_bytes();
+        for ns_per_tick in [0, 1, u64::MAX] {
+            bytes[header::NS_PER_TICK..][..8].copy_from_slice(&u64::to_le_bytes(ns_per_tick));
+            let checksum = crc32fast::hash(&bytes[header::VERSION..header::CHECKSUM]);
+            bytes[header::CHECKSUM..][..4].copy_from_slice(&checksum.to_le_bytes());
+            let error = Info::decode(Path::new("r"), &bytes, info.geometry.file_bytes).unwrap_err().to_string();
+            assert!(error.starts_with("r is damaged: a clock with ticks of "), "{error}");
         }
     }
 

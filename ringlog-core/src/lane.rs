@@ -14,7 +14,7 @@ use crate::lock::{self, LockPage, Mode};
 use crate::process::{Attachment, Refusal};
 use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::sync::AtomicU64;
-use crate::{death, region, threads};
+use crate::{death, global, region, threads};
 
 /// What a lane's entry says of its owner. Whether he lives, only the lock knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +170,7 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
         word(entry::THREAD_NAME + i * 8).store(*thread, Ordering::Release);
         word(entry::PROCESS_NAME + i * 8).store(process.load(Ordering::Relaxed), Ordering::Release);
     }
+    write_filter(ring, lane, &if process { global::shown_filter(attachment) } else { Default::default() });
     word(entry::STATE).store(state.word(), Ordering::Release);
     // What the last owner left open is his no more: we hold the lock, so he is dead.
     for index in 0..ring.geometry().block_count {
@@ -204,6 +205,13 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     local
 }
 
+/// Shows the process's own filter in its lane.
+pub(crate) fn write_filter(ring: &Ring, lane: u32, filter: &[u64; entry::FILTER_BYTES / 8]) {
+    for (i, word) in filter.iter().enumerate() {
+        ring.lane_word(lane, entry::FILTER + i * 8).store(*word, Ordering::Relaxed);
+    }
+}
+
 /// Closes a lane of this session, or waits until the thread that is closing it has done so. Whoever
 /// calls knows that nothing is being pushed on it.
 pub(crate) fn close(ring: &Ring, local: &LaneLocal, session: u64) {
@@ -223,39 +231,36 @@ pub(crate) fn close(ring: &Ring, local: &LaneLocal, session: u64) {
     }
 }
 
-/// Closes a lane whose thread is ending. The attachment may be going at the same time: it waits for us.
+/// Closes a lane whose thread is ending.
 pub(crate) fn close_at_thread_end(local: &LaneLocal, session: u64) {
-    if local.session.load(Ordering::Acquire) != session {
-        return;
-    }
-    let claim =
-        local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire);
-    if claim.is_ok() {
-        // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
-        let attachment = unsafe { &*local.attachment.load(Ordering::Relaxed) };
-        match attachment.ring() {
-            Some(ring) => finish(&ring, local),
-            None => local.status.store(status::CLOSED, Ordering::Release),
-        }
+    match claim(local, session) {
+        Some(Some(ring)) => finish(&ring, local),
+        Some(None) => local.status.store(status::CLOSED, Ordering::Release),
+        None => {}
     }
 }
 
 /// The process runs its exit handlers: what its lanes leave open from here on is no death. Threads may
 /// still be logging, so the lane keeps its lock, and the process its definitions, to the very end.
 pub(crate) fn end_process(local: &LaneLocal, session: u64) {
-    if local.session.load(Ordering::Acquire) != session {
-        return;
-    }
-    let claim =
-        local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire);
-    if claim.is_ok() {
-        // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
-        let attachment = unsafe { &*local.attachment.load(Ordering::Relaxed) };
-        if let Some(ring) = attachment.ring() {
+    if let Some(ring) = claim(local, session) {
+        if let Some(ring) = ring {
             say_closed(&ring, local.lane.load(Ordering::Relaxed));
         }
         local.status.store(status::OPEN, Ordering::Release);
     }
+}
+
+/// Moves an open lane of this session to CLOSING. The attachment may be going at the same time: it waits
+/// until the lane is moved on, so its ring, if it still has one, stays until then.
+fn claim(local: &LaneLocal, session: u64) -> Option<Option<Ring>> {
+    if local.session.load(Ordering::Acquire) != session {
+        return None;
+    }
+    local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire).ok()?;
+    // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
+    let attachment = unsafe { &*local.attachment.load(Ordering::Relaxed) };
+    Some(attachment.ring())
 }
 
 fn say_closed(ring: &Ring, lane: u32) {

@@ -51,8 +51,8 @@ pub(crate) mod header {
     pub(crate) const CREATOR_PID: usize = 120;
     pub(crate) const CHECKSUM: usize = 128; // CRC-32 of bytes 8..128
 
-    // Control line: read by producers, changed seldom. Bytes 256..272 are assigned to steering levels
-    // from outside: epoch and least level.
+    // Control line: read by producers, changed seldom.
+    pub(crate) const LEVEL_EPOCH: usize = 256; // grows with each change of the level rules; bit 0: the half in force
     pub(crate) const OVERFLOW: usize = 272; // policy:8; see Overflow
     pub(crate) const BLOCK_DEADLINE_NS: usize = 280;
     pub(crate) const FLAGS: usize = 288; // bit 0: retired
@@ -77,13 +77,17 @@ pub(crate) mod header {
     pub(crate) const DROPPED_WITHOUT_LANE: usize = 832;
     pub(crate) const DROPPED_WITHOUT_LANE_TOLD: usize = 896;
 
+    // The level rules, twice: one half is in force while the other is written.
+    pub(crate) const LEVEL_RULES: [usize; 2] = [1024, 2048]; // length:32 | CRC-32:32, then the text
+    pub(crate) const LEVEL_RULES_BYTES: usize = 1024;
+
     /// In `FLAGS`: the file has been removed or replaced; nobody will read what is written now.
     pub(crate) const FLAG_RETIRED: u64 = 1;
 }
 
 /// Byte offsets in a lane's entry.
 pub(crate) mod lane {
-    pub(crate) const BYTES: usize = 256;
+    pub(crate) const BYTES: usize = 384;
 
     // Written by the lane's owner.
     pub(crate) const STATE: usize = 0; // incarnation:32 | kind:8 | status:8, see LaneState
@@ -110,6 +114,10 @@ pub(crate) mod lane {
     pub(crate) const DEAD_PROCESS: usize = 184;
     pub(crate) const DEAD_THREAD_NAME: usize = 192; // 32 bytes
     pub(crate) const DEAD_PROCESS_NAME: usize = 224; // 32 bytes
+
+    // Of a process lane, written by its owner.
+    pub(crate) const FILTER: usize = 256; // 96 bytes of text
+    pub(crate) const FILTER_BYTES: usize = 96;
 }
 
 /// Word offsets in a block's header.
@@ -142,6 +150,8 @@ pub(crate) mod lock {
     pub(crate) const ATTACH: i64 = 1 << 40;
     /// The one consumer's.
     pub(crate) const CONSUMER: i64 = (1 << 40) + 1;
+    /// Whoever changes the level rules, as long as that takes.
+    pub(crate) const LEVELS: i64 = (1 << 40) + 2;
     /// From here on: bytes to test that the file system keeps locks with mappings.
     pub(crate) const TEST: i64 = 1 << 41;
 }

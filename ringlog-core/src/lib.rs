@@ -43,6 +43,7 @@ extern crate self as ringlog;
 mod layout;
 mod memory;
 mod ring;
+mod steering;
 mod sync;
 
 macro_rules! not_modelled {
@@ -53,10 +54,12 @@ not_modelled! {
     mod error;
     mod level;
     mod clock;
+    mod number;
     mod value;
     mod field;
     mod record;
     mod definition;
+    mod template;
     mod header;
     mod options;
     mod name;
@@ -74,7 +77,13 @@ not_modelled! {
     mod push;
     mod flush;
     mod filter;
+    mod rules;
+    mod gate;
+    mod global;
+    mod init;
     mod logger;
+    mod statement;
+    mod callsite;
     mod handle;
     mod entry;
     mod dictionary;
@@ -82,6 +91,7 @@ not_modelled! {
     mod observer;
     mod stat;
     mod admin;
+    mod levels;
 
     pub use admin::{Listed, list, remove, request_stop};
     pub use bus::survive_truncation;
@@ -92,23 +102,100 @@ not_modelled! {
     pub use error::{Error, PushError};
     pub use field::FieldValue;
     pub use filter::Filter;
+    pub use global::{default_logger, set_default};
     pub use handle::Ring;
     pub use header::Info;
+    pub use init::{Fallback, Initialized, init, init_or, init_ring};
     pub use layout::Geometry;
     pub use level::{Level, ParseLevelError};
+    pub use levels::{LevelStat, LoggerLevel, ProcessLevels, change_levels};
     pub use logger::Logger;
     pub use name::{directory, resolve};
     pub use observer::Observer;
     pub use options::{Options, Overflow, Size};
     pub use record::{Encoder, Record};
+    pub use rules::{LevelRule, LevelRules};
     pub use stat::{ConsumerStat, LaneStat, RingStat};
-    pub use value::{Type, Value};
+    pub use value::{Element, List, Maybe, Type, Value};
 }
+
+#[cfg(all(fuzzing, not(loom)))]
+pub mod fuzzing;
 
 #[cfg(all(feature = "log", not(loom)))]
 mod facade;
-#[cfg(all(feature = "log", not(loom)))]
-pub use facade::{Fallback, Initialized, init, init_or, init_ring};
+#[cfg(not(loom))]
+mod panics;
+#[cfg(not(loom))]
+pub use panics::log_panics;
+#[cfg(not(loom))]
+pub mod testing;
+
+/// For the code that ringlog's macros generate, and its own tests. No promise is made about it.
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::callsite::{Callsite, dotted, dotted_len, field, is_compiled_in};
+    pub use crate::statement::argument;
+    pub use crate::statement::capture::{Capture, Formatted, Shown};
+
+    /// The ways in which an argument may travel.
+    pub mod prelude {
+        pub use crate::statement::capture::{
+            AsCause as _, AsError as _, AsField as _, AsNothing as _, AsReport as _, AsText as _,
+            AsValue as _,
+        };
+    }
+    pub use crate::gate::Gate;
+    pub use crate::global::wants;
+}
+
+/// Logs a statement to the process's default logger.
+///
+/// The message is a format string with all of Rust's syntax, checked when the program is compiled. The call
+/// copies the arguments in binary into the ring; the text is made by whoever reads it, and is what `format!`
+/// would have given. Below the level a call costs a load or two and a branch, and its arguments are not
+/// evaluated.
+///
+/// ```
+/// use ringlog::info;
+/// # let log = ringlog::testing::capture();
+///
+/// let (id, price, side, venue) = (7_u64, 9.5, "buy", "XETR");
+/// info!("ready");
+/// info!("order {id} filled at {price:.2}");
+/// info!("order {} filled at {:>8.2}", id, price);
+///
+/// // Fields that the message does not name: `key = value`, or a variable for both.
+/// info!("order {id} filled", price, venue, side = side);
+/// info!(id, price);
+///
+/// // What has no binary form is formatted in place: % for its Display, ? for its Debug.
+/// let at = std::path::Path::new("/tmp");
+/// info!("saved", to = %at.display(), parts = ?at.components());
+///
+/// // To another logger than that of the module, which is `my_program.db.pool` in `my_program::db::pool`.
+/// info!(logger: "orders.fills", "order {id} filled");
+/// # let lines: Vec<String> = log.records().iter().map(|record| record.message()).collect();
+/// # assert_eq!(lines[1], "order 7 filled at 9.50");
+/// # assert_eq!(lines[3], "order 7 filled price=9.5 venue=XETR side=buy");
+/// # assert_eq!(lines[5], "saved to=/tmp parts=Components([RootDir, Normal(\"tmp\")])");
+/// ```
+///
+/// * **Fields.** Named arguments of the message are fields too: in JSON `id` and `price` keep their types.
+///   Key=values can be everything that a [`FieldValue`] is, and errors: an error becomes one field with
+///   all of its causes, a line each.
+/// * **Loggers.** The statement's logger is the module's path with dots, or `logger: "name"`. Levels are
+///   inherited along the dots: see [`Filter`], and `ringlog level` to change them from outside.
+/// * **Where to.** The default logger is set by [`init`] or [`set_default`]; `to: &handle` names another one
+///   for a statement: `info!(to: &log, "ready")`.
+/// * **Never in the way.** A statement has no result: what the ring refuses is counted there, and the gap
+///   shows in the output. Text that is longer than the ring takes is cut and marked.
+#[cfg(not(loom))]
+pub use ringlog_macros::info;
+
+#[cfg(not(loom))]
+pub use ringlog_macros::{critical, debug, error, log, trace, warn};
 
 /// Makes a struct a record: its fields travel as they are declared, typed and without formatting.
 ///

@@ -9,9 +9,6 @@
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use crate::clock::{Anchor, Clock};
-use crate::definition::Site;
-#[cfg(feature = "log")]
-use crate::definition::TEXT;
 use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, halves};
 use crate::memory::store_unpublished;
 use crate::process::Attachment;
@@ -165,20 +162,21 @@ impl LaneLocal {
         Fast::Done
     }
 
-    /// Formats a message into the open block, whose room is all that limits it; then its length is known.
+    /// Writes a record of unknown length into the open block, whose room is all that limits it; what it
+    /// takes is known then.
     ///
     /// # Safety
     /// As for `push`.
-    #[cfg(feature = "log")]
-    pub(crate) unsafe fn push_formatted(
+    #[inline(always)]
+    pub(crate) unsafe fn push_formatting<R: Record + ?Sized>(
         &self,
-        text: &crate::logger::Text<'_>,
-        message: std::fmt::Arguments<'_>,
+        record: &R,
+        definition: u32,
         urgent: bool,
     ) -> Fast {
         let Some(busy) = self.begin() else { return Fast::NotNow };
         let at = self.next.load(Ordering::Relaxed);
-        let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at) as usize;
+        let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at);
         if room == 0 {
             return Fast::NotNow;
         }
@@ -186,45 +184,44 @@ impl LaneLocal {
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
             return Fast::NotNow;
         }
-        let room_bytes = room * SLOT_WORDS * 8 - RECORD_HEADER_BYTES;
-        let mut length_at = 0;
-        let header = Header { definition: TEXT, length: room_bytes as u32, flags: kind::RECORD, ticks };
-        // SAFETY: there is room for `room_bytes`, and the block is this thread's.
-        let written = unsafe { self.write(at, header, |out| length_at = text.encode_formatted(message, out)) };
-        if written > room_bytes {
+        let flags = kind::RECORD | record.inferred().flags;
+        let header = Header { definition, length: 0, flags, ticks };
+        // SAFETY: the block is this thread's, and this is its room.
+        if unsafe { self.write_formatting(at, room, header, |out| record.encode(out)) }.is_err() {
             return Fast::NotNow;
         }
-        // SAFETY: header and length lie within what was written above.
-        unsafe {
-            self.patch_u32(at, RECORD_HEADER_BYTES + length_at, (written - length_at - 4) as u32);
-            let [first, _] = Header { length: written as u32, ..header }.words();
-            let start = self.words.load(Ordering::Relaxed).add(at as usize * SLOT_WORDS);
-            (*start).store(first, Ordering::Relaxed);
-            self.publish(at + slots_for(written));
-        }
-        self.records.store(self.records.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
         drop(busy);
         Fast::Done
     }
 
-    /// Replaces four zero bytes, at any alignment, of the unpublished record at slot `at`.
+    /// Writes and publishes a record that takes up to `room` slots; fails with the bytes that it needs if
+    /// that is not enough.
     ///
     /// # Safety
-    /// The bytes lie in the open block, which the caller owns.
-    #[cfg(feature = "log")]
-    unsafe fn patch_u32(&self, at: u32, offset: usize, value: u32) {
-        let shift = offset % 8 * 8;
-        let start = at as usize * SLOT_WORDS + offset / 8;
-        // SAFETY: the caller's word; the second word is touched only if the bytes reach into it.
-        unsafe {
-            let word = |i: usize| &*self.words.load(Ordering::Relaxed).add(start + i);
-            word(0).store(word(0).load(Ordering::Relaxed) | u64::from(value) << shift, Ordering::Relaxed);
-            if shift > 32 {
-                let high = u64::from(value) >> (64 - shift);
-                word(1).store(word(1).load(Ordering::Relaxed) | high, Ordering::Relaxed);
-            }
+    /// The block is owned by the caller and has room for `room` slots, one at least, at `at`.
+    pub(crate) unsafe fn write_formatting(
+        &self,
+        at: u32,
+        room: u32,
+        header: Header,
+        encode: impl FnOnce(&mut Encoder<'_>),
+    ) -> Result<(), usize> {
+        let room_bytes = room as usize * SLOT_WORDS * 8 - RECORD_HEADER_BYTES;
+        // SAFETY: the caller's word.
+        let written = unsafe { self.write(at, Header { length: room_bytes as u32, ..header }, encode) };
+        if written > room_bytes {
+            return Err(written);
         }
+        let [first, _] = Header { length: written as u32, ..header }.words();
+        // SAFETY: the record's first word, written above.
+        unsafe {
+            let start = self.words.load(Ordering::Relaxed).add(at as usize * SLOT_WORDS);
+            store_unpublished(&*start, first);
+            self.publish(at + slots_for(written));
+        }
+        self.records.store(self.records.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Writes header and payload from slot `at` on, unpublished. Returns how many bytes `encode` wrote,
@@ -301,17 +298,16 @@ fn block_id(word: u64) -> Option<BlockId> {
 pub(crate) struct DefinitionIds([AtomicU32; crate::definition::SITES_MAX as usize]);
 
 impl DefinitionIds {
-    /// The id under which `site` is registered; 0 if it is not.
+    /// The id under which the site of this number is registered; 0 if it is not.
     #[inline(always)]
-    pub(crate) fn get(&self, site: &Site) -> u32 {
-        let entry = self.0.get(site.number() as usize);
+    pub(crate) fn get(&self, number: u32) -> u32 {
         // SYNC DEFINE (acquire end): the definition is published.
-        entry.map_or(0, |id| id.load(crate::sync::Sync::Define.acquire()))
+        self.0.get(number as usize).map_or(0, |id| id.load(crate::sync::Sync::Define.acquire()))
     }
 
-    pub(crate) fn set(&self, site: &Site, id: u32) {
+    pub(crate) fn set(&self, number: u32, id: u32) {
         // Entry 0 stands for the sites without a number and stays 0.
-        if let Some(entry) = self.0.get(site.number() as usize).filter(|_| site.number() != 0) {
+        if let Some(entry) = self.0.get(number as usize).filter(|_| number != 0) {
             // SYNC DEFINE (release end).
             entry.store(id, crate::sync::Sync::Define.release());
         }

@@ -48,6 +48,9 @@ impl LockPage {
     }
 }
 
+// SAFETY: a page is unmapped as well by one thread as by another, and nothing is read or written there.
+unsafe impl Send for LockPage {}
+
 fn flock(byte: i64, kind: i32) -> libc::flock {
     // SAFETY: all zero is a valid value of this plain C struct.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
@@ -72,12 +75,10 @@ pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<Lock
         // Before the lock: a child made in between must not keep it alive.
         // SAFETY: advice on the page just mapped.
         Errno::result(unsafe { libc::madvise(page.as_ptr(), 1, libc::MADV_DONTFORK) })?;
-        let lock = flock(byte, kind);
-        // SAFETY: a valid descriptor and struct.
-        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) })
+        set(file, byte, kind)
     })();
     match locked {
-        Ok(_) => Ok(Some(LockPage(page))),
+        Ok(()) => Ok(Some(LockPage(page))),
         Err(errno) => {
             // SAFETY: the page just mapped, not given to anyone.
             unsafe { LockPage::release(page.as_ptr()) };
@@ -87,6 +88,38 @@ pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<Lock
             }
         }
     }
+}
+
+/// An exclusive lock for a few steps, without a mapping: it ends with the value or the process.
+#[derive(Debug)]
+pub(crate) struct Briefly {
+    file: File,
+    byte: i64,
+}
+
+impl Briefly {
+    /// Locks `byte` by a freshly opened `file`. The file comes back if somebody else holds it.
+    pub(crate) fn try_hold(file: File, byte: i64) -> io::Result<Result<Briefly, File>> {
+        match set(&file, byte, libc::F_WRLCK) {
+            Ok(()) => Ok(Ok(Briefly { file, byte })),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(Err(file)),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+impl Drop for Briefly {
+    fn drop(&mut self) {
+        // A child forked meanwhile has the description too, so closing it would not do. If this fails,
+        // the lock ends with the last of them.
+        let _ = set(&self.file, self.byte, libc::F_UNLCK);
+    }
+}
+
+fn set(file: &File, byte: i64, kind: i32) -> nix::Result<()> {
+    let lock = flock(byte, kind);
+    // SAFETY: a valid descriptor and struct.
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).map(drop)
 }
 
 /// Whether anybody holds a lock on `byte`. `probe` has to be a description that holds no locks itself:

@@ -14,7 +14,7 @@ use crate::options::Overflow;
 use crate::process::{Attachment, Refusal};
 use crate::record::{Encoder, Record, flag};
 use crate::value::Value;
-use crate::{flush, lane, name, push, threads};
+use crate::{flush, lane, name, push, statement, threads};
 
 /// Logs into a ring. `Clone + Send + Sync`.
 ///
@@ -23,7 +23,7 @@ use crate::{flush, lane, name, push, threads};
 /// so the lane takes a new block.
 #[derive(Clone, Debug)]
 pub struct Logger {
-    attachment: Arc<Attachment>,
+    pub(crate) attachment: Arc<Attachment>,
     overflow: Option<Overflow>,
 }
 
@@ -50,21 +50,38 @@ impl Logger {
     /// A [`PushError`] if it was refused; that is counted in the ring, and the gap shows in the output.
     #[inline]
     pub fn push<R: Record>(&self, record: &R) -> Result<(), PushError> {
-        let definition = self.attachment.definition_ids().get(record.site());
-        if definition != 0 && self.push_at_once(record, definition) {
-            return Ok(());
-        }
-        self.push_slowly(record)
+        if self.push_at_once(record) { Ok(()) } else { self.push_slowly(record) }
+    }
+
+    /// Logs what is of the built-in definition and has no length before it is written; false where its text
+    /// is longer than the ring takes.
+    #[cfg(feature = "log")]
+    pub(crate) fn log_plain<R: Record>(&self, record: &R) -> bool {
+        self.push_defined(record, TEXT) || !matches!(self.push_slowly(record), Err(PushError::TooLarge { .. }))
     }
 
     /// The record path; false where the long way is needed.
     #[inline(always)]
-    fn push_at_once<R: Record>(&self, record: &R, definition: u32) -> bool {
+    fn push_at_once<R: Record>(&self, record: &R) -> bool {
+        let inferred = record.inferred();
+        let definition = self.attachment.definition_ids().get(record.site().number(inferred.fingerprint));
+        definition != 0 && self.push_defined(record, definition)
+    }
+
+    #[inline(always)]
+    fn push_defined<R: Record>(&self, record: &R, definition: u32) -> bool {
         let level = record.level();
         // SAFETY: the attachment lives as long as `self` is borrowed.
         let Some(local) = (unsafe { threads::lane_of(self.attachment.session()) }) else { return false };
         // SAFETY: `lane_of` found this thread's own lane of the current session.
-        let done = unsafe { local.push(record, definition, level.is_urgent()) } == Fast::Done;
+        let fast = unsafe {
+            if record.inferred().formats {
+                local.push_formatting(record, definition, level.is_urgent())
+            } else {
+                local.push(record, definition, level.is_urgent())
+            }
+        };
+        let done = fast == Fast::Done;
         if done && level >= Level::ERROR {
             self.wake();
         }
@@ -79,6 +96,21 @@ impl Logger {
             self.wake();
         }
         Ok(())
+    }
+
+    /// Logs what has a message of its own, as text if there is no other way.
+    #[inline(always)]
+    pub(crate) fn log<R: Record>(&self, record: &R) -> Result<(), PushError> {
+        if self.push_at_once(record) { Ok(()) } else { self.log_slowly(record) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_slowly(&self, record: &dyn Record) -> Result<(), PushError> {
+        match self.push_slowly(record) {
+            Err(PushError::TooLarge { .. } | PushError::Definition) => statement::log_as_text(self, record),
+            result => result,
+        }
     }
 
     #[cold]
@@ -108,29 +140,11 @@ impl Logger {
         let limit = self.attachment.info.geometry.record_limit();
         let bytes = text.payload_bytes();
         if bytes <= limit {
-            return if self.push_at_once(text, TEXT) { Ok(()) } else { self.push_slowly(text) };
+            return if self.push_defined(text, TEXT) { Ok(()) } else { self.push_slowly(text) };
         }
         let keep = text.message.len().saturating_sub(bytes - limit);
         let cut = Text { message: &text.message[..keep], ..*text };
         push::push(&self.attachment, &cut, flag::CUT, self.overflow)
-    }
-
-    /// Logs a message that is still to be formatted: straight into the block if it fits there.
-    #[cfg(feature = "log")]
-    pub(crate) fn write_formatted(&self, text: &Text<'_>, message: std::fmt::Arguments<'_>) -> Result<(), PushError> {
-        // SAFETY: the attachment lives as long as `self` is borrowed.
-        if let Some(local) = unsafe { threads::lane_of(self.attachment.session()) } {
-            // SAFETY: `lane_of` found this thread's own lane of the current session.
-            let done = unsafe { local.push_formatted(text, message, text.level.is_urgent()) };
-            if done == Fast::Done {
-                if text.level >= Level::ERROR {
-                    self.wake();
-                }
-                return Ok(());
-            }
-        }
-        // No lane yet, or no room in the block for a message whose length nobody knows.
-        self.write_text(&Text { message: message.to_string().as_bytes(), ..*text })
     }
 
     /// Logs a record of a site that was defined at run time. The values have to be of the types that
@@ -168,6 +182,11 @@ impl Logger {
             }
             Err(Refusal::Gone) => Err(name::no_such_ring("", &path)),
         }
+    }
+
+    /// Whether anybody drains the ring at the moment.
+    pub(crate) fn has_consumer(&self) -> bool {
+        flush::has_consumer(&self.attachment)
     }
 
     /// Waits until the consumer has persisted everything that this process had published when the call
@@ -219,24 +238,13 @@ impl Record for Text<'_> {
 
 impl Text<'_> {
     /// All fields but the message.
-    fn encode_place(&self, out: &mut Encoder<'_>) {
+    pub(crate) fn encode_place(&self, out: &mut Encoder<'_>) {
         out.put_u8(self.level.number());
         out.put_bytes(self.logger.as_bytes());
         out.put_bytes(self.file.as_bytes());
         out.put_u32(self.line);
         out.put_bytes(self.module.as_bytes());
         out.put_bytes(self.function.as_bytes());
-    }
-
-    /// Writes the place and the formatted message. Returns where the message's length belongs.
-    #[cfg(feature = "log")]
-    pub(crate) fn encode_formatted(&self, message: std::fmt::Arguments<'_>, out: &mut Encoder<'_>) -> usize {
-        self.encode_place(out);
-        let length_at = out.position();
-        out.put_u32(0);
-        // Only a `Display` that fails by itself ends early; what it wrote until then counts.
-        let _ = std::fmt::Write::write_fmt(out, message);
-        length_at
     }
 }
 

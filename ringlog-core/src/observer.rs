@@ -35,11 +35,15 @@ pub struct Observer {
     next: HashMap<(u32, u32), u64>,
     dictionary: Dictionary,
     missed: u64,
-    /// Incarnations of the lanes at the first poll: later ones are seen from their first record on.
+    /// Incarnations of the lanes at the first poll, or when `next` was last begun anew: later ones are seen
+    /// from their first record on.
     at_first_poll: Vec<u32>,
     /// Parts of long records that were found without the others; looked at once more.
     unjoined: Vec<Part>,
 }
+
+/// More incarnations than this are not remembered; their missing records are no longer counted then.
+const INCARNATIONS_MAX: usize = 1 << 16;
 
 /// How far one block has been read.
 #[derive(Clone, Debug, Default)]
@@ -139,9 +143,11 @@ impl Observer {
 
     fn look(&mut self) -> Vec<OwnedEntry> {
         let ring = self.ring();
-        if self.at_first_poll.is_empty() {
+        // Whoever looks for months, or at made-up lanes, sees any number of incarnations.
+        if self.at_first_poll.is_empty() || self.next.len() > INCARNATIONS_MAX {
             let lanes = 0..self.info.geometry.lane_count;
             self.at_first_poll = lanes.map(|lane| ring.lane_state(lane).incarnation).collect();
+            self.next.clear();
         }
         let mut entries = Vec::new();
         let mut parts = std::mem::take(&mut self.unjoined);
@@ -223,17 +229,17 @@ impl Observer {
         let anchor = watched.anchor.unwrap_or_else(|| self.info.creation_anchor());
         let sequence = watched.sequence;
         watched.sequence = sequence.wrapping_add(1);
-        let cut = header.flags & flag::CUT != 0;
+        let flags = header.flags;
         let payload = bytes.to_vec();
         let body = if header.definition == TEXT {
-            OwnedBody::Plain { sequence, payload, cut }
+            OwnedBody::Plain { sequence, payload, flags }
         } else {
             let definition = self.dictionary.look_up(ring, origin.process_lane, header.definition).cloned();
             // In this order: as long as the block is in use, so are the definitions that it names.
             if definition.is_none() && ring.state(index).is_some_and(|state| state.phase == Phase::Free) {
                 return None;
             }
-            OwnedBody::Defined { sequence, definition, payload, cut }
+            OwnedBody::Defined { sequence, definition, payload, flags }
         };
         Some(OwnedEntry { ticks: header.ticks, unix_ns: anchor.unix_ns_at(header.ticks), origin, body })
     }
@@ -321,11 +327,7 @@ fn begin(generation: u32, header: &[u64; block::WORDS]) -> Watched {
         started: true,
         read: BLOCK_HEADER_SLOTS,
         sequence: header[block::FIRST_SEQUENCE],
-        anchor: Some(Anchor {
-            ticks: header[block::ANCHOR_TICKS],
-            unix_ns: header[block::ANCHOR_UNIX_NS],
-            ns_per_tick: header[block::NS_PER_TICK],
-        }),
+        anchor: Some(Anchor::of_block(header)),
         origin: Some(Arc::new(Origin::from_block(header))),
     }
 }
@@ -360,6 +362,38 @@ impl Drop for Observer {
             unsafe {
                 self.mapping.unmap();
             };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::pair;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn an_observer_remembers_no_more_incarnations_than_it_has_to() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let name = dir.path().join("ring");
+        let options = crate::Ring::options().size("64KiB").block_bytes(1024).lanes(3);
+        let ring = options.create(name.to_str().unwrap()).unwrap();
+        let mut observer = ring.observe().unwrap();
+        let blocks = observer.info.geometry.block_count;
+        for round in 1..=2 * INCARNATIONS_MAX as u32 / blocks {
+            ring.with_ring(|ring| {
+                for index in 0..blocks {
+                    let put = |word: usize, value| ring.memory().word(word).store(value, Ordering::Relaxed);
+                    // In each block an empty text of an incarnation that nobody has seen.
+                    let (start, state) = (ring.block_start(index), ring.geometry().states_offset() / 8);
+                    put(start + block::LANE, pair(1, round * blocks + index));
+                    put(start + BLOCK_HEADER_SLOTS as usize * SLOT_WORDS, 0);
+                    put(start + block::COMMITTED, pair(round, BLOCK_HEADER_SLOTS + 1));
+                    put(state + index as usize, State { phase: Phase::Sealed, lane: 1, ..State::free(round) }.word());
+                }
+            });
+            assert_eq!(observer.poll().unwrap().len(), blocks as usize);
+            assert!(observer.next.len() <= INCARNATIONS_MAX + blocks as usize);
         }
     }
 }

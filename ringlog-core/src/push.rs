@@ -15,7 +15,7 @@ use crate::layout::{BLOCK_HEADER_SLOTS, block, header, lane as entry, pair};
 use crate::local::{Busy, LaneLocal};
 use crate::options::Overflow;
 use crate::process::{Attachment, Refusal};
-use crate::record::{Header, Record, control, kind, slots_for};
+use crate::record::{Header, Prepared, Record, control, kind, slots_for};
 use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::{futex, lane, registry, threads};
 
@@ -101,7 +101,7 @@ impl<'a> Push<'a> {
 
     fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
         let urgent = record.level().is_urgent();
-        let id = || registry::id_of(self.attachment, self.ring, record.site());
+        let id = || registry::id_of(self.attachment, self.ring, record);
         let id = match id() {
             // A definition needs a block as its record does, and waits for it as long.
             Err(PushError::Full) => {
@@ -109,11 +109,61 @@ impl<'a> Push<'a> {
             }
             other => other,
         };
-        let result = id.and_then(|definition| self.place(record, flags, definition, urgent));
-        if result.is_err() {
-            self.local.count_dropped(self.ring);
+        let flags = flags | record.inferred().flags;
+        let place = if record.inferred().formats { Self::place_formatting } else { Self::place };
+        let result = id.and_then(|definition| place(self, record, flags, definition, urgent));
+        match result {
+            // It will come as text.
+            Err(PushError::Definition | PushError::TooLarge { .. }) if record.inferred().has_message => {}
+            Err(_) => self.local.count_dropped(self.ring),
+            Ok(()) => {}
         }
         result
+    }
+
+    /// Places a record whose length shows when it is written: in the open block, or else in a fresh one,
+    /// or, if it is longer, by way of private memory.
+    fn place_formatting(
+        &self,
+        record: &dyn Record,
+        flags: u8,
+        definition: u32,
+        urgent: bool,
+    ) -> Result<(), PushError> {
+        let (gap, anchor) = (self.gap_due(), self.anchor_is_due());
+        let controls = u32::from(gap) + u32::from(anchor);
+        let write = || {
+            let ticks = self.attachment.info.clock.ticks();
+            let header = Header { definition, length: 0, flags: kind::RECORD | flags, ticks };
+            let room = self.limit(urgent).saturating_sub(self.next());
+            if room == 0 {
+                return Err(0);
+            }
+            // SAFETY: the caller holds `busy`, and there is room for one slot at least.
+            unsafe { self.local.write_formatting(self.next(), room, header, |out| record.encode(out)) }
+        };
+        let done = || self.restore_limits();
+        let mut needed = 0;
+        if self.limit(urgent).saturating_sub(self.next()) > controls {
+            self.write_controls(gap, anchor);
+            match write() {
+                Ok(()) => return Ok(done()),
+                Err(bytes) => needed = bytes,
+            }
+        }
+        if slots_for(needed) <= self.room_in_fresh_block() {
+            self.change_block(self.waiting(|| self.take_one(urgent))?, urgent);
+            match write() {
+                Ok(()) => return Ok(done()),
+                Err(bytes) => needed = bytes,
+            }
+        }
+        if self.nested {
+            // Private memory is an allocation, which a signal handler may not make.
+            return Err(PushError::Full);
+        }
+        let prepared = Prepared::new(record, needed, self.ring.geometry().record_limit())?;
+        self.place(&prepared, flags, definition, urgent)
     }
 
     fn place(&self, record: &dyn Record, flags: u8, definition: u32, urgent: bool) -> Result<(), PushError> {

@@ -3,10 +3,12 @@
 use std::marker::PhantomData;
 
 use crate::definition::Site;
+use crate::error::PushError;
 use crate::layout::{RECORD_HEADER_BYTES, SLOT_BYTES, pair};
 use crate::level::Level;
 use crate::memory::store_unpublished;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
+use crate::value::Type;
 
 /// Something that can be pushed: usually derived for a struct with `#[derive(Record)]`.
 ///
@@ -29,6 +31,50 @@ pub trait Record {
     /// Writes the fields in the definition's order. May be called more than once for one push and has
     /// to write the same each time.
     fn encode(&self, out: &mut Encoder<'_>);
+
+    /// What the definition does not say because only the compiler knows it. For log statements.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn inferred(&self) -> Inferred {
+        Inferred::NOTHING
+    }
+}
+
+/// What a log statement's arguments turn out to be. The statement's site is one static, its arguments may
+/// be of other types each time where it stands in a generic function.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Inferred {
+    /// The types of the fields, in place of the definition's.
+    pub(crate) types: Option<&'static Types>,
+    /// Tells apart the types that one site has seen: 48 bits, 0 where the definition says them.
+    pub(crate) fingerprint: u64,
+    /// Some field is formatted while it is written: nobody knows its length before.
+    pub(crate) formats: bool,
+    /// Its message can be made here and now, if it cannot travel as it is.
+    pub(crate) has_message: bool,
+    /// Flags for its header.
+    pub(crate) flags: u8,
+}
+
+impl Inferred {
+    pub(crate) const NOTHING: Inferred =
+        Inferred { types: None, fingerprint: 0, formats: false, has_message: false, flags: 0 };
+}
+
+/// Types in a row, as a constant that a generic function can name.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Types {
+    pub(crate) first: Type,
+    pub(crate) rest: Option<&'static Types>,
+}
+
+impl Types {
+    /// One after the other.
+    pub(crate) fn iter(types: Option<&'static Types>) -> impl Iterator<Item = Type> {
+        std::iter::successors(types, |types| types.rest).map(|types| types.first)
+    }
 }
 
 /// What the 16 bytes before a record's payload say:
@@ -54,8 +100,7 @@ pub(crate) mod kind {
 
 /// The other bits of the flags.
 pub(crate) mod flag {
-    /// Typed key=values follow the defined fields. Readers of this version skip them.
-    #[allow(dead_code)]
+    /// Typed key=values follow the defined fields.
     pub(crate) const TRAILING: u8 = 1 << 4;
     /// The record goes on in the lane's next block.
     pub(crate) const MORE: u8 = 1 << 5;
@@ -188,25 +233,45 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends bytes as they are, without a length.
-    #[inline]
+    #[inline(always)]
     pub fn put_raw(&mut self, bytes: &[u8]) {
-        let mut rest = if self.at < self.from_word * 8 || self.at + bytes.len() > self.to_word * 8 {
-            self.skip_outside_window(bytes)
-        } else {
-            bytes
-        };
+        if self.at < self.from_word * 8 || self.at + bytes.len() > self.to_word * 8 {
+            return self.put_partly(bytes);
+        }
+        let (words, rest) = bytes.as_chunks::<8>();
+        let (first, shift) = (self.at >> 3, (self.at & 7) * 8);
+        let mut pending = self.pending;
+        for (i, word) in words.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            // SAFETY: all of `bytes` lies within the window that `new` was promised, by the test above.
+            let out = unsafe { &*self.out.add(first - self.from_word + i) };
+            store_unpublished(out, pending | word << shift);
+            // In two steps, because a word cannot be shifted by its whole width.
+            pending = word >> 1 >> (63 - shift);
+        }
+        self.pending = pending;
+        self.at += words.len() * 8;
+        if !rest.is_empty() {
+            self.put(last_bytes(bytes, rest.len()), rest.len());
+        }
+    }
+
+    /// Appends bytes that do not lie in the window as a whole.
+    #[cold]
+    #[inline(never)]
+    fn put_partly(&mut self, bytes: &[u8]) {
+        let mut rest = self.skip_outside_window(bytes);
         while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
             self.put(u64::from_le_bytes(*chunk), 8);
             rest = tail;
         }
         if !rest.is_empty() {
-            self.put(short(rest), rest.len());
+            self.put(last_bytes(rest, rest.len()), rest.len());
         }
     }
 
     /// Passes over whole words that lie outside the window, so that a payload of many blocks is not
     /// read once for each of them. Returns what is left to write.
-    #[cold]
     fn skip_outside_window<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         if self.at > self.to_word * 8 {
             return self.pass(bytes, bytes.len());
@@ -229,16 +294,38 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends a length of 4 bytes and then the bytes: the form of every variable field.
-    #[inline]
+    #[inline(always)]
     pub fn put_bytes(&mut self, bytes: &[u8]) {
         self.put_u32(bytes.len() as u32);
         self.put_raw(bytes);
     }
 
-    /// Bytes written so far.
-    #[cfg(feature = "log")]
-    pub(crate) fn position(&self) -> usize {
-        self.at
+    /// Formats `value` into the payload, in the form of a variable field: the length is put before it when
+    /// it is known. A `Display` that fails ends early; what it wrote until then counts.
+    pub(crate) fn put_formatted(&mut self, value: &dyn std::fmt::Display) {
+        let length_at = self.at;
+        self.put_u32(0);
+        let _ = std::fmt::write(self, format_args!("{value}"));
+        self.patch_u32(length_at, (self.at - length_at - 4) as u32);
+    }
+
+    /// Replaces four zero bytes that were written before.
+    fn patch_u32(&mut self, at: usize, value: u32) {
+        let shift = at % 8 * 8;
+        self.patch(at / 8, u64::from(value) << shift);
+        if shift > 32 {
+            self.patch(at / 8 + 1, u64::from(value) >> (64 - shift));
+        }
+    }
+
+    fn patch(&mut self, word: usize, bits: u64) {
+        if word == self.at >> 3 {
+            self.pending |= bits;
+        } else if word >= self.from_word && word < self.to_word {
+            // SAFETY: within the window that `new` was promised.
+            let stored = unsafe { &*self.out.add(word - self.from_word) };
+            store_unpublished(stored, stored.load(Ordering::Relaxed) | bits);
+        }
     }
 
     /// Stores the last, incomplete word. Returns the number of bytes written in all.
@@ -251,19 +338,98 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Formats into the payload.
-#[cfg(feature = "log")]
+/// Formats into the payload. What no ring takes any more ends the formatting.
 impl std::fmt::Write for Encoder<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         self.put_raw(text.as_bytes());
-        Ok(())
+        if self.at <= Header::LENGTH_MAX as usize { Ok(()) } else { Err(std::fmt::Error) }
+    }
+}
+
+/// How many bytes `encode` writes.
+pub(crate) fn measure(encode: impl FnOnce(&mut Encoder<'_>)) -> usize {
+    #[allow(unsafe_code)]
+    // SAFETY: the window is empty, so nothing is ever stored.
+    let mut out = unsafe { Encoder::new(std::ptr::NonNull::dangling().as_ptr(), 0, 0) };
+    encode(&mut out);
+    out.finish()
+}
+
+/// A record that has been written to private memory, because only then its length was known.
+pub(crate) struct Prepared<'a> {
+    record: &'a dyn Record,
+    words: Vec<AtomicU64>,
+    bytes: usize,
+}
+
+impl<'a> Prepared<'a> {
+    /// Writes `record`, which took `bytes` when it was tried. A `Display` may say something else each time:
+    /// then the next try has room for it.
+    pub(crate) fn new(record: &'a dyn Record, mut bytes: usize, limit: usize) -> Result<Prepared<'a>, PushError> {
+        for _ in 0..TRIES {
+            if bytes > limit {
+                return Err(PushError::TooLarge { bytes, limit });
+            }
+            let words: Vec<_> = (0..bytes.div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
+            #[allow(unsafe_code)]
+            // SAFETY: the window is all of `words`, which outlives the encoder.
+            let mut out = unsafe { Encoder::new(words.as_ptr(), 0, words.len()) };
+            record.encode(&mut out);
+            let room = std::mem::replace(&mut bytes, out.finish());
+            if bytes <= room {
+                return Ok(Prepared { record, words, bytes });
+            }
+        }
+        Err(PushError::Mismatch)
+    }
+
+    /// The payload.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let bytes = self.words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+        bytes.take(self.bytes).collect()
+    }
+}
+
+/// How often a record may turn out longer than it was the last time.
+const TRIES: u32 = 4;
+
+impl Record for Prepared<'_> {
+    fn site(&self) -> &Site {
+        self.record.site()
+    }
+
+    fn level(&self) -> Level {
+        self.record.level()
+    }
+
+    fn payload_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn encode(&self, out: &mut Encoder<'_>) {
+        let mut left = self.bytes;
+        for word in &self.words {
+            let bytes = word.load(Ordering::Relaxed).to_le_bytes();
+            let count = left.min(8);
+            out.put_raw(&bytes[..count]);
+            left -= count;
+        }
+    }
+}
+
+/// The last `count` bytes, 1 to 7, as the low ones of a word.
+#[inline(always)]
+fn last_bytes(bytes: &[u8], count: usize) -> u64 {
+    match bytes.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last) >> (64 - count * 8),
+        None => few_bytes(bytes),
     }
 }
 
 /// Up to 7 bytes as the low ones of a word, read in at most two pieces that may overlap.
 #[inline(always)]
-fn short(bytes: &[u8]) -> u64 {
+fn few_bytes(bytes: &[u8]) -> u64 {
     if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         let (head, tail) = (u32::from_le_bytes(*head), u32::from_le_bytes(*tail));
         u64::from(head) | u64::from(tail) << ((bytes.len() - 4) * 8)

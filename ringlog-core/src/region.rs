@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -279,6 +280,31 @@ impl Mapping {
         bus::unwatch(self.base.as_ptr());
         // SAFETY: the caller's word.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
+    }
+}
+
+/// The header alone, read-only. Children inherit it, so they see what steers them before they attach.
+#[derive(Debug)]
+pub(crate) struct HeaderPage(MmapRaw);
+
+impl HeaderPage {
+    pub(crate) fn map(path: &Path, identity: Identity) -> Result<HeaderPage, Error> {
+        let file = reopen(path, identity, false).map_err(|e| Error::io("open", path, e))?;
+        let file = file.ok_or_else(|| name::no_such_ring("", path))?;
+        let map = MmapOptions::new().len(header::BYTES).map_raw_read_only(&file);
+        map.map(HeaderPage).map_err(|e| Error::io("map", path, e))
+    }
+
+    /// Its words, for loads only.
+    pub(crate) fn memory(&self) -> Memory {
+        // SAFETY: page-aligned and as long as that. The one value that is used lives as long as the process.
+        unsafe { Memory::borrow(self.0.as_ptr().cast(), header::BYTES / 8) }
+    }
+
+    /// The epoch of the level rules.
+    pub(crate) fn epoch(&self) -> &AtomicU64 {
+        // SAFETY: within the page, aligned, and used as an atomic only.
+        unsafe { &*self.0.as_ptr().add(header::LEVEL_EPOCH).cast() }
     }
 }
 

@@ -9,29 +9,35 @@ use crate::definition::Site;
 use crate::error::PushError;
 use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, lane as entry, pair};
 use crate::process::{Attachment, ProcessState};
-use crate::record::{Encoder, Header, kind, slots_for};
+use crate::record::{Encoder, Header, Inferred, Record, Types, kind, slots_for};
 use crate::ring::{self, BlockId, Kind, Ring};
 
-/// The id of `site` in this process, after registering it if need be.
-pub(crate) fn id_of(attachment: &Attachment, ring: &Ring, site: &Site) -> Result<u32, PushError> {
+/// The id of the record's definition in this process, after registering it if need be.
+pub(crate) fn id_of(attachment: &Attachment, ring: &Ring, record: &dyn Record) -> Result<u32, PushError> {
+    let (site, Inferred { types, fingerprint, .. }) = (record.site(), record.inferred());
     if std::ptr::eq(site, crate::logger::text_site()) {
         return Ok(crate::definition::TEXT);
     }
     let ids = attachment.definition_ids();
-    match ids.get(site) {
+    match ids.get(site.number(fingerprint)) {
         0 => {}
         id => return Ok(id),
     }
     // Before a block is taken for it.
     let room = ring.geometry().block_slots() - BLOCK_HEADER_SLOTS;
-    if slots_for(site.definition().payload_bytes()) > room {
+    if slots_for(site.definition().payload_bytes(types)) > room {
+        return Err(PushError::Definition);
+    }
+    // First of all: a site without a number would be registered again with each of its records.
+    let number = site.assign_number(fingerprint);
+    if number == 0 {
         return Err(PushError::Definition);
     }
     let state = attachment.state();
     let shared = (0..TRIES).any(|_| state.definitions_busy.swap(1, Ordering::Acquire) == 0);
     let id = if shared {
-        let id = match ids.get(site) {
-            0 => append(ring, state, site),
+        let id = match ids.get(number) {
+            0 => append(ring, state, site, types),
             id => Ok(id),
         };
         state.definitions_busy.store(0, Ordering::Release);
@@ -39,14 +45,15 @@ pub(crate) fn id_of(attachment: &Attachment, ring: &Ring, site: &Site) -> Result
     } else {
         // Another thread registers, or we interrupt ourselves: rather than wait, a block for this one.
         let block = take(ring, state)?;
-        let id = write(ring, block, BLOCK_HEADER_SLOTS, site);
+        let id = write(ring, block, BLOCK_HEADER_SLOTS, site, types);
         ring.seal(block, process_lane(state), Kind::Definitions);
         id
     }?;
-    site.assign_number();
-    ids.set(site, id);
+    ids.set(number, id);
     Ok(id)
 }
+
+type InferredTypes = Option<&'static Types>;
 
 /// How often to try for the shared definition block before a block is spent on one definition.
 const TRIES: u32 = 200;
@@ -57,8 +64,8 @@ fn process_lane(state: &ProcessState) -> u32 {
 }
 
 /// Writes the definition into the process's open definition block; the caller holds it.
-fn append(ring: &Ring, state: &ProcessState, site: &Site) -> Result<u32, PushError> {
-    let slots = slots_for(site.definition().payload_bytes());
+fn append(ring: &Ring, state: &ProcessState, site: &Site, types: InferredTypes) -> Result<u32, PushError> {
+    let slots = slots_for(site.definition().payload_bytes(types));
     let open = state.definition_block.load(Ordering::Relaxed).checked_sub(1);
     let generation = state.definition_generation.load(Ordering::Relaxed);
     let mut next = state.definition_next.load(Ordering::Relaxed);
@@ -76,7 +83,7 @@ fn append(ring: &Ring, state: &ProcessState, site: &Site) -> Result<u32, PushErr
         }
     };
     state.definition_next.store(next, Ordering::Relaxed);
-    let id = write(ring, block, next, site)?;
+    let id = write(ring, block, next, site, types)?;
     state.definition_next.store(next + slots, Ordering::Relaxed);
     Ok(id)
 }
@@ -104,9 +111,9 @@ fn take(ring: &Ring, state: &ProcessState) -> Result<BlockId, PushError> {
 
 /// Writes and publishes the definition at slot `at` of a block that the caller owns.
 #[allow(unsafe_code)]
-fn write(ring: &Ring, block: BlockId, at: u32, site: &Site) -> Result<u32, PushError> {
+fn write(ring: &Ring, block: BlockId, at: u32, site: &Site, types: InferredTypes) -> Result<u32, PushError> {
     let definition = site.definition();
-    let bytes = definition.payload_bytes();
+    let bytes = definition.payload_bytes(types);
     let slots = slots_for(bytes);
     if slots > ring.geometry().block_slots() - at {
         return Err(PushError::Definition);
@@ -119,7 +126,7 @@ fn write(ring: &Ring, block: BlockId, at: u32, site: &Site) -> Result<u32, PushE
     let payload = ring.memory().address(start + RECORD_HEADER_BYTES / 8);
     // SAFETY: the block is the caller's, and there is room by the test above.
     let mut out = unsafe { Encoder::new(payload, 0, bytes.div_ceil(8)) };
-    definition.encode(&mut out);
+    definition.encode(types, &mut out);
     if out.finish() != bytes {
         return Err(PushError::Definition);
     }

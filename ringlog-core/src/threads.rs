@@ -151,14 +151,17 @@ pub(crate) fn process_name() -> String {
 
 /// A name as it is stored: its first 32 bytes, cut between characters, padded with zeros.
 pub(crate) fn name_words(name: &str) -> [u64; NAME_BYTES / 8] {
-    let mut end = name.len().min(NAME_BYTES);
-    while !name.is_char_boundary(end) {
+    text_words(name)
+}
+
+/// As much of a text as `WORDS` words hold, cut between characters, padded with zeros.
+pub(crate) fn text_words<const WORDS: usize>(text: &str) -> [u64; WORDS] {
+    let mut end = text.len().min(8 * WORDS);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let mut bytes = [0; NAME_BYTES];
-    bytes[..end].copy_from_slice(&name.as_bytes()[..end]);
-    let mut words = [0; NAME_BYTES / 8];
-    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+    let mut words = [0; WORDS];
+    for (word, chunk) in words.iter_mut().zip(text.as_bytes()[..end].chunks(8)) {
         *word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
     }
     words

@@ -190,6 +190,60 @@ fn a_site_made_at_run_time_works_like_a_derived_one() {
 }
 
 #[test]
+fn the_message_of_a_template_is_put_together_by_observer_and_consumer_alike() {
+    use ringlog::{Definition, Element, Entry, Field, Site, Type, Value};
+    let at = scratch();
+    let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
+    let log = ring.logger();
+    let of = |ty| Element::new(ty).unwrap();
+    let definition = Definition {
+        text: "{0:?} of {1:?} for {{{3:>6.2}}}: {4} {0:?}".into(),
+        template: true,
+        fields: vec![
+            Field::new("first", Type::Option(of(Type::U16))),
+            Field::new("", Type::List(of(Type::Str))),
+            Field::new("err", Type::Error),
+            Field::new("price", Type::F64),
+            Field::new("", Type::Formatted),
+        ]
+        .into(),
+        ..Definition::new(Level::INFO, "orders")
+    };
+    let site = Site::new(definition);
+    let (seven, names) = (Value::U64(7), [Value::Text(b"a"), Value::Text(b"")]);
+    let values = |first| {
+        let names = Value::List(names[..].into());
+        [Value::Option(first), names, Value::Error(b"no\nroute"), Value::F64(9.5), Value::Text(b"<x>")]
+    };
+    log.values(&site, &values(Some(&seven).into())).unwrap();
+    log.values(&site, &values(None.into())).unwrap();
+    let wrong = Value::U64(1 << 16);
+    assert_eq!(log.values(&site, &values(Some(&wrong).into())), Err(PushError::Mismatch));
+    let check = |n: usize, entry: &Entry<'_>| {
+        let record = entry.record().unwrap();
+        let first = if n == 0 { "Some(7)" } else { "None" };
+        let text = format!("{first} of [\"a\", \"\"] for {{  9.50}}: <x> {first}");
+        assert_eq!(record.text().unwrap(), text.as_bytes());
+        assert_eq!(record.text_in(&mut Vec::new()).unwrap(), text.as_bytes());
+        assert_eq!(entry.message(), format!("{text} err=no\nroute"));
+        let fields: Vec<_> = record.fields().collect();
+        let price = ("price", Value::F64(9.5));
+        let option = if n == 0 { Some(&seven) } else { None };
+        assert_eq!(
+            fields,
+            [("first", Value::Option(option.into())), ("err", Value::Error(b"no\nroute")), price]
+        );
+    };
+    for (n, entry) in ring.observe().unwrap().poll().unwrap().iter().enumerate() {
+        check(n, &entry.entry());
+    }
+    let mut consumer = ring.consumer().unwrap();
+    for n in 0..2 {
+        check(n, &consumer.next(SOON).unwrap().unwrap());
+    }
+}
+
+#[test]
 fn records_of_an_open_block_are_counted_once_also_when_they_are_persisted() {
     let at = scratch();
     let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();

@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 use syn::{DeriveInput, Lifetime, Result, Type};
 
 use crate::attributes::RecordAttributes;
+use crate::log::dotted_module;
 use crate::record::{Field, Record};
 
 /// The derive, on tokens that tests can make too.
@@ -69,7 +70,7 @@ fn level(attributes: &RecordAttributes) -> TokenStream {
 
 fn definition(attributes: &RecordAttributes, record: TokenStream) -> TokenStream {
     let level = level(attributes);
-    let logger = attributes.logger.as_ref().map_or(quote!(::core::module_path!()), |logger| quote!(#logger));
+    let logger = attributes.logger.as_ref().map_or_else(dotted_module, |logger| quote!(#logger));
     let text = attributes.text.as_ref().map_or(quote!(""), |text| quote!(#text));
     quote! {
         ::ringlog::Definition {
@@ -80,6 +81,8 @@ fn definition(attributes: &RecordAttributes, record: TokenStream) -> TokenStream
             module: ::std::borrow::Cow::Borrowed(::core::module_path!()),
             function: ::std::borrow::Cow::Borrowed(""),
             text: ::std::borrow::Cow::Borrowed(#text),
+            template: false,
+            level_in_record: false,
             fields: ::std::borrow::Cow::Borrowed(<#record as __RinglogFields>::FIELDS),
         }
     }

@@ -1,7 +1,7 @@
-//! The derive that makes a struct a record.
+//! The derive that makes a struct a record, and the log statements.
 //!
 //! A crate of its own only because procedural macros have to be; use it as `ringlog::Record`, which is
-//! the trait and this derive under one name. What it generates refers to the trait's crate as
+//! the trait and this derive under one name, and as `ringlog::info!` and its siblings. What it generates refers to the trait's crate as
 //! `::ringlog`; that crate itself can derive after `extern crate self as ringlog;`.
 //!
 //! | module | what it does |
@@ -9,12 +9,20 @@
 //! | `attributes` | reads `#[record(...)]` |
 //! | `record` | checks that the struct can be a record, and keeps what matters of it |
 //! | `expand` | generates the implementation |
+//! | `statement` | reads what stands in the parentheses of a log statement |
+//! | `template` | reads its format string |
+//! | `fields` | makes one list of fields out of placeholders and key=values |
+//! | `log` | generates what a log statement does |
 //! | `errors` | collects what went wrong, so that it is told at once |
 
 mod attributes;
 mod errors;
 mod expand;
+mod fields;
+mod log;
 mod record;
+mod statement;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -54,7 +62,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | attribute | meaning | without it |
 /// |---|---|---|
 /// | `level = "warn"`, `level = 35` | a level by name, or by number from 1 to 255 | `"info"` |
-/// | `logger = "orders.fills"` | dotted name of the logger | the module path, with its `::` |
+/// | `logger = "orders.fills"` | dotted name of the logger | the module path, with dots |
 /// | `text = "..."` | text of the message | empty: the fields say it all |
 ///
 /// The names of levels are `trace`, `debug`, `info`, `warn` or `warning`, `error`, `critical` or
@@ -80,4 +88,34 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand::expand(input).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// The macros of the levels: name, number of the level, first line of its documentation.
+macro_rules! level_macros {
+    ($($name:ident $number:literal $doc:literal)*) => {$(
+        #[doc = $doc]
+        ///
+        /// See the crate `ringlog` for what may stand in the parentheses.
+        #[proc_macro]
+        pub fn $name(input: TokenStream) -> TokenStream {
+            log::expand(input.into(), Some($number)).unwrap_or_else(|error| error.into_compile_error()).into()
+        }
+    )*};
+}
+
+level_macros! {
+    trace 5 "Logs at TRACE: every step."
+    debug 10 "Logs at DEBUG: for the developer."
+    info 20 "Logs at INFO: the course of things."
+    warn 30 "Logs at WARN: unexpected, but handled."
+    error 40 "Logs at ERROR: something failed."
+    critical 50 "Logs at CRITICAL: the program may be unable to go on."
+}
+
+/// Logs at a level that is known only when the program runs: `log!(level, "message {x}", key = value)`.
+///
+/// Otherwise as the macros of the levels.
+#[proc_macro]
+pub fn log(input: TokenStream) -> TokenStream {
+    log::expand(input.into(), None).unwrap_or_else(|error| error.into_compile_error()).into()
 }

@@ -15,6 +15,7 @@ use ringlog::{Entry, Info, Value};
 
 use crate::options::{FormatKind, Newlines};
 
+pub use escape::is_harmful;
 pub use json::Json;
 pub use raw::Raw;
 pub use text::Text;
@@ -48,7 +49,7 @@ pub fn new(kind: FormatKind, newlines: Newlines, ids: bool, source: &Source) -> 
         FormatKind::Text if ids => Box::new(Text::new(newlines).with_ids(source)),
         FormatKind::Text => Box::new(Text::new(newlines)),
         FormatKind::Json => Box::new(Json::new(source)),
-        FormatKind::Raw => Box::new(Raw),
+        FormatKind::Raw => Box::new(Raw::default()),
     }
 }
 
@@ -56,6 +57,22 @@ pub fn new(kind: FormatKind, newlines: Newlines, ids: bool, source: &Source) -> 
 fn put(out: &mut Vec<u8>, args: std::fmt::Arguments<'_>) {
     // A vector takes everything, and the values' own formatting has no errors.
     let _ = std::io::Write::write_fmt(out, args);
+}
+
+/// Appends a list in brackets, each value by `write`.
+fn list<'a>(
+    values: impl Iterator<Item = Value<'a>>,
+    out: &mut Vec<u8>,
+    write: impl Fn(&Value<'_>, &mut Vec<u8>),
+) {
+    out.push(b'[');
+    for (i, value) in values.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(&value, out);
+    }
+    out.push(b']');
 }
 
 #[cfg(test)]

@@ -87,13 +87,13 @@ pub enum FormatKind {
 
 named!(FormatKind, "format", Text => "text", Json => "json", Raw => "raw");
 
-/// What becomes of a newline within a message, in the text format.
+/// What becomes of a newline within a message or an error, in the text format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Newlines {
     /// It becomes `\n`: a backslash and the letter. A record is always one line.
     #[default]
     Escape,
-    /// The message goes on in the next line, four spaces in.
+    /// The message goes on in the next line, four spaces in. Errors follow in lines of their own.
     Indent,
     /// It stays as it is. A message can then forge lines.
     Raw,

@@ -1,5 +1,6 @@
 //! The loop: drain, format, persist, acknowledge.
 
+mod levels;
 mod persist;
 
 use std::io::Write;
@@ -17,6 +18,9 @@ use crate::sink::{self, Sink};
 /// A batch is written when it has grown to this; an idle ring's at once. Larger ones spare no time, and
 /// hold blocks longer.
 const BATCH_BYTES: usize = 64 << 10;
+/// A batch with gaps is written when it is this old. Some formats have no lines for gaps, of which a ring that
+/// somebody scribbles over has no end.
+const BATCH_LIFE: Duration = Duration::from_millis(100);
 /// How long the consumer is waited for before signals and the like are looked at again.
 const IDLE: Duration = Duration::from_millis(20);
 /// When the writer ends, what was published up to then is written. The clocks of records may differ by
@@ -115,6 +119,7 @@ fn begin(
     let source = Source::new(ring.path(), ring.info());
     let mut writer = Writer {
         options,
+        levels: levels::Ends::of(&ring),
         consumer,
         observer,
         used: false,
@@ -156,6 +161,9 @@ struct Ending {
     unix_ns: u64,
     /// Since when there is nothing to take out, although the ring is not drained.
     stuck_since: Option<Instant>,
+    /// The ring has been found damaged meanwhile. Who scribbles over it may go on for ever, so what is taken out
+    /// does not count as getting nearer to the end.
+    damaged: bool,
 }
 
 /// Why no more was put into the batch.
@@ -178,6 +186,8 @@ struct Writer<'a> {
     options: &'a Options,
     consumer: Consumer,
     observer: Observer,
+    /// Of the level rules.
+    levels: levels::Ends,
     /// Some process has logged into the ring, ever.
     used: bool,
     format: Box<dyn Format>,
@@ -212,6 +222,7 @@ impl Writer<'_> {
             if self.reopen.swap(false, Ordering::Relaxed) {
                 self.reopen_output();
             }
+            self.undo_levels();
             if self.ending.is_some() {
                 if self.has_ended(took_some, last_unix_ns)? {
                     return Ok(());
@@ -229,13 +240,19 @@ impl Writer<'_> {
     fn fill(&mut self, wait: Duration) -> Result<(Filled, u64), Error> {
         let mut wait = wait;
         let mut last_unix_ns = 0;
-        while self.batch.len() < self.batch_bytes {
+        let began = Instant::now();
+        let mut is_old = false;
+        while self.batch.len() < self.batch_bytes && !is_old {
             let Some(entry) = self.consumer.next(wait)? else { return Ok((Filled::RingEmpty, last_unix_ns)) };
             wait = Duration::ZERO;
             match &entry.body {
                 Body::Gap(gap) => {
+                    is_old = began.elapsed() > BATCH_LIFE;
                     self.pending.gaps += 1;
                     self.pending.missing = self.pending.missing.saturating_add(missing(gap));
+                    if let Some(ending) = &mut self.ending {
+                        ending.damaged |= gap.reason == GapReason::Damaged;
+                    }
                     if self.options.format == FormatKind::Raw {
                         // The output is the messages' bytes and nothing else.
                         let thread = &entry.origin.thread;
@@ -268,7 +285,7 @@ impl Writer<'_> {
         let now = SystemTime::now() + CLOCKS_AGREE_WITHIN;
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unix_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        self.ending = Some(Ending { unix_ns, stuck_since: None });
+        self.ending = Some(Ending { unix_ns, stuck_since: None, damaged: false });
     }
 
     /// Whether all that was published when the writer was told to end is written. Entries come in the
@@ -279,15 +296,18 @@ impl Writer<'_> {
         if is_drained || last_unix_ns > ending.unix_ns {
             return Ok(true);
         }
-        if took_some {
+        if took_some && !ending.damaged {
             ending.stuck_since = None;
             return Ok(false);
         }
         if ending.stuck_since.get_or_insert_with(Instant::now).elapsed() < FUTURE_MAX {
             return Ok(false);
         }
-        self.events
-            .say("what is left in the ring claims to be from the future; it stays there for the next writer");
+        self.events.say(if ending.damaged {
+            "the ring is damaged and does not come to an end; what is left stays there for the next writer"
+        } else {
+            "what is left in the ring claims to be from the future; it stays there for the next writer"
+        });
         Ok(true)
     }
 

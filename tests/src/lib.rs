@@ -6,8 +6,9 @@ mod counter;
 mod fork;
 mod record;
 mod scratch;
-#[cfg(target_arch = "x86_64")]
 mod stepper;
+#[cfg(target_arch = "x86_64")]
+mod traced;
 
 pub use child::{Child, SOON, wait_for_end};
 pub use counter::Counters;
@@ -16,6 +17,17 @@ pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note,
 pub use scratch::{Scratch, drained, free_blocks_after, received, soon, stat};
 #[cfg(target_arch = "x86_64")]
 pub use stepper::{Path, Stepped, marker};
+#[cfg(target_arch = "x86_64")]
+pub use traced::Traced;
+
+/// The gates that the helper process asks: logger and level.
+pub const GATES: [(&str, ringlog::Level); 5] = [
+    ("db", ringlog::Level::DEBUG),
+    ("db.pool", ringlog::Level::DEBUG),
+    ("db::query", ringlog::Level::TRACE),
+    ("dbx", ringlog::Level::DEBUG),
+    ("http", ringlog::Level::INFO),
+];
 
 /// A small random generator whose seed makes a failing run repeatable.
 #[derive(Debug)]

@@ -131,7 +131,7 @@ fn a_killed_producer_loses_nothing_it_published() {
 
 #[test]
 fn a_stopped_producer_hurts_nobody() {
-    const COUNT: u64 = 60_000;
+    const COUNT: u64 = 200_000;
     let at = Scratch::new();
     // So small that it goes round hundreds of times while one producer stands still.
     let options = Ring::options().size("128KiB").block_bytes(1024).lanes(8);

@@ -57,7 +57,7 @@ fn a_limited_file_size_stops_a_creation_with_words_and_no_producer() {
     let ring = at.create(Ring::options().size("256KiB"));
     let mut child = started("limited", at.name(), &["what=fsize", "soft=1000"]);
     let expected = format!(
-        "cannot make {}-2 of 1040384 bytes: files of this process are limited to 1000 bytes; raise the limit with \
+        "cannot make {}-2 of 1044480 bytes: files of this process are limited to 1000 bytes; raise the limit with \
          `ulimit -f` or choose a smaller --size",
         at.name()
     );

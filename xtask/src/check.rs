@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::shell::{self, cargo};
 use crate::steps::Step;
-use crate::{tidy, unused};
+use crate::{fuzz, tidy, unused};
 
 /// An architecture with weakly ordered memory: the core must at least compile there.
 const OTHER_TARGET: &str = "aarch64-unknown-linux-gnu";
@@ -14,6 +14,7 @@ const OTHER_TARGET: &str = "aarch64-unknown-linux-gnu";
 pub const STEPS: &[Step] = &[
     Step { name: "format", about: "rustfmt", run: format },
     Step { name: "lint", about: "clippy on every target and feature", run: lint },
+    Step { name: "fuzz", about: "rustfmt and clippy on the fuzz targets", run: fuzz::check },
     Step { name: "docs", about: "rustdoc without warnings", run: docs },
     Step { name: "unused", about: "dependencies that no source names", run: unused::run },
     Step { name: "aarch64", about: "the core on another architecture", run: aarch64 },

@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod metadata;
 mod model;
 mod races;
@@ -35,7 +36,8 @@ enum Command {
         #[arg(long, value_name = "STEP", value_parser = steps::names(check::STEPS))]
         only: Option<String>,
     },
-    /// All tests: unit, process and documentation tests, the loom models, ThreadSanitizer, a minute of soak, tidy
+    /// All tests: unit, process and documentation tests, the loom models, ThreadSanitizer, the fuzz targets, a
+    /// minute of soak, tidy
     Test {
         /// Run this step alone
         #[arg(long, value_name = "STEP", value_parser = steps::names(test::STEPS))]
@@ -47,7 +49,7 @@ enum Command {
     Model,
     /// Run what is in one process under ThreadSanitizer, with the nightly toolchain
     Races,
-    /// Let processes log while they are killed, stopped, forked and restarted at random
+    /// Let processes log while they are killed, stopped and forked at random
     ///
     /// Every record is checked meanwhile. A seed gives the same decisions again; it is printed.
     Soak {
@@ -57,6 +59,19 @@ enum Command {
         /// What the decisions follow from; chosen at random if absent
         #[arg(long, value_name = "S")]
         seed: Option<u64>,
+    },
+    /// Try any bytes in a ring, with cargo-fuzz and its sanitizer
+    ///
+    /// Needs the nightly toolchain; cargo-fuzz is installed if it is missing.
+    Fuzz {
+        /// The target to run; all of them, one after the other, if absent
+        target: Option<String>,
+        /// How long each target runs
+        #[arg(long, value_name = "N", default_value_t = 60, conflicts_with = "runs")]
+        seconds: u64,
+        /// How many inputs each target tries
+        #[arg(long, value_name = "N")]
+        runs: Option<u64>,
     },
     /// Run the benchmarks
     Bench {
@@ -74,6 +89,10 @@ fn main() -> ExitCode {
         Command::Model => model::run(),
         Command::Races => races::run(),
         Command::Soak { seconds, seed } => soak::run(seconds, seed),
+        Command::Fuzz { target, seconds, runs } => {
+            let limit = runs.map_or(fuzz::Limit::Seconds(seconds), fuzz::Limit::Runs);
+            fuzz::run(target.as_deref(), limit)
+        }
         Command::Bench { name } => bench::run(name.as_deref()),
         Command::Tidy => tidy::run(),
     };

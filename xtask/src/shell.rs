@@ -1,6 +1,7 @@
 //! Running other programs from the workspace root, and showing how, so that a
 //! person can copy any line and run it by hand.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -23,6 +24,27 @@ pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     println!("$ {shown}");
     let status = command.current_dir(root()?).status().with_context(|| format!("cannot start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Shows and runs a command that tells on standard error what it does. `hear` gets each line and says whether it
+/// is to be shown.
+pub fn run_hearing(command: &mut Command, mut hear: impl FnMut(&str) -> bool) -> Result<()> {
+    let shown = show(command);
+    println!("$ {shown}");
+    let spawned = command.current_dir(root()?).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.with_context(|| format!("cannot start `{shown}`"))?;
+    for line in BufReader::new(child.stderr.take().context("no standard error")?).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        if hear(&line) {
+            eprintln!("{line}");
+        }
+    }
+    let status = child.wait()?;
     if !status.success() {
         bail!("`{shown}` failed ({status})");
     }
@@ -83,6 +105,16 @@ mod tests {
     fn a_failing_command_is_named_in_the_error() {
         let error = run(&mut Command::new("false")).unwrap_err().to_string();
         assert!(error.starts_with("`false` failed"), "{error}");
+        let mut heard = Vec::new();
+        let mut talk = Command::new("sh");
+        talk.args(["-c", "echo one >&2; echo two >&2; exit 3"]);
+        let hear = |line: &str| {
+            heard.push(line.to_owned());
+            false
+        };
+        let error = run_hearing(&mut talk, hear).unwrap_err().to_string();
+        assert!(error.contains("failed (exit status: 3)"), "{error}");
+        assert_eq!(heard, ["one", "two"]);
         let error = read(&mut Command::new("no-such-program-here")).unwrap_err().to_string();
         assert_eq!(error, "cannot start `no-such-program-here`");
     }

@@ -4,13 +4,18 @@ use anyhow::Result;
 
 use crate::shell::{self, cargo};
 use crate::steps::Step;
-use crate::{model, races, soak, tidy};
+use crate::{fuzz, model, races, soak, tidy};
 
 pub const STEPS: &[Step] = &[
     Step { name: "tests", about: "unit, process and documentation tests", run: tests },
     Step { name: "model", about: "the protocol under every interleaving", run: model::run },
     Step { name: "races", about: "threads of one process, under ThreadSanitizer", run: races::run },
     Step { name: "soak", about: "processes killed, stopped and forked at random", run: soak::step },
+    Step {
+        name: "fuzz",
+        about: "any bytes in a ring: kept inputs, random ones, the fuzzer",
+        run: fuzz::test,
+    },
     Step { name: "tidy", about: "the repository's own rules", run: tidy::run },
 ];
 

@@ -40,8 +40,21 @@ struct Facts {
 impl Info {
     pub fn run(self) -> exit::Result {
         let observer = Observer::open(&self.name)?;
+        output::print(show(&observer, self.json)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What is printed.
+pub(crate) fn show(observer: &Observer, json: bool) -> anyhow::Result<String> {
+    let facts = Facts::of(observer)?;
+    Ok(if json { output::json(&facts)? } else { facts.text() })
+}
+
+impl Facts {
+    fn of(observer: &Observer) -> Result<Facts, ringlog::Error> {
         let (info, stat) = (observer.info(), observer.stat()?);
-        let facts = Facts {
+        Ok(Facts {
             path: observer.path().to_owned(),
             // Another major version would not have been opened.
             format: 1,
@@ -58,17 +71,9 @@ impl Info {
             overflow: values::overflow_text(stat.overflow),
             retired: stat.retired,
             sizes: Sizes::of(info.geometry()),
-        };
-        if self.json {
-            output::print_json(&facts)?;
-        } else {
-            output::print(facts.text())?;
-        }
-        Ok(ExitCode::SUCCESS)
+        })
     }
-}
 
-impl Facts {
     fn text(&self) -> String {
         let boot =
             if self.is_of_this_boot { "this one" } else { "another one: nobody who logged then lives" };

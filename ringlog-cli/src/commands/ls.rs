@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use ringlog::{Observer, RingStat};
+use ringlog::{Listed, Observer, RingStat};
 use serde::Serialize;
 
 use crate::{exit, output};
@@ -42,20 +42,22 @@ enum What {
 
 impl Ls {
     pub fn run(self) -> exit::Result {
-        let found: Vec<Found> = ringlog::list()?
-            .into_iter()
-            .map(|(name, opened)| Found { name, what: What::of(opened) })
-            .collect();
-        if self.json {
-            output::print_json(&found)?;
-        } else if found.is_empty() {
+        let listed = ringlog::list()?;
+        if listed.is_empty() && !self.json {
             let dir = ringlog::directory();
             output::say(format_args!("no rings in {}; make one with `ringlog create NAME`", dir.display()));
         } else {
-            print(&found)?;
+            output::print(show(listed, self.json)?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What is printed.
+pub(crate) fn show(listed: Vec<Listed>, json: bool) -> serde_json::Result<String> {
+    let of = |(name, opened)| Found { name, what: What::of(opened) };
+    let found: Vec<Found> = listed.into_iter().map(of).collect();
+    if json { output::json(&found) } else { Ok(text(&found)) }
 }
 
 impl What {
@@ -77,7 +79,7 @@ impl What {
     }
 }
 
-fn print(found: &[Found]) -> std::io::Result<()> {
+fn text(found: &[Found]) -> String {
     let mut table =
         output::table(&["NAME", ">SIZE", ">LANES", ">PUBLISHED", ">PERSISTED", ">DROPPED", "WRITER"]);
     for Found { name, what } in found {
@@ -95,13 +97,10 @@ fn print(found: &[Found]) -> std::io::Result<()> {
             ]);
         }
     }
-    if !table.is_empty() {
-        output::print(output::show(&table))?;
-    }
-    for Found { what, .. } in found {
-        if let What::Broken { error } = what {
-            output::print(format_args!("broken: {}", output::harmless(error)))?;
-        }
-    }
-    Ok(())
+    let broken = found.iter().filter_map(|Found { what, .. }| match what {
+        What::Broken { error } => Some(format!("broken: {}", output::harmless(error))),
+        What::Ring { .. } => None,
+    });
+    let rings = (!table.is_empty()).then(|| output::show(&table));
+    rings.into_iter().chain(broken).collect::<Vec<_>>().join("\n")
 }

@@ -35,14 +35,12 @@ impl Stat {
             // Anew each time: the ring may have been replaced.
             let observer = Observer::open(&self.name)?;
             let (now, stat) = (Instant::now(), observer.stat()?);
-            if self.json {
-                output::print_json(&Report::new(&observer, &stat))?;
-            } else {
-                if self.watch.is_some() && io::stdout().is_terminal() {
-                    // Home, and clear what is below.
-                    write!(io::stdout(), "\x1b[H\x1b[J")?;
-                }
-                output::print(text(&observer, &stat))?;
+            if !self.json && self.watch.is_some() && io::stdout().is_terminal() {
+                // Home, and clear what is below.
+                write!(io::stdout(), "\x1b[H\x1b[J")?;
+            }
+            output::print(show(&observer, &stat, self.json)?)?;
+            if !self.json {
                 if let Some((before, old)) = &last {
                     output::print(rates(old, &stat, now - *before))?;
                 }
@@ -55,6 +53,11 @@ impl Stat {
             std::thread::sleep(pause.max(Duration::from_millis(10)));
         }
     }
+}
+
+/// What is printed of one look.
+pub(crate) fn show(observer: &Observer, stat: &RingStat, json: bool) -> serde_json::Result<String> {
+    if json { output::json(&Report::new(observer, stat)) } else { Ok(text(observer, stat)) }
 }
 
 fn text(observer: &Observer, stat: &RingStat) -> String {

@@ -115,8 +115,8 @@ impl Tail {
 }
 
 /// A ring that is looked at.
-struct View {
-    observer: Observer,
+pub(crate) struct View {
+    pub(crate) observer: Observer,
     format: Box<dyn format::Format>,
     /// Device and inode: which file it was when it was opened.
     file: Option<(u64, u64)>,
@@ -125,16 +125,22 @@ struct View {
 
 impl View {
     fn open(tail: &Tail) -> Result<View, ringlog::Error> {
-        let observer = Observer::open(&tail.name)?;
+        Ok(View::of(Observer::open(&tail.name)?, tail.format, tail.ids))
+    }
+
+    pub(crate) fn of(observer: Observer, format: FormatKind, ids: bool) -> View {
         let source = format::Source::new(observer.path(), observer.info());
-        let format = format::new(tail.format, Newlines::default(), tail.ids, &source);
+        let format = format::new(format, Newlines::default(), ids, &source);
         let file = file(&observer);
-        Ok(View { observer, format, file, missed: 0 })
+        View { observer, format, file, missed: 0 }
     }
 
     fn print(&mut self, entries: &[OwnedEntry]) -> io::Result<()> {
+        self.write(entries, &mut io::stdout().lock())
+    }
+
+    pub(crate) fn write(&mut self, entries: &[OwnedEntry], out: &mut impl Write) -> io::Result<()> {
         let mut lines = Vec::new();
-        let mut out = io::stdout().lock();
         for entry in entries {
             self.format.entry(&entry.entry(), &mut lines);
             if lines.len() > 64 << 10 {

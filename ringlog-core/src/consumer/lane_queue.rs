@@ -12,7 +12,7 @@ use crate::definition::TEXT;
 use crate::dictionary::Dictionary;
 use crate::entry::{Body, Entry, Gap, GapReason, Origin, Received};
 use crate::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as entry};
-use crate::record::{Header, flag};
+use crate::record::Header;
 use crate::ring::{BlockId, Ring};
 
 /// A block of the lane that has been found by a scan.
@@ -86,6 +86,8 @@ pub(super) struct LaneQueue {
     pub(super) asides: VecDeque<Aside>,
     pub(super) head: Option<Head>,
     pub(super) origin: Option<Arc<Origin>>,
+    /// Stands for an owner of whom this consumer has seen no block, and the lane's entry says nothing.
+    forgotten: Arc<Origin>,
     origin_words: [u64; block::WORDS],
     pub(super) incarnation: u32,
     pub(super) next_chain: u64,
@@ -129,6 +131,7 @@ impl LaneQueue {
             asides: VecDeque::new(),
             head: None,
             origin: None,
+            forgotten: Arc::new(Origin::forgotten(lane, incarnation)),
             origin_words: [0; block::WORDS],
             incarnation,
             next_chain: next_chain.into(),
@@ -153,6 +156,16 @@ impl LaneQueue {
         let place = block.place();
         let at = self.blocks.partition_point(|other| other.place() <= place);
         self.blocks.insert(at, block);
+    }
+
+    /// Gives up a block that has become another one's before it was parsed. So there are never more blocks in
+    /// the queues than in the ring.
+    pub(super) fn lose(&mut self, index: u32) {
+        self.blocks.retain(|block| block.id.index != index);
+        if self.current.as_ref().is_some_and(|current| current.id.index == index) {
+            self.current = None;
+        }
+        self.damaged();
     }
 
     /// When the next entry is to be merged, if there is one.
@@ -240,11 +253,7 @@ impl LaneQueue {
             copied: BLOCK_HEADER_SLOTS,
             at: 0,
             from: BLOCK_HEADER_SLOTS,
-            anchor: Anchor {
-                ticks: header[block::ANCHOR_TICKS],
-                unix_ns: header[block::ANCHOR_UNIX_NS],
-                ns_per_tick: header[block::NS_PER_TICK],
-            },
+            anchor: Anchor::of_block(header),
         });
         self.words.clear();
         // So that a flush sees that the lane's earlier blocks are done.
@@ -382,25 +391,19 @@ impl LaneQueue {
     }
 
     /// The entry at the head.
-    pub(super) fn entry<'a>(
-        &'a mut self,
-        ring: &Ring,
-        dictionary: &'a mut Dictionary,
-        nobody: &'a Origin,
-    ) -> Entry<'a> {
-        let origin = self.origin.as_deref().unwrap_or(nobody);
+    pub(super) fn entry<'a>(&'a mut self, ring: &Ring, dictionary: &'a mut Dictionary) -> Entry<'a> {
+        let origin = self.origin.as_deref().unwrap_or(&self.forgotten);
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, payload, .. }) => {
                 let bytes: &[u8] = match payload {
                     Payload::Copy(range) => &bytemuck::cast_slice(&self.words)[range.clone()],
                     Payload::Long => &self.long_bytes,
                 };
-                let cut = header.flags & flag::CUT != 0;
                 let record = if header.definition == TEXT {
-                    Received::plain(*sequence, bytes, cut)
+                    Received::plain(*sequence, bytes, header.flags)
                 } else {
                     let definition = dictionary.look_up(ring, origin.process_lane, header.definition);
-                    Received::defined(*sequence, definition.map(|d| &**d), bytes, cut)
+                    Received::defined(*sequence, definition.map(|d| &**d), bytes, header.flags)
                 };
                 Entry { unix_ns: *unix_ns, origin, body: Body::Record(record) }
             }

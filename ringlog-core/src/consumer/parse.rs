@@ -75,7 +75,9 @@ impl LaneQueue {
     ) {
         let Some(long) = &mut self.long else { return };
         self.long_bytes.extend_from_slice(&bytemuck::cast_slice(&self.words)[payload]);
-        self.long_blocks.push(end.0);
+        if self.long_blocks.last() != Some(&end.0) {
+            self.long_blocks.push(end.0);
+        }
         long.next_part += 1;
         if header.flags & flag::MORE == 0
             && let Some(Long { header, unix_ns, sequence, .. }) = self.long.take()

@@ -1,5 +1,6 @@
 //! What dead owners left behind: their open blocks, their definitions, and the drops nobody told.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::Consumer;
@@ -96,15 +97,22 @@ impl Consumer {
 
     /// Frees definition blocks of dead processes that no block of records names any more.
     fn free_definitions_of_the_dead(&mut self, ring: &Ring) {
-        let mut freed = 0;
+        let mut dead = Vec::new();
         for index in 0..ring.geometry().block_count {
             let Some(state) = ring.state(index) else { continue };
-            if state.kind != Kind::Definitions || state.phase != Phase::Sealed || self.is_owned(ring, index, state) {
-                continue;
+            if state.kind == Kind::Definitions && state.phase == Phase::Sealed && !self.is_owned(ring, index, state) {
+                dead.push((index, state, owner(ring, index, state)));
             }
-            let process = owner(ring, index, state);
-            // Only after the proof of death, so that no new block can name the process.
-            if process.is_some_and(|process| is_named(ring, process)) {
+        }
+        if dead.is_empty() {
+            return;
+        }
+        // Only after the proof of death, so that no new block can name the process. All at once, because
+        // going through the ring for each block takes for ever where somebody has made them.
+        let Some(named) = named_processes(ring) else { return };
+        let mut freed = 0;
+        for (index, state, process) in dead {
+            if process.is_some_and(|process| named.contains(&process)) {
                 continue;
             }
             let end = ring.committed(index, state.generation).unwrap_or(0);
@@ -136,20 +144,28 @@ fn owner(ring: &Ring, index: u32, state: State) -> Option<(u32, u32)> {
     Some(halves(header[block::PROCESS]))
 }
 
-/// Whether any block of records, or any lane, names the process. A block whose header is not written
-/// yet is named by its lane's entry.
+/// Whether any block of records names the process, or may do so and cannot tell.
 pub(super) fn is_named(ring: &Ring, process: (u32, u32)) -> bool {
-    (0..ring.geometry().block_count).any(|index| {
-        let Some(state) = ring.state(index) else { return true };
+    named_processes(ring).is_none_or(|named| named.contains(&process))
+}
+
+/// The processes that blocks of records name; `None` where a block may be one of those and cannot tell. A block
+/// whose header is not written yet is named by its lane's entry.
+fn named_processes(ring: &Ring) -> Option<HashSet<(u32, u32)>> {
+    let mut named = HashSet::new();
+    for index in 0..ring.geometry().block_count {
+        let state = ring.state(index)?;
         if state.phase == Phase::Free || state.kind != Kind::Records {
-            return false;
+            continue;
         }
         match owner(ring, index, state) {
-            Some(named) => named == process,
+            Some(process) => _ = named.insert(process),
             None if state.lane < ring.geometry().lane_count => {
-                halves(ring.lane_word(state.lane, entry::PROCESS).load(Ordering::Relaxed)) == process
+                let word = ring.lane_word(state.lane, entry::PROCESS).load(Ordering::Relaxed);
+                named.insert(halves(word));
             }
-            None => false,
+            None => {}
         }
-    })
+    }
+    Some(named)
 }

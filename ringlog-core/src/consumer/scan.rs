@@ -129,7 +129,15 @@ impl Consumer {
         if seen.word == word && seen.sealed {
             return false;
         }
-        if State::decode(seen.word).is_none_or(|s| s.generation != state.generation || s.phase == Phase::Free) {
+        let before = State::decode(seen.word);
+        if before.is_none_or(|s| s.generation != state.generation || s.phase == Phase::Free) {
+            // Nobody gives back what we have not read, but somebody may scribble over the state word.
+            if let Some(queue) = before.and_then(|s| self.lanes.get_mut(s.lane as usize))
+                && seen.chained
+                && !seen.parsed
+            {
+                queue.lose(index);
+            }
             let resume_at = if seen.word == 0 { seen.resume_at } else { 0 };
             *seen = Seen { resume_at, ..Seen::default() };
         }
@@ -157,17 +165,16 @@ impl Consumer {
     /// Puts a block into its lane's queue. A header that names another lane than the state word is no
     /// header: the block is skipped.
     fn chain(&mut self, id: BlockId, state: State, header: [u64; block::WORDS]) {
-        let blocks = self.seen.len();
         let seen = &mut self.seen[id.index as usize];
         seen.chained = true;
         let (lane, _) = halves(header[block::LANE]);
         match self.lanes.get_mut(lane as usize) {
-            // More blocks than there are can only be a state word that somebody scribbles over.
-            Some(queue) if lane == state.lane && queue.blocks.len() < blocks => {
+            Some(queue) if lane == state.lane => {
                 queue.add(Chained { id, header: Box::new(header) });
             }
             _ => {
-                self.damaged += 1;
+                // It begins with what is in shared memory, so it may be anything.
+                self.damaged = self.damaged.wrapping_add(1);
                 seen.parsed = true;
                 let limit = seen.limit;
                 seen.delivered(id.index, limit, &mut self.dirty);

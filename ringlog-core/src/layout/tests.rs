@@ -22,6 +22,7 @@ fn the_file_header_lies_where_format_md_says() {
         [512, 520, 528, 536, 544]
     );
     assert_eq!([CONSUMER_DAMAGED, CONSUMER_RECLAIMED, CONSUMER_NAME], [552, 560, 576]);
+    assert_eq!((LEVEL_EPOCH, LEVEL_RULES, LEVEL_RULES_BYTES), (256, [1024, 2048], 1024));
     assert_eq!([SLEEP, FREED, FREED_WAITERS], [640, 704, 768]);
     assert_eq!([DROPPED_WITHOUT_LANE, DROPPED_WITHOUT_LANE_TOLD, BYTES], [832, 896, 4096]);
 }
@@ -35,12 +36,13 @@ fn a_lane_entry_lies_where_format_md_says() {
     );
     assert_eq!(
         [THREAD_NAME, PROCESS_NAME, PERSISTED, DROPPED_TOLD, NEXT, NEXT_SEQUENCE, BYTES],
-        [64, 96, 128, 136, 144, 152, 256]
+        [64, 96, 128, 136, 144, 152, 384]
     );
     assert_eq!(
         [DEATHS_TOLD, DEAD_INCARNATION, DEAD_PID_TID, DEAD_PROCESS, DEAD_THREAD_NAME, DEAD_PROCESS_NAME],
         [160, 168, 176, 184, 192, 224]
     );
+    assert_eq!([FILTER, FILTER_BYTES], [256, 96]);
 }
 
 #[test]
@@ -60,20 +62,20 @@ fn a_block_header_lies_where_format_md_says() {
 #[test]
 fn the_locks_lie_beyond_any_file() {
     assert_eq!(
-        (lock::lane(7), lock::ATTACH, lock::CONSUMER, lock::TEST),
-        (7, 1 << 40, (1 << 40) + 1, 1 << 41)
+        (lock::lane(7), lock::ATTACH, lock::CONSUMER, lock::LEVELS, lock::TEST),
+        (7, 1 << 40, (1 << 40) + 1, (1 << 40) + 2, 1 << 41)
     );
 }
 
 #[test]
 fn sixteen_mebibytes_make_this_ring() {
     let ring = Geometry::fit(16 << 20, None, None).unwrap();
-    assert_eq!((ring.block_bytes, ring.block_count, ring.lane_count), (8192, 2027, 510));
-    assert_eq!((ring.reserved_blocks, ring.headroom_slots), (253, 4));
-    assert_eq!((ring.lanes_offset(), ring.states_offset()), (4096, 134_656));
-    assert_eq!((ring.progress_offset(), ring.blocks_offset()), (150_872, 167_936));
+    assert_eq!((ring.block_bytes, ring.block_count, ring.lane_count), (8192, 2019, 510));
+    assert_eq!((ring.reserved_blocks, ring.headroom_slots), (252, 4));
+    assert_eq!((ring.lanes_offset(), ring.states_offset()), (4096, 199_936));
+    assert_eq!((ring.progress_offset(), ring.blocks_offset()), (216_088, 233_472));
     assert!(ring.file_bytes <= 16 << 20);
-    assert_eq!(ring.record_limit(), 2027 * 8192 / 4);
+    assert_eq!(ring.record_limit(), 2019 * 8192 / 4);
 }
 
 #[test]

@@ -26,6 +26,8 @@ use crate::sync::twin;
 
 mod death;
 mod reuse;
+mod steer;
+mod takeover;
 mod visibility;
 mod wake;
 

@@ -6,7 +6,7 @@ use super::put;
 
 /// Characters that a terminal or an editor acts upon: control characters with DEL and C1, the
 /// separators of lines and paragraphs, and those that turn the direction of what follows.
-fn is_harmful(c: char) -> bool {
+pub fn is_harmful(c: char) -> bool {
     matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -18,16 +18,19 @@ use super::{Format, Source, escape, number, put};
 /// `message_base64`, where it is not UTF-8) where the record has a text; `fields` where it has fields,
 /// under names that cannot collide with these; `cut` is `true` where the text was cut.
 ///
-/// A field's value is a boolean, number or string. Integers beyond 64 bits and floats that are no numbers
-/// are strings, time spans are numbers of seconds, times are strings as in RFC 3339, and bytes that are no
-/// UTF-8 are `{"base64": …}`. Instead of a sequence, a gap has `gap` with `count` and `reason`, and the death of
-/// a lane's owner has `died` with `last_sequence`, which is `null` where it published nothing.
+/// A field's value is a boolean, number or string, an array of these, or `null` where it is absent.
+/// Integers beyond 64 bits and floats that are no numbers are strings, time spans are numbers of seconds,
+/// times are strings as in RFC 3339, and bytes that are no UTF-8 are `{"base64": …}`. Instead of a sequence, a
+/// gap has `gap` with `count` and `reason`, and the death of a lane's owner has `died` with `last_sequence`,
+/// which is `null` where it published nothing.
 #[derive(Clone, Debug)]
 pub struct Json {
     /// Name and UUID, as the inside of a JSON string.
     ring: Vec<u8>,
     stamps: Stamps,
     heads: Heads,
+    /// Where messages are put together.
+    scratch: Vec<u8>,
 }
 
 impl Json {
@@ -37,7 +40,7 @@ impl Json {
         escape::json(&source.name, &mut ring);
         ring.extend_from_slice(b"\",\"uuid\":\"");
         escape::json(&source.uuid, &mut ring);
-        Json { ring, stamps: Stamps::new(), heads: Heads::new() }
+        Json { ring, stamps: Stamps::new(), heads: Heads::new(), scratch: Vec::new() }
     }
 }
 
@@ -52,7 +55,7 @@ impl Format for Json {
                 out.extend_from_slice(head);
                 number::integer(record.sequence, out);
                 out.extend_from_slice(place);
-                self::record(record, out);
+                self::record(record, &mut self.scratch, out);
             }
             other => {
                 who(Level::WARN, "ringlog", entry.origin, ring, out);
@@ -95,8 +98,8 @@ fn who(level: Level, logger: &str, origin: &Origin, ring: &[u8], out: &mut Vec<u
     }
 }
 
-fn record(record: &Received<'_>, out: &mut Vec<u8>) {
-    if let Some(text) = record.text() {
+fn record(record: &Received<'_>, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+    if let Some(text) = record.text_in(scratch) {
         match str::from_utf8(text) {
             Ok(text) => string_member("message", text, out),
             Err(_) => {
@@ -146,15 +149,24 @@ fn value(value: &Value<'_>, out: &mut Vec<u8>) {
         Value::F32(v) => number::json_float(v, v.is_finite(), out),
         Value::F64(v) => number::json_float(v, v.is_finite(), out),
         Value::Char(v) => string(v.encode_utf8(&mut [0; 4]), out),
-        Value::Text(v) | Value::Bytes(v) => match str::from_utf8(v) {
+        Value::Text(v) | Value::Bytes(v) | Value::Error(v) => match str::from_utf8(v) {
             Ok(text) => string(text, out),
             Err(_) => bytes(v, out),
         },
         Value::Unknown(v) => bytes(v, out),
         Value::Duration(v) => {
-            let seconds = format!("{}.{:09}", v.as_secs(), v.subsec_nanos());
-            out.extend_from_slice(seconds.trim_end_matches('0').trim_end_matches('.').as_bytes());
+            put(out, format_args!("{}.{:09}", v.as_secs(), v.subsec_nanos()));
+            let zeros = out.iter().rev().take_while(|digit| **digit == b'0').count();
+            out.truncate(out.len() - zeros);
+            if out.last() == Some(&b'.') {
+                out.pop();
+            }
         }
+        Value::Option(v) => match v.get() {
+            Some(v) => self::value(&v, out),
+            None => out.extend_from_slice(b"null"),
+        },
+        Value::List(v) => super::list(v.iter(), out, self::value),
         Value::Timestamp(v) => {
             out.push(b'"');
             time::write(v, out);

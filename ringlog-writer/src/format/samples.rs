@@ -26,8 +26,18 @@ pub(super) fn text(level: Level, logger: &str, message: impl AsRef<[u8]>) -> Own
 
 /// A typed record of a site in `src/db.rs`.
 pub(super) fn typed(text: &'static str, fields: &[(&'static str, Type, Value<'_>)]) -> OwnedEntry {
+    defined(text, false, fields)
+}
+
+/// A log statement there: its message is put together by the template.
+pub(super) fn statement(template: &'static str, fields: &[(&'static str, Type, Value<'_>)]) -> OwnedEntry {
+    defined(template, true, fields)
+}
+
+fn defined(text: &'static str, template: bool, fields: &[(&'static str, Type, Value<'_>)]) -> OwnedEntry {
     let definition = Definition {
         text: text.into(),
+        template,
         fields: fields.iter().map(|(name, ty, _)| Field::new(name, *ty)).collect(),
         ..Definition::new(Level::INFO, "orders")
     };

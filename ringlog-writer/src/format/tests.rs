@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ringlog::{Body, Died, Gap, GapReason, Level, Origin, Type, Value};
+use ringlog::{Body, Died, Element, Gap, GapReason, Level, Origin, OwnedEntry, Type, Value};
 use serde_json::{Value as Parsed, json};
 
-use super::samples::{aside_line, changed, line, origin, source, text, typed};
+use super::samples::{aside_line, changed, line, origin, source, statement, text, typed};
 use super::{Format, Json, Raw, Text};
 use crate::options::Newlines;
 
@@ -99,7 +99,7 @@ fn a_gap_is_a_line_of_its_own() {
     nobody.lane = u32::MAX;
     let line = aside_line(&mut text_format(), DROPPED, &nobody);
     assert!(line.contains(" WARN  ringlog[no lane] 7 records dropped here"), "{line}");
-    assert_eq!(aside_line(&mut Raw, DROPPED, &nobody), "");
+    assert_eq!(aside_line(&mut Raw::default(), DROPPED, &nobody), "");
     assert_eq!(
         aside_line(&mut Json::new(&source("app")), DROPPED, &nobody),
         "{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
@@ -114,7 +114,8 @@ fn a_gap_is_a_line_of_its_own() {
 
 #[test]
 fn a_death_is_a_line_of_its_own() {
-    let words = "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last sequence 8";
+    let words = "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last \
+                 sequence 8";
     assert_eq!(
         aside_line(&mut text_format(), DIED, &origin()),
         format!("2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] {words}\n")
@@ -135,7 +136,7 @@ fn a_death_is_a_line_of_its_own() {
     let mut forger = origin();
     forger.thread = "x\n2026-11-21T10:15:30.123456789Z INFO".to_owned();
     assert_eq!(aside_line(&mut text_format(), DIED, &forger).matches('\n').count(), 1);
-    assert_eq!(aside_line(&mut Raw, DIED, &origin()), "");
+    assert_eq!(aside_line(&mut Raw::default(), DIED, &origin()), "");
 }
 
 #[test]
@@ -210,15 +211,108 @@ fn json_keeps_bytes_that_are_no_text() {
     assert!(line.get("message").is_none());
 }
 
+/// A statement with a nameless width, fields that its message shows and others, and an error.
+fn late_fill() -> OwnedEntry {
+    let of = |ty| Element::new(ty).unwrap();
+    let (seven, ports) = (Value::U64(7), [Value::U64(80), Value::U64(443)]);
+    statement(
+        "order {0} {{late}}: {1:>2$.1} for {3:?}",
+        &[
+            ("order", Type::U32, Value::U64(7)),
+            ("price", Type::F64, Value::F64(9.55)),
+            ("", Type::U64, Value::U64(6)),
+            ("", Type::Str, Value::Text(b"eve\n\x1b")),
+            ("venue", Type::Formatted, Value::Text(b"XETR 2")),
+            ("retry", Type::Option(of(Type::U8)), Value::Option(Some(&seven).into())),
+            ("none", Type::Option(of(Type::Str)), Value::Option(None.into())),
+            ("ports", Type::List(of(Type::U16)), Value::List(ports[..].into())),
+            (
+                "names",
+                Type::List(of(Type::Str)),
+                Value::List([Value::Text(b"a b"), Value::Text(b"")][..].into()),
+            ),
+            ("err", Type::Error, Value::Error(b"no route\ncaused by: \x1b[m")),
+        ],
+    )
+}
+
+const LATE_FILL: &str = "2026-11-21T10:15:30.123456789Z INFO  orders[4711/worker-2] \
+    order 7 {late}:    9.6 for \"eve\\n\\u{1b}\" \
+    venue=\"XETR 2\" retry=7 none=None ports=[80,443] names=[\"a b\",\"\"]";
+
+#[test]
+fn a_statement_in_text_says_each_thing_once() {
+    let entry = late_fill();
+    let expected = format!("{LATE_FILL} err=\"no route\\ncaused by: \\x1b[m\"\n");
+    assert_eq!(line(&mut text_format(), &entry), expected);
+    let shown = statement(
+        "{0} failed: {1}",
+        &[("n", Type::U8, Value::U64(7)), ("err", Type::Error, Value::Error(b"e"))],
+    );
+    for newlines in [Newlines::Escape, Newlines::Indent, Newlines::Raw] {
+        assert!(line(&mut Text::new(newlines), &shown).ends_with("[4711/worker-2] 7 failed: e\n"));
+    }
+}
+
+#[test]
+fn an_error_has_lines_of_its_own_where_a_record_may_have_several() {
+    let cut = |newlines| changed(&mut Text::new(newlines), &late_fill(), |record| record.cut = true);
+    let indented = "\n    err: no route\n    caused by: \\x1b[m\n";
+    assert_eq!(cut(Newlines::Indent), format!("{LATE_FILL} [cut]{indented}"));
+    assert_eq!(cut(Newlines::Raw), format!("{LATE_FILL} [cut]{}", indented.replace("    ", "")));
+}
+
+#[test]
+fn a_statement_in_json_has_message_and_fields() {
+    let line: Parsed = serde_json::from_str(&line(&mut Json::new(&source("app")), &late_fill())).unwrap();
+    assert_eq!(line["message"], "order 7 {late}:    9.6 for \"eve\\n\\u{1b}\"");
+    assert_eq!(
+        line["fields"],
+        json!({
+            "order": 7,
+            "price": 9.55,
+            "venue": "XETR 2",
+            "retry": 7,
+            "none": null,
+            "ports": [80, 443],
+            "names": ["a b", ""],
+            "err": "no route\ncaused by: \u{1b}[m",
+        })
+    );
+}
+
+#[test]
+fn messages_are_not_mixed_up_with_the_ones_before() {
+    let long = statement("{0}{0}", &[("", Type::Str, Value::Text(&[b'x'; 500]))]);
+    let (mut in_text, mut in_json, mut raw) = (text_format(), Json::new(&source("app")), Raw::default());
+    for entry in [&long, &late_fill(), &text(Level::INFO, "", "plain"), &long, &late_fill()] {
+        assert_eq!(line(&mut in_text, entry), line(&mut text_format(), entry));
+        assert_eq!(line(&mut in_json, entry), line(&mut Json::new(&source("app")), entry));
+        assert_eq!(line(&mut raw, entry), line(&mut Raw::default(), entry));
+    }
+}
+
+#[test]
+fn durations_in_json_are_seconds() {
+    let seconds = |took| {
+        let entry = typed("", &[("took", Type::Duration, Value::Duration(took))]);
+        line(&mut Json::new(&source("app")), &entry).split_once("\"took\":").unwrap().1.to_owned()
+    };
+    assert_eq!(seconds(Duration::ZERO), "0}}\n");
+    assert_eq!(seconds(Duration::from_secs(100)), "100}}\n");
+    assert_eq!(seconds(Duration::from_nanos(10)), "0.00000001}}\n");
+}
+
 #[test]
 fn raw_is_the_bytes_that_went_in() {
     let mut out = Vec::new();
     let message = b"\x1b[0m\xff\0 \\ \r";
-    Raw.entry(&text(Level::INFO, "orders", message).entry(), &mut out);
+    Raw::default().entry(&text(Level::INFO, "orders", message).entry(), &mut out);
     assert_eq!(out, [&message[..], b"\n"].concat());
     let fields = &[("order", Type::U8, Value::U64(7)), ("venue", Type::Str, Value::Text(b"X"))];
-    assert_eq!(line(&mut Raw, &typed("", fields)), "order=7 venue=X\n");
-    assert_eq!(line(&mut Raw, &typed("late", fields)), "late order=7 venue=X\n");
+    assert_eq!(line(&mut Raw::default(), &typed("", fields)), "order=7 venue=X\n");
+    assert_eq!(line(&mut Raw::default(), &typed("late", fields)), "late order=7 venue=X\n");
+    assert_eq!(line(&mut Raw::default(), &statement("{0} late", fields)), "7 late\n");
 }
 
 #[test]

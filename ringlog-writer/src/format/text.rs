@@ -8,13 +8,17 @@ use super::time::{self, Stamps};
 use super::{Format, Source, escape, id, number, put};
 use crate::options::Newlines;
 
-/// Time, level, logger with process and thread, place in the source, message, fields. What a terminal
-/// might act upon is escaped; a cut record ends with ` [cut]`; gaps and deaths are lines of their own.
+/// Time, level, logger with process and thread, place in the source, message, and the fields that the
+/// message does not show. What a terminal might act upon is escaped; a cut record ends with ` [cut]`; gaps and
+/// deaths are lines of their own. Where newlines are not escaped, errors follow the line, each on lines of its
+/// own.
 #[derive(Clone, Debug)]
 pub struct Text {
     newlines: Newlines,
     stamps: Stamps,
     heads: Heads,
+    /// Where messages are put together.
+    scratch: Vec<u8>,
     /// The ring's UUID, if lines have ids.
     uuid: Option<String>,
 }
@@ -22,7 +26,7 @@ pub struct Text {
 impl Text {
     /// A format with this policy for newlines within messages.
     pub fn new(newlines: Newlines) -> Text {
-        Text { newlines, stamps: Stamps::new(), heads: Heads::new(), uuid: None }
+        Text { newlines, stamps: Stamps::new(), heads: Heads::new(), scratch: Vec::new(), uuid: None }
     }
 
     /// With an id behind each time, by which `ringlog verify` finds what is missing:
@@ -43,13 +47,16 @@ impl Format for Text {
             Body::Record(record) => {
                 let (head, _) = self.heads.of(entry, record, |out| head(record, entry.origin, out));
                 out.extend_from_slice(head);
-                if let Some(text) = record.text().filter(|text| !text.is_empty()) {
+                if let Some(text) = record.text_in(&mut self.scratch).filter(|text| !text.is_empty()) {
                     out.push(b' ');
                     escape::message(text, self.newlines, out);
                 }
-                fields(record, b" ", out);
+                fields(record, b" ", self.newlines, out);
                 if record.cut {
                     out.extend_from_slice(b" [cut]");
+                }
+                if self.newlines != Newlines::Escape {
+                    errors(record, self.newlines, out);
                 }
             }
             // Gaps, deaths, and what this version does not know.
@@ -93,10 +100,14 @@ fn who(origin: &Origin, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// Appends the fields as `key=value`: `separator` before the first, a space before each other.
+/// Appends the fields that the message does not show as `key=value`: `separator` before the first, a space
+/// before each other. Errors only where newlines are escaped: else they have lines of their own.
 #[inline]
-pub(super) fn fields(record: &Received<'_>, mut separator: &[u8], out: &mut Vec<u8>) {
-    for (key, value) in record.fields() {
+pub(super) fn fields(record: &Received<'_>, mut separator: &[u8], newlines: Newlines, out: &mut Vec<u8>) {
+    for (key, value) in record.extra_fields() {
+        if matches!(value, Value::Error(_)) && newlines != Newlines::Escape {
+            continue;
+        }
         out.extend_from_slice(separator);
         separator = b" ";
         escape::value(key.as_bytes(), out);
@@ -105,20 +116,36 @@ pub(super) fn fields(record: &Received<'_>, mut separator: &[u8], out: &mut Vec<
     }
 }
 
+/// Appends the errors that the message does not show, each on lines of its own.
+fn errors(record: &Received<'_>, newlines: Newlines, out: &mut Vec<u8>) {
+    for (key, value) in record.extra_fields() {
+        let Value::Error(text) = value else { continue };
+        escape::message(b"\n", newlines, out);
+        escape::name(key.as_bytes(), out);
+        out.extend_from_slice(b": ");
+        escape::message(text, newlines, out);
+    }
+}
+
 #[inline]
 fn value(value: &Value<'_>, out: &mut Vec<u8>) {
     match *value {
-        Value::Bool(v) => out.extend_from_slice(if v { b"true" } else { b"false" }),
-        Value::U64(v) => number::integer(v, out),
-        Value::I64(v) => number::integer(v, out),
-        Value::U128(v) => number::integer(v, out),
-        Value::I128(v) => number::integer(v, out),
-        Value::F32(v) => number::float_32(v, out),
-        Value::F64(v) => number::float(v, out),
+        Value::Bool(_)
+        | Value::U64(_)
+        | Value::I64(_)
+        | Value::U128(_)
+        | Value::I128(_)
+        | Value::F32(_)
+        | Value::F64(_) => value.append_to(out),
         Value::Char(v) => escape::value(v.encode_utf8(&mut [0; 4]).as_bytes(), out),
-        Value::Text(v) | Value::Bytes(v) => escape::value(v, out),
+        Value::Text(v) | Value::Bytes(v) | Value::Error(v) => escape::value(v, out),
         Value::Timestamp(v) => time::write(v, out),
         Value::Unknown(v) => escape::value(v, out),
+        Value::Option(v) => match v.get() {
+            Some(v) => self::value(&v, out),
+            None => out.extend_from_slice(b"None"),
+        },
+        Value::List(v) => super::list(v.iter(), out, self::value),
         _ => put(out, format_args!("{value}")),
     }
 }

@@ -74,6 +74,7 @@ impl Writer<'_> {
         while !self.is_told_to_end() && !self.reopen.load(Ordering::Relaxed) && Instant::now() < until {
             std::thread::sleep(NOTICE.min(*pause));
         }
+        self.undo_levels();
         *pause = (*pause * 2).min(RETRY_MAX);
         if self.reopen.swap(false, Ordering::Relaxed) {
             // What the old file has got of this batch the new one gets too, from the beginning.

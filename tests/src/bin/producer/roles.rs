@@ -2,6 +2,7 @@
 
 mod ending;
 mod forking;
+mod levels;
 mod limited;
 mod restricted;
 #[cfg(target_arch = "x86_64")]
@@ -20,8 +21,11 @@ use crate::{Arguments, ready};
 
 pub(crate) use ending::end;
 pub(crate) use forking::{fork, fork_while_logging};
+pub(crate) use levels::{ask_gates, ask_without_system_call, change_levels, fork_and_ask};
 pub(crate) use limited::{full_tmpfs, limited, without_descriptors};
-pub(crate) use restricted::{push_between_markers, push_where_only_exit_is_allowed, push_without_system_call};
+pub(crate) use restricted::{
+    push_between_markers, push_where_only_exit_is_allowed, push_without_system_call,
+};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use stepped::{acknowledge, step};
 pub(crate) use truncated::{foreign_sigbus, until_gone};

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use ringlog::{Observer, Overflow, Ring, RingStat};
+use ringlog::{Observer, Ring, RingStat};
 use ringlog_tests::SOON;
 
 use crate::checker::{Checker, Message, Totals};
@@ -22,55 +22,8 @@ use crate::plan::{Act, PRODUCERS, Role, Step};
 use crate::process::Process;
 use crate::producer::Order;
 use crate::reader::{Looking, Reader};
+use crate::spec::Spec;
 use crate::summary::{self, Deeds};
-
-/// How an arena's ring is made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spec {
-    name: &'static str,
-    size: &'static str,
-    block_bytes: u32,
-    lanes: u32,
-    overflow: Overflow,
-    /// Definitions that each process may bring along; they stay as long as it does.
-    sites: u64,
-}
-
-/// Small rings go round all the time, large ones hold much when somebody dies; full ones drop or wait.
-pub(crate) const SPECS: [Spec; 4] = [
-    Spec {
-        name: "small-block",
-        size: "192KiB",
-        block_bytes: 1024,
-        lanes: 32,
-        overflow: Overflow::Block(Duration::from_millis(500)),
-        sites: 6,
-    },
-    Spec {
-        name: "small-drop",
-        size: "256KiB",
-        block_bytes: 2048,
-        lanes: 28,
-        overflow: Overflow::Drop,
-        sites: 6,
-    },
-    Spec {
-        name: "large-block",
-        size: "4MiB",
-        block_bytes: 8192,
-        lanes: 48,
-        overflow: Overflow::Block(Duration::from_secs(2)),
-        sites: 100,
-    },
-    Spec {
-        name: "large-drop",
-        size: "16MiB",
-        block_bytes: 8192,
-        lanes: 64,
-        overflow: Overflow::Drop,
-        sites: 100,
-    },
-];
 
 /// The programs that are put to the test.
 #[derive(Clone, Debug)]
@@ -305,7 +258,8 @@ impl Arena {
                     deeds.forks += forks;
                     deeds.children_killed += kills;
                     deeds.orphans += life.orphans;
-                    self.tell(Message::Ended(life.number));
+                    let (pid, ended_well) = (life.process.id(), !life.process.died_of_a_signal());
+                    self.tell(Message::Ended { life: life.number, pid, ended_well });
                 }
                 Stage::Wrong(what) => {
                     self.report(what);

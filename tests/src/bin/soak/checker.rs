@@ -31,8 +31,8 @@ const BATCH: u64 = 64 << 10;
 pub(crate) enum Message {
     /// A new life, before its process is started.
     Life(u32, Arc<Ledger>),
-    /// All processes of a life have ended.
-    Ended(u32),
+    /// All processes of a life have ended; the first one of itself, with its lanes closed, or not.
+    Ended { life: u32, pid: u32, ended_well: bool },
     /// A writer has ended when the file was so long; the next one is started after this.
     Writer { end: u64, was_killed: bool },
     /// All is drained, nobody lives.
@@ -49,6 +49,7 @@ pub(crate) struct Totals {
     pub(crate) calls_done: u64,
     pub(crate) calls_begun: u64,
     pub(crate) drops_told: u64,
+    pub(crate) deaths_told: u64,
     /// Records that came again after a writer was killed, and the most after one kill.
     pub(crate) doubles: u64,
     pub(crate) doubles_most: u64,
@@ -60,6 +61,9 @@ struct Life {
     ledger: Arc<Ledger>,
     ended: bool,
     settled: [bool; VOICES as usize],
+    told_dead: [bool; VOICES as usize],
+    /// The process, if it has closed its lanes: none of its threads may be told dead.
+    closed: Option<u32>,
 }
 
 impl Life {
@@ -122,10 +126,12 @@ impl Checker {
             loop {
                 match messages.try_recv() {
                     Ok(Message::Life(number, ledger)) => {
-                        let settled = [false; VOICES as usize];
-                        self.lives.insert(number, Life { ledger, ended: false, settled });
+                        let none = [false; VOICES as usize];
+                        let life =
+                            Life { ledger, ended: false, settled: none, told_dead: none, closed: None };
+                        self.lives.insert(number, life);
                     }
-                    Ok(Message::Ended(number)) => self.end_life(number),
+                    Ok(Message::Ended { life, pid, ended_well }) => self.end_life(life, pid, ended_well),
                     Ok(Message::Writer { end, was_killed }) => ends.push_back((end, was_killed)),
                     Ok(Message::Finish) | Err(TryRecvError::Disconnected) => is_last = true,
                     Err(TryRecvError::Empty) => break,
@@ -189,6 +195,9 @@ impl Checker {
                 self.lanes.entry(lane).or_default().gap(count);
                 Ok(())
             }
+            Said::Died { lane, incarnation, pid, tid, last_sequence } => {
+                self.death(Identity { pid, tid, lane, incarnation }, last_sequence)
+            }
             Said::Record { lane, incarnation, sequence, pid, tid, id, call } => {
                 let record = Record { incarnation, sequence, id, call };
                 self.is_known(record, Identity { pid, tid, lane, incarnation })?;
@@ -231,6 +240,29 @@ impl Checker {
         Ok(())
     }
 
+    fn death(&mut self, identity: Identity, last_sequence: Option<u64>) -> Result<(), String> {
+        let Identity { lane, incarnation, .. } = identity;
+        self.totals.deaths_told += 1;
+        let voice = self.lives.values_mut().find_map(|life| {
+            let voice = (0..life.ledger.voices()).find(|voice| {
+                let known = life.ledger.identity(*voice);
+                known.is_some_and(|known| (known.lane, known.incarnation) == (lane, incarnation))
+            })?;
+            Some((life, voice))
+        });
+        if let Some((life, voice)) = voice {
+            if life.ledger.identity(voice) != Some(identity) {
+                return Err(format!("{identity:?} was told dead, but is {:?}", life.ledger.identity(voice)));
+            }
+            life.told_dead[voice as usize] = true;
+        } else if last_sequence.is_none() {
+            // A process's own lane: that is told when no thread of it can be, so not always at its place.
+            return Ok(());
+        }
+        let book = self.lanes.entry(lane).or_default();
+        book.death(incarnation, last_sequence).map(|_| ()).map_err(|what| format!("lane {lane}: {what}"))
+    }
+
     /// Settles the voices that had the lane from the last record's on and before incarnation `before`.
     /// Returns how many of their calls were refused after that record.
     fn settle_lane(
@@ -255,6 +287,9 @@ impl Checker {
                 let left = left_behind(calls, received, told).map_err(|what| {
                     format!("voice {voice} of life {number}, {identity:?}, made {calls:?}: {what}")
                 })?;
+                if calls.begun > calls.done && received > 0 && !life.told_dead[voice as usize] {
+                    return Err(format!("{identity:?} died in the middle of a call, and nothing tells it"));
+                }
                 (least, most) = (least + left.start(), most + left.end());
                 if !std::mem::replace(&mut life.settled[voice as usize], true) {
                     totals.voices += 1;
@@ -267,18 +302,24 @@ impl Checker {
         Ok(least..=most)
     }
 
-    fn end_life(&mut self, number: u32) {
+    fn end_life(&mut self, number: u32, pid: u32, ended_well: bool) {
         if let Some(life) = self.lives.get_mut(&number) {
             life.ended = true;
+            life.closed = ended_well.then_some(pid);
         }
         self.forget_settled();
     }
 
     fn forget_settled(&mut self) {
-        let dir = &self.dir;
+        let (dir, findings, arena) = (&self.dir, &self.findings, self.arena);
         self.lives.retain(|number, life| {
             let done = life.is_done_with();
             if done {
+                if let Some(voice) = life.false_death() {
+                    findings.report(format_args!(
+                        "{arena}: voice {voice} of life {number} was told dead, but ended by itself"
+                    ));
+                }
                 // Nobody needs it any more.
                 let _ = std::fs::remove_file(Ledger::path(dir, *number));
             }
@@ -338,6 +379,13 @@ impl Checker {
 }
 
 impl Life {
+    /// A voice that was told dead though its process ended in the orderly way.
+    fn false_death(&self) -> Option<u32> {
+        let closed =
+            |voice: &u32| self.ledger.identity(*voice).is_some_and(|known| Some(known.pid) == self.closed);
+        (0..self.ledger.voices()).filter(closed).find(|voice| self.told_dead[*voice as usize])
+    }
+
     fn lanes(&self) -> impl Iterator<Item = u32> {
         (0..self.ledger.voices()).filter_map(|voice| Some(self.ledger.identity(voice)?.lane))
     }

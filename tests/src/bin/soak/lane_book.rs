@@ -50,6 +50,11 @@ pub(crate) struct LaneBook {
     may_repeat: bool,
     /// Where in the history the run is that comes again.
     repeating: Option<usize>,
+    /// The last incarnation of which a death was told; what was told of by writers that were killed, and
+    /// how far that has come again.
+    died: u32,
+    died_before: u32,
+    died_again: u32,
     /// Refused calls told in all, each once.
     pub(crate) told_in_all: u64,
 }
@@ -64,6 +69,28 @@ impl LaneBook {
         self.may_repeat = true;
         self.repeating = None;
         self.told_before += std::mem::take(&mut self.told);
+        (self.died_before, self.died_again) = (self.died, 0);
+    }
+
+    /// Takes a death, which stands behind all that the incarnation published.
+    pub(crate) fn death(&mut self, incarnation: u32, last_sequence: Option<u64>) -> Result<Came, String> {
+        if incarnation <= self.died {
+            if incarnation > self.died_before || incarnation <= self.died_again {
+                return Err(format!("the death of incarnation {incarnation} is told twice"));
+            }
+            self.died_again = incarnation;
+            return Ok(Came::Again);
+        }
+        self.died = incarnation;
+        let last = match self.repeating {
+            Some(next) => next.checked_sub(1).map(|at| self.history[at].0),
+            None => self.last(),
+        };
+        let real = last.filter(|last| last.incarnation == incarnation).map(|last| last.sequence);
+        if real != last_sequence || last.is_some_and(|last| last.incarnation > incarnation) {
+            return Err(format!("incarnation {incarnation} died after {last:?}, not {last_sequence:?}"));
+        }
+        Ok(Came::New)
     }
 
     pub(crate) fn gap(&mut self, count: u64) {
@@ -83,6 +110,9 @@ impl LaneBook {
         }
         if let Some(at) = self.repeating {
             return self.repeat(at, record);
+        }
+        if record.incarnation <= self.died {
+            return Err(format!("{record:?} has come, but its thread was told dead"));
         }
         let refused = record.refused().ok_or_else(|| format!("{record:?} has too high a sequence"))?;
         let between = match self.last() {
@@ -225,6 +255,21 @@ mod tests {
             book.gap(again);
             assert_eq!(take(&mut book, record(1, 3, 5 + refused)).is_ok(), fits, "{again} {refused}");
         }
+    }
+
+    #[test]
+    fn a_death_stands_behind_the_last_record_and_is_told_once() {
+        let mut book = filled();
+        assert!(book.death(1, Some(1)).unwrap_err().contains("died after"));
+        let mut book = filled();
+        assert_eq!(book.death(1, Some(2)), Ok(Came::New));
+        assert!(book.death(1, Some(2)).unwrap_err().contains("twice"));
+        book.writer_was_killed();
+        assert_eq!(book.death(1, Some(2)), Ok(Came::Again));
+        assert!(book.death(1, Some(2)).unwrap_err().contains("twice"));
+        assert!(take(&mut book, record(1, 3, 5)).unwrap_err().contains("told dead"));
+        assert_eq!(book.death(2, None), Ok(Came::New), "one that published nothing");
+        assert_eq!(take(&mut book, record(3, 0, 0)), Ok(Came::New));
     }
 
     #[test]

@@ -17,15 +17,17 @@ mod process;
 mod producer;
 mod reader;
 mod record;
+mod spec;
 mod summary;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime};
 
-use arena::{Arena, Programs, SPECS};
+use arena::{Arena, Programs};
 use findings::Findings;
 use plan::Plan;
+use spec::SPECS;
 use summary::{Deeds, Summary};
 
 /// How often a long run says how far it is.

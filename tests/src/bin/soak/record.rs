@@ -107,6 +107,7 @@ pub(crate) struct Line<'a> {
     incarnation: Option<u32>,
     sequence: Option<u64>,
     gap: Option<GapLine<'a>>,
+    died: Option<DiedLine>,
     #[serde(borrow)]
     fields: Option<Fields<'a>>,
 }
@@ -116,6 +117,11 @@ struct GapLine<'a> {
     count: u64,
     #[serde(borrow)]
     reason: Cow<'a, str>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DiedLine {
+    last_sequence: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,6 +140,8 @@ pub(crate) enum Said {
     Record { lane: u32, incarnation: u32, sequence: u64, pid: u32, tid: u32, id: u32, call: u64 },
     /// Records that were refused here.
     Gap { lane: u32, count: u64 },
+    /// The owner of a lane died.
+    Died { lane: u32, incarnation: u32, pid: u32, tid: u32, last_sequence: Option<u64> },
 }
 
 impl Said {
@@ -160,8 +168,11 @@ fn check(line: Line<'_>, sites: u64) -> Result<Said, String> {
             Err(format!("a gap: {reason}"))
         };
     }
+    if let Some(DiedLine { last_sequence }) = line.died {
+        return Ok(Said::Died { lane, incarnation, pid, tid, last_sequence });
+    }
     let (Some(sequence), Some(fields)) = (line.sequence, line.fields) else {
-        return Err("neither a record of the soak nor a gap".to_owned());
+        return Err("neither a record of the soak nor a gap or death".to_owned());
     };
     let Fields { producer: id, sequence: call, checksum: sum, note } = fields;
     if sum != checksum(id, call, note.as_bytes()) {

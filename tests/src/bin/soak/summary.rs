@@ -72,11 +72,13 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  checked   {} lines, {} records of {} threads, {} dropped and told; {shown} records shown by tail",
+            "  checked   {} lines, {} records of {} threads, {} dropped and told; {} deaths told; \
+             {shown} records shown by tail",
             sum(|t| t.lines),
             sum(|t| t.records),
             sum(|t| t.voices),
-            sum(|t| t.drops_told)
+            sum(|t| t.drops_told),
+            sum(|t| t.deaths_told)
         )?;
         writeln!(
             f,

@@ -12,7 +12,7 @@ use ringlog_tests::fork_child;
 use super::push;
 use crate::{Arguments, ready};
 
-fn ended_well(child: Pid) {
+pub(super) fn ended_well(child: Pid) {
     let status = waitpid(child, None).unwrap();
     assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
 }

@@ -13,7 +13,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::wait::{WaitStatus, waitpid};
 use ringlog::{Logger, Overflow, PushError, Ring};
 
-use super::{push};
+use super::push;
 use crate::{Arguments, ready};
 
 fn limit(resource: Resource, soft: u64) {

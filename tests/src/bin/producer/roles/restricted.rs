@@ -35,7 +35,7 @@ fn jump_if_equal(value: u32, then: u8, otherwise: u8) -> libc::sock_filter {
 }
 
 /// From here on every system call but a write to [`OUT`] and the exit kills the process.
-fn forbid_system_calls() {
+pub(super) fn forbid_system_calls() {
     let filter = [
         load(NUMBER),
         jump_if_equal(libc::SYS_exit_group as u32, 3, 0),
@@ -81,7 +81,12 @@ pub(crate) fn push_without_system_call(name: &str, arguments: &Arguments) {
         // SAFETY: has no preconditions.
         unsafe { libc::getppid() };
     }
-    let text: &[u8] = if pushed { b"1\n" } else { b"0\n" };
+    end_with(pushed);
+}
+
+/// Says whether all went well, and ends, by the calls that are allowed.
+pub(super) fn end_with(good: bool) {
+    let text: &[u8] = if good { b"1\n" } else { b"0\n" };
     // SAFETY: a buffer that is there; exit handlers would make system calls, so it ends without them.
     unsafe {
         libc::write(OUT as i32, text.as_ptr().cast(), text.len());

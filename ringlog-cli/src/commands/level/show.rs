@@ -1,0 +1,113 @@
+//! How level rules, and what they come to, are shown.
+
+use std::path::PathBuf;
+
+use ringlog::{Level, LevelRule, LevelStat, Observer};
+use serde::Serialize;
+
+use crate::output;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Everything as tables: rules, processes, loggers.
+pub fn text(stat: &LevelStat) -> String {
+    let mut parts =
+        vec![if stat.rules.is_empty() { "no rules are in force".to_owned() } else { rules(&stat.rules) }];
+    if !stat.processes.is_empty() {
+        let mut table = output::table(&["PROCESS", ">PID", "OWN FILTER"]);
+        for process in &stat.processes {
+            let filter = process.filter.as_deref().unwrap_or("none");
+            table.add_row([name(&process.process), process.pid.to_string(), name(filter)]);
+        }
+        parts.push(output::show(&table));
+    }
+    if stat.processes.iter().any(|process| !process.loggers.is_empty()) {
+        let mut table = output::table(&["LOGGER", "LEVEL", "PROCESS", ">PID"]);
+        for process in &stat.processes {
+            for known in &process.loggers {
+                let level = known.least.map_or("all".to_owned(), |level| level.to_string());
+                table.add_row([name(&known.logger), level, name(&process.process), process.pid.to_string()]);
+            }
+        }
+        parts.push(output::show(&table));
+    }
+    parts.join("\n\n")
+}
+
+fn rules(rules: &[LevelRule]) -> String {
+    let mut table = output::table(&["RULE FOR", "LEVEL", ">PID", "ENDS"]);
+    for rule in rules {
+        let ends = match rule.until_unix {
+            None => "never".to_owned(),
+            Some(until) => output::ahead(until.saturating_mul(SECOND_NS)),
+        };
+        let pid = rule.pid.map_or("all".to_owned(), |pid| pid.to_string());
+        table.add_row([name(&rule.logger), rule.level.to_string(), pid, ends]);
+    }
+    output::show(&table)
+}
+
+fn name(text: &str) -> String {
+    if text.is_empty() { "(all)".to_owned() } else { output::harmless(text) }
+}
+
+/// The same for programs.
+#[derive(Serialize)]
+pub struct Report {
+    path: PathBuf,
+    rules: Vec<Rule>,
+    processes: Vec<Process>,
+}
+
+#[derive(Serialize)]
+struct Rule {
+    /// Empty for all.
+    logger: String,
+    level: String,
+    level_number: u8,
+    pid: Option<u32>,
+    until_unix: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Process {
+    process: String,
+    pid: u32,
+    filter: Option<String>,
+    loggers: Vec<Logger>,
+}
+
+#[derive(Serialize)]
+struct Logger {
+    logger: String,
+    /// Absent if every level is logged.
+    level: Option<String>,
+    level_number: Option<u8>,
+}
+
+impl Report {
+    pub fn new(observer: &Observer, stat: &LevelStat) -> Report {
+        let rules = stat.rules.iter().map(|rule| Rule {
+            logger: rule.logger.clone(),
+            level: rule.level.to_string(),
+            level_number: rule.level.number(),
+            pid: rule.pid,
+            until_unix: rule.until_unix,
+        });
+        let processes = stat.processes.iter().map(|process| Process {
+            process: process.process.clone(),
+            pid: process.pid,
+            filter: process.filter.clone(),
+            loggers: process
+                .loggers
+                .iter()
+                .map(|known| Logger {
+                    logger: known.logger.clone(),
+                    level: known.least.map(|level| level.to_string()),
+                    level_number: known.least.map(Level::number),
+                })
+                .collect(),
+        });
+        Report { path: observer.path().to_owned(), rules: rules.collect(), processes: processes.collect() }
+    }
+}

@@ -1,0 +1,235 @@
+//! Somebody scribbles over the ring while a writer drains it and others look: all of them live on and say what
+//! they see.
+
+mod common;
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal::SIGTERM;
+use ringlog::{Definition, Field, Level, Logger, Overflow, Ring, Site, Type, Value};
+
+use common::{Ended, Running, Scene, wait_until};
+
+/// How long each seed is scribbled with.
+const WHILE: Duration = Duration::from_millis(1500);
+/// Nobody needs more than this for a ring of 256 KiB, whatever is in it.
+const MEMORY_KIB: u64 = 128 << 10;
+
+/// Xorshift.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// Which words are scribbled over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Where {
+    /// All but the first page, where it says what the ring is and whether the writer is to end.
+    Behind,
+    /// Lanes, state words, progress words and the headers of blocks.
+    Tables,
+    /// All of them.
+    Everywhere,
+}
+
+/// Stores `words` at random places, and returns when `done`. Says how many.
+fn scribble(ring: &File, place: Where, seed: u64, done: &AtomicBool) -> u64 {
+    let mut random = Random(seed);
+    let words = ring.metadata().unwrap().len() / 8;
+    let mut stored = 0;
+    while !done.load(Ordering::Relaxed) {
+        for _ in 0..64 {
+            let at = match place {
+                Where::Everywhere => random.next() % words,
+                Where::Behind => 512 + random.next() % (words - 512),
+                // Eight lanes, the words of 240 blocks; then blocks of 1 KiB.
+                Where::Tables if random.next().is_multiple_of(2) => 512 + random.next() % (8 * 32 + 2 * 240),
+                Where::Tables => words - (1 + random.next() % 240) * 128 + random.next() % 24,
+            };
+            let mut old = [0; 8];
+            ring.read_exact_at(&mut old, at * 8).unwrap();
+            let old = u64::from_le_bytes(old);
+            let new = match random.next() % 6 {
+                0 => random.next(),
+                1 => old ^ 1 << (random.next() % 64),
+                2 => old.wrapping_add(random.next() % 5).wrapping_sub(2),
+                3 => old.wrapping_add(1 << 32),
+                4 => random.next() % 300,
+                _ => u64::MAX >> (random.next() % 64),
+            };
+            ring.write_all_at(&new.to_le_bytes(), at * 8).unwrap();
+            stored += 1;
+        }
+        // By turns with a rest, in which the readers find something that stays as it is, and without.
+        if stored / 16_384 % 2 == 0 {
+            std::thread::sleep(Duration::from_micros(300));
+        }
+    }
+    stored
+}
+
+/// Logs all kinds of records until `done`. Refusals are fine.
+fn produce(log: &Logger, done: &AtomicBool) -> u64 {
+    static SITE: Site = Site::new(Definition::new(Level::WARN, "hostile.site"));
+    let fields = vec![Field::new("number", Type::U64), Field::new("note", Type::Str)].into();
+    let typed = Site::new(Definition { fields, ..Definition::new(Level::INFO, "hostile.typed") });
+    let long = "long ".repeat(1000);
+    let mut published = 0;
+    for number in 0_u64.. {
+        if done.load(Ordering::Relaxed) {
+            break;
+        }
+        let pushed = match number % 64 {
+            0 => log.text(Level::INFO, "hostile", &long),
+            1 => log.values(&SITE, &[]),
+            2..32 => log.values(&typed, &[Value::U64(number), Value::Text(b"note")]),
+            _ => log.text(Level::ERROR, "hostile", "text"),
+        };
+        published += u64::from(pushed.is_ok());
+        if number % 64 == 0 {
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+    published
+}
+
+/// The most memory that a process has had.
+fn peak_kib(process: &Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
+}
+
+/// Ended by itself, without a panic, and said in words what it did not like.
+#[track_caller]
+fn survived(ended: &Ended) {
+    assert!(matches!(ended.code, Some(0 | 1 | 5)), "{ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+    assert_eq!(ended.code == Some(1), ended.stderr.contains("is damaged") || ended.is_no_ring(), "{ended:?}");
+}
+
+impl Ended {
+    /// Says that the file is none, or of another version: the header has been hit.
+    fn is_no_ring(&self) -> bool {
+        ["is not a ring", "is a ring of format"].iter().any(|words| self.stderr.contains(words))
+    }
+}
+
+/// Starts a command with files to write to: what it says may be more than a pipe holds.
+fn start(scene: &Scene, args: &[&str]) -> Running {
+    let file = |name| File::create(scene.file(&format!("{}.{name}", args[0]))).unwrap();
+    Running(Some(scene.command(args).stdout(file("out")).stderr(file("err")).spawn().unwrap()))
+}
+
+/// Waits for the end of a command that is told to end.
+#[track_caller]
+fn end(scene: &Scene, what: &str, mut running: Running) -> Ended {
+    running.signal(SIGTERM);
+    wait_until(what, || running.0.as_mut().unwrap().try_wait().unwrap().is_some());
+    Ended { stderr: scene.read(&format!("{what}.err")), ..running.output() }
+}
+
+/// Sets the flag when it goes, so that threads end also where the test fails.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn hostile(seed: u64, place: Where, format: &str) {
+    let scene = Scene::new();
+    let create = ["create", "app", "--size", "256KiB", "--block-size", "1024", "--lanes", "8"];
+    scene.ringlog(&create).ok();
+    let name = scene.ring("app");
+    let file = File::options().read(true).write(true).open(&name).unwrap();
+    let writer = start(&scene, &["writer", "app", "--format", format]);
+    wait_until("a writer", || scene.ringlog(&["stat", "app"]).stdout.contains(&writer.holder()));
+    let tail = start(&scene, &["tail", "app", "--follow", "--format", format]);
+    let (done, all_done) = (AtomicBool::new(false), AtomicBool::new(false));
+    // A deadline in the ring may by now be any number of years.
+    let log = Ring::open(name.to_str().unwrap()).unwrap().logger().with_overflow(Overflow::Drop);
+    let published = AtomicU64::new(0);
+    let (looks, stored, peaks) = std::thread::scope(|scope| {
+        let [end_of_producers, end_of_scribbling] = [&done, &all_done].map(SetAtEnd);
+        for _ in 0..2 {
+            scope.spawn(|| published.fetch_add(produce(&log, &done), Ordering::Relaxed));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        let scribbler = scope.spawn(|| scribble(&file, place, seed, &all_done));
+        let began = Instant::now();
+        let mut looks = 0;
+        while began.elapsed() < WHILE || looks < 2 {
+            for look in [
+                &["stat", "app"][..],
+                &["stat", "app", "--json"],
+                &["info", "app"],
+                &["ls"],
+                &["ls", "--json"],
+                &["tail", "app", "--format", "json"],
+                &["tail", "app", "-n", "1000"],
+            ] {
+                survived(&scene.ringlog(look));
+            }
+            looks += 1;
+        }
+        drop(end_of_producers);
+        let peaks = [&writer, &tail].map(peak_kib);
+        // Still scribbled over.
+        survived(&end(&scene, "writer", writer));
+        survived(&end(&scene, "tail", tail));
+        drop(end_of_scribbling);
+        (looks, scribbler.join().unwrap(), peaks)
+    });
+    let stat = scene.ringlog(&["stat", "app"]);
+    survived(&stat);
+    let damaged =
+        stat.stdout.lines().find(|line| line.starts_with("damaged")).unwrap_or("damaged   nothing told");
+    println!(
+        "seed {seed}, {place:?}, {format}: {stored} words scribbled, {} records published, {looks} times 7 looks; \
+         writer {} lines, {} KiB, tail {} lines, {} KiB; {damaged}",
+        published.into_inner(),
+        lines(&scene, "writer.out"),
+        peaks[0],
+        lines(&scene, "tail.out"),
+        peaks[1],
+    );
+    assert!(peaks.iter().all(|peak| *peak < MEMORY_KIB), "{peaks:?} KiB");
+    // What was hit has to be told, but for a hit that made the ring unreadable for `stat` as well.
+    assert!(place == Where::Everywhere || damaged.contains("made no sense"), "{stat:?}");
+}
+
+fn lines(scene: &Scene, name: &str) -> usize {
+    std::fs::read(scene.file(name)).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count())
+}
+
+#[test]
+fn a_writer_a_tail_and_looks_survive_who_scribbles_over_the_ring() {
+    for (seed, format) in [(1, "text"), (2, "json"), (3, "raw")] {
+        hostile(seed, Where::Behind, format);
+    }
+}
+
+#[test]
+fn a_writer_a_tail_and_looks_survive_who_scribbles_over_its_tables() {
+    for (seed, format) in [(4, "text"), (5, "json"), (6, "raw")] {
+        hostile(seed, Where::Tables, format);
+    }
+}
+
+#[test]
+fn a_writer_a_tail_and_looks_survive_who_scribbles_over_the_header_too() {
+    for (seed, format) in [(7, "text"), (8, "json")] {
+        hostile(seed, Where::Everywhere, format);
+    }
+}

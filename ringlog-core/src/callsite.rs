@@ -1,0 +1,149 @@
+//! What a log statement's macro leaves in the program: one static, and a few calls.
+
+use crate::definition::{Definition, Field, Site};
+use crate::gate::Gate;
+use crate::global::{self, Destination};
+use crate::level::Level;
+use crate::logger::Logger;
+use crate::statement::{self, Arguments, Statement};
+use crate::value::Type;
+
+/// The level that features with this prefix name: of several the one that leaves most in, because features
+/// of a package add up over all that depend on it.
+macro_rules! least_level {
+    ($($feature:literal => $level:expr,)*) => {
+        $(if cfg!(feature = $feature) { Some($level) } else)* { None }
+    };
+}
+
+/// The least level that is compiled in. The features `release_max_level_*` count where debug assertions are
+/// off, and then more than `max_level_*`.
+const LEAST_LEVEL: u8 = {
+    let always = least_level! {
+        "max_level_trace" => 0,
+        "max_level_debug" => Level::DEBUG.number(),
+        "max_level_info" => Level::INFO.number(),
+        "max_level_warn" => Level::WARN.number(),
+        "max_level_error" => Level::ERROR.number(),
+        "max_level_off" => u8::MAX,
+    };
+    let release = least_level! {
+        "release_max_level_trace" => 0,
+        "release_max_level_debug" => Level::DEBUG.number(),
+        "release_max_level_info" => Level::INFO.number(),
+        "release_max_level_warn" => Level::WARN.number(),
+        "release_max_level_error" => Level::ERROR.number(),
+        "release_max_level_off" => u8::MAX,
+    };
+    match (release, always) {
+        (Some(level), _) if !cfg!(debug_assertions) => level,
+        (_, Some(level)) => level,
+        (_, None) => 0,
+    }
+};
+
+/// Whether statements of this level are compiled in.
+#[inline(always)]
+pub const fn is_compiled_in(level: Level) -> bool {
+    level.number() >= LEAST_LEVEL
+}
+
+/// A log statement: its site, and the gate before it.
+#[derive(Debug)]
+pub struct Callsite {
+    gate: Gate,
+    site: Site,
+}
+
+impl Callsite {
+    /// A statement whose records look like this.
+    pub const fn new(definition: Definition) -> Callsite {
+        Callsite { gate: Gate::new(), site: Site::new(definition) }
+    }
+
+    /// Whether the default logger wants its records.
+    #[inline(always)]
+    pub fn is_open(&'static self) -> bool {
+        self.gate.is_open(self.site.definition().level, &self.site.definition().logger)
+    }
+
+    /// Whether the default logger wants records of this level.
+    pub fn is_open_at(&'static self, level: Level) -> bool {
+        global::wants(level, &self.site.definition().logger)
+    }
+
+    /// Whether this logger wants records of this level.
+    #[inline]
+    pub fn is_open_to(&'static self, logger: &Logger, level: Level) -> bool {
+        logger.allows(level, &self.site.definition().logger)
+    }
+
+    /// Logs to the default logger.
+    #[inline]
+    pub fn publish<A: Arguments>(&'static self, level: Level, arguments: A) {
+        match global::destination() {
+            Destination::Ring(logger, _) => self.publish_to(logger, level, arguments),
+            Destination::Stderr(_) => statement::show(&Statement::new(&self.site, level, arguments)),
+            Destination::Nothing => {}
+        }
+    }
+
+    /// Logs to this logger.
+    #[inline]
+    pub fn publish_to<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: A) {
+        // A statement has no result; the ring has counted what it refused.
+        let _ = logger.log(&Statement::new(&self.site, level, arguments));
+    }
+}
+
+/// A field of a statement, whose type comes with each record.
+pub const fn field(name: &'static str) -> Field {
+    Field::new(name, Type::Unknown(0, 0))
+}
+
+/// The length of [`dotted`]'s result.
+pub const fn dotted_len(path: &str) -> usize {
+    let bytes = path.as_bytes();
+    let (mut from, mut len) = (0, 0);
+    while from < bytes.len() {
+        from += if is_separator(bytes, from) { 2 } else { 1 };
+        len += 1;
+    }
+    len
+}
+
+/// A module path as the name of a logger: `.` for each `::`. `LEN` is [`dotted_len`].
+pub const fn dotted<const LEN: usize>(path: &str) -> [u8; LEN] {
+    let bytes = path.as_bytes();
+    let mut name = [0; LEN];
+    let (mut from, mut to) = (0, 0);
+    while to < LEN {
+        if is_separator(bytes, from) {
+            name[to] = b'.';
+            from += 2;
+        } else {
+            name[to] = bytes[from];
+            from += 1;
+        }
+        to += 1;
+    }
+    name
+}
+
+const fn is_separator(bytes: &[u8], at: usize) -> bool {
+    bytes[at] == b':' && at + 1 < bytes.len() && bytes[at + 1] == b':'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_path_becomes_a_dotted_name() {
+        const PATH: &str = "app::db::pool";
+        const NAME: [u8; dotted_len(PATH)] = dotted(PATH);
+        assert_eq!(&NAME, b"app.db.pool");
+        const PLAIN: [u8; dotted_len("a:b")] = dotted("a:b");
+        assert_eq!(&PLAIN, b"a:b");
+    }
+}

@@ -1,0 +1,61 @@
+//! Doors for the fuzz targets to the pure parsers, which nobody else can reach but through a ring. Built under
+//! `--cfg fuzzing` alone; no part of the library.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::Anchor;
+use crate::definition::Definition;
+use crate::dictionary::Known;
+use crate::entry::{Origin, OwnedBody, OwnedEntry};
+use crate::error::Error;
+use crate::header::Info;
+use crate::layout::{block, header};
+use crate::record::flag;
+
+/// A definition out of the payload of its record.
+pub fn definition(bytes: &[u8]) -> Option<Definition> {
+    Definition::decode(bytes)
+}
+
+/// What a reader makes of a block's header (its words, as many as are given) and of the payload of a record in
+/// it: plain text without a definition, else a record of that definition, or of one that is not in the ring.
+pub fn entry(
+    block_words: &[u64],
+    ticks: u64,
+    definition: Option<Option<Definition>>,
+    payload: &[u8],
+) -> OwnedEntry {
+    let mut words = [0; block::WORDS];
+    words.iter_mut().zip(block_words).for_each(|(word, given)| *word = *given);
+    let (anchor, origin) = (Anchor::of_block(&words), Arc::new(Origin::from_block(&words)));
+    // Its low bits are as good as any for whether the text was cut, and whether key=values follow the fields.
+    let flags = (ticks as u8) << 4 & (flag::CUT | flag::TRAILING);
+    let (sequence, payload) = (words[block::FIRST_SEQUENCE], payload.to_vec());
+    let body = match definition {
+        None => OwnedBody::Plain { sequence, payload, flags },
+        Some(definition) => OwnedBody::Defined {
+            sequence,
+            definition: definition.map(|definition| Arc::new(Known::new(definition))),
+            payload,
+            flags,
+        },
+    };
+    OwnedEntry { ticks, unix_ns: anchor.unix_ns_at(ticks), origin, body }
+}
+
+/// Checks a header out of a file of this length.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn header(start: &[u8], file_bytes: u64) -> Result<Info, Error> {
+    Info::decode(Path::new("ring"), start, file_bytes)
+}
+
+/// Makes the checksum of a header right again, so that what it covers is looked at. Too short ones stay.
+pub fn mend_checksum(start: &mut [u8]) {
+    if start.len() >= header::CHECKSUM + 4 {
+        let checksum = crc32fast::hash(&start[header::VERSION..header::CHECKSUM]);
+        start[header::CHECKSUM..][..4].copy_from_slice(&checksum.to_le_bytes());
+    }
+}

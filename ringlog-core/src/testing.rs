@@ -1,0 +1,175 @@
+//! For the tests of applications: what was logged, as values.
+//!
+//! ```
+//! use ringlog::{Level, Value, info};
+//!
+//! fn fill(order: u64) {
+//!     info!("order {order} filled", price = 9.5);
+//! }
+//!
+//! let log = ringlog::testing::capture();
+//! fill(7);
+//! let records = log.records();
+//! assert_eq!(records[0].message(), "order 7 filled price=9.5");
+//! assert_eq!(records[0].level(), Level::INFO);
+//! assert_eq!(records[0].field("price"), Some(Value::F64(9.5)));
+//! ```
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::consumer::Consumer;
+use crate::entry::{Body, OwnedEntry};
+use crate::error::Error;
+use crate::filter::Filter;
+use crate::handle::Ring;
+use crate::init::{Initialized, init_ring};
+use crate::level::Level;
+use crate::observer::Observer;
+use crate::options::Options;
+use crate::threads;
+use crate::value::Value;
+
+/// The ring that all captures of this process share, and what has been taken out of it.
+struct Shared {
+    observer: Observer,
+    /// Makes room for what comes.
+    consumer: Consumer,
+    entries: Vec<OwnedEntry>,
+    captures: usize,
+}
+
+static SHARED: OnceLock<Mutex<Shared>> = OnceLock::new();
+
+/// Captures what this thread logs from here on, at every level, for as long as the result lives.
+///
+/// The first call makes a ring of the process's own the [default](crate::set_default), which it stays; with
+/// the feature `log` it gets what goes through the facade too. Tests that run at the same time in several
+/// threads see only their own records; [`everything`](Capture::everything) gives those of all threads.
+///
+/// # Panics
+/// If the process has a default logger already, or cannot make a ring: a test could not go on.
+pub fn capture() -> Capture {
+    let shared = SHARED.get_or_init(|| Mutex::new(Shared::new().unwrap_or_else(|why| panic!("{why}"))));
+    let mut shared = lock(shared);
+    shared.take();
+    shared.captures += 1;
+    Capture { from: shared.entries.len(), tid: threads::id() }
+}
+
+/// A test that panicked while it held the lock has left nothing half-done that would matter to others.
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn new() -> Result<Shared, String> {
+        let ring = private_ring().map_err(|error| format!("cannot capture: {error}"))?;
+        let observer = ring.observe().map_err(|error| format!("cannot capture: {error}"))?;
+        let consumer = ring.consumer().map_err(|error| format!("cannot capture: {error}"))?;
+        match init_ring(&ring, Filter::from(Level::from_number(1))) {
+            Initialized::Ring(_) | Initialized::WithoutFacade(_) => {}
+            _ => {
+                return Err(
+                    "cannot capture: there is a default logger already; call capture() first".to_owned()
+                );
+            }
+        }
+        Ok(Shared { observer, consumer, entries: Vec::new(), captures: 0 })
+    }
+
+    /// Takes what has been logged. What fails here has nothing more to give.
+    fn take(&mut self) {
+        self.entries.extend(self.observer.poll().unwrap_or_default());
+        while let Ok(Some(_)) = self.consumer.next(Duration::ZERO) {}
+        let _ = self.consumer.ack();
+    }
+}
+
+/// A ring without a name in the file system: nothing is left of it, however the process ends.
+fn private_ring() -> Result<Ring, Error> {
+    let dir = crate::name::directory();
+    let path = dir.join(format!("ringlog-capture-{}-{}", std::process::id(), crate::clock::unix_ns()));
+    let name = path.to_string_lossy();
+    let made = Options::default().create(&name)?;
+    let file = std::fs::File::open(made.path());
+    let removed = std::fs::remove_file(made.path());
+    let file = file.and_then(|file| removed.map(|()| file)).map_err(|e| Error::io("open", made.path(), e))?;
+    // The descriptor stays for the rest of the process's life: lanes are opened through it.
+    let fd = std::os::fd::IntoRawFd::into_raw_fd(file);
+    Ring::open(&format!("/proc/self/fd/{fd}"))
+}
+
+/// What a thread has logged since [`capture`].
+#[derive(Debug)]
+pub struct Capture {
+    from: usize,
+    tid: u32,
+}
+
+impl Capture {
+    /// The records of the thread that began the capture, in their order.
+    pub fn records(&self) -> Vec<Captured> {
+        let mut records = self.everything();
+        records.retain(|record| record.entry.entry().origin.tid == self.tid);
+        records
+    }
+
+    /// The records of all threads of the process, in the order of their time.
+    pub fn everything(&self) -> Vec<Captured> {
+        let Some(shared) = SHARED.get() else { return Vec::new() };
+        let mut shared = lock(shared);
+        shared.take();
+        let entries = shared.entries.get(self.from..).unwrap_or_default().iter();
+        entries.map(|entry| Captured { entry: entry.clone() }).collect()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        if let Some(shared) = SHARED.get() {
+            let mut shared = lock(shared);
+            shared.captures -= 1;
+            if shared.captures == 0 {
+                shared.take();
+                shared.entries.clear();
+            }
+        }
+    }
+}
+
+/// A record that was captured.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    entry: OwnedEntry,
+}
+
+impl Captured {
+    /// Its level.
+    pub fn level(&self) -> Level {
+        self.entry.entry().record().map_or(Level::WARN, |record| record.level)
+    }
+
+    /// Its logger's name.
+    pub fn logger(&self) -> String {
+        self.entry.entry().record().map_or_else(String::new, |record| record.logger.to_owned())
+    }
+
+    /// Its text, and the fields that the text does not show as `key=value`.
+    pub fn message(&self) -> String {
+        self.entry.entry().message()
+    }
+
+    /// The value of one of its fields.
+    pub fn field(&self, name: &str) -> Option<Value<'_>> {
+        self.fields().into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Names and values of its fields.
+    pub fn fields(&self) -> Vec<(&str, Value<'_>)> {
+        match self.entry.entry().body {
+            Body::Record(record) => record.fields().collect(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Levels of the `log` facade, steered from outside. One test, because a process has one global logger.
+#![cfg(feature = "log")]
+
+use ringlog::{Initialized, Level, LevelRule, Ring, change_levels};
+
+#[test]
+fn what_libraries_log_follows_rules_from_outside() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let name = dir.path().join("app").to_str().unwrap().to_owned();
+    let ring = Ring::options().size("1MiB").create_or_open(&name).unwrap();
+    let log = ring.logger();
+    assert!(log.allows(Level::TRACE, "db"), "nothing is said of it");
+    let done = ringlog::init_ring(&ring, "info,noisy=error".parse().unwrap());
+    assert_eq!(done, Initialized::Ring(ring.path().to_owned()));
+    assert_eq!(ringlog::init_ring(&ring, "info".parse().unwrap()), Initialized::AlreadySet);
+
+    let asked = [("db", log::Level::Debug), ("db::query", log::Level::Debug), ("noisy", log::Level::Warn)];
+    let wanted = |expected: [bool; 3]| {
+        // Twice: the second answer may be a remembered one.
+        for _ in 0..2 {
+            let enabled = asked.map(|(target, level)| log::log_enabled!(target: target, level));
+            assert_eq!(enabled, expected);
+            let allowed = asked.map(|(target, level)| {
+                let level = if level == log::Level::Warn { Level::WARN } else { Level::DEBUG };
+                ring.logger().allows(level, target)
+            });
+            assert_eq!(allowed, expected, "a logger that is named says the same");
+        }
+    };
+    let rule =
+        |logger: &str, level| LevelRule { logger: logger.to_owned(), level, pid: None, until_unix: None };
+    let set = |rule: LevelRule| drop(change_levels(&name, |rules| rules.set(rule.clone())).unwrap());
+    wanted([false, false, false]);
+    set(rule("db::query", Level::DEBUG));
+    wanted([false, true, false]);
+    set(rule("", Level::TRACE));
+    wanted([true, true, false]);
+    set(LevelRule { pid: Some(std::process::id()), ..rule("noisy", Level::WARN) });
+    wanted([true, true, true]);
+    set(LevelRule { pid: Some(std::process::id()), ..rule("db", Level::ERROR) });
+    wanted([false, true, true]);
+    set(LevelRule { pid: Some(std::process::id() + 1), ..rule("db::query", Level::ERROR) });
+    wanted([false, true, true]);
+    change_levels(&name, |rules| rules.retain(|_| false)).unwrap();
+    wanted([false, false, false]);
+}

@@ -1,0 +1,81 @@
+//! A ring that never comes to an end, because somebody damages it faster than it is drained.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use ringlog::{Level, Ring};
+use ringlog_writer::{Events, FormatKind, Options, Out, Signals, run_with};
+
+const SOON: Duration = Duration::from_secs(30);
+const BLOCK_BYTES: u64 = 1024;
+/// A state word: sealed, records, lane 1, as FORMAT.md has it.
+const SEALED: u64 = 1 << 8 | 0x02;
+
+/// Damages the ring anew each time that the writer tells of it.
+struct Scribbler {
+    file: File,
+    state_at: u64,
+    block_at: u64,
+    generation: u64,
+    began: Instant,
+    said: Vec<String>,
+}
+
+impl Scribbler {
+    fn put(&self, at: u64, word: u64) {
+        self.file.write_all_at(&word.to_le_bytes(), at).unwrap();
+    }
+}
+
+impl Events for Scribbler {
+    fn say(&mut self, message: &str) {
+        assert!(self.began.elapsed() < SOON, "the writer does not end");
+        self.said.push(message.to_owned());
+        self.generation += 1;
+        // All its slots are published, and the first record in it is longer than the block.
+        self.put(self.block_at, (self.generation << 32) | (BLOCK_BYTES / 64));
+        self.put(self.block_at + 3 * 64, 0xff_ffff << 32);
+        self.put(self.state_at, self.generation << 32 | SEALED);
+    }
+}
+
+#[test]
+fn a_writer_told_to_end_ends_whatever_is_done_to_its_ring() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let path = dir.path().join("app");
+    let options = Ring::options().size("64KiB").block_bytes(BLOCK_BYTES as u32).lanes(3);
+    let ring = options.create(path.to_str().unwrap()).unwrap();
+    let log = ring.logger();
+    std::thread::spawn(move || log.text(Level::INFO, "test", "text").unwrap()).join().unwrap();
+    let geometry = *ring.info().geometry();
+    let count = u64::from(geometry.block_count());
+    let states_at = 4096 + 256 * u64::from(geometry.lane_count());
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let is_sealed = |block: &u64| {
+        let mut word = [0; 8];
+        file.read_exact_at(&mut word, states_at + block * 8).unwrap();
+        u64::from_le_bytes(word) == SEALED
+    };
+    let block = (0..count).find(is_sealed).unwrap();
+    let mut scribbler = Scribbler {
+        state_at: states_at + block * 8,
+        block_at: geometry.file_bytes() - (count - block) * BLOCK_BYTES,
+        generation: 0,
+        began: Instant::now(),
+        said: Vec::new(),
+        file,
+    };
+    scribbler.say("at first");
+    // The raw format has no lines for gaps, and says them instead.
+    let mut options = Options::new(path.to_str().unwrap());
+    (options.out, options.format) = (Out::File(dir.path().join("app.log")), FormatKind::Raw);
+    let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
+    let summary = run_with(&options, &signals, &mut scribbler).unwrap();
+    println!("{summary:?} in {:?}", scribbler.began.elapsed());
+    let said = scribbler.said.last().unwrap();
+    assert!(said.starts_with("the ring is damaged and does not come to an end"), "{said}");
+    assert!(summary.gaps > 100, "{summary:?}");
+}

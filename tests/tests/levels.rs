@@ -1,0 +1,385 @@
+//! Levels are steered from outside while processes log.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use ringlog::{Level, LevelRule, LevelRules, Observer, Ring, change_levels};
+use ringlog_tests::{Child, Counters, GATES, Random, SOON, Scratch};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// Where the header's words of levels lie, as FORMAT.md has them.
+const EPOCH_AT: u64 = 256;
+const RULES_AT: [u64; 2] = [1024, 2048];
+/// The byte that is locked by who changes them.
+const LEVELS_LOCK: i64 = (1 << 40) + 2;
+
+fn rule(logger: &str, level: Level) -> LevelRule {
+    LevelRule { logger: logger.to_owned(), level, pid: None, until_unix: None }
+}
+
+/// Processes that ask their gates all the time, and what they say.
+struct Asking {
+    at: Scratch,
+    ring: Ring,
+    counters: Counters,
+    children: Vec<Child>,
+}
+
+impl Asking {
+    fn new() -> Asking {
+        let at = Scratch::new();
+        let ring = at.create(Ring::options().size("1MiB"));
+        let counters = Counters::open(&at.dir().join("counters"));
+        Asking { at, ring, counters, children: Vec::new() }
+    }
+
+    fn counters_file(&self) -> PathBuf {
+        self.at.dir().join("counters")
+    }
+
+    fn start(&mut self, role: &str, filter: &str) -> &mut Child {
+        let counters = format!("counters={}", self.counters_file().display());
+        let (filter, first) = (format!("filter={filter}"), format!("first={}", 3 * self.children.len()));
+        let mut child = Child::spawn(PRODUCER, &[role, self.at.name(), &counters, &filter, &first]);
+        child.wait_ready();
+        child.go();
+        self.children.push(child);
+        self.children.last_mut().unwrap()
+    }
+
+    fn change(&self, change: impl FnMut(&mut LevelRules)) {
+        change_levels(self.at.name(), change).unwrap();
+    }
+
+    fn open(&self, child: usize) -> u64 {
+        self.counters.get(3 * child as u32)
+    }
+
+    fn rounds(&self, child: usize) -> u64 {
+        self.counters.get(3 * child as u32 + 1)
+    }
+
+    /// Waits until these gates, and no others, are open in a child.
+    #[track_caller]
+    fn wait_open(&self, child: usize, loggers: &[&str]) {
+        let open = |logger: &str| loggers.contains(&logger);
+        let expected =
+            GATES.iter().enumerate().fold(0, |all, (n, (logger, _))| all | u64::from(open(logger)) << n);
+        let begun = Instant::now();
+        while self.rounds(child) == 0 || self.open(child) != expected {
+            let now = self.open(child);
+            assert!(begun.elapsed() < SOON, "child {child}: {now:b} are open, not {expected:b}: {loggers:?}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until a child has asked so many times more.
+    #[track_caller]
+    fn wait_rounds(&self, child: usize, count: u64) {
+        let (begun, from) = (Instant::now(), self.rounds(child));
+        while self.rounds(child) < from + count {
+            assert!(begun.elapsed() < SOON, "child {child} does not go on");
+            std::thread::yield_now();
+        }
+    }
+
+    fn finish(mut self) {
+        for (n, mut child) in self.children.drain(..).enumerate() {
+            self.counters.set(3 * n as u32 + 2, 1);
+            child.finish();
+        }
+    }
+}
+
+#[test]
+fn each_of_1000_changes_of_levels_under_load_reaches_every_process_and_stays() {
+    const CHANGES: usize = 1_000;
+    let mut asking = Asking::new();
+    for _ in 0..3 {
+        asking.start("ask-gates", "info,http=error");
+    }
+    let states: [(&[LevelRule], &[&str]); 4] = [
+        (&[], &[]),
+        (&[rule("db", Level::DEBUG)], &["db", "db.pool"]),
+        (&[rule("", Level::DEBUG), rule("db.pool", Level::WARN)], &["db", "dbx"]),
+        (&[rule("db::query", Level::TRACE), rule("http", Level::INFO)], &["db::query", "http"]),
+    ];
+    let mut slowest = Duration::ZERO;
+    for n in 1..=CHANGES {
+        let (rules, open) = &states[n % states.len()];
+        let begun = Instant::now();
+        asking.change(|all| {
+            all.retain(|_| false);
+            rules.iter().cloned().for_each(|rule| all.set(rule));
+        });
+        (0..3).for_each(|child| asking.wait_open(child, open));
+        slowest = slowest.max(begun.elapsed());
+        if n % 100 == 0 {
+            // What is in force now stays so.
+            (0..3).for_each(|child| asking.wait_rounds(child, 100));
+            (0..3).for_each(|child| asking.wait_open(child, open));
+        }
+    }
+    println!("{CHANGES} changes, each in 3 processes; the slowest took {slowest:?}");
+    asking.finish();
+}
+
+#[test]
+fn loggers_inherit_levels_and_a_rule_for_one_process_reaches_no_other() {
+    let mut asking = Asking::new();
+    asking.start("ask-gates", "error");
+    let pid = asking.start("ask-gates", "error,db=debug").id();
+    let both = |first: &[&str], second: &[&str]| {
+        asking.wait_open(0, first);
+        asking.wait_open(1, second);
+    };
+    both(&[], &["db", "db.pool"]);
+    let mine = |rule: LevelRule| LevelRule { pid: Some(pid), ..rule };
+    asking.change(|rules| rules.set(rule("", Level::INFO)));
+    both(&["http"], &["db", "db.pool", "http"]);
+    asking.change(|rules| rules.set(mine(rule("db", Level::TRACE))));
+    both(&["http"], &["db", "db.pool", "db::query", "http"]);
+    asking.change(|rules| rules.set(rule("db", Level::WARN)));
+    both(&["http"], &["db", "db.pool", "db::query", "http"]);
+    asking.change(|rules| rules.set(rule("db.pool", Level::WARN)));
+    both(&["http"], &["db", "db::query", "http"]);
+    asking.change(|rules| rules.remove("db", Some(pid)));
+    both(&["http"], &["http"]);
+    let stat = asking.ring.observe().unwrap().levels().unwrap();
+    let filters: Vec<_> =
+        stat.processes.iter().map(|process| (process.pid, process.filter.as_deref())).collect();
+    let mut expected = [(asking.children[0].id(), Some("error")), (pid, Some("error,db=debug"))];
+    expected.sort();
+    assert_eq!(filters, expected, "what each process wants by itself is seen from outside");
+    asking.finish();
+}
+
+#[test]
+fn a_forked_child_does_not_follow_a_rule_for_its_parent() {
+    let mut asking = Asking::new();
+    let at = asking.at.name().to_owned();
+    let counters = format!("counters={}", asking.counters_file().display());
+    let mut parent = Child::spawn(PRODUCER, &["fork-and-ask", &at, &counters]);
+    parent.wait_ready();
+    let for_process = |pid| LevelRule { pid: Some(pid), ..rule("db", Level::DEBUG) };
+    asking.change(|rules| rules.set(for_process(parent.id())));
+    parent.go();
+    let line = parent.line();
+    let numbers: Vec<u64> = line.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    let [before, in_child, child] = numbers[..] else { panic!("{line}") };
+    assert_eq!((before, in_child), (0b10011, 0b10000), "its parent's gates were open, its own are not");
+    asking.wait_open(0, &["http"]);
+    asking.change(|rules| rules.set(for_process(child as u32)));
+    asking.wait_open(0, &["db", "db.pool", "http"]);
+    asking.counters.set(2, 1);
+    parent.finish();
+    asking.children.clear();
+}
+
+#[test]
+fn a_change_of_levels_reaches_a_process_that_makes_no_system_call() {
+    let mut asking = Asking::new();
+    asking.start("ask-without-system-call", "info");
+    let wait = |value| {
+        let begun = Instant::now();
+        while asking.counters.get(0) != value {
+            assert!(begun.elapsed() < SOON, "it has not come to {value}");
+            std::thread::yield_now();
+        }
+    };
+    asking.change(|rules| rules.set(rule("db", Level::DEBUG)));
+    wait(2);
+    asking.change(|rules| rules.remove("db", None));
+    wait(1);
+    assert_eq!(asking.children[0].finish(), [1]);
+}
+
+#[test]
+fn processes_of_a_removed_ring_keep_their_levels_and_those_of_the_new_one_follow_it() {
+    let mut asking = Asking::new();
+    asking.start("ask-gates", "info");
+    asking.change(|rules| rules.set(rule("db", Level::DEBUG)));
+    asking.wait_open(0, &["db", "db.pool", "http"]);
+    ringlog::remove(asking.at.name(), true).unwrap();
+    asking.wait_rounds(0, 100);
+    let _new = asking.at.create(Ring::options().size("1MiB"));
+    asking.start("ask-gates", "info");
+    asking.wait_open(1, &["http"]);
+    asking.change(|rules| rules.set(rule("dbx", Level::DEBUG)));
+    asking.wait_open(1, &["dbx", "http"]);
+    asking.wait_rounds(0, 100);
+    asking.wait_open(0, &["db", "db.pool", "http"]);
+    asking.finish();
+}
+
+#[test]
+fn whatever_is_scribbled_over_the_rules_the_next_change_puts_it_right() {
+    const SCRIBBLES: u32 = 2_000;
+    let mut asking = Asking::new();
+    asking.start("ask-gates", "info");
+    asking.wait_open(0, &["http"]);
+    let file = File::options().read(true).write(true).open(asking.at.name()).unwrap();
+    let mut random = Random::new(7);
+    let mut opened_at = [0; 8];
+    let mut bytes = [0_u8; 1024];
+    for n in 0..SCRIBBLES {
+        bytes.fill_with(|| random.below(256) as u8);
+        // Lengths that fit among those that do not, and words that were in force before.
+        bytes[6..8].fill(0);
+        let epoch = [0, random.below(u64::MAX), u64::MAX, random.below(9)][n as usize % 4];
+        for (at, bytes) in [(EPOCH_AT, &epoch.to_le_bytes()[..]), (RULES_AT[n as usize & 1], &bytes)] {
+            file.write_all_at(bytes, at).unwrap();
+        }
+        if n % 50 != 0 {
+            continue;
+        }
+        asking.wait_rounds(0, 10);
+        let opened = n % 100 == 0;
+        if !opened {
+            // As if the epoch at which the gates were found open came next.
+            let before = u64::from_le_bytes(opened_at) - 1;
+            file.write_all_at(&before.to_le_bytes(), EPOCH_AT).unwrap();
+        }
+        let level = if opened { Level::DEBUG } else { Level::ERROR };
+        asking.change(|rules| {
+            rules.retain(|_| false);
+            rules.set(rule("", level));
+        });
+        asking.wait_open(0, if opened { &["db", "db.pool", "dbx", "http"] } else { &[] });
+        let found = asking.ring.observe().unwrap().level_rules();
+        assert_eq!(&found[..], [rule("", level)]);
+        if opened {
+            file.read_exact_at(&mut opened_at, EPOCH_AT).unwrap();
+        }
+    }
+    println!("scribbled {SCRIBBLES} times");
+    asking.finish();
+}
+
+/// Rules of the ring in a file whose header is `header` and whose rest does not matter.
+#[cfg(target_arch = "x86_64")]
+fn rules_in(at: &Scratch, ring: &[u8], header: &[u8]) -> LevelRules {
+    std::fs::write(at.name(), [header, &ring[header.len()..]].concat()).unwrap();
+    let rules = Observer::open(at.name()).unwrap().level_rules();
+    // Whoever comes next changes them from there.
+    let next = change_levels(at.name(), |rules| rules.set(rule("next", Level::INFO))).unwrap();
+    assert_eq!(next.len(), rules.len() + 1);
+    rules
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the_new_ones() {
+    use ringlog_tests::Traced;
+    const HEADER: usize = 4096;
+    let at = Scratch::new();
+    let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
+    let new_rules = |level| [rule("db", level), rule("a.logger.with.a.longer.name", level)];
+    for level in [Level::DEBUG, Level::WARN] {
+        let before = Observer::open(at.name()).unwrap().level_rules();
+        let whole = std::fs::read(at.name()).unwrap();
+        let changer =
+            Traced::start(PRODUCER, &["change-levels", at.name(), &format!("level={}", level.number())]);
+        let file = File::open(at.name()).unwrap();
+        let mut header = vec![0; HEADER];
+        let mut states = vec![whole[..HEADER].to_vec()];
+        let mut instructions = 0;
+        while changer.step() {
+            instructions += 1;
+            file.read_exact_at(&mut header, 0).unwrap();
+            if states.last() != Some(&header) {
+                states.push(header.clone());
+            }
+        }
+        drop(changer);
+        let mut expected = before.clone();
+        new_rules(level).into_iter().for_each(|rule| expected.set(rule));
+        let copy = Scratch::new();
+        let found: Vec<LevelRules> = states.iter().map(|state| rules_in(&copy, &whole, state)).collect();
+        let new = found.iter().position(|rules| *rules == expected).expect("the change");
+        assert!(found[..new].iter().all(|rules| *rules == before) && new > 3, "{found:?}");
+        assert!(found[new..].iter().all(|rules| *rules == expected), "{found:?}");
+        println!("{instructions} instructions, {} states, in force from the {new}th on", states.len());
+        // The second time over older texts in both halves.
+        for older in [Level::ERROR, Level::CRITICAL] {
+            change_levels(at.name(), |rules| rules.set(rule("older", older))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn nobody_changes_levels_while_another_one_does() {
+    let at = Scratch::new();
+    let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
+    let other = File::options().read(true).write(true).open(at.name()).unwrap();
+    let lock = |kind| {
+        // SAFETY: all zero is a valid value of this plain C struct.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        (lock.l_type, lock.l_start, lock.l_len) = (kind as libc::c_short, LEVELS_LOCK, 1);
+        // SAFETY: a valid descriptor and struct.
+        assert_eq!(unsafe { libc::fcntl(other.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }, 0);
+    };
+    // Shared, so that who only shares it too is found out.
+    lock(libc::F_RDLCK);
+    std::thread::scope(|scope| {
+        let change = scope.spawn(|| change_levels(at.name(), |rules| rules.set(rule("db", Level::INFO))));
+        for _ in 0..20 {
+            assert!(!change.is_finished() && Observer::open(at.name()).unwrap().level_rules().is_empty());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        lock(libc::F_UNLCK);
+        assert_eq!(change.join().unwrap().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn changes_made_at_the_same_time_are_all_kept() {
+    let at = Scratch::new();
+    let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
+    let names: Vec<String> = (0..60).map(|n| format!("l.{n}")).collect();
+    std::thread::scope(|scope| {
+        for mine in names.chunks(10) {
+            let set =
+                |name: &String| change_levels(at.name(), |rules| rules.set(rule(name, Level::INFO))).unwrap();
+            scope.spawn(move || mine.iter().for_each(|name| drop(set(name))));
+        }
+    });
+    let rules = Observer::open(at.name()).unwrap().level_rules();
+    assert!(names.iter().all(|name| rules.contains(&rule(name, Level::INFO))), "{rules:?}");
+}
+
+#[test]
+fn whoever_is_killed_while_he_changes_levels_keeps_nobody_from_changing_them() {
+    const KILLS: u32 = 150;
+    let at = Scratch::new();
+    let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
+    let mut random = Random::new(11);
+    let mut changes = 0;
+    for _ in 0..KILLS {
+        let mut changer = Child::spawn(PRODUCER, &["change-levels", at.name(), "endless=1"]);
+        changer.wait_ready();
+        changer.go();
+        let begun = Instant::now();
+        while Observer::open(at.name()).unwrap().level_rules().is_empty() {
+            assert!(begun.elapsed() < SOON, "it changes nothing");
+        }
+        std::thread::sleep(Duration::from_micros(random.below(500)));
+        changer.kill();
+        let mut found = LevelRules::default();
+        change_levels(at.name(), |rules| {
+            found = rules.clone();
+            rules.retain(|_| false);
+        })
+        .unwrap();
+        let levels: Vec<Level> = found.iter().map(|rule| rule.level).collect();
+        assert!(levels.len() == 2 && levels[0] == levels[1], "{found:?}");
+        changes += u32::from(levels[0] == Level::WARN);
+    }
+    println!("{KILLS} kills, {changes} of them after a second change");
+}

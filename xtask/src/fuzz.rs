@@ -1,0 +1,172 @@
+//! `cargo x fuzz`, and what `cargo x check` and `cargo x test` do with the same package.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{self, cargo, root};
+
+/// Sanitizers and coverage need it.
+const TOOLCHAIN: &str = "nightly";
+/// The version of cargo-fuzz that this is known to work with.
+const CARGO_FUZZ: &str = "0.13.2";
+/// What `cargo x test` gives each target.
+const IN_TESTS: Limit = Limit::Seconds(10);
+/// The longest input. Longer scripts only say more of the same.
+const INPUT_BYTES: u32 = 512;
+
+/// When a target has run enough.
+#[derive(Clone, Copy)]
+pub enum Limit {
+    Seconds(u64),
+    Runs(u64),
+}
+
+/// Runs one target, or all of them one after the other; gets cargo-fuzz if it is not there.
+pub fn run(target: Option<&str>, limit: Limit) -> Result<()> {
+    if !has_toolchain() {
+        bail!("the fuzz targets need {TOOLCHAIN}: rustup toolchain install {TOOLCHAIN} --profile minimal");
+    }
+    if !has_cargo_fuzz() {
+        shell::run(&mut cargo(&["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ]))?;
+    }
+    let known = targets()?;
+    let chosen: Vec<&str> = match target {
+        None => known.iter().map(String::as_str).collect(),
+        Some(name) if known.iter().any(|known| known == name) => vec![name],
+        Some(name) => bail!("there is no fuzz target {name}; expected one of {}", known.join(", ")),
+    };
+    let mut total = 0;
+    for target in &chosen {
+        let runs = run_one(target, limit)?;
+        println!("fuzz target {target}: {runs} runs, nothing found");
+        total += runs;
+    }
+    println!("fuzz targets: {} passed, {total} runs in all", chosen.len());
+    Ok(())
+}
+
+/// What the tests do: the kept inputs and random ones on any toolchain, and the fuzzer for a while where it is.
+pub fn test() -> Result<()> {
+    shell::run(&mut flagged(&["test"], &["--", "--nocapture"]))?;
+    if has_toolchain() && has_cargo_fuzz() {
+        return run(None, IN_TESTS);
+    }
+    println!(
+        "\n!!! SKIPPED: no fuzzer here, so only kept and random inputs were run. To have it:\n\
+         !!!   rustup toolchain install {TOOLCHAIN} --profile minimal\n\
+         !!!   cargo install cargo-fuzz --locked --version {CARGO_FUZZ}\n"
+    );
+    Ok(())
+}
+
+/// Format and lints of the package, which is no member of the workspace.
+pub fn check() -> Result<()> {
+    shell::run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
+    shell::run(&mut flagged(&["clippy", "--all-targets"], &["--", "-D", "warnings"]))
+}
+
+/// A cargo command on the package as the fuzzer builds it, but for the fuzzer itself. It has a target directory
+/// of its own: its flags would otherwise throw away everything built without them, and back again.
+fn flagged(command: &[&str], options: &[&str]) -> Command {
+    let mut cargo = cargo(command);
+    cargo.args(["--manifest-path", "fuzz/Cargo.toml", "--locked", "--no-default-features"]);
+    cargo.args(["--target-dir", "target/fuzz-replay"]).args(options);
+    let flags = env::var("RUSTFLAGS").unwrap_or_default();
+    cargo.env("RUSTFLAGS", format!("{flags} --cfg fuzzing").trim_start());
+    cargo
+}
+
+/// `cargo +nightly fuzz …`: by the name that rustup has given it, for only that knows toolchains.
+fn cargo_fuzz(args: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.arg(format!("+{TOOLCHAIN}")).arg("fuzz").args(args);
+    command
+}
+
+fn has_toolchain() -> bool {
+    shell::read(Command::new("cargo").args([&format!("+{TOOLCHAIN}"), "--version"])).is_ok()
+}
+
+fn has_cargo_fuzz() -> bool {
+    shell::read(&mut cargo_fuzz(&["--version"])).is_ok()
+}
+
+/// The targets, which are a file each.
+fn targets() -> Result<Vec<String>> {
+    let dir = root()?.join("fuzz/targets");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))? {
+        let path = entry?.path();
+        names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Runs a target and says how many inputs it has tried. What it finds interesting goes to the build's
+/// directory; the kept corpus is only read.
+fn run_one(target: &str, limit: Limit) -> Result<u64> {
+    let found = format!("target/fuzz/corpus/{target}");
+    fs::create_dir_all(root()?.join(&found)).with_context(|| format!("cannot make {found}"))?;
+    let kept = format!("fuzz/corpus/{target}");
+    let limit = match limit {
+        Limit::Seconds(seconds) => format!("-max_total_time={seconds}"),
+        Limit::Runs(runs) => format!("-runs={runs}"),
+    };
+    let length = format!("-max_len={INPUT_BYTES}");
+    // Comparisons are not traced: the scripts need no hints, and formatting would take ten times as long.
+    let mut command = cargo_fuzz(&["run", "--target-dir", "target/fuzz", "--no-trace-compares", target]);
+    command.args([&found, &kept, "--", &limit, &length]);
+    // A run takes a fraction of a millisecond, and a ring of some KiB needs no allocation of megabytes.
+    command.args(["-timeout=10", "-malloc_limit_mb=64", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    // The C library frees what it keeps for a thread only when the next one starts.
+    command.arg("-detect_leaks=0");
+    // Looks for uses of locals that are gone, of which safe code has none, and costs a fifth.
+    command.env("ASAN_OPTIONS", "detect_stack_use_after_return=0");
+    let mut runs = None;
+    shell::run_hearing(&mut command, |line| {
+        runs = runs.or(executed(line));
+        // Each input that reaches something new is told; there are thousands.
+        !line.contains("\tNEW ") && !line.contains("\tREDUCE ")
+    })?;
+    runs.with_context(|| format!("fuzz target {target} did not say how many inputs it has tried"))
+}
+
+/// The number in libFuzzer's last words.
+fn executed(line: &str) -> Option<u64> {
+    line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_runs_is_read() {
+        assert_eq!(executed("stat::number_of_executed_units: 4711"), Some(4711));
+        assert_eq!(executed("stat::average_exec_per_sec:     940"), None);
+    }
+
+    #[test]
+    fn every_target_has_a_corpus() {
+        let targets = targets().unwrap();
+        assert!(!targets.is_empty());
+        for target in targets {
+            assert!(root().unwrap().join("fuzz/corpus").join(&target).is_dir(), "{target}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_target_is_refused_with_those_there_are() {
+        if has_toolchain() && has_cargo_fuzz() {
+            let error = run(Some("nothing"), IN_TESTS).unwrap_err().to_string();
+            assert!(
+                error.starts_with("there is no fuzz target nothing; expected one of consumer, "),
+                "{error}"
+            );
+        }
+    }
+}
