@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -97,6 +98,14 @@ pub fn ago(unix_ns: u64) -> String {
         return "in the future".to_owned();
     };
     format!("{} ago", span(age_ns / 1_000_000))
+}
+
+/// An upper bound: never less than `time`.
+pub fn at_most(time: Duration) -> String {
+    match time.as_nanos().div_ceil(1_000_000) {
+        ms @ 0..10_000 => format!("{ms} ms"),
+        ms => format!("{} s", ms.div_ceil(1_000)),
+    }
 }
 
 /// A span of time in its largest unit.

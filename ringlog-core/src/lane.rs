@@ -17,7 +17,7 @@ use crate::lock::{self, LockPage, Mode};
 use crate::process::Attachment;
 use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::sync::AtomicU64;
-use crate::{region, threads};
+use crate::{dead, fork, region, threads};
 
 /// What a lane's entry says of its owner. Whether he lives, only the lock knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,7 @@ fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), PushErro
     let _guard = attachment.try_lock().ok_or(PushError::NoLane)?;
     if of_process(attachment).is_none() {
         let local = open(attachment, ring, true)?;
+        dead::look_without_consumer(attachment, ring);
         let state = attachment.state();
         state.process_incarnation.store(local.incarnation.load(Ordering::Relaxed), Ordering::Relaxed);
         // Release: who finds the lane finds its incarnation.
@@ -108,8 +109,15 @@ fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), PushErro
     Ok(())
 }
 
-/// Gets the lock of a lane: first of those whose owner closed them, then of those he may have left.
+/// Opens a lane that has no living owner.
 fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'a LaneLocal, PushError> {
+    let (lane, page) = take_lock(attachment, ring)?;
+    Ok(begin(attachment, ring, lane, page, process))
+}
+
+/// Gets the lock of a lane: first of those whose owner closed them, then of those he may have left.
+fn take_lock(attachment: &Attachment, ring: &Ring) -> Result<(u32, LockPage), PushError> {
+    let _no_fork = fork::hold_off();
     let file = region::reopen(&attachment.path, attachment.identity, true).ok().flatten().ok_or(PushError::Gone)?;
     for claimed in [false, true] {
         for lane in 0..ring.geometry().lane_count {
@@ -117,7 +125,7 @@ fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'
                 continue;
             }
             match lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
-                Ok(Some(page)) => return Ok(begin(attachment, ring, lane, page, process)),
+                Ok(Some(page)) => return Ok((lane, page)),
                 Ok(None) => {}
                 Err(error) => return Err(refused(&error)),
             }
@@ -133,6 +141,12 @@ fn refused(_: &io::Error) -> PushError {
 
 /// Takes over a lane whose lock we hold.
 fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage, process: bool) -> &'a LaneLocal {
+    // What the last owner left open is his no more: we hold the lock, so he is dead.
+    for index in 0..ring.geometry().block_count {
+        if let Some(state) = ring.state(index).filter(|s| s.phase == Phase::Open && s.lane == lane) {
+            dead::seal(ring, index, state);
+        }
+    }
     let incarnation = ring.lane_state(lane).incarnation.wrapping_add(1).max(1);
     let word = |offset| ring.lane_word(lane, offset);
     let state = LaneState { incarnation, process, open: true };
@@ -141,6 +155,9 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     let (pid, tid) = (process_state.pid.load(Ordering::Relaxed), threads::id());
     word(entry::PID_TID).store(pair(pid, tid), Ordering::Relaxed);
     word(entry::OPENED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
+    let published = word(entry::PUBLISHED).load(Ordering::Relaxed);
+    // Release: who sees this number sees also that the last owner's blocks are sealed.
+    word(entry::PUBLISHED_AT_OPEN).store(published, Ordering::Release);
     let dropped = word(entry::DROPPED).load(Ordering::Relaxed);
     word(entry::DROPPED_AT_OPEN).store(dropped, Ordering::Relaxed);
     let named = process_state.process_lane.load(Ordering::Acquire).checked_sub(1).unwrap_or(lane);
@@ -153,12 +170,6 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
         word(entry::PROCESS_NAME + i * 8).store(process.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     word(entry::STATE).store(state.word(), Ordering::Release);
-    // What the last owner left open is his no more: we hold the lock, so he is dead.
-    for index in 0..ring.geometry().block_count {
-        if let Some(state) = ring.state(index).filter(|s| s.phase == Phase::Open && s.lane == lane) {
-            ring.seal_dead(index, state);
-        }
-    }
     let local = attachment.local(lane);
     let set = |field: &std::sync::atomic::AtomicU32, value| field.store(value, Ordering::Relaxed);
     set(&local.next, 0);
@@ -240,12 +251,13 @@ fn finish(ring: &Ring, local: &LaneLocal) {
     ring.lane_word(lane, entry::STATE).store(LaneState { open: false, ..state }.word(), Ordering::Release);
     wake_consumer(ring);
     let page = local.lock_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
+    local.session.store(0, Ordering::Release);
+    local.status.store(status::CLOSED, Ordering::Release);
+    // The lock last: from here on the private half may be that of another thread of this process.
     if !page.is_null() {
         // SAFETY: this session's own lock page, swapped out so that it is released once.
         unsafe { LockPage::release(page) };
     }
-    local.session.store(0, Ordering::Release);
-    local.status.store(status::CLOSED, Ordering::Release);
 }
 
 impl LaneLocal {

@@ -62,12 +62,16 @@ not_modelled! {
     mod name;
     mod futex;
     mod lock;
-    mod region;
     mod wiped;
+    mod tid_lock;
+    mod fork;
+    mod region;
+    mod probe;
     mod local;
     mod threads;
     mod process;
     mod lane;
+    mod dead;
     mod registry;
     mod push;
     mod flush;
@@ -98,7 +102,7 @@ not_modelled! {
     pub use observer::Observer;
     pub use options::{Options, Overflow, Size};
     pub use record::{Encoder, Record};
-    pub use stat::{ConsumerStat, LaneStat, RingStat};
+    pub use stat::{ConsumerStat, LaneStat, ReclaimStat, RingStat};
     pub use value::{Type, Value};
 }
 

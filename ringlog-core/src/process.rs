@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use crossbeam_utils::Backoff;
-
 use crate::error::{Error, PushError};
 use crate::header::Info;
 use crate::layout::{NAME_BYTES, header};
@@ -15,6 +13,7 @@ use crate::local::{DefinitionIds, LaneLocal};
 use crate::lock::LockPage;
 use crate::region::{self, Identity, Mapping, Opened};
 use crate::ring::Ring;
+use crate::tid_lock::{TidGuard, TidLock};
 use crate::wiped::Wiped;
 use crate::{options::Overflow, threads};
 
@@ -26,8 +25,8 @@ pub(crate) struct ProcessState {
     pub(crate) base: AtomicPtr<u8>,
     attach_page: AtomicPtr<libc::c_void>,
     pub(crate) pid: AtomicU32,
-    /// Thread id of who is attaching or opening the process lane.
-    lock: AtomicU32,
+    /// Held by who is attaching or opening the process lane.
+    lock: TidLock,
     /// The process lane's number plus one, and its incarnation.
     pub(crate) process_lane: AtomicU32,
     pub(crate) process_incarnation: AtomicU32,
@@ -149,35 +148,16 @@ impl Attachment {
         self.ring().ok_or(PushError::Gone)
     }
 
-    /// Locks what the threads of the process share in rare cases. `None` if this very thread holds it:
-    /// then we run in a signal handler, and waiting would be for ever.
-    pub(crate) fn try_lock(&self) -> Option<StateLock<'_>> {
-        let lock = &self.state().lock;
-        let me = threads::id();
-        let backoff = Backoff::new();
-        loop {
-            match lock.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Some(StateLock(lock)),
-                Err(holder) if holder == me => return None,
-                Err(_) if backoff.is_completed() => std::thread::sleep(std::time::Duration::from_micros(50)),
-                Err(_) => backoff.snooze(),
-            }
-        }
+    /// Locks what the threads of the process share in rare cases; `None` in a signal handler that
+    /// interrupts this.
+    pub(crate) fn try_lock(&self) -> Option<TidGuard<'_>> {
+        self.state().lock.lock()
     }
 
     /// The overflow policy in force, which may be changed from outside.
     pub(crate) fn overflow(&self, ring: &Ring) -> Overflow {
         let word = |offset: usize| ring.memory().word(offset / 8).load(Ordering::Relaxed);
         Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS))
-    }
-}
-
-/// Held while it lives.
-pub(crate) struct StateLock<'a>(&'a AtomicU32);
-
-impl Drop for StateLock<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Release);
     }
 }
 

@@ -19,7 +19,7 @@ use crate::header::Info;
 use crate::layout::{self, header};
 use crate::memory::Memory;
 use crate::options::Overflow;
-use crate::{lock, name};
+use crate::{fork, lock, name};
 
 /// Makes a ring at `path`. The file gets its name only when it is complete, magic last, so nobody ever
 /// sees it half-made and nothing is left behind when we die in between.
@@ -124,13 +124,18 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    fn of(meta: &Metadata) -> Identity {
+    pub(crate) fn of(meta: &Metadata) -> Identity {
         Identity { device: meta.dev(), inode: meta.ino() }
     }
 
     /// Whether `path` still leads to this file.
     pub(crate) fn is_at(self, path: &Path) -> bool {
         path.metadata().is_ok_and(|meta| Identity::of(&meta) == self)
+    }
+
+    /// Whether `file` is this file.
+    pub(crate) fn is_of(self, file: &File) -> bool {
+        file.metadata().is_ok_and(|meta| Identity::of(&meta) == self)
     }
 
     /// The inode's number, as in `/proc/PID/maps`.
@@ -286,6 +291,7 @@ pub(crate) fn reopen(path: &Path, identity: Identity, write: bool) -> io::Result
 /// the look at the path afterwards, because it may have been replaced in between.
 pub(crate) fn attach(opened: &Opened) -> Result<Option<lock::LockPage>, Error> {
     let io = |e| Error::io("attach to", &opened.path, e);
+    let _no_fork = fork::hold_off();
     let Some(file) = reopen(&opened.path, opened.identity, true).map_err(io)? else { return Ok(None) };
     if !lock::keeps_locks(&opened.path).map_err(io)? {
         return Err(Error::LocksNotKept { path: opened.path.clone() });

@@ -3,13 +3,17 @@
 
 mod child;
 mod counter;
+mod namespace;
 mod record;
 mod scratch;
+mod second_copy;
 
 pub use child::{Child, SOON};
 pub use counter::Counters;
+pub use namespace::in_namespaces;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, note};
-pub use scratch::{Scratch, free_blocks_after, stat};
+pub use scratch::{Scratch, free_blocks_after, lanes, stat, wait_for_lanes};
+pub use second_copy::SecondCopy;
 
 /// A small random generator whose seed makes a failing run repeatable.
 #[derive(Debug)]

@@ -21,7 +21,8 @@ fn the_file_header_lies_where_format_md_says() {
         [CONSUMER_PID, CONSUMER_SINCE_UNIX_NS, CONSUMER_BEAT_UNIX_NS, CONSUMER_PERSISTED, CONSUMER_LATE],
         [512, 520, 528, 536, 544]
     );
-    assert_eq!([CONSUMER_DAMAGED, CONSUMER_RECLAIMED, CONSUMER_NAME], [552, 560, 576]);
+    assert_eq!([CONSUMER_DAMAGED, RECLAIMED, CONSUMER_LOOKED_UNIX_NS, CONSUMER_NAME], [552, 560, 568, 576]);
+    assert_eq!([RECLAIMED_WITHIN_NS, RECLAIMED_WITHIN_MAX_NS], [608, 616]);
     assert_eq!([SLEEP, FREED, FREED_WAITERS], [640, 704, 768]);
     assert_eq!([DROPPED_WITHOUT_LANE, DROPPED_WITHOUT_LANE_TOLD, BYTES], [832, 896, 4096]);
 }
@@ -30,8 +31,8 @@ fn the_file_header_lies_where_format_md_says() {
 fn a_lane_entry_lies_where_format_md_says() {
     use lane::*;
     assert_eq!(
-        [STATE, PID_TID, PROCESS, OPENED_UNIX_NS, PUBLISHED, DROPPED, DROPPED_AT_OPEN],
-        [0, 8, 16, 24, 32, 40, 48]
+        [STATE, PID_TID, PROCESS, OPENED_UNIX_NS, PUBLISHED, DROPPED, DROPPED_AT_OPEN, PUBLISHED_AT_OPEN],
+        [0, 8, 16, 24, 32, 40, 48, 56]
     );
     assert_eq!(
         [THREAD_NAME, PROCESS_NAME, PERSISTED, DROPPED_TOLD, NEXT, NEXT_SEQUENCE, BYTES],

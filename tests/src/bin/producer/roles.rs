@@ -1,7 +1,9 @@
 //! What the helper process can be.
 
+mod ending;
 mod forking;
 mod restricted;
+mod standing;
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -13,8 +15,10 @@ use ringlog_tests::{Alarm, Counters, Flood, Kind, Proof, Sequenced, note};
 
 use crate::{Arguments, ready};
 
-pub(crate) use forking::{fork, fork_while_logging};
+pub(crate) use ending::{ending, reborn, without_destructors};
+pub(crate) use forking::{fork, fork_while_logging, fork_while_opening, orphans};
 pub(crate) use restricted::{acknowledge, push_between_markers, push_without_system_call};
+pub(crate) use standing::{stand, witness};
 
 /// Pushes record `sequence` of `producer`.
 pub(crate) fn push(log: &Logger, producer: u32, sequence: u64, long_every: u64) -> Result<(), PushError> {
