@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex};
 
 use ringlog::{Logger, Ring};
 use ringlog_tests::{
@@ -111,23 +111,26 @@ fn everything_comes_back(ring: &Ring, free_blocks: u32) {
 fn open_every_lane(ring: &Ring, lanes: u32, act: impl FnOnce()) -> Range<u32> {
     let again = Ring::open(ring.path().to_str().unwrap()).unwrap();
     let producers = NEXT..NEXT + lanes - 1;
-    let barrier = Barrier::new(producers.len() + 1);
+    let (opened, held) = (Barrier::new(producers.len() + 1), Mutex::new(()));
     std::thread::scope(|scope| {
+        let hold = held.lock().unwrap();
         let threads = producers.clone().map(|producer| {
-            let (again, barrier) = (&again, &barrier);
+            let (again, opened, held) = (&again, &opened, &held);
             scope.spawn(move || {
                 let log = again.logger();
-                let opened = soon(|| log.open_lane().ok()).map(|()| push(&log, producer, 0));
-                barrier.wait();
-                barrier.wait();
-                opened
+                let record = Sequenced::new(producer, 0, note_of(10));
+                let pushed = soon(|| log.open_lane().ok()).map(|()| log.push(&record));
+                opened.wait();
+                // Also where `act` has failed.
+                drop(held.lock());
+                pushed
             })
         });
         let threads: Vec<_> = threads.collect();
-        barrier.wait();
+        opened.wait();
         act();
-        barrier.wait();
-        threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+        drop(hold);
+        threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), Some(Ok(())), "a lane"));
     });
     producers
 }

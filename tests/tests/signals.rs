@@ -49,6 +49,11 @@ impl Tally {
                         self.thread_lanes.insert(lane);
                     }
                     let Some(Proof { producer, sequence }) = Proof::of(&entry) else { unreachable!() };
+                    assert_eq!(
+                        record.logger == "test.alarm",
+                        producer == HANDLER,
+                        "its own definition: {entry}"
+                    );
                     self.sequences.entry(producer).or_default().push(sequence);
                 }
                 Body::Gap(gap) => {
