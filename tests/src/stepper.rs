@@ -119,10 +119,11 @@ impl Stepped {
         (path, changes)
     }
 
-    /// Goes through four rounds and returns the shortest way, with the changes: it is longer where it leads
-    /// past a new anchor, which falls due every 100 ms.
-    pub fn follow_rounds(&mut self, file: &str) -> (Path, Vec<usize>) {
-        let ways = (0..4).map(|_| {
+    /// Goes through three rounds and returns the shortest way, with the changes: it is longer where it leads
+    /// past a new anchor, which falls due every 100 ms. `drain` makes room before each.
+    pub fn follow_rounds(&mut self, file: &str, mut drain: impl FnMut()) -> (Path, Vec<usize>) {
+        let ways = (0..3).map(|_| {
+            drain();
             self.begin_round();
             self.follow_changes(file)
         });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ringlog::{Body, Ring};
-use ringlog_tests::{Proof, SOON, Scratch, Stepped, soon, stat};
+use ringlog_tests::{Proof, SOON, Scratch, Stepped, drained, free_blocks_after, soon, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
@@ -21,8 +21,9 @@ struct FromProcess {
     lanes: BTreeSet<(u32, u32)>,
 }
 
-/// What a new consumer finds, by process. Nothing may be missing.
-fn drained_by_process(ring: &Ring) -> BTreeMap<u32, FromProcess> {
+/// What a new consumer finds, by process; nothing may be missing. `died` gets those whose lane is said to
+/// have died.
+fn drained_by_process(ring: &Ring, died: &mut BTreeSet<u32>) -> BTreeMap<u32, FromProcess> {
     let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
     consumer.set_grace(Duration::ZERO);
     let mut processes = BTreeMap::<u32, FromProcess>::new();
@@ -30,8 +31,8 @@ fn drained_by_process(ring: &Ring) -> BTreeMap<u32, FromProcess> {
     while !consumer.is_drained().unwrap() {
         assert!(Instant::now() < deadline, "something in the ring cannot be taken out");
         while let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
-            // The children end without closing their lanes.
-            if matches!(entry.body, Body::Died(_)) {
+            if let Body::Died(_) = entry.body {
+                died.insert(entry.origin.pid);
                 continue;
             }
             let Proof { producer, sequence } = Proof::of(&entry).unwrap_or_else(|| panic!("{entry}"));
@@ -57,12 +58,12 @@ fn start(scenario: &str, rounds: usize) -> (Scratch, Ring, Stepped) {
 
 fn a_fork_at_each_instruction(scenario: &str, everywhere: bool) {
     let (path, changes) = {
-        let (at, _ring, mut pilot) = start(scenario, 5);
-        pilot.follow_rounds(at.name())
+        let (at, ring, mut pilot) = start(scenario, 4);
+        pilot.follow_rounds(at.name(), || drop(drained(&ring)))
     };
     let forks = if everywhere { path.each_place(&changes) } else { path.sample(&changes) };
     let (_at, ring, mut child) = start(scenario, forks.len());
-    let (mut sent, mut forked, mut in_library) = (0, 0, 0);
+    let (mut sent, mut forked, mut in_library, mut died) = (0, 0, 0, BTreeSet::new());
     for (round, done) in forks.iter().enumerate() {
         println!("{scenario}: a fork after {done} instructions");
         if round > 0 {
@@ -75,7 +76,7 @@ fn a_fork_at_each_instruction(scenario: &str, everywhere: bool) {
             child.signal(Signal::SIGUSR1);
         }
         child.run_over_marker();
-        let mut processes = drained_by_process(&ring);
+        let mut processes = drained_by_process(&ring, &mut died);
         let parent = processes.remove(&child.id()).expect("the parent's records");
         let expected = 1 + u64::from(scenario != "open");
         assert!(parent.sequences.iter().copied().eq(sent..sent + expected), "{:?}", parent.sequences);
@@ -90,10 +91,11 @@ fn a_fork_at_each_instruction(scenario: &str, everywhere: bool) {
         forked += u64::from(forks);
         in_library += u64::from(!forks);
     }
+    assert!(!died.contains(&child.id()));
     assert_eq!(child.finish(), [sent, 0, forked, 0], "each child ended well");
     let all_blocks = ring.info().geometry().block_count();
     let free =
-        ringlog_tests::free_blocks_after(&ring, all_blocks, || assert!(drained_by_process(&ring).is_empty()));
+        free_blocks_after(&ring, all_blocks, || assert!(drained_by_process(&ring, &mut died).is_empty()));
     assert_eq!(free, all_blocks);
     assert_eq!((stat(&ring).dropped, stat(&ring).damaged), (0, 0));
     println!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ringlog::{Body, Consumer, GapReason, Ring};
-use ringlog_tests::{Proof, SOON, Scratch, Stepped, soon, stat};
+use ringlog_tests::{Proof, SOON, Scratch, Stepped, drained, soon, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
@@ -122,8 +122,8 @@ impl Scene {
 
 /// Many pushes, each interrupted once, at another instruction.
 fn a_signal_at_each_instruction(scenario: &str) {
-    let mut pilot = Scene::new(scenario, 5);
-    let (path, changes) = pilot.child.follow_rounds(pilot.at.name());
+    let mut pilot = Scene::new(scenario, 4);
+    let (path, changes) = pilot.child.follow_rounds(pilot.at.name(), || drop(drained(&pilot.ring)));
     let signals = path.each_place(&changes);
     let mut scene = Scene::new(scenario, signals.len());
     let mut tally = Tally::default();
