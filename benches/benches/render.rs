@@ -5,7 +5,7 @@ use std::hint::black_box;
 use ringlog::{Definition, Element, Field, Level, OwnedEntry, Ring, Site, Type, Value};
 use ringlog_benches::{BURST, Candidate, measure};
 use ringlog_writer::Newlines;
-use ringlog_writer::format::{Format, Json, Text};
+use ringlog_writer::format::{Format, Json, Source, Text};
 
 /// The record of a statement with this template, as a reader gets it.
 fn entry(template: &'static str, fields: &[(&'static str, Type, Value<'_>)]) -> OwnedEntry {
@@ -22,7 +22,7 @@ fn entry(template: &'static str, fields: &[(&'static str, Type, Value<'_>)]) -> 
     let name = dir.path().join("render");
     let ring = Ring::options().size("256KiB").create(&name.to_string_lossy()).expect("a fresh name");
     ring.logger().values(&Site::new(definition), &values).expect("the ring is empty");
-    ring.observe().expect("just made").poll().remove(0)
+    ring.observe().expect("just made").poll().expect("the file is whole").remove(0)
 }
 
 /// Writes the entry's line, over and over.
@@ -83,7 +83,11 @@ fn main() {
             lines("text line {} {} {}", Text::new(Newlines::Escape), &plain),
             lines("text line {} {:.2} {}", Text::new(Newlines::Escape), &places),
             lines("text line, three key=values", Text::new(Newlines::Escape), &typed),
-            lines("JSON line {} {:.2} {}", Json::new("app"), &places),
+            lines(
+                "JSON line {} {:.2} {}",
+                Json::new(&Source { name: "app".to_owned(), uuid: String::new() }),
+                &places,
+            ),
         ],
     );
 }

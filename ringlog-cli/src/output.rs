@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use ringlog_writer::format::is_harmful;
@@ -116,6 +117,14 @@ pub fn ahead(unix_ns: u64) -> String {
     match u64::try_from(i128::from(unix_ns) - now_unix_ns()) {
         Ok(left_ns) => format!("in {}", span(left_ns / 1_000_000)),
         Err(_) => ago(unix_ns),
+    }
+}
+
+/// An upper bound: never less than `time`.
+pub fn at_most(time: Duration) -> String {
+    match time.as_nanos().div_ceil(1_000_000) {
+        ms @ 0..10_000 => format!("{ms} ms"),
+        ms => format!("{} s", ms.div_ceil(1_000)),
     }
 }
 

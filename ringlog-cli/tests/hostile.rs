@@ -114,7 +114,11 @@ fn peak_kib(process: &Running) -> u64 {
 fn survived(ended: &Ended) {
     assert!(matches!(ended.code, Some(0 | 1 | 5)), "{ended:?}");
     assert!(!ended.stderr.contains("panicked"), "{ended:?}");
-    assert_eq!(ended.code == Some(1), ended.stderr.contains("is damaged") || ended.is_no_ring(), "{ended:?}");
+    assert_eq!(
+        ended.code == Some(1),
+        ended.stderr.contains("is damaged: ") || ended.is_no_ring(),
+        "{ended:?}"
+    );
 }
 
 impl Ended {

@@ -14,7 +14,6 @@ mod scan;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::cmp::Reverse;
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -26,9 +25,10 @@ use crate::error::Error;
 use crate::futex;
 use crate::layout::{NAME_BYTES, header, lane as entry, lock as lock_byte, pair};
 use crate::lock::{self, LockPage};
+use crate::probe::Probe;
 use crate::process::Attachment;
 use crate::ring::Ring;
-use crate::{region, threads};
+use crate::{fork, region, threads};
 
 use lane_queue::{Given, LaneQueue};
 use reclaim::Reclaim;
@@ -52,8 +52,7 @@ pub struct Consumer {
     attachment: Arc<Attachment>,
     session: u64,
     lock: LockPage,
-    /// A description of its own to ask for locks.
-    probe: File,
+    probe: Probe,
     seen: Vec<Seen>,
     lanes: Vec<LaneQueue>,
     /// The lanes that have an entry ready to be merged, by its time.
@@ -89,14 +88,8 @@ impl Consumer {
     pub(crate) fn new(attachment: Arc<Attachment>) -> Result<Consumer, Error> {
         let path = &attachment.path;
         let ring = attachment.ring().ok_or(Error::Forked)?;
-        let reopen = |action| {
-            let file = region::reopen(path, attachment.identity, true);
-            let file = file.map_err(|e| Error::io(action, path, e))?;
-            file.ok_or_else(|| crate::name::no_such_ring("", path))
-        };
-        let probe = reopen("probe")?;
-        let page = lock::hold(&reopen("lock")?, lock_byte::CONSUMER, lock::Mode::Exclusive);
-        let Some(lock) = page.map_err(|e| Error::io("lock", path, e))? else {
+        let probe = Probe::open(path, attachment.identity).map_err(|e| Error::io("probe", path, e))?;
+        let Some(lock) = take_lock(&attachment)? else {
             return Err(Error::ConsumerExists { path: path.clone(), holder: holder(&ring) });
         };
         let geometry = *ring.geometry();
@@ -224,7 +217,7 @@ impl Consumer {
         let mut open = 0;
         for lane in 0..ring.geometry().lane_count {
             if ring.lane_state(lane).open {
-                let held = lock::is_held(&self.probe, lock_byte::lane(lane));
+                let held = self.probe.is_held(lock_byte::lane(lane));
                 open += usize::from(held.map_err(|e| Error::io("probe", &self.attachment.path, e))?);
             }
         }
@@ -395,6 +388,16 @@ impl Consumer {
         }
         self.nap = (self.nap * 2).min(NAP_MAX);
     }
+}
+
+/// The lock of the one consumer; `None` if there is one already.
+fn take_lock(attachment: &Attachment) -> Result<Option<LockPage>, Error> {
+    let path = &attachment.path;
+    let io = |e| Error::io("lock", path, e);
+    let _no_fork = fork::hold_off();
+    let file = region::reopen(path, attachment.identity, true).map_err(io)?;
+    let file = file.ok_or_else(|| crate::name::no_such_ring("", path))?;
+    lock::hold(&file, lock_byte::CONSUMER, lock::Mode::Exclusive).map_err(io)
 }
 
 /// Who drains the ring, as far as the header tells. For messages, in which a name may not move the cursor.

@@ -237,7 +237,8 @@ mod tests {
     }
 
     fn encoded(definition: &Definition) -> Vec<u8> {
-        let words: Vec<AtomicU64> = (0..definition.payload_bytes(None).div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
+        let bytes = definition.payload_bytes(None);
+        let words: Vec<AtomicU64> = (0..bytes.div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
         #[allow(unsafe_code)]
         // SAFETY: `words` covers the window and outlives the encoder.
         let mut out = unsafe { Encoder::new(words.as_ptr(), 0, words.len()) };

@@ -14,7 +14,7 @@ use crate::lock::{self, LockPage, Mode};
 use crate::process::{Attachment, Refusal};
 use crate::ring::{BlockId, Kind, Phase, Ring};
 use crate::sync::AtomicU64;
-use crate::{death, global, region, threads};
+use crate::{dead, death, fork, global, region, threads};
 
 /// What a lane's entry says of its owner. Whether he lives, only the lock knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,7 @@ fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), Refusal>
     let _guard = attachment.try_lock().ok_or(Refusal::INTERRUPTED)?;
     if of_process(attachment).is_none() {
         let local = open(attachment, ring, true)?;
+        dead::look_without_consumer(attachment, ring);
         let state = attachment.state();
         state.process_incarnation.store(local.incarnation.load(Ordering::Relaxed), Ordering::Relaxed);
         // Release: who finds the lane finds its incarnation.
@@ -116,19 +117,26 @@ fn open_for_process(attachment: &Attachment, ring: &Ring) -> Result<(), Refusal>
     Ok(())
 }
 
+/// Opens a lane that has no living owner.
+fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'a LaneLocal, Refusal> {
+    let (lane, page) = take_lock(attachment, ring)?;
+    Ok(begin(attachment, ring, lane, page, process))
+}
+
 /// Gets the lock of a lane: first of those whose owner closed them, then of those he may have left. Of these
 /// the one that has changed hands least often, so that no lane forgets too soon who died in it.
-fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'a LaneLocal, Refusal> {
+fn take_lock(attachment: &Attachment, ring: &Ring) -> Result<(u32, LockPage), Refusal> {
+    let _no_fork = fork::hold_off();
     let file = region::reopen(&attachment.path, attachment.identity, true).map_err(|e| Refusal::of_io(&e))?;
     let file = file.ok_or(Refusal::Gone)?;
     let lanes = 0..ring.geometry().lane_count;
     let try_lane = |lane| match lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
-        Ok(page) => Ok(page.map(|page| begin(attachment, ring, lane, page, process))),
+        Ok(page) => Ok(page.map(|page| (lane, page))),
         Err(error) => Err(Refusal::of_io(&error)),
     };
     for lane in lanes.clone().filter(|lane| !ring.lane_state(*lane).open) {
-        if let Some(local) = try_lane(lane)? {
-            return Ok(local);
+        if let Some(taken) = try_lane(lane)? {
+            return Ok(taken);
         }
     }
     // Nothing is allocated here: this may be a signal handler.
@@ -139,9 +147,9 @@ fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'
         let Some((incarnation, lane)) = younger.min() else { break };
         tried = Some((incarnation, lane));
         if ring.lane_state(lane).open
-            && let Some(local) = try_lane(lane)?
+            && let Some(taken) = try_lane(lane)?
         {
-            return Ok(local);
+            return Ok(taken);
         }
     }
     Err(Refusal::LanesTaken)
@@ -149,6 +157,12 @@ fn open<'a>(attachment: &'a Attachment, ring: &Ring, process: bool) -> Result<&'
 
 /// Takes over a lane whose lock we hold.
 fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage, process: bool) -> &'a LaneLocal {
+    // What the last owner left open is his no more: we hold the lock, so he is dead.
+    for index in 0..ring.geometry().block_count {
+        if let Some(state) = ring.state(index).filter(|s| s.phase == Phase::Open && s.lane == lane) {
+            dead::seal(ring, index, state);
+        }
+    }
     let incarnation = ring.lane_state(lane).incarnation.wrapping_add(1).max(1);
     let word = |offset| ring.lane_word(lane, offset);
     let state = LaneState { incarnation, process, open: true };
@@ -159,6 +173,9 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     let (pid, tid) = (process_state.pid.load(Ordering::Relaxed), threads::id());
     word(entry::PID_TID).store(pair(pid, tid), Ordering::Release);
     word(entry::OPENED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
+    let published = word(entry::PUBLISHED).load(Ordering::Relaxed);
+    // Release: who sees this number sees also that the last owner's blocks are sealed.
+    word(entry::PUBLISHED_AT_OPEN).store(published, Ordering::Release);
     let dropped = word(entry::DROPPED).load(Ordering::Relaxed);
     word(entry::DROPPED_AT_OPEN).store(dropped, Ordering::Relaxed);
     let named = process_state.process_lane.load(Ordering::Acquire).checked_sub(1).unwrap_or(lane);
@@ -172,12 +189,6 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     }
     write_filter(ring, lane, &if process { global::shown_filter(attachment) } else { Default::default() });
     word(entry::STATE).store(state.word(), Ordering::Release);
-    // What the last owner left open is his no more: we hold the lock, so he is dead.
-    for index in 0..ring.geometry().block_count {
-        if let Some(state) = ring.state(index).filter(|s| s.phase == Phase::Open && s.lane == lane) {
-            ring.seal_dead(index, state);
-        }
-    }
     let local = attachment.local(lane);
     let set = |field: &std::sync::atomic::AtomicU32, value| field.store(value, Ordering::Relaxed);
     set(&local.next, 0);
@@ -283,12 +294,13 @@ fn finish(ring: &Ring, local: &LaneLocal) {
     say_closed(ring, lane);
     wake_consumer(ring);
     let page = local.lock_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
+    local.session.store(0, Ordering::Release);
+    local.status.store(status::CLOSED, Ordering::Release);
+    // The lock last: from here on the private half may be that of another thread of this process.
     if !page.is_null() {
         // SAFETY: this session's own lock page, swapped out so that it is released once.
         unsafe { LockPage::release(page) };
     }
-    local.session.store(0, Ordering::Release);
-    local.status.store(status::CLOSED, Ordering::Release);
 }
 
 impl LaneLocal {

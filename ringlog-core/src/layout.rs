@@ -65,8 +65,11 @@ pub(crate) mod header {
     pub(crate) const CONSUMER_PERSISTED: usize = 536; // records, cumulative
     pub(crate) const CONSUMER_LATE: usize = 544; // records emitted after a younger one
     pub(crate) const CONSUMER_DAMAGED: usize = 552; // blocks given up because their bytes made no sense
-    pub(crate) const CONSUMER_RECLAIMED: usize = 560; // blocks taken back from dead lanes
+    pub(crate) const RECLAIMED: usize = 560; // blocks of records taken back from dead lanes
+    pub(crate) const CONSUMER_LOOKED_UNIX_NS: usize = 568; // last look for dead owners
     pub(crate) const CONSUMER_NAME: usize = 576; // 32 bytes
+    pub(crate) const RECLAIMED_WITHIN_NS: usize = 608; // of the last one's death, at most
+    pub(crate) const RECLAIMED_WITHIN_MAX_NS: usize = 616; // the longest of these
 
     // Sleep line: set by a consumer that naps, cleared by who wakes it. A futex on its low half.
     pub(crate) const SLEEP: usize = 640;
@@ -118,6 +121,9 @@ pub(crate) mod lane {
     // Of a process lane, written by its owner.
     pub(crate) const FILTER: usize = 256; // 96 bytes of text
     pub(crate) const FILTER_BYTES: usize = 96;
+
+    // Of any lane, written by its owner.
+    pub(crate) const PUBLISHED_AT_OPEN: usize = 352;
 }
 
 /// Word offsets in a block's header.

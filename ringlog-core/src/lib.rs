@@ -65,14 +65,18 @@ not_modelled! {
     mod name;
     mod futex;
     mod lock;
-    mod region;
     mod wiped;
     mod bus;
+    mod tid_lock;
+    mod fork;
+    mod region;
+    mod probe;
     mod local;
     mod threads;
     mod process;
     mod lane;
     mod death;
+    mod dead;
     mod registry;
     mod push;
     mod flush;
@@ -115,7 +119,7 @@ not_modelled! {
     pub use options::{Options, Overflow, Size};
     pub use record::{Encoder, Record};
     pub use rules::{LevelRule, LevelRules};
-    pub use stat::{ConsumerStat, LaneStat, RingStat};
+    pub use stat::{ConsumerStat, LaneStat, ReclaimStat, RingStat};
     pub use value::{Element, List, Maybe, Type, Value};
 }
 
@@ -187,7 +191,7 @@ pub mod __private {
 ///   all of its causes, a line each.
 /// * **Loggers.** The statement's logger is the module's path with dots, or `logger: "name"`. Levels are
 ///   inherited along the dots: see [`Filter`], and `ringlog level` to change them from outside.
-/// * **Where to.** The default logger is set by [`init`] or [`set_default`]; `to: &handle` names another one
+/// * **Where to.** The default logger is set by [`init`](fn@init) or [`set_default`]; `to: &handle` names another one
 ///   for a statement: `info!(to: &log, "ready")`.
 /// * **Never in the way.** A statement has no result: what the ring refuses is counted there, and the gap
 ///   shows in the output. Text that is longer than the ring takes is cut and marked.

@@ -2,14 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-
-use crossbeam_utils::Backoff;
 
 use crate::clock::monotonic_ns;
 use crate::error::{Error, PushError};
@@ -17,8 +14,10 @@ use crate::header::Info;
 use crate::layout::{NAME_BYTES, header};
 use crate::local::{DefinitionIds, LaneLocal};
 use crate::lock::LockPage;
+use crate::probe::Probe;
 use crate::region::{self, Identity, Mapping, Opened};
 use crate::ring::Ring;
+use crate::tid_lock::{TidGuard, TidLock};
 use crate::wiped::Wiped;
 use crate::{bus, options::Overflow, threads};
 
@@ -30,8 +29,8 @@ pub(crate) struct ProcessState {
     pub(crate) base: AtomicPtr<u8>,
     attach_page: AtomicPtr<libc::c_void>,
     pub(crate) pid: AtomicU32,
-    /// Thread id of who is attaching or opening the process lane.
-    lock: AtomicU32,
+    /// Held by who is attaching or opening the process lane.
+    lock: TidLock,
     /// The process lane's number plus one, and its incarnation.
     pub(crate) process_lane: AtomicU32,
     pub(crate) process_incarnation: AtomicU32,
@@ -223,8 +222,8 @@ impl Attachment {
 
     /// Compares the size of the file, through a description of it, with what is mapped: so a truncation
     /// shows before anybody touches what is gone. Where the first page is left it tells all the others.
-    pub(crate) fn look_at_size(&self, ring: &Ring, file: &File) {
-        let Some(found) = region::size_if_shorter(file, self.info.geometry.file_bytes) else { return };
+    pub(crate) fn look_at_size(&self, ring: &Ring, probe: &Probe) {
+        let Some(found) = probe.size_if_shorter(self.info.geometry.file_bytes) else { return };
         bus::mark_lost(self.state().base.load(Ordering::Relaxed));
         if found > 0 {
             ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
@@ -264,20 +263,10 @@ impl Attachment {
         if same && self.begin_session(&opened).map_err(Refusal::of)? { Ok(()) } else { Err(Refusal::Gone) }
     }
 
-    /// Locks what the threads of the process share in rare cases. `None` if this very thread holds it:
-    /// then we run in a signal handler, and waiting would be for ever.
-    pub(crate) fn try_lock(&self) -> Option<StateLock<'_>> {
-        let lock = &self.state().lock;
-        let me = threads::id();
-        let backoff = Backoff::new();
-        loop {
-            match lock.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Some(StateLock(lock)),
-                Err(holder) if holder == me => return None,
-                Err(_) if backoff.is_completed() => std::thread::sleep(Duration::from_micros(50)),
-                Err(_) => backoff.snooze(),
-            }
-        }
+    /// Locks what the threads of the process share in rare cases; `None` in a signal handler that
+    /// interrupts this.
+    pub(crate) fn try_lock(&self) -> Option<TidGuard<'_>> {
+        self.state().lock.lock()
     }
 
     /// The overflow policy in force, which may be changed from outside.
@@ -336,15 +325,6 @@ pub(crate) fn end_sessions() {
         if session != 0 {
             crate::lane::end_process(local, session);
         }
-    }
-}
-
-/// Held while it lives.
-pub(crate) struct StateLock<'a>(&'a AtomicU32);
-
-impl Drop for StateLock<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Release);
     }
 }
 

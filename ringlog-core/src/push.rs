@@ -140,21 +140,22 @@ impl<'a> Push<'a> {
                 return Err(0);
             }
             // SAFETY: the caller holds `busy`, and there is room for one slot at least.
-            unsafe { self.local.write_formatting(self.next(), room, header, |out| record.encode(out)) }
+            unsafe { self.local.write_formatting(self.next(), room, header, |out| record.encode(out)) }?;
+            self.restore_limits();
+            Ok(())
         };
-        let done = || self.restore_limits();
         let mut needed = 0;
         if self.limit(urgent).saturating_sub(self.next()) > controls {
             self.write_controls(gap, anchor);
             match write() {
-                Ok(()) => return Ok(done()),
+                Ok(()) => return Ok(()),
                 Err(bytes) => needed = bytes,
             }
         }
         if slots_for(needed) <= self.room_in_fresh_block() {
             self.change_block(self.waiting(|| self.take_one(urgent))?, urgent);
             match write() {
-                Ok(()) => return Ok(done()),
+                Ok(()) => return Ok(()),
                 Err(bytes) => needed = bytes,
             }
         }

@@ -22,7 +22,7 @@ use crate::header::Info;
 use crate::layout::{self, header};
 use crate::memory::Memory;
 use crate::options::Overflow;
-use crate::{bus, lock, name};
+use crate::{bus, fork, lock, name};
 
 /// Makes a ring at `path`. The file gets its name only when it is complete, magic last, so nobody ever
 /// sees it half-made and nothing is left behind when we die in between.
@@ -135,13 +135,18 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    fn of(meta: &Metadata) -> Identity {
+    pub(crate) fn of(meta: &Metadata) -> Identity {
         Identity { device: meta.dev(), inode: meta.ino() }
     }
 
     /// Whether `path` still leads to this file.
     pub(crate) fn is_at(self, path: &Path) -> bool {
         path.metadata().is_ok_and(|meta| Identity::of(&meta) == self)
+    }
+
+    /// Whether `file` is this file.
+    pub(crate) fn is_of(self, file: &File) -> bool {
+        file.metadata().is_ok_and(|meta| Identity::of(&meta) == self)
     }
 
     /// The inode's number, as in `/proc/PID/maps`.
@@ -353,6 +358,7 @@ pub(crate) fn truncated(path: &Path, identity: Identity, bytes: u64) -> Error {
 /// the look at the path afterwards, because it may have been replaced in between.
 pub(crate) fn attach(opened: &Opened) -> Result<Option<lock::LockPage>, Error> {
     let io = |e| Error::io("attach to", &opened.path, e);
+    let _no_fork = fork::hold_off();
     let Some(file) = reopen(&opened.path, opened.identity, true).map_err(io)? else { return Ok(None) };
     if !lock::keeps_locks(&opened.path).map_err(io)? {
         return Err(Error::LocksNotKept { path: opened.path.clone() });

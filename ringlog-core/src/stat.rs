@@ -1,6 +1,7 @@
 //! Numbers about a ring, for `stat` and for metrics.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::consumer::holder;
 use crate::error::Error;
@@ -8,8 +9,9 @@ use crate::layout::{NAME_BYTES, halves, header, lane as entry, lock as lock_byte
 use crate::observer::Observer;
 use crate::options::Overflow;
 use crate::ring::{Kind, Phase, Ring};
+use crate::dead;
+use crate::probe::Probe;
 use crate::threads::name_from_words;
-use crate::{lock, region};
 
 /// What is going on in a ring, as of one look.
 #[derive(Clone, Debug)]
@@ -30,8 +32,8 @@ pub struct RingStat {
     pub late: u64,
     /// Places given up because their bytes made no sense.
     pub damaged: u64,
-    /// Blocks taken back from dead lanes.
-    pub reclaimed: u64,
+    /// What was taken back from dead lanes, and how soon.
+    pub reclaim: ReclaimStat,
     /// What happens when no block is free.
     pub overflow: Overflow,
     /// Who drains, if anybody does.
@@ -47,6 +49,23 @@ impl RingStat {
     pub fn lag(&self) -> u64 {
         self.published.saturating_sub(self.persisted)
     }
+}
+
+/// What was taken back from dead lanes, and how soon.
+///
+/// When an owner died nobody knows. What a consumer knows is that the owner lived, or had not taken the
+/// block yet, when it looked the time before; so the death is no longer ago than that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReclaimStat {
+    /// Blocks of records that were sealed for dead owners, by consumers and by others who opened lanes.
+    pub blocks: u64,
+    /// When a consumer last looked for dead owners, in nanoseconds since 1970; 0 if none ever has.
+    pub looked_unix_ns: u64,
+    /// The last time blocks were taken back they were so within this time of their owner's death. `None`
+    /// if no consumer has looked before it found one.
+    pub last_within: Option<Duration>,
+    /// The longest of these times since the ring was made.
+    pub longest_within: Option<Duration>,
 }
 
 /// Who drains the ring.
@@ -102,12 +121,12 @@ impl Observer {
         let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
         let io = |e| Error::io("probe", &self.path, e);
         // Where the path leads elsewhere by now, nobody can be asked about this file any more.
-        let probe = match region::reopen(&self.path, self.identity, false) {
+        let probe = match Probe::open(&self.path, self.identity) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            other => other.map_err(io)?,
+            other => Some(other.map_err(io)?),
         };
         let held = |byte| match &probe {
-            Some(file) => lock::is_held(file, byte).map_err(io),
+            Some(probe) => probe.is_held(byte).map_err(io),
             None => Ok(false),
         };
         let consumer = if held(lock_byte::CONSUMER)? {
@@ -144,12 +163,23 @@ impl Observer {
             definition_blocks,
             late: word(header::CONSUMER_LATE),
             damaged: word(header::CONSUMER_DAMAGED),
-            reclaimed: word(header::CONSUMER_RECLAIMED),
+            reclaim: reclaim_stat(&ring),
             overflow: Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)),
             consumer,
             retired: word(header::FLAGS) & header::FLAG_RETIRED != 0,
             lanes,
         })
+    }
+}
+
+fn reclaim_stat(ring: &Ring) -> ReclaimStat {
+    let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
+    let time = |ns| (ns != 0).then(|| Duration::from_nanos(ns));
+    ReclaimStat {
+        blocks: word(header::RECLAIMED),
+        looked_unix_ns: word(header::CONSUMER_LOOKED_UNIX_NS),
+        last_within: time(word(header::RECLAIMED_WITHIN_NS)),
+        longest_within: time(word(header::RECLAIMED_WITHIN_MAX_NS)),
     }
 }
 
@@ -171,7 +201,8 @@ fn lane_stat(ring: &Ring, lane: u32, alive: bool) -> LaneStat {
         tid,
         thread: name(entry::THREAD_NAME),
         process: name(entry::PROCESS_NAME),
-        published: word(entry::PUBLISHED),
+        // One look is not one moment: what is persisted by now was published.
+        published: word(entry::PUBLISHED).max(word(entry::PERSISTED)),
         persisted: word(entry::PERSISTED),
         dropped: word(entry::DROPPED),
     }
@@ -187,9 +218,10 @@ fn count_blocks(ring: &Ring, lanes: &mut [LaneStat]) -> (u32, u32) {
             (Phase::Free, _) => free += 1,
             (_, Kind::Definitions) => definitions += 1,
             (Phase::Open, Kind::Records) => {
-                if let Ok(at) = lanes.binary_search_by_key(&state.lane, |lane| lane.lane) {
-                    let open = crate::observer::records_in(ring, index, state.generation);
-                    lanes[at].published = lanes[at].published.wrapping_add(open);
+                if let Ok(at) = lanes.binary_search_by_key(&state.lane, |lane| lane.lane)
+                    && let Some(published) = dead::published_with(ring, index, state)
+                {
+                    lanes[at].published = lanes[at].published.max(published);
                 }
             }
             _ => {}

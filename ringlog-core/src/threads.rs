@@ -94,8 +94,22 @@ pub(crate) fn prepare() {
             }
             libc::atexit(process_ends);
         }
+        stay_loaded();
         key
     });
+}
+
+/// Keeps this library's code in memory, should it be part of an object that the program unloads: a thread
+/// that has logged by it runs the destructor above whenever it ends.
+fn stay_loaded() {
+    // SAFETY: `dladdr` fills in the struct, valid when zero; the object it names is open already, so
+    // `dlopen` runs no initialisers. Not closing it again is what keeps it.
+    unsafe {
+        let mut object: libc::Dl_info = std::mem::zeroed();
+        if libc::dladdr(thread_ends as *const libc::c_void, &raw mut object) != 0 && !object.dli_fname.is_null() {
+            libc::dlopen(object.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+        }
+    }
 }
 
 extern "C" fn thread_ends(_: *mut libc::c_void) {

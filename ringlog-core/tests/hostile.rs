@@ -33,7 +33,7 @@ impl Bytes {
         let ring = options.create(path.to_str().unwrap()).unwrap();
         let geometry = *ring.info().geometry();
         let count = u64::from(geometry.block_count());
-        let states = 4096 + 256 * u64::from(geometry.lane_count());
+        let states = 4096 + 384 * u64::from(geometry.lane_count());
         let file = File::options().read(true).write(true).open(&path).unwrap();
         Bytes { _dir: dir, ring, file, states, blocks: geometry.file_bytes() - count * BLOCK_BYTES, count }
     }

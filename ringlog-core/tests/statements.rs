@@ -231,7 +231,8 @@ fn one_statement_may_see_arguments_of_many_types() {
             )*};
         }
         // More of them than a statement has room for: the others come as text.
-        each! { 1_u8 => "1", "a" => "a", 2.5 => "2.5", true => "true", 'c' => "c", -1_i64 => "-1", [7_u16, 8] => "[7, 8]" }
+        each! { 1_u8 => "1", "a" => "a", 2.5 => "2.5", true => "true", 'c' => "c", -1_i64 => "-1" }
+        each! { [7_u16, 8] => "[7, 8]" }
     }
 }
 

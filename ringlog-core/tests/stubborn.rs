@@ -120,6 +120,42 @@ fn a_panic_while_a_long_record_is_written_hurts_only_that_record() {
 }
 
 #[test]
+fn a_panic_while_a_record_is_written_hurts_only_that_record() {
+    let (_dir, ring) = ring();
+    let log = ring.logger();
+    let panics = Odd { length: || 100, encoding: || panic!("as it should") };
+    // With the thread's first record, with one in its block, and with one written inside another.
+    let nested = Odd {
+        length: || 40,
+        encoding: || assert!(catch_unwind(AssertUnwindSafe(|| log.push(&panics))).is_err()),
+    };
+    for _ in 0..20 {
+        assert!(catch_unwind(AssertUnwindSafe(|| log.push(&panics))).is_err());
+        log.text(Level::INFO, "", "between").unwrap();
+        assert!(catch_unwind(AssertUnwindSafe(|| log.push(&panics))).is_err());
+        log.push(&nested).unwrap();
+        log.push(&Odd { length: || 200, encoding: || log.text(Level::INFO, "", "inside").unwrap() }).unwrap();
+    }
+    let mut consumer = ring.consumer().unwrap();
+    let mut came = std::collections::BTreeMap::<_, u32>::new();
+    while let Some(entry) = consumer.next(Duration::from_millis(50)).unwrap() {
+        let record = entry.record().expect("whole records, and nothing is missing");
+        let what = match record.fields().next() {
+            Some((_, Value::Bytes(bytes))) => {
+                assert!(bytes.iter().all(|byte| *byte == 7), "{entry}");
+                bytes.len().to_string()
+            }
+            _ => entry.message(),
+        };
+        *came.entry(what).or_default() += 1;
+    }
+    consumer.ack().unwrap();
+    let expected = [("between", 20), ("inside", 20), ("36", 20), ("196", 20)];
+    assert_eq!(came, expected.map(|(what, count)| (what.to_owned(), count)).into());
+    assert_eq!(ring.observe().unwrap().stat().unwrap().dropped, 0);
+}
+
+#[test]
 fn a_record_that_changes_its_mind_is_refused() {
     let (_dir, ring) = ring();
     let log = ring.logger();

@@ -1,8 +1,8 @@
 //! The derive that makes a struct a record, and the log statements.
 //!
 //! A crate of its own only because procedural macros have to be; use it as `ringlog::Record`, which is
-//! the trait and this derive under one name, and as `ringlog::info!` and its siblings. What it generates refers to the trait's crate as
-//! `::ringlog`; that crate itself can derive after `extern crate self as ringlog;`.
+//! the trait and this derive under one name, and as `ringlog::info!` and its siblings. What it generates
+//! refers to the trait's crate as `::ringlog`; that crate itself can derive after `extern crate self as ringlog;`.
 //!
 //! | module | what it does |
 //! |---|---|

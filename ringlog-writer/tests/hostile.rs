@@ -52,7 +52,7 @@ fn a_writer_told_to_end_ends_whatever_is_done_to_its_ring() {
     std::thread::spawn(move || log.text(Level::INFO, "test", "text").unwrap()).join().unwrap();
     let geometry = *ring.info().geometry();
     let count = u64::from(geometry.block_count());
-    let states_at = 4096 + 256 * u64::from(geometry.lane_count());
+    let states_at = 4096 + 384 * u64::from(geometry.lane_count());
     let file = File::options().read(true).write(true).open(&path).unwrap();
     let is_sealed = |block: &u64| {
         let mut word = [0; 8];

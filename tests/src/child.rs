@@ -1,6 +1,6 @@
 //! Children: the helper program in one of its roles.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -33,10 +33,15 @@ impl Child {
 
     /// Starts a prepared command.
     pub fn start(command: &mut Command) -> Child {
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self::try_start(command).unwrap()
+    }
+
+    /// The same where it may not be permitted.
+    pub fn try_start(command: &mut Command) -> io::Result<Child> {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = process.stdin.take();
         let stdout = BufReader::new(process.stdout.take().unwrap());
-        Child { process, stdin, stdout }
+        Ok(Child { process, stdin, stdout })
     }
 
     /// The process id.
@@ -75,6 +80,11 @@ impl Child {
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// The next line that the child prints, as numbers.
+    pub fn numbers(&mut self) -> Vec<u64> {
+        self.line().split_whitespace().map(|word| word.parse().unwrap()).collect()
     }
 
     /// Waits for the child to end by itself, which it has to do without an error, and returns the rest

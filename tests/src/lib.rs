@@ -4,8 +4,11 @@
 mod child;
 mod counter;
 mod fork;
+mod namespace;
 mod record;
 mod scratch;
+mod second_copy;
+#[cfg(target_arch = "x86_64")]
 mod stepper;
 #[cfg(target_arch = "x86_64")]
 mod traced;
@@ -13,8 +16,10 @@ mod traced;
 pub use child::{Child, SOON, wait_for_end};
 pub use counter::Counters;
 pub use fork::fork_child;
+pub use namespace::in_namespaces;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note, note_of};
-pub use scratch::{Scratch, drained, free_blocks_after, received, soon, stat};
+pub use scratch::{Scratch, drained, free_blocks_after, lanes, received, soon, stat, wait_for_lanes};
+pub use second_copy::SecondCopy;
 #[cfg(target_arch = "x86_64")]
 pub use stepper::{Path, Stepped, marker};
 #[cfg(target_arch = "x86_64")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use ringlog::{Entry, Record, Value};
+use ringlog::{Body, Entry, Record, Value};
 
 /// The record of most tests.
 #[derive(Record)]
@@ -137,13 +137,17 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// Takes the next record, which has to be the next one of its producer.
-    pub fn take(&mut self, entry: &Entry<'_>) -> Proof {
+    /// Takes the next record, which has to be the next one of its producer. `None` for the news of a death,
+    /// which is none.
+    pub fn take(&mut self, entry: &Entry<'_>) -> Option<Proof> {
+        if matches!(entry.body, Body::Died(_)) {
+            return None;
+        }
         let Some(proof) = Proof::of(entry) else { panic!("nothing may be missing here: {entry}") };
         let next = self.next.entry(proof.producer).or_default();
         assert_eq!(proof.sequence, *next, "of producer {}", proof.producer);
         *next += 1;
-        proof
+        Some(proof)
     }
 
     /// How many of a producer's have arrived.

@@ -106,3 +106,21 @@ pub fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
 pub fn stat(ring: &Ring) -> ringlog::RingStat {
     Observer::open(ring.path().to_str().unwrap()).unwrap().stat().unwrap()
 }
+
+/// How many lanes are open by living owners, and how many by dead ones.
+pub fn lanes(ring: &Ring) -> (usize, usize) {
+    let lanes = stat(ring).lanes;
+    let count = |alive| lanes.iter().filter(|lane| lane.open && lane.alive == alive).count();
+    (count(true), count(false))
+}
+
+/// Waits until that many lanes are alive and that many dead. A process's locks go with its memory, which
+/// whoever reads its files in `/proc` at the moment keeps a little longer than it lives.
+#[track_caller]
+pub fn wait_for_lanes(ring: &Ring, expected: (usize, usize)) {
+    let deadline = Instant::now() + SOON;
+    while lanes(ring) != expected && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    assert_eq!(lanes(ring), expected, "alive and dead");
+}

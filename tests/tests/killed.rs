@@ -138,9 +138,11 @@ fn open_every_lane(ring: &Ring, lanes: u32, act: impl FnOnce()) -> Range<u32> {
 /// The bytes of a ring in which nothing is left, but of which every block has been used.
 fn used_ring() -> Vec<u8> {
     let at = Scratch::new();
-    let ring = at.create(Ring::options().size("24KiB").block_bytes(1024).lanes(6));
+    // Room also for the openers that come after the dead, who may each need a block for a definition: those
+    // who find another registering spend one rather than wait.
+    let ring = at.create(Ring::options().size("32KiB").block_bytes(1024).lanes(6));
     let log = ring.logger();
-    for sequence in 0..400 {
+    for sequence in 0..600 {
         push(&log, OTHER, sequence);
         if sequence % 40 == 39 {
             drained(&ring);

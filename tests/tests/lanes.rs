@@ -137,3 +137,27 @@ fn a_lane_comes_back_when_its_thread_ends_and_old_records_keep_its_name() {
     consumer.ack().unwrap();
     assert_eq!(consumer.open_lanes().unwrap(), 2, "this thread's and the process's");
 }
+
+#[test]
+fn a_lane_that_another_thread_takes_in_the_moment_it_is_closed_is_that_threads_own() {
+    const WORKERS: usize = 24;
+    const ROUNDS: u32 = 300;
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("1MiB").lanes(WORKERS as u32 + 2));
+    let log = ring.logger();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            // Joined each, so that what runs at a thread's end has run.
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    std::thread::scope(|inner| inner.spawn(|| log.open_lane().unwrap()).join().unwrap());
+                }
+            });
+        }
+    });
+    let lanes = stat(&ring).lanes;
+    let opened: u32 = lanes.iter().filter(|lane| !lane.is_process).map(|lane| lane.incarnation).sum();
+    assert_eq!(opened, WORKERS as u32 * ROUNDS);
+    let left: Vec<_> = lanes.iter().filter(|lane| !lane.is_process && (lane.alive || lane.open)).collect();
+    assert!(left.is_empty(), "their threads have ended: {left:#?}");
+}

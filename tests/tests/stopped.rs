@@ -97,11 +97,11 @@ fn a_stop_at_each_instruction(scenario: &str) {
         child.begin_round();
         // What the child has closed comes back before.
         others.go_around(1);
-        let reclaimed = stat(&ring).reclaimed;
+        let reclaimed = stat(&ring).reclaim.blocks;
         astray += u32::from(!child.go_along(&path, *done));
         others.go_around(LAPS);
         others.come_and_go();
-        assert_eq!(stat(&ring).reclaimed, reclaimed, "what stands still is not dead");
+        assert_eq!(stat(&ring).reclaim.blocks, reclaimed, "what stands still is not dead");
     }
     child.begin_round();
     others.go_around(1);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ringlog::{ConsumerStat, LaneStat, Observer, RingStat};
+use ringlog::{ConsumerStat, LaneStat, Observer, ReclaimStat, RingStat};
 use serde::Serialize;
 
 use crate::{exit, output, values};
@@ -73,12 +73,12 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
             count(stat.late)
         ),
         format!(
-            "blocks    {} of {} free, {} with definitions, {} taken back from the dead",
+            "blocks    {} of {} free, {} with definitions",
             count(stat.free_blocks.into()),
             count(observer.info().geometry().block_count().into()),
-            stat.definition_blocks,
-            count(stat.reclaimed)
+            stat.definition_blocks
         ),
+        format!("dead      {}", reclaim(&stat.reclaim)),
         format!("overflow  {}", values::overflow_text(stat.overflow)),
         format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), writer)),
     ];
@@ -104,6 +104,25 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         lines.push(lanes(&stat.lanes));
     }
     lines.join("\n")
+}
+
+fn reclaim(reclaim: &ReclaimStat) -> String {
+    let blocks = match reclaim.blocks {
+        1 => "1 block taken back".to_owned(),
+        blocks => format!("{} blocks taken back", output::count(blocks)),
+    };
+    let within = match (reclaim.last_within, reclaim.longest_within) {
+        (Some(last), Some(longest)) => {
+            let (last, longest) = (output::at_most(last), output::at_most(longest));
+            format!(", the last within {last} of its owner's death, none later than {longest}")
+        }
+        _ => String::new(),
+    };
+    let looked = match reclaim.looked_unix_ns {
+        0 => "no writer has looked for the dead".to_owned(),
+        looked => format!("a writer last looked for the dead {}", output::ago(looked)),
+    };
+    format!("{blocks}{within}; {looked}")
 }
 
 fn writer(consumer: &ConsumerStat) -> String {
@@ -185,6 +204,12 @@ struct Report {
     definition_blocks: u32,
     block_count: u32,
     reclaimed_blocks: u64,
+    /// The last one at most so long after its owner's death; null if that is not known.
+    reclaimed_within_ns: Option<u64>,
+    /// The longest of these times.
+    reclaimed_within_max_ns: Option<u64>,
+    /// When a writer last looked for dead owners; null if none has.
+    reclaim_looked_unix_ns: Option<u64>,
     overflow: String,
     retired: bool,
     writer: Option<Writer>,
@@ -231,7 +256,10 @@ impl Report {
             free_blocks: stat.free_blocks,
             definition_blocks: stat.definition_blocks,
             block_count: observer.info().geometry().block_count(),
-            reclaimed_blocks: stat.reclaimed,
+            reclaimed_blocks: stat.reclaim.blocks,
+            reclaimed_within_ns: stat.reclaim.last_within.map(nanoseconds),
+            reclaimed_within_max_ns: stat.reclaim.longest_within.map(nanoseconds),
+            reclaim_looked_unix_ns: Some(stat.reclaim.looked_unix_ns).filter(|looked| *looked != 0),
             overflow: values::overflow_text(stat.overflow),
             retired: stat.retired,
             writer: stat.consumer.as_ref().map(|consumer| Writer {
@@ -243,6 +271,10 @@ impl Report {
             lanes: stat.lanes.iter().map(Lane::new).collect(),
         }
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Lane {

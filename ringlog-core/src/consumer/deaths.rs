@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::Consumer;
-use super::reclaim::is_named;
+use crate::dead::is_named;
 use crate::death::{self, Deaths};
 use crate::entry::Origin;
 use crate::layout::{halves, lane as entry, lock as lock_byte};
-use crate::lock;
 use crate::ring::Ring;
 use crate::sync::Ordering;
 
@@ -62,7 +61,7 @@ impl Consumer {
 
     /// Whether the lane's kernel lock is held. If the kernel cannot tell, its owner lives.
     pub(super) fn is_alive(&self, lane: u32) -> bool {
-        lock::is_held(&self.probe, lock_byte::lane(lane)).unwrap_or(true)
+        self.probe.is_held(lock_byte::lane(lane)).unwrap_or(true)
     }
 
     /// Tells what was remembered and no later record has told. The lanes have been scanned since: what they

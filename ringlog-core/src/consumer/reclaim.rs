@@ -1,21 +1,20 @@
 //! What dead owners left behind: their open blocks, their definitions, and the drops nobody told.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::Consumer;
 use super::deaths::Remembered;
-use crate::entry::block_header;
-use crate::layout::{block, halves, header, lane as entry};
-use crate::ring::{BlockId, Kind, Phase, Ring, State};
+use crate::clock::unix_ns;
+use crate::dead;
+use crate::layout::{header, lock as lock_byte};
+use crate::ring::Ring;
 use crate::sync::Ordering;
-
-/// How often to look for dead owners. A probe is a system call, so this is not done with every scan.
-const INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Reclaim {
     due: Instant,
+    /// When the last look for dead owners began.
+    looked: Option<Instant>,
     /// What the lanes' entries said before the scan that then found nothing more in the lane.
     pub(super) remembered: Vec<Remembered>,
     pub(super) remembered_after_scan: u64,
@@ -32,6 +31,7 @@ impl Reclaim {
         let told = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
         Reclaim {
             due: Instant::now(),
+            looked: None,
             remembered: vec![Remembered::default(); ring.geometry().lane_count as usize],
             remembered_after_scan: 0,
             told_processes: Vec::new(),
@@ -47,17 +47,20 @@ impl Reclaim {
 }
 
 impl Consumer {
+    /// How often a consumer looks for dead owners, as long as it is asked for entries. A probe is a system
+    /// call, so this is not done with every scan.
+    pub const RECLAIM_INTERVAL: Duration = Duration::from_millis(200);
+
     pub(super) fn reclaim_if_due(&mut self, ring: &Ring) {
         let now = Instant::now();
         if now < self.reclaim.due {
             return;
         }
-        self.reclaim.due = now + INTERVAL;
+        self.reclaim.due = now + Consumer::RECLAIM_INTERVAL;
         self.attachment.look_at_size(ring, &self.probe);
         self.tell_remembered(ring);
         self.remember(ring);
-        self.seal_blocks_of_the_dead(ring);
-        self.free_definitions_of_the_dead(ring);
+        self.look_for_the_dead(ring);
     }
 
     /// Tells the drops of threads without a lane. They have no place among any lane's records; the first
@@ -72,100 +75,20 @@ impl Consumer {
         }
     }
 
-    /// Loads a state, proves its owner's death, then CASes that exact word: in this order, so that a new
-    /// owner of the lane can never be meant.
-    fn seal_blocks_of_the_dead(&mut self, ring: &Ring) {
-        let mut sealed = 0;
-        let mut alive: Option<u32> = None;
-        for index in 0..ring.geometry().block_count {
-            let Some(state) = ring.state(index).filter(|state| state.phase == Phase::Open) else { continue };
-            if alive == Some(state.lane) {
-                continue;
-            }
-            if self.is_alive(state.lane) {
-                alive = Some(state.lane);
-            } else if ring.seal_dead(index, state) {
-                sealed += 1;
-            }
-        }
-        if sealed > 0 {
-            ring.header_word(header::CONSUMER_RECLAIMED).fetch_add(sealed, Ordering::Relaxed);
-            // The dead may have given blocks back and not lived to say so.
-            crate::lane::announce_freed(ring, 1);
+    /// Takes back what the dead left. Their moment of death nobody knows, but at the look before they
+    /// were alive, or had no block: so it is not longer ago than that one.
+    fn look_for_the_dead(&mut self, ring: &Ring) {
+        let begun = Instant::now();
+        let (probe, dictionary) = (&self.probe, &mut self.dictionary);
+        let is_alive = |lane| probe.is_held(lock_byte::lane(lane));
+        // If the kernel cannot tell, everybody lives until the next look.
+        let Ok(sealed) = dead::look(ring, is_alive, |process| dictionary.forget(process)) else { return };
+        ring.header_word(header::CONSUMER_LOOKED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
+        let before = self.reclaim.looked.replace(begun);
+        if let Some(before) = before.filter(|_| sealed > 0) {
+            let within = before.elapsed().as_nanos() as u64;
+            ring.header_word(header::RECLAIMED_WITHIN_NS).store(within, Ordering::Relaxed);
+            ring.header_word(header::RECLAIMED_WITHIN_MAX_NS).fetch_max(within, Ordering::Relaxed);
         }
     }
-
-    /// Frees definition blocks of dead processes that no block of records names any more.
-    fn free_definitions_of_the_dead(&mut self, ring: &Ring) {
-        let mut dead = Vec::new();
-        for index in 0..ring.geometry().block_count {
-            let Some(state) = ring.state(index) else { continue };
-            if state.kind == Kind::Definitions && state.phase == Phase::Sealed && !self.is_owned(ring, index, state) {
-                dead.push((index, state, owner(ring, index, state)));
-            }
-        }
-        if dead.is_empty() {
-            return;
-        }
-        // Only after the proof of death, so that no new block can name the process. All at once, because
-        // going through the ring for each block takes for ever where somebody has made them.
-        let Some(named) = named_processes(ring) else { return };
-        let mut freed = 0;
-        for (index, state, process) in dead {
-            if process.is_some_and(|process| named.contains(&process)) {
-                continue;
-            }
-            let end = ring.committed(index, state.generation).unwrap_or(0);
-            if ring.free(index, state, end) {
-                freed += 1;
-                if let Some(process) = process {
-                    self.dictionary.forget(process);
-                }
-            }
-        }
-        crate::lane::announce_freed(ring, freed);
-    }
-
-    /// Whether the process that wrote a definition block may still live: its lane is held, and by the
-    /// same incarnation.
-    fn is_owned(&self, ring: &Ring, index: u32, state: State) -> bool {
-        let same = owner(ring, index, state).is_none_or(|(lane, incarnation)| {
-            lane == state.lane
-                && lane < ring.geometry().lane_count
-                && ring.lane_state(lane).incarnation == incarnation
-        });
-        same && self.is_alive(state.lane)
-    }
-}
-
-/// The process lane and incarnation that a block's header names.
-fn owner(ring: &Ring, index: u32, state: State) -> Option<(u32, u32)> {
-    let header = block_header(ring, BlockId { index, generation: state.generation })?;
-    Some(halves(header[block::PROCESS]))
-}
-
-/// Whether any block of records names the process, or may do so and cannot tell.
-pub(super) fn is_named(ring: &Ring, process: (u32, u32)) -> bool {
-    named_processes(ring).is_none_or(|named| named.contains(&process))
-}
-
-/// The processes that blocks of records name; `None` where a block may be one of those and cannot tell. A block
-/// whose header is not written yet is named by its lane's entry.
-fn named_processes(ring: &Ring) -> Option<HashSet<(u32, u32)>> {
-    let mut named = HashSet::new();
-    for index in 0..ring.geometry().block_count {
-        let state = ring.state(index)?;
-        if state.phase == Phase::Free || state.kind != Kind::Records {
-            continue;
-        }
-        match owner(ring, index, state) {
-            Some(process) => _ = named.insert(process),
-            None if state.lane < ring.geometry().lane_count => {
-                let word = ring.lane_word(state.lane, entry::PROCESS).load(Ordering::Relaxed);
-                named.insert(halves(word));
-            }
-            None => {}
-        }
-    }
-    Some(named)
 }

@@ -205,7 +205,7 @@ impl<'a, T: Deref<Target = dyn Error + Send + Sync + 'static> + Debug> AsReport<
     }
 }
 
-/// For fields: whatever is none of these. It is no [`Argument`], and the compiler then says what to do.
+/// For fields: whatever is none of these. It is no `Argument`, and the compiler then says what to do.
 pub trait AsNothing<'a> {
     /// What has no form.
     type Value: ?Sized;

@@ -37,14 +37,19 @@ impl Arguments {
 
 /// Says that the role can begin, and waits for the word.
 pub(crate) fn ready() {
-    println!("ready");
-    wait_for_word();
+    say_ready();
+    next_word();
 }
 
-/// Waits for a line on the input, or its end.
-pub(crate) fn wait_for_word() {
+/// Says that it has come to a point where the test may go on.
+pub(crate) fn say_ready() {
+    println!("ready");
+}
+
+/// Waits for a line on the input; false if that has ended.
+pub(crate) fn next_word() -> bool {
     std::io::stdout().flush().unwrap();
-    std::io::stdin().read_line(&mut String::new()).unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap() > 0
 }
 
 fn main() {
@@ -82,6 +87,13 @@ fn main() {
         "full-tmpfs" => roles::full_tmpfs(&name, &arguments),
         "until-gone" => roles::until_gone(&name, &arguments),
         "foreign-sigbus" => roles::foreign_sigbus(&name, &arguments),
+        "stand" => roles::stand(&name, &arguments),
+        "witness" => roles::witness(&name, &arguments),
+        "orphans" => roles::orphans(&name, &arguments),
+        "fork-while-opening" => roles::fork_while_opening(&name, &arguments),
+        "ending" => roles::ending(&name, &arguments),
+        "without-destructors" => roles::without_destructors(&name, &arguments),
+        "reborn" => roles::reborn(&name, &arguments),
         other => panic!("no such role: {other}"),
     }
 }

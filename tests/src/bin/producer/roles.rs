@@ -2,9 +2,11 @@
 
 mod ending;
 mod forking;
+mod leaving;
 mod levels;
 mod limited;
 mod restricted;
+mod standing;
 #[cfg(target_arch = "x86_64")]
 mod stepped;
 mod truncated;
@@ -20,12 +22,14 @@ use ringlog_tests::{Alarm, Counters, Flood, Kind, Proof, Sequenced, note};
 use crate::{Arguments, ready};
 
 pub(crate) use ending::end;
-pub(crate) use forking::{fork, fork_while_logging};
+pub(crate) use forking::{fork, fork_while_logging, fork_while_opening, orphans};
+pub(crate) use leaving::{ending, reborn, without_destructors};
 pub(crate) use levels::{ask_gates, ask_without_system_call, change_levels, fork_and_ask};
 pub(crate) use limited::{full_tmpfs, limited, without_descriptors};
 pub(crate) use restricted::{
     push_between_markers, push_where_only_exit_is_allowed, push_without_system_call,
 };
+pub(crate) use standing::{stand, witness};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use stepped::{acknowledge, step};
 pub(crate) use truncated::{foreign_sigbus, until_gone};

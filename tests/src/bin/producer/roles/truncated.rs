@@ -8,7 +8,7 @@ use memmap2::MmapOptions;
 use ringlog::{PushError, Ring};
 
 use super::push;
-use crate::{Arguments, ready, wait_for_word};
+use crate::{Arguments, next_word, ready};
 
 /// Pushes until the ring is gone, and prints how many were published. Then waits for a word, opens the
 /// ring anew and pushes `count` more as producer 1. With `guard=0` it has no guard against SIGBUS.
@@ -27,7 +27,7 @@ pub(crate) fn until_gone(name: &str, arguments: &Arguments) {
     assert_eq!(push(&log, 0, 0, 0), Err(PushError::Gone));
     println!("{published}\n{}", log.open_lane().unwrap_err());
     drop((log, ring));
-    wait_for_word();
+    next_word();
     let log = arguments.logger(&Ring::open(name).unwrap());
     (0..count).for_each(|n| push(&log, 1, n, 0).unwrap());
     println!("{count}");

@@ -1,0 +1,62 @@
+//! What `ringlog stat` says of the dead: who, how many blocks came back, and within which time.
+
+mod common;
+
+use std::io::Write;
+use std::process::Stdio;
+
+use common::{Running, Scene, wait_until};
+
+fn stat(scene: &Scene) -> serde_json::Value {
+    let stat = scene.ringlog(&["stat", "app", "--json"]).ok();
+    serde_json::from_str(&stat.stdout).unwrap()
+}
+
+/// A `put` that has put a line and waits for the next.
+fn putting(scene: &Scene) -> Running {
+    let before = stat(scene)["published"].as_u64();
+    let mut command = scene.command(&["put", "app", "-"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"a line\n").unwrap();
+    let putting = Running(Some(child));
+    wait_until("the line", || stat(scene)["published"].as_u64() > before);
+    putting
+}
+
+#[test]
+fn the_time_from_death_to_reclaimed_blocks_is_shown_in_text_and_json() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let fresh = scene.ringlog(&["stat", "app"]).ok();
+    let line = "dead      0 blocks taken back; no writer has looked for the dead";
+    assert!(fresh.stdout.lines().any(|found| found == line), "{}", fresh.stdout);
+    assert!(
+        stat(&scene)["reclaim_looked_unix_ns"].is_null() && stat(&scene)["reclaimed_within_ns"].is_null()
+    );
+
+    let _writer = scene.writer("app", &["--out", "app.log"]);
+    wait_until("the first look", || !stat(&scene)["reclaim_looked_unix_ns"].is_null());
+    let killed = putting(&scene);
+    let pid = killed.id();
+    drop(killed);
+    wait_until("the block", || stat(&scene)["reclaimed_blocks"] == 1);
+
+    let json = stat(&scene);
+    let (last, longest) = (json["reclaimed_within_ns"].as_u64(), json["reclaimed_within_max_ns"].as_u64());
+    assert!(last > Some(0) && longest >= last, "{json:#}");
+    let text = scene.ringlog(&["stat", "app"]).ok().stdout;
+    let at_most = |ns: Option<u64>| match ns.unwrap().div_ceil(1_000_000) {
+        ms @ 0..10_000 => format!("{ms} ms"),
+        ms => format!("{} s", ms.div_ceil(1_000)),
+    };
+    let line = format!(
+        "dead      1 block taken back, the last within {} of its owner's death, none later than {}; \
+         a writer last looked for the dead ",
+        at_most(last),
+        at_most(longest)
+    );
+    assert!(text.lines().any(|found| found.starts_with(&line) && found.ends_with(" ago")), "{text}");
+    let dead = json["lanes"].as_array().unwrap().iter().filter(|lane| lane["state"] == "dead");
+    assert!(dead.clone().all(|lane| lane["pid"] == pid), "{json:#}");
+    assert_eq!(dead.count(), 2, "its thread's and its own");
+}

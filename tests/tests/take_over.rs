@@ -1,0 +1,209 @@
+//! What dead owners left is taken back: by the consumer within a bounded time, by the next owner of the
+//! lane at once, and by whoever begins to log where there is no consumer.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use ringlog::{Body, Consumer, Overflow, Ring, RingStat};
+use ringlog_tests::{
+    Arrivals, Child, Counters, Proof, SOON, Scratch, free_blocks_after, stat, wait_for_lanes,
+};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+fn ring_of(at: &Scratch, lanes: u32) -> Ring {
+    let options = Ring::options().size("128KiB").block_bytes(1024).lanes(lanes);
+    at.create(options.overflow(Overflow::Block(SOON)))
+}
+
+/// A child that has logged ten records by its main thread.
+fn standing(at: &Scratch) -> Child {
+    let mut child = Child::spawn(PRODUCER, &["stand", at.name()]);
+    child.wait_ready();
+    child
+}
+
+fn drain(consumer: &mut Consumer) -> u64 {
+    let mut records = 0;
+    while let Some(entry) = consumer.next(Duration::from_millis(20)).unwrap() {
+        if !matches!(entry.body, Body::Died(_)) {
+            Proof::of(&entry).expect("no gap");
+            records += 1;
+        }
+    }
+    consumer.ack().unwrap();
+    records
+}
+
+#[test]
+fn a_lane_reopened_at_once_by_another_process_neither_strands_nor_steals_a_block() {
+    const ROUNDS: u32 = 300;
+    let at = Scratch::new();
+    // One process at a time has both lanes.
+    let ring = ring_of(&at, 2);
+    let blocks = ring.info().geometry().block_count();
+    let mut consumer = ring.consumer().unwrap();
+    let file = at.dir().join("counters");
+    let counters = Counters::open(&file);
+    let arguments = [format!("rounds={ROUNDS}"), format!("counters={}", file.display())];
+    let mut child = Child::spawn(PRODUCER, &["reborn", at.name(), &arguments[0], &arguments[1]]);
+    child.wait_ready();
+    child.go();
+    let mut arrivals = Arrivals::default();
+    let mut owners = BTreeMap::new();
+    let mut take = |arrivals: &mut Arrivals| {
+        while let Some(entry) = consumer.next(Duration::from_millis(5)).unwrap() {
+            let Some(Proof { producer, .. }) = arrivals.take(&entry) else { continue };
+            let life = (entry.origin.lane, entry.origin.incarnation);
+            assert_eq!(*owners.entry(life).or_insert(producer), producer, "one owner in {life:?}");
+            if arrivals.total().is_multiple_of(20) {
+                consumer.ack().unwrap();
+            }
+        }
+        consumer.ack().unwrap();
+    };
+    let deadline = Instant::now() + 2 * SOON;
+    while counters.get(ROUNDS - 1) == 0 {
+        assert!(Instant::now() < deadline, "{:#?}", stat(&ring));
+        take(&mut arrivals);
+    }
+    // The last owner lives, and holds one block and its definitions: all others came back.
+    let free = free_blocks_after(&ring, blocks - 2, || take(&mut arrivals));
+    assert_eq!(free, blocks - 2, "{:#?}", stat(&ring));
+    child.release();
+    child.wait();
+    let free = free_blocks_after(&ring, blocks, || take(&mut arrivals));
+    assert_eq!(free, blocks);
+    for producer in 0..ROUNDS {
+        let (promised, came) = (counters.get(producer), arrivals.of(producer));
+        // One record may have been published whose counter was not raised any more.
+        assert!((promised..=promised + 1).contains(&came), "{came} of {promised} of child {producer}");
+    }
+    let RingStat { published, persisted, damaged, dropped, reclaim, .. } = stat(&ring);
+    assert_eq!((damaged, dropped), (0, 0));
+    assert_eq!((published, persisted), (arrivals.total(), arrivals.total()), "the killed ones' are counted");
+    println!(
+        "{ROUNDS} owners of one lane, {published} records, {} blocks taken back from the dead",
+        reclaim.blocks
+    );
+    assert!(reclaim.blocks > u64::from(ROUNDS) / 4, "every second one is killed while it logs");
+}
+
+#[test]
+fn a_lane_table_full_of_the_dead_is_taken_over_and_their_blocks_are_sealed_without_a_consumer() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 4);
+    let blocks = ring.info().geometry().block_count();
+    // Two processes fill the table, and are killed with a block open each.
+    let mut children = [standing(&at), standing(&at)];
+    children.iter_mut().for_each(Child::kill);
+    wait_for_lanes(&ring, (0, 4));
+    let dead = stat(&ring);
+    assert_eq!((dead.lanes.len(), dead.reclaim.blocks, dead.published), (4, 0, 20));
+    let _next = standing(&at);
+    let taken_over = stat(&ring);
+    let alive = taken_over.lanes.iter().filter(|lane| lane.alive);
+    assert_eq!(alive.map(|lane| lane.incarnation).collect::<Vec<_>>(), [2, 2]);
+    // All that the dead had open is sealed, whichever lanes were taken over, and counted.
+    assert_eq!((taken_over.reclaim.blocks, taken_over.published), (2, 30));
+    assert_eq!((taken_over.reclaim.looked_unix_ns, taken_over.reclaim.last_within), (0, None));
+    // What they published is there for the next consumer, who frees it.
+    let mut consumer = ring.consumer().unwrap();
+    let mut records = 0;
+    assert_eq!(free_blocks_after(&ring, blocks - 2, || records += drain(&mut consumer)), blocks - 2);
+    assert_eq!((records, stat(&ring).reclaim.blocks), (30, 2));
+}
+
+#[test]
+fn definitions_of_the_dead_that_no_block_names_are_freed_by_the_next_process_without_a_consumer() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 8);
+    let blocks = ring.info().geometry().block_count();
+    let mut ended = standing(&at);
+    // A consumer that frees the records as soon as they are read, and is gone before it looks again.
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(drain(&mut consumer), 10);
+    assert_eq!(ended.finish(), []);
+    let mut killed = standing(&at);
+    while stat(&ring).free_blocks < blocks - 3 {
+        drain(&mut consumer);
+    }
+    drop(consumer);
+    killed.kill();
+    wait_for_lanes(&ring, (0, 2));
+    let left = stat(&ring);
+    assert!(left.definition_blocks >= 1, "{left:#?}");
+    // The next process frees those of the one that ended; a block of records still names the other.
+    let mut next = Child::spawn(PRODUCER, &["many-lanes", at.name(), "count=0"]);
+    next.wait_ready();
+    let freed = stat(&ring);
+    assert_eq!((freed.definition_blocks, freed.free_blocks), (1, blocks - 2), "{freed:#?}");
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(free_blocks_after(&ring, blocks, || _ = drain(&mut consumer)), blocks);
+}
+
+#[test]
+fn a_process_that_ended_orderly_leaves_nothing_that_counts_as_taken_back_from_the_dead() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 4);
+    let blocks = ring.info().geometry().block_count();
+    let mut consumer = ring.consumer().unwrap();
+    for _ in 0..3 {
+        let mut child = standing(&at);
+        assert_eq!(child.finish(), []);
+        assert_eq!(free_blocks_after(&ring, blocks, || _ = drain(&mut consumer)), blocks);
+    }
+    assert_eq!(stat(&ring).reclaim.blocks, 0);
+}
+
+#[test]
+fn the_time_from_death_to_reclaimed_blocks_is_bounded_and_told_and_never_told_too_short() {
+    assert!(Consumer::RECLAIM_INTERVAL < Duration::from_millis(500), "under a second by default");
+    let at = Scratch::new();
+    let ring = ring_of(&at, 4);
+    let blocks = ring.info().geometry().block_count();
+    let mut consumer = ring.consumer().unwrap();
+    drain(&mut consumer);
+    let mut told = Vec::new();
+    for round in 0..9_u64 {
+        let mut child = standing(&at);
+        drain(&mut consumer);
+        child.kill();
+        let died = Instant::now();
+        // In some rounds nobody drains for a while: that has to be told.
+        let pause = Duration::from_millis(if round % 3 == 2 { 700 } else { 0 });
+        std::thread::sleep(pause);
+        while stat(&ring).reclaim.blocks == round {
+            assert!(died.elapsed() < SOON, "the block is not taken back");
+            drain(&mut consumer);
+        }
+        let reclaim = stat(&ring).reclaim;
+        let within = reclaim.last_within.expect("the consumer has looked before");
+        assert!(within >= pause, "{within:?} is told, but nobody looked for {pause:?}");
+        assert!(reclaim.longest_within >= Some(within));
+        if pause.is_zero() {
+            told.push(within);
+        }
+        assert_eq!(free_blocks_after(&ring, blocks, || _ = drain(&mut consumer)), blocks);
+    }
+    told.sort_unstable();
+    println!("blocks of the dead were taken back within {told:?} of their deaths");
+    // On a busy machine some take longer; that most do means that the interval is not kept.
+    assert!(told[0] < Duration::from_secs(1), "{told:?}");
+    let longest = stat(&ring).reclaim.longest_within.unwrap();
+    assert!(longest >= Duration::from_millis(700));
+}
+
+#[test]
+fn a_consumer_that_finds_the_long_dead_does_not_tell_a_time() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 4);
+    let mut child = standing(&at);
+    child.kill();
+    wait_for_lanes(&ring, (0, 2));
+    let mut consumer = ring.consumer().unwrap();
+    drain(&mut consumer);
+    let reclaim = stat(&ring).reclaim;
+    assert_eq!((reclaim.blocks, reclaim.last_within, reclaim.longest_within), (1, None, None));
+    assert!(reclaim.looked_unix_ns > 0);
+}
