@@ -432,8 +432,10 @@ impl LaneQueue {
         let set = |offset, value| ring.lane_word(lane, offset).store(value, Ordering::Relaxed);
         set(entry::PERSISTED, self.persisted);
         set(entry::DROPPED_TOLD, self.told);
-        set(entry::NEXT, pair(self.incarnation, self.next_chain as u32));
-        set(entry::NEXT_SEQUENCE, self.given_sequence);
+        let here = (self.incarnation, self.next_chain, self.given_sequence);
+        let (incarnation, next_chain, sequence) = self.ended.unwrap_or(here);
+        set(entry::NEXT, pair(incarnation, next_chain as u32));
+        set(entry::NEXT_SEQUENCE, sequence);
         set(entry::DEATHS_TOLD, self.deaths_told.into());
     }
 }

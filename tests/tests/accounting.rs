@@ -161,6 +161,29 @@ fn a_death_that_was_not_acknowledged_is_told_again_and_one_that_was_is_not() {
 }
 
 #[test]
+fn a_death_keeps_its_place_when_the_consumer_ends_between_two_owners() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 2);
+    let mut first = start(&at, 1, 5, "wait");
+    first.child.kill();
+    // Has the same lane.
+    let second = start(&at, 1, 3, "wait");
+    let mut consumer = ring.consumer().unwrap();
+    for _ in 0..5 {
+        assert!(consumer.next(Duration::from_secs(30)).unwrap().unwrap().record().is_some());
+    }
+    // Finds what comes next: the death, and the second owner's records. Neither is given out.
+    assert!(!consumer.is_drained().unwrap());
+    consumer.ack().unwrap();
+    drop(consumer);
+    let came = drain(&mut ring.consumer().unwrap());
+    assert_eq!(came.len(), 4, "{came:?}");
+    let Came::Died { owner, last: Some(4) } = &came[0] else { panic!("{came:?}") };
+    first.thread(owner);
+    drop(second);
+}
+
+#[test]
 fn only_who_did_not_close_its_lanes_has_died() {
     // Each with two threads that are still there when the process ends, but for the first.
     for (how, died) in [("return", 0), ("exit", 0), ("_exit", 2), ("abort", 2), ("exec", 2)] {

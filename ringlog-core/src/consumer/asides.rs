@@ -146,6 +146,7 @@ impl LaneQueue {
             let owner = earlier.clone().filter(|owner| owner.incarnation == died);
             self.hear_death((lane, died), owner.or_else(|| death::owner(ring, lane, died)), moment);
         }
+        self.ended.get_or_insert((self.incarnation, self.next_chain, self.given_sequence));
         self.incarnation = incarnation;
         self.next_chain = 0;
         self.next_sequence = 0;

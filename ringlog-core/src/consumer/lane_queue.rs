@@ -97,6 +97,10 @@ pub(super) struct LaneQueue {
     pub(super) next_sequence: u64,
     /// Sequence after the last record of the incarnation that was given out.
     pub(super) given_sequence: u64,
+    /// Incarnation, next number in the chain and sequence where an earlier owner ended, until a record of a
+    /// later one is given out. The next consumer has to begin there: what stands between the two may not
+    /// have been given out yet.
+    pub(super) ended: Option<(u32, u64, u64)>,
     /// Drops that have been parsed, and those told in entries given out.
     pub(super) heard: u64,
     pub(super) told: u64,
@@ -138,6 +142,7 @@ impl LaneQueue {
             missed_in_scan: 0,
             next_sequence,
             given_sequence: next_sequence,
+            ended: None,
             heard: told,
             told,
             deaths_heard: deaths_told,
@@ -359,6 +364,7 @@ impl LaneQueue {
                 self.last_ticks = self.last_ticks.max(ticks);
                 self.last_unix_ns = *unix_ns;
                 self.given_sequence = sequence.wrapping_add(1);
+                self.ended = None;
                 self.persisted = self.persisted.wrapping_add(1);
                 let (index, slots) = *end;
                 seen[index as usize].delivered(index, slots, dirty);
