@@ -77,6 +77,7 @@ fn main() -> ExitCode {
     );
     // Forked processes that lose their parents become ours.
     nix::sys::prctl::set_child_subreaper(true).unwrap();
+    process::note_signals();
     let (summary, findings) = soak(&options);
     print!("{summary}");
     if findings.is_empty() {
@@ -116,7 +117,8 @@ fn soak(options: &Options) -> (Summary, Vec<String>) {
     let started = Instant::now();
     let mut said = started;
     for step in Plan::new(options.seed, arenas.len()) {
-        if started.elapsed() > Duration::from_secs(options.seconds) || findings.any() {
+        let is_over = started.elapsed() > Duration::from_secs(options.seconds);
+        if is_over || findings.any() || process::is_asked_to_end() {
             break;
         }
         std::thread::sleep(step.pause);

@@ -6,12 +6,33 @@ use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, killpg, sigaction};
 use nix::unistd::Pid;
 
 use crate::patience::Patience;
+
+static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_signal(_: i32) {
+    ASKED_TO_END.store(true, Ordering::Relaxed);
+}
+
+/// Lets SIGINT and SIGTERM only be noted, so that an interrupted run still checks all and cleans up.
+pub(crate) fn note_signals() {
+    let noting = SigAction::new(SigHandler::Handler(note_signal), SaFlags::SA_RESTART, SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        // SAFETY: the handler does nothing but store into an atomic.
+        unsafe { sigaction(signal, &noting) }.unwrap();
+    }
+}
+
+/// Whether somebody wants this run to end.
+pub(crate) fn is_asked_to_end() -> bool {
+    ASKED_TO_END.load(Ordering::Relaxed)
+}
 
 /// A process, in a process group of its own.
 #[derive(Debug)]
