@@ -5,6 +5,7 @@
 //! bounded, and payload is parsed only from a private copy.
 
 mod asides;
+mod cursor;
 mod deaths;
 mod lane_queue;
 mod parse;
@@ -23,6 +24,7 @@ use crate::dictionary::Dictionary;
 use crate::entry::{Entry, Origin};
 use crate::error::Error;
 use crate::futex;
+use crate::header::boot_id;
 use crate::layout::{NAME_BYTES, header, lane as entry, lock as lock_byte, pair};
 use crate::lock::{self, LockPage};
 use crate::probe::Probe;
@@ -30,9 +32,12 @@ use crate::process::Attachment;
 use crate::ring::Ring;
 use crate::{fork, region, threads};
 
+use cursor::BeforeLast;
 use lane_queue::{Given, LaneQueue};
 use reclaim::Reclaim;
 use scan::Seen;
+
+pub use cursor::Cursor;
 
 /// How long a record waits by default for older ones of threads that were interrupted in a log call.
 const GRACE: Duration = Duration::from_millis(10);
@@ -82,10 +87,13 @@ pub struct Consumer {
     nobody: Arc<Origin>,
     stop_requests_at_start: u64,
     is_of_this_boot: bool,
+    boot: [u8; 16],
+    /// How things stood before the last entry was given out.
+    before_last: Option<BeforeLast>,
 }
 
 impl Consumer {
-    pub(crate) fn new(attachment: Arc<Attachment>) -> Result<Consumer, Error> {
+    pub(crate) fn new(attachment: Arc<Attachment>, cursor: Option<&Cursor>) -> Result<Consumer, Error> {
         let path = &attachment.path;
         let ring = attachment.ring().ok_or(Error::Forked)?;
         let probe = Probe::open(path, attachment.identity).map_err(|e| Error::io("probe", path, e))?;
@@ -94,12 +102,13 @@ impl Consumer {
         };
         let geometry = *ring.geometry();
         let stop_requests_at_start = ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed);
+        let cursor = cursor.filter(|cursor| cursor.ring == attachment.info.uuid);
         let mut consumer = Consumer {
             session: attachment.session(),
             lock,
             probe,
             seen: vec![Seen::default(); geometry.block_count as usize],
-            lanes: (0..geometry.lane_count).map(|lane| LaneQueue::new(&ring, lane)).collect(),
+            lanes: (0..geometry.lane_count).map(|lane| LaneQueue::new(&ring, lane, cursor)).collect(),
             heads: BinaryHeap::new(),
             handed_out: false,
             dirty: Vec::new(),
@@ -118,15 +127,19 @@ impl Consumer {
             grace: GRACE,
             prefers_order: false,
             nap: NAP_MIN,
-            reclaim: Reclaim::new(&ring),
+            reclaim: Reclaim::new(&ring, cursor),
             dictionary: Dictionary::default(),
             nobody: Arc::new(Origin::none()),
             stop_requests_at_start,
             is_of_this_boot: attachment.info.is_of_this_boot(),
+            boot: boot_id(),
+            before_last: None,
             attachment,
         };
         consumer.introduce(&ring);
         consumer.resume(&ring);
+        // So that the ring knows it too, should the cursor be thrown away.
+        cursor.into_iter().flat_map(|cursor| cursor.lanes(&ring)).for_each(|lane| consumer.mark_dirty(lane));
         // An earlier consumer may have died after it freed blocks and before it said so; producers that
         // found the ring full would never look again.
         crate::lane::announce_freed(&ring, geometry.block_count.into());
@@ -316,6 +329,7 @@ impl Consumer {
         self.unacknowledged += 1;
         let lane = self.heads.peek().map_or(0, |Reverse((_, lane))| *lane);
         self.mark_dirty(lane);
+        self.note_before_last(lane);
         let queue = &mut self.lanes[lane as usize];
         self.reclaim.without_lane_given = self.reclaim.without_lane_given.wrapping_add(queue.carried());
         let given = queue.on_hand_out(self.scan_ticks, &mut self.seen, &mut self.dirty);

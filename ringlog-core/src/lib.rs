@@ -100,7 +100,7 @@ not_modelled! {
     pub use admin::{Listed, list, remove, request_stop};
     pub use bus::survive_truncation;
     pub use clock::Clock;
-    pub use consumer::Consumer;
+    pub use consumer::{Consumer, Cursor};
     pub use definition::{Definition, Field, Site};
     pub use entry::{Body, Died, Entry, Gap, GapReason, Origin, OwnedEntry, Received};
     pub use error::{Error, PushError};

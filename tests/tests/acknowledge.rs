@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringlog::Ring;
+use ringlog::{Cursor, Ring};
 use ringlog_tests::{Kind, Scratch, Sequenced, Stepped, note, received};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -25,9 +25,24 @@ fn states_of_acknowledging(at: &Scratch, before: u64, count: u64) -> (Vec<Vec<u8
     (states, path.len())
 }
 
+/// The cursor of a consumer that has given out this many entries of a copy of the ring.
+fn cursor_after(at: &Scratch, count: u64) -> Cursor {
+    let copy = Scratch::new();
+    std::fs::copy(at.name(), copy.name()).unwrap();
+    let mut consumer = Ring::open(copy.name()).unwrap().consumer().unwrap();
+    consumer.set_grace(Duration::ZERO);
+    for _ in 0..count {
+        consumer.next(Duration::from_secs(5)).unwrap().unwrap();
+    }
+    let mut before_last = Cursor::default();
+    consumer.cursor_before_last_into(&mut before_last);
+    assert_ne!(before_last, consumer.cursor());
+    consumer.cursor()
+}
+
 /// What a new consumer gets out of this ring: each producer's sequences.
-fn received_anew(ring: &Ring) -> BTreeMap<u32, Vec<u64>> {
-    let mut consumer = ring.consumer().unwrap();
+fn received_anew(ring: &Ring, cursor: &Cursor) -> BTreeMap<u32, Vec<u64>> {
+    let mut consumer = ring.consumer_from(cursor).unwrap();
     consumer.set_grace(Duration::ZERO);
     received(&mut consumer, Duration::from_millis(10))
 }
@@ -48,23 +63,31 @@ fn a_consumer_killed_at_any_instruction_of_an_acknowledgement_loses_and_invents_
         scope.spawn(|| push(1));
     });
     for (before, count) in [(5, 1), (5, EACH - 6), (5, EACH), (EACH + 5, EACH - 5)] {
-        let from = Scratch::new();
+        let (from, from_start) = (Scratch::new(), Scratch::new());
         std::fs::copy(at.name(), from.name()).unwrap();
+        std::fs::copy(at.name(), from_start.name()).unwrap();
         let (states, instructions) = states_of_acknowledging(&from, before, count);
         println!("{before} and {count} entries: {instructions} instructions, {} states", states.len());
         assert!(states.len() > 3);
+        let cursor = cursor_after(&from_start, before + count);
         for (number, state) in states.iter().enumerate() {
             let copy = Scratch::new();
             std::fs::write(copy.name(), state).unwrap();
             let copied = Ring::open(copy.name()).unwrap();
-            // Twice: what the first leaves unacknowledged the second has to get again.
-            for _ in 0..2 {
-                let received = received_anew(&copied);
+            // Twice: what the first leaves unacknowledged the second has to get again. The third knows from a
+            // cursor how far it was, and gets nothing again. The fourth knows that from the ring.
+            let mut has_cursor = false;
+            for cursor in [&Cursor::default(), &Cursor::default(), &cursor, &Cursor::default()] {
+                let received = received_anew(&copied, cursor);
                 for producer in 0..2 {
                     let got = received.get(&producer).cloned().unwrap_or_default();
                     // Given out, in the order of time, are the first ones.
                     let given = (before + count).saturating_sub(u64::from(producer) * EACH).min(EACH);
                     let first = got.first().copied().unwrap_or(EACH);
+                    has_cursor |= *cursor != Cursor::default();
+                    if has_cursor {
+                        assert_eq!(first, given, "state {number}: producer {producer} comes again");
+                    }
                     let certain = before.saturating_sub(u64::from(producer) * EACH).min(EACH);
                     assert!(
                         (certain..=given).contains(&first),
@@ -76,7 +99,8 @@ fn a_consumer_killed_at_any_instruction_of_an_acknowledgement_loses_and_invents_
         }
         let last = Scratch::new();
         std::fs::write(last.name(), states.last().unwrap()).unwrap();
-        let left: usize = received_anew(&Ring::open(last.name()).unwrap()).values().map(Vec::len).sum();
+        let left: usize =
+            received_anew(&Ring::open(last.name()).unwrap(), &Cursor::default()).values().map(Vec::len).sum();
         assert_eq!(left as u64, 2 * EACH - before - count, "all of it is acknowledged in the end");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::asides::{Aside, What};
+use super::cursor::Cursor;
 use super::scan::Seen;
 use crate::clock::Anchor;
 use crate::definition::TEXT;
@@ -39,6 +40,8 @@ pub(super) struct Current {
     pub(super) at: usize,
     /// Slot of the block where the copy starts.
     pub(super) from: u32,
+    /// Records before this sequence were given out by an earlier consumer.
+    pub(super) given_before: u64,
     pub(super) anchor: Anchor,
 }
 
@@ -74,6 +77,27 @@ pub(super) struct Long {
     pub(super) next_part: u32,
 }
 
+/// What a cursor has behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PassesOver {
+    given: (u32, u64),
+    /// Blocks that were begun later are none of its.
+    begun_before: u64,
+}
+
+impl PassesOver {
+    /// Whether the whole block was given out: it is an earlier owner's.
+    pub(super) fn block(&self, header: &[u64; block::WORDS]) -> bool {
+        halves(header[block::LANE]).1 < self.given.0 && header[block::ANCHOR_UNIX_NS] <= self.begun_before
+    }
+
+    /// The sequence before which all records of a block were given out.
+    pub(super) fn sequence(&self, header: &[u64; block::WORDS]) -> u64 {
+        let is_its = halves(header[block::LANE]).1 == self.given.0;
+        if is_its && header[block::ANCHOR_UNIX_NS] <= self.begun_before { self.given.1 } else { 0 }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct LaneQueue {
     pub(super) blocks: VecDeque<Chained>,
@@ -97,6 +121,10 @@ pub(super) struct LaneQueue {
     pub(super) next_sequence: u64,
     /// Sequence after the last record of the incarnation that was given out.
     pub(super) given_sequence: u64,
+    /// Incarnation of the last record that this consumer or its cursor knows to be given out, and the sequence
+    /// after it. What the ring says of that is not for the next cursor: its two words may not belong together.
+    pub(super) given: (u32, u64),
+    pub(super) passes_over: PassesOver,
     /// Incarnation, next number in the chain and sequence where an earlier owner ended, until a record of a
     /// later one is given out. The next consumer has to begin there: what stands between the two may not
     /// have been given out yet.
@@ -119,12 +147,21 @@ pub(super) struct LaneQueue {
 }
 
 impl LaneQueue {
-    /// Takes up where the last consumer ended.
-    pub(super) fn new(ring: &Ring, lane: u32) -> LaneQueue {
+    /// Takes up where the last consumer ended: as the ring has it, or as the cursor says, if that is further.
+    pub(super) fn new(ring: &Ring, lane: u32, cursor: Option<&Cursor>) -> LaneQueue {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
         let (incarnation, next_chain) = halves(word(entry::NEXT));
         let (next_sequence, told) = (word(entry::NEXT_SEQUENCE), word(entry::DROPPED_TOLD));
         let deaths_told = word(entry::DEATHS_TOLD) as u32;
+        let (cursor, begun_before) = cursor.and_then(|cursor| cursor.lane(lane)).unwrap_or_default();
+        let given = (cursor.incarnation, cursor.sequence);
+        let ((incarnation, next_sequence), next_chain) = if given.0 > incarnation {
+            (given, 0)
+        } else {
+            let known = if given.0 == incarnation { given.1 } else { 0 };
+            ((incarnation, next_sequence.max(known)), next_chain)
+        };
+        let (told, deaths_told) = (told.max(cursor.told), deaths_told.max(cursor.deaths_told));
         LaneQueue {
             blocks: VecDeque::new(),
             current: None,
@@ -143,6 +180,8 @@ impl LaneQueue {
             next_sequence,
             given_sequence: next_sequence,
             ended: None,
+            given,
+            passes_over: PassesOver { given, begun_before },
             heard: told,
             told,
             deaths_heard: deaths_told,
@@ -243,6 +282,8 @@ impl LaneQueue {
         if incarnation != self.incarnation {
             self.end_incarnation(ring, header, earlier);
         }
+        let given_before = self.passes_over.sequence(header);
+        self.next_sequence = self.next_sequence.max(given_before);
         // Where no block is missing, a sequence that is passed over is that of a long record that was given up
         // before its first part was published.
         if header[block::FIRST_SEQUENCE] > self.next_sequence && chain > self.next_chain {
@@ -258,6 +299,7 @@ impl LaneQueue {
             copied: BLOCK_HEADER_SLOTS,
             at: 0,
             from: BLOCK_HEADER_SLOTS,
+            given_before,
             anchor: Anchor::of_block(header),
         });
         self.words.clear();
@@ -364,6 +406,7 @@ impl LaneQueue {
                 self.last_ticks = self.last_ticks.max(ticks);
                 self.last_unix_ns = *unix_ns;
                 self.given_sequence = sequence.wrapping_add(1);
+                self.given = (self.incarnation, self.given_sequence);
                 self.ended = None;
                 self.persisted = self.persisted.wrapping_add(1);
                 let (index, slots) = *end;
@@ -372,6 +415,9 @@ impl LaneQueue {
             }
             Some(Head::Aside { aside: Aside { what: What::Gap(gap, told), .. }, .. }) => {
                 self.told = *told;
+                if gap.reason == GapReason::Missing {
+                    self.given = (self.incarnation, self.given_sequence.saturating_add(gap.count));
+                }
                 Given::Gap { damaged: gap.reason == GapReason::Damaged }
             }
             Some(Head::Aside { aside: Aside { what: What::Died(_), origin, .. }, .. }) => {

@@ -31,7 +31,7 @@ impl LaneQueue {
         match header.kind() {
             kind::RECORD => {
                 self.abandon_long(seen, dirty);
-                self.parse_record(header, payload, end, seen);
+                self.parse_record(header, payload, end, seen, dirty);
             }
             kind::CONTINUATION => {
                 let fits = self.long_bytes.len() + payload.len() <= ring.geometry().record_limit();
@@ -50,11 +50,21 @@ impl LaneQueue {
         true
     }
 
-    fn parse_record(&mut self, header: Header, payload: Range<usize>, end: (u32, u32), seen: &[Seen]) {
+    fn parse_record(
+        &mut self,
+        header: Header,
+        payload: Range<usize>,
+        end: (u32, u32),
+        seen: &mut [Seen],
+        dirty: &mut Vec<u32>,
+    ) {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
         let unix_ns = self.current.as_ref().map_or(0, |current| current.anchor.unix_ns_at(header.ticks));
-        if header.flags & flag::MORE != 0 {
+        if self.current.as_ref().is_some_and(|current| sequence < current.given_before) {
+            // Its further parts, if it has any, are then parts without a beginning.
+            seen[end.0 as usize].deliver_up_to(end.0, end.1, dirty);
+        } else if header.flags & flag::MORE != 0 {
             self.long_bytes.clear();
             self.long_bytes.extend_from_slice(&bytemuck::cast_slice(&self.words)[payload]);
             self.long_blocks.push(end.0);

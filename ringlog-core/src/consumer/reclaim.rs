@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Consumer;
+use super::{Consumer, Cursor};
 use super::deaths::Remembered;
 use crate::clock::unix_ns;
 use crate::dead;
@@ -27,8 +27,9 @@ pub(super) struct Reclaim {
 }
 
 impl Reclaim {
-    pub(super) fn new(ring: &Ring) -> Reclaim {
+    pub(super) fn new(ring: &Ring, cursor: Option<&Cursor>) -> Reclaim {
         let told = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
+        let told = told.max(cursor.map_or(0, Cursor::refused_without_lane));
         Reclaim {
             due: Instant::now(),
             looked: None,

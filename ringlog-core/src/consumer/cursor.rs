@@ -1,0 +1,210 @@
+//! How far a ring is drained, to be kept outside of it.
+
+use super::Consumer;
+use super::lane_queue::LaneQueue;
+use crate::clock::unix_ns;
+use crate::header::boot_id;
+use crate::layout::{halves, pair};
+use crate::ring::Ring;
+
+/// Up to where a consumer has given out entries: what it has to be told when it begins again, so that every
+/// record comes exactly once.
+///
+/// The ring itself knows that too, but only from the acknowledgement on. Whoever writes entries to a file
+/// and keeps the cursor beside it, in one step, may be killed at any instruction in between: the next
+/// consumer, made with [`Ring::consumer_from`](crate::Ring::consumer_from), passes over what the cursor
+/// has behind it. That holds for records, and for refused records and deaths that are told; a
+/// place where the ring was damaged may be told again.
+///
+/// ```
+/// use std::time::Duration;
+/// use ringlog::{Cursor, Level, Ring};
+/// # let dir = tempfile::tempdir_in("/dev/shm")?;
+/// # let path = dir.path().join("app");
+/// # let name = path.to_str().unwrap();
+/// let ring = Ring::options().size("1MiB").create_or_open(name)?;
+/// ring.logger().text(Level::INFO, "orders", "one")?;
+///
+/// let mut consumer = ring.consumer()?;
+/// assert_eq!(consumer.next(Duration::from_secs(5))?.expect("one was published").message(), "one");
+/// let mut kept = Vec::new();
+/// consumer.cursor().encode(&mut kept);
+/// drop(consumer); // without an acknowledgement
+///
+/// let mut consumer = ring.consumer_from(&Cursor::decode(&kept).expect("it was encoded just now"))?;
+/// assert!(consumer.next(Duration::ZERO)?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// UUID of the ring: the cursor says nothing of any other.
+    pub ring: [u8; 16],
+    /// Of the machine when the cursor was made.
+    boot: [u8; 16],
+    /// When that was.
+    unix_ns: u64,
+    /// Records refused to threads without a lane that have been told.
+    refused_without_lane: u64,
+    /// Those of which anything was given out, in the order of their numbers.
+    lanes: Vec<LaneCursor>,
+}
+
+/// What a cursor says of a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LaneCursor {
+    lane: u32,
+    /// Whose records were given out last, up to which sequence.
+    pub(super) incarnation: u32,
+    pub(super) sequence: u64,
+    /// Refused records that have been told.
+    pub(super) told: u64,
+    /// The last owner whose death has been told.
+    pub(super) deaths_told: u32,
+}
+
+const HEAD_BYTES: usize = 16 + 16 + 8 + 8;
+const LANE_BYTES: usize = 4 * 8;
+
+impl Cursor {
+    /// Appends it as bytes: 48, and 32 for each lane that was ever used.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.ring);
+        out.extend_from_slice(&self.boot);
+        out.extend_from_slice(&self.unix_ns.to_le_bytes());
+        out.extend_from_slice(&self.refused_without_lane.to_le_bytes());
+        for lane in &self.lanes {
+            let words = [pair(lane.lane, lane.incarnation), lane.sequence, lane.told, lane.deaths_told.into()];
+            out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+    }
+
+    /// From the bytes; `None` if they are none of a cursor. Bytes that were changed are not always noticed:
+    /// keep a checksum with them.
+    pub fn decode(bytes: &[u8]) -> Option<Cursor> {
+        let (head, lanes) = bytes.split_at_checked(HEAD_BYTES)?;
+        let array = |at: usize| head[at..].first_chunk::<16>().copied();
+        let word = |at: usize| head[at..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+        let lanes = lanes.chunks(LANE_BYTES).map(LaneCursor::decode).collect::<Option<Vec<_>>>()?;
+        if !lanes.is_sorted_by(|a, b| a.lane < b.lane) {
+            return None;
+        }
+        Some(Cursor { ring: array(0)?, boot: array(16)?, unix_ns: word(32)?, refused_without_lane: word(40)?, lanes })
+    }
+
+    /// The lanes that it speaks of and the ring has.
+    pub(super) fn lanes(&self, ring: &Ring) -> impl Iterator<Item = u32> {
+        let lanes = self.lanes.iter().map(|cursor| cursor.lane);
+        let count = ring.geometry().lane_count;
+        lanes.take_while(move |lane| *lane < count)
+    }
+
+    pub(super) fn refused_without_lane(&self) -> u64 {
+        self.refused_without_lane
+    }
+
+    /// What it says of a lane; the sequence counts only for blocks that were begun before the returned time.
+    pub(super) fn lane(&self, lane: u32) -> Option<(LaneCursor, u64)> {
+        let at = self.lanes.binary_search_by_key(&lane, |cursor| cursor.lane).ok()?;
+        // A ring on a disk that has gone through a power cut may have forgotten the lanes' last owners, and
+        // count those who come after it as if they had been before.
+        let begun_before = if self.boot == boot_id() { u64::MAX } else { self.unix_ns };
+        Some((self.lanes[at], begun_before))
+    }
+}
+
+/// What the entry given out last has changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BeforeLast {
+    lane: LaneCursor,
+    /// A process lane of which a thread's death was told, and its last death told until then.
+    process: Option<(u32, u32)>,
+    refused_without_lane: u64,
+}
+
+impl Consumer {
+    /// Up to where entries have been given out.
+    pub fn cursor(&self) -> Cursor {
+        let mut cursor = Cursor::default();
+        self.cursor_into(&mut cursor);
+        cursor
+    }
+
+    /// The same into a cursor whose memory is used again.
+    pub fn cursor_into(&self, cursor: &mut Cursor) {
+        cursor.ring = self.attachment.info.uuid;
+        cursor.boot = self.boot;
+        cursor.unix_ns = unix_ns();
+        cursor.refused_without_lane = self.reclaim.without_lane_given;
+        cursor.lanes.clear();
+        let lanes = (0..).zip(&self.lanes).map(|(lane, queue)| queue.cursor(lane));
+        cursor.lanes.extend(lanes.filter(|cursor| !cursor.is_empty()));
+    }
+
+    /// Up to the entry before the last one that was given out: for whoever has found that this one goes
+    /// elsewhere, into the next file perhaps. Call it at most once an entry, before the next is taken out.
+    pub fn cursor_before_last_into(&self, cursor: &mut Cursor) {
+        self.cursor_into(cursor);
+        let Some(before) = &self.before_last else { return };
+        cursor.refused_without_lane = before.refused_without_lane;
+        if let Some((lane, deaths_told)) = before.process
+            && let Ok(at) = cursor.lanes.binary_search_by_key(&lane, |cursor| cursor.lane)
+        {
+            cursor.lanes[at].deaths_told = deaths_told;
+        }
+        if let Ok(at) = cursor.lanes.binary_search_by_key(&before.lane.lane, |cursor| cursor.lane) {
+            cursor.lanes[at] = before.lane;
+        }
+    }
+
+    /// Notes how the lane at the top stands before its entry is given out.
+    pub(super) fn note_before_last(&mut self, lane: u32) {
+        let queue = &self.lanes[lane as usize];
+        let process = queue.process_of_death().filter(|process| *process != lane);
+        let process = process.and_then(|lane| Some((lane, self.lanes.get(lane as usize)?.deaths_told)));
+        let refused_without_lane = self.reclaim.without_lane_given;
+        self.before_last = Some(BeforeLast { lane: queue.cursor(lane), process, refused_without_lane });
+    }
+}
+
+impl LaneCursor {
+    fn decode(bytes: &[u8]) -> Option<LaneCursor> {
+        let bytes: &[u8; LANE_BYTES] = bytes.try_into().ok()?;
+        let word = |at: usize| bytes[at * 8..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+        let (lane, incarnation) = halves(word(0)?);
+        let deaths_told = word(3)?.try_into().ok()?;
+        Some(LaneCursor { lane, incarnation, sequence: word(1)?, told: word(2)?, deaths_told })
+    }
+
+    fn is_empty(&self) -> bool {
+        LaneCursor { lane: 0, ..*self } == LaneCursor::default()
+    }
+}
+
+impl LaneQueue {
+    fn cursor(&self, lane: u32) -> LaneCursor {
+        let (incarnation, sequence) = self.given;
+        LaneCursor { lane, incarnation, sequence, told: self.told, deaths_told: self.deaths_told }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_from_its_bytes_and_no_others_make_one() {
+        let lane = |lane| LaneCursor { lane, incarnation: 3, sequence: 7, told: 1, deaths_told: 2 };
+        let cursor =
+            Cursor { ring: [1; 16], boot: [2; 16], unix_ns: 5, refused_without_lane: 6, lanes: vec![lane(1), lane(4)] };
+        let mut bytes = vec![];
+        cursor.encode(&mut bytes);
+        assert_eq!(bytes.len(), 48 + 2 * 32);
+        assert_eq!(Cursor::decode(&bytes), Some(cursor.clone()));
+        for len in 0..bytes.len() {
+            assert_eq!(Cursor::decode(&bytes[..len]).is_some(), len == 48 || len == 80, "{len}");
+        }
+        let mut twice = vec![];
+        Cursor { lanes: vec![lane(4), lane(4)], ..cursor }.encode(&mut twice);
+        assert_eq!(Cursor::decode(&twice), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! A cursor is a place between two entries: what is behind it never comes again, what is before it comes.
+
+use std::time::Duration;
+
+use ringlog::{Consumer, Cursor, Entry, Origin, Ring};
+use ringlog_tests::{Child, Kind, Proof, SOON, Scratch, Sequenced, note};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// Who and what, but not when: a death is told with the time at which it was noticed.
+fn describe(entry: &Entry<'_>) -> String {
+    let Origin { lane, incarnation, .. } = entry.origin;
+    let what =
+        Proof::of(entry).map_or_else(|| entry.message().to_string(), |proof| proof.sequence.to_string());
+    format!("lane {lane:?}.{incarnation}: {what}")
+}
+
+/// In the order of each lane, whatever that of the lanes is: who died before the cursor was made and was
+/// not told may be told later than otherwise.
+#[track_caller]
+fn assert_same(came: &[String], expected: &[String], when: &str) {
+    let by_lane = |lines: &[String]| {
+        let mut lines = lines.to_vec();
+        lines.sort_by_key(|line| line.split('.').next().unwrap_or_default().to_owned());
+        lines
+    };
+    assert_eq!(by_lane(came), by_lane(expected), "{when}");
+}
+
+/// Everything that is left.
+fn drain(consumer: &mut Consumer) -> Vec<String> {
+    let mut came = Vec::new();
+    for _ in 0..3 {
+        while let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
+            came.push(describe(&entry));
+        }
+        // Looks at what the lanes' entries say.
+        consumer.is_drained().unwrap();
+    }
+    came
+}
+
+fn from(ring: &Ring, cursor: &Cursor) -> Consumer {
+    let mut consumer = ring.consumer_from(cursor).unwrap();
+    consumer.set_grace(Duration::ZERO);
+    consumer
+}
+
+fn copy_of(ring: &Scratch) -> Scratch {
+    let copy = Scratch::new();
+    std::fs::copy(ring.name(), copy.name()).unwrap();
+    copy
+}
+
+fn run(ring: &Scratch, arguments: &[&str], kill: bool) {
+    let arguments: Vec<&str> = ["end", ring.name()].iter().chain(arguments).copied().collect();
+    let mut child = Child::spawn(PRODUCER, &arguments);
+    while child.line() != "ready" {}
+    if kill {
+        child.kill();
+    } else {
+        child.finish();
+    }
+}
+
+/// A ring with all that there is to tell: owners one after the other in the same lanes, orderly and
+/// killed, long records, refused ones in between and at the end.
+fn eventful() -> Scratch {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(6));
+    run(&at, &["threads=2", "count=12", "how=wait"], true);
+    run(&at, &["threads=2", "count=7", "how=return"], false);
+    run(&at, &["threads=3", "count=5", "how=wait"], true);
+    let log = ring.logger();
+    let push = |n: u64| log.push(&Sequenced::new(9, n, note(n, 7)));
+    while push(6).is_ok() {}
+    let mut consumer = ring.consumer().unwrap();
+    for _ in 0..40 {
+        consumer.next(SOON).unwrap().unwrap();
+    }
+    consumer.ack().unwrap();
+    drop(consumer);
+    (0..20).for_each(|n| _ = push(n));
+    at
+}
+
+#[test]
+fn whatever_was_given_out_before_a_cursor_was_made_never_comes_again() {
+    let ring = eventful();
+    let all = {
+        let copy = copy_of(&ring);
+        drain(&mut from(&Ring::open(copy.name()).unwrap(), &Cursor::default()))
+    };
+    let deaths = all.iter().filter(|line| line.contains("died")).count();
+    let gaps = all.iter().filter(|line| line.contains("dropped")).count();
+    println!("{} entries, {deaths} deaths, {gaps} gaps", all.len());
+    assert!(all.len() > 40 && deaths >= 3 && gaps >= 1, "{all:#?}");
+    for given in 1..=all.len() {
+        let acknowledged = given / 2;
+        let (copy, mut cursor, mut before_last) = (copy_of(&ring), Cursor::default(), Cursor::default());
+        let copied = Ring::open(copy.name()).unwrap();
+        let mut consumer = from(&copied, &Cursor::default());
+        let mut came = Vec::new();
+        while came.len() < given {
+            if came.len() == acknowledged {
+                consumer.ack().unwrap();
+            }
+            if let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
+                came.push(describe(&entry));
+                consumer.cursor_before_last_into(&mut before_last);
+                consumer.cursor_into(&mut cursor);
+            } else {
+                consumer.is_drained().unwrap();
+            }
+        }
+        assert_same(&came, &all[..given], "the first ones");
+        drop(consumer);
+        for (cursor, behind) in [(&before_last, given - 1), (&cursor, given), (&cursor, given)] {
+            let mut consumer = from(&copied, cursor);
+            let when = format!("{given} given out, {acknowledged} acknowledged, {behind} behind");
+            assert_same(&drain(&mut consumer), &all[behind..], &when);
+        }
+        // And once more with all that is left acknowledged.
+        let mut consumer = from(&copied, &cursor);
+        assert_same(&drain(&mut consumer), &all[given..], "again");
+        consumer.ack().unwrap();
+        assert!(consumer.is_drained().unwrap());
+        drop(consumer);
+        assert_eq!(
+            drain(&mut from(&copied, &Cursor::default())),
+            [""; 0],
+            "the ring has forgotten what the cursor said"
+        );
+    }
+}
+
+#[test]
+fn a_cursor_of_another_ring_counts_for_nothing() {
+    let (one, other) = (eventful(), eventful());
+    let mut consumer = from(&Ring::open(one.name()).unwrap(), &Cursor::default());
+    drain(&mut consumer);
+    let foreign = consumer.cursor();
+    let ring = Ring::open(other.name()).unwrap();
+    let with = drain(&mut from(&ring, &foreign));
+    assert_eq!(with, drain(&mut from(&ring, &Cursor::default())));
+    assert!(!with.is_empty());
+}
