@@ -120,16 +120,6 @@ impl LaneQueue {
         if self.incarnation == incarnation { self.given_sequence.checked_sub(1) } else { None }
     }
 
-    /// The process lane of the thread whose death is next.
-    pub(super) fn process_of_death(&self) -> Option<u32> {
-        match &self.head {
-            Some(Head::Aside { aside: Aside { what: What::Died(_), origin, .. }, .. }) => {
-                origin.as_ref().map(|origin| origin.process_lane.0)
-            }
-            _ => None,
-        }
-    }
-
     /// Whether a death in this process is about to be told.
     pub(super) fn is_telling_death_in(&self, process: (u32, u32)) -> bool {
         let head = match &self.head {

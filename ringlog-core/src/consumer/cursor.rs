@@ -116,8 +116,6 @@ impl Cursor {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct BeforeLast {
     lane: LaneCursor,
-    /// A process lane of which a thread's death was told, and its last death told until then.
-    process: Option<(u32, u32)>,
     refused_without_lane: u64,
 }
 
@@ -146,11 +144,6 @@ impl Consumer {
         self.cursor_into(cursor);
         let Some(before) = &self.before_last else { return };
         cursor.refused_without_lane = before.refused_without_lane;
-        if let Some((lane, deaths_told)) = before.process
-            && let Ok(at) = cursor.lanes.binary_search_by_key(&lane, |cursor| cursor.lane)
-        {
-            cursor.lanes[at].deaths_told = deaths_told;
-        }
         if let Ok(at) = cursor.lanes.binary_search_by_key(&before.lane.lane, |cursor| cursor.lane) {
             cursor.lanes[at] = before.lane;
         }
@@ -158,11 +151,8 @@ impl Consumer {
 
     /// Notes how the lane at the top stands before its entry is given out.
     pub(super) fn note_before_last(&mut self, lane: u32) {
-        let queue = &self.lanes[lane as usize];
-        let process = queue.process_of_death().filter(|process| *process != lane);
-        let process = process.and_then(|lane| Some((lane, self.lanes.get(lane as usize)?.deaths_told)));
         let refused_without_lane = self.reclaim.without_lane_given;
-        self.before_last = Some(BeforeLast { lane: queue.cursor(lane), process, refused_without_lane });
+        self.before_last = Some(BeforeLast { lane: self.lanes[lane as usize].cursor(lane), refused_without_lane });
     }
 }
 

@@ -21,8 +21,6 @@ pub(super) struct Seen {
     pub(super) sealed: bool,
     /// Its lane's queue has it.
     chained: bool,
-    /// Not to be parsed: a cursor says that all of it was given out.
-    passed_over: bool,
     /// Parsed to its end.
     pub(super) parsed: bool,
     /// Slots whose records have been given out (or need not be).
@@ -148,10 +146,6 @@ impl Consumer {
         let limit = ring.committed(index, state.generation);
         seen.sealed = state.phase == Phase::Sealed;
         let grown = limit.unwrap_or(0) > seen.limit;
-        if seen.passed_over {
-            let limit = seen.limit.max(limit.unwrap_or(0));
-            seen.delivered(index, limit, &mut self.dirty);
-        }
         seen.limit = seen.limit.max(limit.unwrap_or(0));
         if !seen.chained {
             let id = BlockId { index, generation: state.generation };
@@ -176,7 +170,8 @@ impl Consumer {
         let (lane, _) = halves(header[block::LANE]);
         match self.lanes.get_mut(lane as usize) {
             Some(queue) if lane == state.lane && queue.passes_over.block(&header) => {
-                (seen.parsed, seen.passed_over) = (true, true);
+                // Its owner is known to be gone, so it is sealed.
+                seen.parsed = true;
                 let limit = seen.limit;
                 seen.delivered(id.index, limit, &mut self.dirty);
             }
