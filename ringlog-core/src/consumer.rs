@@ -93,7 +93,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) fn new(attachment: Arc<Attachment>, cursor: Option<&Cursor>) -> Result<Consumer, Error> {
+    pub(crate) fn new(attachment: Arc<Attachment>) -> Result<Consumer, Error> {
         let path = &attachment.path;
         let ring = attachment.ring().ok_or(Error::Forked)?;
         let probe = Probe::open(path, attachment.identity).map_err(|e| Error::io("probe", path, e))?;
@@ -102,13 +102,12 @@ impl Consumer {
         };
         let geometry = *ring.geometry();
         let stop_requests_at_start = ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed);
-        let cursor = cursor.filter(|cursor| cursor.ring == attachment.info.uuid);
         let mut consumer = Consumer {
             session: attachment.session(),
             lock,
             probe,
             seen: vec![Seen::default(); geometry.block_count as usize],
-            lanes: (0..geometry.lane_count).map(|lane| LaneQueue::new(&ring, lane, cursor)).collect(),
+            lanes: (0..geometry.lane_count).map(|lane| LaneQueue::new(&ring, lane, None)).collect(),
             heads: BinaryHeap::new(),
             handed_out: false,
             dirty: Vec::new(),
@@ -127,7 +126,7 @@ impl Consumer {
             grace: GRACE,
             prefers_order: false,
             nap: NAP_MIN,
-            reclaim: Reclaim::new(&ring, cursor),
+            reclaim: Reclaim::new(&ring),
             dictionary: Dictionary::default(),
             nobody: Arc::new(Origin::none()),
             stop_requests_at_start,
@@ -137,9 +136,7 @@ impl Consumer {
             attachment,
         };
         consumer.introduce(&ring);
-        consumer.resume(&ring);
-        // So that the ring knows it too, should the cursor be thrown away.
-        cursor.into_iter().flat_map(|cursor| cursor.lanes(&ring)).for_each(|lane| consumer.mark_dirty(lane));
+        consumer.take_up(&ring);
         // An earlier consumer may have died after it freed blocks and before it said so; producers that
         // found the ring full would never look again.
         crate::lane::announce_freed(&ring, geometry.block_count.into());

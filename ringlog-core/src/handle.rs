@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::consumer::{Consumer, Cursor};
+use crate::consumer::Consumer;
 use crate::error::Error;
 use crate::header::Info;
 use crate::logger::Logger;
@@ -73,15 +73,7 @@ impl Ring {
     /// # Errors
     /// [`Error::ConsumerExists`], saying who it is.
     pub fn consumer(&self) -> Result<Consumer, Error> {
-        Consumer::new(self.attachment.clone(), None)
-    }
-
-    /// Drains the ring from where a [`Cursor`] was made. One of another ring counts for nothing.
-    ///
-    /// # Errors
-    /// As for [`consumer`](Self::consumer).
-    pub fn consumer_from(&self, cursor: &Cursor) -> Result<Consumer, Error> {
-        Consumer::new(self.attachment.clone(), Some(cursor))
+        Consumer::new(self.attachment.clone())
     }
 
     /// Looks at what is in the ring, without disturbing anyone: its own read-only mapping, any number

@@ -22,6 +22,7 @@
 //! ```
 
 // In reading order.
+mod checkpoint;
 pub mod cli;
 mod error;
 pub mod format;

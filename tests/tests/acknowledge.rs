@@ -42,7 +42,8 @@ fn cursor_after(at: &Scratch, count: u64) -> Cursor {
 
 /// What a new consumer gets out of this ring: each producer's sequences.
 fn received_anew(ring: &Ring, cursor: &Cursor) -> BTreeMap<u32, Vec<u64>> {
-    let mut consumer = ring.consumer_from(cursor).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    consumer.resume(cursor).unwrap();
     consumer.set_grace(Duration::ZERO);
     received(&mut consumer, Duration::from_millis(10))
 }

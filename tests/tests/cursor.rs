@@ -41,7 +41,8 @@ fn drain(consumer: &mut Consumer) -> Vec<String> {
 }
 
 fn from(ring: &Ring, cursor: &Cursor) -> Consumer {
-    let mut consumer = ring.consumer_from(cursor).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    consumer.resume(cursor).unwrap();
     consumer.set_grace(Duration::ZERO);
     consumer
 }

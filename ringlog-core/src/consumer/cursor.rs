@@ -3,6 +3,7 @@
 use super::Consumer;
 use super::lane_queue::LaneQueue;
 use crate::clock::unix_ns;
+use crate::error::Error;
 use crate::header::boot_id;
 use crate::layout::{halves, pair};
 use crate::ring::Ring;
@@ -12,8 +13,7 @@ use crate::ring::Ring;
 ///
 /// The ring itself knows that too, but only from the acknowledgement on. Whoever writes entries to a file
 /// and keeps the cursor beside it, in one step, may be killed at any instruction in between: the next
-/// consumer, made with [`Ring::consumer_from`](crate::Ring::consumer_from), passes over what the cursor
-/// has behind it. That holds for records, and for refused records and deaths that are told; a
+/// consumer that [resumes](Consumer::resume) from it passes over what the cursor has behind it. That holds for records, and for refused records and deaths that are told; a
 /// place where the ring was damaged may be told again.
 ///
 /// ```
@@ -31,7 +31,8 @@ use crate::ring::Ring;
 /// consumer.cursor().encode(&mut kept);
 /// drop(consumer); // without an acknowledgement
 ///
-/// let mut consumer = ring.consumer_from(&Cursor::decode(&kept).expect("it was encoded just now"))?;
+/// let mut consumer = ring.consumer()?;
+/// consumer.resume(&Cursor::decode(&kept).expect("it was encoded just now"))?;
 /// assert!(consumer.next(Duration::ZERO)?.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -92,14 +93,10 @@ impl Cursor {
     }
 
     /// The lanes that it speaks of and the ring has.
-    pub(super) fn lanes(&self, ring: &Ring) -> impl Iterator<Item = u32> {
+    fn lanes(&self, ring: &Ring) -> impl Iterator<Item = u32> {
         let lanes = self.lanes.iter().map(|cursor| cursor.lane);
         let count = ring.geometry().lane_count;
         lanes.take_while(move |lane| *lane < count)
-    }
-
-    pub(super) fn refused_without_lane(&self) -> u64 {
-        self.refused_without_lane
     }
 
     /// What it says of a lane; the sequence counts only for blocks that were begun before the returned time.
@@ -120,6 +117,25 @@ pub(super) struct BeforeLast {
 }
 
 impl Consumer {
+    /// Begins where the cursor was made, if the ring itself is not further. A cursor of another ring counts
+    /// for nothing, and so does one that is given only after the first entry was asked for.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub fn resume(&mut self, cursor: &Cursor) -> Result<(), Error> {
+        let ring = self.ring()?;
+        if cursor.ring != self.attachment.info.uuid || self.scan_number > 0 {
+            return Ok(());
+        }
+        self.reclaim.pass_over_without_lane(cursor.refused_without_lane);
+        for lane in cursor.lanes(&ring) {
+            self.lanes[lane as usize] = LaneQueue::new(&ring, lane, Some(cursor));
+            // So that the ring knows it too, should the cursor be thrown away.
+            self.mark_dirty(lane);
+        }
+        Ok(())
+    }
+
     /// Up to where entries have been given out.
     pub fn cursor(&self) -> Cursor {
         let mut cursor = Cursor::default();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Consumer, Cursor};
+use super::Consumer;
 use super::deaths::Remembered;
 use crate::clock::unix_ns;
 use crate::dead;
@@ -27,9 +27,8 @@ pub(super) struct Reclaim {
 }
 
 impl Reclaim {
-    pub(super) fn new(ring: &Ring, cursor: Option<&Cursor>) -> Reclaim {
+    pub(super) fn new(ring: &Ring) -> Reclaim {
         let told = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
-        let told = told.max(cursor.map_or(0, Cursor::refused_without_lane));
         Reclaim {
             due: Instant::now(),
             looked: None,
@@ -39,6 +38,13 @@ impl Reclaim {
             without_lane: told,
             without_lane_told: told,
             without_lane_given: told,
+        }
+    }
+
+    /// Refusals of threads without a lane were told before, up to this count.
+    pub(super) fn pass_over_without_lane(&mut self, told: u64) {
+        for count in [&mut self.without_lane, &mut self.without_lane_told, &mut self.without_lane_given] {
+            *count = told.max(*count);
         }
     }
 

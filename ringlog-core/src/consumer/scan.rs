@@ -79,7 +79,7 @@ const HELD_AT_MOST: u64 = 4 << 20;
 
 impl Consumer {
     /// Takes up what earlier consumers have persisted but not freed.
-    pub(super) fn resume(&mut self, ring: &Ring) {
+    pub(super) fn take_up(&mut self, ring: &Ring) {
         for index in 0..ring.geometry().block_count {
             let Some(state) = ring.state(index) else { continue };
             let (generation, slots) = halves(ring.progress(index).load(Ordering::Acquire));

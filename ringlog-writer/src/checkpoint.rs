@@ -1,0 +1,268 @@
+//! Where the writer remembers what is certain: a small file beside the output.
+//!
+//! ```text
+//!  0     magic, size of a half, number of the half that counts
+//!  4096  half 0: number, length, CRC-32, state
+//!  ...   half 1
+//! ```
+//!
+//! A batch is prepared in the half that does not count, with how everything will be when the batch is written:
+//! the ring's cursors, the file's length, and the batch's CRC. When it is written, eight bytes say that this half
+//! counts from now on. A writer that was killed in between finds both halves and the file, and can tell
+//! how far it had come. The file is never mapped: a full disk could then end the process.
+//!
+//! It is the two-slot meta page of databases like LMDB, with the batch's CRC instead of copy-on-write.
+
+mod state;
+mod verdict;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+
+pub(crate) use state::{FileState, Identity, State};
+pub(crate) use verdict::{Found, Verdict, Why};
+
+const MAGIC: [u8; 16] = *b"ringlog chkpt 1\n";
+const CAPACITY_AT: u64 = 16;
+const COUNTS_AT: u64 = 24;
+const HALVES_AT: u64 = 4096;
+/// Number, length and CRC of a half.
+const HALF_HEAD: usize = 16;
+/// A half is at least this large, so that it need not grow for a few lanes more.
+const CAPACITY_MIN: u64 = 16 << 10;
+/// Nobody has that many lanes; a file that says so is none.
+const CAPACITY_MAX: u64 = 256 << 20;
+
+/// What a checkpoint said when it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// What is certain; `None` in a new checkpoint.
+    pub(crate) committed: Option<State>,
+    /// What is so if the batch that was being written is in the file.
+    pub(crate) prepared: Option<State>,
+    /// Why what it says is not to be relied on.
+    pub(crate) damage: Option<&'static str>,
+}
+
+/// A checkpoint that nobody else has.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    file: Flock<File>,
+    path: PathBuf,
+    capacity: u64,
+    /// The half that counts.
+    number: u64,
+    buffer: Vec<u8>,
+}
+
+/// Why there is no checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckpointError {
+    #[error("another writer is writing to it (it holds {})", .0.display())]
+    Held(PathBuf),
+    #[error("its checkpoint {}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+    #[error("{} is no checkpoint of ringlog; move it away, or choose another output", .0.display())]
+    NotOurs(PathBuf),
+}
+
+impl Checkpoint {
+    /// The checkpoint's path beside an output.
+    pub(crate) fn path_of(output: &Path) -> PathBuf {
+        let mut name = output.as_os_str().to_owned();
+        name.push(".checkpoint");
+        name.into()
+    }
+
+    /// Opens or makes it, locks it, and reads what it says. Changes nothing that it says.
+    pub(crate) fn open(path: &Path) -> Result<(Checkpoint, Kept), CheckpointError> {
+        let io = |error: io::Error| CheckpointError::Io { path: path.to_owned(), error };
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .map_err(io)?;
+            if !file.metadata().map_err(io)?.is_file() {
+                return Err(CheckpointError::NotOurs(path.to_owned()));
+            }
+            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => file,
+                Err((_, Errno::EWOULDBLOCK)) => return Err(CheckpointError::Held(path.to_owned())),
+                Err((_, errno)) => return Err(io(errno.into())),
+            };
+            // Whoever held it before may have removed it when it was done.
+            if Identity::of_path(path) != Some(Identity::of(&file.metadata().map_err(io)?)) {
+                continue;
+            }
+            let bytes = read(&file).map_err(io)?;
+            if !bytes.is_empty() && !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
+                return Err(CheckpointError::NotOurs(path.to_owned()));
+            }
+            let (kept, number, capacity) = parse(&bytes);
+            let checkpoint = Checkpoint { file, path: path.to_owned(), capacity, number, buffer: Vec::new() };
+            return Ok((checkpoint, kept));
+        }
+    }
+
+    /// Writes down how everything will be when what is about to be done is done.
+    pub(crate) fn prepare(&mut self, state: &State) -> io::Result<()> {
+        let number = self.number.wrapping_add(1);
+        self.buffer.clear();
+        self.buffer.resize(HALF_HEAD, 0);
+        state.encode(&mut self.buffer);
+        let len = (self.buffer.len() - HALF_HEAD) as u32;
+        self.buffer[..8].copy_from_slice(&number.to_le_bytes());
+        self.buffer[8..12].copy_from_slice(&len.to_le_bytes());
+        let crc = crc_of_half(&self.buffer);
+        self.buffer[12..16].copy_from_slice(&crc.to_le_bytes());
+        if self.buffer.len() as u64 > self.capacity {
+            self.grow()?;
+        }
+        self.file.write_all_at(&self.buffer, half_at(number, self.capacity))
+    }
+
+    /// It is done: what was prepared counts from here on.
+    pub(crate) fn commit(&mut self) -> io::Result<()> {
+        let number = self.number.wrapping_add(1);
+        self.file.write_all_at(&number.to_le_bytes(), COUNTS_AT)?;
+        self.number = number;
+        Ok(())
+    }
+
+    /// Both at once, where there is nothing to be done in between.
+    pub(crate) fn set(&mut self, state: &State) -> io::Result<()> {
+        self.prepare(state)?;
+        self.commit()
+    }
+
+    /// Makes what it says survive a power cut.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Nothing is left to be remembered.
+    pub(crate) fn remove(self) {
+        // Left behind it does no harm: it is true.
+        let _ = fs::remove_file(&self.path);
+    }
+
+    /// Makes room for the half in the buffer: a new file with the half that counts takes the place of this one.
+    fn grow(&mut self) -> io::Result<()> {
+        let capacity = (2 * self.buffer.len() as u64).next_multiple_of(4096).max(CAPACITY_MIN);
+        if capacity > CAPACITY_MAX {
+            return Err(io::Error::other(format!("its checkpoint would need {capacity} bytes")));
+        }
+        let counts = read_half(&read(&self.file)?, self.number, self.capacity).map(<[u8]>::to_vec);
+        let mut name = self.path.clone().into_os_string();
+        name.push(".new");
+        let path = PathBuf::from(name);
+        let _ = fs::remove_file(&path);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+        allocate(&file, HALVES_AT + 2 * capacity)?;
+        file.write_all_at(&MAGIC, 0)?;
+        file.write_all_at(&capacity.to_le_bytes(), CAPACITY_AT)?;
+        file.write_all_at(&self.number.to_le_bytes(), COUNTS_AT)?;
+        if let Some(half) = counts {
+            file.write_all_at(&half, half_at(self.number, capacity))?;
+        }
+        fs::rename(&path, &self.path)?;
+        (self.file, self.capacity) = (file, capacity);
+        Ok(())
+    }
+}
+
+/// Reserves the bytes, so that a full disk is met now and not in the middle of a batch.
+fn allocate(file: &File, len: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, len as i64) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {
+            let zeros = [0; 4096];
+            (0..len.div_ceil(4096)).try_for_each(|page| file.write_all_at(&zeros, page * 4096))
+        }
+        other => Ok(other?),
+    }
+}
+
+fn read(file: &File) -> io::Result<Vec<u8>> {
+    let len = file.metadata()?.len().min(HALVES_AT + 2 * CAPACITY_MAX);
+    let mut bytes = vec![0; len as usize];
+    let mut read = 0;
+    while read < bytes.len() {
+        match file.read_at(&mut bytes[read..], read as u64) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+fn half_at(number: u64, capacity: u64) -> u64 {
+    HALVES_AT + (number & 1) * capacity
+}
+
+/// Over the number, the length and the state; not over itself.
+fn crc_of_half(half: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&half[..12]);
+    crc.update(&half[HALF_HEAD..]);
+    crc.finalize()
+}
+
+/// The half of this number, if it is there and whole.
+fn read_half(bytes: &[u8], number: u64, capacity: u64) -> Option<&[u8]> {
+    let half = bytes.get(half_at(number, capacity) as usize..)?;
+    let half = &half[..half.len().min(capacity as usize)];
+    let head = half.first_chunk::<HALF_HEAD>()?;
+    let word = |at: usize| Some(u32::from_le_bytes(*head[at..].first_chunk()?));
+    let half = half.get(..HALF_HEAD.checked_add(word(8)? as usize)?)?;
+    (head.starts_with(&number.to_le_bytes()) && word(12)? == crc_of_half(half)).then_some(half)
+}
+
+/// What the bytes of a checkpoint say, the number of the half that counts, and the room for one.
+fn parse(bytes: &[u8]) -> (Kept, u64, u64) {
+    let word = |at: u64| {
+        let word = bytes.get(at as usize..).and_then(|bytes| bytes.first_chunk());
+        word.map_or(0, |word| u64::from_le_bytes(*word))
+    };
+    let (capacity, number) = (word(CAPACITY_AT), word(COUNTS_AT));
+    // One that was just being made, or never written.
+    if number == 0 && bytes.iter().skip(HALVES_AT as usize).all(|byte| *byte == 0) {
+        return (Kept::default(), 0, 0);
+    }
+    let state = |number| State::decode(read_half(bytes, number, capacity)?.get(HALF_HEAD..)?);
+    let damaged = |damage| (Kept { damage: Some(damage), ..Kept::default() }, 0, 0);
+    if !(CAPACITY_MIN..=CAPACITY_MAX).contains(&capacity) {
+        return damaged("its checkpoint is damaged");
+    }
+    match state(number) {
+        None if number == 0 => {
+            // Only the very first half was prepared.
+            (Kept { committed: None, prepared: state(1), damage: None }, 0, capacity)
+        }
+        None => damaged("its checkpoint is damaged"),
+        committed => {
+            let kept = Kept { committed, prepared: state(number.wrapping_add(1)), damage: None };
+            (kept, number, capacity)
+        }
+    }
+}
+
+#[cfg(fuzzing)]
+/// Reads any bytes as a checkpoint.
+pub(crate) fn fuzz(bytes: &[u8]) -> bool {
+    parse(bytes).0.committed.is_some()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What a checkpoint holds, and its bytes.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::time::SystemTime;
+
+use ringlog::Cursor;
+
+/// Which file it is, whatever its name is by now. An inode number alone is soon given to another file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    /// 0 where the file system does not keep it.
+    pub(super) birth_ns: u64,
+}
+
+impl Identity {
+    pub(crate) fn of(meta: &Metadata) -> Identity {
+        let birth = meta.created().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let birth_ns = birth.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0);
+        Identity { device: meta.dev(), inode: meta.ino(), birth_ns }
+    }
+
+    pub(crate) fn of_path(path: &std::path::Path) -> Option<Identity> {
+        fs::metadata(path).ok().map(|meta| Identity::of(&meta))
+    }
+}
+
+/// The output file and how much of it is ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FileState {
+    pub(crate) identity: Identity,
+    /// Length with the last batch.
+    pub(crate) len: u64,
+    /// Where the last batch began, and the CRC-32 of its bytes.
+    pub(crate) tail_start: u64,
+    pub(crate) tail_crc: u32,
+    /// When time is up for the file, in ns since 1970; 0 if it does not rotate by time.
+    pub(crate) rotate_at_unix_ns: u64,
+}
+
+/// Everything that is true at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// The open file; `None` between the end of one and the beginning of the next.
+    pub(crate) file: Option<FileState>,
+    /// Up to where each ring is in the files.
+    pub(crate) cursors: Vec<Cursor>,
+    /// The renames that are to be done before the next file is made.
+    pub(crate) plan: Vec<u8>,
+}
+
+impl State {
+    /// What it says of the ring; a cursor that has nothing behind it if it does not know it.
+    pub(crate) fn cursor(&self, ring: &[u8; 16]) -> Cursor {
+        let known = self.cursors.iter().find(|cursor| cursor.ring == *ring);
+        known.cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let file = self.file.unwrap_or_default();
+        let Identity { device, inode, birth_ns } = file.identity;
+        let FileState { len, tail_start, tail_crc, rotate_at_unix_ns, .. } = file;
+        let flags = u64::from(self.file.is_some());
+        for word in [flags, device, inode, birth_ns, len, tail_start, tail_crc.into(), rotate_at_unix_ns] {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+        put_sized(out, |out| out.extend_from_slice(&self.plan));
+        out.extend_from_slice(&(self.cursors.len() as u32).to_le_bytes());
+        for cursor in &self.cursors {
+            put_sized(out, |out| cursor.encode(out));
+        }
+    }
+
+    /// From the bytes, which may be anything.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<State> {
+        let mut at = Reader(bytes);
+        let flags = at.u64()?;
+        let identity = Identity { device: at.u64()?, inode: at.u64()?, birth_ns: at.u64()? };
+        let (len, tail_start) = (at.u64()?, at.u64()?);
+        let (tail_crc, rotate_at_unix_ns) = (at.u64()?.try_into().ok()?, at.u64()?);
+        let plan = at.sized()?.to_vec();
+        let cursors = (0..at.u32()?).map(|_| Cursor::decode(at.sized()?)).collect::<Option<_>>()?;
+        if flags > 1 || tail_start > len || !at.0.is_empty() {
+            return None;
+        }
+        let file = FileState { identity, len, tail_start, tail_crc, rotate_at_unix_ns };
+        Some(State { file: (flags == 1).then_some(file), cursors, plan })
+    }
+}
+
+/// Appends bytes behind their number.
+fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    put(out);
+    let len = (out.len() - at - 4) as u32;
+    out[at..at + 4].copy_from_slice(&len.to_le_bytes());
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take(4)?.try_into().ok().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take(8)?.try_into().ok().map(u64::from_le_bytes)
+    }
+
+    fn sized(&mut self) -> Option<&'a [u8]> {
+        let len = self.u32()?;
+        self.take(len as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_comes_back_from_its_bytes_and_from_no_part_of_them() {
+        let identity = Identity { device: 1, inode: 2, birth_ns: 3 };
+        let file = FileState { identity, len: 9, tail_start: 4, tail_crc: 5, rotate_at_unix_ns: 6 };
+        let mut cursor = Cursor::default();
+        cursor.ring = [7; 16];
+        for state in [
+            State::default(),
+            State { file: Some(file), cursors: vec![cursor.clone(), cursor], plan: vec![1, 2, 3] },
+        ] {
+            let mut bytes = vec![];
+            state.encode(&mut bytes);
+            assert_eq!(State::decode(&bytes), Some(state));
+            assert!((0..bytes.len()).all(|len| State::decode(&bytes[..len]).is_none()));
+            bytes.push(0);
+            assert_eq!(State::decode(&bytes), None);
+        }
+    }
+}
