@@ -12,14 +12,15 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::error::Error;
-use crate::options::{Existing, FormatKind, Newlines, Options};
+use crate::options::{Existing, FormatKind, Fsync, Newlines, Options};
 use crate::spawn::Handshake;
 use crate::writer::{self, Events, Signals, StandardError};
 
 /// Takes the records out of a ring and persists them.
 ///
 /// A record's space is given back only when its line has been written, so a writer that is killed leaves
-/// the rest in the ring for the next one. A ring has one writer.
+/// the rest in the ring for the next one, and a checkpoint beside the file says where that has to go on:
+/// every record is in the file exactly once. A ring has one writer.
 ///
 /// SIGTERM and SIGINT: write what has been published, then end. SIGHUP: open the output file anew.
 /// A full disk ends nothing: the writer says so and tries again.
@@ -52,6 +53,13 @@ pub struct WriterArgs {
     /// for
     #[arg(long)]
     pub until_idle: bool,
+    /// When the file is made to survive a power cut: never, interval (each second), a duration like 5s, batch, or a
+    /// level: with every batch that has a record of at least this level
+    #[arg(long, value_name = "WHEN", default_value = "never")]
+    pub fsync: Fsync,
+    /// Keep no checkpoint beside the file: a writer that was killed may then write its last batch twice
+    #[arg(long)]
+    pub no_checkpoint: bool,
     /// How long a record waits for older ones of interrupted threads, in milliseconds [default: 10]
     #[arg(long, value_name = "MS")]
     pub grace: Option<u64>,
@@ -78,6 +86,8 @@ impl From<WriterArgs> for Options {
             newlines: args.newlines,
             ids: args.ids,
             until_idle: args.until_idle,
+            checkpoint: !args.no_checkpoint,
+            fsync: args.fsync,
             grace: args.grace.map(Duration::from_millis),
         }
     }

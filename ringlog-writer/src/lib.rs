@@ -32,6 +32,6 @@ mod spawn;
 mod writer;
 
 pub use error::Error;
-pub use options::{Existing, FormatKind, Newlines, Options, Out, UnknownName};
+pub use options::{Existing, FormatKind, Fsync, Newlines, Options, Out, UnknownName};
 pub use spawn::{Child, spawn, spawn_program};
 pub use writer::{Events, Signals, StandardError, Summary, run, run_with};

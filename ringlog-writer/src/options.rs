@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ringlog::Level;
+
 /// Where the lines go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Out {
@@ -101,6 +103,56 @@ pub enum Newlines {
 
 named!(Newlines, "policy for newlines", Escape => "escape", Indent => "indent", Raw => "raw");
 
+/// When what was written is made to survive a power cut. A process that is killed, this one too, loses nothing
+/// in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fsync {
+    /// When the system sees fit.
+    #[default]
+    Never,
+    /// With a batch, if the last time is at least so long ago.
+    Every(Duration),
+    /// With every batch, before its space in the ring is given back.
+    Batch,
+    /// With every batch that holds a record of this level or above.
+    Level(Level),
+}
+
+/// The interval of `interval`.
+const FSYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+impl fmt::Display for Fsync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fsync::Never => f.write_str("never"),
+            Fsync::Every(interval) => write!(f, "{}ms", interval.as_millis()),
+            Fsync::Batch => f.write_str("batch"),
+            Fsync::Level(level) => write!(f, "{level}"),
+        }
+    }
+}
+
+impl FromStr for Fsync {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let duration = || name.parse::<jiff::SignedDuration>().ok().and_then(|length| length.try_into().ok());
+        match name {
+            "never" => return Ok(Fsync::Never),
+            "interval" => return Ok(Fsync::Every(FSYNC_INTERVAL)),
+            "batch" => return Ok(Fsync::Batch),
+            _ => {}
+        }
+        duration().map(Fsync::Every).or_else(|| name.parse().ok().map(Fsync::Level)).ok_or_else(|| {
+            UnknownName {
+                name: name.to_owned(),
+                what: "policy for fsync",
+                known: vec!["never", "interval", "batch", "a duration like 5s", "a level like error"],
+            }
+        })
+    }
+}
+
 /// A name that stands for nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is no {what}; expected {}", known.join(", "))]
@@ -128,6 +180,11 @@ pub struct Options {
     /// End once every lane is closed and all is drained. A ring into which nobody has ever logged is
     /// waited for: its first producer may be starting just now.
     pub until_idle: bool,
+    /// Keep a checkpoint beside a file: every record is then in it exactly once, also when the writer is killed. It
+    /// is kept by default. Without it the last batch may come twice.
+    pub checkpoint: bool,
+    /// When a file is made to survive a power cut; never by default.
+    pub fsync: Fsync,
     /// How long a record waits for older ones of interrupted threads; the consumer's default if `None`.
     pub grace: Option<Duration>,
 }
@@ -143,6 +200,8 @@ impl Options {
             newlines: Newlines::default(),
             ids: false,
             until_idle: false,
+            checkpoint: true,
+            fsync: Fsync::default(),
             grace: None,
         }
     }
@@ -174,6 +233,10 @@ impl Options {
         if self.until_idle {
             args.push("--until-idle".into());
         }
+        if !self.checkpoint {
+            args.push("--no-checkpoint".into());
+        }
+        args.push(format!("--fsync={}", self.fsync).into());
         if let Some(grace) = self.grace {
             args.push(format!("--grace={}", grace.as_millis()).into());
         }

@@ -1,21 +1,56 @@
 //! Where bytes go. A sink takes them in order and says when it cannot; what to do then is the loop's.
 
 mod file;
+mod primary;
+mod recovery;
 mod stdout;
 
 use std::io;
 use std::path::Path;
 
+use ringlog::Cursor;
+
 use crate::error::Error;
 use crate::options::{Options, Out};
+use crate::writer::Events;
 
-/// Takes bytes.
+/// Takes bytes, a batch at a time: prepares, writes, commits.
 pub(crate) trait Sink {
+    /// Up to where the ring of this UUID is in the output, if that is kept with it.
+    fn cursor(&self, _ring: &[u8; 16]) -> Cursor {
+        Cursor::default()
+    }
+
+    /// The ring is held: puts right what a writer that was killed has left, and says what cannot be.
+    ///
+    /// # Errors
+    /// [`Error::Open`].
+    fn settle(&mut self, _events: &mut dyn Events) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The batch is about to be written; when it is, the ring will be at the cursor. May use the cursor's
+    /// memory.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn prepare(&mut self, _batch: &[u8], _cursor: &mut Cursor, _events: &mut dyn Events) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Takes some of the bytes, and says how many.
     ///
     /// # Errors
     /// What the system says; nothing was taken then.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// The batch is written, and holds a record that has to survive a power cut if `urgent`.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn commit(&mut self, _urgent: bool) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Takes back the last `bytes` bytes that were taken, so that they can be written anew elsewhere or
     /// later. False where that is not possible any more.
@@ -26,12 +61,28 @@ pub(crate) trait Sink {
     /// # Errors
     /// [`Error::Open`]; the sink then goes on as it was.
     fn reopen(&mut self) -> Result<(), Error>;
+
+    /// Called now and then between batches: looks whether the output was moved away.
+    ///
+    /// # Errors
+    /// As for [`reopen`](Self::reopen).
+    fn look(&mut self, _events: &mut dyn Events) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The ring knows all that was written, and nothing more comes.
+    fn finish(self: Box<Self>) {}
 }
 
 /// Opens the output of the ring that lies at `ring`.
 pub(crate) fn open(options: &Options, ring: &Path) -> Result<Box<dyn Sink>, Error> {
-    Ok(match &options.out {
-        Out::Stdout => Box::new(stdout::Stdout::open()?),
-        Out::File(path) => Box::new(file::File::open(path, options.existing, ring)?),
-    })
+    let path = match &options.out {
+        Out::Stdout => return Ok(Box::new(stdout::Stdout::open()?)),
+        Out::File(path) => path,
+    };
+    let file = file::File::open(path, ring)?;
+    if file.is_regular() && options.checkpoint {
+        return Ok(Box::new(primary::Primary::open(file, options)?));
+    }
+    Ok(Box::new(file.with(options.existing)?))
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use ringlog::{Body, Consumer, Gap, GapReason, Observer, Ring};
+use ringlog::{Body, Consumer, Cursor, Gap, GapReason, Level, Observer, Ring};
 
 use crate::error::Error;
 use crate::format::{self, Format, Source};
-use crate::options::{FormatKind, Options};
+use crate::options::{FormatKind, Fsync, Options};
 use crate::sink::{self, Sink};
 
 /// A batch is written when it has grown to this; an idle ring's at once. Larger ones spare no time, and
@@ -113,8 +113,10 @@ fn begin(
     if let Some(grace) = options.grace {
         consumer.set_grace(grace);
     }
-    // The ring is held: only now may what is in the file be discarded.
-    let sink = sink::open(options, ring.path())?;
+    let mut sink = sink::open(options, ring.path())?;
+    consumer.resume(&sink.cursor(&ring.info().uuid))?;
+    // The ring is held: only now may anything be done to what is in the file.
+    sink.settle(events)?;
     let observer = ring.observe()?;
     let source = Source::new(ring.path(), ring.info());
     let mut writer = Writer {
@@ -129,6 +131,8 @@ fn begin(
         // In a small ring the producers need the space of a smaller batch.
         batch_bytes: BATCH_BYTES.min(ring.info().geometry().file_bytes() as usize / 8),
         pending: Pending::default(),
+        cursor: Cursor::default(),
+        cannot_look: false,
         summary: Summary::default(),
         ending: None,
         stop,
@@ -137,6 +141,7 @@ fn begin(
     };
     writer.events.ready();
     writer.carry()?;
+    writer.sink.finish();
     Ok(writer.summary)
 }
 
@@ -147,6 +152,8 @@ struct Pending {
     gaps: u64,
     missing: u64,
     deaths: u64,
+    /// A record among them has to survive a power cut.
+    urgent: bool,
 }
 
 impl Pending {
@@ -196,6 +203,10 @@ struct Writer<'a> {
     batch: Vec<u8>,
     batch_bytes: usize,
     pending: Pending,
+    /// Where the ring is after the batch.
+    cursor: Cursor,
+    /// It has been said that the output is not where it was and cannot be opened anew.
+    cannot_look: bool,
     summary: Summary,
     ending: Option<Ending>,
     stop: &'a AtomicBool,
@@ -222,6 +233,7 @@ impl Writer<'_> {
             if self.reopen.swap(false, Ordering::Relaxed) {
                 self.reopen_output();
             }
+            self.look_at_output();
             self.undo_levels();
             if self.ending.is_some() {
                 if self.has_ended(took_some, last_unix_ns)? {
@@ -267,6 +279,8 @@ impl Writer<'_> {
                 }
                 _ => {
                     self.pending.records += 1;
+                    let level = entry.record().map(|record| record.level);
+                    self.pending.urgent |= level.is_some_and(|level| is_urgent(self.options.fsync, level));
                     // Only of records: when a death was noticed says nothing of what came before.
                     last_unix_ns = entry.unix_ns;
                 }
@@ -323,6 +337,11 @@ impl Writer<'_> {
         // In this order: a lane may have published until the moment it was closed.
         Ok((self.used || abandoned) && self.consumer.open_lanes()? == 0 && self.consumer.is_drained()?)
     }
+}
+
+/// Whether a record of this level has to survive a power cut.
+fn is_urgent(fsync: Fsync, level: Level) -> bool {
+    matches!(fsync, Fsync::Level(least) if level >= least)
 }
 
 /// How many records a gap stands for; nobody can tell of damaged bytes.

@@ -40,6 +40,9 @@ pub(crate) struct FileState {
     pub(crate) rotate_at_unix_ns: u64,
 }
 
+/// Rings that take turns with one output are remembered up to this number.
+const RINGS_MAX: usize = 16;
+
 /// Everything that is true at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
@@ -56,6 +59,25 @@ impl State {
     pub(crate) fn cursor(&self, ring: &[u8; 16]) -> Cursor {
         let known = self.cursors.iter().find(|cursor| cursor.ring == *ring);
         known.cloned().unwrap_or_default()
+    }
+
+    /// Puts the cursor in the place of the one of the same ring, and that into the cursor's memory.
+    pub(crate) fn set_cursor(&mut self, cursor: &mut Cursor) {
+        if let Some(known) = self.cursors.iter_mut().find(|known| known.ring == cursor.ring) {
+            return std::mem::swap(known, cursor);
+        }
+        if self.cursors.len() == RINGS_MAX {
+            self.cursors.remove(0);
+        }
+        self.cursors.push(cursor.clone());
+    }
+
+    /// Takes over the cursors where they are not of the same rings.
+    pub(crate) fn know_rings_of(&mut self, other: &State) {
+        let rings = |state: &State| state.cursors.iter().map(|cursor| cursor.ring).collect::<Vec<_>>();
+        if self.cursors.len() != other.cursors.len() || rings(self) != rings(other) {
+            self.cursors.clone_from(&other.cursors);
+        }
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

@@ -1,43 +1,99 @@
 //! One file, written at its end.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use super::Sink;
+use crate::checkpoint::Identity;
 use crate::error::Error;
 use crate::options::Existing;
 
 /// A file that is opened for appending: what others write into it is never overwritten.
-pub(crate) struct File {
+#[derive(Debug)]
+pub(super) struct File {
     file: fs::File,
-    path: PathBuf,
+    pub(super) path: PathBuf,
+    pub(super) identity: Identity,
+    is_regular: bool,
     /// The file's length if nobody else writes into it.
-    len: u64,
+    pub(super) len: u64,
 }
 
 impl File {
     /// Opens or makes the file; refuses the file of the ring itself.
-    pub(crate) fn open(path: &Path, existing: Existing, ring: &Path) -> Result<File, Error> {
-        let identity = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
-        let failed = |why: String| Error::Open { path: path.to_owned(), why };
-        if identity(path).is_some_and(|file| Some(file) == identity(ring)) {
-            return Err(failed("it is the ring; choose another file".to_owned()));
+    pub(super) fn open(path: &Path, ring: &Path) -> Result<File, Error> {
+        if Identity::of_path(path).is_some_and(|file| Some(file) == Identity::of_path(ring)) {
+            let why = "it is the ring; choose another file".to_owned();
+            return Err(Error::Open { path: path.to_owned(), why });
         }
-        let file = open_at_end(path)?;
-        let meta = file.metadata().map_err(|e| failed(e.to_string()))?;
-        let truncate = existing == Existing::Truncate && meta.is_file();
-        if truncate {
-            file.set_len(0).map_err(|e| failed(e.to_string()))?;
-        }
-        Ok(File { file, path: path.to_owned(), len: if truncate { 0 } else { meta.len() } })
+        File::open_at_end(path)
     }
-}
 
-fn open_at_end(path: &Path) -> Result<fs::File, Error> {
-    let opened = OpenOptions::new().append(true).create(true).open(path);
-    opened.map_err(|error| Error::Open { path: path.to_owned(), why: why(path, &error) })
+    /// Opens or makes the file.
+    pub(super) fn open_at_end(path: &Path) -> Result<File, Error> {
+        let opened = OpenOptions::new().append(true).create(true).open(path);
+        let file = opened.map_err(|error| Error::Open { path: path.to_owned(), why: why(path, &error) })?;
+        let meta = file.metadata().map_err(|e| Error::Open { path: path.to_owned(), why: e.to_string() })?;
+        Ok(File::of(file, &meta, path))
+    }
+
+    /// Opens a file that is there.
+    pub(super) fn open_existing(path: &Path) -> io::Result<File> {
+        let file = OpenOptions::new().append(true).open(path)?;
+        let meta = file.metadata()?;
+        Ok(File::of(file, &meta, path))
+    }
+
+    fn of(file: fs::File, meta: &Metadata, path: &Path) -> File {
+        let (identity, is_regular) = (Identity::of(meta), meta.is_file());
+        File { file, path: path.to_owned(), identity, is_regular, len: meta.len() }
+    }
+
+    /// Keeps what the file holds, or not.
+    pub(super) fn with(mut self, existing: Existing) -> Result<File, Error> {
+        if existing == Existing::Truncate && self.is_regular {
+            self.cut(0).map_err(|e| Error::Open { path: self.path.clone(), why: e.to_string() })?;
+        }
+        Ok(self)
+    }
+
+    pub(super) fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+
+    /// Cuts it off at this length.
+    pub(super) fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.len = len;
+        Ok(())
+    }
+
+    /// How long it is, whoever wrote what is in it.
+    pub(super) fn found_len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// CRC-32 of a range of its bytes; `None` if they cannot be read, or are not all there.
+    pub(super) fn crc(&self, range: Range<u64>) -> Option<u32> {
+        // A descriptor of its own: this one may only append.
+        let mut file = fs::File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok()?;
+        file.seek(SeekFrom::Start(range.start)).ok()?;
+        let (mut left, mut crc, mut bytes) =
+            (range.end - range.start, crc32fast::Hasher::new(), [0; 16 << 10]);
+        while left > 0 {
+            let read = file.read(&mut bytes[..left.min(16 << 10) as usize]).ok().filter(|read| *read > 0)?;
+            crc.update(&bytes[..read]);
+            left -= read as u64;
+        }
+        Some(crc.finalize())
+    }
 }
 
 /// What is wrong, and what to do.
@@ -96,9 +152,7 @@ impl Sink for File {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        let file = open_at_end(&self.path)?;
-        self.len = file.metadata().map_or(0, |meta| meta.len());
-        self.file = file;
+        *self = File::open_at_end(&self.path)?;
         Ok(())
     }
 }
@@ -108,7 +162,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, existing: Existing) -> Result<File, Error> {
-        File::open(path, existing, Path::new("/nowhere/ring"))
+        File::open(path, Path::new("/nowhere/ring"))?.with(existing)
     }
 
     fn refusal(path: &Path) -> String {
@@ -148,7 +202,7 @@ mod tests {
                 "cannot open {at}/logs/app.log for writing: {at}/logs is not a directory; choose another path"
             )
         );
-        let error = File::open(&missing, Existing::Truncate, &missing).map(|_| ()).unwrap_err().to_string();
+        let error = File::open(&missing, &missing).map(|_| ()).unwrap_err().to_string();
         assert_eq!(error, format!("cannot open {at}/logs for writing: it is the ring; choose another file"));
     }
 

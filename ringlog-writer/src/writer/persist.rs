@@ -13,30 +13,40 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 /// How long a signal waits to be noticed while the output refuses.
 const NOTICE: Duration = Duration::from_millis(20);
 
+/// How far a batch is.
+struct Attempt {
+    prepared: bool,
+    written: usize,
+    /// The output has refused, which has been said.
+    refused: bool,
+    /// How long to wait before the next attempt.
+    pause: Duration,
+}
+
+impl Default for Attempt {
+    fn default() -> Attempt {
+        Attempt { prepared: false, written: 0, refused: false, pause: RETRY_MIN }
+    }
+}
+
 impl Writer<'_> {
     /// Writes the batch and acknowledges it. An output that refuses is tried again and again: meanwhile
     /// the records wait in the ring, and what the ring then has no room for is counted there.
     pub(super) fn persist(&mut self) -> Result<Persisted, Error> {
-        let mut written = 0;
-        let mut refused = false;
-        let mut pause = RETRY_MIN;
-        while let Some(rest) = self.batch.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.sink.write(rest) {
-                Ok(0) => self.refused(ErrorKind::WriteZero.into(), &mut written, &mut refused, &mut pause)?,
-                Ok(taken) => {
-                    written += taken;
-                    pause = RETRY_MIN;
-                }
+        let mut attempt = Attempt::default();
+        loop {
+            match self.go_on(&mut attempt) {
+                Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Persisted::ReaderGone),
                 // A pipe that somebody has made non-blocking is full: that is no trouble, only slow.
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !self.is_told_to_end() => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                Err(error) => self.refused(error, &mut written, &mut refused, &mut pause)?,
+                Err(error) => self.refused(error, &mut attempt)?,
             }
         }
-        if refused {
+        if attempt.refused {
             self.events.say(&format!("writing to {} again; nothing was lost on the way", self.options.out));
         }
         self.consumer.ack()?;
@@ -44,8 +54,26 @@ impl Writer<'_> {
         Ok(Persisted::Done)
     }
 
+    /// Does what is left to be done.
+    fn go_on(&mut self, attempt: &mut Attempt) -> io::Result<()> {
+        if !attempt.prepared {
+            self.consumer.cursor_into(&mut self.cursor);
+            self.sink.prepare(&self.batch, &mut self.cursor, self.events)?;
+            attempt.prepared = true;
+        }
+        while let Some(rest) = self.batch.get(attempt.written..).filter(|rest| !rest.is_empty()) {
+            let taken = self.sink.write(rest)?;
+            if taken == 0 {
+                return Err(ErrorKind::WriteZero.into());
+            }
+            attempt.written += taken;
+            attempt.pause = RETRY_MIN;
+        }
+        self.sink.commit(self.pending.urgent)
+    }
+
     fn count_written(&mut self) {
-        let Pending { records, gaps, missing, deaths } = std::mem::take(&mut self.pending);
+        let Pending { records, gaps, missing, deaths, .. } = std::mem::take(&mut self.pending);
         self.summary.records += records;
         self.summary.gaps += gaps;
         self.summary.deaths += deaths;
@@ -58,31 +86,25 @@ impl Writer<'_> {
 
     /// The output took nothing. Says so the first time, and waits before the next attempt; an error if
     /// the writer is to end.
-    fn refused(
-        &mut self,
-        error: io::Error,
-        written: &mut usize,
-        refused: &mut bool,
-        pause: &mut Duration,
-    ) -> Result<(), Error> {
+    fn refused(&mut self, error: io::Error, attempt: &mut Attempt) -> Result<(), Error> {
         let out = &self.options.out;
-        if !std::mem::replace(refused, true) {
+        if !std::mem::replace(&mut attempt.refused, true) {
             self.events
                 .say(&format!("cannot write to {out}: {error}; trying again, records wait in the ring"));
         }
-        let until = Instant::now() + *pause;
+        let until = Instant::now() + attempt.pause;
         while !self.is_told_to_end() && !self.reopen.load(Ordering::Relaxed) && Instant::now() < until {
-            std::thread::sleep(NOTICE.min(*pause));
+            std::thread::sleep(NOTICE.min(attempt.pause));
         }
         self.undo_levels();
-        *pause = (*pause * 2).min(RETRY_MAX);
+        attempt.pause = (attempt.pause * 2).min(RETRY_MAX);
         if self.reopen.swap(false, Ordering::Relaxed) {
             // What the old file has got of this batch the new one gets too, from the beginning.
-            self.take_back(*written);
-            *written = 0;
+            self.take_back(attempt.written);
+            (attempt.prepared, attempt.written) = (false, 0);
             self.reopen_output();
         } else if self.is_told_to_end() {
-            self.take_back(*written);
+            self.take_back(attempt.written);
             return Err(Error::Write { out: out.to_string(), source: error, records: self.pending.records });
         }
         Ok(())
@@ -99,6 +121,18 @@ impl Writer<'_> {
     pub(super) fn reopen_output(&mut self) {
         if let Err(error) = self.sink.reopen() {
             self.events.say(&format!("{error}; going on with the file that is open"));
+        }
+    }
+
+    /// Looks whether the output was moved away. Says once that it cannot be opened anew.
+    pub(super) fn look_at_output(&mut self) {
+        match self.sink.look(self.events) {
+            Ok(()) => self.cannot_look = false,
+            Err(_) if self.cannot_look => {}
+            Err(error) => {
+                self.cannot_look = true;
+                self.events.say(&format!("{error}; going on with the file that is open"));
+            }
         }
     }
 }
