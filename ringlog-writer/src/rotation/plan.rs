@@ -55,17 +55,17 @@ impl Plan {
     /// taken, or carrying out the plan ends with [`Refused::Taken`].
     pub fn new(family: &Family, rotation: &Rotation, listing: &[Entry], closing: &Closing) -> Plan {
         let mut plan = Plan::default();
-        let open = closing.file;
-        if let (true, Some(count)) = (rotation.shifts(), rotation.keep.count) {
-            plan.shift(family, listing, open, count);
-        }
-        // Whatever has a name of ours takes it, be it a file or not, compressed or not.
-        let taken: Vec<Key> =
-            listing.iter().filter_map(|entry| family.parse(&entry.name)).map(|m| m.key).collect();
-        let key = family.next(closing, taken.iter());
-        let to = family.name(&Member { key, archive: None });
-        if listing.iter().any(|entry| entry.name == family.base() && entry.file == open && entry.is_regular) {
-            plan.steps.push(Step::Rename { from: family.base().to_owned(), to, file: open });
+        let is_open = |entry: &Entry| entry.file == closing.file && entry.is_regular;
+        // Somebody may have moved it away: then there is nothing to make room for.
+        if listing.iter().any(|entry| entry.name == family.base() && is_open(entry)) {
+            if let (true, Some(count)) = (rotation.shifts(), rotation.keep.count) {
+                plan.shift(family, listing, closing.file, count);
+            }
+            // Whatever has a name of ours takes it, be it a file or not, compressed or not.
+            let names = listing.iter().filter_map(|entry| family.parse(&entry.name));
+            let taken: Vec<Key> = names.map(|member| member.key).collect();
+            let to = family.name(&Member { key: family.next(closing, taken.iter()), archive: None });
+            plan.steps.push(Step::Rename { from: family.base().to_owned(), to, file: closing.file });
         }
         let outcome = plan.imagine(listing);
         let now_s = closing.now.as_second();

@@ -85,7 +85,11 @@ pub enum Naming {
     /// By a growing number: `app.000123.log`.
     Number,
     /// As Python's handlers do it: `app.log.1` is the youngest and all are shifted, or, with `every`,
-    /// `app.log.2026-11-21` by the start of the time that it covers.
+    /// `app.log.2026-11-21` by the start of the time that it covers. Where such a name is taken, Python loses
+    /// the older file; here the younger one gets a number: `app.log.2026-11-21.1`.
+    ///
+    /// Sizes are counted in bytes where Python counts the characters of the coming line. A `when="W0"` without
+    /// `atTime` ends with Monday, which is `tuesday` here.
     Python,
 }
 

@@ -131,16 +131,19 @@ fn another_file_under_the_same_name_is_left_alone() {
 }
 
 #[test]
-fn a_plan_for_a_file_that_was_moved_away_renames_nothing_of_it() {
-    let scratch = Scratch::new("number", None, "all", &["app.log"]);
-    let listing: Vec<Entry> = Vec::new();
-    let file = scratch.listing()[0].file;
-    let now = Timestamp::UNIX_EPOCH;
-    let closing = Closing { file, now, due: None, number_at_least: 1 };
-    assert!(Plan::new(&scratch.family, &scratch.rotation, &listing, &closing).is_empty());
-    let other = Identity { ino: file.ino + 1, ..file };
-    let closing = Closing { file: other, ..closing };
-    assert!(Plan::new(&scratch.family, &scratch.rotation, &scratch.listing(), &closing).is_empty());
+fn for_a_file_that_was_moved_away_nothing_is_renamed() {
+    for naming in ["number", "python"] {
+        let scratch = Scratch::new(naming, None, "3", &["app.log", "app.log.1", "app.000001.log"]);
+        let file = scratch.directory.lock().entry("app.log").unwrap().unwrap().file;
+        let closing = Closing { file, now: Timestamp::UNIX_EPOCH, due: None, number_at_least: 1 };
+        let plan = || Plan::new(&scratch.family, &scratch.rotation, &scratch.listing(), &closing);
+        assert!(!plan().is_empty());
+        fs::rename(scratch.dir.path().join("app.log"), scratch.dir.path().join("moved")).unwrap();
+        assert!(plan().is_empty(), "{naming}");
+        // Another file by the same name is not ours either.
+        fs::write(scratch.dir.path().join("app.log"), "another's").unwrap();
+        assert!(plan().is_empty(), "{naming}");
+    }
 }
 
 /// What a crash leaves: the first steps are done, and perhaps the next file has begun.
