@@ -192,10 +192,9 @@ fn an_archive_of_something_else_is_kept_beside_the_original_and_told_once() {
     ];
     assert_eq!(scratch.names(), names);
     let at = scratch.dir.path().display();
-    let said = |n| {
-        format!(
-            "{at}/app.00000{n}.log.gz is not what {at}/app.00000{n}.log compresses to; both are kept, remove one of them"
-        )
+    let said = |number| {
+        let path = format!("{at}/app.00000{number}.log");
+        format!("{path}.gz is not what {path} compresses to; both are kept, remove one of them")
     };
     assert_eq!(scratch.said(), [said(1), said(2)]);
 }

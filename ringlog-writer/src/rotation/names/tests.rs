@@ -200,7 +200,12 @@ fn any_family() -> impl Strategy<Value = Family> {
 
 proptest! {
     #[test]
-    fn a_name_given_is_the_name_read(family in any_family(), number in 1..2_000_000_u64, second in 0..4_000_000_000_i64, archive in 0..3_usize) {
+    fn a_name_given_is_the_name_read(
+        family in any_family(),
+        number in 1..2_000_000_u64,
+        second in 0..4_000_000_000_i64,
+        archive in 0..3_usize,
+    ) {
         let stamp = |format: &str| Timestamp::from_second(second).unwrap().strftime(format).to_string();
         let key = match &family.form {
             Form::Number => Key::Number(number),

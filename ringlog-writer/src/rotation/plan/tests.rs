@@ -243,7 +243,9 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_comes_back_from_its_bytes(steps in proptest::collection::vec((any::<bool>(), any::<[u64; 3]>(), "[^/\0]{3,60}", "[a-z]{1,9}"), 0..9)) {
+    fn a_plan_comes_back_from_its_bytes(
+        steps in proptest::collection::vec((any::<bool>(), any::<[u64; 3]>(), "[^/\0]{3,60}", "[a-z]{1,9}"), 0..9),
+    ) {
         let step = |(is_rename, [dev, ino, born_ns], name, to): (bool, [u64; 3], String, String)| {
             let file = Identity { dev, ino, born_ns };
             let name = OsString::from(name);
