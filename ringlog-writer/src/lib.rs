@@ -27,6 +27,7 @@ pub mod cli;
 mod error;
 pub mod format;
 mod options;
+pub mod rotation;
 mod sink;
 mod spawn;
 mod writer;

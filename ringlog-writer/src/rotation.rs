@@ -1,0 +1,57 @@
+//! Rotation: when the output's file is closed, what it is called then, and for how long it is kept.
+//!
+//! Decisions are pure: a [`Trigger`] says before which entry a file is closed, a [`Plan`] is made of a listing of the
+//! directory. Only carrying out a plan and compressing touch files, and both may be interrupted at any point.
+//!
+//! ```
+//! use std::ffi::OsStr;
+//!
+//! use ringlog_writer::rotation::{Closing, Directory, Family, Plan, Rotation, Timestamp, Trigger};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # std::fs::write(dir.path().join("app.log"), "first\n")?;
+//! let rotation = Rotation { size: Some(8), naming: "number".parse()?, keep: "7".parse()?, ..Rotation::default() };
+//! rotation.check()?;
+//! let directory = Directory::new(dir.path());
+//! let family = Family::new(OsStr::new("app.log"), &rotation);
+//!
+//! // The file at hand has 6 bytes; an entry of 7 bytes comes.
+//! let now_ns = 1_795_253_400_000_000_000;
+//! let mut trigger = Trigger::new(&rotation, now_ns);
+//! if trigger.before(6, 7, now_ns).is_some() {
+//!     let names = directory.lock();
+//!     let file = names.entry("app.log")?.ok_or("moved away")?.file;
+//!     let now = Timestamp::from_nanosecond(now_ns.into())?;
+//!     let closing = Closing { file, now, due: trigger.due(), number_at_least: 1 };
+//!     let plan = Plan::new(&family, &rotation, &names.list()?, &closing);
+//!     // Here the plan goes into the checkpoint. After a crash it is taken from there and begun anew.
+//!     plan.carry_out(&names)?;
+//!     trigger.rotated(now_ns);
+//! }
+//! assert!(dir.path().join("app.000001.log").exists());
+//! # Ok(())
+//! # }
+//! ```
+
+// To read: words, policy, schedule, trigger; files, names, plan, retention; compress.
+mod compress;
+mod files;
+mod names;
+mod plan;
+mod policy;
+mod retention;
+mod schedule;
+mod trigger;
+mod words;
+
+pub use compress::Compressor;
+pub use files::{Directory, Entry, Identity, Names};
+pub use jiff::Timestamp;
+pub use jiff::civil::Weekday;
+pub use names::{Closing, Family, Key, Member};
+pub use plan::{Plan, Refused, Step};
+pub use policy::{Compression, Contradiction, Keep, MAX_SHIFTED, Naming, OnFull, Rotation};
+pub use schedule::{At, Every, Schedule, Zone};
+pub use trigger::{Cause, Trigger};
+pub use words::{Unit, WordError, parse_size, size_word};

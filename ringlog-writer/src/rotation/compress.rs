@@ -1,0 +1,254 @@
+//! Compressing closed files in the background.
+//!
+//! The directory is the queue: what is closed and not compressed is still to be done, also after a crash. A file is
+//! compressed under a temporary name, made durable, decompressed and compared, renamed, and only then is the
+//! original deleted. Names may be shifted meanwhile, so the file is looked up by its identity; the names stay as
+//! they are only for the rename and the deletion.
+
+mod codec;
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use super::files::{Directory, Entry, Identity, Names};
+use super::names::{Family, Member};
+use super::plan::without_replacing;
+use super::policy::Compression;
+use super::retention;
+
+/// A thread that compresses what has been closed. Dropped, it leaves what it is at undone for the next one.
+#[derive(Debug)]
+pub struct Compressor {
+    nudge: Option<SyncSender<()>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Compressor {
+    /// Begins with what an earlier one has left: removes its temporary files, and compresses what is closed.
+    ///
+    /// Hands each trouble to `say`, once for each file; the file stays as it is and is tried again when the next
+    /// one is closed. A plan from a checkpoint has to be carried out before.
+    ///
+    /// # Errors
+    /// What the system says if there can be no thread.
+    pub fn start(
+        directory: Arc<Directory>,
+        family: Family,
+        compression: Compression,
+        say: impl Fn(&str) + Send + 'static,
+    ) -> io::Result<Compressor> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (nudge, nudges) = sync_channel(1);
+        let worker = Worker {
+            directory,
+            family,
+            compression,
+            stop: stop.clone(),
+            say: Box::new(say),
+            said: HashSet::new(),
+        };
+        let thread =
+            thread::Builder::new().name("ringlog-compress".into()).spawn(move || worker.run(&nudges))?;
+        Ok(Compressor { nudge: Some(nudge), stop, thread: Some(thread) })
+    }
+
+    /// A file has been closed and has its final name. Returns at once.
+    pub fn closed(&self) {
+        if let Some(nudge) = &self.nudge {
+            // One that is waiting already stands for this file too.
+            let _ = nudge.try_send(());
+        }
+    }
+
+    /// Returns when all that has been closed is compressed, or was tried.
+    pub fn finish(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        self.nudge = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic has told itself on standard error, and the files are as a crash would leave them.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Compressor {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.join();
+    }
+}
+
+/// Why a file is not compressed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("cannot compress {}: {source}; it stays as it is", path.display())]
+    System { path: PathBuf, source: io::Error },
+    #[error("{} is not what {} compresses to; both are kept, remove one of them", archive.display(), path.display())]
+    Differs { path: PathBuf, archive: PathBuf },
+}
+
+struct Worker {
+    directory: Arc<Directory>,
+    family: Family,
+    compression: Compression,
+    stop: Arc<AtomicBool>,
+    say: Box<dyn Fn(&str) + Send>,
+    /// The files whose trouble was told.
+    said: HashSet<Identity>,
+}
+
+impl Worker {
+    fn run(mut self, nudges: &Receiver<()>) {
+        self.remove_stale();
+        loop {
+            self.pass();
+            if self.is_stopped() || nudges.recv().is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Nobody else compresses for this output: its writer holds a lock on it.
+    fn remove_stale(&self) {
+        let names = self.directory.lock();
+        for entry in names.list().unwrap_or_default() {
+            if entry.is_regular && self.family.is_temporary(&entry.name) {
+                // If it cannot be removed, so be it: it is tried again at the next start.
+                let _ = fs::remove_file(names.path(&entry.name));
+            }
+        }
+    }
+
+    /// Compresses what is closed, oldest first.
+    fn pass(&mut self) {
+        let listing = match self.directory.lock().list() {
+            Ok(listing) => listing,
+            Err(error) => {
+                return (self.say)(&format!(
+                    "cannot compress in {}: {error}",
+                    self.directory.path().display()
+                ));
+            }
+        };
+        self.said.retain(|file| listing.iter().any(|entry| entry.file == *file));
+        for files in retention::closed(&self.family, &listing, None).into_values() {
+            let is_plain =
+                |entry: &&&Entry| self.member(entry).is_some_and(|member| member.archive.is_none());
+            let Some(plain) = files.iter().find(is_plain) else { continue };
+            let archive = files.iter().find(|entry| !is_plain(entry));
+            let done = match archive {
+                Some(archive) => self.settle(plain, archive),
+                None => self.compress(plain),
+            };
+            if self.is_stopped() {
+                return;
+            }
+            if let Err(failure) = done
+                && self.said.insert(plain.file)
+            {
+                (self.say)(&failure.to_string());
+            }
+        }
+    }
+
+    fn member(&self, entry: &Entry) -> Option<Member> {
+        self.family.parse(&entry.name)
+    }
+
+    /// The closed file under the name that it has by now.
+    fn find(&self, names: &Names<'_>, file: Identity) -> io::Result<Option<Entry>> {
+        Ok(names.list()?.into_iter().find(|entry| entry.file == file && self.member(entry).is_some()))
+    }
+
+    fn open(&self, file: Identity) -> io::Result<Option<File>> {
+        let names = self.directory.lock();
+        let entry = self.find(&names, file)?;
+        entry.map(|entry| File::open(names.path(&entry.name))).transpose()
+    }
+
+    /// A crash came between the rename and the deletion: compares, and deletes the original.
+    fn settle(&self, plain: &Entry, archive: &Entry) -> Result<(), Failure> {
+        let (path, archived_at) = {
+            let names = self.directory.lock();
+            (names.path(&plain.name), names.path(&archive.name))
+        };
+        let failed = |source| Failure::System { path: path.clone(), source };
+        let Some(compression) = self.member(archive).and_then(|member| member.archive) else { return Ok(()) };
+        let opened = self.open(plain.file).and_then(|plain| Ok((plain, self.open(archive.file)?)));
+        let (Some(original), Some(archived)) = opened.map_err(failed)? else { return Ok(()) };
+        let sum = codec::sum(&original, &self.stop).map_err(failed)?;
+        match codec::sum_of_archive(&archived, compression, &self.stop) {
+            Ok(archived) if archived == sum => self.delete(plain.file).map_err(failed),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            _ => Err(Failure::Differs { path, archive: archived_at }),
+        }
+    }
+
+    fn compress(&self, plain: &Entry) -> Result<(), Failure> {
+        let (path, temporary) = {
+            let names = self.directory.lock();
+            (names.path(&plain.name), names.path(self.family.temporary(plain.file, self.compression)))
+        };
+        let done = self.compress_to(plain.file, &temporary);
+        // It is still there if the archive did not get its name.
+        let _ = fs::remove_file(&temporary);
+        done.map_err(|source| Failure::System { path, source })
+    }
+
+    fn compress_to(&self, file: Identity, temporary: &Path) -> io::Result<()> {
+        let Some(original) = self.open(file)? else { return Ok(()) };
+        let meta = original.metadata()?;
+        let archive =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(temporary)?;
+        let sum = codec::compress(&original, &archive, self.compression, &self.stop)?;
+        archive.set_permissions(meta.permissions())?;
+        // Retention goes by the age of what is in it.
+        archive.set_modified(meta.modified()?)?;
+        archive.sync_all()?;
+        if codec::sum_of_archive(&archive, self.compression, &self.stop)? != sum || sum.len != meta.len() {
+            return Err(io::Error::other(
+                "it comes out differently when decompressed, or is still being written",
+            ));
+        }
+        if self.name(file, temporary)? { self.delete(file) } else { Ok(()) }
+    }
+
+    /// Gives the archive its name; false if the original has gone meanwhile.
+    fn name(&self, file: Identity, temporary: &Path) -> io::Result<bool> {
+        let names = self.directory.lock();
+        let Some(entry) = self.find(&names, file)? else { return Ok(false) };
+        let Some(member) = self.member(&entry) else { return Ok(false) };
+        let name = self.family.name(&Member { archive: Some(self.compression), ..member });
+        without_replacing(temporary, &names.path(name))?;
+        drop(names);
+        // A loss of power shall not keep the deletion and lose the name.
+        File::open(self.directory.path())?.sync_all()?;
+        Ok(true)
+    }
+
+    fn delete(&self, file: Identity) -> io::Result<()> {
+        let names = self.directory.lock();
+        match self.find(&names, file)? {
+            Some(entry) => fs::remove_file(names.path(entry.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! The names of closed files, and which names are those of closed files at all.
+
+use std::cmp::Reverse;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::files::Identity;
+use super::policy::{Compression, Naming, Rotation};
+use super::schedule::Every;
+use super::words::Unit;
+
+/// What tells the closed files of an output from each other. Older ones are less than younger ones.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// `app.000123.log`.
+    Number(u64),
+    /// `app.log.3`: the third youngest.
+    Slot(Reverse<u32>),
+    /// `app-20261121T143000Z.log` or `app.log.2026-11-21`, and, where that was taken, a number.
+    Stamp(String, u64),
+}
+
+/// A name of a closed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Which of them.
+    pub key: Key,
+    /// How it is compressed, if it is.
+    pub archive: Option<Compression>,
+}
+
+/// The names that belong to one output.
+#[derive(Clone, Debug)]
+pub struct Family {
+    base: Vec<u8>,
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Time,
+    Number,
+    Slots,
+    /// The start of an interval, as precise as Python writes it.
+    Dates {
+        format: &'static str,
+        pattern: &'static [u8],
+        covers: u64,
+        zone: TimeZone,
+    },
+}
+
+/// `20261121T143000Z`; a `d` stands for a digit.
+const STAMP: (&str, &[u8]) = ("%Y%m%dT%H%M%SZ", b"ddddddddTddddddZ");
+
+/// How Python's handlers write the start of an interval.
+fn dates(every: Every) -> (&'static str, &'static [u8]) {
+    match every {
+        Every::Interval { unit: Unit::Second, .. } => ("%Y-%m-%d_%H-%M-%S", b"dddd-dd-dd_dd-dd-dd"),
+        Every::Interval { unit: Unit::Minute, .. } => ("%Y-%m-%d_%H-%M", b"dddd-dd-dd_dd-dd"),
+        Every::Interval { unit: Unit::Hour, .. } => ("%Y-%m-%d_%H", b"dddd-dd-dd_dd"),
+        Every::Interval { unit: Unit::Day, .. } | Every::Midnight | Every::Weekday(_) => {
+            ("%Y-%m-%d", b"dddd-dd-dd")
+        }
+    }
+}
+
+impl Family {
+    /// The names of the output that is called `base` within its directory.
+    pub fn new(base: &OsStr, rotation: &Rotation) -> Family {
+        let form = match (rotation.naming, rotation.every) {
+            (Naming::Time, _) => Form::Time,
+            (Naming::Number, _) => Form::Number,
+            (Naming::Python, None) => Form::Slots,
+            (Naming::Python, Some(every)) => {
+                let (format, pattern) = dates(every);
+                Form::Dates { format, pattern, covers: every.seconds(), zone: rotation.zone.zone().clone() }
+            }
+        };
+        Family { base: base.as_bytes().to_owned(), form }
+    }
+
+    /// The name of the file that is written to.
+    pub fn base(&self) -> &OsStr {
+        OsStr::from_bytes(&self.base)
+    }
+
+    /// The base without and with only its extension: `app` and `.log`. Points at the beginning begin none.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let hidden = self.base.iter().take_while(|byte| **byte == b'.').count();
+        let point = self.base.iter().rposition(|byte| *byte == b'.').filter(|point| *point > hidden);
+        self.base.split_at(point.unwrap_or(self.base.len()))
+    }
+
+    /// The name of a closed file.
+    pub fn name(&self, member: &Member) -> OsString {
+        let (stem, extension) = self.parts();
+        let archive = member.archive.map_or("", Compression::suffix);
+        let name = match (&member.key, &self.form) {
+            (Key::Slot(Reverse(slot)), _) => [&self.base, format!(".{slot}").as_bytes()].concat(),
+            (Key::Number(number), _) => [stem, format!(".{number:06}").as_bytes(), extension].concat(),
+            (Key::Stamp(stamp, taken), Form::Dates { .. }) => {
+                let taken = if *taken == 0 { String::new() } else { format!(".{taken}") };
+                [&self.base, format!(".{stamp}{taken}").as_bytes()].concat()
+            }
+            (Key::Stamp(stamp, taken), _) => {
+                // An underscore sorts behind the point of the extension.
+                let taken = if *taken == 0 { String::new() } else { format!("_{taken:03}") };
+                [stem, format!("-{stamp}{taken}").as_bytes(), extension].concat()
+            }
+        };
+        OsString::from_vec([&name, archive.as_bytes()].concat())
+    }
+
+    /// Which closed file a name is of; `None` for everything else in the directory.
+    pub fn parse(&self, name: &OsStr) -> Option<Member> {
+        let name = name.as_bytes();
+        let mut archives = Compression::ALL.into_iter();
+        let archive = archives.find(|archive| name.ends_with(archive.suffix().as_bytes()));
+        let plain = &name[..name.len() - archive.map_or(0, |archive| archive.suffix().len())];
+        // An output may itself be called app.gz.
+        let member = |plain, archive| self.key(plain).map(|key| Member { key, archive });
+        let found = member(plain, archive).or_else(|| member(name, None))?;
+        // Each file has one name: app.7.log is not app.000007.log.
+        (self.name(&found).as_bytes() == name).then_some(found)
+    }
+
+    fn key(&self, name: &[u8]) -> Option<Key> {
+        let (stem, extension) = self.parts();
+        let between = |from: &[u8]| name.strip_prefix(stem)?.strip_prefix(from)?.strip_suffix(extension);
+        let behind = || name.strip_prefix(self.base.as_slice())?.strip_prefix(b".");
+        match &self.form {
+            Form::Number => number(between(b".")?).map(Key::Number),
+            Form::Slots => {
+                let slot =
+                    number(behind()?).and_then(|slot| u32::try_from(slot).ok()).filter(|slot| *slot > 0)?;
+                Some(Key::Slot(Reverse(slot)))
+            }
+            Form::Time => stamp(between(b"-")?, STAMP.1, b'_'),
+            Form::Dates { pattern, .. } => stamp(behind()?, pattern, b'.'),
+        }
+    }
+
+    /// What the next closed file is called, given those that there are; for names that are shifted always
+    /// the first.
+    pub(super) fn next<'a>(&self, closing: &Closing, taken: impl Iterator<Item = &'a Key>) -> Key {
+        let stamp = match &self.form {
+            Form::Slots => return Key::Slot(Reverse(1)),
+            Form::Number => {
+                let last = taken
+                    .filter_map(|key| if let Key::Number(last) = key { Some(*last) } else { None })
+                    .max();
+                return Key::Number(
+                    last.map_or(1, |last| last.saturating_add(1)).max(closing.number_at_least),
+                );
+            }
+            Form::Time => closing.now.strftime(STAMP.0).to_string(),
+            Form::Dates { format, covers, zone, .. } => covered(closing, *covers, zone, format),
+        };
+        let same = taken.filter_map(|key| {
+            if let Key::Stamp(of, number) = key { (*of == stamp).then_some(*number) } else { None }
+        });
+        let next = same.max().map_or(0, |last| last.saturating_add(1));
+        Key::Stamp(stamp, next)
+    }
+
+    /// The name under which a file is compressed: of the file and not of its name, which may be shifted
+    /// meanwhile.
+    pub(super) fn temporary(&self, file: Identity, compression: Compression) -> OsString {
+        let tail = format!(".{:x}-{:x}-{:x}{}.tmp", file.dev, file.ino, file.born_ns, compression.suffix());
+        OsString::from_vec([&self.base, tail.as_bytes()].concat())
+    }
+
+    /// Whether somebody compressed under this name.
+    pub(super) fn is_temporary(&self, name: &OsStr) -> bool {
+        let tail = || {
+            let tail = name
+                .as_bytes()
+                .strip_prefix(self.base.as_slice())?
+                .strip_prefix(b".")?
+                .strip_suffix(b".tmp")?;
+            Compression::ALL.iter().find_map(|archive| tail.strip_suffix(archive.suffix().as_bytes()))
+        };
+        tail().is_some_and(|file| {
+            let numbers = file.split(|byte| *byte == b'-');
+            numbers.clone().count() == 3
+                && numbers.into_iter().all(|hex| !hex.is_empty() && hex.iter().all(u8::is_ascii_hexdigit))
+        })
+    }
+}
+
+/// The circumstances under which a file is closed.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    /// The file that is open.
+    pub file: Identity,
+    /// The time of the first entry that is not in it any more.
+    pub now: Timestamp,
+    /// The time at which it was to be closed, if there is a schedule.
+    pub due: Option<Timestamp>,
+    /// Growing numbers go on from here, even where the files up to here are gone.
+    pub number_at_least: u64,
+}
+
+/// The start of the time that a file covers, as Python writes it: one interval back from the time at which it
+/// was to be closed, and an hour more or less if summer time began or ended in between.
+fn covered(closing: &Closing, covers: u64, zone: &TimeZone, format: &str) -> String {
+    let covers = i64::try_from(covers).unwrap_or(i64::MAX);
+    let due = closing.due.unwrap_or(closing.now).as_second();
+    let at = |second| Timestamp::from_second(second).unwrap_or(closing.now);
+    let is_summer = |at| zone.to_offset_info(at).dst().is_dst();
+    let start = due.saturating_sub(covers);
+    let shift = match (is_summer(closing.now), is_summer(at(start))) {
+        (true, false) => 3600,
+        (false, true) => -3600,
+        _ => 0,
+    };
+    at(start.saturating_add(shift)).to_zoned(zone.clone()).strftime(format).to_string()
+}
+
+/// A number in ASCII digits, nothing else.
+fn number(digits: &[u8]) -> Option<u64> {
+    let are_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    are_digits.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
+}
+
+/// A stamp of this pattern, and a number if one follows.
+fn stamp(text: &[u8], pattern: &[u8], separator: u8) -> Option<Key> {
+    let (stamp, rest) = text.split_at_checked(pattern.len())?;
+    let fits = stamp.iter().zip(pattern).all(|(byte, expected)| match expected {
+        b'd' => byte.is_ascii_digit(),
+        _ => byte == expected,
+    });
+    let taken = if rest.is_empty() { Some(0) } else { number(rest.strip_prefix(&[separator])?) };
+    let stamp = std::str::from_utf8(stamp).ok()?.to_owned();
+    taken.filter(|_| fits).map(|taken| Key::Stamp(stamp, taken))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Doing what a plan says.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+use super::{Plan, Step};
+use crate::rotation::files::{Identity, Names};
+
+/// A plan could not be carried out to its end. What has been done stays; the same plan may be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Somebody else has made a file with the new name since the plan was made. A new plan may find another
+    /// name.
+    #[error("cannot rename {} to {}: another file is in the way; move it away", from.display(), to.display())]
+    Taken {
+        /// The file.
+        from: PathBuf,
+        /// The name it should get.
+        to: PathBuf,
+    },
+    /// The system refuses.
+    #[error("cannot {action} {}: {source}", path.display())]
+    System {
+        /// What was attempted.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Plan {
+    /// Does the steps that are not done yet: those whose name is still that of their file. Returns what it
+    /// deleted, for telling.
+    ///
+    /// # Errors
+    /// [`Refused`] at the first step that cannot be done; none after it is tried.
+    pub fn carry_out(&self, names: &Names<'_>) -> Result<Vec<OsString>, Refused> {
+        let mut deleted = Vec::new();
+        for step in &self.steps {
+            match step {
+                Step::Rename { from, to, file } => {
+                    if is_still(names, from, *file)? {
+                        rename(names, from, to, *file)?;
+                    }
+                }
+                Step::Delete { name, file } => {
+                    if is_still(names, name, *file)? && delete(&names.path(name))? {
+                        deleted.push(name.clone());
+                    }
+                }
+            }
+        }
+        Ok(deleted)
+    }
+}
+
+fn is_still(names: &Names<'_>, name: &OsString, file: Identity) -> Result<bool, Refused> {
+    let entry = names.entry(name).map_err(|source| Refused::System {
+        action: "look at",
+        path: names.path(name),
+        source,
+    });
+    Ok(entry?.is_some_and(|entry| entry.file == file && entry.is_regular))
+}
+
+/// False if somebody else was faster.
+fn delete(path: &Path) -> Result<bool, Refused> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Refused::System { action: "delete", path: path.to_owned(), source }),
+    }
+}
+
+fn rename(names: &Names<'_>, from: &OsString, to: &OsString, file: Identity) -> Result<(), Refused> {
+    let (old, new) = (names.path(from), names.path(to));
+    match without_replacing(&old, &new) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // Where a rename is a link and a deletion, a crash may have left both names.
+            if is_still(names, to, file)? {
+                delete(&old).map(|_| ())
+            } else {
+                Err(Refused::Taken { from: old, to: new })
+            }
+        }
+        renamed => renamed.map_err(|source| Refused::System { action: "rename", path: old, source }),
+    }
+}
+
+/// Renames, and never overwrites.
+pub(in crate::rotation) fn without_replacing(old: &Path, new: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, old, AT_FDCWD, new, RenameFlags::RENAME_NOREPLACE) {
+        // The file system does not know how; a link does not overwrite either.
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => link_and_delete(old, new),
+        renamed => renamed.map_err(io::Error::from),
+    }
+}
+
+fn link_and_delete(old: &Path, new: &Path) -> io::Result<()> {
+    fs::hard_link(old, new)?;
+    fs::remove_file(old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rotation::files::Directory;
+
+    #[test]
+    fn a_file_with_two_names_keeps_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::new(dir.path());
+        let names = directory.lock();
+        let (old, new) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
+        fs::write(&old, "x").unwrap();
+        let file = names.entry("app.log").unwrap().unwrap().file;
+        let rename = Step::Rename { from: "app.log".into(), to: "app.log.1".into(), file };
+        fs::hard_link(&old, &new).unwrap();
+        Plan { steps: vec![rename.clone()] }.carry_out(&names).unwrap();
+        assert_eq!((old.exists(), fs::read_to_string(&new).unwrap()), (false, "x".to_owned()));
+
+        fs::rename(&new, &old).unwrap();
+        link_and_delete(&old, &new).unwrap();
+        assert_eq!((old.exists(), fs::read_to_string(&new).unwrap()), (false, "x".to_owned()));
+        fs::write(&old, "another's").unwrap();
+        assert_eq!(link_and_delete(&new, &old).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn refusals_say_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::new(dir.path());
+        let names = directory.lock();
+        fs::write(dir.path().join("app.log"), "x").unwrap();
+        fs::write(dir.path().join("app.log.1"), "another's").unwrap();
+        let file = names.entry("app.log").unwrap().unwrap().file;
+        let rename =
+            |to: &str| Plan { steps: vec![Step::Rename { from: "app.log".into(), to: to.into(), file }] };
+        let at = dir.path().display();
+        let refused = |to| rename(to).carry_out(&names).unwrap_err().to_string();
+        assert_eq!(
+            refused("app.log.1"),
+            format!("cannot rename {at}/app.log to {at}/app.log.1: another file is in the way; move it away")
+        );
+        assert!(refused("no/such").starts_with(&format!("cannot rename {at}/app.log: No such file")));
+        assert_eq!(fs::read_to_string(dir.path().join("app.log.1")).unwrap(), "another's");
+    }
+}

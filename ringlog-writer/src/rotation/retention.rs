@@ -1,0 +1,171 @@
+//! Which closed files are deleted.
+
+use std::collections::BTreeMap;
+
+use super::files::{Entry, Identity};
+use super::names::{Family, Key};
+use super::plan::Step;
+use super::policy::Rotation;
+
+/// The closed files, oldest first. Compressed or not, or both while it is being done, they are one.
+pub(super) fn closed<'a>(
+    family: &Family,
+    listing: &'a [Entry],
+    open: Option<Identity>,
+) -> BTreeMap<Key, Vec<&'a Entry>> {
+    let mut closed: BTreeMap<Key, Vec<&Entry>> = BTreeMap::new();
+    for entry in listing.iter().filter(|entry| entry.is_regular && Some(entry.file) != open) {
+        if let Some(member) = family.parse(&entry.name) {
+            closed.entry(member.key).or_default().push(entry);
+        }
+    }
+    closed
+}
+
+/// The steps that delete what no limit allows any more, oldest first.
+///
+/// Shifted names are limited in number by the shift alone, as in Python's handler.
+pub(super) fn steps(
+    family: &Family,
+    rotation: &Rotation,
+    listing: &[Entry],
+    open: Option<Identity>,
+    now_s: i64,
+) -> Vec<Step> {
+    let keep = rotation.keep;
+    let count = keep.count.filter(|_| !rotation.shifts()).map_or(usize::MAX, |count| count as usize);
+    let age_s = keep.age.map_or(i64::MAX, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    let mut bytes = 0_u64;
+    let mut too_many = Vec::new();
+    for (younger, files) in closed(family, listing, open).into_values().rev().enumerate() {
+        bytes = files.iter().fold(bytes, |bytes, file| bytes.saturating_add(file.len));
+        let written_s = files.iter().map(|file| file.modified_s).max().unwrap_or(now_s);
+        let is_old = now_s.saturating_sub(written_s) > age_s;
+        if younger >= count || is_old || keep.bytes.is_some_and(|max| bytes > max) {
+            too_many.push(files);
+        }
+    }
+    too_many.into_iter().rev().flatten().map(Step::delete).collect()
+}
+
+/// The steps that delete the oldest closed file.
+pub(super) fn oldest(family: &Family, listing: &[Entry], open: Option<Identity>) -> Vec<Step> {
+    let oldest = closed(family, listing, open).into_values().next().unwrap_or_default();
+    oldest.into_iter().map(Step::delete).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+    use crate::rotation::policy::Keep;
+
+    const DAY: i64 = 86_400;
+
+    /// Files with their lengths and days of last writing; the inode is the place in the list.
+    fn listing(files: &[(&str, u64, i64)]) -> Vec<Entry> {
+        let entry = |(ino, (name, len, day)): (usize, &(&str, u64, i64))| Entry {
+            name: (*name).into(),
+            file: Identity { dev: 1, ino: ino as u64, born_ns: 0 },
+            len: *len,
+            modified_s: day * DAY,
+            is_regular: !name.ends_with('/'),
+        };
+        files.iter().enumerate().map(entry).collect()
+    }
+
+    fn names(steps: Vec<Step>) -> Vec<String> {
+        let name = |step| match step {
+            Step::Delete { name, .. } => name.into_string().unwrap(),
+            Step::Rename { .. } => panic!("a rename"),
+        };
+        steps.into_iter().map(name).collect()
+    }
+
+    fn numbered(keep: Keep) -> (Family, Rotation) {
+        let rotation = Rotation { naming: "number".parse().unwrap(), keep, ..Rotation::default() };
+        (Family::new(OsStr::new("app.log"), &rotation), rotation)
+    }
+
+    const FILES: &[(&str, u64, i64)] = &[
+        ("app.log", 1000, 10),
+        ("app.000003.log", 10, 9),
+        ("app.000001.log.gz", 5, 1),
+        ("app.000002.log", 10, 5),
+        ("app.000002.log.gz", 5, 5),
+        ("app.log.1", 10, 0),
+        ("app.000001.log.gz.tmp", 10, 0),
+        ("app.1.log", 10, 0),
+        ("other.000001.log", 10, 0),
+    ];
+
+    #[test]
+    fn what_is_outside_of_any_limit_is_deleted() {
+        let second = ["app.000002.log", "app.000002.log.gz"];
+        let until_second = ["app.000001.log.gz", "app.000002.log", "app.000002.log.gz"];
+        let all = [&until_second[..], &["app.000003.log"]].concat();
+        let cases: [(&str, &[&str]); 13] = [
+            ("all", &[]),
+            ("3", &[]),
+            ("2", &until_second[..1]),
+            ("1", &until_second),
+            ("0", &all),
+            ("9d", &[]),
+            ("8d", &until_second[..1]),
+            ("4d", &until_second),
+            ("0s", &all),
+            ("30b", &[]),
+            ("29b", &until_second[..1]),
+            ("24b", &until_second),
+            ("2,4d,30b", &until_second),
+        ];
+        for (keep, expected) in cases {
+            let (family, rotation) = numbered(keep.parse().unwrap());
+            assert_eq!(names(steps(&family, &rotation, &listing(FILES), None, 10 * DAY)), expected, "{keep}");
+        }
+        // Age is of the file and not of its place in the row.
+        let mut files = listing(FILES);
+        files[2].modified_s = 10 * DAY;
+        let (family, rotation) = numbered("4d".parse().unwrap());
+        assert_eq!(names(steps(&family, &rotation, &files, None, 10 * DAY)), second);
+    }
+
+    #[test]
+    fn the_open_file_is_never_deleted_even_under_a_name_of_a_closed_one() {
+        let (family, rotation) = numbered("0".parse().unwrap());
+        let files = listing(FILES);
+        let deleted = names(steps(&family, &rotation, &files, Some(files[1].file), 0));
+        assert_eq!(deleted, ["app.000001.log.gz", "app.000002.log", "app.000002.log.gz"]);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_never_deleted() {
+        let (family, rotation) = numbered("0".parse().unwrap());
+        let mut files = listing(&FILES[1..2]);
+        files[0].is_regular = false;
+        assert_eq!(names(steps(&family, &rotation, &files, None, 0)), [""; 0]);
+        assert_eq!(names(oldest(&family, &files, None)), [""; 0]);
+    }
+
+    #[test]
+    fn the_oldest_goes_first() {
+        let (family, _) = numbered(Keep::default());
+        let files = listing(FILES);
+        assert_eq!(names(oldest(&family, &files, None)), ["app.000001.log.gz"]);
+        assert_eq!(names(oldest(&family, &files[3..], None)), ["app.000002.log", "app.000002.log.gz"]);
+        assert_eq!(names(oldest(&family, &files[5..], None)), [""; 0]);
+    }
+
+    #[test]
+    fn shifted_names_are_limited_by_age_and_size_but_not_counted() {
+        let rotation = Rotation {
+            naming: "python".parse().unwrap(),
+            keep: "1,10b".parse().unwrap(),
+            ..Rotation::default()
+        };
+        let family = Family::new(OsStr::new("app.log"), &rotation);
+        let files = listing(&[("app.log.1", 4, 0), ("app.log.10", 4, 0), ("app.log.9", 4, 0)]);
+        assert_eq!(names(steps(&family, &rotation, &files, None, 0)), ["app.log.10"]);
+    }
+}

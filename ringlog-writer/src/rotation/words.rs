@@ -1,0 +1,176 @@
+//! The words of a rotation on a command line or in a configuration file, and what is said about wrong ones.
+
+use std::time::Duration;
+
+/// A word that is not understood: what it should have been, what was found, what is expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is no {what}; expected {expected}{}", suggestion(hint.as_deref()))]
+pub struct WordError {
+    pub(super) what: &'static str,
+    pub(super) found: String,
+    pub(super) expected: String,
+    /// What may have been meant.
+    pub(super) hint: Option<String>,
+}
+
+fn suggestion(hint: Option<&str>) -> String {
+    hint.map(|hint| format!("; did you mean {hint:?}?")).unwrap_or_default()
+}
+
+impl WordError {
+    pub(super) fn new(what: &'static str, found: &str, expected: impl Into<String>) -> WordError {
+        WordError { what, found: found.to_owned(), expected: expected.into(), hint: None }
+    }
+
+    /// The same with the nearest of the words that would have been right, if one is near.
+    pub(super) fn near<'a>(mut self, known: impl IntoIterator<Item = &'a str>) -> WordError {
+        self.hint = nearest(&self.found, known).map(str::to_owned);
+        self
+    }
+}
+
+/// The known word that a mistyped one most likely stands for.
+fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase();
+    let rated =
+        known.into_iter().map(|known| (strsim::jaro_winkler(&word, &known.to_ascii_lowercase()), known));
+    rated.filter(|(rating, _)| *rating > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}
+
+/// The value that a word stands for.
+pub(super) fn choose<T: Copy>(
+    what: &'static str,
+    table: &[(&'static str, T)],
+    word: &str,
+) -> Result<T, WordError> {
+    let known = || table.iter().map(|(known, _)| *known);
+    let found = table.iter().find(|(known, _)| *known == word);
+    found
+        .map(|(_, value)| *value)
+        .ok_or_else(|| WordError::new(what, word, known().collect::<Vec<_>>().join(", ")).near(known()))
+}
+
+/// The word that a value has in the same table.
+pub(super) fn word_of<T: Copy + PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
+    table.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}
+
+/// A unit of time in which intervals are said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// `s`.
+    Second,
+    /// `min`.
+    Minute,
+    /// `h`.
+    Hour,
+    /// `d`, always 24 hours.
+    Day,
+}
+
+pub(super) const UNITS: &[(&str, Unit)] =
+    &[("s", Unit::Second), ("min", Unit::Minute), ("h", Unit::Hour), ("d", Unit::Day)];
+
+impl Unit {
+    /// Its length.
+    pub const fn seconds(self) -> u64 {
+        match self {
+            Unit::Second => 1,
+            Unit::Minute => 60,
+            Unit::Hour => 3600,
+            Unit::Day => 86_400,
+        }
+    }
+}
+
+/// Splits `15min` into the number and what follows; `None` if it does not begin with a number.
+pub(super) fn split_number(word: &str) -> Option<(u64, &str)> {
+    let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = word.split_at_checked(digits)?;
+    Some((number.parse().ok()?, unit.trim()))
+}
+
+/// A span of time: `30s`, `15min`, `6h`, `30d`.
+pub(super) fn span(word: &str) -> Option<(u32, Unit)> {
+    let (number, unit) = split_number(word)?;
+    let (_, unit) = UNITS.iter().find(|(known, _)| *known == unit)?;
+    Some((u32::try_from(number).ok()?, *unit))
+}
+
+const BYTES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+
+/// A number of bytes with a unit: `10MiB`, `2GiB`; `K`, `M`, `G` mean the same, `B` stands for single bytes.
+pub(super) fn bytes_with_unit(word: &str) -> Option<u64> {
+    let (number, unit) = split_number(word)?;
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+/// A size of a file: [bytes with a unit](bytes_with_unit), or a bare number of bytes, at least one.
+///
+/// # Errors
+/// [`WordError`] for anything else.
+pub fn parse_size(word: &str) -> Result<u64, WordError> {
+    let size = bytes_with_unit(word).or_else(|| word.parse().ok());
+    size.filter(|size| *size > 0).ok_or_else(|| {
+        WordError::new("size", word, "a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB")
+    })
+}
+
+/// The shortest exact word for a number of bytes; [`parse_size`] reads it.
+pub fn size_word(bytes: u64) -> String {
+    let unit = BYTES.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
+    unit.map_or_else(|| format!("{bytes}B"), |(unit, factor)| format!("{}{unit}", bytes / factor))
+}
+
+/// The shortest exact word for a span of whole seconds.
+pub(super) fn span_word(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let unit = UNITS.iter().rev().find(|(_, unit)| seconds > 0 && seconds.is_multiple_of(unit.seconds()));
+    unit.map_or_else(|| format!("{seconds}s"), |(word, unit)| format!("{}{word}", seconds / unit.seconds()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_written() {
+        for (word, bytes) in [("10MiB", 10 << 20), ("2GiB", 2 << 30), ("1B", 1), ("1536KiB", 1536 << 10)] {
+            assert_eq!((parse_size(word), size_word(bytes)), (Ok(bytes), word.to_owned()));
+        }
+        assert_eq!(
+            [parse_size("4096"), parse_size("3 m"), parse_size("7kb")],
+            [Ok(4096), Ok(3 << 20), Ok(7 << 10)]
+        );
+        for wrong in ["", "MiB", "0", "0MiB", "1.5MiB", "-1", "3 parsecs", "99999999999GiB", "١MiB"] {
+            let error = parse_size(wrong).unwrap_err().to_string();
+            let expected = "is no size; expected a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB";
+            assert_eq!(error, format!("{wrong:?} {expected}"));
+        }
+    }
+
+    #[test]
+    fn spans_are_read_and_written() {
+        for (word, number, unit, seconds) in [
+            ("30s", 30, Unit::Second, 30),
+            ("15min", 15, Unit::Minute, 900),
+            ("6h", 6, Unit::Hour, 21_600),
+            ("30d", 30, Unit::Day, 2_592_000),
+        ] {
+            assert_eq!(
+                (span(word), span_word(Duration::from_secs(seconds))),
+                (Some((number, unit)), word.to_owned())
+            );
+        }
+        for wrong in ["", "5", "s", "5m", "5 parsecs", "-5s", "4294967296s", "99999999999999999999s"] {
+            assert_eq!(span(wrong), None, "{wrong}");
+        }
+    }
+}

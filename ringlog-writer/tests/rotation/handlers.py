@@ -1,0 +1,69 @@
+# Logs what it is told to through the rotating handlers, by a clock that it is told too. Each line of standard input is
+# one run, as JSON; each gets one line back: "as told", or "off" if a rotation was not planned for when the clock shows it.
+
+import datetime
+import json
+import logging
+import logging.handlers
+import os
+import sys
+import time
+
+now = 0.0
+time.time = lambda: now
+
+
+def open_handler(run, path):
+    os.utime(path, (now, now))
+    if run["when"] is None:
+        return logging.handlers.RotatingFileHandler(path, maxBytes=run["size"], backupCount=run["count"])
+    hour_and_minute = run["at"]
+    return logging.handlers.TimedRotatingFileHandler(
+        path,
+        when=run["when"],
+        interval=run["interval"],
+        backupCount=run["count"],
+        utc=run["zone"] == "utc",
+        atTime=hour_and_minute and datetime.time(*hour_and_minute),
+    )
+
+
+def is_off(run, handler, since):
+    """Days on which the clock is changed are not always counted right, and times of day that come twice."""
+    if not run["at"]:
+        return False
+    convert = time.gmtime if run["zone"] == "utc" else time.localtime
+    shown, hour_before = convert(handler.rolloverAt), convert(handler.rolloverAt - 3600)
+    as_planned = [shown.tm_hour, shown.tm_min, shown.tm_sec] == run["at"] + [0]
+    as_planned = as_planned and (run["when"][0] != "W" or shown.tm_wday == int(run["when"][1]))
+    return not as_planned or hour_before[3:5] == shown[3:5] or handler.rolloverAt <= int(since)
+
+
+def carry_out(run):
+    global now
+    os.environ["TZ"] = "UTC" if run["zone"] == "utc" else run["zone"]
+    time.tzset()
+    path = os.path.join(run["dir"], "app.log")
+    now = run["start"]
+    open(path, "x").close()
+    handler = open_handler(run, path)
+    off = is_off(run, handler, now)
+    for at, text in run["log"]:
+        if text is None:
+            # The file was last written at the time of the last record; then a new process begins.
+            handler.close()
+            handler = open_handler(run, path)
+            off |= is_off(run, handler, now)
+        else:
+            now = at
+            rollover_at = getattr(handler, "rolloverAt", None)
+            handler.emit(logging.LogRecord("", 20, "", 0, text, None, None))
+            if rollover_at != getattr(handler, "rolloverAt", None):
+                off |= is_off(run, handler, now)
+    handler.close()
+    return "off" if off else "as told"
+
+
+logging.raiseExceptions = True
+for line in sys.stdin:
+    print(carry_out(json.loads(line)), flush=True)
