@@ -7,6 +7,7 @@ mod level;
 pub(crate) mod ls;
 mod put;
 mod rm;
+mod rotate;
 mod run;
 pub(crate) mod stat;
 mod stop;
@@ -31,6 +32,7 @@ pub enum Command {
     Level(level::LevelArgs),
     Verify(verify::Verify),
     Writer(ringlog_writer::cli::WriterArgs),
+    Rotate(rotate::Rotate),
     Stop(stop::Stop),
     Rm(rm::Rm),
     #[command(hide = true)]
@@ -55,6 +57,7 @@ impl Command {
             Command::Level(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
+            Command::Rotate(command) => command.run(),
             Command::Stop(command) => command.run(),
             Command::Rm(command) => command.run(),
             Command::DemoProducer(command) => command.run(),

@@ -63,6 +63,23 @@ pub fn request_stop(name: &str) -> Result<(), Error> {
     })
 }
 
+/// Asks the ring's consumer to begin a new output file (`ringlog rotate`). Returns the number of the request: it is
+/// answered when [`RingStat::rotations`](crate::RingStat::rotations) has come to it.
+///
+/// # Errors
+/// As for [`Ring::open`].
+pub fn request_rotation(name: &str) -> Result<u64, Error> {
+    let path = std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+    let opened = region::open(name, &path, true)?;
+    let mut request = 0;
+    with_memory(&opened, |ring| {
+        let before = ring.header_word(header::ROTATE_REQUESTS).fetch_add(1, Ordering::Relaxed);
+        request = before.wrapping_add(1);
+        crate::lane::wake_consumer(ring);
+    })?;
+    Ok(request)
+}
+
 pub(crate) fn with_memory(opened: &region::Opened, act: impl FnOnce(&ring::Ring)) -> Result<(), Error> {
     let mapping = Mapping::without_faulting_in(opened)?;
     #[allow(unsafe_code)]

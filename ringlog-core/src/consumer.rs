@@ -244,6 +244,22 @@ impl Consumer {
         })
     }
 
+    /// The number of the last request to begin a new output file (`ringlog rotate`) that has not been
+    /// [answered](Self::answer_rotation).
+    pub fn rotation_requested(&self) -> Option<u64> {
+        let ring = self.attachment.ring()?;
+        let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
+        let request = word(header::ROTATE_REQUESTS);
+        (request != word(header::ROTATE_REQUESTS_DONE)).then_some(request)
+    }
+
+    /// The request is answered: there is a new file, or there is nothing that could be rotated.
+    pub fn answer_rotation(&self, request: u64) {
+        if let Some(ring) = self.attachment.ring() {
+            ring.header_word(header::ROTATE_REQUESTS_DONE).store(request, Ordering::Relaxed);
+        }
+    }
+
     /// The ring's file.
     pub fn path(&self) -> &std::path::Path {
         &self.attachment.path

@@ -57,6 +57,8 @@ pub(crate) mod header {
     pub(crate) const BLOCK_DEADLINE_NS: usize = 280;
     pub(crate) const FLAGS: usize = 288; // bit 0: retired
     pub(crate) const STOP_REQUESTS: usize = 296; // grows by one for each "please drain and end"
+    pub(crate) const ROTATE_REQUESTS: usize = 304; // grows by one for each "please begin a new file"
+    pub(crate) const ROTATE_REQUESTS_DONE: usize = 312; // the last one that the consumer has answered
 
     // Consumer's lines: who drains, and how far it is.
     pub(crate) const CONSUMER_PID: usize = 512; // pid, 0 when it has ended orderly

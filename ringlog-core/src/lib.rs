@@ -97,7 +97,7 @@ not_modelled! {
     mod admin;
     mod levels;
 
-    pub use admin::{Listed, list, remove, request_stop};
+    pub use admin::{Listed, list, remove, request_rotation, request_stop};
     pub use bus::survive_truncation;
     pub use clock::Clock;
     pub use consumer::{Consumer, Cursor};

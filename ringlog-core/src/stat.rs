@@ -38,6 +38,8 @@ pub struct RingStat {
     pub overflow: Overflow,
     /// Who drains, if anybody does.
     pub consumer: Option<ConsumerStat>,
+    /// The last request to begin a new output file that the consumer has answered.
+    pub rotations: u64,
     /// The file has been removed or replaced.
     pub retired: bool,
     /// Lanes that have been used.
@@ -166,6 +168,7 @@ impl Observer {
             reclaim: reclaim_stat(&ring),
             overflow: Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)),
             consumer,
+            rotations: word(header::ROTATE_REQUESTS_DONE),
             retired: word(header::FLAGS) & header::FLAG_RETIRED != 0,
             lanes,
         })

@@ -24,7 +24,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 
-pub(crate) use state::{FileState, Identity, State};
+use crate::rotation::Identity;
+
+pub(crate) use state::{FileState, State};
 pub(crate) use verdict::{Found, Verdict, Why};
 
 const MAGIC: [u8; 16] = *b"ringlog chkpt 1\n";
@@ -99,7 +101,7 @@ impl Checkpoint {
                 Err((_, errno)) => return Err(io(errno.into())),
             };
             // Whoever held it before may have removed it when it was done.
-            if Identity::of_path(path) != Some(Identity::of(&file.metadata().map_err(io)?)) {
+            if Identity::of_path(path) != Some(Identity::from(&file.metadata().map_err(io)?)) {
                 continue;
             }
             let bytes = read(&file).map_err(io)?;

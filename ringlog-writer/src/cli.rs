@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::error::Error;
 use crate::options::{Existing, FormatKind, Fsync, Newlines, Options};
+use crate::rotation::{At, Compression, Every, Keep, Naming, OnFull, Rotation, Zone, parse_size};
 use crate::spawn::Handshake;
 use crate::writer::{self, Events, Signals, StandardError};
 
@@ -22,7 +23,8 @@ use crate::writer::{self, Events, Signals, StandardError};
 /// the rest in the ring for the next one, and a checkpoint beside the file says where that has to go on:
 /// every record is in the file exactly once. A ring has one writer.
 ///
-/// SIGTERM and SIGINT: write what has been published, then end. SIGHUP: open the output file anew.
+/// SIGTERM and SIGINT: write what has been published, then end. SIGHUP: open the output file anew,
+/// where it was moved away. SIGUSR1: close the file and begin another one.
 /// A full disk ends nothing: the writer says so and tries again.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
@@ -57,6 +59,9 @@ pub struct WriterArgs {
     /// level: with every batch that has a record of at least this level
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub fsync: Fsync,
+    /// When a file is closed.
+    #[command(flatten)]
+    pub rotation: RotationArgs,
     /// Keep no checkpoint beside the file: a writer that was killed may then write its last batch twice
     #[arg(long)]
     pub no_checkpoint: bool,
@@ -66,6 +71,57 @@ pub struct WriterArgs {
     /// Standard input is a socket to the process that started this one: say there when the ring is held
     #[arg(long, hide = true)]
     pub handshake: bool,
+}
+
+/// When a file is closed and another one begun. `ringlog rotate` and SIGUSR1 do so at any time.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Rotation")]
+pub struct RotationArgs {
+    /// Close a file before it has this many bytes, for example 10MiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub rotate_size: Option<u64>,
+    /// Close a file after this time: 30s, 15min, 6h, 1d, midnight, or a weekday
+    #[arg(long, value_name = "WHEN")]
+    pub rotate_every: Option<Every>,
+    /// The time of day for midnight and weekdays, for example 02:30
+    #[arg(long, value_name = "HH:MM")]
+    pub rotate_at: Option<At>,
+    /// Whose midnight and time of day: utc, local, or a zone like Europe/Berlin [default: local]
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<Zone>,
+    /// Close what is there when the writer starts
+    #[arg(long)]
+    pub rotate_on_start: bool,
+    /// What closed files are called: time (app-20261121T143000Z.log), number (app.000001.log), or python
+    /// (app.log.1, or app.log.2026-11-21)
+    #[arg(long, value_name = "HOW", default_value = "time")]
+    pub naming: Naming,
+    /// Which closed files to keep: a number, an age like 30d, bytes like 2GiB, several of these with commas between, or
+    /// all
+    #[arg(long, value_name = "LIMITS", default_value = "all")]
+    pub keep: Keep,
+    /// Compress closed files in the background: gzip or zstd
+    #[arg(long, value_name = "HOW")]
+    pub compress: Option<Compression>,
+    /// On a full disk: wait, or drop-oldest-file
+    #[arg(long, value_name = "POLICY", default_value = "wait")]
+    pub on_full: OnFull,
+}
+
+impl From<RotationArgs> for Rotation {
+    fn from(args: RotationArgs) -> Rotation {
+        Rotation {
+            size: args.rotate_size,
+            every: args.rotate_every,
+            at: args.rotate_at,
+            zone: args.zone.unwrap_or_default(),
+            on_start: args.rotate_on_start,
+            naming: args.naming,
+            keep: args.keep,
+            compression: args.compress,
+            on_full: args.on_full,
+        }
+    }
 }
 
 fn formats() -> impl TypedValueParser<Value = FormatKind> {
@@ -88,10 +144,14 @@ impl From<WriterArgs> for Options {
             until_idle: args.until_idle,
             checkpoint: !args.no_checkpoint,
             fsync: args.fsync,
+            rotation: args.rotation.into(),
             grace: args.grace.map(Duration::from_millis),
         }
     }
 }
+
+/// The exit code for options that do not go together.
+const USAGE: u8 = 2;
 
 /// Runs the writer and says on standard error what goes wrong.
 pub fn main(args: WriterArgs) -> ExitCode {
@@ -100,6 +160,15 @@ pub fn main(args: WriterArgs) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let options = Options::from(args);
+    if let Err(contradiction) = options.rotation.check() {
+        let told = events.handshake.as_mut().is_some_and(|handshake| {
+            handshake.refuse(&Error::Refused { message: contradiction.to_string(), code: USAGE })
+        });
+        if !told {
+            let _ = writeln!(std::io::stderr(), "ringlog-writer: {contradiction}");
+        }
+        return ExitCode::from(USAGE);
+    }
     match listen().and_then(|signals| writer::run_with(&options, &signals, &mut events)) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
@@ -120,8 +189,12 @@ fn listen() -> Result<Signals, Error> {
     // A ring whose file is truncated ends us with a message, not with SIGBUS.
     ringlog::survive_truncation().map_err(Error::Signals)?;
     let signals = Signals::default();
-    let flags: [(i32, &Arc<AtomicBool>); 3] =
-        [(SIGTERM, &signals.stop), (SIGINT, &signals.stop), (SIGHUP, &signals.reopen)];
+    let flags: [(i32, &Arc<AtomicBool>); 4] = [
+        (SIGTERM, &signals.stop),
+        (SIGINT, &signals.stop),
+        (SIGHUP, &signals.reopen),
+        (SIGUSR1, &signals.rotate),
+    ];
     for (signal, flag) in flags {
         signal_hook::flag::register(signal, flag.clone()).map_err(Error::Signals)?;
     }

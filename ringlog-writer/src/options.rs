@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use ringlog::Level;
 
+use crate::rotation::{Rotation, size_word};
+
 /// Where the lines go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Out {
@@ -163,7 +165,7 @@ pub struct UnknownName {
 }
 
 /// What the writer does; start with [`Options::new`] and change what you need.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// The ring: a name, a path, or `.` for `$RINGLOG`.
     pub ring: String,
@@ -185,6 +187,8 @@ pub struct Options {
     pub checkpoint: bool,
     /// When a file is made to survive a power cut; never by default.
     pub fsync: Fsync,
+    /// When a file is closed and another one begun; only when asked for by default.
+    pub rotation: Rotation,
     /// How long a record waits for older ones of interrupted threads; the consumer's default if `None`.
     pub grace: Option<Duration>,
 }
@@ -202,6 +206,7 @@ impl Options {
             until_idle: false,
             checkpoint: true,
             fsync: Fsync::default(),
+            rotation: Rotation::default(),
             grace: None,
         }
     }
@@ -237,12 +242,35 @@ impl Options {
             args.push("--no-checkpoint".into());
         }
         args.push(format!("--fsync={}", self.fsync).into());
+        args.extend(rotation_args(&self.rotation));
         if let Some(grace) = self.grace {
             args.push(format!("--grace={}", grace.as_millis()).into());
         }
         args.extend(["--".into(), OsString::from(&self.ring)]);
         args
     }
+}
+
+/// Everything that is not as by default.
+fn rotation_args(rotation: &Rotation) -> Vec<OsString> {
+    let plain = Rotation::default();
+    let Rotation { size, every, at, zone, on_start, naming, keep, compression, on_full } = rotation;
+    let mut args = Vec::new();
+    let mut put = |option: &str, value: Option<String>| {
+        args.extend(value.map(|value| format!("--{option}={value}").into()));
+    };
+    put("rotate-size", size.map(size_word));
+    put("rotate-every", every.map(|every| every.to_string()));
+    put("rotate-at", at.map(|at| at.to_string()));
+    put("zone", (*zone != plain.zone).then(|| zone.to_string()));
+    put("naming", (*naming != plain.naming).then(|| naming.to_string()));
+    put("keep", (!keep.is_all()).then(|| keep.to_string()));
+    put("compress", compression.map(|compression| compression.to_string()));
+    put("on-full", (*on_full != plain.on_full).then(|| on_full.to_string()));
+    if *on_start {
+        args.push("--rotate-on-start".into());
+    }
+    args
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod file;
 mod primary;
 mod recovery;
+mod rotating;
 mod stdout;
 
 use std::io;
@@ -70,8 +71,32 @@ pub(crate) trait Sink {
         Ok(())
     }
 
-    /// The ring knows all that was written, and nothing more comes.
-    fn finish(self: Box<Self>) {}
+    /// Whether entries have to be asked for with [`closes_before`](Self::closes_before).
+    fn closes_files(&self) -> bool {
+        false
+    }
+
+    /// Whether the file is closed before an entry of this length and time, with `pending` bytes of the batch before it.
+    fn closes_before(&mut self, _pending: usize, _len: usize, _unix_ns: u64) -> bool {
+        false
+    }
+
+    /// Closes the file and begins a new one. May be called again until it succeeds.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn rotate(&mut self, _unix_ns: u64, _events: &mut dyn Events) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The disk is full: makes room, if that is wanted and possible.
+    fn make_room(&mut self, _events: &mut dyn Events) -> bool {
+        false
+    }
+
+    /// The ring knows all that was written, and nothing more comes. Waits for what is done in the background if
+    /// `patient`.
+    fn finish(self: Box<Self>, _patient: bool, _events: &mut dyn Events) {}
 }
 
 /// Opens the output of the ring that lies at `ring`.

@@ -76,6 +76,8 @@ pub struct Signals {
     pub stop: Arc<AtomicBool>,
     /// Open the output file anew. Cleared when that is done.
     pub reopen: Arc<AtomicBool>,
+    /// Close the output file and begin another one. Cleared when that is done.
+    pub rotate: Arc<AtomicBool>,
 }
 
 /// Persists records until `stop` is set, somebody asks for it with `ringlog stop`, the reader of a pipe
@@ -91,7 +93,11 @@ pub struct Signals {
 /// anything is taken out of the ring; [`Error::Write`] if it was told to end while the output took
 /// nothing. A full disk alone is none: it is waited for.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
-    begin(options, stop, &AtomicBool::new(false), &mut StandardError)
+    begin(
+        options,
+        Told { stop, reopen: &AtomicBool::new(false), rotate: &AtomicBool::new(false) },
+        &mut StandardError,
+    )
 }
 
 /// The same, with a way to reopen the file, and to hear what happens.
@@ -99,15 +105,19 @@ pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
 /// # Errors
 /// As for [`run`].
 pub fn run_with(options: &Options, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
-    begin(options, &signals.stop, &signals.reopen, events)
+    let Signals { stop, reopen, rotate } = signals;
+    begin(options, Told { stop, reopen, rotate }, events)
 }
 
-fn begin(
-    options: &Options,
-    stop: &AtomicBool,
-    reopen: &AtomicBool,
-    events: &mut dyn Events,
-) -> Result<Summary, Error> {
+/// The flags that others set, borrowed.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    stop: &'a AtomicBool,
+    reopen: &'a AtomicBool,
+    rotate: &'a AtomicBool,
+}
+
+fn begin(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
     let ring = Ring::open(&options.ring)?;
     let mut consumer = ring.consumer()?;
     if let Some(grace) = options.grace {
@@ -126,6 +136,7 @@ fn begin(
         observer,
         used: false,
         format: format::new(options.format, options.newlines, options.ids, &source),
+        closes_files: sink.closes_files(),
         sink,
         batch: Vec::with_capacity(2 * BATCH_BYTES),
         // In a small ring the producers need the space of a smaller batch.
@@ -135,14 +146,14 @@ fn begin(
         cannot_look: false,
         summary: Summary::default(),
         ending: None,
-        stop,
-        reopen,
+        told,
         events,
     };
     writer.events.ready();
     writer.carry()?;
-    writer.sink.finish();
-    Ok(writer.summary)
+    let Writer { sink, events, summary, .. } = writer;
+    sink.finish(options.until_idle, events);
+    Ok(summary)
 }
 
 /// What is in the batch.
@@ -180,6 +191,8 @@ enum Filled {
     Batch,
     /// The ring has nothing more to give at the moment.
     RingEmpty,
+    /// The last entry, which begins at this byte and has this time, belongs to the next file.
+    UpToSeam { at: usize, unix_ns: u64 },
 }
 
 /// What persisting a batch came to.
@@ -199,6 +212,8 @@ struct Writer<'a> {
     used: bool,
     format: Box<dyn Format>,
     sink: Box<dyn Sink>,
+    /// The sink has to be asked before each entry.
+    closes_files: bool,
     /// Formatted, not yet written.
     batch: Vec<u8>,
     batch_bytes: usize,
@@ -209,8 +224,7 @@ struct Writer<'a> {
     cannot_look: bool,
     summary: Summary,
     ending: Option<Ending>,
-    stop: &'a AtomicBool,
-    reopen: &'a AtomicBool,
+    told: Told<'a>,
     events: &'a mut dyn Events,
 }
 
@@ -226,14 +240,21 @@ impl Writer<'_> {
                     return written.and(Err(error));
                 }
             };
+            if let Filled::UpToSeam { at, unix_ns } = filled {
+                if let Persisted::ReaderGone = self.change_files(at, unix_ns)? {
+                    return Ok(());
+                }
+                continue;
+            }
             let took_some = !self.pending.is_empty();
             if took_some && let Persisted::ReaderGone = self.persist()? {
                 return Ok(());
             }
-            if self.reopen.swap(false, Ordering::Relaxed) {
+            if self.told.reopen.swap(false, Ordering::Relaxed) {
                 self.reopen_output();
             }
             self.look_at_output();
+            self.rotate_if_asked()?;
             self.undo_levels();
             if self.ending.is_some() {
                 if self.has_ended(took_some, last_unix_ns)? {
@@ -250,7 +271,7 @@ impl Writer<'_> {
     /// Takes out and formats what is there, up to one batch, waiting up to `wait` for the first. Returns
     /// the time of the last record, 0 if there was none.
     fn fill(&mut self, wait: Duration) -> Result<(Filled, u64), Error> {
-        let mut wait = wait;
+        let mut wait = if self.batch.is_empty() { wait } else { Duration::ZERO };
         let mut last_unix_ns = 0;
         let began = Instant::now();
         let mut is_old = false;
@@ -285,13 +306,17 @@ impl Writer<'_> {
                     last_unix_ns = entry.unix_ns;
                 }
             }
+            let at = self.batch.len();
             self.format.entry(&entry, &mut self.batch);
+            if self.closes_files && self.sink.closes_before(at, self.batch.len() - at, entry.unix_ns) {
+                return Ok((Filled::UpToSeam { at, unix_ns: entry.unix_ns }, last_unix_ns));
+            }
         }
         Ok((Filled::Batch, last_unix_ns))
     }
 
     fn is_told_to_end(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.consumer.stop_requested()
+        self.told.stop.load(Ordering::Relaxed) || self.consumer.stop_requested()
     }
 
     fn begin_to_end(&mut self) {

@@ -1,34 +1,11 @@
 //! What a checkpoint holds, and its bytes.
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
-use std::time::SystemTime;
-
 use ringlog::Cursor;
 
-/// Which file it is, whatever its name is by now. An inode number alone is soon given to another file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(super) device: u64,
-    pub(super) inode: u64,
-    /// 0 where the file system does not keep it.
-    pub(super) birth_ns: u64,
-}
-
-impl Identity {
-    pub(crate) fn of(meta: &Metadata) -> Identity {
-        let birth = meta.created().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-        let birth_ns = birth.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0);
-        Identity { device: meta.dev(), inode: meta.ino(), birth_ns }
-    }
-
-    pub(crate) fn of_path(path: &std::path::Path) -> Option<Identity> {
-        fs::metadata(path).ok().map(|meta| Identity::of(&meta))
-    }
-}
+use crate::rotation::Identity;
 
 /// The output file and how much of it is ours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileState {
     pub(crate) identity: Identity,
     /// Length with the last batch.
@@ -36,8 +13,6 @@ pub(crate) struct FileState {
     /// Where the last batch began, and the CRC-32 of its bytes.
     pub(crate) tail_start: u64,
     pub(crate) tail_crc: u32,
-    /// When time is up for the file, in ns since 1970; 0 if it does not rotate by time.
-    pub(crate) rotate_at_unix_ns: u64,
 }
 
 /// Rings that take turns with one output are remembered up to this number.
@@ -50,8 +25,10 @@ pub(crate) struct State {
     pub(crate) file: Option<FileState>,
     /// Up to where each ring is in the files.
     pub(crate) cursors: Vec<Cursor>,
-    /// The renames that are to be done before the next file is made.
+    /// What is to be done before the next file is made: the bytes of a rotation's plan, or none.
     pub(crate) plan: Vec<u8>,
+    /// What the next closed file is called at least, where they are numbered.
+    pub(crate) next_number: u64,
 }
 
 impl State {
@@ -81,11 +58,11 @@ impl State {
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let file = self.file.unwrap_or_default();
-        let Identity { device, inode, birth_ns } = file.identity;
-        let FileState { len, tail_start, tail_crc, rotate_at_unix_ns, .. } = file;
-        let flags = u64::from(self.file.is_some());
-        for word in [flags, device, inode, birth_ns, len, tail_start, tail_crc.into(), rotate_at_unix_ns] {
+        let words = self.file.map_or([0; 8], |file| {
+            let FileState { identity: Identity { dev, ino, born_ns }, len, tail_start, tail_crc } = file;
+            [1, dev, ino, born_ns, len, tail_start, tail_crc.into(), 0]
+        });
+        for word in words.into_iter().chain([self.next_number]) {
             out.extend_from_slice(&word.to_le_bytes());
         }
         put_sized(out, |out| out.extend_from_slice(&self.plan));
@@ -99,16 +76,16 @@ impl State {
     pub(crate) fn decode(bytes: &[u8]) -> Option<State> {
         let mut at = Reader(bytes);
         let flags = at.u64()?;
-        let identity = Identity { device: at.u64()?, inode: at.u64()?, birth_ns: at.u64()? };
+        let identity = Identity { dev: at.u64()?, ino: at.u64()?, born_ns: at.u64()? };
         let (len, tail_start) = (at.u64()?, at.u64()?);
-        let (tail_crc, rotate_at_unix_ns) = (at.u64()?.try_into().ok()?, at.u64()?);
+        let (tail_crc, _, next_number) = (at.u64()?.try_into().ok()?, at.u64()?, at.u64()?);
         let plan = at.sized()?.to_vec();
         let cursors = (0..at.u32()?).map(|_| Cursor::decode(at.sized()?)).collect::<Option<_>>()?;
         if flags > 1 || tail_start > len || !at.0.is_empty() {
             return None;
         }
-        let file = FileState { identity, len, tail_start, tail_crc, rotate_at_unix_ns };
-        Some(State { file: (flags == 1).then_some(file), cursors, plan })
+        let file = FileState { identity, len, tail_start, tail_crc };
+        Some(State { file: (flags == 1).then_some(file), cursors, plan, next_number })
     }
 }
 
@@ -150,13 +127,18 @@ mod tests {
 
     #[test]
     fn a_state_comes_back_from_its_bytes_and_from_no_part_of_them() {
-        let identity = Identity { device: 1, inode: 2, birth_ns: 3 };
-        let file = FileState { identity, len: 9, tail_start: 4, tail_crc: 5, rotate_at_unix_ns: 6 };
+        let identity = Identity { dev: 1, ino: 2, born_ns: 3 };
+        let file = FileState { identity, len: 9, tail_start: 4, tail_crc: 5 };
         let mut cursor = Cursor::default();
         cursor.ring = [7; 16];
         for state in [
             State::default(),
-            State { file: Some(file), cursors: vec![cursor.clone(), cursor], plan: vec![1, 2, 3] },
+            State {
+                file: Some(file),
+                cursors: vec![cursor.clone(), cursor],
+                plan: vec![1, 2, 3],
+                next_number: 4,
+            },
         ] {
             let mut bytes = vec![];
             state.encode(&mut bytes);

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::state::{FileState, Identity};
+use super::state::FileState;
+use crate::rotation::Identity;
 
 /// What may be done with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl<C: FnMut(Range<u64>) -> Option<u32>> Found<C> {
 mod tests {
     use super::*;
 
-    const OURS: Identity = Identity { device: 1, inode: 2, birth_ns: 3 };
+    const OURS: Identity = Identity { dev: 1, ino: 2, born_ns: 3 };
 
     fn state(bytes: &[u8], tail_start: usize) -> FileState {
         FileState {
@@ -84,7 +85,6 @@ mod tests {
             len: bytes.len() as u64,
             tail_start: tail_start as u64,
             tail_crc: crc32fast::hash(&bytes[tail_start..]),
-            rotate_at_unix_ns: 0,
         }
     }
 
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(judge(&grown, &committed, None), longer(8));
         assert_eq!(judge(b"one\nTWO\n", &committed, None), Verdict::Foreign(Why::Changed));
         assert_eq!(judge(b"one\nTWO\nthr", &committed, Some(&prepared)), Verdict::Foreign(Why::Changed));
-        let other = FileState { identity: Identity { inode: 9, ..OURS }, ..committed };
+        let other = FileState { identity: Identity { ino: 9, ..OURS }, ..committed };
         assert_eq!(judge(before, &other, None), Verdict::Foreign(Why::Other));
         // What was prepared for the next file says nothing of this one.
         let next = FileState { tail_start: 0, ..prepared };

@@ -19,6 +19,13 @@ pub struct Identity {
     pub born_ns: u64,
 }
 
+impl Identity {
+    /// Of what this path leads to, if anything.
+    pub(crate) fn of_path(path: &Path) -> Option<Identity> {
+        fs::metadata(path).ok().as_ref().map(Identity::from)
+    }
+}
+
 impl From<&Metadata> for Identity {
     fn from(meta: &Metadata) -> Identity {
         let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());

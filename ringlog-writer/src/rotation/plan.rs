@@ -12,7 +12,7 @@ use super::policy::Rotation;
 use super::retention;
 
 pub use carry_out::Refused;
-pub(super) use carry_out::without_replacing;
+pub(crate) use carry_out::without_replacing;
 
 /// One step of a plan. It is done only while the name is still that of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,11 +5,12 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::Sink;
-use crate::checkpoint::Identity;
 use crate::error::Error;
 use crate::options::Existing;
+use crate::rotation::Identity;
 
 /// A file that is opened for appending: what others write into it is never overwritten.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl File {
     }
 
     fn of(file: fs::File, meta: &Metadata, path: &Path) -> File {
-        let (identity, is_regular) = (Identity::of(meta), meta.is_file());
+        let (identity, is_regular) = (Identity::from(meta), meta.is_file());
         File { file, path: path.to_owned(), identity, is_regular, len: meta.len() }
     }
 
@@ -74,6 +75,13 @@ impl File {
     /// How long it is, whoever wrote what is in it.
     pub(super) fn found_len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    /// When it was last written, in ns since 1970.
+    pub(super) fn modified_ns(&self) -> io::Result<u64> {
+        let since =
+            self.file.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Ok(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

@@ -6,16 +6,16 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use ringlog::Cursor;
 
 use super::Sink;
 use super::file::File;
 use super::recovery::{self, Mend, Recovery};
-use crate::checkpoint::{Checkpoint, FileState, Identity, State};
+use super::rotating::{Rotating, now_ns};
+use crate::checkpoint::{Checkpoint, FileState, State};
 use crate::error::Error;
 use crate::options::{Existing, Fsync, Options};
+use crate::rotation::{Identity, Plan, Refused, without_replacing};
 use crate::writer::Events;
 
 /// How often to look whether the file was moved away.
@@ -24,6 +24,9 @@ const COMPLAIN: Duration = Duration::from_secs(60);
 
 pub(super) struct Primary {
     file: File,
+    rotating: Rotating,
+    /// What is left to be done to close the file, while it is being closed.
+    closing: Option<Plan>,
     checkpoint: Checkpoint,
     /// What to do before the first batch.
     mend: Mend,
@@ -41,12 +44,16 @@ pub(super) struct Primary {
 
 impl Primary {
     /// Takes the checkpoint, so that no other writer does, and looks how things stand.
-    pub(super) fn open(file: File, options: &Options) -> Result<Primary, Error> {
+    pub(super) fn open(mut file: File, options: &Options) -> Result<Primary, Error> {
+        // Closed files lie beside the open one, and not beside a link to it.
+        file.path = fs::canonicalize(&file.path).map_err(|error| failed(&file.path, &error))?;
         let path = Checkpoint::path_of(&file.path);
         let (checkpoint, kept) = Checkpoint::open(&path)
             .map_err(|error| Error::Open { path: file.path.clone(), why: error.to_string() })?;
         let Recovery { state, mend, said } = Recovery::of(kept, &file);
         Ok(Primary {
+            rotating: Rotating::new(&file.path, &options.rotation),
+            closing: None,
             file,
             checkpoint,
             mend,
@@ -68,14 +75,23 @@ impl Primary {
             len: self.file.len + batch.len() as u64,
             tail_start: self.file.len,
             tail_crc: crc32fast::hash(batch),
-            rotate_at_unix_ns: 0,
         }
     }
 
     /// Writes down which file it is and how long, where no batch is on its way.
     fn begin_file(&mut self) -> io::Result<()> {
         self.committed.file = Some(self.file_with(&[]));
-        self.checkpoint.set(&self.committed)
+        self.committed.plan.clear();
+        self.checkpoint.set(&self.committed)?;
+        self.prepared.clone_from(&self.committed);
+        Ok(())
+    }
+
+    /// Everything is in its place: files may be closed from here on.
+    fn begin_rotating(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        let since_ns = if self.file.len > 0 { self.file.modified_ns()? } else { now_ns() };
+        self.rotating.begin(self.file.identity, since_ns)?;
+        if self.rotating.closes_on_start() { self.rotate(now_ns(), events) } else { Ok(()) }
     }
 
     /// Gives the file that has the output's name another one, and begins a new one.
@@ -84,7 +100,7 @@ impl Primary {
             return Ok(());
         }
         let (from, to) = (self.file.path.clone(), recovery::aside(&self.file.path));
-        rename_new(&from, &to)?;
+        without_replacing(&from, &to)?;
         events.say(&format!("{} is now {}", from.display(), to.display()));
         self.file.reopen().map_err(io::Error::other)
     }
@@ -109,6 +125,40 @@ impl Primary {
         self.begin_file()
     }
 
+    /// Writes down what is to be done to close the file. From here on nothing more is written to it.
+    fn begin_to_close(&mut self, unix_ns: u64) -> io::Result<()> {
+        if self.fsync != Fsync::Never {
+            self.file.sync()?;
+        }
+        let (plan, next_number) =
+            self.rotating.plan(self.file.identity, unix_ns, self.committed.next_number)?;
+        let mut state = State { file: None, next_number, ..self.committed.clone() };
+        state.plan.clear();
+        plan.encode(&mut state.plan);
+        self.checkpoint.set(&state)?;
+        self.committed = state;
+        self.closing = Some(plan);
+        Ok(())
+    }
+
+    /// Carries the plan out and begins the next file.
+    fn close(&mut self, plan: &Plan) -> io::Result<()> {
+        match self.rotating.carry_out(plan, self.fsync != Fsync::Never) {
+            // Somebody else was faster: the next attempt finds another name.
+            Err(refused @ Refused::Taken { .. }) => {
+                self.closing = None;
+                return Err(io::Error::other(refused));
+            }
+            done => done.map_err(|refused| match refused {
+                // So that a full disk is known for one.
+                Refused::System { source, .. } if source.raw_os_error().is_some() => source,
+                refused => io::Error::other(refused),
+            })?,
+        }
+        self.file.reopen().map_err(io::Error::other)?;
+        self.begin_file()
+    }
+
     fn is_moved(&self) -> bool {
         Identity::of_path(&self.file.path).as_ref() != Some(&self.file.identity)
     }
@@ -120,15 +170,6 @@ impl Primary {
             Fsync::Every(interval) => self.synced.elapsed() >= interval,
             Fsync::Level(_) => urgent,
         }
-    }
-}
-
-/// Renames, but onto nothing that is there.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        // The file system cannot do both in one step.
-        Err(Errno::EINVAL | Errno::ENOSYS) if to.symlink_metadata().is_err() => fs::rename(from, to),
-        other => Ok(other?),
     }
 }
 
@@ -149,13 +190,23 @@ impl Sink for Primary {
             Mend::Nothing => Ok(()),
             Mend::Cut { mut file, len } => file.cut(len),
             Mend::Aside => self.set_aside(events),
+            Mend::Close(plan) => match self.rotating.carry_out(&plan, self.fsync != Fsync::Never) {
+                Ok(()) => self.file.reopen().map_err(io::Error::other),
+                Err(refused @ Refused::Taken { .. }) => {
+                    events.say(&format!("{refused}; the writer goes on with the file that is there"));
+                    Ok(())
+                }
+                Err(refused) => Err(io::Error::other(refused)),
+            },
         };
         // The length may be another one than when the file was opened.
         let begun = mended.and_then(|()| match self.existing {
             Existing::Truncate => self.file.cut(0),
             Existing::Append => self.file.found_len().map(|len| self.file.len = len),
         });
-        begun.and_then(|()| self.begin_file()).map_err(|error| failed(&self.file.path, &error))
+        let path = self.file.path.clone();
+        let begun = begun.and_then(|()| self.begin_file()).and_then(|()| self.begin_rotating(events));
+        begun.map_err(|error| failed(&path, &error))
     }
 
     fn prepare(&mut self, batch: &[u8], cursor: &mut Cursor, events: &mut dyn Events) -> io::Result<()> {
@@ -189,7 +240,8 @@ impl Sink for Primary {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        if self.is_moved() {
+        // Who closes it opens the next one.
+        if self.closing.is_none() && self.is_moved() {
             if self.fsync != Fsync::Never {
                 self.file.sync().map_err(|error| failed(&self.file.path, &error))?;
             }
@@ -199,17 +251,49 @@ impl Sink for Primary {
         Ok(())
     }
 
-    fn look(&mut self, _events: &mut dyn Events) -> Result<(), Error> {
+    fn look(&mut self, events: &mut dyn Events) -> Result<(), Error> {
         if self.looked.elapsed() < LOOK {
             return Ok(());
         }
         self.looked = Instant::now();
+        self.rotating.listen(events);
         self.reopen()
     }
 
-    fn finish(self: Box<Self>) {
-        // What is to survive a power cut may come again from a ring on a disk that has not survived it.
-        if self.fsync == Fsync::Never {
+    fn closes_files(&self) -> bool {
+        self.rotating.closes_files()
+    }
+
+    fn closes_before(&mut self, pending: usize, len: usize, unix_ns: u64) -> bool {
+        self.rotating.closes_before(self.file.len + pending as u64, len as u64, unix_ns)
+    }
+
+    fn rotate(&mut self, unix_ns: u64, _events: &mut dyn Events) -> io::Result<()> {
+        if self.closing.is_none() {
+            if !self.rotating.may_close(self.file.len) {
+                return Ok(());
+            }
+            self.begin_to_close(unix_ns)?;
+        }
+        if let Some(plan) = self.closing.clone() {
+            self.close(&plan)?;
+            self.closing = None;
+            self.rotating.rotated(unix_ns);
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, events: &mut dyn Events) -> bool {
+        self.rotating.make_room(self.file.identity, events)
+    }
+
+    fn finish(mut self: Box<Self>, patient: bool, events: &mut dyn Events) {
+        if patient {
+            self.rotating.finish(events);
+        }
+        // What is to survive a power cut may come again from a ring on a disk that has not survived it, and closed files
+        // go on being numbered from where they were.
+        if self.fsync == Fsync::Never && !self.rotating.is_numbered() {
             self.checkpoint.remove();
         }
     }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{FileState, Found, Identity, Kept, State, Verdict, Why};
+use crate::checkpoint::{FileState, Found, Kept, State, Verdict, Why};
 
 use super::file::File;
+use crate::rotation::{Identity, Plan};
 
 /// What is to be done before anything is written.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) enum Mend {
     },
     /// The file that has the output's name is left as it is, under another one.
     Aside,
+    /// A file was being closed.
+    Close(Plan),
 }
 
 /// What is certain after a look at the files.
@@ -41,7 +44,11 @@ impl Recovery {
             return Recovery { state: State::default(), mend: Mend::Aside, said };
         }
         let state = kept.committed.unwrap_or_default();
-        let Some(file) = state.file else { return Recovery { state, mend: Mend::Nothing, said: Vec::new() } };
+        let Some(file) = state.file else {
+            let plan = Plan::decode(&state.plan).filter(|plan| !plan.is_empty());
+            let mend = plan.map_or(Mend::Nothing, Mend::Close);
+            return Recovery { state, mend, said: Vec::new() };
+        };
         match find(output, &file.identity) {
             Some(found) => judge(state, kept.prepared, &file, found, output),
             None => {

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Pending, Persisted, Writer};
 use crate::error::Error;
@@ -15,6 +15,10 @@ const NOTICE: Duration = Duration::from_millis(20);
 
 /// How far a batch is.
 struct Attempt {
+    /// Up to here it is written.
+    end: usize,
+    /// Its last entry is not among that.
+    before_last: bool,
     prepared: bool,
     written: usize,
     /// The output has refused, which has been said.
@@ -23,9 +27,9 @@ struct Attempt {
     pause: Duration,
 }
 
-impl Default for Attempt {
-    fn default() -> Attempt {
-        Attempt { prepared: false, written: 0, refused: false, pause: RETRY_MIN }
+impl Attempt {
+    fn at(end: usize) -> Attempt {
+        Attempt { end, before_last: false, prepared: false, written: 0, refused: false, pause: RETRY_MIN }
     }
 }
 
@@ -33,9 +37,55 @@ impl Writer<'_> {
     /// Writes the batch and acknowledges it. An output that refuses is tried again and again: meanwhile
     /// the records wait in the ring, and what the ring then has no room for is counted there.
     pub(super) fn persist(&mut self) -> Result<Persisted, Error> {
-        let mut attempt = Attempt::default();
+        let mut attempt = Attempt::at(self.batch.len());
+        if let Persisted::ReaderGone = self.insist(&mut attempt, Writer::go_on)? {
+            return Ok(Persisted::ReaderGone);
+        }
+        self.consumer.ack()?;
+        self.count_written();
+        Ok(Persisted::Done)
+    }
+
+    /// Writes the batch up to `at`, where its last entry begins, and begins another file for that one. It is
+    /// acknowledged with what follows.
+    pub(super) fn change_files(&mut self, at: usize, unix_ns: u64) -> Result<Persisted, Error> {
+        if at > 0 {
+            let mut attempt = Attempt { before_last: true, ..Attempt::at(at) };
+            if let Persisted::ReaderGone = self.insist(&mut attempt, Writer::go_on)? {
+                return Ok(Persisted::ReaderGone);
+            }
+            self.summary.bytes += at as u64;
+            self.batch.drain(..at);
+        }
+        self.rotate(unix_ns)
+    }
+
+    fn rotate(&mut self, unix_ns: u64) -> Result<Persisted, Error> {
+        let mut attempt = Attempt::at(0);
+        self.insist(&mut attempt, |writer, _| writer.sink.rotate(unix_ns, writer.events))
+    }
+
+    /// Begins another file if somebody asks for it.
+    pub(super) fn rotate_if_asked(&mut self) -> Result<(), Error> {
+        let request = self.consumer.rotation_requested();
+        if self.told.rotate.swap(false, Ordering::Relaxed) || request.is_some() {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.rotate(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))?;
+            if let Some(request) = request {
+                self.consumer.answer_rotation(request);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries until it is done.
+    fn insist(
+        &mut self,
+        attempt: &mut Attempt,
+        act: impl Fn(&mut Self, &mut Attempt) -> io::Result<()>,
+    ) -> Result<Persisted, Error> {
         loop {
-            match self.go_on(&mut attempt) {
+            match act(self, attempt) {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Persisted::ReaderGone),
@@ -43,25 +93,27 @@ impl Writer<'_> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !self.is_told_to_end() => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                Err(error) => self.refused(error, &mut attempt)?,
+                Err(error) => self.refused(error, attempt)?,
             }
         }
         if attempt.refused {
             self.events.say(&format!("writing to {} again; nothing was lost on the way", self.options.out));
         }
-        self.consumer.ack()?;
-        self.count_written();
         Ok(Persisted::Done)
     }
 
     /// Does what is left to be done.
     fn go_on(&mut self, attempt: &mut Attempt) -> io::Result<()> {
         if !attempt.prepared {
-            self.consumer.cursor_into(&mut self.cursor);
-            self.sink.prepare(&self.batch, &mut self.cursor, self.events)?;
+            if attempt.before_last {
+                self.consumer.cursor_before_last_into(&mut self.cursor);
+            } else {
+                self.consumer.cursor_into(&mut self.cursor);
+            }
+            self.sink.prepare(&self.batch[..attempt.end], &mut self.cursor, self.events)?;
             attempt.prepared = true;
         }
-        while let Some(rest) = self.batch.get(attempt.written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self.batch.get(attempt.written..attempt.end).filter(|rest| !rest.is_empty()) {
             let taken = self.sink.write(rest)?;
             if taken == 0 {
                 return Err(ErrorKind::WriteZero.into());
@@ -87,18 +139,22 @@ impl Writer<'_> {
     /// The output took nothing. Says so the first time, and waits before the next attempt; an error if
     /// the writer is to end.
     fn refused(&mut self, error: io::Error, attempt: &mut Attempt) -> Result<(), Error> {
+        let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        if is_full && self.sink.make_room(self.events) {
+            return Ok(());
+        }
         let out = &self.options.out;
         if !std::mem::replace(&mut attempt.refused, true) {
             self.events
                 .say(&format!("cannot write to {out}: {error}; trying again, records wait in the ring"));
         }
         let until = Instant::now() + attempt.pause;
-        while !self.is_told_to_end() && !self.reopen.load(Ordering::Relaxed) && Instant::now() < until {
+        while !self.is_told_to_end() && !self.told.reopen.load(Ordering::Relaxed) && Instant::now() < until {
             std::thread::sleep(NOTICE.min(attempt.pause));
         }
         self.undo_levels();
         attempt.pause = (attempt.pause * 2).min(RETRY_MAX);
-        if self.reopen.swap(false, Ordering::Relaxed) {
+        if self.told.reopen.swap(false, Ordering::Relaxed) {
             // What the old file has got of this batch the new one gets too, from the beginning.
             self.take_back(attempt.written);
             (attempt.prepared, attempt.written) = (false, 0);

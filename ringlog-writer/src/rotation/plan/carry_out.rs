@@ -95,7 +95,7 @@ fn rename(names: &Names<'_>, from: &OsString, to: &OsString, file: Identity) -> 
 }
 
 /// Renames, and never overwrites.
-pub(in crate::rotation) fn without_replacing(old: &Path, new: &Path) -> io::Result<()> {
+pub(crate) fn without_replacing(old: &Path, new: &Path) -> io::Result<()> {
     match renameat2(AT_FDCWD, old, AT_FDCWD, new, RenameFlags::RENAME_NOREPLACE) {
         // The file system does not know how; a link does not overwrite either.
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => link_and_delete(old, new),
