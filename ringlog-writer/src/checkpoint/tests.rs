@@ -1,8 +1,8 @@
 use super::*;
 
 fn state(len: u64) -> State {
-    let file =
-        FileState { identity: Identity::default(), len, tail_start: 0, tail_crc: 0, rotate_at_unix_ns: 0 };
+    let identity = Identity { dev: 1, ino: 2, born_ns: 3 };
+    let file = FileState { identity, len, tail_start: 0, tail_crc: 0 };
     State { file: Some(file), ..State::default() }
 }
 
