@@ -22,6 +22,7 @@ use super::names::{Family, Member};
 use super::plan::without_replacing;
 use super::policy::Compression;
 use super::retention;
+use codec::Sum;
 
 /// A thread that compresses what has been closed. Dropped, it leaves what it is at undone for the next one.
 #[derive(Debug)]
@@ -220,12 +221,21 @@ impl Worker {
         // Retention goes by the age of what is in it.
         archive.set_modified(meta.modified()?)?;
         archive.sync_all()?;
-        if codec::sum_of_archive(&archive, self.compression, &self.stop)? != sum || sum.len != meta.len() {
-            return Err(io::Error::other(
-                "it comes out differently when decompressed, or is still being written",
-            ));
-        }
+        self.verify(&archive, sum, meta.len())?;
         if self.name(file, temporary)? { self.delete(file) } else { Ok(()) }
+    }
+
+    /// An error unless the archive decompresses to what was compressed, and that is the whole file.
+    fn verify(&self, archive: &File, compressed: Sum, len: u64) -> io::Result<()> {
+        if compressed.len != len {
+            return Err(io::Error::other("somebody is still writing into it"));
+        }
+        let decompressed = codec::sum_of_archive(archive, self.compression, &self.stop)?;
+        if decompressed == compressed {
+            Ok(())
+        } else {
+            Err(io::Error::other("it decompresses to something else"))
+        }
     }
 
     /// Gives the archive its name; false if the original has gone meanwhile.

@@ -212,12 +212,10 @@ impl Schedule {
 
     fn next_day(&self, after: Timestamp, time: Time, is_day: impl Fn(Date) -> bool) -> Option<Timestamp> {
         let today = self.zone.to_datetime(after).date();
-        // A jump may end in the next day, or leave one out.
-        let days = (-1..=9).filter_map(|days| today.checked_add(Span::new().days(days)).ok());
-        days.filter(|date| is_day(*date))
-            .filter_map(|date| self.first(date, time))
-            .filter(|at| *at > after)
-            .min()
+        // The day in a week may have begun once already, before the clock went back over midnight.
+        let days = (0..=8).filter_map(|days| today.checked_add(Span::new().days(days)).ok());
+        let times = days.filter(|date| is_day(*date)).filter_map(|date| self.first(date, time));
+        times.filter(|at| *at > after).min()
     }
 
     /// When the clock first shows this time of this day, or jumps over it.

@@ -88,6 +88,15 @@ fn a_time_of_day_that_is_jumped_over_or_comes_twice_counts_once() {
         next("sunday", half_past_two, "Europe/Berlin", "2026-10-24T12:00:00Z", 2),
         ["Sun 10-25 02:30:00+02:00", "Sun 11-01 02:30:00+01:00"]
     );
+    // In St. John's the first Sunday of November 2009 began, was Saturday again, and began once more.
+    assert_eq!(
+        next("sunday", None, "America/St_Johns", "2009-11-01T02:00:00Z", 2),
+        ["Sun 11-01 00:00:00-02:30", "Sun 11-08 00:00:00-03:30"]
+    );
+    assert_eq!(
+        next("sunday", None, "America/St_Johns", "2009-11-01T03:00:00Z", 1),
+        ["Sun 11-08 00:00:00-03:30"]
+    );
     // Samoa left out 30 December 2011.
     assert_eq!(next("friday", None, "Pacific/Apia", "2011-12-28T12:00:00Z", 1), ["Sat 12-31 00:00:00+14:00"]);
 }
