@@ -112,7 +112,7 @@ pub(super) fn bytes_with_unit(word: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// A size of a file: [bytes with a unit](bytes_with_unit), or a bare number of bytes, at least one.
+/// A size of a file, at least one byte: `10MiB`, `2GiB`, `100B`, or a bare number of bytes.
 ///
 /// # Errors
 /// [`WordError`] for anything else.
