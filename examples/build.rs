@@ -37,7 +37,8 @@ fn rust_blocks(text: &str) -> Vec<(usize, String)> {
     let mut lines = text.lines().enumerate();
     while let Some((index, fence)) = lines.next() {
         let Some(language) = fence.strip_prefix("```") else { continue };
-        let block: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        let block: Vec<&str> =
+            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
         if language == "rust" {
             blocks.push((index + 2, block.join("\n")));
         }

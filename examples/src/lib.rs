@@ -38,6 +38,9 @@ pub fn check(log: &Capture, promised: &[&str]) {
     for (record, promised) in logged.iter().zip(promised) {
         let message = record.message().replace('\n', "\\n");
         let whole = format!("{} {}: {message}", record.level(), record.logger());
-        assert!([&message, &whole].contains(&&promised.to_string()), "promised {promised:?}, logged {whole:?}");
+        assert!(
+            [&message, &whole].contains(&&promised.to_string()),
+            "promised {promised:?}, logged {whole:?}"
+        );
     }
 }
