@@ -60,7 +60,7 @@ impl Scene {
         }
         let mut command = Command::new(program);
         command.current_dir(&self.files).env("RINGLOG_DIR", self.rings.path()).env("PATH", path);
-        command.env_remove("RINGLOG").stdin(Stdio::null());
+        command.env_remove("RINGLOG").env_remove("RINGLOG_LEVEL").stdin(Stdio::null());
         command
     }
 
