@@ -13,14 +13,17 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ringlog::{Overflow, Ring};
 use ringlog_writer::{FormatKind, Options, Out};
+use serde_json::Value;
 
 const PROCESSES: usize = 4;
 const ROWS: u32 = 2_000;
+/// After so many rows each process flushes its database, and says how far it is.
+const STEP: u32 = 500;
 /// The argument by which this program becomes one of the four.
 const WORK: &str = "work";
 
@@ -35,16 +38,16 @@ fn main() -> Result<()> {
 /// One of the four: opens a database and uses it. All it has to do with ringlog is the first line.
 fn work(directory: &Path) -> Result<()> {
     ringlog::init();
-    let database = sled::open(directory)?;
-    for row in 0..ROWS {
+    let (begun, database) = (Instant::now(), sled::open(directory)?);
+    for row in 1..=ROWS {
         database.insert(row.to_be_bytes(), vec![row as u8; 100])?;
-        if row % 500 == 0 {
+        if row % STEP == 0 {
             database.flush()?;
-            log::info!("{row} rows are written");
+            log::info!(rows = row, seconds = begun.elapsed().as_secs_f64(); "written");
         }
     }
     let rows = database.iter().filter(Result::is_ok).count();
-    log::info!("{rows} rows are read");
+    log::info!(rows, directory:% = directory.display(); "read");
     drop(database);
     log::logger().flush();
     Ok(())
@@ -74,9 +77,16 @@ fn supervise() -> Result<()> {
         ended.map(|()| summary)
     })?;
     let late = ring.observe()?.stat()?.late;
-    let lines = check(&std::fs::read_to_string(&file)?, late)?;
-    ensure!(lines == summary.records, "the writer says {}, the file has {lines}", summary.records);
+    let found = check(&std::fs::read_to_string(&file)?, late)?;
+    ensure!(
+        found.lines == summary.records,
+        "the writer says {}, the file has {}",
+        summary.records,
+        found.lines
+    );
+    let Found { lines, of_database, samples } = found;
     println!("{lines} lines of {PROCESSES} processes are in one file, each exactly once; {late} were late");
+    println!("{of_database} of them are the database's; two of them:\n{}", samples.join("\n"));
     Ok(())
 }
 
@@ -97,27 +107,54 @@ fn children(ring: &str, directory: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What is in the file.
+struct Found {
+    lines: u64,
+    of_database: u64,
+    /// The first line of the database and the first of this program.
+    samples: Vec<String>,
+}
+
 /// Every lane's sequences have to run from 0 without a hole, and time must not go back but for the lines
-/// that the writer has counted as late.
-fn check(text: &str, late: u64) -> Result<u64> {
+/// that the writer has counted as late. Each process says as often as it should how far it is.
+fn check(text: &str, late: u64) -> Result<Found> {
     let mut next: HashMap<(u64, u64), u64> = HashMap::new();
-    let mut processes = HashMap::new();
-    let mut last_time = String::new();
-    let (mut lines, mut went_back) = (0, 0);
+    let mut rows: HashMap<u64, Vec<u64>> = HashMap::new();
+    let (mut last_time, mut went_back) = (String::new(), 0);
+    let mut found = Found { lines: 0, of_database: 0, samples: Vec::new() };
     for line in text.lines() {
-        let entry: serde_json::Value =
-            serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
-        let number = |key: &str| entry[key].as_u64().with_context(|| format!("no {key} in {line}"));
+        let entry: Value = serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
+        let number = |key: &str| entry[key].as_u64().with_context(|| format!("no number {key} in {line}"));
         let expected = next.entry((number("lane")?, number("incarnation")?)).or_default();
         ensure!(number("sequence")? == *expected, "expected sequence {expected} in {line}");
         *expected += 1;
-        *processes.entry(number("pid")?).or_insert(0) += 1;
         let time = entry["time"].as_str().unwrap_or_default();
         went_back += u64::from(time < last_time.as_str());
         last_time = time.to_owned();
-        lines += 1;
+        found.lines += 1;
+
+        let of_process = rows.entry(number("pid")?).or_default();
+        let is_ours = entry["logger"] == module_path!();
+        if is_ours {
+            // Key-values keep their types on their way through the ring.
+            let fields = &entry["fields"];
+            of_process.push(fields["rows"].as_u64().with_context(|| format!("no number of rows in {line}"))?);
+            let is_typed = match entry["message"].as_str() {
+                Some("written") => fields["seconds"].is_f64(),
+                _ => fields["directory"].is_string(),
+            };
+            ensure!(is_typed, "no second value, or one of another type, in {line}");
+        } else {
+            ensure!(entry["logger"].as_str().is_some_and(|name| name.starts_with("sled")), "whose is {line}");
+            found.of_database += 1;
+        }
+        if found.samples.len() < 2 && is_ours != (found.samples.is_empty()) {
+            found.samples.push(line.to_owned());
+        }
     }
-    ensure!(processes.len() == PROCESSES, "lines of {} processes", processes.len());
+    let expected: Vec<u64> = (STEP..=ROWS).step_by(STEP as usize).chain([ROWS]).map(u64::from).collect();
+    ensure!(rows.len() == PROCESSES, "lines of {} processes", rows.len());
+    ensure!(rows.values().all(|rows| *rows == expected), "each process should count {expected:?}: {rows:?}");
     ensure!(went_back <= late, "time goes back {went_back} times, but only {late} lines were late");
-    Ok(lines)
+    Ok(found)
 }

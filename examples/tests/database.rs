@@ -1,6 +1,8 @@
-//! The example runs, and its own check of the file passes.
+//! The example runs, its own check of the file passes, and it shows lines of both: the library's and its own.
 
 use std::process::Command;
+
+use serde_json::Value;
 
 #[test]
 fn an_unmodified_library_in_four_processes_logs_into_one_file() {
@@ -8,4 +10,15 @@ fn an_unmodified_library_in_four_processes_logs_into_one_file() {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");
     assert!(stdout.contains("lines of 4 processes are in one file, each exactly once"), "{stdout}");
+
+    let samples: Vec<Value> = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let [databases, ours] = &samples[..] else { panic!("expected two samples:\n{stdout}") };
+    assert!(databases["logger"].as_str().unwrap().starts_with("sled::"), "{databases}");
+    assert!(
+        databases["file"].as_str().unwrap().ends_with(".rs") && databases["fields"].is_null(),
+        "{databases}"
+    );
+    let shown = ["level", "logger", "message", "process"].map(|key| ours[key].as_str().unwrap());
+    assert_eq!(shown, ["INFO", "ringlog_examples", "written", "ringlog-examples"]);
+    assert!(ours["fields"]["rows"] == 500 && ours["fields"]["seconds"].is_f64(), "{ours}");
 }

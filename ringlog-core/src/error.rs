@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why a ring could not be created, opened, read or waited for.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Nothing of that name is there.
@@ -187,6 +187,13 @@ pub enum Error {
     },
 }
 
+/// As `Display`: `unwrap` and a `main` that returns the error show it, and its reader wants to know what to do.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
 fn did_you_mean(similar: &Option<String>) -> String {
     similar.as_ref().map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
@@ -207,7 +214,7 @@ impl Error {
 /// Why one record was refused. Small, because it is what the record path returns.
 ///
 /// Every refusal is counted in the ring, and the gap shows in the output at its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
     /// No block was free, and policy or deadline did not let the record wait.
@@ -237,4 +244,26 @@ pub enum PushError {
     /// The ring was removed or truncated, or in a forked child is not there any more.
     #[error("the ring is gone; open it again")]
     Gone,
+}
+
+/// As `Display`: `unwrap` and a `main` that returns the error show it, and its reader wants to know what to do.
+impl std::fmt::Debug for PushError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    #[test]
+    fn a_program_that_ends_with_an_error_says_what_to_do() {
+        let error = Error::NoSuchRing { name: "ap".into(), dir: "/rings".into(), similar: Some("app".into()) };
+        assert_eq!(format!("{error:?}"), "no ring \"ap\" in /rings; did you mean \"app\"?");
+        assert_eq!(format!("{:?}", PushError::Gone), "the ring is gone; open it again");
+        let error = "loud".parse::<Level>().unwrap_err();
+        assert!(format!("{error:?}").starts_with("\"loud\" is not a level; expected trace,"), "{error:?}");
+    }
 }

@@ -66,7 +66,7 @@ impl log::Log for Facade {
         match global::destination() {
             Destination::Ring(logger, _) => write(logger, record),
             Destination::Stderr(_) => {
-                statement::show_line(level(record.level()), record.target(), &record.args().to_string());
+                statement::show_line(level(record.level()), record.target(), &pairs::shown(record));
             }
             Destination::Nothing => {}
         }

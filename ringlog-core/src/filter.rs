@@ -6,7 +6,7 @@ use crate::level::{Level, ParseLevelError};
 
 /// Least levels by logger, read from text such as `info,db=debug,db.pool=warn`.
 ///
-/// A logger's name is matched as a whole or up to a `.` or `::`; the longest match counts.
+/// A logger's name is matched as a whole or up to a `.` or `::`, which are the same; the longest match counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     default: Level,
@@ -99,12 +99,33 @@ impl fmt::Display for Plain {
 }
 
 /// Whether a rule for `name` is also one for `logger`: the same name, or one below it. The empty name
-/// stands for all.
+/// stands for all. `.` and `::` are the same: a module's statements have the one, what it logs through the
+/// `log` facade the other.
 pub(crate) fn covers(name: &[u8], logger: &[u8]) -> bool {
-    let rest = logger.strip_prefix(name);
-    rest.is_some_and(|rest| {
-        name.is_empty() || rest.is_empty() || rest.starts_with(b".") || rest.starts_with(b"::")
-    })
+    let (mut name, mut logger) = (name, logger);
+    let below = |rest: &[u8]| rest.is_empty() || separator(rest) > 0;
+    if name.is_empty() {
+        return true;
+    }
+    loop {
+        let (Some((own, own_rest)), Some((other, other_rest))) = (name.split_first(), logger.split_first()) else {
+            return name.is_empty() && below(logger);
+        };
+        (name, logger) = match (separator(name), separator(logger)) {
+            (0, 0) if own == other => (own_rest, other_rest),
+            (from, to) if from > 0 && to > 0 => (&name[from..], &logger[to..]),
+            _ => return false,
+        };
+    }
+}
+
+/// The length of the separator that the text begins with.
+fn separator(text: &[u8]) -> usize {
+    match text {
+        [b'.', ..] => 1,
+        [b':', b':', ..] => 2,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +139,19 @@ mod tests {
         assert!(filter.allows(Level::DEBUG, "db::query") && !filter.allows(Level::INFO, "dbx"));
         assert!(!filter.allows(Level::WARN, "db.pool.worker") && filter.allows(Level::WARN, "http"));
         assert_eq!(filter.least(), Level::DEBUG);
+    }
+
+    #[test]
+    fn a_module_has_one_name_whichever_way_it_logs() {
+        let covers = |name: &str, logger: &str| covers(name.as_bytes(), logger.as_bytes());
+        for logger in ["shop::db", "shop.db", "shop::db::pool", "shop.db.pool", "shop.db::pool"] {
+            assert!(covers("shop.db", logger) && covers("shop::db", logger), "{logger}");
+            assert!(covers("", logger) && covers("shop", logger), "{logger}");
+        }
+        for logger in ["shop", "shop.dbx", "shop.d", "shop:db", "shopxdb", "shop..db", ""] {
+            assert!(!covers("shop.db", logger) && !covers("shop::db", logger), "{logger}");
+        }
+        assert!(covers("", "") && covers("a:b", "a:b") && !covers("a:", "a::b") && !covers("a", "a:b"));
     }
 
     #[test]

@@ -46,6 +46,10 @@ pub fn init() -> Initialized {
 
 /// As [`init`], with a choice of what serves when there is no ring.
 pub fn init_or(fallback: Fallback) -> Initialized {
+    // What is wrong has been told to the first call.
+    if !matches!(global::destination(), Destination::Nothing) {
+        return Initialized::AlreadySet;
+    }
     let filter = match std::env::var("RINGLOG_LEVEL").unwrap_or_default().parse::<Filter>() {
         Ok(filter) => filter,
         Err(error) => {

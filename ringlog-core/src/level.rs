@@ -79,11 +79,18 @@ impl fmt::Display for Level {
 }
 
 /// The text is no level: neither a known name nor a number from 1 to 255.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a level; expected trace, debug, info, warn, error, critical or a number from 1 to 255"
 )]
 pub struct ParseLevelError(String);
+
+/// As `Display`: `unwrap` and a `main` that returns the error show it, and its reader wants to know what to do.
+impl fmt::Debug for ParseLevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl FromStr for Level {
     type Err = ParseLevelError;

@@ -17,7 +17,7 @@ use crate::rotation::{At, Compression, Every, Keep, Naming, OnFull, Rotation, Zo
 use crate::spawn::Handshake;
 use crate::writer::{self, Events, Signals, StandardError};
 
-/// Takes the records out of a ring and persists them.
+/// Take the records out of a ring and persist them
 ///
 /// A record's space is given back only when its line has been written, so a writer that is killed leaves
 /// the rest in the ring for the next one, and a checkpoint beside the file says where that has to go on:

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 /// Why the writer could not begin, or had to end. Nothing of what was not written is acknowledged: it
 /// stays in the ring for the next writer.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The ring could not be opened or drained.
@@ -80,6 +80,13 @@ pub enum Error {
     },
 }
 
+/// As `Display`: `unwrap` and a `main` that returns the error show it, and its reader wants to know what to do.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error {
     /// The exit code for it: 4 if there is no such ring, otherwise 1.
     pub fn exit_code(&self) -> u8 {
@@ -88,5 +95,15 @@ impl Error {
             Error::Refused { code, .. } => *code,
             _ => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_ends_with_an_error_says_what_to_do() {
+        assert!(format!("{:?}", Error::NoProgram).contains("RINGLOG_WRITER"), "{:?}", Error::NoProgram);
     }
 }

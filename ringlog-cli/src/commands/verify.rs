@@ -32,8 +32,8 @@ const PATIENCE: usize = 100;
 /// its owner's death is told.
 #[derive(Args)]
 #[command(after_help = "\
-Exit codes: 0 complete, 1 a file cannot be read, 2 the output has no ids, 3 something is missing, doubled, out
-of order or damaged")]
+Exit codes: 0 complete, 1 a file cannot be read, 2 the output has no ids,
+3 something is missing, doubled, out of order or damaged")]
 pub struct Verify {
     /// Files that a writer has written, the oldest first; `-` for standard input
     #[arg(required = true, value_name = "OUTPUT")]

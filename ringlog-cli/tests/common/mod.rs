@@ -40,12 +40,27 @@ impl Scene {
 
     /// `ringlog ARGS`, in the directory of files, with `ringlog` in PATH.
     pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.program(RINGLOG, &[]);
+        command.args(args);
+        command
+    }
+
+    /// A script of the shell, in the same place, with the programs of one more directory.
+    pub fn shell(&self, script: &str, programs: &Path) -> Command {
+        let mut command = self.program("sh", &[programs]);
+        command.args(["-c", script]);
+        command
+    }
+
+    fn program(&self, program: &str, more_programs: &[&Path]) -> Command {
         let mut path = std::env::var_os("PATH").unwrap_or_default();
-        path.push(":");
-        path.push(Path::new(RINGLOG).parent().unwrap());
-        let mut command = Command::new(RINGLOG);
-        command.args(args).current_dir(&self.files).env("RINGLOG_DIR", self.rings.path()).env("PATH", path);
-        command.env_remove("RINGLOG").stdin(Stdio::null());
+        for directory in Path::new(RINGLOG).parent().iter().chain(more_programs) {
+            path.push(":");
+            path.push(directory);
+        }
+        let mut command = Command::new(program);
+        command.current_dir(&self.files).env("RINGLOG_DIR", self.rings.path()).env("PATH", path);
+        command.env_remove("RINGLOG").env_remove("RINGLOG_LEVEL").stdin(Stdio::null());
         command
     }
 

@@ -1,5 +1,7 @@
 //! A record of the facade that is formatted in place, and its key-values, which stay typed.
 
+use std::fmt::Write;
+
 use log::kv::{self, VisitSource, VisitValue};
 
 use crate::definition::Site;
@@ -7,6 +9,7 @@ use crate::field::FieldValue;
 use crate::level::Level;
 use crate::logger::{Text, text_site};
 use crate::record::{Encoder, Inferred, Record, flag, measure};
+use crate::statement::capture::Chain;
 use crate::value::Type;
 
 /// A record of the built-in definition whose message is still to be formatted.
@@ -113,7 +116,47 @@ impl<'v> VisitValue<'v> for Typed<'_, '_> {
 
     fn visit_error(&mut self, error: &(dyn std::error::Error + 'static)) -> Result<(), kv::Error> {
         self.put_type(Type::Error);
-        self.out.put_formatted(&crate::statement::capture::Chain::of(error));
+        self.out.put_formatted(&Chain::of(error));
         Ok(())
+    }
+}
+
+/// The message with its pairs, where there is no ring: `filled order=7`.
+pub(super) fn shown(record: &log::Record<'_>) -> String {
+    let mut text = record.args().to_string();
+    // A source that fails ends early; the pairs until then count.
+    let _ = record.key_values().visit(&mut Texts(&mut text));
+    text
+}
+
+/// Appends each pair as text.
+struct Texts<'a>(&'a mut String);
+
+impl<'kvs> VisitSource<'kvs> for Texts<'_> {
+    fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        match value.to_borrowed_error() {
+            Some(error) => write!(self.0, " {key}={}", Chain::of(error))?,
+            None => write!(self.0, " {key}={value}")?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot save")]
+    struct SaveError(#[source] std::fmt::Error);
+
+    #[test]
+    fn without_a_ring_the_pairs_follow_the_message() {
+        let error = SaveError(std::fmt::Error);
+        let pairs = [("order", kv::Value::from(7)), ("err", kv::Value::from_dyn_error(&error))];
+        let record = log::Record::builder().args(format_args!("lost")).key_values(&pairs).build();
+        let cause = std::fmt::Error.to_string();
+        assert_eq!(shown(&record), format!("lost order=7 err=cannot save\ncaused by: {cause}"));
+        assert_eq!(shown(&log::Record::builder().args(format_args!("lost")).build()), "lost");
     }
 }

@@ -44,7 +44,33 @@ pub(crate) fn show(record: &dyn Record) {
 
 /// Writes what was logged to standard error, as one line whatever is in it.
 pub(crate) fn show_line(level: Level, logger: &str, message: &str) {
-    let message = message.replace('\n', "\\n");
     // Nobody is left to tell if standard error is gone.
-    let _ = writeln!(std::io::stderr(), "{level:<5} {logger}: {message}");
+    let _ = writeln!(std::io::stderr(), "{level:<5} {}: {}", one_line(logger), one_line(message));
+}
+
+/// The text with what a terminal would act upon escaped, as the writer does it: it forges no line, moves no
+/// cursor and turns no reading direction.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => line.push_str("\\n"),
+            c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| line.push_str(&format!("\\x{byte:02x}")));
+            }
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_logged_is_one_harmless_line() {
+        let line = one_line("ä\tb\nc\r\x1b[2J\u{202e}\u{85}\0");
+        assert_eq!(line, "ä\\x09b\\nc\\x0d\\x1b[2J\\xe2\\x80\\xae\\xc2\\x85\\x00");
+    }
 }

@@ -1,0 +1,3 @@
+//! README's first program, line by line. The sessions in the documents run it.
+
+include!("orders.rs");

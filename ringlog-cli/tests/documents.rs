@@ -1,0 +1,186 @@
+//! The shell sessions in the documents: each is typed word for word, and what comes out is what stands there.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{RINGLOG, Scene};
+
+/// Where the documents say that rings lie.
+const RINGS: &str = "/dev/shm/ringlog-1000";
+/// The program that the sessions call `orders`.
+const ORDERS: &str = include_str!("../examples/orders/orders.rs");
+/// What is in the background has been told to end by now, or the session does not say how.
+const AT_THE_END: &str = "for _ in $(seq 600); do kill -0 $! 2>&- || exit 0; sleep 0.05; done
+kill $! && echo 'a job is left in the background' >&2";
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).unwrap()
+}
+
+#[test]
+fn the_sessions_in_readme() {
+    assert_eq!(play("README.md"), 1);
+}
+
+#[test]
+fn the_sessions_about_logging() {
+    assert_eq!(play("docs/logging.md"), 3);
+}
+
+#[test]
+fn the_program_of_the_sessions_is_readmes_first() {
+    let readme = document("README.md");
+    let program = &blocks(&readme, "rust")[0].1;
+    assert_eq!(
+        ORDERS.trim_end(),
+        program,
+        "examples/orders/orders.rs is to be the same: its lines are counted"
+    );
+}
+
+/// What is in none of these blocks nobody has run.
+#[test]
+fn a_shell_block_without_output_only_builds() {
+    for name in ["README.md", "docs/logging.md"] {
+        let text = document(name);
+        for (line, block) in ["sh", "bash", "shell"].iter().flat_map(|language| blocks(&text, language)) {
+            let others: Vec<_> = block.lines().filter(|command| !command.starts_with("cargo ")).collect();
+            assert!(others.is_empty(), "{name}:{line}: show as a session what these do: {others:#?}");
+        }
+    }
+}
+
+/// Every block fenced as `language`, with the number of the line before it.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((index, line)) = lines.next() {
+        let Some(fence) = line.strip_prefix("```") else { continue };
+        let block: Vec<&str> =
+            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        if fence == language {
+            found.push((index + 1, block.join("\n")));
+        }
+    }
+    found
+}
+
+/// A command, and what it prints.
+struct Step {
+    command: String,
+    output: Vec<String>,
+}
+
+/// Types every session of a document; how many there were.
+fn play(name: &str) -> usize {
+    let text = document(name);
+    let sessions = blocks(&text, "console");
+    for (line, session) in &sessions {
+        let scene = Scene::new();
+        let steps = steps(session);
+        let typed: String = steps.iter().enumerate().map(|(number, step)| typed(number, step)).collect();
+        let script = typed + AT_THE_END;
+        let ended = scene.shell(&script, &examples()).output().unwrap();
+        let errors = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && errors.is_empty(), "{name}:{line}: {errors}");
+        for (number, step) in steps.iter().enumerate() {
+            let printed = scene.read(&format!("printed.{number}")).replace(scene.dir(), RINGS);
+            let printed: Vec<String> = printed.lines().map(masked).collect();
+            let expected: Vec<String> = step.output.iter().map(|line| masked(line)).collect();
+            assert!(
+                matches(&expected, &printed),
+                "{name}:{line}: $ {}\nexpected {expected:#?}, printed {printed:#?}",
+                step.command
+            );
+        }
+    }
+    sessions.len()
+}
+
+fn steps(session: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for line in session.lines() {
+        match (line.strip_prefix("$ "), steps.last_mut()) {
+            (Some(command), _) => steps.push(Step { command: command.to_owned(), output: Vec::new() }),
+            (None, Some(step)) => step.output.push(line.to_owned()),
+            (None, None) => panic!("a session begins with a command: {line}"),
+        }
+    }
+    steps
+}
+
+/// The command as a script has it that puts what it prints aside. After a writer in the background comes the
+/// time that a person takes to type on: until it holds the ring.
+fn typed(number: usize, Step { command, .. }: &Step) -> String {
+    let run =
+        format!("{{ {command}\n}} > printed.{number} 2>&1 || echo \"exit code $?\" >> printed.{number}\n");
+    let background = command.strip_prefix("ringlog writer ").filter(|rest| rest.ends_with('&'));
+    let ring = background.and_then(|rest| rest.split(' ').next());
+    let wait = ring.map(|ring| {
+        format!("for _ in $(seq 600); do ringlog stat {ring} | grep -q ' alive' && break; sleep 0.05; done\n")
+    });
+    run + &wait.unwrap_or_default()
+}
+
+/// The directory of `orders`.
+fn examples() -> PathBuf {
+    let directory = Path::new(RINGLOG).parent().unwrap().join("examples");
+    let orders = directory.join("orders");
+    assert!(orders.exists(), "{} is missing: cargo build -p ringlog-cli --examples", orders.display());
+    directory
+}
+
+/// The line without what is another each time: times and process ids.
+fn masked(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let masked = words.iter().enumerate().map(|(at, word)| {
+        let is_time = word.len() >= 20 && word.get(10..11) == Some("T") && word.ends_with('Z');
+        match word.split_once(['[', ')']) {
+            _ if is_time => "TIME".to_owned(),
+            // name[4711/main]
+            Some((name, rest)) if word.contains('[') => match rest.split_once('/') {
+                Some((pid, thread)) if is_number(pid) => format!("{name}[PID/{thread}"),
+                _ => (*word).to_owned(),
+            },
+            // (pid 4711)
+            Some((pid, rest)) if at > 0 && words[at - 1] == "(pid" && is_number(pid) => format!("PID){rest}"),
+            _ => (*word).to_owned(),
+        }
+    });
+    masked.collect::<Vec<String>>().join(" ")
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether it is what is expected, where `...` stands for any number of lines.
+fn matches(expected: &[String], printed: &[String]) -> bool {
+    match expected.split_first() {
+        None => printed.is_empty(),
+        Some((first, rest)) if first == "..." => {
+            (0..=printed.len()).any(|skipped| matches(rest, &printed[skipped..]))
+        }
+        Some((first, rest)) => printed.first() == Some(first) && matches(rest, &printed[1..]),
+    }
+}
+
+#[test]
+fn what_differs_is_noticed() {
+    let is_so = |expected: &[&str], printed: &[&str]| {
+        let [expected, printed] =
+            [expected, printed].map(|lines| lines.iter().map(|line| masked(line)).collect::<Vec<_>>());
+        matches(&expected, &printed)
+    };
+    let line = "2026-11-21T09:46:29.091980465Z INFO  put[4711/main] 91 of [1/2]";
+    assert!(is_so(&[line], &["2027-01-01T00:00:00.000000000Z INFO  put[7/main] 91 of [1/2]"]));
+    assert!(!is_so(&[line], &["2027-01-01T00:00:00.000000000Z INFO  put[7/main] 92 of [1/2]"]));
+    assert!(!is_so(&[line], &["2027-01-01T00:00:00.000000000Z INFO  put[7/other] 91 of [1/2]"]));
+    assert!(!is_so(&[line], &[]) && !is_so(&[], &[line]) && !is_so(&[line], &[line, line]));
+    assert!(is_so(&["a", "...", "b"], &["a", "b"]) && is_so(&["a", "..."], &["a", "b", "c"]));
+    assert!(!is_so(&["a", "...", "b"], &["a", "b", "c"]) && is_so(&["..."], &[]));
+    assert!(is_so(&["ringlog (pid 1), ends"], &["ringlog (pid 27), ends"]));
+    assert!(!is_so(&["ringlog (pid 1), ends"], &["ringlog (pid 27), runs"]));
+}
