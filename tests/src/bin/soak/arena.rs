@@ -184,7 +184,11 @@ impl Arena {
 
     fn start_writer(&mut self) -> Process {
         let mut command = Command::new(&self.programs.writer);
-        command.arg(&self.ring).args(["--append", "--format", "json", "--out"]).arg(&self.output);
+        // Lines that come again are part of what is checked; `exactly_once.rs` has the other way.
+        command
+            .arg(&self.ring)
+            .args(["--append", "--no-checkpoint", "--format", "json", "--out"])
+            .arg(&self.output);
         let number = self.number();
         let what = format!("{}-writer-{number}", self.spec.name);
         Process::start(what, &mut command, Stdio::null(), &self.dir).quiet()
