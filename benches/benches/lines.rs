@@ -29,25 +29,41 @@ fn main() {
         [_, role, target] if role == "by-write" => return write_each(target),
         _ => {}
     }
-    let formats = [FormatKind::Text, FormatKind::Json, FormatKind::Raw];
-    let mut rates = vec![Vec::new(); formats.len() + 1];
+    let plain = Case { name: "ringlog, text", format: FormatKind::Text, checkpoint: true, rotates: false };
+    let cases = [
+        plain,
+        Case { name: "ringlog, text, no checkpoint", checkpoint: false, ..plain },
+        Case { name: "ringlog, text, files of 64 MiB", rotates: true, ..plain },
+        Case { name: "ringlog, json", format: FormatKind::Json, ..plain },
+        Case { name: "ringlog, raw", format: FormatKind::Raw, ..plain },
+    ];
+    let mut rates = vec![Vec::new(); cases.len() + 1];
     for _ in 0..ROUNDS {
-        for (format, rates) in formats.iter().zip(&mut rates) {
-            rates.push(through_the_ring(*format));
+        for (case, rates) in cases.iter().zip(&mut rates) {
+            rates.push(through_the_ring(*case));
         }
-        rates[formats.len()].push(by_write());
+        rates[cases.len()].push(by_write());
     }
     println!(
         "million lines a second, median of {ROUNDS} rounds, {PRODUCERS} producers, typed record of 3 fields"
     );
-    let names = ["ringlog, text", "ringlog, json", "ringlog, raw", "one write(2) for each line"];
-    for (name, mut rates) in names.into_iter().zip(rates) {
+    let names = cases.iter().map(|case| case.name).chain(["one write(2) for each line"]);
+    for (name, mut rates) in names.zip(rates) {
         rates.sort_by(f64::total_cmp);
-        println!("{name:<28} {:>6.2}", rates[ROUNDS / 2]);
+        println!("{name:<32} {:>6.2}", rates[ROUNDS / 2]);
     }
 }
 
-fn through_the_ring(format: FormatKind) -> f64 {
+/// One way of writing.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    format: FormatKind,
+    checkpoint: bool,
+    rotates: bool,
+}
+
+fn through_the_ring(case: Case) -> f64 {
     let dir = tempfile::tempdir_in("/dev/shm").expect("/dev/shm is there");
     let path = dir.path().join("ring");
     let name = path.to_str().expect("a path made of letters");
@@ -56,7 +72,11 @@ fn through_the_ring(format: FormatKind) -> f64 {
         Ring::options().size("16MiB").overflow(patience).create_or_open(name).expect("room for a ring");
     let mut options = Options::new(name);
     options.out = Out::File(dir.path().join("log"));
-    options.format = format;
+    (options.format, options.checkpoint) = (case.format, case.checkpoint);
+    if case.rotates {
+        options.rotation.size = Some(64 << 20);
+        options.rotation.keep.count = Some(1);
+    }
     let stop = AtomicBool::new(false);
     let start = Instant::now();
     std::thread::scope(|scope| {
