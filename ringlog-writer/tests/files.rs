@@ -1,0 +1,306 @@
+//! The writer and its files: closed at the seam, kept, compressed; moved, cut and written to by others.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringlog::{Level, Ring};
+use ringlog_writer::rotation::Rotation;
+use ringlog_writer::{Events, FormatKind, Fsync, Options, Out, Signals, Summary, run_with};
+
+const SOON: Duration = Duration::from_secs(20);
+
+struct Scratch {
+    dir: tempfile::TempDir,
+    ring: Ring,
+    next: u64,
+    rotation: Rotation,
+    heard: Heard,
+}
+
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl Events for Heard {
+    fn say(&mut self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}
+
+impl Scratch {
+    fn new(rotation: Rotation) -> Scratch {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring = Ring::options().size("1MiB").create(dir.path().join("ring").to_str().unwrap()).unwrap();
+        Scratch { dir, ring, next: 0, rotation, heard: Heard::default() }
+    }
+
+    /// Lines of ten bytes, counted.
+    fn log(&mut self, count: u64) {
+        let log = self.ring.logger();
+        for _ in 0..count {
+            log.text(Level::INFO, "test", format!("{:09}", self.next)).unwrap();
+            self.next += 1;
+        }
+    }
+
+    fn options(&self) -> Options {
+        let mut options = Options::new(self.ring.path().to_str().unwrap());
+        options.out = Out::File(self.path("app.log"));
+        options.format = FormatKind::Raw;
+        options.rotation = self.rotation.clone();
+        options
+    }
+
+    /// Writes everything that is in the ring.
+    fn drain(&self) -> Summary {
+        let signals = Signals::default();
+        signals.stop.store(true, Ordering::Relaxed);
+        run_with(&self.options(), &signals, &mut self.heard.clone()).unwrap()
+    }
+
+    /// Lets `act` happen beside a writer.
+    fn beside_a_writer(&mut self, options: &Options, act: impl FnOnce(&mut Scratch, &Signals)) {
+        let (signals, mut heard) = (Signals::default(), self.heard.clone());
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| run_with(options, &signals, &mut heard));
+            let guard = StopAtEnd(&signals.stop);
+            act(self, &signals);
+            drop(guard);
+            writer.join().unwrap().unwrap();
+        });
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn flush(&self) {
+        self.ring.logger().flush(SOON).unwrap();
+    }
+
+    /// The output's files, but not the checkpoint, in the order of their names.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.dir.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> =
+            names.filter(|name| name != "ring" && !name.ends_with(".checkpoint")).collect();
+        names.sort();
+        names
+    }
+
+    /// The numbers in these files, one file after the other.
+    fn numbers(&self, names: &[&str]) -> Vec<u64> {
+        names.iter().flat_map(|name| numbers_of(&self.path(name))).collect()
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.heard.0.lock().unwrap().clone()
+    }
+}
+
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whole lines of ten bytes.
+fn numbers_of(path: &Path) -> Vec<u64> {
+    let mut text = String::new();
+    let file = fs::File::open(path).unwrap();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    } else {
+        (&file).read_to_string(&mut text).unwrap();
+    }
+    assert_eq!(text.len() % 10, 0, "{}: no line is torn", path.display());
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+#[track_caller]
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn numbered(size: u64) -> Rotation {
+    Rotation { size: Some(size), naming: "number".parse().unwrap(), ..Rotation::default() }
+}
+
+#[test]
+fn a_file_is_closed_before_the_line_with_which_it_would_be_full_and_nothing_is_lost_at_the_seam() {
+    let mut scratch = Scratch::new(numbered(101));
+    scratch.log(35);
+    let summary = scratch.drain();
+    assert_eq!((summary.records, summary.bytes), (35, 350));
+    assert_eq!(scratch.names(), ["app.000001.log", "app.000002.log", "app.000003.log", "app.log"]);
+    assert_eq!(scratch.numbers(&["app.000002.log"]), (10..20).collect::<Vec<_>>());
+    // The next writer goes on in the file and with the numbers.
+    scratch.log(10);
+    scratch.drain();
+    let names = ["app.000001.log", "app.000002.log", "app.000003.log", "app.000004.log", "app.log"];
+    assert_eq!(scratch.names(), names);
+    assert_eq!(scratch.numbers(&names), (0..45).collect::<Vec<_>>());
+}
+
+#[test]
+fn numbers_of_closed_files_grow_also_when_those_are_gone() {
+    let mut scratch = Scratch::new(numbered(21));
+    scratch.log(4);
+    scratch.drain();
+    fs::remove_file(scratch.path("app.000001.log")).unwrap();
+    scratch.log(2);
+    scratch.drain();
+    assert_eq!(scratch.names(), ["app.000002.log", "app.log"]);
+}
+
+#[test]
+fn what_is_kept_is_kept_across_restarts_and_compressed() {
+    let mut scratch = Scratch::new(Rotation {
+        keep: "3".parse().unwrap(),
+        compression: Some("gzip".parse().unwrap()),
+        ..numbered(101)
+    });
+    for _ in 0..3 {
+        scratch.log(20);
+        scratch.drain();
+    }
+    // What is not compressed yet the next writer finds.
+    let mut options = scratch.options();
+    options.until_idle = true;
+    scratch.beside_a_writer(&options, |scratch, _| {
+        let all = ["app.000003.log.gz", "app.000004.log.gz", "app.000005.log.gz", "app.log"];
+        eventually("all closed files are compressed", || scratch.names() == all);
+    });
+    let names = ["app.000003.log.gz", "app.000004.log.gz", "app.000005.log.gz", "app.log"];
+    assert_eq!(scratch.numbers(&names), (20..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn files_shift_as_pythons_do() {
+    let mut scratch = Scratch::new(Rotation {
+        naming: "python".parse().unwrap(),
+        keep: "2".parse().unwrap(),
+        ..numbered(101)
+    });
+    scratch.log(40);
+    scratch.drain();
+    assert_eq!(scratch.names(), ["app.log", "app.log.1", "app.log.2"]);
+    assert_eq!(scratch.numbers(&["app.log.2", "app.log.1", "app.log"]), (10..40).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_is_closed_on_start_on_a_signal_and_on_request() {
+    let mut scratch = Scratch::new(Rotation { on_start: true, ..numbered(u64::MAX) });
+    scratch.log(1);
+    scratch.drain();
+    let options = scratch.options();
+    scratch.beside_a_writer(&options, |scratch, signals| {
+        scratch.log(1);
+        scratch.flush();
+        assert_eq!(scratch.names(), ["app.000001.log", "app.log"]);
+        signals.rotate.store(true, Ordering::Relaxed);
+        eventually("the signal is heard", || scratch.names().len() == 3);
+        scratch.log(1);
+        scratch.flush();
+        let request = ringlog::request_rotation(scratch.ring.path().to_str().unwrap()).unwrap();
+        let stat = || scratch.ring.observe().unwrap().stat().unwrap();
+        eventually("the request is answered", || stat().rotations == request);
+        assert_eq!(scratch.names().len(), 4);
+        // An empty file is not closed, and the request is answered all the same.
+        let request = ringlog::request_rotation(scratch.ring.path().to_str().unwrap()).unwrap();
+        eventually("the request is answered", || stat().rotations == request);
+        scratch.log(1);
+    });
+    let names = ["app.000001.log", "app.000002.log", "app.000003.log", "app.log"];
+    assert_eq!(scratch.names(), names);
+    assert_eq!(scratch.numbers(&names), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_file_is_closed_when_its_time_is_over() {
+    let mut scratch = Scratch::new(Rotation { every: Some("1s".parse().unwrap()), ..numbered(u64::MAX) });
+    let options = scratch.options();
+    let begun = Instant::now();
+    scratch.beside_a_writer(&options, |scratch, _| {
+        while scratch.names().len() < 3 {
+            scratch.log(1);
+            scratch.flush();
+            assert!(begun.elapsed() < SOON, "a new file each second");
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let names = scratch.names();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(scratch.numbers(&names), (0..scratch.next).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_was_renamed_is_noticed_without_a_word() {
+    let mut scratch = Scratch::new(Rotation::default());
+    let options = scratch.options();
+    scratch.beside_a_writer(&options, |scratch, _| {
+        scratch.log(5);
+        scratch.flush();
+        fs::rename(scratch.path("app.log"), scratch.path("moved")).unwrap();
+        eventually("a new file is there", || scratch.path("app.log").exists());
+        scratch.log(5);
+    });
+    assert_eq!((scratch.numbers(&["moved"]).len(), scratch.numbers(&["app.log"]).len()), (5, 5));
+    assert_eq!(scratch.said(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_others_cut_is_gone_on_with_and_told_once() {
+    let mut scratch = Scratch::new(Rotation::default());
+    let options = scratch.options();
+    scratch.beside_a_writer(&options, |scratch, _| {
+        for _ in 0..3 {
+            scratch.log(5);
+            scratch.flush();
+            // As logrotate's copytruncate does.
+            fs::OpenOptions::new().write(true).open(scratch.path("app.log")).unwrap().set_len(0).unwrap();
+        }
+        scratch.log(5);
+    });
+    assert_eq!(scratch.numbers(&["app.log"]), (15..20).collect::<Vec<_>>());
+    let (said, path) = (scratch.said(), scratch.path("app.log").display().to_string());
+    let expected = format!("{path}: others have cut it: 0 bytes, expected 50; going on at its end");
+    assert_eq!(said, [expected]);
+}
+
+#[test]
+fn a_checkpoint_is_left_only_where_it_is_still_needed() {
+    let mut scratch = Scratch::new(Rotation::default());
+    scratch.log(1);
+    scratch.drain();
+    assert!(!scratch.path("app.log.checkpoint").exists(), "the ring knows all that it said");
+    let mut options = scratch.options();
+    options.fsync = Fsync::Batch;
+    scratch.beside_a_writer(&options, |scratch, _| {
+        scratch.log(1);
+        scratch.flush();
+    });
+    assert!(scratch.path("app.log.checkpoint").exists(), "a ring on a disk may forget");
+}
+
+#[test]
+fn an_output_that_is_a_link_is_rotated_where_its_file_is() {
+    let mut scratch = Scratch::new(numbered(21));
+    fs::create_dir(scratch.path("real")).unwrap();
+    fs::write(scratch.path("real/data.log"), "").unwrap();
+    std::os::unix::fs::symlink(scratch.path("real/data.log"), scratch.path("app.log")).unwrap();
+    scratch.log(4);
+    scratch.drain();
+    assert!(scratch.path("app.log").is_symlink());
+    assert_eq!(scratch.numbers(&["real/data.000001.log", "app.log"]), [0, 1, 2, 3]);
+}
