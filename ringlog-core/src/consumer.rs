@@ -7,9 +7,11 @@
 mod asides;
 mod cursor;
 mod deaths;
+mod hand_out;
 mod lane_queue;
 mod parse;
 mod reclaim;
+mod requests;
 mod scan;
 
 use std::collections::BinaryHeap;
@@ -232,32 +234,6 @@ impl Consumer {
             }
         }
         Ok(open)
-    }
-
-    /// Whether somebody has asked the consumer to drain and end (`ringlog stop`) since it began, or the ring
-    /// has been removed.
-    pub fn stop_requested(&self) -> bool {
-        self.attachment.ring().is_some_and(|ring| {
-            // A removed ring has no name any more by which somebody could ask.
-            let retired = ring.header_word(header::FLAGS).load(Ordering::Relaxed) & header::FLAG_RETIRED != 0;
-            retired || ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed) != self.stop_requests_at_start
-        })
-    }
-
-    /// The number of the last request to begin a new output file (`ringlog rotate`) that has not been
-    /// [answered](Self::answer_rotation).
-    pub fn rotation_requested(&self) -> Option<u64> {
-        let ring = self.attachment.ring()?;
-        let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
-        let request = word(header::ROTATE_REQUESTS);
-        (request != word(header::ROTATE_REQUESTS_DONE)).then_some(request)
-    }
-
-    /// The request is answered: there is a new file, or there is nothing that could be rotated.
-    pub fn answer_rotation(&self, request: u64) {
-        if let Some(ring) = self.attachment.ring() {
-            ring.header_word(header::ROTATE_REQUESTS_DONE).store(request, Ordering::Relaxed);
-        }
     }
 
     /// The ring's file.

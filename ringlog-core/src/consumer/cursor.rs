@@ -5,7 +5,7 @@ use super::lane_queue::LaneQueue;
 use crate::clock::unix_ns;
 use crate::error::Error;
 use crate::header::boot_id;
-use crate::layout::{halves, pair};
+use crate::layout::{block, halves, pair};
 use crate::ring::Ring;
 
 /// Up to where a consumer has given out entries: what it has to be told when it begins again, so that every
@@ -13,8 +13,9 @@ use crate::ring::Ring;
 ///
 /// The ring itself knows that too, but only from the acknowledgement on. Whoever writes entries to a file
 /// and keeps the cursor beside it, in one step, may be killed at any instruction in between: the next
-/// consumer that [resumes](Consumer::resume) from it passes over what the cursor has behind it. That holds for records, and for refused records and deaths that are told; a
-/// place where the ring was damaged may be told again.
+/// consumer that [resumes](Consumer::resume) from it passes over what the cursor has behind it. That holds
+/// for records, and for refused records and deaths that are told; a place where the ring was damaged may be
+/// told again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -183,6 +184,27 @@ impl LaneCursor {
 
     fn is_empty(&self) -> bool {
         LaneCursor { lane: 0, ..*self } == LaneCursor::default()
+    }
+}
+
+/// What a cursor has behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PassesOver {
+    pub(super) given: (u32, u64),
+    /// Blocks that were begun later are none of its.
+    pub(super) begun_before: u64,
+}
+
+impl PassesOver {
+    /// Whether the whole block was given out: it is an earlier owner's.
+    pub(super) fn block(&self, header: &[u64; block::WORDS]) -> bool {
+        halves(header[block::LANE]).1 < self.given.0 && header[block::ANCHOR_UNIX_NS] <= self.begun_before
+    }
+
+    /// The sequence before which all records of a block were given out.
+    pub(super) fn sequence(&self, header: &[u64; block::WORDS]) -> u64 {
+        let is_its = halves(header[block::LANE]).1 == self.given.0;
+        if is_its && header[block::ANCHOR_UNIX_NS] <= self.begun_before { self.given.1 } else { 0 }
     }
 }
 

@@ -5,13 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::asides::{Aside, What};
-use super::cursor::Cursor;
+use super::asides::Aside;
+use super::cursor::{Cursor, PassesOver};
 use super::scan::Seen;
 use crate::clock::Anchor;
-use crate::definition::TEXT;
-use crate::dictionary::Dictionary;
-use crate::entry::{Body, Entry, Gap, GapReason, Origin, Received};
+use crate::entry::{Gap, GapReason, Origin};
 use crate::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as entry};
 use crate::record::Header;
 use crate::ring::{BlockId, Ring};
@@ -77,27 +75,6 @@ pub(super) struct Long {
     pub(super) next_part: u32,
 }
 
-/// What a cursor has behind it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PassesOver {
-    given: (u32, u64),
-    /// Blocks that were begun later are none of its.
-    begun_before: u64,
-}
-
-impl PassesOver {
-    /// Whether the whole block was given out: it is an earlier owner's.
-    pub(super) fn block(&self, header: &[u64; block::WORDS]) -> bool {
-        halves(header[block::LANE]).1 < self.given.0 && header[block::ANCHOR_UNIX_NS] <= self.begun_before
-    }
-
-    /// The sequence before which all records of a block were given out.
-    pub(super) fn sequence(&self, header: &[u64; block::WORDS]) -> u64 {
-        let is_its = halves(header[block::LANE]).1 == self.given.0;
-        if is_its && header[block::ANCHOR_UNIX_NS] <= self.begun_before { self.given.1 } else { 0 }
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct LaneQueue {
     pub(super) blocks: VecDeque<Chained>,
@@ -111,7 +88,7 @@ pub(super) struct LaneQueue {
     pub(super) head: Option<Head>,
     pub(super) origin: Option<Arc<Origin>>,
     /// Stands for an owner of whom this consumer has seen no block, and the lane's entry says nothing.
-    forgotten: Arc<Origin>,
+    pub(super) forgotten: Arc<Origin>,
     origin_words: [u64; block::WORDS],
     pub(super) incarnation: u32,
     pub(super) next_chain: u64,
@@ -139,8 +116,8 @@ pub(super) struct LaneQueue {
     /// Process lanes that died without a record of their own: told if no thread of theirs is.
     pub(super) quiet_deaths: Vec<Arc<Origin>>,
     pub(super) persisted: u64,
-    last_ticks: u64,
-    last_unix_ns: u64,
+    pub(super) last_ticks: u64,
+    pub(super) last_unix_ns: u64,
     /// Something was copied since it was last made sure that the file is whole.
     unproved: bool,
     pub(super) dirty: bool,
@@ -381,96 +358,6 @@ impl LaneQueue {
             let block = &mut seen[index as usize];
             if block.parsed {
                 block.delivered(index, block.limit, dirty);
-            }
-        }
-    }
-
-    /// How many refusals of threads without a lane the entry at the head tells.
-    pub(super) fn carried(&self) -> u64 {
-        match &self.head {
-            Some(Head::Aside { aside: Aside { what: What::Gap(gap, _), origin: Some(origin), .. }, .. })
-                if !origin.is_known() =>
-            {
-                gap.count
-            }
-            _ => 0,
-        }
-    }
-
-    /// Notes what is given out. A time stamp younger than the scan that found it is none; believing it
-    /// would hold back all that comes after it in this lane.
-    pub(super) fn on_hand_out(&mut self, scan_ticks: u64, seen: &mut [Seen], dirty: &mut Vec<u32>) -> Given {
-        match &self.head {
-            Some(Head::Record { header, unix_ns, sequence, end, .. }) => {
-                let ticks = header.ticks.min(scan_ticks.max(self.last_ticks));
-                self.last_ticks = self.last_ticks.max(ticks);
-                self.last_unix_ns = *unix_ns;
-                self.given_sequence = sequence.wrapping_add(1);
-                self.given = (self.incarnation, self.given_sequence);
-                self.ended = None;
-                self.persisted = self.persisted.wrapping_add(1);
-                let (index, slots) = *end;
-                seen[index as usize].delivered(index, slots, dirty);
-                Given::Record { ticks }
-            }
-            Some(Head::Aside { aside: Aside { what: What::Gap(gap, told), .. }, .. }) => {
-                self.told = *told;
-                if gap.reason == GapReason::Missing {
-                    self.given = (self.incarnation, self.given_sequence.saturating_add(gap.count));
-                }
-                Given::Gap { damaged: gap.reason == GapReason::Damaged }
-            }
-            Some(Head::Aside { aside: Aside { what: What::Died(_), origin, .. }, .. }) => {
-                let (incarnation, process) =
-                    origin.as_ref().map_or((0, (0, 0)), |origin| (origin.incarnation, origin.process_lane));
-                self.deaths_told = self.deaths_told.max(incarnation);
-                Given::Died { process }
-            }
-            None => Given::Gap { damaged: false },
-        }
-    }
-
-    /// Time cannot be later than now, also where the clock has jumped back.
-    pub(super) fn bound_ticks(&mut self, scan_ticks: u64) {
-        self.last_ticks = self.last_ticks.min(scan_ticks);
-    }
-
-    /// The entry given out is no longer looked at.
-    pub(super) fn take_head(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
-        if let Some(Head::Record { payload: Payload::Long, .. }) = self.head.take() {
-            self.release_long_blocks(seen, dirty);
-        }
-    }
-
-    /// The entry at the head.
-    pub(super) fn entry<'a>(&'a mut self, ring: &Ring, dictionary: &'a mut Dictionary) -> Entry<'a> {
-        let origin = self.origin.as_deref().unwrap_or(&self.forgotten);
-        match &self.head {
-            Some(Head::Record { header, unix_ns, sequence, payload, .. }) => {
-                let bytes: &[u8] = match payload {
-                    Payload::Copy(range) => &bytemuck::cast_slice(&self.words)[range.clone()],
-                    Payload::Long => &self.long_bytes,
-                };
-                let record = if header.definition == TEXT {
-                    Received::plain(*sequence, bytes, header.flags)
-                } else {
-                    let definition = dictionary.look_up(ring, origin.process_lane, header.definition);
-                    Received::defined(*sequence, definition.map(|d| &**d), bytes, header.flags)
-                };
-                Entry { unix_ns: *unix_ns, origin, body: Body::Record(record) }
-            }
-            Some(Head::Aside { aside, unix_ns, .. }) => {
-                let body = match aside.what {
-                    What::Gap(gap, _) => Body::Gap(gap),
-                    What::Died(died) => Body::Died(died),
-                };
-                Entry { unix_ns: *unix_ns, origin: aside.origin.as_deref().unwrap_or(origin), body }
-            }
-            // `hand_out` asks only lanes that are in the heap, and those have a head; if not, this is
-            // an entry that says nothing.
-            None => {
-                let gap = Gap { count: 0, reason: GapReason::Damaged };
-                Entry { unix_ns: self.last_unix_ns, origin, body: Body::Gap(gap) }
             }
         }
     }

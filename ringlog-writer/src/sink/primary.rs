@@ -15,7 +15,7 @@ use super::rotating::{Rotating, now_ns};
 use crate::checkpoint::{Checkpoint, FileState, State};
 use crate::error::Error;
 use crate::options::{Existing, Fsync, Options};
-use crate::rotation::{Identity, Plan, Refused, without_replacing};
+use crate::rotation::{Identity, Names, Plan, Refused, without_replacing};
 use crate::writer::Events;
 
 /// How often to look whether the file was moved away.
@@ -125,13 +125,19 @@ impl Primary {
         self.begin_file()
     }
 
+    /// Carries out what a writer that was killed had written down.
+    fn carry_out(&self, plan: &Plan) -> Result<(), Refused> {
+        let directory = self.rotating.directory();
+        self.rotating.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never)
+    }
+
     /// Writes down what is to be done to close the file. From here on nothing more is written to it.
-    fn begin_to_close(&mut self, unix_ns: u64) -> io::Result<()> {
+    fn begin_to_close(&mut self, names: &Names<'_>, unix_ns: u64) -> io::Result<()> {
         if self.fsync != Fsync::Never {
             self.file.sync()?;
         }
         let (plan, next_number) =
-            self.rotating.plan(self.file.identity, unix_ns, self.committed.next_number)?;
+            self.rotating.plan(names, self.file.identity, unix_ns, self.committed.next_number)?;
         let mut state = State { file: None, next_number, ..self.committed.clone() };
         state.plan.clear();
         plan.encode(&mut state.plan);
@@ -142,8 +148,8 @@ impl Primary {
     }
 
     /// Carries the plan out and begins the next file.
-    fn close(&mut self, plan: &Plan) -> io::Result<()> {
-        match self.rotating.carry_out(plan, self.fsync != Fsync::Never) {
+    fn close(&mut self, names: &Names<'_>, plan: &Plan) -> io::Result<()> {
+        match self.rotating.carry_out(names, plan, self.fsync != Fsync::Never) {
             // Somebody else was faster: the next attempt finds another name.
             Err(refused @ Refused::Taken { .. }) => {
                 self.closing = None;
@@ -190,7 +196,7 @@ impl Sink for Primary {
             Mend::Nothing => Ok(()),
             Mend::Cut { mut file, len } => file.cut(len),
             Mend::Aside => self.set_aside(events),
-            Mend::Close(plan) => match self.rotating.carry_out(&plan, self.fsync != Fsync::Never) {
+            Mend::Close(plan) => match self.carry_out(&plan) {
                 Ok(()) => self.file.reopen().map_err(io::Error::other),
                 Err(refused @ Refused::Taken { .. }) => {
                     events.say(&format!("{refused}; the writer goes on with the file that is there"));
@@ -269,14 +275,16 @@ impl Sink for Primary {
     }
 
     fn rotate(&mut self, unix_ns: u64, _events: &mut dyn Events) -> io::Result<()> {
+        let directory = self.rotating.directory();
+        let names = directory.lock();
         if self.closing.is_none() {
             if !self.rotating.may_close(self.file.len) {
                 return Ok(());
             }
-            self.begin_to_close(unix_ns)?;
+            self.begin_to_close(&names, unix_ns)?;
         }
         if let Some(plan) = self.closing.clone() {
-            self.close(&plan)?;
+            self.close(&names, &plan)?;
             self.closing = None;
             self.rotating.rotated(unix_ns);
         }
@@ -291,8 +299,8 @@ impl Sink for Primary {
         if patient {
             self.rotating.finish(events);
         }
-        // What is to survive a power cut may come again from a ring on a disk that has not survived it, and closed files
-        // go on being numbered from where they were.
+        // What is to survive a power cut may come again from a ring on a disk that has not survived it, and
+        // closed files go on being numbered from where they were.
         if self.fsync == Fsync::Never && !self.rotating.is_numbered() {
             self.checkpoint.remove();
         }

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use super::recovery::directory;
 use crate::rotation::{
-    Closing, Compressor, Directory, Family, Identity, Key, OnFull, Plan, Refused, Rotation, Step, Timestamp,
-    Trigger,
+    Closing, Compressor, Directory, Family, Identity, Key, Names, OnFull, Plan, Refused, Rotation, Step,
+    Timestamp, Trigger,
 };
 use crate::writer::Events;
 
@@ -83,9 +83,20 @@ impl Rotating {
         self.trigger.may_close(len)
     }
 
+    /// The directory. Its lock is held from the making of a plan until it is carried out, so that the compressor
+    /// renames nothing in between.
+    pub(super) fn directory(&self) -> Arc<Directory> {
+        self.directory.clone()
+    }
+
     /// What is to be done to close the file, and the number that the next one has at least.
-    pub(super) fn plan(&self, open: Identity, unix_ns: u64, number: u64) -> io::Result<(Plan, u64)> {
-        let names = self.directory.lock();
+    pub(super) fn plan(
+        &self,
+        names: &Names<'_>,
+        open: Identity,
+        unix_ns: u64,
+        number: u64,
+    ) -> io::Result<(Plan, u64)> {
         let now = Timestamp::from_nanosecond(unix_ns.into()).map_err(io::Error::other)?;
         let closing = Closing { file: open, now, due: self.trigger.due(), number_at_least: number.max(1) };
         let plan = Plan::new(&self.family, &self.rotation, &names.list()?, &closing);
@@ -101,9 +112,8 @@ impl Rotating {
         Ok((plan, next))
     }
 
-    pub(super) fn carry_out(&self, plan: &Plan, durable: bool) -> Result<(), Refused> {
-        let names = self.directory.lock();
-        plan.carry_out(&names)?;
+    pub(super) fn carry_out(&self, names: &Names<'_>, plan: &Plan, durable: bool) -> Result<(), Refused> {
+        plan.carry_out(names)?;
         if durable {
             let path = self.directory.path().to_owned();
             names.sync().map_err(|source| Refused::System { action: "make durable", path, source })?;
