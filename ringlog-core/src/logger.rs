@@ -266,6 +266,15 @@ impl Record for Values<'_> {
         self.site
     }
 
+    /// The definition's, or, where that says so, the first value.
+    fn level(&self) -> Level {
+        let definition = self.site.definition();
+        match self.values.first() {
+            Some(Value::Level(level)) if definition.level_in_record => *level,
+            _ => definition.level,
+        }
+    }
+
     fn payload_bytes(&self) -> usize {
         let fields = self.site.definition().fields.iter();
         fields.zip(self.values).map(|(field, value)| value.payload_bytes(field.ty)).sum()
