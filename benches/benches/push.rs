@@ -1,9 +1,10 @@
 //! What a log call costs its thread, while another process drains the ring.
 
+use std::fmt::Write;
 use std::hint::black_box;
 
-use ringlog::{Filter, Level, Record, Ring, debug, info};
-use ringlog_benches::{BURST, Candidate, Drain, measure};
+use ringlog::{Filter, Initialized, Level, Record, Ring, debug, info};
+use ringlog_benches::{BURST, Candidate, Drain, StackText, measure};
 
 /// 48 bytes of payload: with its header exactly one slot.
 #[derive(Record)]
@@ -17,6 +18,10 @@ struct Fill {
     flags: u64,
 }
 
+/// Two that are compared with each other.
+const FORMATTED: &str = "write!, the same text, on the stack";
+const FACADE: &str = "log::info!, the same text";
+
 fn main() {
     Drain::main_if_asked();
     let dir = tempfile::tempdir_in("/dev/shm").expect("/dev/shm is there");
@@ -25,9 +30,14 @@ fn main() {
     let ring = Ring::options().size("16MiB").create_or_open(name).expect("room for a ring");
     let log = ring.logger();
     let _drain = Drain::start(name);
-    ringlog::set_default(log.clone(), Filter::default()).expect("nothing else sets one");
+    let initialized = ringlog::init_ring(&ring, Filter::default());
+    assert!(
+        matches!(initialized, Initialized::Ring(_)),
+        "nothing else takes the `log` facade: {initialized:?}"
+    );
     let mut order = 0;
     let mut refused = 0_u64;
+    let mut text = StackText::default();
     let mut candidates = [
         Candidate::new("clock read alone", || {
             for _ in 0..BURST {
@@ -64,8 +74,37 @@ fn main() {
                 let _ = log.text(Level::INFO, "orders", black_box("filled at 9.5000"));
             }
         }),
+        Candidate::new(FORMATTED, || {
+            for n in 0..BURST {
+                let (id, price, venue) = (black_box(n), black_box(9.5), black_box("filled at 9.5000"));
+                text.clear();
+                let _ = write!(text, "order {id} filled at {price:.2} on {venue}");
+                black_box(&text);
+            }
+        }),
+        Candidate::new(FACADE, || {
+            for n in 0..BURST {
+                let (id, price, venue) = (black_box(n), black_box(9.5), black_box("filled at 9.5000"));
+                log::info!("order {id} filled at {price:.2} on {venue}");
+            }
+        }),
+        Candidate::new("log::info!, plain", || {
+            for _ in 0..BURST {
+                log::info!("nothing but a message");
+            }
+        }),
+        Candidate::new("log::debug!, disabled", || {
+            for n in 0..BURST {
+                log::debug!("order {}", black_box(n));
+            }
+        }),
     ];
     measure(200_000, &mut candidates);
+    let median =
+        |name| candidates.iter().find(|candidate| candidate.name() == name).map(|it| it.nanoseconds(0.5));
+    if let (Some(formatted), Some(facade)) = (median(FORMATTED), median(FACADE)) {
+        println!("the facade takes {:.2} times as long as write! of the same text", facade / formatted);
+    }
     drop(candidates);
     println!("{refused} pushes were refused");
 }

@@ -78,6 +78,11 @@ impl<'a> Candidate<'a> {
         Candidate { name, burst: Box::new(burst), picoseconds }
     }
 
+    /// What it was called.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Time of one operation at this quantile, in nanoseconds.
     pub fn nanoseconds(&self, quantile: f64) -> f64 {
         self.picoseconds.value_at_quantile(quantile) as f64 / 1000.0
@@ -108,6 +113,36 @@ pub fn measure(rounds: u32, candidates: &mut [Candidate<'_>]) {
             candidate.name,
             median / base
         );
+    }
+}
+
+/// A text on the stack: the least that formatting a message can cost. What does not fit is left out.
+#[derive(Debug)]
+pub struct StackText {
+    bytes: [u8; 256],
+    len: usize,
+}
+
+impl Default for StackText {
+    fn default() -> Self {
+        StackText { bytes: [0; 256], len: 0 }
+    }
+}
+
+impl StackText {
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl std::fmt::Write for StackText {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let room = &mut self.bytes[self.len..];
+        let count = text.len().min(room.len());
+        room[..count].copy_from_slice(&text.as_bytes()[..count]);
+        self.len += count;
+        Ok(())
     }
 }
 

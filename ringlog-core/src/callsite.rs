@@ -2,7 +2,7 @@
 
 use crate::definition::{Definition, Field, Site};
 use crate::gate::Gate;
-use crate::global::{self, Destination};
+use crate::global;
 use crate::level::Level;
 use crate::logger::Logger;
 use crate::statement::{self, Arguments, Statement};
@@ -65,7 +65,7 @@ impl Callsite {
     /// Whether the default logger wants its records.
     #[inline(always)]
     pub fn is_open(&'static self) -> bool {
-        self.gate.is_open(self.site.definition().level, &self.site.definition().logger)
+        self.gate.is_open(|| (self.site.definition().level, &self.site.definition().logger))
     }
 
     /// Whether the default logger wants records of this level.
@@ -82,10 +82,9 @@ impl Callsite {
     /// Logs to the default logger.
     #[inline]
     pub fn publish<A: Arguments>(&'static self, level: Level, arguments: A) {
-        match global::destination() {
-            Destination::Ring(logger, _) => self.publish_to(logger, level, arguments),
-            Destination::Stderr(_) => statement::show(&Statement::new(&self.site, level, arguments)),
-            Destination::Nothing => {}
+        match global::default_logger() {
+            Some(logger) => self.publish_to(logger, level, arguments),
+            None => statement::log_otherwise(&Statement::new(&self.site, level, &arguments)),
         }
     }
 
@@ -93,7 +92,7 @@ impl Callsite {
     #[inline]
     pub fn publish_to<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: A) {
         // A statement has no result; the ring has counted what it refused.
-        let _ = logger.log(&Statement::new(&self.site, level, arguments));
+        let _ = logger.log(&Statement::new(&self.site, level, &arguments));
     }
 }
 

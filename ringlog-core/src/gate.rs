@@ -22,7 +22,7 @@ static NOBODY: AtomicU64 = AtomicU64::new(NEVER + 1);
 /// ```
 /// use ringlog::{Level, __private::Gate};
 /// static GATE: Gate = Gate::new();
-/// assert!(!GATE.is_open(Level::CRITICAL, "db"), "there is no default logger");
+/// assert!(!GATE.is_open(|| (Level::CRITICAL, "db")), "there is no default logger");
 /// ```
 #[derive(Debug)]
 pub struct Gate {
@@ -51,16 +51,19 @@ impl Gate {
     }
 
     /// Whether records of this level are wanted from this logger. Each gate is asked for one level and
-    /// one logger only.
+    /// one logger only, which are looked up where they are not decided about yet.
     #[inline(always)]
-    pub fn is_open(&self, level: Level, logger: &'static str) -> bool {
+    pub fn is_open(&self, of: impl FnOnce() -> (Level, &'static str)) -> bool {
         // Relaxed: the first load's value leads to the second, and neither carries anything else.
         // SAFETY: a static or a word in a mapping that stays: `decide` stores references without an end.
         let epoch = unsafe { &*self.epoch.load(Ordering::Relaxed) }.load(Ordering::Relaxed);
         if self.closed_at.load(Ordering::Relaxed) == epoch {
             return false;
         }
-        self.open_at.load(Ordering::Relaxed) == epoch || self.decide(level, logger)
+        self.open_at.load(Ordering::Relaxed) == epoch || {
+            let (level, logger) = of();
+            self.decide(level, logger)
+        }
     }
 
     #[cold]

@@ -50,6 +50,9 @@ type ShownFilter = [u64; entry::FILTER_BYTES / 8];
 
 static INSTALLED: AtomicPtr<Installed> = AtomicPtr::new(std::ptr::null_mut());
 
+/// The logger in it, if there is one: each statement asks for that.
+static LOGGER: AtomicPtr<Logger> = AtomicPtr::new(std::ptr::null_mut());
+
 /// The epoch where nobody steers from outside.
 static UNSTEERED: AtomicU64 = AtomicU64::new(1);
 
@@ -86,10 +89,8 @@ pub fn set_default(logger: Logger, filter: Filter) -> Result<(), Error> {
 /// The process's default logger, if one has been [set](set_default).
 #[inline]
 pub fn default_logger() -> Option<&'static Logger> {
-    match destination() {
-        Destination::Ring(logger, _) => Some(logger),
-        _ => None,
-    }
+    // SAFETY: null or what `install` has leaked, complete before the pointer was stored.
+    unsafe { LOGGER.load(Ordering::Acquire).as_ref() }
 }
 
 pub(crate) fn install(destination: Destination) -> Result<(), Error> {
@@ -107,7 +108,8 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
         drop(unsafe { Box::from_raw(new) });
         return Err(Error::DefaultLoggerSet);
     }
-    if let Some(logger) = default_logger() {
+    if let Destination::Ring(logger, _) = self::destination() {
+        LOGGER.store(std::ptr::from_ref(logger).cast_mut(), Ordering::Release);
         // The process lane may be open already.
         show_filter(&logger.attachment);
     }

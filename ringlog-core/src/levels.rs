@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::clock::unix_ns;
-use crate::definition::Definition;
+use crate::definition::{Definition, TEXT};
 use crate::entry::block_header;
 use crate::error::Error;
 use crate::filter::Filter;
@@ -17,9 +17,10 @@ use crate::lock::Briefly;
 use crate::observer::Observer;
 use crate::record::{Header, kind};
 use crate::region::Identity;
-use crate::ring::{self, BlockId, Kind, Phase};
+use crate::ring::{self, BlockId, Phase};
 use crate::rules::LevelRules;
 use crate::threads::name_from_words;
+use crate::value::Cursor;
 use crate::{admin, name, region, steering};
 
 /// Longer than anybody takes who does not stand still.
@@ -44,7 +45,8 @@ pub struct ProcessLevels {
     pub process: String,
     /// Its own filter, as it shows it; a long one ends with `…`. `None` if it has no default logger here.
     pub filter: Option<String>,
-    /// Its loggers, as far as they have logged records that are defined in the ring.
+    /// Its loggers, as far as they have logged: those of its definitions, and those of the plain text that is
+    /// in the ring at the moment.
     pub loggers: Vec<LoggerLevel>,
 }
 
@@ -159,7 +161,7 @@ impl Observer {
     pub fn levels(&self) -> Result<LevelStat, Error> {
         let ring = self.ring();
         let rules = in_force(&ring);
-        let loggers = defined_loggers(&ring);
+        let loggers = loggers_in_ring(&ring);
         let lanes = self.stat()?.lanes.into_iter().filter(|lane| lane.is_process && lane.alive);
         let processes = lanes.map(|lane| {
             let filter = shown_filter(&ring, lane.lane);
@@ -189,12 +191,12 @@ fn parse_shown(text: &str) -> Filter {
     parts.collect::<Vec<_>>().join(",").parse().unwrap_or_default()
 }
 
-/// Loggers of the records that are defined in the ring, by process lane and incarnation.
-fn defined_loggers(ring: &ring::Ring) -> BTreeSet<((u32, u32), String)> {
+/// The loggers that definitions and plain texts in the ring name, by process lane and incarnation.
+fn loggers_in_ring(ring: &ring::Ring) -> BTreeSet<((u32, u32), String)> {
     let mut loggers = BTreeSet::new();
     for index in 0..ring.geometry().block_count {
         let Some(state) = ring.state(index) else { continue };
-        if state.kind != Kind::Definitions || state.phase == Phase::Free {
+        if state.phase == Phase::Free {
             continue;
         }
         let header = block_header(ring, BlockId { index, generation: state.generation });
@@ -210,7 +212,7 @@ fn defined_loggers(ring: &ring::Ring) -> BTreeSet<((u32, u32), String)> {
     loggers
 }
 
-/// Loggers of the definitions in a copy of a block.
+/// Loggers of the definitions and the plain texts in a copy of a block.
 fn loggers_in(words: &[u64]) -> Vec<String> {
     let mut loggers = Vec::new();
     let mut at = 0;
@@ -218,13 +220,22 @@ fn loggers_in(words: &[u64]) -> Vec<String> {
         let header = Header::decode([*first, *ticks]);
         let bytes: &[u8] = bytemuck::cast_slice(&words[at..]);
         let payload = bytes[RECORD_HEADER_BYTES..].get(..header.length as usize);
-        if header.kind() == kind::DEFINITION
-            && let Some(definition) = payload.and_then(Definition::decode)
-        {
-            loggers.push(definition.logger.into_owned());
-        }
+        let logger = payload.and_then(|payload| match header.kind() {
+            kind::DEFINITION => Definition::decode(payload).map(|definition| definition.logger.into_owned()),
+            kind::RECORD if header.definition == TEXT => logger_of_text(payload),
+            _ => None,
+        });
+        loggers.extend(logger);
         // At least one slot, so this ends.
         at += header.slots() as usize * SLOT_WORDS;
     }
     loggers
+}
+
+/// The logger that a plain text names, if it names one: the second of its fields.
+fn logger_of_text(payload: &[u8]) -> Option<String> {
+    let mut at = Cursor::new(payload);
+    at.u8()?;
+    let logger = at.prefixed()?;
+    (!logger.is_empty()).then(|| String::from_utf8_lossy(logger).into_owned())
 }

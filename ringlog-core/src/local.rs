@@ -149,7 +149,7 @@ impl LaneLocal {
             let ahead = (at + slots + PREFETCH_SLOTS).min(limit) as usize * SLOT_WORDS;
             prefetch_for_writing(self.words.load(Ordering::Relaxed).wrapping_add(ahead));
             let header = Header { definition, length: bytes as u32, flags: kind::RECORD, ticks };
-            self.write(at, header, |out| record.encode(out))
+            self.write(at, slots, header, |out| record.encode(out))
         };
         if written != bytes {
             return Fast::NotNow;
@@ -209,7 +209,7 @@ impl LaneLocal {
     ) -> Result<(), usize> {
         let room_bytes = room as usize * SLOT_WORDS * 8 - RECORD_HEADER_BYTES;
         // SAFETY: the caller's word.
-        let written = unsafe { self.write(at, Header { length: room_bytes as u32, ..header }, encode) };
+        let written = unsafe { self.write(at, room, header, encode) };
         if written > room_bytes {
             return Err(written);
         }
@@ -225,12 +225,18 @@ impl LaneLocal {
     }
 
     /// Writes header and payload from slot `at` on, unpublished. Returns how many bytes `encode` wrote,
-    /// which may differ from the header's length but is never stored beyond it.
+    /// which may differ from the header's length; nothing is stored beyond the `slots`.
     ///
     /// # Safety
-    /// The block is owned by the caller and has room for the header's length at `at`.
+    /// The block is owned by the caller and has room for `slots`, one at least, at `at`.
     #[inline(always)]
-    pub(crate) unsafe fn write(&self, at: u32, header: Header, encode: impl FnOnce(&mut Encoder<'_>)) -> usize {
+    pub(crate) unsafe fn write(
+        &self,
+        at: u32,
+        slots: u32,
+        header: Header,
+        encode: impl FnOnce(&mut Encoder<'_>),
+    ) -> usize {
         let words = self.words.load(Ordering::Relaxed).cast_const();
         // SAFETY: the caller's word; a record's header is two words, its payload follows.
         unsafe {
@@ -239,7 +245,7 @@ impl LaneLocal {
             store_unpublished(&*start, first);
             store_unpublished(&*start.add(1), ticks);
             let payload = start.add(RECORD_HEADER_BYTES / 8);
-            let mut out = Encoder::new(payload, 0, (header.length as usize).div_ceil(8));
+            let mut out = Encoder::new(payload, 0, slots as usize * SLOT_WORDS - RECORD_HEADER_BYTES / 8);
             encode(&mut out);
             out.finish()
         }

@@ -106,7 +106,7 @@ impl Logger {
 
     #[cold]
     #[inline(never)]
-    fn log_slowly(&self, record: &dyn Record) -> Result<(), PushError> {
+    pub(crate) fn log_slowly(&self, record: &dyn Record) -> Result<(), PushError> {
         match self.push_slowly(record) {
             Err(PushError::TooLarge { .. } | PushError::Definition) => statement::log_as_text(self, record),
             result => result,
@@ -136,11 +136,19 @@ impl Logger {
         self.attachment.info.geometry.record_limit().saturating_sub(frame)
     }
 
+    /// Inlined, so that what a caller leaves empty costs next to nothing.
+    #[inline(always)]
     pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
+        if self.push_defined(text, TEXT) { Ok(()) } else { self.write_text_slowly(text) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_text_slowly(&self, text: &Text<'_>) -> Result<(), PushError> {
         let limit = self.attachment.info.geometry.record_limit();
         let bytes = text.payload_bytes();
         if bytes <= limit {
-            return if self.push_defined(text, TEXT) { Ok(()) } else { self.push_slowly(text) };
+            return self.push_slowly(text);
         }
         let keep = text.message.len().saturating_sub(bytes - limit);
         let cut = Text { message: &text.message[..keep], ..*text };
@@ -225,11 +233,13 @@ impl Record for Text<'_> {
         self.level
     }
 
+    #[inline(always)]
     fn payload_bytes(&self) -> usize {
-        let texts = [self.logger, self.file, self.module, self.function];
-        1 + 4 + 5 * 4 + self.message.len() + texts.iter().map(|s| s.len()).sum::<usize>()
+        let place = self.logger.len() + self.file.len() + self.module.len() + self.function.len();
+        1 + 4 + 5 * 4 + place + self.message.len()
     }
 
+    #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
         self.encode_place(out);
         out.put_bytes(self.message);
@@ -238,9 +248,16 @@ impl Record for Text<'_> {
 
 impl Text<'_> {
     /// All fields but the message.
+    #[inline(always)]
     pub(crate) fn encode_place(&self, out: &mut Encoder<'_>) {
         out.put_u8(self.level.number());
         out.put_bytes(self.logger.as_bytes());
+        if self.file.is_empty() && self.module.is_empty() && self.function.is_empty() {
+            // What the lines below write, in two words.
+            out.put_u64(u64::from(self.line) << 32);
+            out.put_u64(0);
+            return;
+        }
         out.put_bytes(self.file.as_bytes());
         out.put_u32(self.line);
         out.put_bytes(self.module.as_bytes());
@@ -264,6 +281,15 @@ impl Values<'_> {
 impl Record for Values<'_> {
     fn site(&self) -> &Site {
         self.site
+    }
+
+    /// The definition's, or, where that says so, the first value.
+    fn level(&self) -> Level {
+        let definition = self.site.definition();
+        match self.values.first() {
+            Some(Value::Level(level)) if definition.level_in_record => *level,
+            _ => definition.level,
+        }
     }
 
     fn payload_bytes(&self) -> usize {

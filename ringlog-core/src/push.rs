@@ -189,7 +189,7 @@ impl<'a> Push<'a> {
         let header = Header { definition, length: bytes as u32, flags: kind::RECORD | flags, ticks };
         // SAFETY: the caller holds `busy`, and there is room: in the old block by the test above, in a
         // fresh one because `slots` fit and it holds nothing yet.
-        let written = unsafe { self.local.write(self.next(), header, |out| record.encode(out)) };
+        let written = unsafe { self.local.write(self.next(), slots, header, |out| record.encode(out)) };
         if written != bytes {
             return Err(PushError::Mismatch);
         }
@@ -260,7 +260,7 @@ impl<'a> Push<'a> {
         // SAFETY: the caller holds `busy`, and a control record takes one slot, which `place` has
         // made sure of.
         unsafe {
-            self.local.write(self.next(), header, |out| words.iter().for_each(|w| out.put_u64(*w)));
+            self.local.write(self.next(), 1, header, |out| words.iter().for_each(|w| out.put_u64(*w)));
             self.local.publish(self.next() + 1);
         }
     }

@@ -146,8 +146,9 @@ impl Header {
 /// Slots that a record with this payload takes in one block. Saturates far above any block.
 #[inline(always)]
 pub(crate) const fn slots_for(payload_bytes: usize) -> u32 {
-    let slots = payload_bytes.saturating_add(RECORD_HEADER_BYTES).div_ceil(SLOT_BYTES);
-    if slots > u32::MAX as usize { u32::MAX } else { slots as u32 }
+    const FAR: usize = 1 << 30;
+    let bytes = if payload_bytes < FAR { payload_bytes } else { FAR };
+    ((bytes + RECORD_HEADER_BYTES).div_ceil(SLOT_BYTES)) as u32
 }
 
 /// Writes a payload into shared words: little-endian, packed, no padding.
@@ -235,25 +236,28 @@ impl<'a> Encoder<'a> {
     /// Appends bytes as they are, without a length.
     #[inline(always)]
     pub fn put_raw(&mut self, bytes: &[u8]) {
+        let (Some(head), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) else {
+            if !bytes.is_empty() {
+                self.put(few_bytes(bytes), bytes.len());
+            }
+            return;
+        };
         if self.at < self.from_word * 8 || self.at + bytes.len() > self.to_word * 8 {
             return self.put_partly(bytes);
         }
-        let (words, rest) = bytes.as_chunks::<8>();
-        let (first, shift) = (self.at >> 3, (self.at & 7) * 8);
-        let mut pending = self.pending;
-        for (i, word) in words.iter().enumerate() {
-            let word = u64::from_le_bytes(*word);
+        // The first word completes the pending one; the others are read from where it leaves off.
+        let used = self.at & 7;
+        let first = (self.at >> 3) - self.from_word;
+        let (words, _) = bytes[8 - used..].as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let head = self.pending | u64::from_le_bytes(*head) << (used * 8);
+        for (i, word) in std::iter::once(head).chain(words).enumerate() {
             // SAFETY: all of `bytes` lies within the window that `new` was promised, by the test above.
-            let out = unsafe { &*self.out.add(first - self.from_word + i) };
-            store_unpublished(out, pending | word << shift);
-            // In two steps, because a word cannot be shifted by its whole width.
-            pending = word >> 1 >> (63 - shift);
+            store_unpublished(unsafe { &*self.out.add(first + i) }, word);
         }
-        self.pending = pending;
-        self.at += words.len() * 8;
-        if !rest.is_empty() {
-            self.put(last_bytes(bytes, rest.len()), rest.len());
-        }
+        self.at += bytes.len();
+        // In two steps, because a word cannot be shifted by its whole width.
+        self.pending = u64::from_le_bytes(*last) >> 1 >> (63 - (self.at & 7) * 8);
     }
 
     /// Appends bytes that do not lie in the window as a whole.
@@ -303,9 +307,14 @@ impl<'a> Encoder<'a> {
     /// Formats `value` into the payload, in the form of a variable field: the length is put before it when
     /// it is known. A `Display` that fails ends early; what it wrote until then counts.
     pub(crate) fn put_formatted(&mut self, value: &dyn std::fmt::Display) {
+        self.put_arguments(format_args!("{value}"));
+    }
+
+    /// The same for what `format_args!` gives.
+    pub(crate) fn put_arguments(&mut self, arguments: std::fmt::Arguments<'_>) {
         let length_at = self.at;
         self.put_u32(0);
-        let _ = std::fmt::write(self, format_args!("{value}"));
+        let _ = std::fmt::write(self, arguments);
         self.patch_u32(length_at, (self.at - length_at - 4) as u32);
     }
 

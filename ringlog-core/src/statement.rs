@@ -18,7 +18,7 @@ use crate::value::Type;
 
 #[cfg(feature = "log")]
 pub(crate) use local::show_line;
-pub(crate) use local::{log_as_text, show};
+pub(crate) use local::{log_as_text, log_otherwise};
 
 /// An argument as it travels: a field without its name.
 #[diagnostic::on_unimplemented(
@@ -108,21 +108,21 @@ const fn fingerprint(rest: u64, ty: Type) -> u64 {
 
 /// One log statement with its arguments.
 #[derive(Debug)]
-pub struct Statement<A> {
+pub struct Statement<'a, A> {
     site: &'static Site,
     level: Level,
-    arguments: A,
+    arguments: &'a A,
 }
 
-impl<A: Arguments> Statement<A> {
+impl<'a, A: Arguments> Statement<'a, A> {
     /// The statement at `site`. `level` is the definition's, or, where that says so, the first argument's.
     #[inline(always)]
-    pub fn new(site: &'static Site, level: Level, arguments: A) -> Statement<A> {
+    pub fn new(site: &'static Site, level: Level, arguments: &'a A) -> Statement<'a, A> {
         Statement { site, level, arguments }
     }
 }
 
-impl<A: Arguments> Record for Statement<A> {
+impl<A: Arguments> Record for Statement<'_, A> {
     #[inline(always)]
     fn site(&self) -> &Site {
         self.site

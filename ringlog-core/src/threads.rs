@@ -39,6 +39,8 @@ pub(crate) unsafe fn lane_of<'a>(session: u64) -> Option<&'a LaneLocal> {
     LANES.with(|lanes| if lanes[0].session.get() == session { lanes[0].local(session) } else { find(session) })
 }
 
+#[cold]
+#[inline(never)]
 fn find<'a>(session: u64) -> Option<&'a LaneLocal> {
     LANES.with(|lanes| lanes.iter().find_map(|place| place.local(session)))
 }

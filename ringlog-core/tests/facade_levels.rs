@@ -43,4 +43,14 @@ fn what_libraries_log_follows_rules_from_outside() {
     wanted([false, true, true]);
     change_levels(&name, |rules| rules.retain(|_| false)).unwrap();
     wanted([false, false, false]);
+
+    // Whoever steers finds the loggers, although what the facade logs has no definitions.
+    log::info!(target: "db::query", "plain");
+    log::error!(target: "noisy", "formatted {}", 1);
+    log::info!(target: "noisy", "not wanted");
+    log.text(Level::INFO, "", "of no logger").unwrap();
+    let processes = ring.observe().unwrap().levels().unwrap().processes;
+    let loggers: Vec<_> = processes.iter().flat_map(|process| &process.loggers).collect();
+    let loggers: Vec<_> = loggers.iter().map(|logger| (&*logger.logger, logger.least)).collect();
+    assert_eq!(loggers, [("db::query", Some(Level::INFO)), ("noisy", Some(Level::ERROR))]);
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ringlog::{Body, GapReason, Level, Overflow, PushError, Record, Ring};
+use ringlog::{
+    Body, Definition, Field, GapReason, Level, Overflow, PushError, Record, Ring, Site, Type, Value,
+};
 
 /// A ring in a directory of its own, removed with it.
 struct Scratch {
@@ -169,7 +171,6 @@ fn a_thread_gives_its_lane_back_and_keeps_its_name() {
 
 #[test]
 fn a_site_made_at_run_time_works_like_a_derived_one() {
-    use ringlog::{Definition, Field, Site, Type, Value};
     let at = scratch();
     let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
     let log = ring.logger();
@@ -191,7 +192,7 @@ fn a_site_made_at_run_time_works_like_a_derived_one() {
 
 #[test]
 fn the_message_of_a_template_is_put_together_by_observer_and_consumer_alike() {
-    use ringlog::{Definition, Element, Entry, Field, Site, Type, Value};
+    use ringlog::{Element, Entry};
     let at = scratch();
     let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
     let log = ring.logger();
@@ -256,4 +257,30 @@ fn records_of_an_open_block_are_counted_once_also_when_they_are_persisted() {
     }
     let stat = ring.observe().unwrap().stat().unwrap();
     assert_eq!((stat.published, stat.persisted, stat.lag()), (10, 10, 0));
+}
+
+#[test]
+fn the_level_in_a_record_made_of_values_says_whether_it_is_urgent() {
+    let at = scratch();
+    let ring = Ring::options().size("64KiB").overflow(Overflow::Drop).create_or_open(&at.name).unwrap();
+    let log = ring.logger();
+    let fields = vec![Field::new("", Type::Level), Field::new("n", Type::U64)];
+    // What the definition says for whoever does not look into the record is urgent, or is not.
+    let site = |level| {
+        let definition = Definition {
+            level_in_record: true,
+            fields: fields.clone().into(),
+            ..Definition::new(level, "x")
+        };
+        Site::new(definition)
+    };
+    let (of_warnings, of_notes) = (site(Level::WARN), site(Level::INFO));
+    let push = |site: &Site, level, n| log.values(site, &[Value::Level(level), Value::U64(n)]);
+    push(&of_warnings, Level::ERROR, 0).unwrap();
+    push(&of_notes, Level::ERROR, 1).unwrap();
+    let notes = (2..10_000).take_while(|n| push(&of_warnings, Level::INFO, *n).is_ok()).count();
+    assert!(notes < 2_000, "the ring is full");
+    assert_eq!(push(&of_warnings, Level::INFO, 0), Err(PushError::Full));
+    assert_eq!(push(&of_notes, Level::WARN, 0), Ok(()), "it may use what is reserved for such");
+    assert_eq!(push(&of_warnings, Level::INFO, 0), Err(PushError::Full));
 }

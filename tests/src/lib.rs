@@ -8,6 +8,7 @@ mod namespace;
 mod record;
 mod scratch;
 mod second_copy;
+mod statements;
 #[cfg(target_arch = "x86_64")]
 mod stepper;
 #[cfg(target_arch = "x86_64")]
@@ -20,6 +21,7 @@ pub use namespace::in_namespaces;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note, note_of};
 pub use scratch::{Scratch, drained, free_blocks_after, lanes, received, soon, stat, wait_for_lanes};
 pub use second_copy::SecondCopy;
+pub use statements::{BINARY, FORMATTED, Given, Statements};
 #[cfg(target_arch = "x86_64")]
 pub use stepper::{Path, Stepped, marker};
 #[cfg(target_arch = "x86_64")]

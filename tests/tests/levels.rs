@@ -383,3 +383,19 @@ fn whoever_is_killed_while_he_changes_levels_keeps_nobody_from_changing_them() {
     }
     println!("{KILLS} kills, {changes} of them after a second change");
 }
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_statement_that_is_not_wanted_takes_few_instructions() {
+    use ringlog_tests::Stepped;
+    let at = Scratch::new();
+    let _ring = at.create(Ring::options().size("1MiB"));
+    let mut child = Stepped::start(PRODUCER, &["pass-closed-gates", at.name()]);
+    let nothing = child.follow(|_| ()).len();
+    child.run_over_marker();
+    let ten = child.follow(|_| ()).len() - nothing;
+    println!("{ten} instructions for ten statements, with the call of a function");
+    // Optimised they are five: where the epoch lies, the epoch, when it was found closed, compare, branch.
+    let most = if cfg!(debug_assertions) { 180 } else { 60 };
+    assert!((50..=most).contains(&ten), "{ten}");
+}

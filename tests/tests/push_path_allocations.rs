@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use ringlog::{Level, Ring};
-use ringlog_tests::{Kind, Scratch, Sequenced, note, stat};
+use ringlog_tests::{BINARY, FORMATTED, Given, Kind, Scratch, Sequenced, note, stat};
 
 struct Counting;
 
@@ -68,4 +68,30 @@ fn the_push_path_allocates_nothing() {
     let mut refused = 0;
     assert_eq!(allocations(|| refused = full()), 0, "in a full ring");
     assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn log_statements_allocate_nothing() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("1MiB").block_bytes(8192));
+    ringlog::set_default(ring.logger(), Level::TRACE.into()).unwrap();
+    let given = Given::new(ring.logger());
+    let run = |(source, statement): (&str, fn(&Given)), times: u64| {
+        let (blocks, published) = (stat(&ring).free_blocks, stat(&ring).published);
+        assert_eq!(allocations(|| (0..times).for_each(|_| statement(&given))), 0, "{source}");
+        assert_eq!(stat(&ring).published - published, times, "{source}");
+        blocks - stat(&ring).free_blocks
+    };
+    let all = || BINARY.iter().chain(FORMATTED).copied();
+    // Opens the lane and registers each of them.
+    all().for_each(|(_, statement)| statement(&given));
+    all().for_each(|statement| {
+        run(statement, 2);
+    });
+    // Over block changes too, to which records without a known length come in a way of their own.
+    for kind in [BINARY, FORMATTED] {
+        let blocks: u32 = kind.iter().map(|statement| run(*statement, 200)).sum();
+        assert!(blocks >= 10, "{blocks} block changes");
+    }
+    assert_eq!(stat(&ring).dropped, 0);
 }

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use ringlog::{Overflow, Ring};
-use ringlog_tests::{Child, SOON, Scratch, stat};
+use ringlog_tests::{BINARY, Child, FORMATTED, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
@@ -32,6 +32,28 @@ fn the_push_path_makes_no_system_call_within_a_block() {
     cheat.wait_ready();
     cheat.go();
     assert_eq!(cheat.wait().signal(), Some(libc::SIGSYS), "the filter kills at one system call");
+}
+
+#[test]
+fn log_statements_make_no_system_call() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("1MiB").block_bytes(8192));
+    let rounds = 50;
+    let mut child = Child::spawn(PRODUCER, &["log-without-system-call", at.name(), "rounds=50"]);
+    child.wait_ready();
+    let before = stat(&ring);
+    let statements = before.published;
+    assert_eq!(statements, (BINARY.len() + FORMATTED.len()) as u64, "each once, so that it is registered");
+    child.go();
+    assert_eq!(child.finish(), [1]);
+    let after = stat(&ring);
+    assert_eq!((after.published, after.dropped), (statements * (1 + rounds), 0));
+    // Nobody sleeps, so changing blocks wakes nobody.
+    assert!(
+        before.free_blocks - after.free_blocks >= 10,
+        "{} block changes",
+        before.free_blocks - after.free_blocks
+    );
 }
 
 /// Runs a traced child to its end and counts the system calls between its two calls of `getppid`.

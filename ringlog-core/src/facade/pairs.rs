@@ -33,7 +33,7 @@ impl Record for Message<'_> {
 
     fn encode(&self, out: &mut Encoder<'_>) {
         self.text.encode_place(out);
-        out.put_formatted(self.record.args());
+        out.put_arguments(*self.record.args());
         // A source that fails ends early; the pairs until then count.
         let _ = self.record.key_values().visit(&mut Pairs { out });
     }

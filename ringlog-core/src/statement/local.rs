@@ -7,6 +7,7 @@ use crate::definition::{Definition, Field};
 use crate::dictionary::Known;
 use crate::entry::Received;
 use crate::error::PushError;
+use crate::global::{self, Destination};
 use crate::level::Level;
 use crate::logger::{Logger, Text};
 use crate::record::{Prepared, Record};
@@ -35,8 +36,23 @@ pub(crate) fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), Pu
     })
 }
 
+/// Logs the statement to where statements go that is no ring.
+#[cold]
+#[inline(never)]
+pub(crate) fn log_otherwise(record: &dyn Record) {
+    match global::destination() {
+        Destination::Stderr(_) => show(record),
+        // It is being set at this moment.
+        Destination::Ring(logger, _) => {
+            // A statement has no result; the ring has counted what it refused.
+            let _ = logger.log_slowly(record);
+        }
+        Destination::Nothing => {}
+    }
+}
+
 /// Writes the statement to standard error, a line.
-pub(crate) fn show(record: &dyn Record) {
+fn show(record: &dyn Record) {
     if let Ok(message) = message(record) {
         show_line(record.level(), &record.site().definition().logger, &message);
     }

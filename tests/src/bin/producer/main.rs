@@ -74,8 +74,11 @@ fn main() {
         #[cfg(target_arch = "x86_64")]
         "acknowledge" => roles::acknowledge(&name, &arguments),
         #[cfg(target_arch = "x86_64")]
+        "pass-closed-gates" => roles::pass_closed_gates(&name, &arguments),
+        #[cfg(target_arch = "x86_64")]
         "step" => roles::step(&name, &arguments),
         "push-without-system-call" => roles::push_without_system_call(&name, &arguments),
+        "log-without-system-call" => roles::log_without_system_call(&name, &arguments),
         "push-between-markers" => roles::push_between_markers(&name, &arguments),
         "ask-gates" => roles::ask_gates(&name, &arguments),
         "ask-without-system-call" => roles::ask_without_system_call(&name, &arguments),

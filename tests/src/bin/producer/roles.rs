@@ -27,11 +27,11 @@ pub(crate) use leaving::{ending, reborn, without_destructors};
 pub(crate) use levels::{ask_gates, ask_without_system_call, change_levels, fork_and_ask};
 pub(crate) use limited::{full_tmpfs, limited, without_descriptors};
 pub(crate) use restricted::{
-    push_between_markers, push_where_only_exit_is_allowed, push_without_system_call,
+    log_without_system_call, push_between_markers, push_where_only_exit_is_allowed, push_without_system_call,
 };
 pub(crate) use standing::{stand, witness};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use stepped::{acknowledge, step};
+pub(crate) use stepped::{acknowledge, pass_closed_gates, step};
 pub(crate) use truncated::{foreign_sigbus, until_gone};
 
 /// Pushes record `sequence` of `producer`.

@@ -21,7 +21,8 @@ static MINE: [Gate; GATES.len()] = [const { Gate::new() }; GATES.len()];
 #[inline(never)]
 fn open_gates() -> u64 {
     let gates = MINE.iter().zip(GATES).enumerate();
-    gates.fold(0, |open, (n, (gate, (logger, level)))| open | u64::from(gate.is_open(level, logger)) << n)
+    gates
+        .fold(0, |open, (n, (gate, (logger, level)))| open | u64::from(gate.is_open(|| (level, logger))) << n)
 }
 
 fn set_default(ring: &Ring, arguments: &Arguments) {

@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use ringlog::Ring;
-use ringlog_tests::Counters;
+use ringlog::{Level, Ring};
+use ringlog_tests::{BINARY, Counters, FORMATTED, Given};
 
 use super::push;
 use crate::{Arguments, ready};
@@ -82,6 +82,21 @@ pub(crate) fn push_without_system_call(name: &str, arguments: &Arguments) {
         unsafe { libc::getppid() };
     }
     end_with(pushed);
+}
+
+/// Runs every log statement once, so that it is registered, and then `rounds` times where any system call
+/// would kill.
+pub(crate) fn log_without_system_call(name: &str, arguments: &Arguments) {
+    let ring = Ring::open(name).unwrap();
+    ringlog::set_default(ring.logger(), Level::TRACE.into()).unwrap();
+    let given = Given::new(ring.logger());
+    let run = || BINARY.iter().chain(FORMATTED).for_each(|(_, statement)| statement(&given));
+    run();
+    let rounds = arguments.number("rounds", 1);
+    ready();
+    forbid_system_calls();
+    (0..rounds).for_each(|_| run());
+    end_with(true);
 }
 
 /// Says whether all went well, and ends, by the calls that are allowed.

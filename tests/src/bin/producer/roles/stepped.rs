@@ -194,3 +194,26 @@ extern "C" fn fork_in_handler(_: libc::c_int) {
     }
     marker();
 }
+
+/// Passes the closed gates of ten statements between two markers; before them nothing, between two markers too.
+pub(crate) fn pass_closed_gates(name: &str, _: &Arguments) {
+    let ring = Ring::open(name).unwrap();
+    ringlog::set_default(ring.logger(), ringlog::Filter::default()).unwrap();
+    ten_closed_gates();
+    ready();
+    marker();
+    marker();
+    ten_closed_gates();
+    marker();
+}
+
+#[inline(never)]
+fn ten_closed_gates() {
+    fn evaluated() -> u64 {
+        panic!("nobody wants it")
+    }
+    macro_rules! each {
+        ($($message:literal)*) => { $(ringlog::debug!($message, n = evaluated());)* };
+    }
+    each! { "1" "2" "3" "4" "5" "6" "7" "8" "9" "10" }
+}
