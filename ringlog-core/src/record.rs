@@ -270,7 +270,7 @@ impl<'a> Encoder<'a> {
             rest = tail;
         }
         if !rest.is_empty() {
-            self.put(last_bytes(rest, rest.len()), rest.len());
+            self.put(few_bytes(rest), rest.len());
         }
     }
 
@@ -424,15 +424,6 @@ impl Record for Prepared<'_> {
             out.put_raw(&bytes[..count]);
             left -= count;
         }
-    }
-}
-
-/// The last `count` bytes, 1 to 7, as the low ones of a word.
-#[inline(always)]
-fn last_bytes(bytes: &[u8], count: usize) -> u64 {
-    match bytes.last_chunk::<8>() {
-        Some(last) => u64::from_le_bytes(*last) >> (64 - count * 8),
-        None => few_bytes(bytes),
     }
 }
 
