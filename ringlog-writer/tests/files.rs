@@ -186,6 +186,19 @@ fn what_is_kept_is_kept_across_restarts_and_compressed() {
 }
 
 #[test]
+fn a_closed_file_is_compressed_while_the_writer_goes_on() {
+    let compression = Some("gzip".parse().unwrap());
+    let mut scratch = Scratch::new(Rotation { compression, ..numbered(101) });
+    let options = scratch.options();
+    scratch.beside_a_writer(&options, |scratch, _| {
+        scratch.log(11);
+        eventually("it is compressed", || scratch.names() == ["app.000001.log.gz", "app.log"]);
+        scratch.log(1);
+    });
+    assert_eq!(scratch.numbers(&["app.000001.log.gz", "app.log"]), (0..12).collect::<Vec<_>>());
+}
+
+#[test]
 fn files_shift_as_pythons_do() {
     let mut scratch = Scratch::new(Rotation {
         naming: "python".parse().unwrap(),
@@ -240,6 +253,7 @@ fn a_file_is_closed_when_its_time_is_over() {
         }
     });
     let names = scratch.names();
+    assert!(names.len() as u64 <= begun.elapsed().as_secs() + 2, "one file each second, not more: {names:?}");
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(scratch.numbers(&names), (0..scratch.next).collect::<Vec<_>>());
 }
