@@ -97,7 +97,7 @@ pub fn verbs(data: &[u8]) {
             let step = script.next_step(&scene.words);
             let verb = step.unwrap_or(0);
             if verb & 16 == 0 {
-                scene.mend_checksum();
+                scene.mend_checksums();
             }
             run(verb, scene);
             if step.is_none() {
@@ -115,10 +115,14 @@ fn run(verb: u8, scene: &Scene) {
         1 => look(Verb::Stat, &scene.name, json),
         2 => look(Verb::Ls, &scene.name, json),
         3 => look(Verb::Tail(format), &scene.name, json),
+        4 if json => look(Verb::Level, &scene.name, false),
         4 => look(Verb::Tail(FormatKind::Raw), &scene.name, json).map(|_| "raw bytes".to_owned()),
+        5 if json => look(Verb::Level, &scene.name, true),
         5 => ringlog::request_stop(&scene.name).map(|()| "asked".to_owned()).map_err(Into::into),
+        6 if json => writers::change_levels(&scene.name).map_err(Into::into),
         // The file has no name, so it survives; everything before that is done.
         6 => ringlog::remove(&scene.name, true).map(|_| "removed".to_owned()).map_err(Into::into),
+        _ if json => scene.ring.undo_ended_levels().map(|()| "undone".to_owned()).map_err(Into::into),
         _ => writers::put(&scene.name).map_err(Into::into),
     };
     let text = shown.unwrap_or_else(|error| format!("{error:#}"));

@@ -99,11 +99,12 @@ impl Scene {
         self.ring.info()
     }
 
-    /// Makes the header's checksum right again.
-    pub(crate) fn mend_checksum(&self) {
+    /// Makes the checksums of the header and of the level rules right again.
+    pub(crate) fn mend_checksums(&self) {
         let mut bytes: Vec<u8> =
             (0..FILE_HEADER_BYTES / 8).flat_map(|at| self.words.get(at).to_le_bytes()).collect();
         ringlog::fuzzing::mend_checksum(&mut bytes);
+        ringlog::fuzzing::mend_rules(&mut bytes);
         for (at, word) in bytes.chunks_exact(8).enumerate() {
             // Chunks of eight always are eight bytes.
             self.words.set(at, u64::from_le_bytes(word.try_into().unwrap()));

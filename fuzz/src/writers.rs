@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use ringlog::{Consumer, Definition, Error, Field, Level, Logger, Overflow, Record, Ring, Site, Type, Value};
+use ringlog::{
+    Consumer, Definition, Error, Field, Level, LevelRule, Logger, Overflow, Record, Ring, Site, Type, Value,
+};
 
 use crate::scene;
 use crate::script::Script;
@@ -22,6 +24,13 @@ pub(crate) fn put(name: &str) -> Result<String, Error> {
     log.open_lane()?;
     let put = log.text(Level::INFO, "put", "a line");
     Ok(put.map_or_else(|error| error.to_string(), |()| "put".to_owned()))
+}
+
+/// What `ringlog level` does to change one.
+pub(crate) fn change_levels(name: &str) -> Result<String, Error> {
+    let rule = LevelRule { logger: "fuzz".to_owned(), level: Level::DEBUG, pid: None, until_unix: Some(1) };
+    let rules = ringlog::change_levels(name, |rules| rules.set(rule.clone()))?;
+    Ok(format!("{} rules", rules.len()))
 }
 
 /// Pushes records of all kinds, drains some, with the ring changed in between.

@@ -3,7 +3,7 @@
 mod create;
 mod demo;
 pub(crate) mod info;
-mod level;
+pub(crate) mod level;
 pub(crate) mod ls;
 mod put;
 mod rm;

@@ -4,7 +4,7 @@
 use ringlog::Observer;
 use ringlog_writer::FormatKind;
 
-use crate::commands::{info, ls, stat, tail};
+use crate::commands::{info, level, ls, stat, tail};
 
 /// A verb that looks into a ring.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,8 @@ pub enum Verb {
     Info,
     /// `ringlog stat`
     Stat,
+    /// `ringlog level`
+    Level,
     /// `ringlog ls`, where the ring is the only one
     Ls,
     /// `ringlog tail`
@@ -30,6 +32,10 @@ pub fn look(verb: Verb, name: &str, json: bool) -> anyhow::Result<String> {
         Verb::Stat => {
             let observer = opened?;
             stat::show(&observer, &observer.stat()?, json)?
+        }
+        Verb::Level => {
+            let observer = opened?;
+            level::shown(&observer, &observer.levels()?, json)?
         }
         Verb::Ls => ls::show(vec![(name.to_owned(), opened)], json)?,
         Verb::Tail(format) => {

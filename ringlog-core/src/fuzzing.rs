@@ -1,6 +1,8 @@
 //! Doors for the fuzz targets to the pure parsers, which nobody else can reach but through a ring. Built under
 //! `--cfg fuzzing` alone; no part of the library.
 
+mod steering;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +12,10 @@ use crate::dictionary::Known;
 use crate::entry::{Origin, OwnedBody, OwnedEntry};
 use crate::error::Error;
 use crate::header::Info;
-use crate::layout::{block, header};
+use crate::layout::{self, block, header};
 use crate::record::flag;
+
+pub use steering::Steering;
 
 /// A definition out of the payload of its record.
 pub fn definition(bytes: &[u8]) -> Option<Definition> {
@@ -57,5 +61,20 @@ pub fn mend_checksum(start: &mut [u8]) {
     if start.len() >= header::CHECKSUM + 4 {
         let checksum = crc32fast::hash(&start[header::VERSION..header::CHECKSUM]);
         start[header::CHECKSUM..][..4].copy_from_slice(&checksum.to_le_bytes());
+    }
+}
+
+/// Makes the checksums of both texts of level rules in a header right again, where their lengths may be.
+pub fn mend_rules(start: &mut [u8]) {
+    for at in header::LEVEL_RULES {
+        let Some((head, text)) =
+            start.get_mut(at..at + header::LEVEL_RULES_BYTES).and_then(<[u8]>::split_first_chunk_mut::<8>)
+        else {
+            return;
+        };
+        let (length, _) = layout::halves(u64::from_le_bytes(*head));
+        if let Some(text) = text.get(..length as usize) {
+            *head = layout::pair(length, crc32fast::hash(text)).to_le_bytes();
+        }
     }
 }

@@ -11,8 +11,6 @@ mod second_copy;
 mod statements;
 #[cfg(target_arch = "x86_64")]
 mod stepper;
-#[cfg(target_arch = "x86_64")]
-mod traced;
 
 pub use child::{Child, SOON, wait_for_end};
 pub use counter::Counters;
@@ -24,8 +22,6 @@ pub use second_copy::SecondCopy;
 pub use statements::{BINARY, FORMATTED, Given, Statements};
 #[cfg(target_arch = "x86_64")]
 pub use stepper::{Path, Stepped, marker};
-#[cfg(target_arch = "x86_64")]
-pub use traced::Traced;
 
 /// The gates that the helper process asks: logger and level.
 pub const GATES: [(&str, ringlog::Level); 5] = [

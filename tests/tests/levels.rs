@@ -276,7 +276,7 @@ fn rules_in(at: &Scratch, ring: &[u8], header: &[u8]) -> LevelRules {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the_new_ones() {
-    use ringlog_tests::Traced;
+    use ringlog_tests::Stepped;
     const HEADER: usize = 4096;
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
@@ -284,19 +284,17 @@ fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the
     for level in [Level::DEBUG, Level::WARN] {
         let before = Observer::open(at.name()).unwrap().level_rules();
         let whole = std::fs::read(at.name()).unwrap();
-        let changer =
-            Traced::start(PRODUCER, &["change-levels", at.name(), &format!("level={}", level.number())]);
+        let number = format!("level={}", level.number());
+        let mut changer = Stepped::start(PRODUCER, &["change-levels", at.name(), &number]);
         let file = File::open(at.name()).unwrap();
         let mut header = vec![0; HEADER];
-        let mut states = vec![whole[..HEADER].to_vec()];
-        let mut instructions = 0;
-        while changer.step() {
-            instructions += 1;
+        let mut states = Vec::new();
+        let path = changer.follow(|_| {
             file.read_exact_at(&mut header, 0).unwrap();
             if states.last() != Some(&header) {
                 states.push(header.clone());
             }
-        }
+        });
         drop(changer);
         let mut expected = before.clone();
         new_rules(level).into_iter().for_each(|rule| expected.set(rule));
@@ -305,7 +303,8 @@ fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the
         let new = found.iter().position(|rules| *rules == expected).expect("the change");
         assert!(found[..new].iter().all(|rules| *rules == before) && new > 3, "{found:?}");
         assert!(found[new..].iter().all(|rules| *rules == expected), "{found:?}");
-        println!("{instructions} instructions, {} states, in force from the {new}th on", states.len());
+        let (instructions, count) = (path.len(), states.len());
+        println!("{instructions} instructions, {count} states, in force from the {new}th on");
         // The second time over older texts in both halves.
         for older in [Level::ERROR, Level::CRITICAL] {
             change_levels(at.name(), |rules| rules.set(rule("older", older))).unwrap();

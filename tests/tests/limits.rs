@@ -138,7 +138,7 @@ fn a_block_change_that_wakes_the_consumer_is_a_system_call_and_loses_nothing_pub
             }
         });
         let counters = format!("counters={}", file.to_str().unwrap());
-        let arguments = ["count=1000000", "pause_ms=25", "every=200", &counters];
+        let arguments = ["count=1000000", "every=200", &counters];
         let mut child = started("push-where-only-exit-is-allowed", at.name(), &arguments);
         let status = child.wait();
         ended.store(true, Ordering::Release);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use ringlog::{Level, LevelRule, LevelRules, Observer};
+use ringlog::{Level, LevelRule, LevelRules, LevelStat, Observer};
 
 use crate::{exit, output, values};
 use undo::Undo;
@@ -113,11 +113,7 @@ impl LevelArgs {
     fn show(&self) -> exit::Result {
         let observer = Observer::open(&self.name)?;
         let stat = observer.levels()?;
-        if self.json {
-            output::print_json(&show::Report::new(&observer, &stat))?;
-        } else {
-            output::print(show::text(&stat))?;
-        }
+        output::print(shown(&observer, &stat, self.json)?)?;
         if let Some(pid) = self.pid
             && !stat.processes.iter().any(|process| process.pid == pid)
         {
@@ -126,6 +122,11 @@ impl LevelArgs {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What is printed.
+pub(crate) fn shown(observer: &Observer, stat: &LevelStat, json: bool) -> serde_json::Result<String> {
+    if json { output::json(&show::Report::new(observer, stat)) } else { Ok(show::text(stat)) }
 }
 
 #[cfg(test)]

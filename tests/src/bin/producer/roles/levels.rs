@@ -7,12 +7,11 @@ use std::time::Instant;
 
 use ringlog::__private::Gate;
 use ringlog::{Level, LevelRule, Ring};
-use ringlog_tests::{Counters, GATES, SOON};
+use ringlog_tests::{Counters, GATES, SOON, fork_child};
 
 use super::forking::ended_well;
 use super::restricted::{end_with, forbid_system_calls};
 use crate::{Arguments, ready};
-use ringlog_tests::fork_child;
 
 /// The gates of this program's log statements.
 static MINE: [Gate; GATES.len()] = [const { Gate::new() }; GATES.len()];
@@ -95,7 +94,7 @@ pub(crate) fn fork_and_ask(name: &str, arguments: &Arguments) {
     ended_well(child);
 }
 
-/// Sets rules between two calls of `getppid`; or, if it is `endless`, others in turn until it is killed.
+/// Sets rules between two markers; or, if it is `endless`, others in turn until it is killed.
 pub(crate) fn change_levels(name: &str, arguments: &Arguments) {
     let rule =
         |logger: &str, level| LevelRule { logger: logger.to_owned(), level, pid: None, until_unix: None };
@@ -111,10 +110,10 @@ pub(crate) fn change_levels(name: &str, arguments: &Arguments) {
         change(Level::DEBUG).unwrap();
         change(Level::WARN).unwrap();
     }
-    // SAFETY: has no preconditions.
-    unsafe { libc::getppid() };
+    #[cfg(target_arch = "x86_64")]
+    ringlog_tests::marker();
     let changed = change(level);
-    // SAFETY: has no preconditions.
-    unsafe { libc::getppid() };
+    #[cfg(target_arch = "x86_64")]
+    ringlog_tests::marker();
     changed.unwrap();
 }

@@ -2,10 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use memmap2::{MmapOptions, MmapRaw};
 use ringlog::{Level, Ring};
-use ringlog_tests::{BINARY, Counters, FORMATTED, Given};
+use ringlog_tests::{BINARY, Counters, FORMATTED, Given, SOON};
 
 use super::push;
 use crate::{Arguments, ready};
@@ -110,20 +113,20 @@ pub(super) fn end_with(good: bool) {
 }
 
 /// Pushes `count` records where any system call but the exit kills; the exit code says whether all were
-/// pushed. With `pause_ms` it spins so long before each `every`th, and tells each published record in the
-/// file `counters`.
+/// pushed. Before each `every`th it waits until the consumer sleeps; it tells each published record in the file
+/// `counters`.
 pub(crate) fn push_where_only_exit_is_allowed(name: &str, arguments: &Arguments) {
     let ring = Ring::open(name).unwrap();
     let log = arguments.logger(&ring);
     push(&log, 0, 0, 0).unwrap();
     let (count, every) = (arguments.number("count", 20), arguments.number("every", u64::MAX));
-    let pause = Duration::from_millis(arguments.number("pause_ms", 0));
+    let consumer = SleepWord::of(name);
     let counters = arguments.text("counters").map(|path| Counters::open(path.as_ref()));
     ready();
     forbid_all_but_the_exit();
     let pushed = (1..=count).all(|sequence| {
         if sequence.is_multiple_of(every) {
-            spin(pause);
+            consumer.wait_until_asleep();
         }
         let pushed = push(&log, 0, sequence, 0).is_ok();
         counters.iter().for_each(|counters| counters.set(0, sequence + u64::from(pushed)));
@@ -133,28 +136,44 @@ pub(crate) fn push_where_only_exit_is_allowed(name: &str, arguments: &Arguments)
     unsafe { libc::syscall(libc::SYS_exit_group, i32::from(!pushed)) };
 }
 
-/// Waits without a system call.
-fn spin(pause: Duration) {
-    let until = Instant::now() + pause;
-    while Instant::now() < until {
-        std::hint::spin_loop();
+/// The word of a ring's header that says whether the consumer sleeps.
+struct SleepWord(MmapRaw);
+
+impl SleepWord {
+    /// Its place, by FORMAT.md.
+    const AT: usize = 640;
+
+    fn of(name: &str) -> SleepWord {
+        let file = File::options().read(true).write(true).open(name).unwrap();
+        SleepWord(MmapOptions::new().len(4096).map_raw(&file).unwrap())
+    }
+
+    /// Waits for it, without a system call.
+    fn wait_until_asleep(&self) {
+        // SAFETY: in bounds, aligned as a mapping is by pages, and used as an atomic only.
+        let word = unsafe { &*self.0.as_ptr().add(SleepWord::AT).cast::<AtomicU64>() };
+        let begun = Instant::now();
+        while word.load(Ordering::Relaxed) == 0 {
+            assert!(begun.elapsed() < SOON, "the consumer never sleeps");
+            std::hint::spin_loop();
+        }
     }
 }
 
 /// Between two calls of `getppid`, which nothing else makes, pushes `bursts` bursts of `count` records
-/// of one slot, with pauses between them in which it spins without a system call.
+/// of one slot or two; with `asleep=1` each begins when the consumer sleeps.
 pub(crate) fn push_between_markers(name: &str, arguments: &Arguments) {
     let ring = Ring::open(name).unwrap();
     let log = arguments.logger(&ring);
     push(&log, 0, 0, 0).unwrap();
     let (bursts, count) = (arguments.number("bursts", 10), arguments.number("count", 100));
-    let pause = Duration::from_millis(arguments.number("pause_ms", 0));
+    let consumer = (arguments.number("asleep", 0) != 0).then(|| SleepWord::of(name));
     ready();
     // SAFETY: has no preconditions.
     unsafe { libc::getppid() };
     let mut sequence = 1;
     for _ in 0..bursts {
-        spin(pause);
+        consumer.iter().for_each(SleepWord::wait_until_asleep);
         for _ in 0..count {
             push(&log, 0, sequence, 0).unwrap();
             sequence += 1;

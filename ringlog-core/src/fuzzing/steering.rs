@@ -1,0 +1,81 @@
+//! The level rules of a ring that is nothing but a header in this process's memory.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Error;
+use crate::filter::Filter;
+use crate::layout::{header, pair};
+use crate::level::Level;
+use crate::memory::Memory;
+use crate::rules::{self, LevelRules};
+use crate::steering;
+
+/// A header's words, of which only those of the level rules are looked at.
+#[derive(Debug)]
+pub struct Steering {
+    words: Vec<AtomicU64>,
+}
+
+impl Default for Steering {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Steering {
+    /// One that nobody has steered yet.
+    pub fn new() -> Steering {
+        Steering { words: (0..header::BYTES / 8).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn memory(&self) -> Memory {
+        // SAFETY: a vector of such words is aligned; each use of the result ends with a call of a method.
+        unsafe { Memory::borrow(self.words.as_ptr(), self.words.len()) }
+    }
+
+    /// Sets the epoch.
+    pub fn set_epoch(&self, epoch: u64) {
+        steering::epoch_word(&self.memory()).store(epoch, Ordering::Relaxed);
+    }
+
+    /// Puts bytes, as many as there is room for, into one of the halves, of which only the lowest bit counts:
+    /// as the text with its length and checksum, or just as they are.
+    pub fn put(&self, half: u64, bytes: &[u8], is_text: bool) {
+        let start = header::LEVEL_RULES[(half & 1) as usize] / 8;
+        let (bytes, room) = (&bytes[..bytes.len().min(steering::TEXT_MAX)], header::LEVEL_RULES_BYTES / 8);
+        let words = bytes.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(word)
+        });
+        let first = is_text.then(|| pair(bytes.len() as u32, crc32fast::hash(bytes)));
+        let all = first.into_iter().chain(words);
+        all.zip(&self.words[start..start + room]).for_each(|(word, at)| at.store(word, Ordering::Relaxed));
+    }
+
+    /// The epoch and the rules in force.
+    pub fn rules(&self) -> Option<(u64, LevelRules)> {
+        let mut room = steering::ROOM;
+        let (epoch, text) = steering::read(&self.memory(), &mut room)?;
+        Some((epoch, LevelRules::decode(text)))
+    }
+
+    /// What a gate of the process `pid` with this filter finds: the least level that it logs from `logger`.
+    pub fn level_of(&self, logger: &str, pid: u32, own: Option<&Filter>) -> Option<Level> {
+        let mut room = steering::ROOM;
+        let (_, text) = steering::read(&self.memory(), &mut room)?;
+        rules::judge(rules::lines(text), own, logger, || pid).map(|verdict| verdict.least)
+    }
+
+    /// Puts rules in force in place of those of `epoch`, which has to be the one there is.
+    ///
+    /// # Errors
+    /// That the rules cannot be written.
+    pub fn set_rules(&self, epoch: u64, rules: &LevelRules, now_ns: u64) -> Result<(), Error> {
+        let text = rules.encode()?;
+        assert!(steering::write(&self.memory(), epoch, now_ns, &text), "nobody else is here");
+        Ok(())
+    }
+}
