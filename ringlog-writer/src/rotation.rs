@@ -45,7 +45,7 @@ mod schedule;
 mod trigger;
 mod words;
 
-pub use compress::Compressor;
+pub use compress::{Compressor, decompressed};
 pub use files::{Directory, Entry, Identity, Names};
 pub use jiff::Timestamp;
 pub use jiff::civil::Weekday;

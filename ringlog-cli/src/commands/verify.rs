@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use ringlog_writer::rotation::decompressed;
 
 use crate::lines::Lines;
 use crate::{exit, output};
@@ -23,7 +24,7 @@ const PATIENCE: usize = 100;
 ///
 /// Reads what a writer has written with `--format json`, or as text with `--ids`. Each record there names its
 /// ring, lane, incarnation and sequence; sequences of one incarnation begin at 0 and have no holes. Several
-/// files are read one after the other, as parts of one output: give the oldest first.
+/// files, compressed or not, are read one after the other, as parts of one output: give the oldest first.
 ///
 /// Reported, each with its line: records that are missing, doubled or out of order, deaths that are at odds
 /// with the records before them, lines that cannot be read, and a last line without a newline. What the
@@ -83,6 +84,7 @@ impl Check<'_> {
             Some("-") => Box::new(io::stdin().lock()),
             _ => Box::new(File::open(path).with_context(what)?),
         };
+        let input = decompressed(input).with_context(what)?;
         let mut lines = Lines::new(input, LINE_MAX);
         let mut place = Place { file: number, line: 0 };
         while let Some((line, bytes)) =
@@ -100,10 +102,6 @@ impl Check<'_> {
                 Line::WithoutId(what) if !self.has_ids => return Ok(Some(self.refuse(place, what))),
                 Line::WithoutId(what) => Err(what.to_owned()),
                 Line::Continuation => Err("it begins in the middle of a message".to_owned()),
-                Line::Unreadable(why) if is_compressed(line) && place.line == 1 => {
-                    let what = format!("it is compressed ({why})");
-                    return Ok(Some(self.refuse(place, &what)));
-                }
                 Line::Unreadable(why) => Err(why),
             };
             if let Err(why) = known {
@@ -185,10 +183,6 @@ impl Check<'_> {
 }
 
 /// The first bytes of gzip and Zstandard.
-fn is_compressed(line: &[u8]) -> bool {
-    line.starts_with(b"\x1f\x8b") || line.starts_with(b"\x28\xb5\x2f\xfd")
-}
-
 fn lines(count: u64) -> String {
     plural(count, "line")
 }

@@ -7,6 +7,8 @@
 
 mod codec;
 
+pub use codec::decompressed;
+
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};

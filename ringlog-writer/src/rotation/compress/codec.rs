@@ -40,6 +40,22 @@ pub(super) fn compress(from: &File, to: &File, how: Compression, stop: &AtomicBo
     }
 }
 
+/// What is in a file, decompressed if it is an archive: its first bytes say so.
+///
+/// # Errors
+/// What the system says. Reading then fails where an archive is damaged.
+pub fn decompressed<'a>(mut file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut first = Vec::new();
+    file.by_ref().take(4).read_to_end(&mut first)?;
+    let (gzip, zstd) = (first.starts_with(b"\x1f\x8b"), first == b"\x28\xb5\x2f\xfd");
+    let whole = io::Cursor::new(first).chain(file);
+    Ok(match (gzip, zstd) {
+        (true, _) => Box::new(MultiGzDecoder::new(whole)),
+        (_, true) => Box::new(zstd::Decoder::new(whole)?),
+        _ => Box::new(whole),
+    })
+}
+
 /// Reads a whole file.
 pub(super) fn sum(file: &File, stop: &AtomicBool) -> io::Result<Sum> {
     copy(file, &mut io::sink(), stop)
