@@ -231,6 +231,21 @@ fn read_half(bytes: &[u8], number: u64, capacity: u64) -> Option<&[u8]> {
     (head.starts_with(&number.to_le_bytes()) && word(12)? == crc_of_half(half)).then_some(half)
 }
 
+/// The number that counted before a commit of which only the first bytes were written: both halves are whole then,
+/// and the batch is in the file.
+fn torn_commit(bytes: &[u8], number: u64, capacity: u64) -> Option<u64> {
+    let numbers = [0, 1].map(|half| {
+        let at = half_at(half, capacity) as usize;
+        bytes.get(at..).and_then(|bytes| bytes.first_chunk()).map(|number| u64::from_le_bytes(*number))
+    });
+    let [Some(even), Some(odd)] = numbers else { return None };
+    let before = even.min(odd);
+    let after = before.checked_add(1).filter(|after| *after == even.max(odd))?;
+    let is_torn = (1..8).map(|len| (1 << (8 * len)) - 1).any(|low| number == after & low | before & !low);
+    let are_whole = [before, after].iter().all(|number| read_half(bytes, *number, capacity).is_some());
+    (is_torn && are_whole).then_some(before)
+}
+
 /// What the bytes of a checkpoint say, the number of the half that counts, and the room for one.
 fn parse(bytes: &[u8]) -> (Kept, u64, u64) {
     let word = |at: u64| {
@@ -247,12 +262,20 @@ fn parse(bytes: &[u8]) -> (Kept, u64, u64) {
     if !(CAPACITY_MIN..=CAPACITY_MAX).contains(&capacity) {
         return damaged("its checkpoint is damaged");
     }
+    let is_first = || {
+        let half = bytes.iter().skip(HALVES_AT as usize).take(capacity as usize);
+        number == 0 && half.copied().all(|byte| byte == 0)
+    };
     match state(number) {
-        None if number == 0 => {
-            // Only the very first half was prepared.
-            (Kept { committed: None, prepared: state(1), damage: None }, 0, capacity)
-        }
-        None => damaged("its checkpoint is damaged"),
+        // Only the very first half was prepared.
+        None if is_first() => (Kept { committed: None, prepared: state(1), damage: None }, 0, capacity),
+        None => match torn_commit(bytes, number, capacity) {
+            Some(before) => {
+                let kept = Kept { committed: state(before), prepared: state(before + 1), damage: None };
+                (kept, before, capacity)
+            }
+            None => damaged("its checkpoint is damaged"),
+        },
         committed => {
             let kept = Kept { committed, prepared: state(number.wrapping_add(1)), damage: None };
             (kept, number, capacity)
@@ -260,10 +283,28 @@ fn parse(bytes: &[u8]) -> (Kept, u64, u64) {
     }
 }
 
+/// Reads any bytes as a checkpoint. Returns whether it says anything, and the length of all that it says.
 #[cfg(fuzzing)]
-/// Reads any bytes as a checkpoint.
-pub(crate) fn fuzz(bytes: &[u8]) -> bool {
-    parse(bytes).0.committed.is_some()
+pub(crate) fn fuzz(bytes: &[u8]) -> (bool, usize) {
+    let (kept, _, _) = parse(bytes);
+    let mut out = Vec::new();
+    let states = [&kept.committed, &kept.prepared];
+    states.into_iter().flatten().for_each(|state| state.encode(&mut out));
+    assert!(kept.damage.is_none() || out.is_empty());
+    (kept.committed.is_some(), out.len())
+}
+
+/// Makes the CRCs of both halves right, so that what they cover is looked at.
+#[cfg(fuzzing)]
+pub(crate) fn mend(bytes: &mut [u8]) {
+    let word = |bytes: &[u8], at: usize| bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word));
+    let capacity = word(bytes, CAPACITY_AT as usize).unwrap_or(0) as usize;
+    for at in [HALVES_AT as usize, (HALVES_AT as usize).saturating_add(capacity)] {
+        let len = word(bytes, at + 8).unwrap_or(0) as usize;
+        let Some(half) = bytes.get_mut(at..at + HALF_HEAD + len) else { continue };
+        let crc = crc_of_half(half);
+        half[12..16].copy_from_slice(&crc.to_le_bytes());
+    }
 }
 
 #[cfg(test)]

@@ -62,6 +62,34 @@ fn every_prefix_of_a_torn_half_leaves_the_other_in_force() {
 }
 
 #[test]
+fn every_prefix_of_the_eight_bytes_that_commit_is_told_from_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint");
+    let (mut checkpoint, _) = open(&path);
+    let counts = COUNTS_AT as usize..COUNTS_AT as usize + 8;
+    for before in [1_u64, 255, 65_535, (1 << 32) - 1] {
+        checkpoint.number = before - 1;
+        checkpoint.set(&state(3)).unwrap();
+        checkpoint.prepare(&state(4)).unwrap();
+        let prepared = fs::read(&path).unwrap();
+        for len in 0..=8 {
+            let mut torn = prepared.clone();
+            torn[counts.clone()][..len].copy_from_slice(&(before + 1).to_le_bytes()[..len]);
+            let (kept, number, _) = parse(&torn);
+            let is_committed = number == before + 1;
+            let expected = if is_committed { (Some(4), None) } else { (Some(3), Some(4)) };
+            assert_eq!((lens(&kept), kept.damage), (expected, None), "{len} bytes of {before} + 1");
+            assert!(is_committed || number == before);
+        }
+        let mut damaged = prepared.clone();
+        damaged[counts.clone()].copy_from_slice(&0_u64.to_le_bytes());
+        if before + 1 != 256 && before + 1 != 65_536 && before + 1 != 1 << 32 {
+            assert!(parse(&damaged).0.damage.is_some(), "nothing is new about {before}");
+        }
+    }
+}
+
+#[test]
 fn a_checkpoint_that_is_damaged_says_so_and_one_of_somebody_else_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");

@@ -4,6 +4,7 @@ use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -82,6 +83,11 @@ impl File {
         let since =
             self.file.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Ok(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether it has no name any more.
+    pub(super) fn is_deleted(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.nlink() == 0)
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

@@ -30,12 +30,18 @@ pub(super) struct Primary {
     checkpoint: Checkpoint,
     /// What to do before the first batch.
     mend: Mend,
+    /// Before that: what was prepared is in the file and counts.
+    counts: bool,
     said: Vec<String>,
     existing: Existing,
     fsync: Fsync,
     /// What is certain, and what will be when the batch is written.
     committed: State,
     prepared: State,
+    /// The checkpoint does not say yet which file it is and how long.
+    is_news: bool,
+    /// The batch counts; what is left is to make that survive a power cut.
+    is_committed: bool,
     looked: Instant,
     synced: Instant,
     /// When it was last said that others write to the file.
@@ -50,18 +56,21 @@ impl Primary {
         let path = Checkpoint::path_of(&file.path);
         let (checkpoint, kept) = Checkpoint::open(&path)
             .map_err(|error| Error::Open { path: file.path.clone(), why: error.to_string() })?;
-        let Recovery { state, mend, said } = Recovery::of(kept, &file);
+        let Recovery { state, mend, counts, said } = Recovery::of(kept, &file);
         Ok(Primary {
             rotating: Rotating::new(&file.path, &options.rotation),
             closing: None,
             file,
             checkpoint,
             mend,
+            counts,
             said,
             existing: options.existing,
             fsync: options.fsync,
             prepared: state.clone(),
             committed: state,
+            is_news: true,
+            is_committed: false,
             looked: Instant::now(),
             synced: Instant::now(),
             complained: None,
@@ -80,10 +89,13 @@ impl Primary {
 
     /// Writes down which file it is and how long, where no batch is on its way.
     fn begin_file(&mut self) -> io::Result<()> {
+        // Until that has been done no batch may be prepared: a part of it could not be told from what others write.
+        self.is_news = true;
         self.committed.file = Some(self.file_with(&[]));
         self.committed.plan.clear();
         self.checkpoint.set(&self.committed)?;
         self.prepared.clone_from(&self.committed);
+        self.is_news = false;
         Ok(())
     }
 
@@ -110,7 +122,7 @@ impl Primary {
     fn notice_others(&mut self, events: &mut dyn Events) -> io::Result<()> {
         let found = self.file.found_len()?;
         if found == self.file.len {
-            return Ok(());
+            return if self.is_news { self.begin_file() } else { Ok(()) };
         }
         // Who does it for every batch shall not fill the terminal.
         if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
@@ -192,7 +204,9 @@ impl Sink for Primary {
         for said in self.said.drain(..) {
             events.say(&said);
         }
-        let mended = match std::mem::replace(&mut self.mend, Mend::Nothing) {
+        // First, for what is written down next takes the place of what was prepared.
+        let counted = if std::mem::take(&mut self.counts) { self.checkpoint.commit() } else { Ok(()) };
+        let mended = counted.and_then(|()| match std::mem::replace(&mut self.mend, Mend::Nothing) {
             Mend::Nothing => Ok(()),
             Mend::Cut { mut file, len } => file.cut(len),
             Mend::Aside => self.set_aside(events),
@@ -204,7 +218,7 @@ impl Sink for Primary {
                 }
                 Err(refused) => Err(io::Error::other(refused)),
             },
-        };
+        });
         // The length may be another one than when the file was opened.
         let begun = mended.and_then(|()| match self.existing {
             Existing::Truncate => self.file.cut(0),
@@ -216,6 +230,11 @@ impl Sink for Primary {
     }
 
     fn prepare(&mut self, batch: &[u8], cursor: &mut Cursor, events: &mut dyn Events) -> io::Result<()> {
+        self.is_committed = false;
+        if self.file.is_deleted()? {
+            // Nobody would ever read what is written to it. Where no new one can be made the ring keeps the records.
+            self.reopen().map_err(io::Error::other)?;
+        }
         self.notice_others(events)?;
         self.prepared.file = Some(self.file_with(batch));
         self.prepared.set_cursor(cursor);
@@ -228,21 +247,27 @@ impl Sink for Primary {
 
     fn commit(&mut self, urgent: bool) -> io::Result<()> {
         let sync = self.is_sync_due(urgent);
-        if sync {
-            self.file.sync()?;
+        // It counts once, however often the rest has to be tried.
+        if !self.is_committed {
+            if sync {
+                self.file.sync()?;
+            }
+            self.checkpoint.commit()?;
+            self.is_committed = true;
         }
-        self.checkpoint.commit()?;
         if sync {
             self.checkpoint.sync()?;
             self.synced = Instant::now();
         }
+        self.is_committed = false;
         std::mem::swap(&mut self.committed, &mut self.prepared);
         self.prepared.know_rings_of(&self.committed);
         Ok(())
     }
 
     fn take_back(&mut self, bytes: u64) -> bool {
-        self.file.take_back(bytes)
+        // What counts must not be taken back: the ring's cursor is behind it.
+        !self.is_committed && self.file.take_back(bytes)
     }
 
     fn reopen(&mut self) -> Result<(), Error> {

@@ -28,6 +28,8 @@ pub(super) enum Mend {
 pub(super) struct Recovery {
     pub(super) state: State,
     pub(super) mend: Mend,
+    /// The state is the prepared one, which has to count before anything else is written down.
+    pub(super) counts: bool,
     /// What a person has to know.
     pub(super) said: Vec<String>,
 }
@@ -41,13 +43,13 @@ impl Recovery {
                 "{path}: {damage}; the writer begins a new file. If the one before it was killed, its last lines may \
                  be in both"
             )];
-            return Recovery { state: State::default(), mend: Mend::Aside, said };
+            return Recovery { state: State::default(), mend: Mend::Aside, counts: false, said };
         }
         let state = kept.committed.unwrap_or_default();
         let Some(file) = state.file else {
             let plan = Plan::decode(&state.plan).filter(|plan| !plan.is_empty());
             let mend = plan.map_or(Mend::Nothing, Mend::Close);
-            return Recovery { state, mend, said: Vec::new() };
+            return Recovery { mend, ..Recovery::nothing(state) };
         };
         match find(output, &file.identity) {
             Some(found) => judge(state, kept.prepared, &file, found, output),
@@ -56,9 +58,16 @@ impl Recovery {
                     "{path} is not the file that was written last, and that is not in its directory; what had been \
                      persisted to it is not written again"
                 )];
-                Recovery { state, mend: Mend::Nothing, said }
+                Recovery { said, ..Recovery::nothing(state) }
             }
         }
+    }
+}
+
+impl Recovery {
+    /// There is nothing to be done.
+    fn nothing(state: State) -> Recovery {
+        Recovery { state, mend: Mend::Nothing, counts: false, said: Vec::new() }
     }
 }
 
@@ -86,21 +95,21 @@ fn judge(
     // Others have written to it, but behind the whole batch.
     let is_in = matches!(verdict, Verdict::Foreign(Why::Longer { .. }))
         && next.is_some_and(|next| next.tail_start == file.len && facts.has_tail(&next));
-    let state = match (verdict, prepared) {
-        (Verdict::RollForward, Some(prepared)) => prepared,
-        (Verdict::Foreign(_), Some(prepared)) if is_in => prepared,
-        _ => committed,
+    let (state, counts) = match (verdict, prepared) {
+        (Verdict::RollForward, Some(prepared)) => (prepared, true),
+        (Verdict::Foreign(_), Some(prepared)) if is_in => (prepared, true),
+        _ => (committed, false),
     };
     let path = found.path.display();
     let is_output = found.path == output.path;
     match verdict {
-        Verdict::Whole | Verdict::RollForward => Recovery { state, mend: Mend::Nothing, said: Vec::new() },
-        Verdict::Cut(len) => Recovery { state, mend: Mend::Cut { file: found, len }, said: Vec::new() },
+        Verdict::Whole | Verdict::RollForward => Recovery { counts, ..Recovery::nothing(state) },
+        Verdict::Cut(len) => Recovery { mend: Mend::Cut { file: found, len }, ..Recovery::nothing(state) },
         Verdict::Foreign(why) => {
             let then = if is_output { "; the writer begins a new file" } else { "" };
             let twice = if next.is_none() || is_in { "" } else { ". Its last lines may be in both" };
             let said = vec![format!("{path}: {why}{then}{twice}")];
-            Recovery { state, mend: if is_output { Mend::Aside } else { Mend::Nothing }, said }
+            Recovery { state, mend: if is_output { Mend::Aside } else { Mend::Nothing }, counts, said }
         }
     }
 }
