@@ -11,6 +11,9 @@ mod second_copy;
 mod statements;
 #[cfg(target_arch = "x86_64")]
 mod stepper;
+#[cfg(target_arch = "x86_64")]
+mod system_calls;
+mod writing;
 
 pub use child::{Child, SOON, wait_for_end};
 pub use counter::Counters;
@@ -22,6 +25,9 @@ pub use second_copy::SecondCopy;
 pub use statements::{BINARY, FORMATTED, Given, Statements};
 #[cfg(target_arch = "x86_64")]
 pub use stepper::{Path, Stepped, marker};
+#[cfg(target_arch = "x86_64")]
+pub use system_calls::{Call, Ended, Fate, run_deciding};
+pub use writing::{Lines, Writing, program};
 
 /// The gates that the helper process asks: logger and level.
 pub const GATES: [(&str, ringlog::Level); 5] = [

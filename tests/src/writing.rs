@@ -1,0 +1,177 @@
+//! A ring that waits to be written, the real writer, and what has to be in the files in the end.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use ringlog::{Options, Ring};
+
+use crate::{Child, Scratch};
+
+/// A writer that takes longer, also on a busy machine, will never end.
+const ENDLESS: Duration = Duration::from_secs(120);
+
+/// A program of the workspace, beside the test's own.
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(path.exists(), "there is no {}: build it with `cargo build --workspace --bins`", path.display());
+    path
+}
+
+/// A ring, and the files that a writer makes of it, in a directory of their own.
+#[derive(Debug)]
+pub struct Writing {
+    at: Scratch,
+    options: Vec<String>,
+}
+
+impl Writing {
+    /// A small ring with records of several threads in it, one of them killed; a writer with these options needs
+    /// several batches for it.
+    pub fn new(producer: &str, options: &[&str]) -> Writing {
+        let writing = Writing::empty(options, Ring::options().size("96KiB").block_bytes(1024).lanes(6));
+        let ring = writing.at.name();
+        for (threads, how) in [("threads=2", "return"), ("threads=1", "wait")] {
+            let how = format!("how={how}");
+            let mut child = Child::spawn(producer, &["end", ring, threads, "count=90", &how]);
+            while child.line() != "ready" {}
+            if how.ends_with("wait") {
+                child.kill();
+            } else {
+                child.finish();
+            }
+        }
+        writing
+    }
+
+    /// A ring into which nobody has logged.
+    pub fn empty(options: &[&str], ring: Options) -> Writing {
+        let writing =
+            Writing::without_ring(Scratch::new(), options.iter().map(|o| (*o).to_owned()).collect());
+        writing.at.create(ring);
+        writing
+    }
+
+    fn without_ring(at: Scratch, options: Vec<String>) -> Writing {
+        fs::create_dir(at.dir().join("out")).unwrap();
+        Writing { at, options }
+    }
+
+    /// The same ring once more, without files.
+    pub fn copy(&self) -> Writing {
+        let copy = Writing::without_ring(Scratch::new(), self.options.clone());
+        fs::copy(self.ring(), copy.ring()).unwrap();
+        copy
+    }
+
+    /// The ring's name.
+    pub fn ring(&self) -> &str {
+        self.at.name()
+    }
+
+    /// The directory of the output's files and of nothing else.
+    pub fn dir(&self) -> PathBuf {
+        self.at.dir().join("out")
+    }
+
+    /// The output.
+    pub fn out(&self) -> PathBuf {
+        self.dir().join("app.log")
+    }
+
+    /// Its checkpoint.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.dir().join("app.log.checkpoint")
+    }
+
+    /// The writer that ends when all is written. What it says is kept.
+    pub fn writer(&self) -> Command {
+        let mut command = self.daemon();
+        command.arg("--until-idle");
+        command
+    }
+
+    /// The writer that stays.
+    pub fn daemon(&self) -> Command {
+        let said = File::options().create(true).append(true).open(self.at.dir().join("said")).unwrap();
+        let mut command = Command::new(program("ringlog-writer"));
+        command.args([self.ring(), "--ids", "--grace=0", "--out"]).arg(self.out()).args(&self.options);
+        command.stderr(said);
+        command
+    }
+
+    /// Lets a writer write what is left.
+    #[track_caller]
+    pub fn finish(&self) {
+        let status = self.try_finish();
+        assert!(status.success(), "{status}: {}", self.said());
+    }
+
+    /// The same where it may fail.
+    pub fn try_finish(&self) -> ExitStatus {
+        let mut child = self.writer().spawn().unwrap();
+        let since = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            if since.elapsed() > ENDLESS {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("the writer does not end: {}", self.said());
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+
+    /// What the writers have said.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.at.dir().join("said")).unwrap_or_default()
+    }
+
+    /// Names of the files that there are, in order.
+    pub fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.dir()).into_iter().flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// What is in the output itself.
+    pub fn lines(&self) -> Lines {
+        Lines::of(&fs::read(self.out()).unwrap_or_default())
+    }
+
+    /// What is in all of the files together, the older ones first.
+    pub fn all_lines(&self) -> Lines {
+        let mut all = Vec::new();
+        // `app.log` is the youngest, and the first in the alphabet.
+        let mut names: Vec<_> =
+            self.files().into_iter().filter(|name| !name.contains("checkpoint")).collect();
+        let has_output = names.first().is_some_and(|name| name == "app.log");
+        names.rotate_left(usize::from(has_output));
+        names.iter().for_each(|name| all.extend(fs::read(self.dir().join(name)).unwrap()));
+        Lines::of(&all)
+    }
+}
+
+/// Lines as the writer writes them, with ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// Records, in their order.
+    pub records: Vec<String>,
+    /// Deaths that are told. When that is depends on who looks, and with it their places and times.
+    pub deaths: usize,
+}
+
+impl Lines {
+    fn of(bytes: &[u8]) -> Lines {
+        assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn line is left at the end");
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (deaths, records) = text.lines().partition::<Vec<_>, _>(|line| line.contains("/died:"));
+        Lines { records: records.into_iter().map(str::to_owned).collect(), deaths: deaths.len() }
+    }
+}

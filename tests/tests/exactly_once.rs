@@ -1,0 +1,100 @@
+//! The writer is killed at every system call, and in the middle of what it writes: started again, it has every
+//! record in the file exactly once.
+
+#![cfg(target_arch = "x86_64")]
+
+use ringlog_tests::{Call, Ended, Fate, Lines, Random, Writing, run_deciding};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// Runs a writer and does this at the call of this number.
+fn run(writing: &Writing, number: usize, fate: Fate) -> Ended {
+    run_deciding(
+        &mut writing.writer(),
+        &writing.dir(),
+        |call| {
+            if call.number == number { fate } else { Fate::Done }
+        },
+    )
+}
+
+/// The calls of a writer that nobody disturbs, and what it writes.
+fn undisturbed(writing: &Writing) -> (Vec<Call>, Lines) {
+    let copy = writing.copy();
+    let ended = run_deciding(&mut copy.writer(), &copy.dir(), |_| Fate::Done);
+    assert!(ended.status.unwrap().success(), "{}", copy.said());
+    assert_eq!(copy.said(), "");
+    let lines = copy.lines();
+    assert_eq!((lines.records.len(), lines.deaths), (3 * 90, 1), "all of it");
+    let batches = ended.calls.iter().filter(|call| call.name == "write").count();
+    assert!(batches >= 4, "{batches} batches");
+    (ended.calls, lines)
+}
+
+/// Lets a second writer end the work of the one that was killed, and a third one where the second is killed at
+/// this call.
+fn go_on(writing: &Writing, kill_again: Option<usize>, expected: &Lines, when: &str) {
+    if let Some(number) = kill_again {
+        run(writing, number, Fate::KilledAfter);
+    }
+    writing.finish();
+    assert_eq!(writing.said(), "", "{when}");
+    assert!(writing.files().iter().all(|name| !name.contains(".aside") && !name.contains(".new")), "{when}");
+    assert!(writing.lines() == *expected, "{when}: {:#?}", writing.lines());
+}
+
+/// Kills the writer before and after each of its calls.
+fn kill_at_every_call(options: &[&str]) {
+    let writing = Writing::new(PRODUCER, options);
+    let (calls, expected) = undisturbed(&writing);
+    let mut random = Random::new(5);
+    let (mut kills, mut again) = (0, 0);
+    for call in &calls {
+        for fate in [Fate::KilledBefore, Fate::KilledAfter] {
+            let copy = writing.copy();
+            kills += usize::from(run(&copy, call.number, fate).status.is_none());
+            let second = (random.below(3) == 0).then(|| random.below(calls.len() as u64) as usize);
+            again += usize::from(second.is_some());
+            go_on(&copy, second, &expected, &format!("{fate:?} {call:?}, then {second:?}"));
+        }
+    }
+    println!("{options:?}: {} calls, {kills} kills, {again} times once more", calls.len());
+    assert_eq!(kills, 2 * calls.len());
+}
+
+#[test]
+fn killed_before_or_after_any_system_call_the_writer_goes_on_exactly_once() {
+    kill_at_every_call(&[]);
+}
+
+#[test]
+fn killed_at_any_system_call_when_every_batch_is_synced() {
+    kill_at_every_call(&["--fsync=batch"]);
+}
+
+#[test]
+fn killed_in_the_middle_of_any_write_the_writer_goes_on_exactly_once() {
+    let writing = Writing::new(PRODUCER, &[]);
+    let (calls, expected) = undisturbed(&writing);
+    let writes: Vec<&Call> = calls.iter().filter(|call| call.len > 0).collect();
+    let batches = writes.iter().filter(|call| call.name == "write");
+    let shortest = batches.min_by_key(|call| call.len).unwrap().number;
+    let mut random = Random::new(9);
+    let mut torn = [0; 3];
+    for call in writes {
+        // Of a batch and of each other write every prefix; of the other batches some.
+        let step = if call.name == "write" && call.number != shortest { 211 } else { 1 };
+        for len in (0..=call.len).step_by(step) {
+            let copy = writing.copy();
+            if run(&copy, call.number, Fate::Torn(len)).status.is_some() {
+                continue;
+            }
+            let second = (random.below(4) == 0).then(|| random.below(30) as usize);
+            go_on(&copy, second, &expected, &format!("{len} bytes of {call:?}, then {second:?}"));
+            torn[if call.name == "write" { 0 } else { 1 + usize::from(call.len == 8) }] += 1;
+        }
+    }
+    let [batches, halves, words] = torn;
+    println!("{batches} prefixes of batches, {halves} of halves, {words} of eight bytes");
+    assert!(batches > 300 && halves > 1000 && words > 40);
+}
