@@ -1,0 +1,113 @@
+//! Others do something to the files of a writer that was killed: it says so, and nothing is silently twice.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Write;
+
+use ringlog::{Level, Ring};
+use ringlog_tests::{Fate, Writing, run_deciding};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// A writer that was killed when its third batch was in the file, but did not count yet; and all of its lines.
+fn killed() -> (Writing, Vec<String>) {
+    let writing = Writing::new(PRODUCER, &[]);
+    let whole = writing.copy();
+    whole.finish();
+    let mut batches = 0;
+    let ended = run_deciding(&mut writing.writer(), &writing.dir(), |call| {
+        batches += usize::from(call.name == "write");
+        if call.name == "write" && batches == 3 { Fate::KilledAfter } else { Fate::Done }
+    });
+    assert!(ended.status.is_none());
+    (writing, whole.lines().records)
+}
+
+/// No record is twice in any file, nor in two.
+#[track_caller]
+fn assert_once(records: &[String]) {
+    let once: BTreeSet<&String> = records.iter().collect();
+    assert_eq!(once.len(), records.len(), "some are twice");
+}
+
+#[test]
+fn an_output_that_was_renamed_is_found_and_not_written_twice() {
+    let (writing, expected) = killed();
+    fs::rename(writing.out(), writing.dir().join("app.log.1")).unwrap();
+    writing.finish();
+    assert_eq!(writing.said(), "");
+    assert_eq!(writing.all_lines().records, expected);
+}
+
+#[test]
+fn an_output_that_was_deleted_is_said_and_begun_anew() {
+    let (writing, expected) = killed();
+    fs::remove_file(writing.out()).unwrap();
+    writing.finish();
+    assert!(writing.said().contains("is not the file that was written last"), "{}", writing.said());
+    let records = writing.lines().records;
+    assert!(!records.is_empty() && expected.ends_with(&records), "the rest, without holes");
+}
+
+#[test]
+fn an_output_that_was_cut_is_set_aside_and_never_extended() {
+    for part in [0, 2, 3] {
+        let (writing, expected) = killed();
+        let len = fs::metadata(writing.out()).unwrap().len();
+        let kept = if part == 0 { 0 } else { len / part };
+        File::options().write(true).open(writing.out()).unwrap().set_len(kept).unwrap();
+        writing.finish();
+        assert!(writing.said().contains("it was cut: "), "{}", writing.said());
+        let aside = writing.dir().join("app.log.aside-1");
+        assert_eq!(fs::metadata(aside).map_or(0, |meta| meta.len()), kept, "neither cut nor extended");
+        let records = writing.lines().records;
+        assert!(expected.ends_with(&records) && !records.is_empty());
+    }
+}
+
+#[test]
+fn what_others_have_written_is_never_cut_and_nothing_is_twice() {
+    let (writing, expected) = killed();
+    File::options().append(true).open(writing.out()).unwrap().write_all(b"theirs\n").unwrap();
+    writing.finish();
+    let said = writing.said();
+    assert!(said.contains("others have written to it") && !said.contains("may be in both"), "{said}");
+    let records = writing.all_lines().records;
+    assert_once(&records);
+    assert_eq!(records.len(), expected.len() + 1);
+    assert!(records.iter().any(|line| line == "theirs"));
+    assert!(expected.iter().all(|line| records.contains(line)));
+}
+
+#[test]
+fn a_checkpoint_that_was_damaged_is_said_and_nothing_is_lost() {
+    let (writing, expected) = killed();
+    let mut bytes = fs::read(writing.checkpoint()).unwrap();
+    bytes[4096 + 20..].iter_mut().for_each(|byte| *byte ^= 0x55);
+    fs::write(writing.checkpoint(), bytes).unwrap();
+    writing.finish();
+    let said = writing.said();
+    assert!(said.contains("its checkpoint is damaged") && said.contains("may be in both"), "{said}");
+    let records = writing.all_lines().records;
+    assert!(expected.iter().all(|line| records.contains(line)));
+    assert!(records.len() > expected.len(), "the batch that was being written is in both, as it was said");
+}
+
+#[test]
+fn a_cursor_of_a_ring_that_was_made_anew_counts_for_nothing() {
+    let (writing, expected) = killed();
+    let before = fs::read(writing.out()).unwrap();
+    fs::remove_file(writing.ring()).unwrap();
+    let ring = Ring::options().size("96KiB").block_bytes(1024).create(writing.ring()).unwrap();
+    let log = ring.logger();
+    (0..50).for_each(|n| log.text(Level::INFO, "anew", &n.to_string()).unwrap());
+    drop((log, ring));
+    writing.finish();
+    assert_eq!(writing.said(), "");
+    let records = writing.lines().records;
+    assert!(fs::read(writing.out()).unwrap().starts_with(&before), "what is in the file stays");
+    let (old, new) = records.split_at(records.len() - 50);
+    assert!(expected.starts_with(old) && new.iter().all(|line| line.contains("anew")), "{new:#?}");
+}

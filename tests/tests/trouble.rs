@@ -1,0 +1,135 @@
+//! The system refuses what the writer asks for: it waits, says so once, and nothing is missing in the end.
+
+#![cfg(target_arch = "x86_64")]
+
+use nix::errno::Errno;
+use ringlog_tests::{Call, Fate, Lines, Writing, run_deciding};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+const SYNCED: &[&str] = &["--fsync=batch"];
+
+/// Runs a writer to its end and lets `fate` decide of its batches' calls, counted from 0 on. Returns them.
+fn run(writing: &Writing, mut fate: impl FnMut(usize, &Call) -> Fate + Send) -> Vec<Call> {
+    let mut of_batches = Vec::new();
+    // A batch comes after it was written down which file the output is; a new checkpoint's first words go to another
+    // name.
+    let mut has_begun = false;
+    let ended = run_deciding(&mut writing.writer(), &writing.dir(), |call| {
+        if !has_begun {
+            has_begun = call.name == "pwrite64" && call.len == 8 && call.path == writing.checkpoint();
+            return Fate::Done;
+        }
+        if !matches!(call.name, "write" | "pwrite64" | "fsync" | "fdatasync") {
+            return Fate::Done;
+        }
+        of_batches.push(call.clone());
+        fate(of_batches.len() - 1, call)
+    });
+    assert!(ended.status.unwrap().success(), "{}", writing.said());
+    of_batches
+}
+
+/// All is there once, and it was said once that there was trouble, and once that it is over; nothing where the
+/// writer need not wait.
+#[track_caller]
+fn check(writing: &Writing, expected: &Lines, is_said: bool, when: &str) {
+    assert!(writing.lines() == *expected, "{when}: {:#?}", writing.lines());
+    let said = writing.said();
+    let lines: Vec<&str> = said.lines().collect();
+    if !is_said {
+        assert_eq!(lines, [""; 0], "{when}");
+        return;
+    }
+    assert_eq!(lines.len(), 2, "{when}: {said}");
+    assert!(lines[0].contains("cannot write to") && lines[0].contains("records wait in the ring"), "{said}");
+    assert!(lines[1].contains("again; nothing was lost on the way"), "{said}");
+}
+
+fn undisturbed(writing: &Writing) -> (Vec<Call>, Lines) {
+    let copy = writing.copy();
+    let calls = run(&copy, |_, _| Fate::Done);
+    assert_eq!(copy.said(), "");
+    assert!(calls.iter().filter(|call| call.name == "fdatasync").count() >= 6, "{calls:?}");
+    (calls, copy.lines())
+}
+
+#[test]
+fn each_call_of_a_batch_fails_once() {
+    let writing = Writing::new(PRODUCER, SYNCED);
+    let (calls, expected) = undisturbed(&writing);
+    let errors = [Errno::ENOSPC, Errno::EIO, Errno::EROFS, Errno::EDQUOT, Errno::EINTR];
+    for at in 0..calls.len() {
+        for errno in errors {
+            let copy = writing.copy();
+            run(&copy, |number, _| if number == at { Fate::Fails(errno) } else { Fate::Done });
+            check(&copy, &expected, errno != Errno::EINTR, &format!("{errno} at {:?}", calls[at]));
+        }
+    }
+    println!("{} calls failed once with each of {} errors", calls.len(), errors.len());
+}
+
+#[test]
+fn each_call_of_a_batch_fails_until_it_is_healed() {
+    const TIMES: usize = 4;
+    let writing = Writing::new(PRODUCER, SYNCED);
+    let (calls, expected) = undisturbed(&writing);
+    for at in 0..calls.len() {
+        let copy = writing.copy();
+        let mut refused = 0;
+        run(&copy, |number, _| {
+            let fails = number >= at && refused < TIMES;
+            refused += usize::from(fails);
+            if fails { Fate::Fails(Errno::ENOSPC) } else { Fate::Done }
+        });
+        assert_eq!(refused, TIMES);
+        check(&copy, &expected, true, &format!("{TIMES} times from {:?} on", calls[at]));
+    }
+    println!("{} calls failed {TIMES} times", calls.len());
+}
+
+#[test]
+fn each_call_of_a_batch_fails_and_then_the_writer_is_killed_while_it_tries_again() {
+    let writing = Writing::new(PRODUCER, SYNCED);
+    let (calls, expected) = undisturbed(&writing);
+    let mut kills = 0;
+    for at in 0..calls.len() {
+        for after in 1..4 {
+            let copy = writing.copy();
+            let mut seen = 0;
+            let ended = run_deciding(&mut copy.writer(), &copy.dir(), |call| {
+                let same = call.name == calls[at].name
+                    && call.path == copy.dir().join(calls[at].path.file_name().unwrap());
+                seen += usize::from(same || seen > 0);
+                match seen {
+                    1 if same => Fate::Fails(Errno::EIO),
+                    _ if seen == 1 + after => Fate::KilledAfter,
+                    _ => Fate::Done,
+                }
+            });
+            kills += usize::from(ended.status.is_none());
+            copy.finish();
+            assert!(copy.lines() == expected, "{after} calls after {:?}: {:#?}", calls[at], copy.lines());
+        }
+    }
+    println!("{kills} kills after a failure");
+}
+
+#[test]
+fn a_short_write_goes_on_where_it_ended() {
+    let writing = Writing::new(PRODUCER, SYNCED);
+    let (calls, expected) = undisturbed(&writing);
+    let mut short = 0;
+    for at in 0..calls.len() {
+        for len in [1, calls[at].len / 2, calls[at].len.saturating_sub(1)] {
+            if len == 0 || len >= calls[at].len {
+                continue;
+            }
+            let copy = writing.copy();
+            run(&copy, |number, _| if number == at { Fate::Short(len) } else { Fate::Done });
+            check(&copy, &expected, false, &format!("{len} bytes of {:?}", calls[at]));
+            short += 1;
+        }
+    }
+    println!("{short} short writes");
+    assert!(short > 20);
+}

@@ -1,0 +1,105 @@
+//! Writers are killed and replaced while processes log: every record is in the file exactly once.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ringlog::{Options, Overflow, Ring};
+use ringlog_tests::{Child, Random, SOON, Writing, program, soon};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+const COUNT: u64 = 150_000;
+
+fn small_ring() -> Options {
+    Ring::options().size("256KiB").block_bytes(2048).lanes(12).overflow(Overflow::Block(SOON))
+}
+
+/// Ends one writer after the other with this signal while three threads of two processes log, until these are done or
+/// it has been done so often; the last one writes the rest. Returns how many were ended.
+fn end_writers(writing: &Writing, signal: Signal, most: usize) -> usize {
+    let count = format!("count={COUNT}");
+    let mut producers =
+        [("producer=0", "threads=2"), ("producer=10", "threads=1")].map(|(first, threads)| {
+            Child::spawn(PRODUCER, &["sequence", writing.ring(), first, threads, &count, "long_every=500"])
+        });
+    producers.iter_mut().for_each(|child| {
+        child.wait_ready();
+        child.go();
+    });
+    let mut random = Random::new(17);
+    let mut ended = 0;
+    while ended < most && !producers.iter_mut().all(Child::has_ended) {
+        let mut writer = writing.daemon().spawn().unwrap();
+        // Any moment will do: before it has begun, in a batch, between two.
+        std::thread::sleep(Duration::from_micros(random.below(12_000)));
+        kill(Pid::from_raw(writer.id() as i32), signal).unwrap();
+        writer.wait().unwrap();
+        ended += 1;
+    }
+    // It is idle only when the producers have ended.
+    writing.finish();
+    producers.iter_mut().for_each(|child| assert_eq!(child.finish()[1], 0, "none was refused"));
+    ended
+}
+
+/// Nothing is missing, doubled or out of order, and nothing had to be said.
+#[track_caller]
+fn check(writing: &Writing) {
+    assert_eq!(writing.said(), "");
+    assert_eq!(writing.files(), ["app.log"]);
+    let verified =
+        Command::new(program("ringlog")).args(["verify", "--strict"]).arg(writing.out()).output().unwrap();
+    let words = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success(), "{words}");
+    assert_eq!(writing.lines().records.len() as u64, 3 * COUNT);
+    println!("{}", words.trim());
+}
+
+#[test]
+fn killed_at_random_moments_under_load_and_started_again_at_once() {
+    let writing = Writing::empty(&[], small_ring());
+    let kills = end_writers(&writing, Signal::SIGKILL, 300);
+    println!("{kills} kills");
+    check(&writing);
+    assert!(kills >= 50, "{kills} kills");
+}
+
+#[test]
+fn replaced_under_load_again_and_again() {
+    let writing = Writing::empty(&[], small_ring());
+    // One that is told to end before it listens ends by the signal, which is as good.
+    let stops = end_writers(&writing, Signal::SIGTERM, 150);
+    println!("{stops} writers replaced");
+    check(&writing);
+    assert!(stops >= 10, "{stops} stops");
+}
+
+/// What a writer says that ends at once.
+fn refused(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.stderr(std::process::Stdio::piped()).output().unwrap();
+    let status: ExitStatus = output.status;
+    (status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn of_two_writers_on_one_ring_or_one_output_the_second_is_refused() {
+    let (one, two) = (Writing::empty(&[], small_ring()), Writing::empty(&[], small_ring()));
+    let mut first = one.daemon().spawn().unwrap();
+    soon(|| (one.checkpoint().metadata().is_ok_and(|meta| meta.len() > 0)).then_some(())).expect("it begins");
+    let ours = Command::new(program("ringlog-writer"));
+    let writer = |ring: &Writing, out: &Writing| {
+        let mut command = Command::new(ours.get_program());
+        command.arg(ring.ring()).arg("--out").arg(out.out());
+        refused(&mut command)
+    };
+    let (code, message) = writer(&one, &two);
+    assert!(code == Some(1) && message.contains("is drained by ringlog-writer"), "{message}");
+    assert!(message.ends_with("already; a ring has one consumer\n"), "{message}");
+    let (code, message) = writer(&two, &one);
+    assert!(code == Some(1) && message.contains("another writer is writing to it"), "{message}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
