@@ -90,7 +90,7 @@ const CALLS: [(i64, &str, i32); 22] = [
 /// and can change it; its standard streams are none of these.
 pub fn run_deciding<D: FnMut(&Call) -> Fate + Send>(command: &mut Command, dir: &Path, decide: D) -> Ended {
     // Tracing belongs to a thread, and this one shall see nobody else's children end.
-    std::thread::scope(|scope| scope.spawn(|| Run::start(command, dir, decide).to_end()).join()).unwrap()
+    std::thread::scope(|scope| scope.spawn(|| Run::start(command, dir, decide).follow()).join()).unwrap()
 }
 
 /// Where a thread of the program stands.
@@ -119,7 +119,8 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
     fn start<'a>(command: &mut Command, dir: &'a Path, decide: D) -> Run<'a, D> {
         // SAFETY: PTRACE_TRACEME is all that happens between fork and exec.
         unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
-        // Waited for below; it dies with this thread, should that fail.
+        // Whoever traces waits himself; it dies with this thread, should that fail.
+        #[expect(clippy::zombie_processes)]
         let process = command.stdin(Stdio::null()).spawn().unwrap();
         let pid = Pid::from_raw(process.id() as i32);
         assert_eq!(waitpid(pid, None), Ok(WaitStatus::Stopped(pid, Signal::SIGTRAP)), "its exec");
@@ -138,7 +139,7 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
         Run { pid, dir, decide, places, calls: Vec::new(), is_killed: false, _watch: watch }
     }
 
-    fn to_end(mut self) -> Ended {
+    fn follow(mut self) -> Ended {
         let status = loop {
             // Any thread of the program, but no child of another thread of this one.
             let event = next_event();
@@ -239,7 +240,7 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
             Err(_) => std::fs::read_link(format!("/proc/{thread}/fd/{}", registers.rdi)).ok()?,
         };
         let len = if matches!(name, "write" | "pwrite64") { registers.rdx } else { 0 };
-        path.starts_with(self.dir).then(|| Call { number: self.calls.len(), name, path, len })
+        path.starts_with(self.dir).then_some(Call { number: self.calls.len(), name, path, len })
     }
 }
 

@@ -58,11 +58,11 @@ fn each_call_of_a_batch_fails_once() {
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
     let errors = [Errno::ENOSPC, Errno::EIO, Errno::EROFS, Errno::EDQUOT, Errno::EINTR];
-    for at in 0..calls.len() {
+    for (at, call) in calls.iter().enumerate() {
         for errno in errors {
             let copy = writing.copy();
             run(&copy, |number, _| if number == at { Fate::Fails(errno) } else { Fate::Done });
-            check(&copy, &expected, errno != Errno::EINTR, &format!("{errno} at {:?}", calls[at]));
+            check(&copy, &expected, errno != Errno::EINTR, &format!("{errno} at {call:?}"));
         }
     }
     println!("{} calls failed once with each of {} errors", calls.len(), errors.len());
@@ -73,7 +73,7 @@ fn each_call_of_a_batch_fails_until_it_is_healed() {
     const TIMES: usize = 4;
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
-    for at in 0..calls.len() {
+    for (at, call) in calls.iter().enumerate() {
         let copy = writing.copy();
         let mut refused = 0;
         run(&copy, |number, _| {
@@ -82,7 +82,7 @@ fn each_call_of_a_batch_fails_until_it_is_healed() {
             if fails { Fate::Fails(Errno::ENOSPC) } else { Fate::Done }
         });
         assert_eq!(refused, TIMES);
-        check(&copy, &expected, true, &format!("{TIMES} times from {:?} on", calls[at]));
+        check(&copy, &expected, true, &format!("{TIMES} times from {call:?} on"));
     }
     println!("{} calls failed {TIMES} times", calls.len());
 }
@@ -92,13 +92,13 @@ fn each_call_of_a_batch_fails_and_then_the_writer_is_killed_while_it_tries_again
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
     let mut kills = 0;
-    for at in 0..calls.len() {
+    for failing in &calls {
         for after in 1..4 {
             let copy = writing.copy();
             let mut seen = 0;
             let ended = run_deciding(&mut copy.writer(), &copy.dir(), |call| {
-                let same = call.name == calls[at].name
-                    && call.path == copy.dir().join(calls[at].path.file_name().unwrap());
+                let same = call.name == failing.name
+                    && call.path == copy.dir().join(failing.path.file_name().unwrap());
                 seen += usize::from(same || seen > 0);
                 match seen {
                     1 if same => Fate::Fails(Errno::EIO),
@@ -108,7 +108,7 @@ fn each_call_of_a_batch_fails_and_then_the_writer_is_killed_while_it_tries_again
             });
             kills += usize::from(ended.status.is_none());
             copy.finish();
-            assert!(copy.lines() == expected, "{after} calls after {:?}: {:#?}", calls[at], copy.lines());
+            assert!(copy.lines() == expected, "{after} calls after {failing:?}: {:#?}", copy.lines());
         }
     }
     println!("{kills} kills after a failure");
@@ -119,14 +119,14 @@ fn a_short_write_goes_on_where_it_ended() {
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
     let mut short = 0;
-    for at in 0..calls.len() {
-        for len in [1, calls[at].len / 2, calls[at].len.saturating_sub(1)] {
-            if len == 0 || len >= calls[at].len {
+    for (at, call) in calls.iter().enumerate() {
+        for len in [1, call.len / 2, call.len.saturating_sub(1)] {
+            if len == 0 || len >= call.len {
                 continue;
             }
             let copy = writing.copy();
             run(&copy, |number, _| if number == at { Fate::Short(len) } else { Fate::Done });
-            check(&copy, &expected, false, &format!("{len} bytes of {:?}", calls[at]));
+            check(&copy, &expected, false, &format!("{len} bytes of {call:?}"));
             short += 1;
         }
     }
