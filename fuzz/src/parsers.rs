@@ -1,6 +1,7 @@
 //! Raw bytes for the parsers.
 
-use ringlog::fuzzing;
+use ringlog::{Cursor, fuzzing};
+use ringlog_writer::fuzzing as writer;
 
 use crate::lines;
 use crate::script::Script;
@@ -54,4 +55,34 @@ pub fn records(data: &[u8]) {
     // A byte becomes six at most, and a field of one byte has its name with it.
     let bytes = lines::judge((flags >> 6).into(), &entry);
     assert!(bytes <= 4096 + 64 * data.len(), "{bytes} bytes");
+}
+
+/// A half of a checkpoint is at least this large, and begins here.
+const HALF_BYTES: usize = 16 << 10;
+const HALVES_AT: usize = 4096;
+
+/// A writer's checkpoint, its checksums as they are and mended; and the bytes of a cursor alone. The first bytes go
+/// to the file's head, the others to the beginnings of its two halves: what lies between says nothing.
+pub fn checkpoint(data: &[u8]) {
+    if let Some(cursor) = Cursor::decode(data) {
+        let mut encoded = Vec::new();
+        cursor.encode(&mut encoded);
+        assert_eq!(encoded, data, "a cursor is its bytes");
+    }
+    judge_checkpoint(data);
+    let (head, halves) = data.split_at(data.len().min(32));
+    let (one, other) = halves.split_at(halves.len() / 2);
+    let mut file = vec![0; HALVES_AT + 2 * HALF_BYTES];
+    for (at, bytes) in [(0, head), (HALVES_AT, one), (HALVES_AT + HALF_BYTES, other)] {
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    judge_checkpoint(&file);
+    file[16..24].copy_from_slice(&(HALF_BYTES as u64).to_le_bytes());
+    writer::mend_checkpoint(&mut file);
+    judge_checkpoint(&file);
+}
+
+fn judge_checkpoint(bytes: &[u8]) {
+    let (_, says) = writer::checkpoint(bytes);
+    assert!(says <= bytes.len(), "{says} bytes out of {}", bytes.len());
 }

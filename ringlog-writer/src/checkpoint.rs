@@ -297,13 +297,15 @@ pub(crate) fn fuzz(bytes: &[u8]) -> (bool, usize) {
 /// Makes the CRCs of both halves right, so that what they cover is looked at.
 #[cfg(fuzzing)]
 pub(crate) fn mend(bytes: &mut [u8]) {
-    let word = |bytes: &[u8], at: usize| bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word));
-    let capacity = word(bytes, CAPACITY_AT as usize).unwrap_or(0) as usize;
-    for at in [HALVES_AT as usize, (HALVES_AT as usize).saturating_add(capacity)] {
-        let len = word(bytes, at + 8).unwrap_or(0) as usize;
-        let Some(half) = bytes.get_mut(at..at + HALF_HEAD + len) else { continue };
-        let crc = crc_of_half(half);
-        half[12..16].copy_from_slice(&crc.to_le_bytes());
+    for number in 0..2 {
+        let at = half_at(number, CAPACITY_MIN) as usize;
+        let Some(half) = bytes.get_mut(at..) else { continue };
+        let Some(len) = half.get(8..12).and_then(|len| len.first_chunk()) else { continue };
+        let len = HALF_HEAD.saturating_add(u32::from_le_bytes(*len) as usize);
+        if let Some(half) = half.get_mut(..len) {
+            let crc = crc_of_half(half);
+            half[12..16].copy_from_slice(&crc.to_le_bytes());
+        }
     }
 }
 

@@ -26,6 +26,8 @@ mod checkpoint;
 pub mod cli;
 mod error;
 pub mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod options;
 pub mod rotation;
 mod sink;
