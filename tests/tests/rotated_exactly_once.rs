@@ -1,0 +1,137 @@
+//! Killed and refused in the middle of rotations, the writer has every record in its files exactly once, and the
+//! files have their names.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::cmp::Reverse;
+use std::fs::{self, File};
+use std::io::Read;
+
+use nix::errno::Errno;
+use ringlog_tests::{Call, Ended, Fate, Random, Writing, run_deciding};
+use ringlog_writer::rotation::decompressed;
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// Runs a writer and does this at the call of this number.
+fn run(writing: &Writing, number: usize, fate: Fate) -> Ended {
+    let decide = |call: &Call| if call.number == number { fate } else { Fate::Done };
+    run_deciding(&mut writing.writer(), &writing.dir(), decide)
+}
+
+/// The files without the checkpoint, in the order in which they were closed: numbered ones by their number, Python's
+/// shifted ones the other way round, and the open one last.
+fn files(writing: &Writing) -> Vec<String> {
+    let mut names: Vec<_> =
+        writing.files().into_iter().filter(|name| !name.ends_with(".checkpoint")).collect();
+    names.sort_by_key(|name| {
+        let slot = name.strip_prefix("app.log.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+        (name == "app.log", Reverse(slot), name.clone())
+    });
+    names
+}
+
+/// The records of all files together; who died and when it was told is not compared.
+fn records(writing: &Writing) -> Vec<String> {
+    let mut text = String::new();
+    for name in files(writing) {
+        let file = File::open(writing.dir().join(&name)).unwrap();
+        decompressed(file).unwrap().read_to_string(&mut text).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'), "a torn line in {name}");
+    }
+    text.lines().filter(|line| !line.contains("/died:")).map(str::to_owned).collect()
+}
+
+struct Undisturbed {
+    calls: Vec<Call>,
+    files: Vec<String>,
+    records: Vec<String>,
+}
+
+fn undisturbed(writing: &Writing) -> Undisturbed {
+    let copy = writing.copy();
+    let ended = run_deciding(&mut copy.writer(), &copy.dir(), |_| Fate::Done);
+    assert!(ended.status.unwrap().success() && copy.said().is_empty(), "{}", copy.said());
+    let (files, records) = (files(&copy), records(&copy));
+    assert!(files.len() >= 4 && records.len() == 3 * 90, "{files:?}");
+    Undisturbed { calls: ended.calls, files, records }
+}
+
+/// Kills a writer before and after each of its calls, and lets others end its work.
+fn kill_at_every_call(options: &[&str]) {
+    let writing = Writing::new(PRODUCER, options);
+    let expected = undisturbed(&writing);
+    let mut random = Random::new(3);
+    let mut kills = 0;
+    for call in &expected.calls {
+        for fate in [Fate::KilledBefore, Fate::KilledAfter] {
+            let copy = writing.copy();
+            kills += usize::from(run(&copy, call.number, fate).status.is_none());
+            if random.below(3) == 0 {
+                run(&copy, random.below(expected.calls.len() as u64) as usize, Fate::KilledAfter);
+            }
+            copy.finish();
+            let when = format!("{fate:?} {call:?}");
+            assert_eq!(copy.said(), "", "{when}");
+            assert!(records(&copy) == expected.records, "{when}: {:#?}", records(&copy));
+            // Where the batches end is another matter after a restart, and so it is where the files do; but
+            // none may have a name that is none.
+            let names = files(&copy);
+            assert!(names.iter().all(|name| is_name(name, options)), "{when}: {names:?}");
+            for name in names.iter().filter(|name| !name.ends_with(".gz")) {
+                let len = fs::metadata(copy.dir().join(name)).unwrap().len();
+                assert!(len < 6 << 10, "{when}: {name} has {len} bytes");
+            }
+        }
+    }
+    let (calls, files) = (expected.calls.len(), expected.files.len());
+    println!("{options:?}: {calls} calls, {kills} kills, {files} files");
+    assert!(kills > calls, "most of them are met");
+}
+
+/// Whether a file may be called that in the end.
+fn is_name(name: &str, options: &[&str]) -> bool {
+    let suffix = if options.contains(&"--compress=gzip") { ".gz" } else { "" };
+    let number = if options.contains(&"--naming=python") {
+        name.strip_prefix("app.log.").and_then(|rest| rest.strip_suffix(suffix))
+    } else {
+        name.strip_prefix("app.").and_then(|rest| rest.strip_suffix(&format!(".log{suffix}")))
+    };
+    name == "app.log" || number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[test]
+fn killed_at_any_call_of_a_rotation_with_numbered_files() {
+    kill_at_every_call(&["--rotate-size=6KiB", "--naming=number"]);
+}
+
+#[test]
+fn killed_at_any_call_of_a_rotation_that_shifts_files() {
+    kill_at_every_call(&["--rotate-size=6KiB", "--naming=python", "--keep=50"]);
+}
+
+#[test]
+fn killed_at_any_call_while_closed_files_are_compressed() {
+    kill_at_every_call(&["--rotate-size=6KiB", "--naming=number", "--compress=gzip"]);
+}
+
+#[test]
+fn any_call_of_a_rotation_fails_and_nothing_is_lost() {
+    let writing = Writing::new(PRODUCER, &["--rotate-size=6KiB", "--naming=python", "--keep=50"]);
+    let expected = undisturbed(&writing);
+    // From the first batch on: what fails before that ends the writer with a message.
+    let first = expected.calls.iter().find(|call| call.name == "write").unwrap().number;
+    let mut failures = 0;
+    for call in expected.calls.iter().filter(|call| call.number > first) {
+        for errno in [Errno::ENOSPC, Errno::EIO] {
+            let copy = writing.copy();
+            let ended = run(&copy, call.number, Fate::Fails(errno));
+            let when = format!("{errno} at {call:?}");
+            assert!(ended.status.is_some_and(|status| status.success()), "{when}: {}", copy.said());
+            assert!(records(&copy) == expected.records, "{when}: {:#?}", records(&copy));
+            assert!(copy.said().lines().count() <= 2, "{when}: {}", copy.said());
+            failures += 1;
+        }
+    }
+    println!("{failures} failures");
+}
