@@ -81,7 +81,7 @@ impl File {
     /// How long it is; none if it was deleted, so that nobody would find what is written there.
     pub(super) fn len_if_there(&self) -> io::Result<Option<u64>> {
         let meta = self.file.metadata()?;
-        Ok((meta.nlink() > 0).then(|| meta.len()))
+        Ok((meta.nlink() > 0).then_some(meta.len()))
     }
 
     /// When it was last written, in ns since 1970.
