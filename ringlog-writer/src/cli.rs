@@ -86,7 +86,7 @@ pub struct RotationArgs {
     /// The time of day for midnight and weekdays, for example 02:30
     #[arg(long, value_name = "HH:MM")]
     pub rotate_at: Option<At>,
-    /// Whose midnight and time of day: utc, local, or a zone like Europe/Berlin [default: local]
+    /// Whose midnight and time of day: utc, local, or a zone like Europe/Berlin [default: utc]
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<Zone>,
     /// Close what is there when the writer starts

@@ -15,6 +15,14 @@ use crate::error::Error;
 use crate::options::{Options, Out};
 use crate::writer::Events;
 
+/// Whether an output was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looked {
+    Now,
+    /// It is not yet time to do so.
+    Later,
+}
+
 /// Takes bytes, a batch at a time: prepares, writes, commits.
 pub(crate) trait Sink {
     /// Up to where the ring of this UUID is in the output, if that is kept with it.
@@ -67,8 +75,8 @@ pub(crate) trait Sink {
     ///
     /// # Errors
     /// As for [`reopen`](Self::reopen).
-    fn look(&mut self, _events: &mut dyn Events) -> Result<(), Error> {
-        Ok(())
+    fn look(&mut self, _events: &mut dyn Events) -> Result<Looked, Error> {
+        Ok(Looked::Later)
     }
 
     /// Whether entries have to be asked for with [`closes_before`](Self::closes_before).

@@ -274,6 +274,54 @@ fn a_file_that_was_renamed_is_noticed_without_a_word() {
 }
 
 #[test]
+fn records_wait_in_the_ring_while_the_directory_of_the_file_is_gone() {
+    let mut scratch = Scratch::new(Rotation::default());
+    let (mut options, logs) = (scratch.options(), scratch.path("logs"));
+    fs::create_dir(&logs).unwrap();
+    options.out = Out::File(logs.join("app.log"));
+    scratch.beside_a_writer(&options, |scratch, _| {
+        scratch.log(5);
+        scratch.flush();
+        fs::remove_dir_all(&logs).unwrap();
+        scratch.log(5);
+        eventually("the writer says that it cannot write", || !scratch.said().is_empty());
+        fs::create_dir(&logs).unwrap();
+        scratch.flush();
+    });
+    assert_eq!(scratch.numbers(&["logs/app.log"]), (5..10).collect::<Vec<_>>());
+    let (out, logs) = (logs.join("app.log").display().to_string(), logs.display());
+    let why = format!(
+        "cannot open {out} for writing: there is no directory {logs}; make it with `mkdir -p {logs}`"
+    );
+    let waiting = format!("cannot write to {out}: {why}; trying again, records wait in the ring");
+    assert_eq!(scratch.said(), [waiting, format!("writing to {out} again; nothing was lost on the way")]);
+}
+
+#[test]
+fn a_directory_that_was_moved_away_is_told_once() {
+    let mut scratch = Scratch::new(Rotation::default());
+    let (mut options, logs, moved) = (scratch.options(), scratch.path("logs"), scratch.path("moved"));
+    fs::create_dir(&logs).unwrap();
+    options.out = Out::File(logs.join("app.log"));
+    scratch.beside_a_writer(&options, |scratch, _| {
+        scratch.log(5);
+        scratch.flush();
+        fs::rename(&logs, &moved).unwrap();
+        eventually("the writer has looked", || !scratch.said().is_empty());
+        let begun = Instant::now();
+        // It looks every quarter of a second.
+        eventually("it has looked again", || {
+            scratch.log(1);
+            scratch.flush();
+            begun.elapsed() > Duration::from_secs(1)
+        });
+    });
+    let said = scratch.said();
+    assert!(said.len() == 1 && said[0].ends_with("; going on with the file that is open"), "{said:?}");
+    assert_eq!(scratch.numbers(&["moved/app.log"]), (0..scratch.next).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_file_that_others_cut_is_gone_on_with_and_told_once() {
     let mut scratch = Scratch::new(Rotation::default());
     let options = scratch.options();

@@ -78,6 +78,12 @@ impl File {
         Ok(self.file.metadata()?.len())
     }
 
+    /// How long it is; none if it was deleted, so that nobody would find what is written there.
+    pub(super) fn len_if_there(&self) -> io::Result<Option<u64>> {
+        let meta = self.file.metadata()?;
+        Ok((meta.nlink() > 0).then_some(meta.len()))
+    }
+
     /// When it was last written, in ns since 1970.
     pub(super) fn modified_ns(&self) -> io::Result<u64> {
         let since =

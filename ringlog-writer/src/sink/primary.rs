@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use ringlog::Cursor;
 
-use super::Sink;
 use super::file::File;
 use super::recovery::{self, Mend, Recovery};
 use super::rotating::{Rotating, now_ns};
+use super::{Looked, Sink};
 use crate::checkpoint::{Checkpoint, FileState, State};
 use crate::error::Error;
 use crate::options::{Existing, Fsync, Options};
@@ -120,7 +120,10 @@ impl Primary {
     /// Others may have cut the file, or written to it, which is theirs to do: logrotate's `copytruncate`
     /// does. What is certain has to be said anew then.
     fn notice_others(&mut self, events: &mut dyn Events) -> io::Result<()> {
-        let found = self.file.found_len()?;
+        let Some(found) = self.file.len_if_there()? else {
+            // Without a directory for another one the records wait in the ring.
+            return self.reopen().map_err(io::Error::other);
+        };
         if found == self.file.len {
             return if self.is_news { self.begin_file() } else { Ok(()) };
         }
@@ -282,13 +285,17 @@ impl Sink for Primary {
         Ok(())
     }
 
-    fn look(&mut self, events: &mut dyn Events) -> Result<(), Error> {
+    fn look(&mut self, events: &mut dyn Events) -> Result<Looked, Error> {
         if self.looked.elapsed() < LOOK {
-            return Ok(());
+            return Ok(Looked::Later);
         }
         self.looked = Instant::now();
         self.rotating.listen(events);
-        self.reopen()
+        match self.reopen() {
+            // A file that was deleted is not gone on with: the next batch says what is wrong.
+            Err(_) if matches!(self.file.len_if_there(), Ok(None)) => Ok(Looked::Now),
+            done => done.map(|()| Looked::Now),
+        }
     }
 
     fn closes_files(&self) -> bool {

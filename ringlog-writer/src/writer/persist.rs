@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Pending, Persisted, Writer};
 use crate::error::Error;
+use crate::sink::Looked;
 
 /// Between two attempts to write to an output that refuses.
 const RETRY_MIN: Duration = Duration::from_millis(10);
@@ -183,7 +184,8 @@ impl Writer<'_> {
     /// Looks whether the output was moved away. Says once that it cannot be opened anew.
     pub(super) fn look_at_output(&mut self) {
         match self.sink.look(self.events) {
-            Ok(()) => self.cannot_look = false,
+            Ok(Looked::Now) => self.cannot_look = false,
+            Ok(Looked::Later) => {}
             Err(_) if self.cannot_look => {}
             Err(error) => {
                 self.cannot_look = true;
