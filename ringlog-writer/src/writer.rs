@@ -240,11 +240,12 @@ impl Writer<'_> {
                     return written.and(Err(error));
                 }
             };
-            if let Filled::UpToSeam { at, unix_ns } = filled {
-                if let Persisted::ReaderGone = self.change_files(at, unix_ns)? {
-                    return Ok(());
-                }
-                continue;
+            // What comes behind the seam is persisted at once, or a ring that is never empty would have none of its
+            // space back, and nobody could end its writer.
+            if let Filled::UpToSeam { at, unix_ns } = filled
+                && let Persisted::ReaderGone = self.change_files(at, unix_ns)?
+            {
+                return Ok(());
             }
             let took_some = !self.pending.is_empty();
             if took_some && let Persisted::ReaderGone = self.persist()? {
@@ -270,8 +271,7 @@ impl Writer<'_> {
 
     /// Takes out and formats what is there, up to one batch, waiting up to `wait` for the first. Returns
     /// the time of the last record, 0 if there was none.
-    fn fill(&mut self, wait: Duration) -> Result<(Filled, u64), Error> {
-        let mut wait = if self.batch.is_empty() { wait } else { Duration::ZERO };
+    fn fill(&mut self, mut wait: Duration) -> Result<(Filled, u64), Error> {
         let mut last_unix_ns = 0;
         let began = Instant::now();
         let mut is_old = false;

@@ -212,6 +212,22 @@ fn files_shift_as_pythons_do() {
 }
 
 #[test]
+fn what_is_in_closed_files_is_acknowledged_though_the_ring_is_not_empty() {
+    let keep = "3".parse().unwrap();
+    let mut scratch = Scratch::new(Rotation { naming: "python".parse().unwrap(), keep, ..numbered(101) });
+    fs::create_dir(scratch.path("app.log.3")).unwrap();
+    scratch.log(100);
+    let options = scratch.options();
+    scratch.beside_a_writer(&options, |scratch, _| {
+        eventually("a file is in the way", || scratch.said().iter().any(|said| said.contains("in the way")));
+        // Two files are closed, and the third has its first record.
+        assert_eq!(scratch.ring.observe().unwrap().stat().unwrap().persisted, 21);
+        fs::remove_dir(scratch.path("app.log.3")).unwrap();
+        scratch.flush();
+    });
+}
+
+#[test]
 fn a_file_is_closed_on_start_on_a_signal_and_on_request() {
     let mut scratch = Scratch::new(Rotation { on_start: true, ..numbered(u64::MAX) });
     scratch.log(1);

@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
-use ringlog_writer::{Events, FormatKind, Options, Out, Signals, run_with};
+use ringlog_writer::rotation::Rotation;
+use ringlog_writer::{Events, FormatKind, Options, Out, Signals, StandardError, run_with};
 
 const SOON: Duration = Duration::from_secs(30);
 const BLOCK_BYTES: u64 = 1024;
@@ -78,4 +79,40 @@ fn a_writer_told_to_end_ends_whatever_is_done_to_its_ring() {
     let said = scribbler.said.last().unwrap();
     assert!(said.starts_with("the ring is damaged and does not come to an end"), "{said}");
     assert!(summary.gaps > 100, "{summary:?}");
+}
+
+/// When blocks say that they were begun: word 9 of their header, as FORMAT.md has it.
+const BEGUN_AT: u64 = 9 * 8;
+const YEAR_2100_NS: u64 = 4_102_444_800 * 1_000_000_000;
+
+#[test]
+fn a_record_from_the_future_makes_no_closed_file_old() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let path = dir.path().join("app");
+    let ring =
+        Ring::options().size("64KiB").block_bytes(BLOCK_BYTES as u32).create(path.to_str().unwrap()).unwrap();
+    let log = ring.logger();
+    (0..30).for_each(|i| log.text(Level::INFO, "test", format!("{i:09}")).unwrap());
+    let geometry = *ring.info().geometry();
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    for block in 1..=u64::from(geometry.block_count()) {
+        let at = geometry.file_bytes() - block * BLOCK_BYTES + BEGUN_AT;
+        file.write_all_at(&YEAR_2100_NS.to_le_bytes(), at).unwrap();
+    }
+    let mut options = Options::new(path.to_str().unwrap());
+    (options.out, options.format) = (Out::File(dir.path().join("app.log")), FormatKind::Text);
+    let (naming, keep) = ("time".parse().unwrap(), "30d".parse().unwrap());
+    options.rotation = Rotation { size: Some(1000), naming, keep, ..Rotation::default() };
+    let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
+    // Told to end, a writer leaves the records behind one from the future to the next.
+    for _ in 0..30 {
+        run_with(&options, &signals, &mut StandardError).unwrap();
+    }
+
+    let files = || std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let logs: Vec<_> = files().filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+    let text: String = logs.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert!(text.contains("2100-01-01T"), "the time was forged: {text}");
+    assert_eq!((text.lines().count(), logs.len() > 2), (30, true), "{logs:?}");
+    assert!(logs.iter().all(|path| !path.to_str().unwrap().contains("app-21")), "{logs:?}");
 }

@@ -19,7 +19,8 @@ pub enum Key {
     Number(u64),
     /// `app.log.3`: the third youngest.
     Slot(Reverse<u32>),
-    /// `app-20261121T143000Z.log` or `app.log.2026-11-21`, and, where that was taken, a number.
+    /// `app-20261121T143000Z.log` or `app.log.2026-11-21`, and, where that was taken, a number. The first is never
+    /// less than that of a file that is there.
     Stamp(String, u64),
 }
 
@@ -146,7 +147,7 @@ impl Family {
 
     /// What the next closed file is called, given those that there are; for names that are shifted always
     /// the first.
-    pub(super) fn next<'a>(&self, closing: &Closing, taken: impl Iterator<Item = &'a Key>) -> Key {
+    pub(super) fn next<'a>(&self, closing: &Closing, taken: impl Iterator<Item = &'a Key> + Clone) -> Key {
         let stamp = match &self.form {
             Form::Slots => return Key::Slot(Reverse(1)),
             Form::Number => {
@@ -157,7 +158,14 @@ impl Family {
                     last.map_or(1, |last| last.saturating_add(1)).max(closing.number_at_least),
                 );
             }
-            Form::Time => closing.now.strftime(STAMP.0).to_string(),
+            Form::Time => {
+                let now = closing.now.strftime(STAMP.0).to_string();
+                // After the clock was set back the youngest file would be the oldest by its name, and go first.
+                let stamps = taken
+                    .clone()
+                    .filter_map(|key| if let Key::Stamp(stamp, _) = key { Some(stamp) } else { None });
+                stamps.max().filter(|last| **last > now).cloned().unwrap_or(now)
+            }
             Form::Dates { format, covers, zone, .. } => covered(closing, *covers, zone, format),
         };
         let same = taken.filter_map(|key| {

@@ -307,6 +307,8 @@ impl Sink for Primary {
     }
 
     fn rotate(&mut self, unix_ns: u64, _events: &mut dyn Events) -> io::Result<()> {
+        // By a time stamp from the future every closed file would be too old to be kept.
+        let unix_ns = unix_ns.min(now_ns());
         let directory = self.rotating.directory();
         let names = directory.lock();
         if self.closing.is_none() {

@@ -47,8 +47,8 @@ impl Writer<'_> {
         Ok(Persisted::Done)
     }
 
-    /// Writes the batch up to `at`, where its last entry begins, and begins another file for that one. It is
-    /// acknowledged with what follows.
+    /// Writes the batch up to `at`, where its last entry begins, and begins another file for that one, which
+    /// stays in the batch. All of it is acknowledged when that is persisted.
     pub(super) fn change_files(&mut self, at: usize, unix_ns: u64) -> Result<Persisted, Error> {
         if at > 0 {
             let mut attempt = Attempt { before_last: true, ..Attempt::at(at) };

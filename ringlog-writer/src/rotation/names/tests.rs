@@ -34,6 +34,17 @@ fn next(family: &Family, closing: &Closing, taken: &[&str]) -> String {
 }
 
 #[test]
+fn names_by_time_sort_by_age_also_when_the_clock_was_set_back() {
+    let family = family("app.log", "time", None);
+    let at = closing("2026-11-21T14:30:00Z", None);
+    let taken =
+        ["app-20261121T150000Z.log.gz", "app-20261121T150000Z_004.log", "app-20261121T143000Z_009.log"];
+    assert_eq!(next(&family, &at, &taken), "app-20261121T150000Z_005.log");
+    assert_eq!(next(&family, &at, &taken[2..]), "app-20261121T143000Z_010.log");
+    assert_eq!(next(&family, &at, &["app-20261121T142959Z_007.log"]), "app-20261121T143000Z.log");
+}
+
+#[test]
 fn names_by_time_sort_by_age_and_are_never_taken() {
     let family = family("app.log", "time", None);
     let at = closing("2026-11-21T14:30:00.9Z", None);
