@@ -92,6 +92,7 @@ pub struct Consumer {
     boot: [u8; 16],
     /// How things stood before the last entry was given out.
     before_last: Option<BeforeLast>,
+    follows_a_killed_one: bool,
 }
 
 impl Consumer {
@@ -135,8 +136,10 @@ impl Consumer {
             is_of_this_boot: attachment.info.is_of_this_boot(),
             boot: boot_id(),
             before_last: None,
+            follows_a_killed_one: false,
             attachment,
         };
+        consumer.follows_a_killed_one = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) != 0;
         consumer.introduce(&ring);
         consumer.take_up(&ring);
         // An earlier consumer may have died after it freed blocks and before it said so; producers that

@@ -22,8 +22,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use nix::fcntl::{FallocateFlags, fallocate};
 
+use crate::lock::try_lock;
 use crate::rotation::Identity;
 
 pub(crate) use state::{FileState, State};
@@ -54,12 +55,14 @@ pub(crate) struct Kept {
 /// A checkpoint that nobody else has.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
-    file: Flock<File>,
+    file: File,
     path: PathBuf,
     capacity: u64,
     /// The half that counts.
     number: u64,
     buffer: Vec<u8>,
+    /// It has no name any more, and is to be made anew.
+    is_lost: bool,
 }
 
 /// Why there is no checkpoint.
@@ -95,11 +98,9 @@ impl Checkpoint {
             if !file.metadata().map_err(io)?.is_file() {
                 return Err(CheckpointError::NotOurs(path.to_owned()));
             }
-            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(file) => file,
-                Err((_, Errno::EWOULDBLOCK)) => return Err(CheckpointError::Held(path.to_owned())),
-                Err((_, errno)) => return Err(io(errno.into())),
-            };
+            if !try_lock(&file).map_err(io)? {
+                return Err(CheckpointError::Held(path.to_owned()));
+            }
             // Whoever held it before may have removed it when it was done.
             if Identity::of_path(path) != Some(Identity::from(&file.metadata().map_err(io)?)) {
                 continue;
@@ -109,7 +110,14 @@ impl Checkpoint {
                 return Err(CheckpointError::NotOurs(path.to_owned()));
             }
             let (kept, number, capacity) = parse(&bytes);
-            let checkpoint = Checkpoint { file, path: path.to_owned(), capacity, number, buffer: Vec::new() };
+            let checkpoint = Checkpoint {
+                file,
+                path: path.to_owned(),
+                capacity,
+                number,
+                buffer: Vec::new(),
+                is_lost: false,
+            };
             return Ok((checkpoint, kept));
         }
     }
@@ -125,7 +133,7 @@ impl Checkpoint {
         self.buffer[8..12].copy_from_slice(&len.to_le_bytes());
         let crc = crc_of_half(&self.buffer);
         self.buffer[12..16].copy_from_slice(&crc.to_le_bytes());
-        if self.buffer.len() as u64 > self.capacity {
+        if self.buffer.len() as u64 > self.capacity || self.is_lost {
             self.grow()?;
         }
         self.file.write_all_at(&self.buffer, half_at(number, self.capacity))
@@ -143,6 +151,15 @@ impl Checkpoint {
     pub(crate) fn set(&mut self, state: &State) -> io::Result<()> {
         self.prepare(state)?;
         self.commit()
+    }
+
+    /// Whether it still has its name. If not, it is made anew with the next half; but where its directory was moved
+    /// away it has gone along, beside the output.
+    pub(crate) fn is_in_place(&mut self) -> bool {
+        let own = self.file.metadata().ok().as_ref().map(Identity::from);
+        let has_directory = self.path.parent().is_some_and(Path::exists);
+        self.is_lost = has_directory && Identity::of_path(&self.path) != own;
+        !self.is_lost
     }
 
     /// Makes what it says survive a power cut.
@@ -168,7 +185,9 @@ impl Checkpoint {
         let path = PathBuf::from(name);
         let _ = fs::remove_file(&path);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+        if !try_lock(&file)? {
+            return Err(io::Error::other(format!("another writer has {}", path.display())));
+        }
         allocate(&file, HALVES_AT + 2 * capacity)?;
         file.write_all_at(&MAGIC, 0)?;
         file.write_all_at(&capacity.to_le_bytes(), CAPACITY_AT)?;
@@ -177,7 +196,7 @@ impl Checkpoint {
             file.write_all_at(&half, half_at(self.number, capacity))?;
         }
         fs::rename(&path, &self.path)?;
-        (self.file, self.capacity) = (file, capacity);
+        (self.file, self.capacity, self.is_lost) = (file, capacity, false);
         Ok(())
     }
 }

@@ -28,6 +28,7 @@ mod error;
 pub mod format;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod lock;
 mod options;
 pub mod rotation;
 mod sink;

@@ -30,11 +30,12 @@ pub(crate) trait Sink {
         Cursor::default()
     }
 
-    /// The ring is held: puts right what a writer that was killed has left, and says what cannot be.
+    /// The ring is held: puts right what a writer that was killed has left, and says what cannot be. The ring tells
+    /// whether its last consumer was killed.
     ///
     /// # Errors
     /// [`Error::Open`].
-    fn settle(&mut self, _events: &mut dyn Events) -> Result<(), Error> {
+    fn settle(&mut self, _after_a_kill: bool, _events: &mut dyn Events) -> Result<(), Error> {
         Ok(())
     }
 

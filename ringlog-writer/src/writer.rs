@@ -126,7 +126,7 @@ fn begin(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Result<S
     let mut sink = sink::open(options, ring.path())?;
     consumer.resume(&sink.cursor(&ring.info().uuid))?;
     // The ring is held: only now may anything be done to what is in the file.
-    sink.settle(events)?;
+    sink.settle(consumer.follows_a_killed_one(), events)?;
     let observer = ring.observe()?;
     let source = Source::new(ring.path(), ring.info());
     let mut writer = Writer {

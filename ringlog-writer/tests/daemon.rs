@@ -144,6 +144,9 @@ fn exit_codes_tell_what_was_wrong() {
     assert_eq!((code, message.as_str()), (Some(1), expected));
     let (code, message) = said(&writer(&[&options.ring, "--format=xml"]));
     assert!(code == Some(2) && message.contains("[possible values: text, json, raw]"), "{message}");
+    let (code, message) = said(&writer(&[&options.ring, "--rotate-size=1MiB"]));
+    let expected = "ringlog-writer: standard output has no files to rotate; name one with --out FILE\n";
+    assert_eq!((code, message.as_str()), (Some(2), expected));
     let help = String::from_utf8(writer(&["--help"]).stdout).unwrap();
     assert!(help.contains("Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring"), "{help}");
 }

@@ -382,3 +382,33 @@ fn an_output_that_is_a_link_is_rotated_where_its_file_is() {
     assert!(scratch.path("app.log").is_symlink());
     assert_eq!(scratch.numbers(&["real/data.000001.log", "app.log"]), [0, 1, 2, 3]);
 }
+
+#[test]
+fn a_checkpoint_that_was_deleted_is_made_anew() {
+    let mut scratch = Scratch::new(Rotation::default());
+    let options = scratch.options();
+    scratch.beside_a_writer(&options, |scratch, _| {
+        scratch.log(1);
+        scratch.flush();
+        fs::remove_file(scratch.path("app.log.checkpoint")).unwrap();
+        eventually("it is there again", || scratch.path("app.log.checkpoint").exists());
+        scratch.log(1);
+    });
+    assert_eq!(scratch.numbers(&["app.log"]), [0, 1]);
+    assert_eq!(scratch.said(), [""; 0]);
+}
+
+#[test]
+fn a_file_has_one_writer_by_whatever_name() {
+    let (mut one, other) = (Scratch::new(Rotation::default()), Scratch::new(Rotation::default()));
+    let options = one.options();
+    one.beside_a_writer(&options, |one, _| {
+        one.log(1);
+        one.flush();
+        fs::hard_link(one.path("app.log"), other.path("app.log")).unwrap();
+        let error = run_with(&other.options(), &Signals::default(), &mut Heard::default()).unwrap_err();
+        let path = other.path("app.log").display().to_string();
+        let why = "another writer is writing to it, under this name or another one";
+        assert_eq!(error.to_string(), format!("cannot open {path} for writing: {why}"));
+    });
+}

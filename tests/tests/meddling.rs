@@ -111,3 +111,15 @@ fn a_cursor_of_a_ring_that_was_made_anew_counts_for_nothing() {
     let (old, new) = records.split_at(records.len() - 50);
     assert!(expected.starts_with(old) && new.iter().all(|line| line.contains("anew")), "{new:#?}");
 }
+
+#[test]
+fn a_checkpoint_that_was_deleted_is_said_and_nothing_is_lost() {
+    let (writing, expected) = killed();
+    fs::remove_file(writing.checkpoint()).unwrap();
+    writing.finish();
+    let said = writing.said();
+    assert!(said.contains("has no checkpoint, and the ring's last writer was killed"), "{said}");
+    assert_eq!(said.lines().count(), 1);
+    let records: BTreeSet<String> = writing.lines().records.into_iter().collect();
+    assert_eq!(records, expected.into_iter().collect());
+}

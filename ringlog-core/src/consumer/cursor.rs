@@ -137,6 +137,12 @@ impl Consumer {
         Ok(())
     }
 
+    /// Whether the consumer before this one did not end in the orderly way: what it had given out and not
+    /// acknowledged comes again, unless a [`Cursor`] says how far it was.
+    pub fn follows_a_killed_one(&self) -> bool {
+        self.follows_a_killed_one
+    }
+
     /// Up to where entries have been given out.
     pub fn cursor(&self) -> Cursor {
         let mut cursor = Cursor::default();

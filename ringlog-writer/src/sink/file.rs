@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use super::Sink;
 use crate::error::Error;
+use crate::lock::try_lock;
 use crate::options::Existing;
 use crate::rotation::Identity;
 
@@ -60,6 +61,11 @@ impl File {
             self.cut(0).map_err(|e| Error::Open { path: self.path.clone(), why: e.to_string() })?;
         }
         Ok(self)
+    }
+
+    /// Takes it for this writer alone, whatever names it has; false if another one has it.
+    pub(super) fn try_lock(&self) -> io::Result<bool> {
+        try_lock(&self.file)
     }
 
     pub(super) fn is_regular(&self) -> bool {

@@ -33,6 +33,8 @@ pub(super) struct Primary {
     /// Before that: what was prepared is in the file and counts.
     counts: bool,
     said: Vec<String>,
+    /// The checkpoint knew nothing of the file.
+    is_unknown: bool,
     existing: Existing,
     fsync: Fsync,
     /// What is certain, and what will be when the batch is written.
@@ -53,9 +55,14 @@ impl Primary {
     pub(super) fn open(mut file: File, options: &Options) -> Result<Primary, Error> {
         // Closed files lie beside the open one, and not beside a link to it.
         file.path = fs::canonicalize(&file.path).map_err(|error| failed(&file.path, &error))?;
+        if !file.try_lock().map_err(|error| failed(&file.path, &error))? {
+            let why = "another writer is writing to it, under this name or another one".to_owned();
+            return Err(Error::Open { path: file.path, why });
+        }
         let path = Checkpoint::path_of(&file.path);
         let (checkpoint, kept) = Checkpoint::open(&path)
             .map_err(|error| Error::Open { path: file.path.clone(), why: error.to_string() })?;
+        let is_unknown = kept.committed.is_none() && kept.damage.is_none();
         let Recovery { state, mend, counts, said } = Recovery::of(kept, &file);
         Ok(Primary {
             rotating: Rotating::new(&file.path, &options.rotation),
@@ -65,6 +72,7 @@ impl Primary {
             mend,
             counts,
             said,
+            is_unknown,
             existing: options.existing,
             fsync: options.fsync,
             prepared: state.clone(),
@@ -203,7 +211,13 @@ impl Sink for Primary {
         self.committed.cursor(ring)
     }
 
-    fn settle(&mut self, events: &mut dyn Events) -> Result<(), Error> {
+    fn settle(&mut self, after_a_kill: bool, events: &mut dyn Events) -> Result<(), Error> {
+        if after_a_kill && self.is_unknown && self.file.len > 0 && self.existing == Existing::Append {
+            let path = self.file.path.display();
+            events.say(&format!(
+                "{path} has no checkpoint, and the ring's last writer was killed: lines at its end may come again"
+            ));
+        }
         for said in self.said.drain(..) {
             events.say(&said);
         }
@@ -291,6 +305,10 @@ impl Sink for Primary {
         }
         self.looked = Instant::now();
         self.rotating.listen(events);
+        if !self.checkpoint.is_in_place() && self.closing.is_none() {
+            // What cannot be done now is done before the next batch.
+            let _ = self.begin_file();
+        }
         match self.reopen() {
             // A file that was deleted is not gone on with: the next batch says what is wrong.
             Err(_) if matches!(self.file.len_if_there(), Ok(None)) => Ok(Looked::Now),
