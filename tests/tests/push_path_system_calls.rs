@@ -122,7 +122,7 @@ fn block_changes(at: &Scratch, ring: &Ring) -> u64 {
     let blocks = bytes[bytes.len() - size * count..].chunks(size);
     let word = |block: &[u8], at: usize| u64::from_le_bytes(block[at * 8..][..8].try_into().unwrap());
     let owner_and_number = blocks.map(|block| (word(block, 5), word(block, 2)));
-    let last = stat(ring).lanes.into_iter().filter(|lane| !lane.is_process).next_back().unwrap();
+    let last = stat(ring).lanes.into_iter().rfind(|lane| !lane.is_process).unwrap();
     let pid_and_tid = u64::from(last.pid) << 32 | u64::from(last.tid);
     owner_and_number.filter(|(owner, _)| *owner == pid_and_tid).map(|(_, number)| number).max().unwrap()
 }
