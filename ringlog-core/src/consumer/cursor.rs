@@ -241,4 +241,27 @@ mod tests {
         Cursor { lanes: vec![lane(4), lane(4)], ..cursor }.encode(&mut twice);
         assert_eq!(Cursor::decode(&twice), None);
     }
+
+    #[test]
+    fn after_a_power_cut_only_blocks_that_were_begun_before_the_cursor_are_passed_over() {
+        let block = |incarnation, anchor_unix_ns| {
+            let mut header = [0; block::WORDS];
+            header[block::LANE] = pair(0, incarnation);
+            header[block::ANCHOR_UNIX_NS] = anchor_unix_ns;
+            header
+        };
+        let lane = LaneCursor { lane: 0, incarnation: 3, sequence: 7, told: 0, deaths_told: 0 };
+        let of = |boot| Cursor { boot, unix_ns: 100, lanes: vec![lane], ..Cursor::default() };
+        let passes = |boot| {
+            let (cursor, begun_before) = of(boot).lane(0).unwrap();
+            PassesOver { given: (cursor.incarnation, cursor.sequence), begun_before }
+        };
+        // The lane counts its owners from where the disk had them: the second one is another by now.
+        let other_boot = passes([9; 16]);
+        assert!(other_boot.block(&block(2, 99)) && !other_boot.block(&block(2, 101)));
+        assert_eq!([99, 101].map(|begun| other_boot.sequence(&block(3, begun))), [7, 0]);
+        let this_boot = passes(boot_id());
+        assert!(this_boot.block(&block(2, 101)) && !this_boot.block(&block(3, 99)));
+        assert_eq!([99, 101].map(|begun| this_boot.sequence(&block(3, begun))), [7, 7]);
+    }
 }

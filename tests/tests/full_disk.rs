@@ -1,0 +1,117 @@
+//! A small file system of its own fills up under load, and is freed again: nothing is missing.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use ringlog::{Level, Ring};
+use ringlog_tests::{SOON, Scratch, program};
+
+/// A writer whose files are on a tmpfs that only it sees, of 256 KiB, of which something else has the half.
+struct OnTmpfs {
+    at: Scratch,
+    ring: Ring,
+    writer: Child,
+}
+
+impl OnTmpfs {
+    /// `None` where nobody may mount anything.
+    fn start(options: &[&str]) -> Option<OnTmpfs> {
+        let at = Scratch::new();
+        let ring = at.create(Ring::options().size("4MiB"));
+        let out = at.dir().join("out");
+        fs::create_dir(&out).unwrap();
+        let said = File::create(at.dir().join("said")).unwrap();
+        let script = "mount -t tmpfs -o size=256k none \"$0\" && head -c 131072 /dev/zero > \"$0/filler\" && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg(&out).arg(program("ringlog-writer"));
+        command.args([at.name(), "--format=raw", "--out"]).arg(out.join("app.log")).args(options);
+        let mut writer = command.stderr(said).spawn().ok()?;
+        let begun = Instant::now();
+        while ring.observe().unwrap().stat().unwrap().consumer.is_none() {
+            if writer.try_wait().unwrap().is_some() || begun.elapsed() > SOON {
+                eprintln!("SKIPPED: nothing can be mounted here, so no disk can be filled");
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Some(OnTmpfs { at, ring, writer })
+    }
+
+    /// The directory of the files, as the writer sees it.
+    fn dir(&self) -> PathBuf {
+        let out = self.at.dir().join("out");
+        Path::new(&format!("/proc/{}/root", self.writer.id())).join(out.strip_prefix("/").unwrap())
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.at.dir().join("said")).unwrap()
+    }
+
+    /// Lines of 64 bytes.
+    fn log(&self, numbers: std::ops::Range<u32>) {
+        let log = self.ring.logger();
+        numbers.for_each(|number| log.text(Level::INFO, "test", format!("{number:063}")).unwrap());
+    }
+
+    fn eventually(&self, what: &str, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}; {}", self.said());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The numbers in the closed files and then in the open one.
+    fn numbers(&self) -> Vec<u32> {
+        let entries = fs::read_dir(self.dir()).unwrap();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        // `app.000001.log` and so on, and then `app.log`.
+        paths.sort();
+        let lines = paths.iter().flat_map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            assert!(text.is_empty() || text.ends_with('\n'), "{}: a torn line", path.display());
+            text.lines().map(|line| line.parse().unwrap()).collect::<Vec<u32>>()
+        });
+        lines.collect()
+    }
+}
+
+impl Drop for OnTmpfs {
+    fn drop(&mut self) {
+        let _ = self.writer.kill();
+        let _ = self.writer.wait();
+    }
+}
+
+#[test]
+fn records_wait_in_the_ring_while_the_disk_is_full() {
+    let Some(on) = OnTmpfs::start(&[]) else { return };
+    on.log(0..3000);
+    on.eventually("the disk is full", || on.said().contains("records wait in the ring"));
+    on.log(3000..3500);
+    fs::remove_file(on.dir().join("filler")).unwrap();
+    on.ring.logger().flush(SOON).unwrap();
+    assert_eq!(on.numbers(), (0..3500).collect::<Vec<_>>());
+    let said = on.said();
+    assert_eq!(said.lines().count(), 2, "once that it is full, and once that it is not: {said}");
+}
+
+#[test]
+fn the_oldest_file_makes_room_if_that_is_wanted() {
+    let options = ["--rotate-size=20KiB", "--naming=number", "--on-full=drop-oldest-file"];
+    let Some(on) = OnTmpfs::start(&options) else { return };
+    on.log(0..6000);
+    on.ring.logger().flush(SOON).unwrap();
+    let numbers = on.numbers();
+    assert!(numbers.len() < 6000 && numbers.len() > 500, "{}", numbers.len());
+    assert_eq!(
+        numbers,
+        (6000 - numbers.len() as u32..6000).collect::<Vec<_>>(),
+        "the youngest, without a hole"
+    );
+    assert!(on.said().lines().all(|line| line.contains("deleted the oldest file")), "{}", on.said());
+    assert!(on.dir().join("filler").exists());
+}
