@@ -101,3 +101,26 @@ fn killed_in_the_middle_of_any_write_the_writer_goes_on_exactly_once() {
     println!("{batches} prefixes of batches, {halves} of halves, {words} of eight bytes");
     assert!(batches > 300 && halves > 200 && words > 40);
 }
+
+#[test]
+fn a_batch_is_made_durable_when_that_is_asked_for_and_before_it_counts() {
+    let calls = |options: &[&str]| undisturbed(&Writing::new(PRODUCER, options)).0;
+    let synced = |calls: &[Call]| calls.iter().filter(|call| call.name == "fdatasync").count();
+    for never in [&[][..], &["--fsync=never"], &["--fsync=error"], &["--fsync=1h"]] {
+        assert_eq!(synced(&calls(never)), 0, "{never:?}: there is no ERROR in it");
+    }
+    for every in [&["--fsync=batch"][..], &["--fsync=info"]] {
+        let calls = calls(every);
+        let batches: Vec<usize> = (0..calls.len()).filter(|at| calls[*at].name == "write").collect();
+        // The last one tells a death, which has no record's level.
+        let last = usize::from(every == ["--fsync=info"]);
+        for at in &batches[..batches.len() - last] {
+            let names: Vec<_> = calls[*at..].iter().take(4).map(|call| (call.name, call.len)).collect();
+            // The lines, then what makes them count, each durable.
+            let (write, rest) = names.split_first().unwrap();
+            assert_eq!(write.0, "write");
+            assert_eq!(rest, [("fdatasync", 0), ("pwrite64", 8), ("fdatasync", 0)], "{every:?}");
+        }
+        assert!(synced(&calls) >= 2 * (batches.len() - last) && batches.len() >= 4);
+    }
+}
