@@ -103,9 +103,11 @@ pub(crate) trait Sink {
         false
     }
 
-    /// The ring knows all that was written, and nothing more comes. Waits for what is done in the background if
-    /// `patient`.
-    fn finish(self: Box<Self>, _patient: bool, _events: &mut dyn Events) {}
+    /// Nothing more comes: waits for what is done in the background.
+    fn rest(&mut self, _events: &mut dyn Events) {}
+
+    /// The ring knows all that was written, and says so.
+    fn finish(self: Box<Self>) {}
 }
 
 /// Opens the output of the ring that lies at `ring`.

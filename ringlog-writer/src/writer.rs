@@ -151,8 +151,13 @@ fn begin(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Result<S
     };
     writer.events.ready();
     writer.carry()?;
-    let Writer { sink, events, summary, .. } = writer;
-    sink.finish(options.until_idle, events);
+    let Writer { mut consumer, mut sink, events, summary, .. } = writer;
+    if options.until_idle {
+        sink.rest(events);
+    }
+    // In this order: where the checkpoint is gone, the ring has to know that nothing is missing.
+    consumer.end();
+    sink.finish();
     Ok(summary)
 }
 

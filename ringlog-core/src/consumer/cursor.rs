@@ -5,8 +5,9 @@ use super::lane_queue::LaneQueue;
 use crate::clock::unix_ns;
 use crate::error::Error;
 use crate::header::boot_id;
-use crate::layout::{block, halves, pair};
+use crate::layout::{block, halves, header, pair};
 use crate::ring::Ring;
+use crate::sync::Ordering;
 
 /// Up to where a consumer has given out entries: what it has to be told when it begins again, so that every
 /// record comes exactly once.
@@ -141,6 +142,15 @@ impl Consumer {
     /// acknowledged comes again, unless a [`Cursor`] says how far it was.
     pub fn follows_a_killed_one(&self) -> bool {
         self.follows_a_killed_one
+    }
+
+    /// All that was given out is acknowledged and nothing more is asked for: the next consumer
+    /// [follows](Self::follows_a_killed_one) one that has ended in the orderly way, wherever this process is killed
+    /// from here on. Dropping the consumer says so too.
+    pub fn end(&mut self) {
+        if let Some(ring) = self.attachment.ring().filter(|_| self.unacknowledged == 0) {
+            ring.header_word(header::CONSUMER_PID).store(0, Ordering::Relaxed);
+        }
     }
 
     /// Up to where entries have been given out.

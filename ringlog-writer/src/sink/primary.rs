@@ -347,10 +347,11 @@ impl Sink for Primary {
         self.rotating.make_room(self.file.identity, events)
     }
 
-    fn finish(mut self: Box<Self>, patient: bool, events: &mut dyn Events) {
-        if patient {
-            self.rotating.finish(events);
-        }
+    fn rest(&mut self, events: &mut dyn Events) {
+        self.rotating.finish(events);
+    }
+
+    fn finish(self: Box<Self>) {
         // What is to survive a power cut may come again from a ring on a disk that has not survived it, and
         // closed files go on being numbered from where they were.
         if self.fsync == Fsync::Never && !self.rotating.is_numbered() {
