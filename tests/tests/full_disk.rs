@@ -23,7 +23,8 @@ impl OnTmpfs {
         let out = at.dir().join("out");
         fs::create_dir(&out).unwrap();
         let said = File::create(at.dir().join("said")).unwrap();
-        let script = "mount -t tmpfs -o size=256k none \"$0\" && head -c 131072 /dev/zero > \"$0/filler\" && exec \"$@\"";
+        let script = "mount -t tmpfs -o size=256k none \"$0\" && head -c 131072 /dev/zero > \"$0/filler\" \
+                      && exec \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", script]).arg(&out).arg(program("ringlog-writer"));
         command.args([at.name(), "--format=raw", "--out"]).arg(out.join("app.log")).args(options);
