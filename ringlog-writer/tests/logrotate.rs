@@ -52,6 +52,13 @@ fn rotates(program: &str, signals: bool) {
         at("app.log")
     );
     fs::write(at("logrotate.conf"), config).unwrap();
+    let wait_for_lines = || {
+        let begun = Instant::now();
+        while fs::metadata(at("app.log")).map_or(0, |meta| meta.len()) == 0 {
+            assert!(begun.elapsed() < SOON, "no line comes into a file of that name");
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
     let (done, logged) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -64,6 +71,8 @@ fn rotates(program: &str, signals: bool) {
             }
             log.flush(SOON).unwrap();
         });
+        // Where there is no file yet nothing is rotated.
+        wait_for_lines();
         for _ in 0..ROTATIONS {
             let output = Command::new(program)
                 .args(["--force", "--state", &at("state"), &at("logrotate.conf")])
@@ -71,11 +80,7 @@ fn rotates(program: &str, signals: bool) {
                 .unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             // The next one compresses what this one has renamed: the writer has to have noticed.
-            let begun = Instant::now();
-            while fs::metadata(at("app.log")).map_or(0, |meta| meta.len()) == 0 {
-                assert!(begun.elapsed() < SOON, "the writer does not notice that its file is gone");
-                thread::sleep(Duration::from_millis(1));
-            }
+            wait_for_lines();
         }
         done.store(true, Ordering::Relaxed);
     });
