@@ -166,7 +166,7 @@ mod tests {
         if has_toolchain() && has_cargo_fuzz() {
             let error = run(Some("nothing"), IN_TESTS).unwrap_err().to_string();
             assert!(
-                error.starts_with("there is no fuzz target nothing; expected one of consumer, "),
+                error.starts_with("there is no fuzz target nothing; expected one of checkpoint, consumer, "),
                 "{error}"
             );
         }
