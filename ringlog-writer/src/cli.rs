@@ -12,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::error::Error;
-use crate::options::{Existing, FormatKind, Fsync, Newlines, Options, Out};
+use crate::options::{Existing, FormatKind, Fsync, Newlines, Options};
 use crate::rotation::{At, Compression, Every, Keep, Naming, OnFull, Rotation, Zone, parse_size};
 use crate::spawn::Handshake;
 use crate::writer::{self, Events, Signals, StandardError};
@@ -150,9 +150,6 @@ impl From<WriterArgs> for Options {
     }
 }
 
-/// The exit code for options that do not go together.
-const USAGE: u8 = 2;
-
 /// Runs the writer and says on standard error what goes wrong.
 pub fn main(args: WriterArgs) -> ExitCode {
     let mut events = match Daemon::new(args.handshake) {
@@ -160,15 +157,6 @@ pub fn main(args: WriterArgs) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let options = Options::from(args);
-    if let Err(contradiction) = check(&options) {
-        let told = events.handshake.as_mut().is_some_and(|handshake| {
-            handshake.refuse(&Error::Refused { message: contradiction.clone(), code: USAGE })
-        });
-        if !told {
-            let _ = writeln!(std::io::stderr(), "ringlog-writer: {contradiction}");
-        }
-        return ExitCode::from(USAGE);
-    }
     match listen().and_then(|signals| writer::run_with(&options, &signals, &mut events)) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
@@ -177,14 +165,6 @@ pub fn main(args: WriterArgs) -> ExitCode {
             if told { ExitCode::from(error.exit_code()) } else { fail(&error) }
         }
     }
-}
-
-/// Whether the options go together.
-fn check(options: &Options) -> Result<(), String> {
-    if options.out == Out::Stdout && options.rotation != Rotation::default() {
-        return Err("standard output has no files to rotate; name one with --out FILE".to_owned());
-    }
-    options.rotation.check().map_err(|contradiction| contradiction.to_string())
 }
 
 fn fail(error: &Error) -> ExitCode {

@@ -12,6 +12,9 @@ pub enum Error {
     /// The ring could not be opened or drained.
     #[error(transparent)]
     Ring(#[from] ringlog::Error),
+    /// The options do not go together.
+    #[error("{0}")]
+    Options(String),
     /// The output could not be opened.
     #[error("cannot open {} for writing: {why}", path.display())]
     Open {
@@ -88,10 +91,11 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
-    /// The exit code for it: 4 if there is no such ring, otherwise 1.
+    /// The exit code for it: 4 if there is no such ring, 2 for options that do not go together, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Ring(ringlog::Error::NoSuchRing { .. }) => 4,
+            Error::Options(_) => 2,
             Error::Refused { code, .. } => *code,
             _ => 1,
         }

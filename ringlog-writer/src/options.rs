@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ringlog::Level;
 
+use crate::error::Error;
 use crate::rotation::{Rotation, size_word};
 
 /// Where the lines go.
@@ -209,6 +210,30 @@ impl Options {
             rotation: Rotation::default(),
             grace: None,
         }
+    }
+
+    /// Whether they go together: nothing that was asked for is left undone in silence.
+    ///
+    /// # Errors
+    /// [`Error::Options`], which says what to change.
+    pub fn check(&self) -> Result<(), Error> {
+        let rotates = self.rotation != Rotation::default();
+        let what = match (rotates, self.fsync != Fsync::Never) {
+            (true, _) => "rotated",
+            (false, true) => "synced",
+            (false, false) => return Ok(()),
+        };
+        if self.out == Out::Stdout {
+            return Err(Error::Options(format!(
+                "standard output cannot be {what}; name a file with --out FILE"
+            )));
+        }
+        if !self.checkpoint {
+            return Err(Error::Options(format!(
+                "a file without a checkpoint cannot be {what}; leave out --no-checkpoint"
+            )));
+        }
+        self.rotation.check().map_err(|contradiction| Error::Options(contradiction.to_string()))
     }
 
     /// The same as arguments of `ringlog-writer`, everything spelled out.

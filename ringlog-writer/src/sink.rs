@@ -12,7 +12,8 @@ use std::path::Path;
 use ringlog::Cursor;
 
 use crate::error::Error;
-use crate::options::{Options, Out};
+use crate::options::{Fsync, Options, Out};
+use crate::rotation::Rotation;
 use crate::writer::Events;
 
 /// Whether an output was looked at.
@@ -119,6 +120,11 @@ pub(crate) fn open(options: &Options, ring: &Path) -> Result<Box<dyn Sink>, Erro
     let file = file::File::open(path, ring)?;
     if file.is_regular() && options.checkpoint {
         return Ok(Box::new(primary::Primary::open(file, options)?));
+    }
+    // What a pipe or a device cannot do is not left undone in silence.
+    if !file.is_regular() && (options.rotation != Rotation::default() || options.fsync != Fsync::Never) {
+        let why = "it is no regular file, so it can be neither rotated nor synced".to_owned();
+        return Err(Error::Open { path: path.clone(), why });
     }
     Ok(Box::new(file.with(options.existing)?))
 }

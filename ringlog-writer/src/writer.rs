@@ -88,7 +88,7 @@ pub struct Signals {
 /// daemon does: it is not done here, because it installs a signal handler.
 ///
 /// # Errors
-/// [`Error::Ring`] if the ring cannot be opened, somebody else drains it, or its file was truncated: what
+/// [`Error::Options`] if those do not go together; [`Error::Ring`] if the ring cannot be opened, somebody else drains it, or its file was truncated: what
 /// had been taken out of it until then is written; [`Error::Open`], before
 /// anything is taken out of the ring; [`Error::Write`] if it was told to end while the output took
 /// nothing. A full disk alone is none: it is waited for.
@@ -118,6 +118,7 @@ struct Told<'a> {
 }
 
 fn begin(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
+    options.check()?;
     let ring = Ring::open(&options.ring)?;
     let mut consumer = ring.consumer()?;
     if let Some(grace) = options.grace {

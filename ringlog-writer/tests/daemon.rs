@@ -144,9 +144,27 @@ fn exit_codes_tell_what_was_wrong() {
     assert_eq!((code, message.as_str()), (Some(1), expected));
     let (code, message) = said(&writer(&[&options.ring, "--format=xml"]));
     assert!(code == Some(2) && message.contains("[possible values: text, json, raw]"), "{message}");
-    let (code, message) = said(&writer(&[&options.ring, "--rotate-size=1MiB"]));
-    let expected = "ringlog-writer: standard output has no files to rotate; name one with --out FILE\n";
-    assert_eq!((code, message.as_str()), (Some(2), expected));
+    let out = format!("--out={}", dir.path().join("app.log").display());
+    for (args, expected) in [
+        (["--rotate-size=1MiB", "--out=-"], "standard output cannot be rotated; name a file with --out FILE"),
+        (["--fsync=batch", "--out=-"], "standard output cannot be synced; name a file with --out FILE"),
+        (
+            ["--rotate-size=1MiB", "--no-checkpoint"],
+            "a file without a checkpoint cannot be rotated; leave out --no-checkpoint",
+        ),
+        (
+            ["--fsync=1s", "--no-checkpoint"],
+            "a file without a checkpoint cannot be synced; leave out --no-checkpoint",
+        ),
+    ] {
+        let file = if args[1] == "--no-checkpoint" { out.as_str() } else { "--grace=10" };
+        let (code, message) = said(&writer(&[&options.ring, file, args[0], args[1]]));
+        assert_eq!((code, message), (Some(2), format!("ringlog-writer: {expected}\n")));
+    }
+    let (code, message) = said(&writer(&[&options.ring, "--out=/dev/null", "--fsync=batch"]));
+    let expected = "ringlog-writer: cannot open /dev/null for writing: it is no regular file, so it can be neither \
+                    rotated nor synced\n";
+    assert_eq!((code, message.as_str()), (Some(1), expected));
     let help = String::from_utf8(writer(&["--help"]).stdout).unwrap();
     assert!(help.contains("Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring"), "{help}");
 }

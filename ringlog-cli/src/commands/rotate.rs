@@ -10,7 +10,8 @@ use crate::{exit, output, values};
 
 /// Ask a ring's writer to close its file and to begin another one, and wait until it has
 ///
-/// A writer that does not write to a file has nothing to close, and neither has one whose file is empty.
+/// A writer that does not write to a file, or keeps no checkpoint, closes nothing, and neither does one whose file is
+/// empty.
 #[derive(Args)]
 pub struct Rotate {
     /// The ring whose writer is to rotate
