@@ -305,7 +305,9 @@ impl Consumer {
         match queue.head_ticks() {
             Some(ticks) => top.0.0 = ticks.min(far_future),
             None => {
+                let held_back = queue.held_back_from(self.scan_number);
                 PeekMut::pop(top);
+                self.horizon = self.horizon.min(held_back.unwrap_or(u64::MAX));
             }
         }
     }

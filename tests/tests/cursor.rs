@@ -155,3 +155,51 @@ fn a_cursor_of_another_ring_counts_for_nothing() {
     assert_eq!(with, drain(&mut from(&ring, &Cursor::default())));
     assert!(!with.is_empty());
 }
+
+#[test]
+fn the_order_of_time_holds_behind_a_cursor_that_does_not_know_every_lane() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("1MiB"));
+    let push = |log: &ringlog::Logger, n: u64| log.push(&Sequenced::new((n % 2) as u32, n, note(n, 3))).unwrap();
+    let (asked, ask) = std::sync::mpsc::channel::<u64>();
+    let (done, finished) = std::sync::mpsc::channel();
+    let other = ring.logger();
+    let other = std::thread::spawn(move || {
+        for n in ask {
+            push(&other, n);
+            done.send(()).unwrap();
+        }
+    });
+    let log = ring.logger();
+    for n in 0..40 {
+        if n % 2 == 0 {
+            push(&log, n);
+        } else {
+            asked.send(n).unwrap();
+            finished.recv().unwrap();
+        }
+    }
+    drop(asked);
+    other.join().unwrap();
+
+    for known in [1, 2, 7] {
+        let copy = copy_of(&at);
+        let ring = Ring::open(copy.name()).unwrap();
+        let mut consumer = ring.consumer().unwrap();
+        consumer.set_grace(Duration::ZERO);
+        for _ in 0..known {
+            consumer.next(SOON).unwrap().unwrap();
+        }
+        let cursor = consumer.cursor();
+        drop(consumer);
+        let mut consumer = from(&ring, &cursor);
+        let mut came = Vec::new();
+        while let Some(entry) = consumer.next(SOON).unwrap() {
+            came.push(Proof::of(&entry).unwrap().sequence);
+            if came.len() as u64 == 40 - known {
+                break;
+            }
+        }
+        assert!(came.iter().copied().eq(known..40), "after {known}: {came:?}");
+    }
+}

@@ -197,6 +197,13 @@ impl LaneQueue {
         }
     }
 
+    /// From when on there may be entries that are not the head yet, because this scan cannot prove that the block
+    /// before theirs is gone. The next one can; until then nothing younger is to be given out.
+    pub(super) fn held_back_from(&self, scan: u64) -> Option<u64> {
+        let next = self.blocks.front().filter(|_| self.head.is_none() && self.missed_in_scan == scan)?;
+        Some(next.header[block::ANCHOR_TICKS])
+    }
+
     /// Whether it has to be made sure that the file is whole before the head is given out; asks once. The
     /// rest of a page beyond a cut reads zero without a fault.
     pub(super) fn needs_proof(&mut self) -> bool {

@@ -224,6 +224,8 @@ impl Consumer {
             queue.advance(ring, &mut self.seen, &mut self.dirty, self.scan_number);
             if let Some(ticks) = queue.head_ticks() {
                 self.heads.push(Reverse((ticks.min(far_future), lane)));
+            } else if let Some(ticks) = queue.held_back_from(self.scan_number) {
+                self.horizon = self.horizon.min(ticks);
             }
         }
     }
