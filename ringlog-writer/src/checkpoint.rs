@@ -63,6 +63,8 @@ pub(crate) struct Checkpoint {
     buffer: Vec<u8>,
     /// It has no name any more, and is to be made anew.
     is_lost: bool,
+    /// The directory has not been synced since it was made.
+    has_new_name: bool,
 }
 
 /// Why there is no checkpoint.
@@ -117,6 +119,7 @@ impl Checkpoint {
                 number,
                 buffer: Vec::new(),
                 is_lost: false,
+                has_new_name: true,
             };
             return Ok((checkpoint, kept));
         }
@@ -163,8 +166,14 @@ impl Checkpoint {
     }
 
     /// Makes what it says survive a power cut.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        // Without its name nobody would find it.
+        if self.has_new_name {
+            File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+            self.has_new_name = false;
+        }
+        Ok(())
     }
 
     /// Nothing is left to be remembered.
@@ -196,7 +205,7 @@ impl Checkpoint {
             file.write_all_at(&half, half_at(self.number, capacity))?;
         }
         fs::rename(&path, &self.path)?;
-        (self.file, self.capacity, self.is_lost) = (file, capacity, false);
+        (self.file, self.capacity, self.is_lost, self.has_new_name) = (file, capacity, false, true);
         Ok(())
     }
 }
@@ -212,9 +221,17 @@ fn allocate(file: &File, len: u64) -> io::Result<()> {
     }
 }
 
+/// All that may count: whatever else the file holds is none of a checkpoint, and may be large.
 fn read(file: &File) -> io::Result<Vec<u8>> {
-    let len = file.metadata()?.len().min(HALVES_AT + 2 * CAPACITY_MAX);
-    let mut bytes = vec![0; len as usize];
+    let head = read_up_to(file, HALVES_AT)?;
+    let capacity = head.get(CAPACITY_AT as usize..).and_then(|bytes| bytes.first_chunk());
+    let capacity = capacity.map_or(0, |word| u64::from_le_bytes(*word));
+    let is_ours = head.starts_with(&MAGIC) && (CAPACITY_MIN..=CAPACITY_MAX).contains(&capacity);
+    read_up_to(file, HALVES_AT + 2 * if is_ours { capacity } else { CAPACITY_MIN })
+}
+
+fn read_up_to(file: &File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; file.metadata()?.len().min(most) as usize];
     let mut read = 0;
     while read < bytes.len() {
         match file.read_at(&mut bytes[read..], read as u64) {

@@ -35,6 +35,16 @@ pub enum Error {
         /// Records formatted but not written.
         records: u64,
     },
+    /// The writer was told to end while what it had written could not be synced. Nothing of it is written again.
+    #[error(
+        "cannot sync {out}: {source}; all is written, but the last records may not survive a loss of power"
+    )]
+    Sync {
+        /// The output.
+        out: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The handlers for SIGTERM, SIGINT, SIGHUP and SIGBUS could not be installed.
     #[error("cannot listen to signals: {0}")]
     Signals(io::Error),

@@ -51,7 +51,7 @@ pub use jiff::Timestamp;
 pub use jiff::civil::Weekday;
 pub use names::{Closing, Family, Key, Member};
 pub(crate) use plan::without_replacing;
-pub use plan::{Plan, Refused, Step};
+pub use plan::{Deletions, Plan, Refused, Step};
 pub use policy::{Compression, Contradiction, Keep, MAX_SHIFTED, Naming, OnFull, Rotation};
 pub use schedule::{At, Every, Schedule, Zone};
 pub use trigger::{Cause, Trigger};

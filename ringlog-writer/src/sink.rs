@@ -63,6 +63,11 @@ pub(crate) trait Sink {
         Ok(())
     }
 
+    /// Whether the batch counts already, although its commit has failed: its records must not be written again.
+    fn counts(&self) -> bool {
+        false
+    }
+
     /// Takes back the last `bytes` bytes that were taken, so that they can be written anew elsewhere or
     /// later. False where that is not possible any more.
     fn take_back(&mut self, bytes: u64) -> bool;
@@ -108,7 +113,7 @@ pub(crate) trait Sink {
     fn rest(&mut self, _events: &mut dyn Events) {}
 
     /// The ring knows all that was written, and says so.
-    fn finish(self: Box<Self>) {}
+    fn finish(self: Box<Self>, _events: &mut dyn Events) {}
 }
 
 /// Opens the output of the ring that lies at `ring`.

@@ -88,8 +88,8 @@ pub struct Signals {
 /// daemon does: it is not done here, because it installs a signal handler.
 ///
 /// # Errors
-/// [`Error::Options`] if those do not go together; [`Error::Ring`] if the ring cannot be opened, somebody else drains it, or its file was truncated: what
-/// had been taken out of it until then is written; [`Error::Open`], before
+/// [`Error::Options`] if those do not go together; [`Error::Ring`] if the ring cannot be opened, somebody else
+/// drains it, or its file was truncated: what had been taken out of it until then is written; [`Error::Open`], before
 /// anything is taken out of the ring; [`Error::Write`] if it was told to end while the output took
 /// nothing. A full disk alone is none: it is waited for.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
@@ -158,7 +158,7 @@ fn begin(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Result<S
     }
     // In this order: where the checkpoint is gone, the ring has to know that nothing is missing.
     consumer.end();
-    sink.finish();
+    sink.finish(events);
     Ok(summary)
 }
 

@@ -160,7 +160,8 @@ fn a_cursor_of_another_ring_counts_for_nothing() {
 fn the_order_of_time_holds_behind_a_cursor_that_does_not_know_every_lane() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("1MiB"));
-    let push = |log: &ringlog::Logger, n: u64| log.push(&Sequenced::new((n % 2) as u32, n, note(n, 3))).unwrap();
+    let push =
+        |log: &ringlog::Logger, n: u64| log.push(&Sequenced::new((n % 2) as u32, n, note(n, 3))).unwrap();
     let (asked, ask) = std::sync::mpsc::channel::<u64>();
     let (done, finished) = std::sync::mpsc::channel();
     let other = ring.logger();

@@ -106,9 +106,14 @@ fn killed_in_the_middle_of_any_write_the_writer_goes_on_exactly_once() {
 fn a_batch_is_made_durable_when_that_is_asked_for_and_before_it_counts() {
     let calls = |options: &[&str]| undisturbed(&Writing::new(PRODUCER, options)).0;
     let synced = |calls: &[Call]| calls.iter().filter(|call| call.name == "fdatasync").count();
-    for never in [&[][..], &["--fsync=never"], &["--fsync=error"], &["--fsync=1h"]] {
-        assert_eq!(synced(&calls(never)), 0, "{never:?}: there is no ERROR in it");
+    for never in [&[][..], &["--fsync=never"]] {
+        assert_eq!(synced(&calls(never)), 0, "{never:?}");
     }
+    // The checkpoint at the beginning; and what was never due, at the end.
+    assert_eq!(synced(&calls(&["--fsync=error"])), 1, "there is no ERROR in it");
+    let late = calls(&["--fsync=1h"]);
+    assert_eq!(synced(&late), 1 + 2);
+    assert!(late[late.len() - 2..].iter().all(|call| call.name == "fdatasync"), "{late:?}");
     for every in [&["--fsync=batch"][..], &["--fsync=info"]] {
         let calls = calls(every);
         let batches: Vec<usize> = (0..calls.len()).filter(|at| calls[*at].name == "write").collect();
@@ -123,4 +128,27 @@ fn a_batch_is_made_durable_when_that_is_asked_for_and_before_it_counts() {
         }
         assert!(synced(&calls) >= 2 * (batches.len() - last) && batches.len() >= 4);
     }
+}
+
+#[test]
+fn what_was_not_due_is_synced_when_it_is_due_though_nothing_more_comes() {
+    let writing = Writing::empty(&["--fsync=700ms"], ringlog::Ring::options());
+    let mut child =
+        ringlog_tests::Child::spawn(PRODUCER, &["end", writing.ring(), "threads=1", "count=9", "how=wait"]);
+    while child.line() != "ready" {}
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_secs(3));
+            child.kill();
+        });
+        run_deciding(&mut writing.writer(), &writing.dir(), |_| Fate::Done)
+    });
+    assert!(ended.status.unwrap().success(), "{}", writing.said());
+    // Of the records, and of the death at the end.
+    let of_files = |call: &&Call| matches!(call.name, "write" | "fdatasync") && call.len != 8;
+    let names: Vec<_> = ended.calls.iter().filter(of_files).map(|call| call.name).collect();
+    let death = names.iter().rposition(|name| *name == "write").unwrap();
+    assert_eq!(names[..death].iter().filter(|name| **name == "write").count(), 1, "{names:?}");
+    let written = names.iter().position(|name| *name == "write").unwrap();
+    assert_eq!(names[written..death], ["write", "fdatasync", "fdatasync"], "{names:?}");
 }

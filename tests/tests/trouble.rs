@@ -3,6 +3,7 @@
 #![cfg(target_arch = "x86_64")]
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use ringlog_tests::{Call, Fate, Lines, Writing, run_deciding};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -11,15 +12,16 @@ const SYNCED: &[&str] = &["--fsync=batch"];
 /// Runs a writer to its end and lets `fate` decide of its batches' calls, counted from 0 on. Returns them.
 fn run(writing: &Writing, mut fate: impl FnMut(usize, &Call) -> Fate + Send) -> Vec<Call> {
     let mut of_batches = Vec::new();
-    // A batch comes after it was written down which file the output is; a new checkpoint's first words go to another
-    // name.
-    let mut has_begun = false;
+    // A batch comes after it was written down which file the output is, and synced; a new checkpoint's first words go
+    // to another name.
+    let (mut is_written, mut has_begun) = (false, false);
     let ended = run_deciding(&mut writing.writer(), &writing.dir(), |call| {
-        if !has_begun {
-            has_begun = call.name == "pwrite64" && call.len == 8 && call.path == writing.checkpoint();
+        if !matches!(call.name, "write" | "pwrite64" | "fsync" | "fdatasync") {
             return Fate::Done;
         }
-        if !matches!(call.name, "write" | "pwrite64" | "fsync" | "fdatasync") {
+        has_begun |= is_written && !call.name.ends_with("sync");
+        if !has_begun {
+            is_written |= call.name == "pwrite64" && call.len == 8 && call.path == writing.checkpoint();
             return Fate::Done;
         }
         of_batches.push(call.clone());
@@ -114,6 +116,50 @@ fn each_call_of_a_batch_fails_and_then_the_writer_is_killed_while_it_tries_again
         }
     }
     println!("{kills} kills after a failure");
+}
+
+#[test]
+fn what_counts_is_not_written_again_though_another_file_is_begun_meanwhile() {
+    let writing = Writing::new(PRODUCER, SYNCED);
+    let (calls, expected) = undisturbed(&writing);
+    let syncs = |calls: &[Call]| -> Vec<usize> {
+        let of_checkpoint = |at: &usize| calls[*at].name == "fdatasync" && calls[*at - 1].name == "pwrite64";
+        (1..calls.len()).filter(of_checkpoint).collect()
+    };
+    for at in syncs(&calls) {
+        for signal in [Signal::SIGHUP, Signal::SIGTERM] {
+            let copy = writing.copy();
+            let mut refused = 0;
+            let mut fate = |number: usize| {
+                if number < at || refused == 3 {
+                    return Fate::Done;
+                }
+                refused += 1;
+                if refused == 1 {
+                    let ring = ringlog::Ring::open(copy.ring()).unwrap();
+                    let writer = ring.observe().unwrap().stat().unwrap().consumer.unwrap().pid;
+                    std::fs::rename(copy.out(), copy.dir().join("app.log.1")).unwrap();
+                    nix::sys::signal::kill(nix::unistd::Pid::from_raw(writer as i32), signal).unwrap();
+                }
+                Fate::Fails(Errno::EIO)
+            };
+            let (mut seen, mut has_begun, mut is_written) = (0, false, false);
+            let ended = run_deciding(&mut copy.writer(), &copy.dir(), |call| {
+                if !matches!(call.name, "write" | "pwrite64" | "fsync" | "fdatasync") {
+                    return Fate::Done;
+                }
+                has_begun |= is_written && !call.name.ends_with("sync");
+                is_written |= call.name == "pwrite64" && call.len == 8 && call.path == copy.checkpoint();
+                seen += usize::from(has_begun);
+                if has_begun { fate(seen - 1) } else { Fate::Done }
+            });
+            let said = copy.said();
+            assert!(!said.contains("a second time"), "{said}");
+            assert_eq!(ended.status.unwrap().success(), signal == Signal::SIGHUP, "{said}");
+            copy.finish();
+            assert_eq!(copy.all_lines().records, expected.records, "{signal} at {at}: {said}");
+        }
+    }
 }
 
 #[test]

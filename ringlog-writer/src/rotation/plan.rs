@@ -11,8 +11,8 @@ use super::names::{Closing, Family, Key, Member};
 use super::policy::Rotation;
 use super::retention;
 
-pub use carry_out::Refused;
 pub(crate) use carry_out::without_replacing;
+pub use carry_out::{Deletions, Refused};
 
 /// One step of a plan. It is done only while the name is still that of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]

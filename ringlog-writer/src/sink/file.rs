@@ -97,11 +97,6 @@ impl File {
         Ok(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// Whether it has no name any more.
-    pub(super) fn is_deleted(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.nlink() == 0)
-    }
-
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }

@@ -46,6 +46,8 @@ pub(super) struct Primary {
     is_committed: bool,
     looked: Instant,
     synced: Instant,
+    /// There is something that was not due to be synced when it was written.
+    is_unsynced: bool,
     /// When it was last said that others write to the file.
     complained: Option<Instant>,
 }
@@ -81,6 +83,7 @@ impl Primary {
             is_committed: false,
             looked: Instant::now(),
             synced: Instant::now(),
+            is_unsynced: false,
             complained: None,
         })
     }
@@ -102,6 +105,10 @@ impl Primary {
         self.committed.file = Some(self.file_with(&[]));
         self.committed.plan.clear();
         self.checkpoint.set(&self.committed)?;
+        if self.fsync != Fsync::Never {
+            self.checkpoint.sync()?;
+            self.rotating.directory().lock().sync()?;
+        }
         self.prepared.clone_from(&self.committed);
         self.is_news = false;
         Ok(())
@@ -110,7 +117,7 @@ impl Primary {
     /// Everything is in its place: files may be closed from here on.
     fn begin_rotating(&mut self, events: &mut dyn Events) -> io::Result<()> {
         let since_ns = if self.file.len > 0 { self.file.modified_ns()? } else { now_ns() };
-        self.rotating.begin(self.file.identity, since_ns)?;
+        self.rotating.begin(self.file.identity, since_ns, events)?;
         if self.rotating.closes_on_start() { self.rotate(now_ns(), events) } else { Ok(()) }
     }
 
@@ -129,7 +136,8 @@ impl Primary {
     /// does. What is certain has to be said anew then.
     fn notice_others(&mut self, events: &mut dyn Events) -> io::Result<()> {
         let Some(found) = self.file.len_if_there()? else {
-            // Without a directory for another one the records wait in the ring.
+            // It was deleted: nobody would ever read what is written to it. Where no other can be made the records wait
+            // in the ring.
             return self.reopen().map_err(io::Error::other);
         };
         if found == self.file.len {
@@ -149,9 +157,9 @@ impl Primary {
     }
 
     /// Carries out what a writer that was killed had written down.
-    fn carry_out(&self, plan: &Plan) -> Result<(), Refused> {
+    fn carry_out(&self, plan: &Plan, events: &mut dyn Events) -> Result<(), Refused> {
         let directory = self.rotating.directory();
-        self.rotating.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never)
+        self.rotating.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never, events)
     }
 
     /// Writes down what is to be done to close the file. From here on nothing more is written to it.
@@ -171,8 +179,8 @@ impl Primary {
     }
 
     /// Carries the plan out and begins the next file.
-    fn close(&mut self, names: &Names<'_>, plan: &Plan) -> io::Result<()> {
-        match self.rotating.carry_out(names, plan, self.fsync != Fsync::Never) {
+    fn close(&mut self, names: &Names<'_>, plan: &Plan, events: &mut dyn Events) -> io::Result<()> {
+        match self.rotating.carry_out(names, plan, self.fsync != Fsync::Never, events) {
             // Somebody else was faster: the next attempt finds another name.
             Err(refused @ Refused::Taken { .. }) => {
                 self.closing = None;
@@ -202,6 +210,17 @@ impl Primary {
     }
 }
 
+impl Primary {
+    /// Syncs what was written before it was due. If that cannot be, it is due again an interval later.
+    fn sync_late(&mut self, events: &mut dyn Events) {
+        self.synced = Instant::now();
+        match self.file.sync().and_then(|()| self.checkpoint.sync()) {
+            Ok(()) => self.is_unsynced = false,
+            Err(error) => events.say(&format!("{} cannot be synced: {error}", self.file.path.display())),
+        }
+    }
+}
+
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error::Open { path: path.to_owned(), why: error.to_string() }
 }
@@ -227,7 +246,7 @@ impl Sink for Primary {
             Mend::Nothing => Ok(()),
             Mend::Cut { mut file, len } => file.cut(len),
             Mend::Aside => self.set_aside(events),
-            Mend::Close(plan) => match self.carry_out(&plan) {
+            Mend::Close(plan) => match self.carry_out(&plan, events) {
                 Ok(()) => self.file.reopen().map_err(io::Error::other),
                 Err(refused @ Refused::Taken { .. }) => {
                     events.say(&format!("{refused}; the writer goes on with the file that is there"));
@@ -248,10 +267,6 @@ impl Sink for Primary {
 
     fn prepare(&mut self, batch: &[u8], cursor: &mut Cursor, events: &mut dyn Events) -> io::Result<()> {
         self.is_committed = false;
-        if self.file.is_deleted()? {
-            // Nobody would ever read what is written to it. Where no new one can be made the ring keeps the records.
-            self.reopen().map_err(io::Error::other)?;
-        }
         self.notice_others(events)?;
         self.prepared.file = Some(self.file_with(batch));
         self.prepared.set_cursor(cursor);
@@ -276,15 +291,19 @@ impl Sink for Primary {
             self.checkpoint.sync()?;
             self.synced = Instant::now();
         }
+        self.is_unsynced = !sync && matches!(self.fsync, Fsync::Every(_));
         self.is_committed = false;
         std::mem::swap(&mut self.committed, &mut self.prepared);
         self.prepared.know_rings_of(&self.committed);
         Ok(())
     }
 
+    fn counts(&self) -> bool {
+        self.is_committed
+    }
+
     fn take_back(&mut self, bytes: u64) -> bool {
-        // What counts must not be taken back: the ring's cursor is behind it.
-        !self.is_committed && self.file.take_back(bytes)
+        self.file.take_back(bytes)
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
@@ -305,6 +324,9 @@ impl Sink for Primary {
         }
         self.looked = Instant::now();
         self.rotating.listen(events);
+        if self.is_unsynced && self.is_sync_due(false) {
+            self.sync_late(events);
+        }
         if !self.checkpoint.is_in_place() && self.closing.is_none() {
             // What cannot be done now is done before the next batch.
             let _ = self.begin_file();
@@ -324,7 +346,7 @@ impl Sink for Primary {
         self.rotating.closes_before(self.file.len + pending as u64, len as u64, unix_ns)
     }
 
-    fn rotate(&mut self, unix_ns: u64, _events: &mut dyn Events) -> io::Result<()> {
+    fn rotate(&mut self, unix_ns: u64, events: &mut dyn Events) -> io::Result<()> {
         // By a time stamp from the future every closed file would be too old to be kept.
         let unix_ns = unix_ns.min(now_ns());
         let directory = self.rotating.directory();
@@ -336,7 +358,7 @@ impl Sink for Primary {
             self.begin_to_close(&names, unix_ns)?;
         }
         if let Some(plan) = self.closing.clone() {
-            self.close(&names, &plan)?;
+            self.close(&names, &plan, events)?;
             self.closing = None;
             self.rotating.rotated(unix_ns);
         }
@@ -351,10 +373,13 @@ impl Sink for Primary {
         self.rotating.finish(events);
     }
 
-    fn finish(self: Box<Self>) {
+    fn finish(mut self: Box<Self>, events: &mut dyn Events) {
+        if self.is_unsynced {
+            self.sync_late(events);
+        }
         // What is to survive a power cut may come again from a ring on a disk that has not survived it, and
         // closed files go on being numbered from where they were.
-        if self.fsync == Fsync::Never && !self.rotating.is_numbered() {
+        if self.fsync == Fsync::Never && !self.rotating.is_configured() {
             self.checkpoint.remove();
         }
     }

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use super::recovery::directory;
 use crate::rotation::{
-    Closing, Compressor, Directory, Family, Identity, Key, Names, OnFull, Plan, Refused, Rotation, Step,
-    Timestamp, Trigger,
+    Closing, Compressor, Deletions, Directory, Family, Identity, Key, Names, OnFull, Plan, Refused, Rotation,
+    Step, Timestamp, Trigger,
 };
 use crate::writer::Events;
 
@@ -40,13 +40,14 @@ impl Rotating {
 
     /// All names are right: deletes what is not kept any longer, and begins to compress what is closed. The open
     /// file was last written at `since_ns`.
-    pub(super) fn begin(&mut self, open: Identity, since_ns: u64) -> io::Result<()> {
+    pub(super) fn begin(&mut self, open: Identity, since_ns: u64, events: &mut dyn Events) -> io::Result<()> {
         self.trigger = Trigger::new(&self.rotation, since_ns);
         if !self.rotation.keep.is_all() {
             let names = self.directory.lock();
             let now_s = now_ns() / 1_000_000_000;
             let plan = Plan::tidy(&self.family, &self.rotation, &names.list()?, open, now_s as i64);
-            plan.carry_out(&names).map_err(io::Error::other)?;
+            let deletions = plan.carry_out(&names).map_err(io::Error::other)?;
+            say_failed(&deletions, events);
         }
         if let Some(compression) = self.rotation.compression {
             let say = self.say.clone();
@@ -67,7 +68,7 @@ impl Rotating {
         self.rotation.on_start
     }
 
-    pub(super) fn is_numbered(&self) -> bool {
+    pub(super) fn is_configured(&self) -> bool {
         self.rotation != Rotation::default()
     }
 
@@ -112,8 +113,14 @@ impl Rotating {
         Ok((plan, next))
     }
 
-    pub(super) fn carry_out(&self, names: &Names<'_>, plan: &Plan, durable: bool) -> Result<(), Refused> {
-        plan.carry_out(names)?;
+    pub(super) fn carry_out(
+        &self,
+        names: &Names<'_>,
+        plan: &Plan,
+        durable: bool,
+        events: &mut dyn Events,
+    ) -> Result<(), Refused> {
+        say_failed(&plan.carry_out(names)?, events);
         if durable {
             let path = self.directory.path().to_owned();
             names.sync().map_err(|source| Refused::System { action: "make durable", path, source })?;
@@ -137,12 +144,13 @@ impl Rotating {
         let names = self.directory.lock();
         let Ok(listing) = names.list() else { return false };
         match Plan::drop_oldest(&self.family, &listing, open).carry_out(&names) {
-            Ok(deleted) => {
-                for name in &deleted {
+            Ok(deletions) => {
+                say_failed(&deletions, events);
+                for name in &deletions.done {
                     let path = names.path(name);
                     events.say(&format!("the disk is full: deleted the oldest file, {}", path.display()));
                 }
-                !deleted.is_empty()
+                !deletions.done.is_empty()
             }
             Err(error) => {
                 events.say(&error.to_string());
@@ -163,6 +171,13 @@ impl Rotating {
         }
         self.listen(events);
     }
+}
+
+fn say_failed(deletions: &Deletions, events: &mut dyn Events) {
+    deletions
+        .failed
+        .iter()
+        .for_each(|why| events.say(&format!("{why}; it is tried again with the next file")));
 }
 
 pub(super) fn now_ns() -> u64 {

@@ -1,7 +1,7 @@
 //! Writing a batch whole, whatever the output does, and only then giving its space back.
 
 use std::io::{self, ErrorKind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Pending, Persisted, Writer};
@@ -149,18 +149,25 @@ impl Writer<'_> {
             self.events
                 .say(&format!("cannot write to {out}: {error}; trying again, records wait in the ring"));
         }
+        // What counts stays where it is, also if another file is to be begun; that comes after it.
+        let counts = self.sink.counts();
+        let may_reopen = |told: &AtomicBool| !counts && told.load(Ordering::Relaxed);
         let until = Instant::now() + attempt.pause;
-        while !self.is_told_to_end() && !self.told.reopen.load(Ordering::Relaxed) && Instant::now() < until {
+        while !self.is_told_to_end() && !may_reopen(&self.told.reopen) && Instant::now() < until {
             std::thread::sleep(NOTICE.min(attempt.pause));
         }
         self.undo_levels();
         attempt.pause = (attempt.pause * 2).min(RETRY_MAX);
-        if self.told.reopen.swap(false, Ordering::Relaxed) {
+        if may_reopen(&self.told.reopen) {
+            self.told.reopen.store(false, Ordering::Relaxed);
             // What the old file has got of this batch the new one gets too, from the beginning.
             self.take_back(attempt.written);
             (attempt.prepared, attempt.written) = (false, 0);
             self.reopen_output();
         } else if self.is_told_to_end() {
+            if counts {
+                return Err(Error::Sync { out: out.to_string(), source: error });
+            }
             self.take_back(attempt.written);
             return Err(Error::Write { out: out.to_string(), source: error, records: self.pending.records });
         }

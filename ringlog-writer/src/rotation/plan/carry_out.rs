@@ -35,14 +35,22 @@ pub enum Refused {
     },
 }
 
+/// What came of the files that a plan deletes, for telling.
+#[derive(Debug, Default)]
+pub struct Deletions {
+    /// Those that are gone.
+    pub done: Vec<OsString>,
+    /// Why others are still there. The next plan tries again: a file too many is no reason to stop logging.
+    pub failed: Vec<Refused>,
+}
+
 impl Plan {
-    /// Does the steps that are not done yet: those whose name is still that of their file. Returns what it
-    /// deleted, for telling.
+    /// Does the steps that are not done yet: those whose name is still that of their file.
     ///
     /// # Errors
-    /// [`Refused`] at the first step that cannot be done; none after it is tried.
-    pub fn carry_out(&self, names: &Names<'_>) -> Result<Vec<OsString>, Refused> {
-        let mut deleted = Vec::new();
+    /// [`Refused`] at the first name that cannot be changed; nothing after it is tried.
+    pub fn carry_out(&self, names: &Names<'_>) -> Result<Deletions, Refused> {
+        let mut deletions = Deletions::default();
         for step in &self.steps {
             match step {
                 Step::Rename { from, to, file } => {
@@ -51,13 +59,17 @@ impl Plan {
                     }
                 }
                 Step::Delete { name, file } => {
-                    if is_still(names, name, *file)? && delete(&names.path(name))? {
-                        deleted.push(name.clone());
+                    if is_still(names, name, *file)? {
+                        match delete(&names.path(name)) {
+                            Ok(true) => deletions.done.push(name.clone()),
+                            Ok(false) => {}
+                            Err(refused) => deletions.failed.push(refused),
+                        }
                     }
                 }
             }
         }
-        Ok(deleted)
+        Ok(deletions)
     }
 }
 
