@@ -64,7 +64,7 @@ pub(crate) trait Sink {
     }
 
     /// Whether the batch counts already, although its commit has failed: its records must not be written again.
-    fn counts(&self) -> bool {
+    fn has_committed(&self) -> bool {
         false
     }
 

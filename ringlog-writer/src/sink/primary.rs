@@ -298,7 +298,7 @@ impl Sink for Primary {
         Ok(())
     }
 
-    fn counts(&self) -> bool {
+    fn has_committed(&self) -> bool {
         self.is_committed
     }
 

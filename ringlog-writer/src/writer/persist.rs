@@ -150,16 +150,17 @@ impl Writer<'_> {
                 .say(&format!("cannot write to {out}: {error}; trying again, records wait in the ring"));
         }
         // What counts stays where it is, also if another file is to be begun; that comes after it.
-        let counts = self.sink.counts();
-        let may_reopen = |told: &AtomicBool| !counts && told.load(Ordering::Relaxed);
+        let counts = self.sink.has_committed();
+        let reopen: &AtomicBool = self.told.reopen;
+        let may_reopen = || !counts && reopen.load(Ordering::Relaxed);
         let until = Instant::now() + attempt.pause;
-        while !self.is_told_to_end() && !may_reopen(&self.told.reopen) && Instant::now() < until {
+        while !self.is_told_to_end() && !may_reopen() && Instant::now() < until {
             std::thread::sleep(NOTICE.min(attempt.pause));
         }
         self.undo_levels();
         attempt.pause = (attempt.pause * 2).min(RETRY_MAX);
-        if may_reopen(&self.told.reopen) {
-            self.told.reopen.store(false, Ordering::Relaxed);
+        if may_reopen() {
+            reopen.store(false, Ordering::Relaxed);
             // What the old file has got of this batch the new one gets too, from the beginning.
             self.take_back(attempt.written);
             (attempt.prepared, attempt.written) = (false, 0);

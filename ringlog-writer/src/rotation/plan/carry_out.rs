@@ -50,6 +50,14 @@ impl Plan {
     /// # Errors
     /// [`Refused`] at the first name that cannot be changed; nothing after it is tried.
     pub fn carry_out(&self, names: &Names<'_>) -> Result<Deletions, Refused> {
+        self.carry_out_with(names, |path| fs::remove_file(path))
+    }
+
+    fn carry_out_with(
+        &self,
+        names: &Names<'_>,
+        remove: impl Fn(&Path) -> io::Result<()>,
+    ) -> Result<Deletions, Refused> {
         let mut deletions = Deletions::default();
         for step in &self.steps {
             match step {
@@ -60,7 +68,7 @@ impl Plan {
                 }
                 Step::Delete { name, file } => {
                     if is_still(names, name, *file)? {
-                        match delete(&names.path(name)) {
+                        match delete(&names.path(name), &remove) {
                             Ok(true) => deletions.done.push(name.clone()),
                             Ok(false) => {}
                             Err(refused) => deletions.failed.push(refused),
@@ -83,8 +91,8 @@ fn is_still(names: &Names<'_>, name: &OsString, file: Identity) -> Result<bool, 
 }
 
 /// False if somebody else was faster.
-fn delete(path: &Path) -> Result<bool, Refused> {
-    match fs::remove_file(path) {
+fn delete(path: &Path, remove: impl Fn(&Path) -> io::Result<()>) -> Result<bool, Refused> {
+    match remove(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(source) => Err(Refused::System { action: "delete", path: path.to_owned(), source }),
@@ -97,7 +105,7 @@ fn rename(names: &Names<'_>, from: &OsString, to: &OsString, file: Identity) -> 
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             // Where a rename is a link and a deletion, a crash may have left both names.
             if is_still(names, to, file)? {
-                delete(&old).map(|_| ())
+                delete(&old, |path| fs::remove_file(path)).map(|_| ())
             } else {
                 Err(Refused::Taken { from: old, to: new })
             }
@@ -163,5 +171,30 @@ mod tests {
         );
         assert!(refused("no/such").starts_with(&format!("cannot rename {at}/app.log: No such file")));
         assert_eq!(fs::read_to_string(dir.path().join("app.log.1")).unwrap(), "another's");
+    }
+
+    #[test]
+    fn what_cannot_be_deleted_stays_and_holds_nothing_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::new(dir.path());
+        let names = directory.lock();
+        let entry = |name: &str| names.entry(name).unwrap().unwrap();
+        for name in ["app.log", "old", "older"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        let (open, delete) = (entry("app.log").file, ["older", "old"].map(|name| Step::delete(&entry(name))));
+        let [first, second] = delete;
+        let rename = Step::Rename { from: "app.log".into(), to: "app.log.1".into(), file: open };
+        let plan = Plan { steps: vec![first, rename, second] };
+        let deletions = plan.carry_out_with(&names, |path| match path.ends_with("older") {
+            true => Err(io::Error::from(Errno::EPERM)),
+            false => fs::remove_file(path),
+        });
+        let deletions = deletions.unwrap();
+        let failed: Vec<String> = deletions.failed.iter().map(Refused::to_string).collect();
+        let expected =
+            format!("cannot delete {}/older: Operation not permitted (os error 1)", dir.path().display());
+        assert_eq!((deletions.done, failed), (vec!["old".into()], vec![expected]));
+        assert!(dir.path().join("app.log.1").exists() && dir.path().join("older").exists());
     }
 }
