@@ -25,7 +25,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use crate::lock::try_lock;
-use crate::rotation::Identity;
+use crate::rotation::{Directory, Identity};
 
 pub(crate) use state::{FileState, State};
 pub(crate) use verdict::{Found, Verdict, Why};
@@ -170,7 +170,7 @@ impl Checkpoint {
         self.file.sync_data()?;
         // Without its name nobody would find it.
         if self.has_new_name {
-            File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+            Directory::new(self.path.parent().unwrap_or(Path::new(""))).sync()?;
             self.has_new_name = false;
         }
         Ok(())
@@ -188,7 +188,9 @@ impl Checkpoint {
         if capacity > CAPACITY_MAX {
             return Err(io::Error::other(format!("its checkpoint would need {capacity} bytes")));
         }
-        let counts = read_half(&read(&self.file)?, self.number, self.capacity).map(<[u8]>::to_vec);
+        // By our own capacity: others may have scribbled over what the file says of it.
+        let bytes = read_up_to(&self.file, HALVES_AT + 2 * self.capacity)?;
+        let counts = read_half(&bytes, self.number, self.capacity).map(<[u8]>::to_vec);
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
         let path = PathBuf::from(name);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use ringlog::{Options, Ring};
 
 use crate::{Child, Scratch};
@@ -158,22 +159,41 @@ impl Writing {
     }
 }
 
-/// Lines as the writer writes them, with ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Lines as the writer writes them, with ids. Those of two writers are the same if their times are within
+/// [`SMOOTHED`].
+#[derive(Clone, Debug)]
 pub struct Lines {
-    /// Records, in their order, without their times: between two lanes the clocks' noise is smoothed by what was
-    /// given out before, which a new writer cannot know.
+    /// Records, in their order, without their times.
     pub records: Vec<String>,
+    times: Vec<Timestamp>,
     /// Deaths that are told. When that is depends on who looks, and with it their places and times.
     pub deaths: usize,
 }
 
+/// Between two lanes the noise of the clocks is smoothed by what was given out before, which a new writer cannot
+/// know.
+const SMOOTHED: SignedDuration = SignedDuration::from_micros(1);
+
+impl PartialEq for Lines {
+    fn eq(&self, other: &Lines) -> bool {
+        let same_time = |(a, b): (&Timestamp, &Timestamp)| a.duration_since(*b).abs() < SMOOTHED;
+        (&self.records, self.deaths) == (&other.records, other.deaths)
+            && self.times.iter().zip(&other.times).all(same_time)
+    }
+}
+
 impl Lines {
-    fn of(bytes: &[u8]) -> Lines {
+    /// What these bytes of files hold. Each line has to be whole, and to have a time.
+    pub fn of(bytes: &[u8]) -> Lines {
         assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn line is left at the end");
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let (deaths, records) = text.lines().partition::<Vec<_>, _>(|line| line.contains("/died:"));
-        let timeless = |line: &str| line.split_once(' ').map_or(line, |(_, rest)| rest).to_owned();
-        Lines { records: records.into_iter().map(timeless).collect(), deaths: deaths.len() }
+        let mut lines = Lines { records: Vec::new(), times: Vec::new(), deaths: deaths.len() };
+        for line in records {
+            let (time, record) = line.split_once(' ').unwrap();
+            lines.times.push(time.parse().unwrap());
+            lines.records.push(record.to_owned());
+        }
+        lines
     }
 }

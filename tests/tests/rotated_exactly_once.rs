@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Read;
 
 use nix::errno::Errno;
-use ringlog_tests::{Call, Ended, Fate, Random, Writing, run_deciding};
+use ringlog_tests::{Call, Ended, Fate, Lines, Random, Writing, run_deciding};
 use ringlog_writer::rotation::decompressed;
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -31,30 +31,31 @@ fn files(writing: &Writing) -> Vec<String> {
     names
 }
 
-/// The records of all files together; who died and when it was told is not compared.
-fn records(writing: &Writing) -> Vec<String> {
-    let mut text = String::new();
+/// The lines of all files together.
+fn lines(writing: &Writing) -> Lines {
+    let mut bytes = Vec::new();
     for name in files(writing) {
         let file = File::open(writing.dir().join(&name)).unwrap();
-        decompressed(file).unwrap().read_to_string(&mut text).unwrap();
-        assert!(text.is_empty() || text.ends_with('\n'), "a torn line in {name}");
+        decompressed(file).unwrap().read_to_end(&mut bytes).unwrap();
+        assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn line in {name}");
     }
-    text.lines().filter(|line| !line.contains("/died:")).map(str::to_owned).collect()
+    Lines::of(&bytes)
 }
 
 struct Undisturbed {
     calls: Vec<Call>,
     files: Vec<String>,
-    records: Vec<String>,
+    lines: Lines,
 }
 
 fn undisturbed(writing: &Writing) -> Undisturbed {
     let copy = writing.copy();
     let ended = run_deciding(&mut copy.writer(), &copy.dir(), |_| Fate::Done);
     assert!(ended.status.unwrap().success() && copy.said().is_empty(), "{}", copy.said());
-    let (files, records) = (files(&copy), records(&copy));
-    assert!(files.len() >= 4 && records.len() == 3 * 90, "{files:?}");
-    Undisturbed { calls: ended.calls, files, records }
+    let (files, lines) = (files(&copy), lines(&copy));
+    assert!(files.len() >= 4, "{files:?}");
+    assert_eq!((lines.records.len(), lines.deaths), (3 * 90, 1), "all of it");
+    Undisturbed { calls: ended.calls, files, lines }
 }
 
 /// Kills a writer before and after each of its calls, and lets others end its work.
@@ -73,7 +74,7 @@ fn kill_at_every_call(options: &[&str]) {
             copy.finish();
             let when = format!("{fate:?} {call:?}");
             assert_eq!(copy.said(), "", "{when}");
-            assert!(records(&copy) == expected.records, "{when}: {:#?}", records(&copy));
+            assert!(lines(&copy) == expected.lines, "{when}: {:#?}", lines(&copy));
             // Where the batches end is another matter after a restart, and so it is where the files do; but
             // none may have a name that is none.
             let names = files(&copy);
@@ -106,6 +107,11 @@ fn killed_at_any_call_of_a_rotation_with_numbered_files() {
 }
 
 #[test]
+fn killed_at_any_call_of_a_rotation_that_is_synced() {
+    kill_at_every_call(&["--rotate-size=6KiB", "--naming=number", "--fsync=batch"]);
+}
+
+#[test]
 fn killed_at_any_call_of_a_rotation_that_shifts_files() {
     kill_at_every_call(&["--rotate-size=6KiB", "--naming=python", "--keep=50"]);
 }
@@ -128,10 +134,32 @@ fn any_call_of_a_rotation_fails_and_nothing_is_lost() {
             let ended = run(&copy, call.number, Fate::Fails(errno));
             let when = format!("{errno} at {call:?}");
             assert!(ended.status.is_some_and(|status| status.success()), "{when}: {}", copy.said());
-            assert!(records(&copy) == expected.records, "{when}: {:#?}", records(&copy));
+            assert!(lines(&copy) == expected.lines, "{when}: {:#?}", lines(&copy));
             assert!(copy.said().lines().count() <= 2, "{when}: {}", copy.said());
             failures += 1;
         }
     }
     println!("{failures} failures");
+}
+
+#[test]
+fn a_last_slot_that_cannot_be_deleted_is_waited_for_and_named_once() {
+    let options = &["--rotate-size=6KiB", "--naming=python", "--keep=1"];
+    let writing = Writing::new(PRODUCER, options);
+    let copy = writing.copy();
+    let mut refusals = 0;
+    let ended = run_deciding(&mut copy.writer(), &copy.dir(), |call| {
+        let is_refused = call.name.starts_with("unlink") && refusals < 5;
+        refusals += usize::from(is_refused);
+        if is_refused { Fate::Fails(Errno::EPERM) } else { Fate::Done }
+    });
+    assert!(ended.status.is_some_and(|status| status.success()) && refusals == 5, "{}", copy.said());
+    let said = copy.said();
+    let expected = [
+        format!("cannot delete {}.1: Operation not permitted", copy.out().display()),
+        "writing to".to_owned(),
+    ];
+    assert_eq!(said.lines().count(), expected.len(), "{said}");
+    assert!(said.lines().zip(&expected).all(|(line, expected)| line.contains(expected)), "{said}");
+    assert_eq!(files(&copy), ["app.log.1", "app.log"]);
 }

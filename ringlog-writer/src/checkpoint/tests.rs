@@ -146,3 +146,34 @@ fn a_checkpoint_grows_with_what_it_has_to_hold_and_forgets_nothing_meanwhile() {
     drop(checkpoint);
     assert_eq!(lens(&open(&path).1).0, Some(11));
 }
+
+#[test]
+fn of_a_foreign_file_no_more_is_read_than_a_checkpoint_can_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint");
+    let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    // Holes take no space, and a reader a long time.
+    file.set_len(1 << 40).unwrap();
+    assert_eq!(read(&file).unwrap().len() as u64, HALVES_AT + 2 * CAPACITY_MIN);
+    for capacity in [0, CAPACITY_MIN - 1, CAPACITY_MAX + 1, u64::MAX] {
+        file.write_all_at(&MAGIC, 0).unwrap();
+        file.write_all_at(&capacity.to_le_bytes(), CAPACITY_AT).unwrap();
+        assert_eq!(read(&file).unwrap().len() as u64, HALVES_AT + 2 * CAPACITY_MIN, "{capacity}");
+    }
+    file.write_all_at(&(1_u64 << 20).to_le_bytes(), CAPACITY_AT).unwrap();
+    assert_eq!(read(&file).unwrap().len() as u64, HALVES_AT + (2 << 20));
+}
+
+#[test]
+fn one_that_somebody_has_scribbled_over_grows_without_forgetting_what_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint");
+    let (mut checkpoint, _) = open(&path);
+    checkpoint.set(&State { plan: vec![1; 200 << 10], ..state(1) }).unwrap();
+    checkpoint.set(&State { plan: vec![2; 200 << 10], ..state(2) }).unwrap();
+    checkpoint.file.write_all_at(&[0; 24], 0).unwrap();
+    checkpoint.prepare(&State { plan: vec![3; 2 << 20], ..state(3) }).unwrap();
+    drop(checkpoint);
+    let kept = open(&path).1;
+    assert_eq!((lens(&kept), kept.damage), ((Some(2), Some(3)), None));
+}

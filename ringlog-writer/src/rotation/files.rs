@@ -76,6 +76,14 @@ impl Directory {
         &self.path
     }
 
+    /// Makes what was made, renamed and deleted in it survive a loss of power. Needs no lock, for it changes nothing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sync(&self) -> io::Result<()> {
+        fs::File::open(&self.path)?.sync_all()
+    }
+
     /// Keeps the names as they are until the guard is dropped: from the listing that a plan is made of until the
     /// plan is carried out. Whoever else holds them does so only for a rename.
     pub fn lock(&self) -> Names<'_> {
@@ -125,13 +133,5 @@ impl Names<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Makes what was renamed and deleted survive a loss of power.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn sync(&self) -> io::Result<()> {
-        fs::File::open(&self.directory.path)?.sync_all()
     }
 }

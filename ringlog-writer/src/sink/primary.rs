@@ -22,6 +22,15 @@ use crate::writer::Events;
 const LOOK: Duration = Duration::from_millis(250);
 const COMPLAIN: Duration = Duration::from_secs(60);
 
+/// What was written and was not due to be synced then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsynced {
+    Nothing,
+    Some,
+    /// It was due, and it has been said that it cannot be.
+    Refused,
+}
+
 pub(super) struct Primary {
     file: File,
     rotating: Rotating,
@@ -46,8 +55,7 @@ pub(super) struct Primary {
     is_committed: bool,
     looked: Instant,
     synced: Instant,
-    /// There is something that was not due to be synced when it was written.
-    is_unsynced: bool,
+    unsynced: Unsynced,
     /// When it was last said that others write to the file.
     complained: Option<Instant>,
 }
@@ -83,7 +91,7 @@ impl Primary {
             is_committed: false,
             looked: Instant::now(),
             synced: Instant::now(),
-            is_unsynced: false,
+            unsynced: Unsynced::Nothing,
             complained: None,
         })
     }
@@ -107,7 +115,7 @@ impl Primary {
         self.checkpoint.set(&self.committed)?;
         if self.fsync != Fsync::Never {
             self.checkpoint.sync()?;
-            self.rotating.directory().lock().sync()?;
+            self.rotating.directory().sync()?;
         }
         self.prepared.clone_from(&self.committed);
         self.is_news = false;
@@ -157,7 +165,7 @@ impl Primary {
     }
 
     /// Carries out what a writer that was killed had written down.
-    fn carry_out(&self, plan: &Plan, events: &mut dyn Events) -> Result<(), Refused> {
+    fn carry_out(&mut self, plan: &Plan, events: &mut dyn Events) -> Result<(), Refused> {
         let directory = self.rotating.directory();
         self.rotating.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never, events)
     }
@@ -186,10 +194,10 @@ impl Primary {
                 self.closing = None;
                 return Err(io::Error::other(refused));
             }
-            done => done.map_err(|refused| match refused {
+            done => done.map_err(|refused| match &refused {
                 // So that a full disk is known for one.
-                Refused::System { source, .. } if source.raw_os_error().is_some() => source,
-                refused => io::Error::other(refused),
+                Refused::System { source, .. } => io::Error::new(source.kind(), refused),
+                Refused::Taken { .. } => io::Error::other(refused),
             })?,
         }
         self.file.reopen().map_err(io::Error::other)?;
@@ -208,15 +216,20 @@ impl Primary {
             Fsync::Level(_) => urgent,
         }
     }
-}
 
-impl Primary {
     /// Syncs what was written before it was due. If that cannot be, it is due again an interval later.
     fn sync_late(&mut self, events: &mut dyn Events) {
         self.synced = Instant::now();
         match self.file.sync().and_then(|()| self.checkpoint.sync()) {
-            Ok(()) => self.is_unsynced = false,
-            Err(error) => events.say(&format!("{} cannot be synced: {error}", self.file.path.display())),
+            Ok(()) => self.unsynced = Unsynced::Nothing,
+            Err(_) if self.unsynced == Unsynced::Refused => {}
+            Err(error) => {
+                self.unsynced = Unsynced::Refused;
+                events.say(&format!(
+                    "{} cannot be synced: {error}; it is tried again",
+                    self.file.path.display()
+                ));
+            }
         }
     }
 }
@@ -291,7 +304,11 @@ impl Sink for Primary {
             self.checkpoint.sync()?;
             self.synced = Instant::now();
         }
-        self.is_unsynced = !sync && matches!(self.fsync, Fsync::Every(_));
+        self.unsynced = match self.unsynced {
+            _ if sync || !matches!(self.fsync, Fsync::Every(_)) => Unsynced::Nothing,
+            Unsynced::Nothing => Unsynced::Some,
+            before => before,
+        };
         self.is_committed = false;
         std::mem::swap(&mut self.committed, &mut self.prepared);
         self.prepared.know_rings_of(&self.committed);
@@ -324,7 +341,7 @@ impl Sink for Primary {
         }
         self.looked = Instant::now();
         self.rotating.listen(events);
-        if self.is_unsynced && self.is_sync_due(false) {
+        if self.unsynced != Unsynced::Nothing && self.is_sync_due(false) {
             self.sync_late(events);
         }
         if !self.checkpoint.is_in_place() && self.closing.is_none() {
@@ -374,7 +391,7 @@ impl Sink for Primary {
     }
 
     fn finish(mut self: Box<Self>, events: &mut dyn Events) {
-        if self.is_unsynced {
+        if self.unsynced != Unsynced::Nothing {
             self.sync_late(events);
         }
         // What is to survive a power cut may come again from a ring on a disk that has not survived it, and

@@ -19,6 +19,8 @@ pub(super) struct Rotating {
     directory: Arc<Directory>,
     trigger: Trigger,
     compressor: Option<Compressor>,
+    /// Files that could not be deleted the last time, and why: it has been said.
+    undeleted: Vec<String>,
     /// What the compressor has to say, and the end on which it says it.
     said: Receiver<String>,
     say: Sender<String>,
@@ -33,6 +35,7 @@ impl Rotating {
             directory: Arc::new(Directory::new(directory(path))),
             trigger: Trigger::new(rotation, now_ns()),
             compressor: None,
+            undeleted: Vec::new(),
             said,
             say,
         }
@@ -47,7 +50,8 @@ impl Rotating {
             let now_s = now_ns() / 1_000_000_000;
             let plan = Plan::tidy(&self.family, &self.rotation, &names.list()?, open, now_s as i64);
             let deletions = plan.carry_out(&names).map_err(io::Error::other)?;
-            say_failed(&deletions, events);
+            drop(names);
+            self.say_undeleted(&deletions, events);
         }
         if let Some(compression) = self.rotation.compression {
             let say = self.say.clone();
@@ -114,16 +118,20 @@ impl Rotating {
     }
 
     pub(super) fn carry_out(
-        &self,
+        &mut self,
         names: &Names<'_>,
         plan: &Plan,
         durable: bool,
         events: &mut dyn Events,
     ) -> Result<(), Refused> {
-        say_failed(&plan.carry_out(names)?, events);
+        self.say_undeleted(&plan.carry_out(names)?, events);
         if durable {
             let path = self.directory.path().to_owned();
-            names.sync().map_err(|source| Refused::System { action: "make durable", path, source })?;
+            self.directory.sync().map_err(|source| Refused::System {
+                action: "make durable",
+                path,
+                source,
+            })?;
         }
         Ok(())
     }
@@ -141,11 +149,12 @@ impl Rotating {
         if self.rotation.on_full != OnFull::DropOldestFile {
             return false;
         }
-        let names = self.directory.lock();
+        let directory = self.directory.clone();
+        let names = directory.lock();
         let Ok(listing) = names.list() else { return false };
         match Plan::drop_oldest(&self.family, &listing, open).carry_out(&names) {
             Ok(deletions) => {
-                say_failed(&deletions, events);
+                self.say_undeleted(&deletions, events);
                 for name in &deletions.done {
                     let path = names.path(name);
                     events.say(&format!("the disk is full: deleted the oldest file, {}", path.display()));
@@ -157,6 +166,15 @@ impl Rotating {
                 false
             }
         }
+    }
+
+    /// Says which files cannot be deleted, once.
+    fn say_undeleted(&mut self, deletions: &Deletions, events: &mut dyn Events) {
+        let failed: Vec<String> = deletions.failed.iter().map(Refused::to_string).collect();
+        for why in failed.iter().filter(|why| !self.undeleted.contains(why)) {
+            events.say(&format!("{why}; it is tried again with the next file"));
+        }
+        self.undeleted = failed;
     }
 
     /// Passes on what the compressor has to say.
@@ -171,13 +189,6 @@ impl Rotating {
         }
         self.listen(events);
     }
-}
-
-fn say_failed(deletions: &Deletions, events: &mut dyn Events) {
-    deletions
-        .failed
-        .iter()
-        .for_each(|why| events.say(&format!("{why}; it is tried again with the next file")));
 }
 
 pub(super) fn now_ns() -> u64 {

@@ -44,6 +44,18 @@ pub struct Deletions {
     pub failed: Vec<Refused>,
 }
 
+impl Deletions {
+    /// A name that is taken only because the file that has it could not be deleted is refused for that reason.
+    fn take_cause_of(&mut self, refused: Refused) -> Refused {
+        let Refused::Taken { to, .. } = &refused else { return refused };
+        let is_cause = |failed: &Refused| matches!(failed, Refused::System { path, .. } if path == to);
+        match self.failed.iter().position(is_cause) {
+            Some(at) => self.failed.swap_remove(at),
+            None => refused,
+        }
+    }
+}
+
 impl Plan {
     /// Does the steps that are not done yet: those whose name is still that of their file.
     ///
@@ -63,7 +75,8 @@ impl Plan {
             match step {
                 Step::Rename { from, to, file } => {
                     if is_still(names, from, *file)? {
-                        rename(names, from, to, *file)?;
+                        let renamed = rename(names, from, to, *file);
+                        renamed.map_err(|refused| deletions.take_cause_of(refused))?;
                     }
                 }
                 Step::Delete { name, file } => {
@@ -196,5 +209,23 @@ mod tests {
             format!("cannot delete {}/older: Operation not permitted (os error 1)", dir.path().display());
         assert_eq!((deletions.done, failed), (vec!["old".into()], vec![expected]));
         assert!(dir.path().join("app.log.1").exists() && dir.path().join("older").exists());
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_freed_is_refused_for_that_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::new(dir.path());
+        let names = directory.lock();
+        let entry = |name: &str| names.entry(name).unwrap().unwrap();
+        ["app.log", "app.log.1"].iter().for_each(|name| fs::write(dir.path().join(name), name).unwrap());
+        let delete = Step::delete(&entry("app.log.1"));
+        let rename =
+            Step::Rename { from: "app.log".into(), to: "app.log.1".into(), file: entry("app.log").file };
+        let plan = Plan { steps: vec![delete, rename] };
+        let refused = plan.carry_out_with(&names, |_| Err(Errno::EPERM.into())).unwrap_err();
+        let expected =
+            format!("cannot delete {}/app.log.1: Operation not permitted (os error 1)", dir.path().display());
+        assert_eq!(refused.to_string(), expected);
+        assert!(entry("app.log").len == 7 && entry("app.log.1").len == 9);
     }
 }
