@@ -5,6 +5,7 @@ mod head;
 mod id;
 mod json;
 mod number;
+mod pattern;
 mod raw;
 mod text;
 mod time;
@@ -17,6 +18,7 @@ use crate::options::{FormatKind, Newlines};
 
 pub use escape::is_harmful;
 pub use json::Json;
+pub use pattern::{Pattern, Problem};
 pub use raw::Raw;
 pub use text::Text;
 
