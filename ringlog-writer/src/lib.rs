@@ -24,6 +24,7 @@
 // In reading order.
 mod checkpoint;
 pub mod cli;
+pub mod config;
 mod error;
 pub mod format;
 #[cfg(fuzzing)]

@@ -55,20 +55,20 @@ macro_rules! named {
             pub const NAMES: &[(&str, $type)] = &[$(($name, $type::$value)),+];
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.pad(match self {
                     $($type::$value => $name),+
                 })
             }
         }
 
-        impl FromStr for $type {
-            type Err = UnknownName;
+        impl ::std::str::FromStr for $type {
+            type Err = $crate::options::UnknownName;
 
-            fn from_str(name: &str) -> Result<Self, UnknownName> {
+            fn from_str(name: &str) -> Result<Self, $crate::options::UnknownName> {
                 let known = Self::NAMES.iter().find(|(known, _)| *known == name);
-                known.map(|(_, value)| *value).ok_or_else(|| UnknownName {
+                known.map(|(_, value)| *value).ok_or_else(|| $crate::options::UnknownName {
                     name: name.to_owned(),
                     what: $what,
                     known: Self::NAMES.iter().map(|(known, _)| *known).collect(),
@@ -89,6 +89,8 @@ pub enum FormatKind {
     /// The message's bytes and a newline, nothing else.
     Raw,
 }
+
+pub(crate) use named;
 
 named!(FormatKind, "format", Text => "text", Json => "json", Raw => "raw");
 
@@ -160,9 +162,9 @@ impl FromStr for Fsync {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is no {what}; expected {}", known.join(", "))]
 pub struct UnknownName {
-    name: String,
-    what: &'static str,
-    known: Vec<&'static str>,
+    pub(crate) name: String,
+    pub(crate) what: &'static str,
+    pub(crate) known: Vec<&'static str>,
 }
 
 /// What the writer does; start with [`Options::new`] and change what you need.

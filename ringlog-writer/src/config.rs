@@ -1,0 +1,162 @@
+//! What a configuration says: from which rings, through which loggers and handlers, in which format, to where. The
+//! words are those of Python's `logging`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ringlog::Level;
+
+use crate::options::{Existing, Fsync, Newlines, named};
+use crate::rotation::{Rotation, Zone};
+
+/// All of it. The names within it are resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Names or paths of the rings. They are merged by time.
+    pub rings: Vec<String>,
+    /// How long a record waits for older ones of interrupted threads; the consumer's default if `None`.
+    pub grace: Option<Duration>,
+    /// Who writes, in the order of the file; at most [`HANDLERS_MAX`].
+    pub handlers: Vec<Handler>,
+    /// The loggers that something is said of. The root, which has no name, is always there.
+    pub loggers: Vec<Logger>,
+}
+
+/// More handlers than that are refused.
+pub const HANDLERS_MAX: usize = 64;
+
+/// Who writes records somewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Handler {
+    /// Its name.
+    pub name: String,
+    /// Records below this level are none of its.
+    pub level: Level,
+    /// How its lines look.
+    pub formatter: Formatter,
+    /// Where they go.
+    pub output: Output,
+}
+
+/// How lines look.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Formatter {
+    /// For people: time, level, logger, process and thread, place, message.
+    Text {
+        /// What becomes of newlines within a message.
+        newlines: Newlines,
+        /// Lines have the record's id behind the time.
+        ids: bool,
+    },
+    /// One JSON object a line.
+    Json,
+    /// The message's bytes and a newline.
+    Raw,
+    /// As Python's `logging.Formatter`.
+    Pattern {
+        /// `%(levelname)s: %(message)s`, for example.
+        pattern: String,
+        /// How `asctime` looks; Python's own way, with milliseconds, if `None`.
+        date: Option<String>,
+        /// Whose time `asctime` is.
+        zone: Zone,
+        /// What becomes of newlines within a message.
+        newlines: Newlines,
+    },
+}
+
+impl Default for Formatter {
+    fn default() -> Formatter {
+        Formatter::Text { newlines: Newlines::default(), ids: false }
+    }
+}
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Standard output or standard error.
+    Console {
+        /// Which of them.
+        stream: Stream,
+        /// Whether levels have colours.
+        color: Color,
+    },
+    /// A file, with everything that the command line can say of one.
+    File(FileOutput),
+    /// Nowhere.
+    Null,
+}
+
+/// A file that lines go to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileOutput {
+    /// Its path. Its directory has to exist.
+    pub path: PathBuf,
+    /// What happens to what it holds already.
+    pub existing: Existing,
+    /// Keep a checkpoint beside it: every record is then in it exactly once.
+    pub checkpoint: bool,
+    /// When it is made to survive a power cut.
+    pub fsync: Fsync,
+    /// When it is closed and another one begun.
+    pub rotation: Rotation,
+}
+
+impl FileOutput {
+    /// A file with a checkpoint, to which lines are appended.
+    pub fn new(path: impl Into<PathBuf>) -> FileOutput {
+        FileOutput {
+            path: path.into(),
+            existing: Existing::default(),
+            checkpoint: true,
+            fsync: Fsync::default(),
+            rotation: Rotation::default(),
+        }
+    }
+}
+
+/// Which of the two streams of a console.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error, as Python's `StreamHandler`.
+    #[default]
+    Stderr,
+}
+
+named!(Stream, "stream", Stdout => "stdout", Stderr => "stderr");
+
+/// Whether levels have colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// Where the stream is a terminal, and `NO_COLOR` is not set.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
+    /// In no case.
+    Never,
+}
+
+named!(Color, "choice of colours", Auto => "auto", Always => "always", Never => "never");
+
+/// What is said of a logger, and of those below it that nothing else is said of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logger {
+    /// Its dotted name; empty for the root.
+    pub name: String,
+    /// Records below this level go nowhere; that of the next logger above it if `None`.
+    pub level: Option<Level>,
+    /// Where its records go: places in [`Config::handlers`].
+    pub handlers: Vec<usize>,
+    /// Its records go to the handlers of the loggers above it too.
+    pub propagate: bool,
+}
+
+impl Logger {
+    /// The root, with these handlers and no limit.
+    pub fn root(handlers: Vec<usize>) -> Logger {
+        Logger { name: String::new(), level: None, handlers, propagate: true }
+    }
+}
