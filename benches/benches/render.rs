@@ -85,7 +85,7 @@ fn main() {
             lines("text line, three key=values", Text::new(Newlines::Escape), &typed),
             lines(
                 "JSON line {} {:.2} {}",
-                Json::new(&Source { name: "app".to_owned(), uuid: String::new() }),
+                Json::new(&Source { created_unix_ns: 0, name: "app".to_owned(), uuid: String::new() }),
                 &places,
             ),
         ],

@@ -1,11 +1,13 @@
 //! The subcommands, in the order in which one meets them.
 
+mod ask;
 mod create;
 mod demo;
 pub(crate) mod info;
 pub(crate) mod level;
 pub(crate) mod ls;
 mod put;
+mod reload;
 mod rm;
 mod rotate;
 mod run;
@@ -33,6 +35,7 @@ pub enum Command {
     Verify(verify::Verify),
     Writer(ringlog_writer::cli::WriterArgs),
     Rotate(rotate::Rotate),
+    Reload(reload::Reload),
     Stop(stop::Stop),
     Rm(rm::Rm),
     #[command(hide = true)]
@@ -58,6 +61,7 @@ impl Command {
             Command::Verify(command) => command.run(),
             Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
             Command::Rotate(command) => command.run(),
+            Command::Reload(command) => command.run(),
             Command::Stop(command) => command.run(),
             Command::Rm(command) => command.run(),
             Command::DemoProducer(command) => command.run(),

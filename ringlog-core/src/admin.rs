@@ -69,11 +69,25 @@ pub fn request_stop(name: &str) -> Result<(), Error> {
 /// # Errors
 /// As for [`Ring::open`].
 pub fn request_rotation(name: &str) -> Result<u64, Error> {
+    request(name, header::ROTATE_REQUESTS)
+}
+
+/// Asks the ring's consumer to read its configuration anew (`ringlog reload`). Returns the number of the request: it
+/// is answered when [`RingStat::reloads`](crate::RingStat::reloads) has come to it.
+///
+/// # Errors
+/// As for [`Ring::open`].
+pub fn request_reload(name: &str) -> Result<u64, Error> {
+    Ok(request(name, header::RELOAD_REQUESTS)? & (u64::MAX >> 1))
+}
+
+/// Counts a request of the consumer. Returns its number.
+fn request(name: &str, word: usize) -> Result<u64, Error> {
     let path = std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
     let opened = region::open(name, &path, true)?;
     let mut request = 0;
     with_memory(&opened, |ring| {
-        let before = ring.header_word(header::ROTATE_REQUESTS).fetch_add(1, Ordering::Relaxed);
+        let before = ring.header_word(word).fetch_add(1, Ordering::Relaxed);
         request = before.wrapping_add(1);
         crate::lane::wake_consumer(ring);
     })?;

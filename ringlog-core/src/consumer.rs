@@ -4,6 +4,7 @@
 //! must be) it keeps privately, and everything it reads is untrusted: each shared word is read once,
 //! bounded, and payload is parsed only from a private copy.
 
+mod acknowledge;
 mod asides;
 mod cursor;
 mod deaths;
@@ -14,7 +15,7 @@ mod reclaim;
 mod requests;
 mod scan;
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::collections::binary_heap::PeekMut;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -27,19 +28,20 @@ use crate::entry::{Entry, Origin};
 use crate::error::Error;
 use crate::futex;
 use crate::header::boot_id;
-use crate::layout::{NAME_BYTES, header, lane as entry, lock as lock_byte, pair};
+use crate::layout::{NAME_BYTES, header, lock as lock_byte};
 use crate::lock::{self, LockPage};
 use crate::probe::Probe;
 use crate::process::Attachment;
 use crate::ring::Ring;
 use crate::{fork, region, threads};
 
-use cursor::BeforeLast;
+use acknowledge::Stage;
 use lane_queue::{Given, LaneQueue};
 use reclaim::Reclaim;
 use scan::Seen;
 
-pub use cursor::Cursor;
+pub use acknowledge::Mark;
+pub use cursor::{Cursor, Step};
 
 /// How long a record waits by default for older ones of threads that were interrupted in a log call.
 const GRACE: Duration = Duration::from_millis(10);
@@ -69,7 +71,13 @@ pub struct Consumer {
     /// Blocks whose progress is to be written at the next acknowledgement, and lanes likewise.
     dirty: Vec<u32>,
     dirty_lanes: Vec<u32>,
+    /// Entries given out since the last mark, and since the last acknowledgement.
+    unstaged: u64,
     unacknowledged: u64,
+    /// What is to be written when a mark is acknowledged, oldest first; and emptied ones.
+    stages: VecDeque<Stage>,
+    spare: Vec<Stage>,
+    marks: u64,
     persisted: u64,
     late: u64,
     damaged: u64,
@@ -80,6 +88,9 @@ pub struct Consumer {
     scan_number: u64,
     scans_done: u64,
     scan_ticks: u64,
+    scan_unix_ns: u64,
+    /// That the last scan has found.
+    free_blocks: u32,
     last_scan: Instant,
     grace: Duration,
     prefers_order: bool,
@@ -90,8 +101,6 @@ pub struct Consumer {
     stop_requests_at_start: u64,
     is_of_this_boot: bool,
     boot: [u8; 16],
-    /// How things stood before the last entry was given out.
-    before_last: Option<BeforeLast>,
     follows_a_killed_one: bool,
 }
 
@@ -115,7 +124,11 @@ impl Consumer {
             handed_out: false,
             dirty: Vec::new(),
             dirty_lanes: Vec::new(),
+            unstaged: 0,
             unacknowledged: 0,
+            stages: VecDeque::new(),
+            spare: Vec::new(),
+            marks: 0,
             persisted: ring.header_word(header::CONSUMER_PERSISTED).load(Ordering::Relaxed),
             late: ring.header_word(header::CONSUMER_LATE).load(Ordering::Relaxed),
             damaged: ring.header_word(header::CONSUMER_DAMAGED).load(Ordering::Relaxed),
@@ -125,6 +138,8 @@ impl Consumer {
             scan_number: 0,
             scans_done: 0,
             scan_ticks: 0,
+            scan_unix_ns: 0,
+            free_blocks: geometry.block_count,
             last_scan: Instant::now(),
             grace: GRACE,
             prefers_order: false,
@@ -135,7 +150,6 @@ impl Consumer {
             stop_requests_at_start,
             is_of_this_boot: attachment.info.is_of_this_boot(),
             boot: boot_id(),
-            before_last: None,
             follows_a_killed_one: false,
             attachment,
         };
@@ -166,12 +180,45 @@ impl Consumer {
     /// ring's file has been truncated. What was given out before is good.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Entry<'_>>, Error> {
         let ring = self.ring()?;
-        self.advance_top(&ring);
+        Ok(if self.find(&ring, timeout)? { Some(self.hand_out(&ring)) } else { None })
+    }
+
+    /// The time of the entry that [`next`](Self::next) will give out, in ns since 1970, without giving it out. For
+    /// whoever merges several rings.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub fn peek(&mut self, timeout: Duration) -> Result<Option<u64>, Error> {
+        let ring = self.ring()?;
+        if !self.find(&ring, timeout)? {
+            return Ok(None);
+        }
+        let lane = self.heads.peek().map_or(0, |Reverse((_, lane))| *lane);
+        Ok(self.lanes[lane as usize].head_unix_ns())
+    }
+
+    /// Up to this time, in ns since 1970, all entries had been found at the last look, but for those of threads that
+    /// were interrupted for longer than the grace.
+    pub fn complete_until_unix_ns(&self) -> u64 {
+        let ticks = self.scan_ticks.saturating_sub(self.horizon);
+        let ns = (u128::from(ticks) * u128::from(self.attachment.info.ns_per_tick)) >> 32;
+        self.scan_unix_ns.saturating_sub(u64::try_from(ns).unwrap_or(u64::MAX))
+    }
+
+    /// Whether less than a quarter of the ring's blocks was free at the last look.
+    pub fn is_short_of_room(&self) -> bool {
+        let blocks = self.attachment.info.geometry.block_count;
+        self.free_blocks < blocks / 4
+    }
+
+    /// Looks for an entry whose time has come, up to `timeout`.
+    fn find(&mut self, ring: &Ring, timeout: Duration) -> Result<bool, Error> {
+        self.advance_top(ring);
         // The clock is read only where something has to be waited for.
         let mut deadline = None;
         loop {
-            if self.has_entry(&ring)? {
-                return Ok(Some(self.hand_out(&ring)));
+            if self.has_entry(ring)? {
+                return Ok(true);
             }
             let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(timeout));
             // Looking at a block in use takes its line away from the producer, so not too often.
@@ -179,7 +226,7 @@ impl Consumer {
             if since_last_scan < SCAN_INTERVAL_MIN && !timeout.is_zero() {
                 std::thread::sleep(SCAN_INTERVAL_MIN - since_last_scan);
             }
-            if self.scan(&ring) {
+            if self.scan(ring) {
                 self.nap = NAP_MIN;
             }
             if self.heads.peek().is_some_and(|Reverse((ticks, _))| *ticks <= self.horizon) {
@@ -187,21 +234,10 @@ impl Consumer {
             }
             let left = deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                return Ok(None);
+                return Ok(false);
             }
-            self.sleep(&ring, left);
+            self.sleep(ring, left);
         }
-    }
-
-    /// Everything that [`next`](Self::next) has given out is persisted: blocks are given back to the
-    /// producers, and whoever waits in a flush sees it.
-    ///
-    /// # Errors
-    /// As for [`next`](Self::next).
-    pub fn ack(&mut self) -> Result<(), Error> {
-        let ring = self.ring()?;
-        self.acknowledge(&ring);
-        Ok(())
     }
 
     /// Whether everything published so far has been given out and acknowledged. Looks afresh.
@@ -320,10 +356,10 @@ impl Consumer {
     /// Gives out the entry of the lane at the top of the heap.
     fn hand_out(&mut self, ring: &Ring) -> Entry<'_> {
         self.handed_out = true;
+        self.unstaged += 1;
         self.unacknowledged += 1;
         let lane = self.heads.peek().map_or(0, |Reverse((_, lane))| *lane);
         self.mark_dirty(lane);
-        self.note_before_last(lane);
         let queue = &mut self.lanes[lane as usize];
         self.reclaim.without_lane_given = self.reclaim.without_lane_given.wrapping_add(queue.carried());
         let given = queue.on_hand_out(self.scan_ticks, &mut self.seen, &mut self.dirty);
@@ -352,25 +388,6 @@ impl Consumer {
         if !std::mem::replace(&mut self.lanes[lane as usize].dirty, true) {
             self.dirty_lanes.push(lane);
         }
-    }
-
-    fn acknowledge(&mut self, ring: &Ring) {
-        self.unacknowledged = 0;
-        // The lanes first: if we die in between, some records come again. The other way round the next
-        // consumer would find their blocks gone and call them missing.
-        for lane in self.dirty_lanes.drain(..) {
-            self.lanes[lane as usize].write_progress(ring, lane);
-        }
-        let mut freed = 0;
-        for index in self.dirty.drain(..) {
-            freed += u64::from(self.seen[index as usize].acknowledge(ring, index));
-        }
-        let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
-        set(header::CONSUMER_PERSISTED, self.persisted);
-        set(header::CONSUMER_LATE, self.late);
-        set(header::CONSUMER_DAMAGED, self.damaged);
-        set(header::DROPPED_WITHOUT_LANE_TOLD, self.reclaim.without_lane_given);
-        crate::lane::announce_freed(ring, freed);
     }
 
     /// Naps until something may have happened, `left` at most.
@@ -430,20 +447,5 @@ impl Drop for Consumer {
                 LockPage::release(self.lock.as_ptr());
             };
         }
-    }
-}
-
-impl LaneQueue {
-    /// Writes down how far the lane is persisted, for `stat` and for the next consumer.
-    fn write_progress(&mut self, ring: &Ring, lane: u32) {
-        self.dirty = false;
-        let set = |offset, value| ring.lane_word(lane, offset).store(value, Ordering::Relaxed);
-        set(entry::PERSISTED, self.persisted);
-        set(entry::DROPPED_TOLD, self.told);
-        let here = (self.incarnation, self.next_chain, self.given_sequence);
-        let (incarnation, next_chain, sequence) = self.ended.unwrap_or(here);
-        set(entry::NEXT, pair(incarnation, next_chain as u32));
-        set(entry::NEXT_SEQUENCE, sequence);
-        set(entry::DEATHS_TOLD, self.deaths_told.into());
     }
 }

@@ -3,7 +3,7 @@
 mod received;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::dictionary::Known;
 use crate::layout::{block, halves};
@@ -48,7 +48,12 @@ impl Origin {
         }
     }
 
-    /// Nobody: for what has no lane.
+    /// Nobody: for what has no lane, and what a reader has to say of its own.
+    pub fn nobody() -> &'static Origin {
+        static NOBODY: OnceLock<Origin> = OnceLock::new();
+        NOBODY.get_or_init(Origin::none)
+    }
+
     pub(crate) fn none() -> Origin {
         Origin {
             lane: u32::MAX,
@@ -93,6 +98,8 @@ pub enum GapReason {
     Dropped,
     /// They were published, but their block is gone: overwritten or removed.
     Missing,
+    /// They were in the ring, but the output did not take them while it had to: other outputs went on without it.
+    Unwritten,
     /// Bytes that make no sense; how many records they were nobody can tell.
     Damaged,
 }
@@ -103,6 +110,7 @@ impl GapReason {
         match self {
             GapReason::Dropped => "dropped",
             GapReason::Missing => "missing",
+            GapReason::Unwritten => "unwritten",
             GapReason::Damaged => "damaged",
         }
     }
@@ -177,6 +185,9 @@ impl fmt::Display for Gap {
         match self.reason {
             GapReason::Dropped => write!(f, "{} record{plural} dropped here: the ring was full", self.count),
             GapReason::Missing => write!(f, "{} record{plural} missing here: overwritten", self.count),
+            GapReason::Unwritten => {
+                write!(f, "{} record{plural} left out here: the output could not be written", self.count)
+            }
             GapReason::Damaged => write!(f, "damaged here: bytes that are no record were skipped"),
         }
     }

@@ -59,6 +59,8 @@ pub(crate) mod header {
     pub(crate) const STOP_REQUESTS: usize = 296; // grows by one for each "please drain and end"
     pub(crate) const ROTATE_REQUESTS: usize = 304; // grows by one for each "please begin a new file"
     pub(crate) const ROTATE_REQUESTS_DONE: usize = 312; // the last one that the consumer has answered
+    pub(crate) const RELOAD_REQUESTS: usize = 320; // grows by one for each "please read your configuration anew"
+    pub(crate) const RELOAD_ANSWER: usize = 328; // the last one that was answered:63 | accepted:1
 
     // Consumer's lines: who drains, and how far it is.
     pub(crate) const CONSUMER_PID: usize = 512; // pid, 0 when it has ended orderly

@@ -97,10 +97,10 @@ not_modelled! {
     mod admin;
     mod levels;
 
-    pub use admin::{Listed, list, remove, request_rotation, request_stop};
+    pub use admin::{Listed, list, remove, request_reload, request_rotation, request_stop};
     pub use bus::survive_truncation;
     pub use clock::Clock;
-    pub use consumer::{Consumer, Cursor};
+    pub use consumer::{Consumer, Cursor, Mark, Step};
     pub use definition::{Definition, Field, Site};
     pub use entry::{Body, Died, Entry, Gap, GapReason, Origin, OwnedEntry, Received};
     pub use error::{Error, PushError};

@@ -40,6 +40,9 @@ pub struct RingStat {
     pub consumer: Option<ConsumerStat>,
     /// The last request to begin a new output file that the consumer has answered.
     pub rotations: u64,
+    /// The last request to read the configuration anew that the consumer has answered, and whether it took what it
+    /// read.
+    pub reloads: (u64, bool),
     /// The file has been removed or replaced.
     pub retired: bool,
     /// Lanes that have been used.
@@ -169,6 +172,7 @@ impl Observer {
             overflow: Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)),
             consumer,
             rotations: word(header::ROTATE_REQUESTS_DONE),
+            reloads: (word(header::RELOAD_ANSWER) >> 1, word(header::RELOAD_ANSWER) & 1 == 1),
             retired: word(header::FLAGS) & header::FLAG_RETIRED != 0,
             lanes,
         })

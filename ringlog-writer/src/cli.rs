@@ -15,7 +15,29 @@ use crate::error::Error;
 use crate::options::{Existing, FormatKind, Fsync, Newlines, Options};
 use crate::rotation::{At, Compression, Every, Keep, Naming, OnFull, Rotation, Zone, parse_size};
 use crate::spawn::Handshake;
-use crate::writer::{self, Events, Signals, StandardError};
+use crate::writer::{self, ConfigFile, Events, Signals, StandardError};
+
+/// What a configuration says, and the command line does not say beside it.
+const OUTPUT_OPTIONS: [&str; 18] = [
+    "out",
+    "append",
+    "truncate",
+    "format",
+    "newlines",
+    "ids",
+    "fsync",
+    "rotate_size",
+    "rotate_every",
+    "rotate_at",
+    "zone",
+    "rotate_on_start",
+    "naming",
+    "keep",
+    "compress",
+    "on_full",
+    "no_checkpoint",
+    "grace",
+];
 
 /// Take the records out of a ring and persist them
 ///
@@ -24,14 +46,21 @@ use crate::writer::{self, Events, Signals, StandardError};
 /// every record is in the file exactly once. A ring has one writer.
 ///
 /// SIGTERM and SIGINT: write what has been published, then end. SIGHUP: open the output file anew,
-/// where it was moved away. SIGUSR1: close the file and begin another one.
+/// where it was moved away, or read the configuration anew. SIGUSR1: close the file and begin another one.
 /// A full disk ends nothing: the writer says so and tries again.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
 pub struct WriterArgs {
-    /// The ring: a name, a path, or `.` for $RINGLOG
-    #[arg(value_name = "RING")]
-    pub ring: String,
+    /// The ring: a name, a path, or `.` for $RINGLOG. With --config several, in place of those that it names
+    #[arg(value_name = "RING", required_unless_present = "config")]
+    pub rings: Vec<String>,
+    /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` have
+    /// it read anew
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = OUTPUT_OPTIONS)]
+    pub config: Option<PathBuf>,
+    /// Only say what is wrong with the configuration, and end: with 0 if it can be used, otherwise with 2
+    #[arg(long, requires = "config")]
+    pub check: bool,
     /// File to write to, `-` for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
@@ -135,7 +164,7 @@ fn newlines() -> impl TypedValueParser<Value = Newlines> {
 impl From<WriterArgs> for Options {
     fn from(args: WriterArgs) -> Options {
         Options {
-            ring: args.ring,
+            ring: args.rings.into_iter().next().unwrap_or_default(),
             out: args.out.into(),
             existing: if args.truncate { Existing::Truncate } else { Existing::Append },
             format: args.format,
@@ -156,15 +185,30 @@ pub fn main(args: WriterArgs) -> ExitCode {
         Ok(events) => events,
         Err(error) => return fail(&error),
     };
-    let options = Options::from(args);
-    match listen().and_then(|signals| writer::run_with(&options, &signals, &mut events)) {
-        Ok(_) => ExitCode::SUCCESS,
+    let done = listen().and_then(|signals| match &args.config {
+        Some(path) => {
+            let file =
+                ConfigFile { path: path.clone(), rings: args.rings.clone(), until_idle: args.until_idle };
+            if args.check { check(&file) } else { writer::run_config(&file, &signals, &mut events).map(drop) }
+        }
+        None if args.rings.len() > 1 => Err(Error::Options(
+            "several rings in one writer need a configuration; name it with --config FILE".to_owned(),
+        )),
+        None => writer::run_with(&Options::from(args), &signals, &mut events).map(drop),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Who started us tells it himself, in his own words.
             let told = events.handshake.as_mut().is_some_and(|handshake| handshake.refuse(&error));
             if told { ExitCode::from(error.exit_code()) } else { fail(&error) }
         }
     }
+}
+
+/// Says what is wrong with a configuration.
+fn check(file: &ConfigFile) -> Result<(), Error> {
+    file.read().map(drop)
 }
 
 fn fail(error: &Error) -> ExitCode {

@@ -1,12 +1,14 @@
 //! What a configuration says: from which rings, through which loggers and handlers, in which format, to where. The
 //! words are those of Python's `logging`.
 
+use std::fmt;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ringlog::Level;
 
-use crate::options::{Existing, Fsync, Newlines, named};
+use crate::options::{Existing, FormatKind, Fsync, Newlines, Options, Out, named};
 use crate::rotation::{Rotation, Zone};
 
 /// All of it. The names within it are resolved.
@@ -21,6 +23,37 @@ pub struct Config {
     /// The loggers that something is said of. The root, which has no name, is always there.
     pub loggers: Vec<Logger>,
 }
+
+/// One ring, one handler of the root, and it takes everything.
+impl From<&Options> for Config {
+    fn from(options: &Options) -> Config {
+        let Options { newlines, ids, .. } = *options;
+        let formatter = match options.format {
+            FormatKind::Text => Formatter::Text { newlines, ids },
+            FormatKind::Json => Formatter::Json,
+            FormatKind::Raw => Formatter::Raw,
+        };
+        let output = match &options.out {
+            Out::Stdout => Output::Console { stream: Stream::Stdout, color: Color::Never },
+            Out::File(path) => Output::File(FileOutput {
+                path: path.clone(),
+                existing: options.existing,
+                checkpoint: options.checkpoint,
+                fsync: options.fsync,
+                rotation: options.rotation.clone(),
+            }),
+        };
+        Config {
+            rings: vec![options.ring.clone()],
+            grace: options.grace,
+            handlers: vec![Handler { name: "out".to_owned(), level: EVERYTHING, formatter, output }],
+            loggers: vec![Logger::root(vec![0])],
+        }
+    }
+}
+
+/// The level of whoever takes everything: Python's `NOTSET`.
+pub const EVERYTHING: Level = Level::from_number(0);
 
 /// More handlers than that are refused.
 pub const HANDLERS_MAX: usize = 64;
@@ -87,6 +120,18 @@ pub enum Output {
     Null,
 }
 
+/// What it is called in messages.
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Console { stream: Stream::Stdout, .. } => f.write_str("standard output"),
+            Output::Console { stream: Stream::Stderr, .. } => f.write_str("standard error"),
+            Output::File(file) => file.path.display().fmt(f),
+            Output::Null => f.write_str("nothing"),
+        }
+    }
+}
+
 /// A file that lines go to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileOutput {
@@ -137,6 +182,22 @@ pub enum Color {
     Always,
     /// In no case.
     Never,
+}
+
+impl Color {
+    /// Whether it is wanted there.
+    pub(crate) fn is_wanted(self, stream: Stream) -> bool {
+        let is_terminal = || match stream {
+            Stream::Stdout => std::io::stdout().is_terminal(),
+            Stream::Stderr => std::io::stderr().is_terminal(),
+        };
+        match self {
+            // https://no-color.org
+            Color::Auto => is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Always => true,
+            Color::Never => false,
+        }
+    }
 }
 
 named!(Color, "choice of colours", Auto => "auto", Always => "always", Never => "never");

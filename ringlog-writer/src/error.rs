@@ -15,6 +15,9 @@ pub enum Error {
     /// The options do not go together.
     #[error("{0}")]
     Options(String),
+    /// The configuration is no good.
+    #[error("{0}")]
+    Config(String),
     /// The output could not be opened.
     #[error("cannot open {} for writing: {why}", path.display())]
     Open {
@@ -48,6 +51,9 @@ pub enum Error {
     /// The handlers for SIGTERM, SIGINT, SIGHUP and SIGBUS could not be installed.
     #[error("cannot listen to signals: {0}")]
     Signals(io::Error),
+    /// A thread for an output could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// No program that could be the writer was found.
     #[error(
         "found neither ringlog-writer nor ringlog beside this program or in PATH; build it with `cargo build`, or \
@@ -105,7 +111,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Ring(ringlog::Error::NoSuchRing { .. }) => 4,
-            Error::Options(_) => 2,
+            Error::Options(_) | Error::Config(_) => 2,
             Error::Refused { code, .. } => *code,
             _ => 1,
         }

@@ -1,5 +1,6 @@
 //! How a line looks.
 
+mod colored;
 mod escape;
 mod head;
 mod id;
@@ -14,7 +15,9 @@ use std::path::Path;
 
 use ringlog::{Entry, Info, Value};
 
+use crate::config::Formatter;
 use crate::options::{FormatKind, Newlines};
+use colored::Colored;
 
 pub use escape::is_harmful;
 pub use json::Json;
@@ -23,7 +26,7 @@ pub use raw::Raw;
 pub use text::Text;
 
 /// Turns entries into lines.
-pub trait Format {
+pub trait Format: Send {
     /// Appends the entry's line to `out`, its newline included.
     fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>);
 }
@@ -35,13 +38,15 @@ pub struct Source {
     pub name: String,
     /// Its UUID, as it is usually written. With lane, incarnation and sequence it names a record for ever.
     pub uuid: String,
+    /// When it was made, in ns since 1970.
+    pub created_unix_ns: u64,
 }
 
 impl Source {
     /// The ring of this path and header.
     pub fn new(path: &Path, info: &Info) -> Source {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Source { name, uuid: Value::Uuid(info.uuid).to_string() }
+        Source { name, uuid: Value::Uuid(info.uuid).to_string(), created_unix_ns: info.created_unix_ns }
     }
 }
 
@@ -53,6 +58,23 @@ pub fn new(kind: FormatKind, newlines: Newlines, ids: bool, source: &Source) -> 
         FormatKind::Json => Box::new(Json::new(source)),
         FormatKind::Raw => Box::new(Raw::default()),
     }
+}
+
+/// The format of a handler. `color` is for a terminal.
+///
+/// # Errors
+/// What is wrong with its pattern.
+pub(crate) fn of(formatter: &Formatter, color: bool, source: &Source) -> Result<Box<dyn Format>, Problem> {
+    let format = match formatter {
+        Formatter::Text { newlines, ids } => new(FormatKind::Text, *newlines, *ids, source),
+        Formatter::Json => new(FormatKind::Json, Newlines::default(), false, source),
+        Formatter::Raw => new(FormatKind::Raw, Newlines::default(), false, source),
+        Formatter::Pattern { pattern, date, zone, newlines } => {
+            let pattern = Pattern::new(pattern, date.as_deref(), zone.zone().clone(), *newlines)?;
+            Box::new(pattern.since(source.created_unix_ns))
+        }
+    };
+    Ok(if color { Box::new(Colored::new(format)) } else { format })
 }
 
 /// Appends formatted text.

@@ -39,4 +39,4 @@ mod writer;
 pub use error::Error;
 pub use options::{Existing, FormatKind, Fsync, Newlines, Options, Out, UnknownName};
 pub use spawn::{Child, spawn, spawn_program};
-pub use writer::{Events, Signals, StandardError, Summary, run, run_with};
+pub use writer::{ConfigFile, Events, Signals, StandardError, Summary, run, run_config, run_with};

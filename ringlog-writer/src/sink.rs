@@ -1,18 +1,19 @@
 //! Where bytes go. A sink takes them in order and says when it cannot; what to do then is the loop's.
 
+mod console;
 mod file;
 mod primary;
 mod recovery;
 mod rotating;
-mod stdout;
 
 use std::io;
 use std::path::Path;
 
-use ringlog::Cursor;
+use ringlog::{Cursor, Ring};
 
+use crate::config::Output;
 use crate::error::Error;
-use crate::options::{Fsync, Options, Out};
+use crate::options::Fsync;
 use crate::rotation::Rotation;
 use crate::writer::Events;
 
@@ -25,7 +26,7 @@ pub(crate) enum Looked {
 }
 
 /// Takes bytes, a batch at a time: prepares, writes, commits.
-pub(crate) trait Sink {
+pub(crate) trait Sink: Send {
     /// Up to where the ring of this UUID is in the output, if that is kept with it.
     fn cursor(&self, _ring: &[u8; 16]) -> Cursor {
         Cursor::default()
@@ -40,12 +41,16 @@ pub(crate) trait Sink {
         Ok(())
     }
 
-    /// The batch is about to be written; when it is, the ring will be at the cursor. May use the cursor's
-    /// memory.
+    /// Whether it keeps cursors at all.
+    fn has_cursors(&self) -> bool {
+        false
+    }
+
+    /// The batch is about to be written; when it is, the rings will be at these cursors.
     ///
     /// # Errors
     /// What the system says.
-    fn prepare(&mut self, _batch: &[u8], _cursor: &mut Cursor, _events: &mut dyn Events) -> io::Result<()> {
+    fn prepare(&mut self, _batch: &[u8], _cursors: &[Cursor], _events: &mut dyn Events) -> io::Result<()> {
         Ok(())
     }
 
@@ -116,20 +121,22 @@ pub(crate) trait Sink {
     fn finish(self: Box<Self>, _events: &mut dyn Events) {}
 }
 
-/// Opens the output of the ring that lies at `ring`.
-pub(crate) fn open(options: &Options, ring: &Path) -> Result<Box<dyn Sink>, Error> {
-    let path = match &options.out {
-        Out::Stdout => return Ok(Box::new(stdout::Stdout::open()?)),
-        Out::File(path) => path,
+/// Opens an output for these rings, if it is one.
+pub(crate) fn open(output: &Output, rings: &[Ring]) -> Result<Option<Box<dyn Sink>>, Error> {
+    let output = match output {
+        Output::Console { stream, .. } => return Ok(Some(Box::new(console::Console::open(*stream)?))),
+        Output::Null => return Ok(None),
+        Output::File(output) => output,
     };
-    let file = file::File::open(path, ring)?;
-    if file.is_regular() && options.checkpoint {
-        return Ok(Box::new(primary::Primary::open(file, options)?));
+    let rings: Vec<&Path> = rings.iter().map(Ring::path).collect();
+    let file = file::File::open(&output.path, &rings)?;
+    if file.is_regular() && output.checkpoint {
+        return Ok(Some(Box::new(primary::Primary::open(file, output)?)));
     }
     // What a pipe or a device cannot do is not left undone in silence.
-    if !file.is_regular() && (options.rotation != Rotation::default() || options.fsync != Fsync::Never) {
+    if !file.is_regular() && (output.rotation != Rotation::default() || output.fsync != Fsync::Never) {
         let why = "it is no regular file, so it can be neither rotated nor synced".to_owned();
-        return Err(Error::Open { path: path.clone(), why });
+        return Err(Error::Open { path: output.path.clone(), why });
     }
-    Ok(Box::new(file.with(options.existing)?))
+    Ok(Some(Box::new(file.with(output.existing)?)))
 }

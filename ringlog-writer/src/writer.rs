@@ -1,19 +1,31 @@
-//! The loop: drain, format, persist, acknowledge.
+//! The loop: drain, route, format, persist, acknowledge.
 
+mod batch;
+mod begin;
+mod formatting;
+mod handlers;
+mod intake;
 mod levels;
-mod persist;
+mod outlet;
+mod reload;
+mod router;
+mod worker;
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use ringlog::{Body, Consumer, Cursor, Gap, GapReason, Level, Observer, Ring};
+use ringlog::{Body, Gap, GapReason, Mark};
 
 use crate::error::Error;
-use crate::format::{self, Format, Source};
-use crate::options::{FormatKind, Fsync, Options};
-use crate::sink::{self, Sink};
+
+pub use begin::{ConfigFile, run, run_config, run_with};
+use handlers::Handlers;
+use intake::Intake;
+use outlet::{Outside, Persisted};
+use router::Router;
 
 /// A batch is written when it has grown to this; an idle ring's at once. Larger ones spare no time, and
 /// hold blocks longer.
@@ -21,8 +33,10 @@ const BATCH_BYTES: usize = 64 << 10;
 /// A batch with gaps is written when it is this old. Some formats have no lines for gaps, of which a ring that
 /// somebody scribbles over has no end.
 const BATCH_LIFE: Duration = Duration::from_millis(100);
-/// How long the consumer is waited for before signals and the like are looked at again.
+/// How long the rings are waited for before signals and the like are looked at again.
 const IDLE: Duration = Duration::from_millis(20);
+/// The same while something is on its way to an output, or the writer is to end.
+const BUSY: Duration = Duration::from_millis(1);
 /// When the writer ends, what was published up to then is written. The clocks of records may differ by
 /// a little from ours.
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
@@ -44,15 +58,29 @@ pub struct Summary {
     pub bytes: u64,
 }
 
+impl Summary {
+    fn add(&mut self, other: Summary) {
+        self.records += other.records;
+        self.gaps += other.gaps;
+        self.missing = self.missing.saturating_add(other.missing);
+        self.deaths += other.deaths;
+        self.bytes += other.bytes;
+    }
+
+    fn has_entries(&self) -> bool {
+        self.records > 0 || self.gaps > 0 || self.deaths > 0
+    }
+}
+
 /// What a writer tells while it runs.
 pub trait Events {
-    /// The ring is held and the output is open: what is published from here on will be persisted.
+    /// The rings are held and the outputs are open: what is published from here on will be persisted.
     fn ready(&mut self) {}
 
     /// Something a person should know: one line without a newline.
     fn say(&mut self, message: &str);
 
-    /// Whether whoever started the writer has gone. It then ends [when idle](Options::until_idle).
+    /// Whether whoever started the writer has gone. It then ends [when idle](crate::Options::until_idle).
     fn is_abandoned(&mut self) -> bool {
         false
     }
@@ -74,39 +102,10 @@ impl Events for StandardError {
 pub struct Signals {
     /// Write what has been published, then end.
     pub stop: Arc<AtomicBool>,
-    /// Open the output file anew. Cleared when that is done.
+    /// Open the output file anew, or read the configuration anew where there is one. Cleared when that is done.
     pub reopen: Arc<AtomicBool>,
     /// Close the output file and begin another one. Cleared when that is done.
     pub rotate: Arc<AtomicBool>,
-}
-
-/// Persists records until `stop` is set, somebody asks for it with `ringlog stop`, the reader of a pipe
-/// has gone, or, if the options say so, the ring is idle. Then writes everything published up to that
-/// moment and returns. What goes wrong meanwhile it says on standard error.
-///
-/// A program that runs this in a thread of its own should call [`ringlog::survive_truncation`], as the
-/// daemon does: it is not done here, because it installs a signal handler.
-///
-/// # Errors
-/// [`Error::Options`] if those do not go together; [`Error::Ring`] if the ring cannot be opened, somebody else
-/// drains it, or its file was truncated: what had been taken out of it until then is written; [`Error::Open`], before
-/// anything is taken out of the ring; [`Error::Write`] if it was told to end while the output took
-/// nothing. A full disk alone is none: it is waited for.
-pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
-    begin(
-        options,
-        Told { stop, reopen: &AtomicBool::new(false), rotate: &AtomicBool::new(false) },
-        &mut StandardError,
-    )
-}
-
-/// The same, with a way to reopen the file, and to hear what happens.
-///
-/// # Errors
-/// As for [`run`].
-pub fn run_with(options: &Options, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
-    let Signals { stop, reopen, rotate } = signals;
-    begin(options, Told { stop, reopen, rotate }, events)
 }
 
 /// The flags that others set, borrowed.
@@ -115,68 +114,6 @@ struct Told<'a> {
     stop: &'a AtomicBool,
     reopen: &'a AtomicBool,
     rotate: &'a AtomicBool,
-}
-
-fn begin(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
-    options.check()?;
-    let ring = Ring::open(&options.ring)?;
-    let mut consumer = ring.consumer()?;
-    if let Some(grace) = options.grace {
-        consumer.set_grace(grace);
-    }
-    let mut sink = sink::open(options, ring.path())?;
-    consumer.resume(&sink.cursor(&ring.info().uuid))?;
-    // The ring is held: only now may anything be done to what is in the file.
-    sink.settle(consumer.follows_a_killed_one(), events)?;
-    let observer = ring.observe()?;
-    let source = Source::new(ring.path(), ring.info());
-    let mut writer = Writer {
-        options,
-        levels: levels::Ends::of(&ring),
-        consumer,
-        observer,
-        used: false,
-        format: format::new(options.format, options.newlines, options.ids, &source),
-        closes_files: sink.closes_files(),
-        sink,
-        batch: Vec::with_capacity(2 * BATCH_BYTES),
-        // In a small ring the producers need the space of a smaller batch.
-        batch_bytes: BATCH_BYTES.min(ring.info().geometry().file_bytes() as usize / 8),
-        pending: Pending::default(),
-        cursor: Cursor::default(),
-        cannot_look: false,
-        summary: Summary::default(),
-        ending: None,
-        told,
-        events,
-    };
-    writer.events.ready();
-    writer.carry()?;
-    let Writer { mut consumer, mut sink, events, summary, .. } = writer;
-    if options.until_idle {
-        sink.rest(events);
-    }
-    // In this order: where the checkpoint is gone, the ring has to know that nothing is missing.
-    consumer.end();
-    sink.finish(events);
-    Ok(summary)
-}
-
-/// What is in the batch.
-#[derive(Clone, Copy, Default)]
-struct Pending {
-    records: u64,
-    gaps: u64,
-    missing: u64,
-    deaths: u64,
-    /// A record among them has to survive a power cut.
-    urgent: bool,
-}
-
-impl Pending {
-    fn is_empty(self) -> bool {
-        self.records == 0 && self.gaps == 0 && self.deaths == 0
-    }
 }
 
 /// The writer has been told to end.
@@ -190,143 +127,208 @@ struct Ending {
     damaged: bool,
 }
 
-/// Why no more was put into the batch.
-#[derive(PartialEq)]
-enum Filled {
-    /// It is large enough.
-    Batch,
-    /// The ring has nothing more to give at the moment.
-    RingEmpty,
-    /// The last entry, which begins at this byte and has this time, belongs to the next file.
-    UpToSeam { at: usize, unix_ns: u64 },
+/// What is on its way to the outputs, to be acknowledged when it is there.
+struct Underway {
+    turn: u64,
+    marks: Vec<Mark>,
+    counts: Summary,
 }
 
-/// What persisting a batch came to.
-enum Persisted {
+/// Why the loop came to its end.
+#[derive(Debug, PartialEq)]
+enum End {
+    /// All is written, or nobody is left to write for.
     Done,
-    /// Who read the output has gone; nothing more can be written.
-    ReaderGone,
+    /// To begin anew with another configuration.
+    Anew(Box<crate::config::Config>),
 }
 
-struct Writer<'a> {
-    options: &'a Options,
-    consumer: Consumer,
-    observer: Observer,
-    /// Of the level rules.
-    levels: levels::Ends,
-    /// Some process has logged into the ring, ever.
-    used: bool,
-    format: Box<dyn Format>,
-    sink: Box<dyn Sink>,
-    /// The sink has to be asked before each entry.
-    closes_files: bool,
-    /// Formatted, not yet written.
-    batch: Vec<u8>,
-    batch_bytes: usize,
-    pending: Pending,
-    /// Where the ring is after the batch.
-    cursor: Cursor,
-    /// It has been said that the output is not where it was and cannot be opened anew.
-    cannot_look: bool,
-    summary: Summary,
-    ending: Option<Ending>,
+/// What the loop shares with an output that it writes itself: where entries come from, and who is told what.
+struct Front<'a> {
+    intake: Intake,
     told: Told<'a>,
     events: &'a mut dyn Events,
 }
 
+impl Outside for Front<'_> {
+    fn is_told_to_end(&self) -> bool {
+        self.told.stop.load(Ordering::Relaxed) || self.intake.stop_requested()
+    }
+
+    fn wants_reopening(&self) -> bool {
+        self.told.reopen.load(Ordering::Relaxed)
+    }
+
+    fn reopens(&self) {
+        self.told.reopen.store(false, Ordering::Relaxed);
+    }
+
+    fn waits(&mut self) {
+        self.intake.undo_levels(self.events);
+    }
+
+    fn events(&mut self) -> &mut dyn Events {
+        self.events
+    }
+}
+
+struct Writer<'a> {
+    front: Front<'a>,
+    router: Router,
+    handlers: Handlers,
+    until_idle: bool,
+    /// Where the configuration is, if there is one.
+    config: Option<&'a ConfigFile>,
+    /// Of what has been taken out since the last turn.
+    counts: Summary,
+    turn: u64,
+    underway: VecDeque<Underway>,
+    /// Requests to rotate that are being carried out.
+    rotating: Option<Vec<Option<u64>>>,
+    summary: Summary,
+    ending: Option<Ending>,
+    /// The time of the last record that was taken out just now; 0 if none was.
+    last_unix_ns: u64,
+}
+
 impl Writer<'_> {
-    fn carry(&mut self) -> Result<(), Error> {
+    fn carry(&mut self) -> Result<End, Error> {
         loop {
-            let wait = if self.ending.is_some() { Duration::from_millis(1) } else { IDLE };
-            let (filled, last_unix_ns) = match self.fill(wait) {
-                Ok(filled) => filled,
+            let filled = if self.handlers.are_behind() { Ok(false) } else { self.fill() };
+            let is_empty = match filled {
+                Ok(is_empty) => is_empty,
                 Err(error) => {
                     // The ring is lost, but not what was taken out of it before.
-                    let written = if self.pending.is_empty() { Ok(Persisted::Done) } else { self.persist() };
-                    return written.and(Err(error));
+                    self.turn += 1;
+                    return self.handlers.write(self.turn, &mut self.front).and(Err(error));
                 }
             };
-            // What comes behind the seam is persisted at once, or a ring that is never empty would have none of its
-            // space back, and nobody could end its writer.
-            if let Filled::UpToSeam { at, unix_ns } = filled
-                && let Persisted::ReaderGone = self.change_files(at, unix_ns)?
-            {
-                return Ok(());
+            let took_some = self.counts.has_entries();
+            if took_some && self.hand_over()? == Persisted::ReaderGone {
+                return Ok(End::Done);
             }
-            let took_some = !self.pending.is_empty();
-            if took_some && let Persisted::ReaderGone = self.persist()? {
-                return Ok(());
+            self.acknowledge()?;
+            if self.handlers.have_ended() {
+                return Ok(End::Done);
             }
-            if self.told.reopen.swap(false, Ordering::Relaxed) {
-                self.reopen_output();
+            if let Some(end) = self.do_as_told()? {
+                return Ok(end);
             }
-            self.look_at_output();
-            self.rotate_if_asked()?;
-            self.undo_levels();
             if self.ending.is_some() {
-                if self.has_ended(took_some, last_unix_ns)? {
-                    return Ok(());
+                if self.has_ended(took_some)? {
+                    return Ok(End::Done);
                 }
-            } else if self.is_told_to_end() {
+            } else if self.front.is_told_to_end() {
                 self.begin_to_end();
-            } else if filled == Filled::RingEmpty && !took_some && self.is_idle()? {
-                return Ok(());
+            } else if is_empty && !took_some && self.is_idle()? {
+                return Ok(End::Done);
             }
         }
     }
+}
 
-    /// Takes out and formats what is there, up to one batch, waiting up to `wait` for the first. Returns
-    /// the time of the last record, 0 if there was none.
-    fn fill(&mut self, mut wait: Duration) -> Result<(Filled, u64), Error> {
-        let mut last_unix_ns = 0;
+impl Writer<'_> {
+    /// Takes out and formats what is there, up to one batch, waiting for the first. Returns whether the rings have
+    /// nothing more to give at the moment.
+    fn fill(&mut self) -> Result<bool, Error> {
+        let is_busy = self.ending.is_some() || !self.underway.is_empty();
+        let mut wait = if is_busy { BUSY } else { IDLE };
         let began = Instant::now();
+        self.last_unix_ns = 0;
         let mut is_old = false;
-        while self.batch.len() < self.batch_bytes && !is_old {
-            let Some(entry) = self.consumer.next(wait)? else { return Ok((Filled::RingEmpty, last_unix_ns)) };
+        while !self.handlers.is_full() && !is_old {
+            let Front { intake, events, .. } = &mut self.front;
+            let Some((ring, entry)) = intake.next(wait)? else { return Ok(true) };
             wait = Duration::ZERO;
+            let unix_ns = entry.unix_ns;
             match &entry.body {
                 Body::Gap(gap) => {
                     is_old = began.elapsed() > BATCH_LIFE;
-                    self.pending.gaps += 1;
-                    self.pending.missing = self.pending.missing.saturating_add(missing(gap));
+                    self.counts.gaps += 1;
+                    self.counts.missing = self.counts.missing.saturating_add(missing(gap));
                     if let Some(ending) = &mut self.ending {
                         ending.damaged |= gap.reason == GapReason::Damaged;
                     }
-                    if self.options.format == FormatKind::Raw {
-                        // The output is the messages' bytes and nothing else.
-                        let thread = &entry.origin.thread;
-                        self.events.say(&format!("{gap} ({}/{thread})", entry.origin.pid));
-                    }
                 }
-                Body::Died(_) => {
-                    self.pending.deaths += 1;
-                    if self.options.format == FormatKind::Raw {
-                        self.events.say(&entry.message());
-                    }
-                }
+                Body::Died(_) => self.counts.deaths += 1,
                 _ => {
-                    self.pending.records += 1;
-                    let level = entry.record().map(|record| record.level);
-                    self.pending.urgent |= level.is_some_and(|level| is_urgent(self.options.fsync, level));
+                    self.counts.records += 1;
                     // Only of records: when a death was noticed says nothing of what came before.
-                    last_unix_ns = entry.unix_ns;
+                    self.last_unix_ns = unix_ns;
                 }
             }
-            let at = self.batch.len();
-            self.format.entry(&entry, &mut self.batch);
-            if self.closes_files && self.sink.closes_before(at, self.batch.len() - at, entry.unix_ns) {
-                return Ok((Filled::UpToSeam { at, unix_ns: entry.unix_ns }, last_unix_ns));
+            let takers = self.router.takers(&entry);
+            if takers == 0 && entry.record().is_none() {
+                events.say(&entry.message());
             }
+            self.handlers.put(takers, ring, &entry, *events);
+            self.handlers.settle(takers, ring, unix_ns, intake);
         }
-        Ok((Filled::Batch, last_unix_ns))
+        Ok(false)
     }
 
-    fn is_told_to_end(&self) -> bool {
-        self.told.stop.load(Ordering::Relaxed) || self.consumer.stop_requested()
+    /// Writes what was taken out, or gives it to those who do.
+    fn hand_over(&mut self) -> Result<Persisted, Error> {
+        self.turn += 1;
+        self.counts.bytes = self.handlers.bytes();
+        if self.handlers.write(self.turn, &mut self.front)? == Persisted::ReaderGone {
+            return Ok(Persisted::ReaderGone);
+        }
+        let (marks, counts) = (self.front.intake.marks(), std::mem::take(&mut self.counts));
+        self.underway.push_back(Underway { turn: self.turn, marks, counts });
+        Ok(Persisted::Done)
+    }
+
+    /// Acknowledges what all have written.
+    fn acknowledge(&mut self) -> Result<(), Error> {
+        self.handlers.note(Duration::ZERO, &mut self.front);
+        if self.handlers.are_behind() {
+            self.handlers.note(BUSY, &mut self.front);
+        }
+        self.handlers.part(&mut self.front);
+        let written = self.handlers.written().unwrap_or(self.turn);
+        while let Some(done) = self.underway.front().filter(|underway| underway.turn <= written) {
+            self.front.intake.ack_to(&done.marks)?;
+            self.summary.add(done.counts);
+            self.underway.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Does what signals and others have asked for.
+    fn do_as_told(&mut self) -> Result<Option<End>, Error> {
+        if self.wants_anew()
+            && let Some(config) = self.read_anew()?
+        {
+            return Ok(Some(End::Anew(Box::new(config))));
+        }
+        self.handlers.look(&mut self.front);
+        self.rotate_if_asked()?;
+        self.front.waits();
+        Ok(None)
+    }
+
+    /// Begins other files if somebody asks for it, and answers when they are there.
+    fn rotate_if_asked(&mut self) -> Result<(), Error> {
+        let requests = self.front.intake.rotation_requests();
+        let is_asked = requests.iter().any(Option::is_some) && self.rotating.is_none();
+        if self.front.told.rotate.swap(false, Ordering::Relaxed) || is_asked {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let unix_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+            self.handlers.rotate(unix_ns, &mut self.front)?;
+            self.rotating = Some(requests);
+        }
+        if !self.handlers.are_rotating()
+            && let Some(requests) = self.rotating.take()
+        {
+            self.front.intake.answer_rotation(&requests);
+        }
+        Ok(())
     }
 
     fn begin_to_end(&mut self) {
-        self.consumer.set_grace(Duration::ZERO);
+        self.front.intake.set_grace(Duration::ZERO);
+        self.handlers.hurry();
         let now = SystemTime::now() + CLOCKS_AGREE_WITHIN;
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unix_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
@@ -335,20 +337,20 @@ impl Writer<'_> {
 
     /// Whether all that was published when the writer was told to end is written. Entries come in the
     /// order of time, so one that is younger says so; or there are none at all.
-    fn has_ended(&mut self, took_some: bool, last_unix_ns: u64) -> Result<bool, Error> {
-        let is_drained = !took_some && self.consumer.is_drained()?;
+    fn has_ended(&mut self, took_some: bool) -> Result<bool, Error> {
+        let is_drained = !took_some && self.front.intake.is_drained()?;
         let Some(ending) = &mut self.ending else { return Ok(false) };
-        if is_drained || last_unix_ns > ending.unix_ns {
+        if is_drained || self.last_unix_ns > ending.unix_ns || self.handlers.have_failed() {
             return Ok(true);
         }
-        if took_some && !ending.damaged {
+        if (took_some && !ending.damaged) || !self.underway.is_empty() {
             ending.stuck_since = None;
             return Ok(false);
         }
         if ending.stuck_since.get_or_insert_with(Instant::now).elapsed() < FUTURE_MAX {
             return Ok(false);
         }
-        self.events.say(if ending.damaged {
+        self.front.events.say(if ending.damaged {
             "the ring is damaged and does not come to an end; what is left stays there for the next writer"
         } else {
             "what is left in the ring claims to be from the future; it stays there for the next writer"
@@ -356,23 +358,14 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// Whether to end because nobody logs any more. The ring was empty a moment ago.
+    /// Whether to end because nobody logs any more. The rings were empty a moment ago.
     fn is_idle(&mut self) -> Result<bool, Error> {
-        let abandoned = self.events.is_abandoned();
-        if !self.options.until_idle && !abandoned {
+        let abandoned = self.front.events.is_abandoned();
+        if !self.until_idle && !abandoned {
             return Ok(false);
         }
-        if !self.used {
-            self.used = !self.observer.stat()?.lanes.is_empty();
-        }
-        // In this order: a lane may have published until the moment it was closed.
-        Ok((self.used || abandoned) && self.consumer.open_lanes()? == 0 && self.consumer.is_drained()?)
+        self.front.intake.is_deserted(abandoned)
     }
-}
-
-/// Whether a record of this level has to survive a power cut.
-fn is_urgent(fsync: Fsync, level: Level) -> bool {
-    matches!(fsync, Fsync::Level(least) if level >= least)
 }
 
 /// How many records a gap stands for; nobody can tell of damaged bytes.

@@ -165,7 +165,7 @@ impl Writing {
 pub struct Lines {
     /// Records, in their order, without their times.
     pub records: Vec<String>,
-    times: Vec<Timestamp>,
+    times: Vec<Option<Timestamp>>,
     /// Deaths that are told. When that is depends on who looks, and with it their places and times.
     pub deaths: usize,
 }
@@ -176,23 +176,27 @@ const SMOOTHED: SignedDuration = SignedDuration::from_micros(1);
 
 impl PartialEq for Lines {
     fn eq(&self, other: &Lines) -> bool {
-        let same_time = |(a, b): (&Timestamp, &Timestamp)| a.duration_since(*b).abs() < SMOOTHED;
+        let same_time = |pair: (&Option<Timestamp>, &Option<Timestamp>)| match pair {
+            (Some(a), Some(b)) => a.duration_since(*b).abs() < SMOOTHED,
+            (a, b) => a == b,
+        };
         (&self.records, self.deaths) == (&other.records, other.deaths)
             && self.times.iter().zip(&other.times).all(same_time)
     }
 }
 
 impl Lines {
-    /// What these bytes of files hold. Each line has to be whole, and to have a time.
+    /// What these bytes of files hold. Each line has to be whole.
     pub fn of(bytes: &[u8]) -> Lines {
         assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn line is left at the end");
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let (deaths, records) = text.lines().partition::<Vec<_>, _>(|line| line.contains("/died:"));
         let mut lines = Lines { records: Vec::new(), times: Vec::new(), deaths: deaths.len() };
         for line in records {
-            let (time, record) = line.split_once(' ').unwrap();
-            lines.times.push(time.parse().unwrap());
-            lines.records.push(record.to_owned());
+            // Lines of others need not have a time.
+            let time = line.split_once(' ').and_then(|(time, record)| Some((time.parse().ok()?, record)));
+            lines.times.push(time.map(|(time, _)| time));
+            lines.records.push(time.map_or(line, |(_, record)| record).to_owned());
         }
         lines
     }

@@ -107,24 +107,30 @@ fn check(ring: &Scratch, least_deaths: usize, least_gaps: usize) {
     assert!(all.len() > 40 && deaths >= least_deaths && gaps >= least_gaps, "{all:#?}");
     for given in 1..=all.len() {
         let acknowledged = given / 2;
-        let (copy, mut cursor, mut before_last) = (copy_of(ring), Cursor::default(), Cursor::default());
+        let (copy, mut cursor, mut steps) = (copy_of(ring), Cursor::default(), Vec::new());
         let copied = Ring::open(copy.name()).unwrap();
         let mut consumer = from(&copied, &Cursor::default());
-        let mut came = Vec::new();
+        let (mut came, mut marked) = (Vec::new(), None);
+        let mut before_last = consumer.cursor();
         while came.len() < given {
             if came.len() == acknowledged {
-                consumer.ack().unwrap();
+                marked = Some(consumer.mark());
             }
             if let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
                 came.push(describe(&entry));
-                consumer.cursor_before_last_into(&mut before_last);
+                steps.push(consumer.step());
                 consumer.cursor_into(&mut cursor);
             } else {
                 consumer.is_drained().unwrap();
             }
         }
         assert_same(&came, &all[..given], "the first ones");
+        // What came behind the mark is not acknowledged with it.
+        marked.into_iter().for_each(|mark| consumer.ack_to(mark).unwrap());
         drop(consumer);
+        before_last.advance(&steps[..given - 1]);
+        assert!(steps[..given - 1].iter().all(|step| before_last.covers(step)), "{given}");
+        assert!(!before_last.covers(&steps[given - 1]) && cursor.covers(&steps[given - 1]), "{given}");
         for (cursor, behind) in [(&before_last, given - 1), (&cursor, given), (&cursor, given)] {
             let mut consumer = from(&copied, cursor);
             let when = format!("{given} given out, {acknowledged} acknowledged, {behind} behind");

@@ -1,14 +1,14 @@
 //! `ringlog rotate`
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
-use ringlog::Observer;
 
-use crate::{exit, output, values};
+use super::ask::Question;
+use crate::{exit, values};
 
-/// Ask a ring's writer to close its file and to begin another one, and wait until it has
+/// Ask a ring's writer to close its files and to begin other ones, and wait until it has
 ///
 /// A writer that does not write to a file, or keeps no checkpoint, closes nothing, and neither does one whose file is
 /// empty.
@@ -23,31 +23,13 @@ pub struct Rotate {
 
 impl Rotate {
     pub fn run(self) -> exit::Result {
-        let observer = Observer::open(&self.name)?;
-        let path = observer.path().display();
-        let Some(consumer) = observer.stat()?.consumer else {
-            output::say(format_args!("no writer drains {path}, so there is no file to close"));
-            return Ok(ExitCode::FAILURE);
+        let question = Question {
+            ask: ringlog::request_rotation,
+            answered: |stat| stat.rotations,
+            nothing: "no file to close",
+            later: "the next writer will begin a new file",
         };
-        let request = ringlog::request_rotation(&self.name)?;
-        let start = Instant::now();
-        loop {
-            let stat = observer.stat()?;
-            if stat.rotations >= request {
-                return Ok(ExitCode::SUCCESS);
-            }
-            let holder = output::harmless(&consumer.holder);
-            if stat.consumer.is_none() {
-                output::say(format_args!(
-                    "{holder} has ended meanwhile; the next writer will begin a new file"
-                ));
-                return Ok(ExitCode::FAILURE);
-            }
-            if start.elapsed() >= self.timeout {
-                output::say(format_args!("{holder} has not answered within {:?}", self.timeout));
-                return Ok(ExitCode::from(exit::TIMED_OUT_OR_EMPTY));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let answer = question.put(&self.name, self.timeout)?;
+        Ok(answer.map_or_else(|code| code, |_| ExitCode::SUCCESS))
     }
 }

@@ -1,5 +1,7 @@
 //! How far a ring is drained, to be kept outside of it.
 
+use std::cmp::Reverse;
+
 use super::Consumer;
 use super::lane_queue::LaneQueue;
 use crate::clock::unix_ns;
@@ -94,6 +96,49 @@ impl Cursor {
         Some(Cursor { ring: array(0)?, boot: array(16)?, unix_ns: word(32)?, refused_without_lane: word(40)?, lanes })
     }
 
+    /// Moves it on by the steps of these entries, which came next.
+    pub fn advance<'a>(&mut self, steps: impl IntoIterator<Item = &'a Step>) {
+        for step in steps {
+            match self.lanes.binary_search_by_key(&step.lane.lane, |cursor| cursor.lane) {
+                Ok(at) => self.lanes[at] = step.lane,
+                Err(at) => self.lanes.insert(at, step.lane),
+            }
+            self.refused_without_lane = step.refused_without_lane;
+        }
+        self.unix_ns = unix_ns();
+    }
+
+    /// Has behind it what either of the two has, if they are of the same ring and the same start of the machine.
+    pub fn join(&mut self, other: &Cursor) {
+        if (self.ring, self.boot) != (other.ring, other.boot) {
+            return;
+        }
+        self.refused_without_lane = self.refused_without_lane.max(other.refused_without_lane);
+        for theirs in &other.lanes {
+            match self.lanes.binary_search_by_key(&theirs.lane, |cursor| cursor.lane) {
+                Ok(at) => {
+                    let ours = &mut self.lanes[at];
+                    let last = (ours.incarnation, ours.sequence).max((theirs.incarnation, theirs.sequence));
+                    (ours.incarnation, ours.sequence) = last;
+                    ours.told = ours.told.max(theirs.told);
+                    ours.deaths_told = ours.deaths_told.max(theirs.deaths_told);
+                }
+                Err(at) => self.lanes.insert(at, *theirs),
+            }
+        }
+    }
+
+    /// Whether the entry of this step, of the same ring, came before: what [`Consumer::resume`] passes over.
+    pub fn covers(&self, step: &Step) -> bool {
+        let Some((known, begun_before)) = self.lane(step.lane.lane) else { return false };
+        let LaneCursor { incarnation, sequence, told, deaths_told, .. } = step.lane;
+        (known.incarnation, known.sequence) >= (incarnation, sequence)
+            && known.told >= told
+            && known.deaths_told >= deaths_told
+            && self.refused_without_lane >= step.refused_without_lane
+            && step.unix_ns <= begun_before
+    }
+
     /// The lanes that it speaks of and the ring has.
     fn lanes(&self, ring: &Ring) -> impl Iterator<Item = u32> {
         let lanes = self.lanes.iter().map(|cursor| cursor.lane);
@@ -111,11 +156,13 @@ impl Cursor {
     }
 }
 
-/// What the entry given out last has changed.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct BeforeLast {
+/// What one entry changes in a [`Cursor`]: for whoever writes entries to several places, and keeps a cursor for
+/// each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
     lane: LaneCursor,
     refused_without_lane: u64,
+    unix_ns: u64,
 }
 
 impl Consumer {
@@ -171,21 +218,11 @@ impl Consumer {
         cursor.lanes.extend(lanes.filter(|cursor| !cursor.is_empty()));
     }
 
-    /// Up to the entry before the last one that was given out: for whoever has found that this one goes
-    /// elsewhere, into the next file perhaps. Call it at most once an entry, before the next is taken out.
-    pub fn cursor_before_last_into(&self, cursor: &mut Cursor) {
-        self.cursor_into(cursor);
-        let Some(before) = &self.before_last else { return };
-        cursor.refused_without_lane = before.refused_without_lane;
-        if let Ok(at) = cursor.lanes.binary_search_by_key(&before.lane.lane, |cursor| cursor.lane) {
-            cursor.lanes[at] = before.lane;
-        }
-    }
-
-    /// Notes how the lane at the top stands before its entry is given out.
-    pub(super) fn note_before_last(&mut self, lane: u32) {
-        let refused_without_lane = self.reclaim.without_lane_given;
-        self.before_last = Some(BeforeLast { lane: self.lanes[lane as usize].cursor(lane), refused_without_lane });
+    /// What the entry that was given out last changes in a cursor. Call it before the next is asked for.
+    pub fn step(&self) -> Step {
+        let lane = self.heads.peek().map_or(0, |Reverse((_, lane))| *lane);
+        let lane = self.lanes.get(lane as usize).map(|queue| queue.cursor(lane)).unwrap_or_default();
+        Step { lane, refused_without_lane: self.reclaim.without_lane_given, unix_ns: self.last_unix_ns }
     }
 }
 
@@ -250,6 +287,27 @@ mod tests {
         let mut twice = vec![];
         Cursor { lanes: vec![lane(4), lane(4)], ..cursor }.encode(&mut twice);
         assert_eq!(Cursor::decode(&twice), None);
+    }
+
+    #[test]
+    fn joined_cursors_have_behind_them_what_either_has() {
+        let lane = |lane, incarnation, sequence, told, deaths_told| LaneCursor {
+            lane,
+            incarnation,
+            sequence,
+            told,
+            deaths_told,
+        };
+        let of = |lanes: &[LaneCursor]| Cursor { ring: [1; 16], lanes: lanes.to_vec(), ..Cursor::default() };
+        let mut joined = of(&[lane(1, 2, 9, 0, 3), lane(3, 1, 1, 1, 0)]);
+        let theirs = of(&[lane(0, 1, 5, 0, 0), lane(1, 3, 2, 4, 1), lane(3, 1, 0, 0, 1)]);
+        let before = joined.clone();
+        joined.join(&Cursor { ring: [2; 16], ..theirs.clone() });
+        joined.join(&Cursor { boot: [2; 16], ..theirs.clone() });
+        assert_eq!(joined, before, "of another ring, or another start of the machine");
+        joined.join(&Cursor { refused_without_lane: 7, ..theirs });
+        let expected = of(&[lane(0, 1, 5, 0, 0), lane(1, 3, 2, 4, 3), lane(3, 1, 1, 1, 1)]);
+        assert_eq!(joined, Cursor { refused_without_lane: 7, ..expected });
     }
 
     #[test]

@@ -197,6 +197,13 @@ impl LaneQueue {
         }
     }
 
+    /// The time of the next entry.
+    pub(super) fn head_unix_ns(&self) -> Option<u64> {
+        match self.head.as_ref()? {
+            Head::Record { unix_ns, .. } | Head::Aside { unix_ns, .. } => Some(*unix_ns),
+        }
+    }
+
     /// From when on there may be entries that are not the head yet, because this scan cannot prove that the block
     /// before theirs is gone. The next one can; until then nothing younger is to be given out.
     pub(super) fn held_back_from(&self, scan: u64) -> Option<u64> {

@@ -31,4 +31,21 @@ impl Consumer {
             ring.header_word(header::ROTATE_REQUESTS_DONE).store(request, Ordering::Relaxed);
         }
     }
+
+    /// The number of the last request to read the configuration anew (`ringlog reload`) that has not been
+    /// [answered](Self::answer_reload).
+    pub fn reload_requested(&self) -> Option<u64> {
+        let ring = self.attachment.ring()?;
+        let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
+        // The answer has a bit less than a word.
+        let request = word(header::RELOAD_REQUESTS) & (u64::MAX >> 1);
+        (request != word(header::RELOAD_ANSWER) >> 1).then_some(request)
+    }
+
+    /// The request is answered: what was read is in force, or it was no good and what was before still is.
+    pub fn answer_reload(&self, request: u64, is_taken: bool) {
+        if let Some(ring) = self.attachment.ring() {
+            ring.header_word(header::RELOAD_ANSWER).store(request << 1 | u64::from(is_taken), Ordering::Relaxed);
+        }
+    }
 }

@@ -39,6 +39,11 @@ impl Seen {
         }
     }
 
+    fn is_of_generation_of(&self, word: u64) -> bool {
+        let generation = |word| State::decode(word).map(|state| state.generation);
+        generation(self.word) == generation(word)
+    }
+
     /// The same, where it may have been said before.
     pub(super) fn deliver_up_to(&mut self, index: u32, slots: u32, dirty: &mut Vec<u32>) {
         if self.given < slots {
@@ -51,18 +56,35 @@ impl Seen {
         end <= self.resume_at
     }
 
-    /// Writes down the progress, and frees the block if it is done with. Returns whether it was freed.
-    pub(super) fn acknowledge(&mut self, ring: &Ring, index: u32) -> bool {
+    /// How far the block is given out now.
+    pub(super) fn stage(&mut self) -> Staged {
         self.dirty = false;
+        let is_done = self.parsed && self.sealed && self.given >= self.limit;
+        Staged { word: self.word, given: self.given, is_done }
+    }
+
+    /// Writes down the progress, and frees the block if it is done with. Returns whether it was freed.
+    pub(super) fn acknowledge(&mut self, ring: &Ring, index: u32, staged: Staged) -> bool {
+        // An earlier stage has freed it, or somebody has scribbled over its state.
+        if !self.is_of_generation_of(staged.word) {
+            return false;
+        }
         let Some(state) = State::decode(self.word) else { return false };
-        ring.progress(index).store(pair(state.generation, self.given), Ordering::Release);
-        let done = self.parsed && self.sealed && self.given >= self.limit;
-        if done && ring.free(index, state, self.given) {
+        ring.progress(index).store(pair(state.generation, staged.given), Ordering::Release);
+        if staged.is_done && ring.free(index, state, staged.given) {
             *self = Seen { word: State::free(state.generation.wrapping_add(1)).word(), ..Seen::default() };
             return true;
         }
         false
     }
+}
+
+/// How far a block was given out at a mark.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Staged {
+    word: u64,
+    given: u32,
+    is_done: bool,
 }
 
 /// What one scan found, for the choice of the grace.
@@ -96,7 +118,8 @@ impl Consumer {
         // The clock first: what is published after this is younger, but for interrupted log calls.
         self.scan_ticks = self.attachment.info.clock.ticks();
         self.last_scan = Instant::now();
-        ring.header_word(header::CONSUMER_BEAT_UNIX_NS).store(crate::clock::unix_ns(), Ordering::Relaxed);
+        self.scan_unix_ns = crate::clock::unix_ns();
+        ring.header_word(header::CONSUMER_BEAT_UNIX_NS).store(self.scan_unix_ns, Ordering::Relaxed);
         self.reclaim_if_due(ring);
         let mut load = Load { free: 0, only_lane: None, several_lanes: false };
         let mut touched = false;
@@ -111,13 +134,14 @@ impl Consumer {
             }
         }
         self.scans_done = self.scan_number;
+        self.free_blocks = load.free;
         self.horizon = self.horizon_for(ring, &load);
         let heads = self.heads.len();
         self.refresh_heads(ring);
         let changed = !self.dirty.is_empty() || !self.dirty_lanes.is_empty();
         if self.unacknowledged == 0 && !self.handed_out && changed {
             // Blocks and deaths without anything to give out: nobody has to acknowledge those.
-            self.acknowledge(ring);
+            self.acknowledge_all(ring);
         }
         touched || self.heads.len() > heads
     }

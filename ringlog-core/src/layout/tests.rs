@@ -18,6 +18,7 @@ fn the_file_header_lies_where_format_md_says() {
     );
     assert_eq!([OVERFLOW, BLOCK_DEADLINE_NS, FLAGS, STOP_REQUESTS], [272, 280, 288, 296]);
     assert_eq!([ROTATE_REQUESTS, ROTATE_REQUESTS_DONE], [304, 312]);
+    assert_eq!([RELOAD_REQUESTS, RELOAD_ANSWER], [320, 328]);
     assert_eq!(
         [CONSUMER_PID, CONSUMER_SINCE_UNIX_NS, CONSUMER_BEAT_UNIX_NS, CONSUMER_PERSISTED, CONSUMER_LATE],
         [512, 520, 528, 536, 544]

@@ -38,10 +38,10 @@ impl State {
         known.cloned().unwrap_or_default()
     }
 
-    /// Puts the cursor in the place of the one of the same ring, and that into the cursor's memory.
-    pub(crate) fn set_cursor(&mut self, cursor: &mut Cursor) {
+    /// Puts the cursor in the place of the one of the same ring.
+    pub(crate) fn set_cursor(&mut self, cursor: &Cursor) {
         if let Some(known) = self.cursors.iter_mut().find(|known| known.ring == cursor.ring) {
-            return std::mem::swap(known, cursor);
+            return known.clone_from(cursor);
         }
         if self.cursors.len() == RINGS_MAX {
             self.cursors.remove(0);

@@ -84,5 +84,9 @@ pub(super) fn aside_line(format: &mut dyn Format, body: Body<'_>, origin: &Origi
 }
 
 pub(super) fn source(name: &str) -> Source {
-    Source { name: name.to_owned(), uuid: "6f1c0a52-0000-4000-8000-00000000cafe".to_owned() }
+    Source {
+        created_unix_ns: 0,
+        name: name.to_owned(),
+        uuid: "6f1c0a52-0000-4000-8000-00000000cafe".to_owned(),
+    }
 }

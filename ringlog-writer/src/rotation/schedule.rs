@@ -129,7 +129,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    pub(super) fn zone(&self) -> &TimeZone {
+    pub(crate) fn zone(&self) -> &TimeZone {
         &self.zone
     }
 }

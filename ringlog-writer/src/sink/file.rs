@@ -26,9 +26,10 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Opens or makes the file; refuses the file of the ring itself.
-    pub(super) fn open(path: &Path, ring: &Path) -> Result<File, Error> {
-        if Identity::of_path(path).is_some_and(|file| Some(file) == Identity::of_path(ring)) {
+    /// Opens or makes the file; refuses the file of a ring.
+    pub(super) fn open(path: &Path, rings: &[&Path]) -> Result<File, Error> {
+        let file = Identity::of_path(path);
+        if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
             let why = "it is the ring; choose another file".to_owned();
             return Err(Error::Open { path: path.to_owned(), why });
         }
@@ -183,7 +184,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, existing: Existing) -> Result<File, Error> {
-        File::open(path, Path::new("/nowhere/ring"))?.with(existing)
+        File::open(path, &[Path::new("/nowhere/ring")])?.with(existing)
     }
 
     fn refusal(path: &Path) -> String {
@@ -223,7 +224,7 @@ mod tests {
                 "cannot open {at}/logs/app.log for writing: {at}/logs is not a directory; choose another path"
             )
         );
-        let error = File::open(&missing, &missing).map(|_| ()).unwrap_err().to_string();
+        let error = File::open(&missing, &[&missing]).map(|_| ()).unwrap_err().to_string();
         assert_eq!(error, format!("cannot open {at}/logs for writing: it is the ring; choose another file"));
     }
 

@@ -13,8 +13,9 @@ use super::recovery::{self, Mend, Recovery};
 use super::rotating::{Rotating, now_ns};
 use super::{Looked, Sink};
 use crate::checkpoint::{Checkpoint, FileState, State};
+use crate::config::FileOutput;
 use crate::error::Error;
-use crate::options::{Existing, Fsync, Options};
+use crate::options::{Existing, Fsync};
 use crate::rotation::{Identity, Names, Plan, Refused, without_replacing};
 use crate::writer::Events;
 
@@ -62,7 +63,7 @@ pub(super) struct Primary {
 
 impl Primary {
     /// Takes the checkpoint, so that no other writer does, and looks how things stand.
-    pub(super) fn open(mut file: File, options: &Options) -> Result<Primary, Error> {
+    pub(super) fn open(mut file: File, output: &FileOutput) -> Result<Primary, Error> {
         // Closed files lie beside the open one, and not beside a link to it.
         file.path = fs::canonicalize(&file.path).map_err(|error| failed(&file.path, &error))?;
         if !file.try_lock().map_err(|error| failed(&file.path, &error))? {
@@ -75,7 +76,7 @@ impl Primary {
         let is_unknown = kept.committed.is_none() && kept.damage.is_none();
         let Recovery { state, mend, counts, said } = Recovery::of(kept, &file);
         Ok(Primary {
-            rotating: Rotating::new(&file.path, &options.rotation),
+            rotating: Rotating::new(&file.path, &output.rotation),
             closing: None,
             file,
             checkpoint,
@@ -83,8 +84,8 @@ impl Primary {
             counts,
             said,
             is_unknown,
-            existing: options.existing,
-            fsync: options.fsync,
+            existing: output.existing,
+            fsync: output.fsync,
             prepared: state.clone(),
             committed: state,
             is_news: true,
@@ -278,11 +279,15 @@ impl Sink for Primary {
         begun.map_err(|error| failed(&path, &error))
     }
 
-    fn prepare(&mut self, batch: &[u8], cursor: &mut Cursor, events: &mut dyn Events) -> io::Result<()> {
+    fn has_cursors(&self) -> bool {
+        true
+    }
+
+    fn prepare(&mut self, batch: &[u8], cursors: &[Cursor], events: &mut dyn Events) -> io::Result<()> {
         self.is_committed = false;
         self.notice_others(events)?;
         self.prepared.file = Some(self.file_with(batch));
-        self.prepared.set_cursor(cursor);
+        cursors.iter().for_each(|cursor| self.prepared.set_cursor(cursor));
         self.checkpoint.prepare(&self.prepared)
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ringlog::Ring;
 
-use super::Writer;
+use super::Events;
 
 /// How often to look whether a rule has ended.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,20 +20,17 @@ impl Ends {
     pub(super) fn of(ring: &Ring) -> Ends {
         Ends { ring: ring.clone(), looked: None, complained: false }
     }
-}
 
-impl Writer<'_> {
     /// Looks at the rules when it is time to. Says once that they cannot be undone; records go on.
-    pub(super) fn undo_levels(&mut self) {
-        let ends = &mut self.levels;
-        if ends.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+    pub(super) fn undo(&mut self, events: &mut dyn Events) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
             return;
         }
-        ends.looked = Some(Instant::now());
-        match ends.ring.undo_ended_levels() {
-            Ok(()) => ends.complained = false,
-            Err(error) if std::mem::replace(&mut ends.complained, true) => drop(error),
-            Err(error) => self.events.say(&format!("levels that were to end stay in force: {error}")),
+        self.looked = Some(Instant::now());
+        match self.ring.undo_ended_levels() {
+            Ok(()) => self.complained = false,
+            Err(error) if std::mem::replace(&mut self.complained, true) => drop(error),
+            Err(error) => events.say(&format!("levels that were to end stay in force: {error}")),
         }
     }
 }

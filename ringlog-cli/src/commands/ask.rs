@@ -1,0 +1,56 @@
+//! Asking a ring's writer for something, and waiting until it answers.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use ringlog::{Observer, RingStat};
+
+use crate::{exit, output};
+
+/// A writer that reads its configuration anew lets go of its rings for a moment.
+const GONE_FOR: Duration = Duration::from_secs(1);
+
+/// What is asked for.
+pub struct Question {
+    /// Asks, and returns the request's number.
+    pub ask: fn(&str) -> Result<u64, ringlog::Error>,
+    /// The number of the last request that was answered.
+    pub answered: fn(&RingStat) -> u64,
+    /// What there is not if there is no writer.
+    pub nothing: &'static str,
+    /// What becomes of it if the writer ends meanwhile.
+    pub later: &'static str,
+}
+
+impl Question {
+    /// Asks the writer of the ring `name`, and returns how the ring stands when it has answered; or, if it does not,
+    /// says so and with which code to exit.
+    pub fn put(&self, name: &str, timeout: Duration) -> anyhow::Result<Result<RingStat, ExitCode>> {
+        let observer = Observer::open(name)?;
+        let path = observer.path().display();
+        let Some(consumer) = observer.stat()?.consumer else {
+            output::say(format_args!("no writer drains {path}, so there is {}", self.nothing));
+            return Ok(Err(ExitCode::FAILURE));
+        };
+        let request = (self.ask)(name)?;
+        let (start, mut seen) = (Instant::now(), Instant::now());
+        let holder = output::harmless(&consumer.holder);
+        loop {
+            let stat = observer.stat()?;
+            if (self.answered)(&stat) >= request {
+                return Ok(Ok(stat));
+            }
+            if stat.consumer.is_some() {
+                seen = Instant::now();
+            } else if seen.elapsed() >= GONE_FOR {
+                output::say(format_args!("{holder} has ended meanwhile; {}", self.later));
+                return Ok(Err(ExitCode::FAILURE));
+            }
+            if start.elapsed() >= timeout {
+                output::say(format_args!("{holder} has not answered within {timeout:?}"));
+                return Ok(Err(ExitCode::from(exit::TIMED_OUT_OR_EMPTY)));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

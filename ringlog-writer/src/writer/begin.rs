@@ -1,0 +1,235 @@
+//! From options or a configuration to a running loop, and from its end back.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use ringlog::{Cursor, Ring};
+
+use super::formatting::Formatting;
+use super::handlers::{Handler, Handlers};
+use super::intake::Intake;
+use super::outlet::Outlet;
+use super::router::Router;
+use super::worker::Worker;
+use super::{BATCH_BYTES, End, Events, Front, Signals, StandardError, Summary, Told, Writer};
+use crate::config::{self, Config, Output};
+use crate::error::Error;
+use crate::format::Source;
+use crate::options::Options;
+use crate::sink::{self, Sink};
+
+/// Persists records until `stop` is set, somebody asks for it with `ringlog stop`, the reader of a pipe
+/// has gone, or, if the options say so, the ring is idle. Then writes everything published up to that
+/// moment and returns. What goes wrong meanwhile it says on standard error.
+///
+/// A program that runs this in a thread of its own should call [`ringlog::survive_truncation`], as the
+/// daemon does: it is not done here, because it installs a signal handler.
+///
+/// # Errors
+/// [`Error::Options`] if those do not go together; [`Error::Ring`] if the ring cannot be opened, somebody else
+/// drains it, or its file was truncated: what had been taken out of it until then is written; [`Error::Open`], before
+/// anything is taken out of the ring; [`Error::Write`] if it was told to end while the output took
+/// nothing. A full disk alone is none: it is waited for.
+pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
+    let told = Told { stop, reopen: &AtomicBool::new(false), rotate: &AtomicBool::new(false) };
+    run_options(options, told, &mut StandardError)
+}
+
+/// The same, with a way to reopen the file, and to hear what happens.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_with(options: &Options, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
+    let Signals { stop, reopen, rotate } = signals;
+    run_options(options, Told { stop, reopen, rotate }, events)
+}
+
+fn run_options(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
+    options.check()?;
+    let config = Config::from(options);
+    let config = &config;
+    let session = Session { config, file: None, until_idle: options.until_idle, answers: None };
+    let mut summary = Summary::default();
+    session.begin(told, events).and_then(|writer| session.run(writer, &mut summary))?;
+    Ok(summary)
+}
+
+/// A configuration that may change while the writer runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The rings, if they are not those that it names.
+    pub rings: Vec<String>,
+    /// End once every lane is closed and all is drained, as [`Options::until_idle`].
+    pub until_idle: bool,
+}
+
+impl ConfigFile {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with everything that is wrong in it.
+    pub fn read(&self) -> Result<Config, Error> {
+        let mut config = read_stub(&self.path)?;
+        if !self.rings.is_empty() {
+            config.rings.clone_from(&self.rings);
+        }
+        if config.rings.is_empty() {
+            let path = self.path.display();
+            return Err(Error::Config(format!(
+                "{path} names no ring; write `rings = [\"app\"]` into it, or name them on the command line"
+            )));
+        }
+        Ok(config)
+    }
+}
+
+/// As [`run_with`], by a configuration: from several rings, to several outputs. SIGHUP and `ringlog reload` have it
+/// read anew; all of the new one comes into force, or the old one stays.
+///
+/// # Errors
+/// As for [`run`], and [`Error::Config`].
+pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
+    let Signals { stop, reopen, rotate } = signals;
+    let told = Told { stop, reopen, rotate };
+    let mut summary = Summary::default();
+    let mut config = file.read()?;
+    // What is gone back to where the next one cannot begin: outputs are held by one writer, so the old ones are
+    // closed before the new ones are opened.
+    let (mut before, mut answers) = (None, true);
+    loop {
+        let session = Session {
+            config: &config,
+            file: Some(file),
+            until_idle: file.until_idle,
+            answers: Some(answers),
+        };
+        let writer = match session.begin(told, events) {
+            Ok(writer) => writer,
+            Err(error) => {
+                let Some(old) = before.take() else { return Err(error) };
+                events.say(&format!("{error}; the configuration that was read before stays in force"));
+                (config, answers) = (old, false);
+                continue;
+            }
+        };
+        match session.run(writer, &mut summary)? {
+            End::Done => return Ok(summary),
+            End::Anew(next) => (before, answers) = (Some(std::mem::replace(&mut config, *next)), true),
+        }
+    }
+}
+
+/// The time from the reading of a configuration to that of the next.
+#[derive(Clone, Copy)]
+struct Session<'a> {
+    config: &'a Config,
+    file: Option<&'a ConfigFile>,
+    until_idle: bool,
+    /// What those are told who have asked for this configuration: whether it is the one that they meant.
+    answers: Option<bool>,
+}
+
+impl Session<'_> {
+    /// Holds the rings, opens the outputs and puts right what a writer that was killed has left.
+    fn begin<'a>(&'a self, told: Told<'a>, events: &'a mut dyn Events) -> Result<Writer<'a>, Error> {
+        let rings = self.config.rings.iter().map(|ring| Ring::open(ring)).collect::<Result<Vec<_>, _>>()?;
+        let mut intake = Intake::open(&rings, self.config.grace)?;
+        let mut sinks = Vec::new();
+        for handler in &self.config.handlers {
+            if let Some(sink) = sink::open(&handler.output, &rings)? {
+                sinks.push((handler, sink));
+            }
+        }
+        // One output alone says where its ring has to begin; several skip what they have, each for itself.
+        let is_alone = self.file.is_none();
+        if let (true, Some((_, sink))) = (is_alone, sinks.first()) {
+            intake.resume(|ring| sink.cursor(ring))?;
+        }
+        // The rings are held: only now may anything be done to what is in the files.
+        for (_, sink) in &mut sinks {
+            sink.settle(intake.follows_a_killed_one(), events)?;
+        }
+        let all = sinks.into_iter().map(|(handler, sink)| begin_handler(handler, sink, &intake, is_alone));
+        let all = all.collect::<Result<_, _>>()?;
+        // In a small ring the producers need the space of a smaller batch.
+        let batch_bytes = BATCH_BYTES.min(intake.least_bytes() as usize / 8);
+        let handlers = Handlers::new(all, intake.drops()?, batch_bytes);
+        if let Some(is_taken) = self.answers {
+            intake.answer_reload(is_taken);
+        }
+        Ok(Writer {
+            front: Front { intake, told, events },
+            router: Router::new(self.config),
+            handlers,
+            until_idle: self.until_idle,
+            config: self.file,
+            counts: Summary::default(),
+            turn: 0,
+            underway: VecDeque::new(),
+            rotating: None,
+            summary: Summary::default(),
+            ending: None,
+            last_unix_ns: 0,
+        })
+    }
+
+    /// Runs it to its end.
+    fn run(&self, mut writer: Writer<'_>, summary: &mut Summary) -> Result<End, Error> {
+        writer.front.events.ready();
+        let end = writer.carry();
+        let Writer { front: Front { mut intake, events, .. }, mut handlers, summary: done, underway, .. } =
+            writer;
+        if !matches!(end, Ok(End::Done)) {
+            handlers.hurry();
+        }
+        let (outlets, written) = handlers.finish(events);
+        summary.add(done);
+        let mut sinks: Vec<Box<dyn Sink>> = outlets.into_iter().map(|outlet| outlet.sink).collect();
+        if end.is_ok() && written.is_ok() {
+            for underway in underway {
+                intake.ack_to(&underway.marks)?;
+                summary.add(underway.counts);
+            }
+            if self.until_idle {
+                sinks.iter_mut().for_each(|sink| sink.rest(events));
+            }
+            // In this order: where the checkpoint is gone, the ring has to know that nothing is missing.
+            intake.end();
+            sinks.into_iter().for_each(|sink| sink.finish(events));
+        }
+        match end? {
+            // What an output has refused is in the rings for the next one.
+            End::Anew(config) => Ok(End::Anew(config)),
+            End::Done => written.map(|()| End::Done),
+        }
+    }
+}
+
+fn begin_handler(
+    handler: &config::Handler,
+    sink: Box<dyn Sink>,
+    intake: &Intake,
+    is_alone: bool,
+) -> Result<Handler, Error> {
+    let sources: Vec<Source> = intake.sources().cloned().collect();
+    let mut cursors = intake.cursors();
+    let had: Vec<Cursor> = match is_alone || !sink.has_cursors() {
+        true => Vec::new(),
+        false => cursors.iter().map(|cursor| sink.cursor(&cursor.ring)).collect(),
+    };
+    cursors.iter_mut().zip(&had).for_each(|(cursor, had)| cursor.join(had));
+    let formatting = Formatting::new(handler, &sources, &*sink, had)?;
+    let outlet = Outlet::new(handler.output.to_string(), sink, cursors);
+    if is_alone {
+        return Ok(Handler::here(formatting, outlet));
+    }
+    let is_console = matches!(handler.output, Output::Console { .. });
+    Ok(Handler::elsewhere(formatting, Worker::start(outlet).map_err(Error::Thread)?, is_console))
+}
+
+fn read_stub(path: &std::path::Path) -> Result<Config, Error> {
+    Err(Error::Config(format!("{}: not yet", path.display())))
+}

@@ -1,0 +1,135 @@
+//! What a handler takes is formatted and put into batches.
+
+use ringlog::{Body, Cursor, Entry, Gap, GapReason, Level, Origin, Step};
+
+use super::Summary;
+use super::batch::{Batch, Place};
+use crate::config::{Formatter, Handler, Output};
+use crate::error::Error;
+use crate::format::{self, Format, Source};
+use crate::options::Fsync;
+use crate::sink::Sink;
+use crate::writer::Events;
+
+pub(super) struct Formatting {
+    /// By the ring that an entry is of.
+    formats: Vec<Box<dyn Format>>,
+    /// The output is the messages' bytes and nothing else.
+    is_raw: bool,
+    fsync: Fsync,
+    /// Entries have places: files are closed between them.
+    has_places: bool,
+    /// What the output had of each ring when the writer began, where the rings did not begin there.
+    had: Vec<Cursor>,
+    pub(super) batch: Batch,
+    /// How the batch was before the last entry was put into it.
+    before: (usize, Summary, bool),
+}
+
+impl Formatting {
+    pub(super) fn new(
+        handler: &Handler,
+        sources: &[Source],
+        sink: &dyn Sink,
+        had: Vec<Cursor>,
+    ) -> Result<Formatting, Error> {
+        let color = match handler.output {
+            Output::Console { stream, color } => color.is_wanted(stream),
+            Output::File(_) | Output::Null => false,
+        };
+        let format = |source| {
+            let format = format::of(&handler.formatter, color, source);
+            format.map_err(|problem| Error::Config(format!("handler {:?}: {problem}", handler.name)))
+        };
+        let fsync = match &handler.output {
+            Output::File(file) => file.fsync,
+            Output::Console { .. } | Output::Null => Fsync::Never,
+        };
+        Ok(Formatting {
+            formats: sources.iter().map(format).collect::<Result<_, _>>()?,
+            is_raw: handler.formatter == Formatter::Raw,
+            fsync,
+            has_places: sink.closes_files(),
+            had,
+            batch: Batch::default(),
+            before: Default::default(),
+        })
+    }
+
+    /// Whether [`settle`](Self::settle) has to be told each entry's step.
+    #[inline]
+    pub(super) fn needs_steps(&self) -> bool {
+        self.has_places || !self.had.is_empty()
+    }
+
+    /// Formats an entry of this ring.
+    #[inline]
+    pub(super) fn put(&mut self, ring: usize, entry: &Entry<'_>, events: &mut dyn Events) {
+        let batch = &mut self.batch;
+        self.before = (batch.bytes.len(), batch.counts, batch.is_urgent);
+        match &entry.body {
+            Body::Record(record) => {
+                batch.counts.records += 1;
+                batch.is_urgent |= is_urgent(self.fsync, record.level);
+            }
+            Body::Gap(gap) => {
+                batch.counts.gaps += 1;
+                batch.counts.missing = batch.counts.missing.saturating_add(missing(gap));
+                if self.is_raw {
+                    let thread = &entry.origin.thread;
+                    events.say(&format!("{gap} ({}/{thread})", entry.origin.pid));
+                }
+            }
+            Body::Died(_) => {
+                batch.counts.deaths += 1;
+                if self.is_raw {
+                    events.say(&entry.message());
+                }
+            }
+            _ => {}
+        }
+        self.formats[ring].entry(entry, &mut batch.bytes);
+    }
+
+    /// What the entry that was put last changes in its ring's cursor. Takes it out again if the output has it.
+    /// Returns how long its line is.
+    pub(super) fn settle(&mut self, ring: usize, unix_ns: u64, step: Step) -> usize {
+        let batch = &mut self.batch;
+        let (len, counts, is_urgent) = self.before;
+        if self.had.get(ring).is_some_and(|had| had.covers(&step)) {
+            batch.bytes.truncate(len);
+            (batch.counts, batch.is_urgent) = (counts, is_urgent);
+        } else if self.has_places {
+            batch.places.push(Place { end: batch.bytes.len(), unix_ns, ring, step });
+        }
+        batch.bytes.len() - len
+    }
+
+    /// A line for records that were left out of the output.
+    pub(super) fn put_lost(&mut self, count: u64, unix_ns: u64) {
+        let body = Body::Gap(Gap { count, reason: GapReason::Unwritten });
+        let entry = Entry { unix_ns, origin: Origin::nobody(), body };
+        if !self.is_raw {
+            self.formats[0].entry(&entry, &mut self.batch.bytes);
+        }
+        self.batch.counts.gaps += 1;
+        self.batch.counts.missing = self.batch.counts.missing.saturating_add(count);
+    }
+
+    /// The batch is complete; behind it the rings stand at these cursors.
+    pub(super) fn end_batch(&mut self, cursors: &[Cursor]) {
+        self.batch.cursors = cursors.to_vec();
+        // What the output has of lanes that have not come again is not to be forgotten.
+        self.batch.cursors.iter_mut().zip(&self.had).for_each(|(cursor, had)| cursor.join(had));
+    }
+}
+
+/// Whether a record of this level has to survive a power cut.
+fn is_urgent(fsync: Fsync, level: Level) -> bool {
+    matches!(fsync, Fsync::Level(least) if level >= least)
+}
+
+/// How many records a gap stands for; nobody can tell of damaged bytes.
+fn missing(gap: &Gap) -> u64 {
+    if gap.reason == GapReason::Damaged { 0 } else { gap.count }
+}
