@@ -1,6 +1,14 @@
 //! What a configuration says: from which rings, through which loggers and handlers, in which format, to where. The
 //! words are those of Python's `logging`.
 
+mod formatters;
+mod handlers;
+mod loggers;
+mod problem;
+mod read;
+mod section;
+mod write;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +16,9 @@ use ringlog::Level;
 
 use crate::options::{Existing, Fsync, Newlines, named};
 use crate::rotation::{Rotation, Zone};
+
+pub use problem::{ConfigErrors, Problem};
+pub use read::Checked;
 
 /// All of it. The names within it are resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +35,9 @@ pub struct Config {
 
 /// More handlers than that are refused.
 pub const HANDLERS_MAX: usize = 64;
+
+/// More rings than that are refused.
+pub const RINGS_MAX: usize = 16;
 
 /// Who writes records somewhere.
 #[derive(Clone, Debug, PartialEq)]

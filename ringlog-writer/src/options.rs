@@ -148,13 +148,13 @@ impl FromStr for Fsync {
             "batch" => return Ok(Fsync::Batch),
             _ => {}
         }
-        parse_duration(name).map(Fsync::Every).or_else(|| name.parse().ok().map(Fsync::Level)).ok_or_else(|| {
-            UnknownName {
+        parse_duration(name).map(Fsync::Every).or_else(|| name.parse().ok().map(Fsync::Level)).ok_or_else(
+            || UnknownName {
                 name: name.to_owned(),
                 what: "policy for fsync",
                 known: vec!["never", "interval", "batch", "a duration like 5s", "a level like error"],
-            }
-        })
+            },
+        )
     }
 }
 
