@@ -7,6 +7,8 @@ mod loggers;
 mod problem;
 mod read;
 mod section;
+mod syntax;
+mod targets;
 mod write;
 
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use jiff::{Timestamp, Zoned};
 use super::Formatter;
 use super::problem::{Findings, Span};
 use super::section::{Key, Section};
-use crate::format::Pattern;
+use crate::format::{Pattern, Problem};
 use crate::options::{FormatKind, Newlines};
 use crate::rotation::{Zone, nearest, suggestion};
 
@@ -124,16 +124,15 @@ fn formatter(section: &Section<'_>, findings: &mut Findings) -> Formatter {
 
 fn pattern(section: &Section<'_>, findings: &mut Findings) -> Formatter {
     let pattern = section.text("format", findings).unwrap_or_default();
-    if let Err(problem) = Pattern::new(pattern, None, TimeZone::UTC, Newlines::default()) {
-        let at = problem.at();
-        match section.byte_at("format", at) {
-            Some(at) => findings.wrong(&at, problem.to_string()),
-            None => {
-                let character = pattern.get(..at).map_or(1, |before| before.chars().count() + 1);
-                let what = format!("{problem} (character {character} of the format)");
-                findings.wrong(&section.value_at("format"), what);
+    match Pattern::new(pattern, None, TimeZone::UTC, Newlines::default()) {
+        Ok(pattern) => {
+            for (field, attribute) in pattern.likely_mistakes() {
+                let at = section.value_at("format");
+                let hint = suggestion(Some(attribute));
+                findings.warn(&at, format_args!("%({field}) is no attribute, but a field of records{hint}"));
             }
         }
+        Err(problem) => refuse_pattern(section, pattern, &problem, findings),
     }
     let date = section.text("datefmt", findings);
     if let Some(date) = date {
@@ -147,12 +146,26 @@ fn pattern(section: &Section<'_>, findings: &mut Findings) -> Formatter {
     }
 }
 
+fn refuse_pattern(section: &Section<'_>, pattern: &str, problem: &Problem, findings: &mut Findings) {
+    match section.byte_at("format", problem.at()) {
+        Some(at) => findings.wrong(&at, problem.to_string()),
+        None => {
+            let before = pattern.get(..problem.at()).unwrap_or_default();
+            let character = before.chars().count() + 1;
+            let what = format!("{problem} (at character {character} of the format)");
+            findings.wrong(&section.value_at("format"), what);
+        }
+    }
+}
+
 /// Whether times can be written like this.
 fn check_date(date: &str) -> Result<(), String> {
     let at: Zoned = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
     strtime::format(date, &at).map(|_| ()).map_err(|error| {
+        let error = error.to_string();
+        let error = error.strip_prefix("strftime formatting failed: ").unwrap_or(&error);
         format!(
-            "{date:?} is no date format; expected directives of strftime, such as %Y-%m-%d %H:%M:%S: {error}"
+            "{date:?} is no date format: {error}; expected one for strftime, such as \"%Y-%m-%d %H:%M:%S\""
         )
     })
 }

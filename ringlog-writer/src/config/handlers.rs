@@ -69,10 +69,12 @@ impl<'a> Handlers<'a> {
         formatters: &mut Formatters<'a>,
         findings: &mut Findings,
     ) -> Handlers<'a> {
-        let tables = file.table("handlers", findings).map(|section| section.tables(findings));
-        let tables = tables.unwrap_or_default();
-        if tables.is_empty() {
-            findings.unfit(&(0..0), "there is no handler; expected at least one, such as [handlers.console]");
+        let errors = findings.errors();
+        let section = file.table("handlers", findings);
+        let tables = section.as_ref().map(|section| section.tables(findings)).unwrap_or_default();
+        if tables.is_empty() && findings.errors() == errors {
+            let at = section.map_or(0..0, |section| section.at);
+            findings.unfit(&at, "there is no handler; expected at least one, such as [handlers.console]");
         }
         if let Some((_, section)) = tables.get(HANDLERS_MAX) {
             let count = tables.len();

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::syntax;
+
 /// Bytes of the text.
 pub(super) type Span = Range<usize>;
 
@@ -80,15 +82,10 @@ impl Findings {
 
     /// The text is no TOML at these places. What was read behind the first of them may mean something else, so only
     /// what stands before it counts.
-    pub(super) fn not_toml(&mut self, errors: Vec<toml::de::Error>) {
-        let at = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
-        let Some(first) = errors.iter().map(at).min() else { return };
+    pub(super) fn not_toml(&mut self, errors: Vec<syntax::Error>) {
+        let Some(first) = errors.iter().map(|error| error.at).min() else { return };
         self.errors.retain(|finding| finding.is_local && finding.at < first);
-        let finding = |error: toml::de::Error| Finding {
-            at: at(&error),
-            what: format!("this is not TOML: {}", error.message()),
-            is_local: true,
-        };
+        let finding = |syntax::Error { at, what }| Finding { at, what, is_local: true };
         self.errors.extend(errors.into_iter().map(finding));
     }
 

@@ -5,13 +5,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use toml::de::DeTable;
-
 use super::formatters::{self, Formatters};
 use super::handlers::{self, Handlers};
 use super::loggers;
 use super::problem::{ConfigErrors, Cursor, Findings, Problem};
 use super::section::{Key, Section};
+use super::syntax;
 use super::{Config, RINGS_MAX};
 use crate::options::parse_duration;
 
@@ -63,9 +62,9 @@ impl Config {
     /// # Errors
     /// All that is wrong with it, at least one [`Problem`].
     pub fn parse(text: &str, path: &Path) -> Result<Checked, ConfigErrors> {
-        let (table, errors) = DeTable::parse_recoverable(text);
+        let (table, errors) = syntax::parse(text);
         let mut findings = Findings::default();
-        let file = Section::file(text, table.get_ref());
+        let file = Section::file(text, &table);
         file.allow(KEYS, &mut findings);
         let rings = rings(&file, &mut findings);
         let grace = grace(&file, &mut findings);

@@ -97,6 +97,12 @@ impl<'a> Section<'a> {
         is_plain.then(|| span.start + 1 + byte..span.end)
     }
 
+    /// What stands in the header of a table in this one.
+    fn header(&self, name: &str) -> String {
+        let dot = if self.name.is_empty() { "" } else { "." };
+        format!("{}{dot}{}", self.name, super::write::key(name))
+    }
+
     /// ` in [handlers.file]`, or nothing for the file itself.
     pub(super) fn within(&self) -> String {
         if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) }
@@ -136,10 +142,23 @@ impl<'a> Section<'a> {
     }
 
     fn mistyped(&self, (key, value): Named<'_>, expected: &str, findings: &mut Findings) {
-        let found = kind_of(value.get_ref());
-        let within = self.within();
-        let what = format!("wrong type of {:?}{within}; expected {expected}, found {found}", key.get_ref());
+        let (name, found, within) = (key.get_ref(), kind_of(value.get_ref()), self.within());
+        let hint = match value.get_ref() {
+            DeValue::Datetime(_) if expected.starts_with("a string") => {
+                format!("; write it in quotes, {:?}", self.text.get(value.span()).unwrap_or_default())
+            }
+            DeValue::Array(_) if expected == "a table" && self.has_brackets(&value.span()) => {
+                format!("; write [{}] in single brackets", self.header(name))
+            }
+            _ => String::new(),
+        };
+        let what = format!("wrong type of {name:?}{within}; expected {expected}, found {found}{hint}");
         findings.wrong(&value.span(), what);
+    }
+
+    /// Whether a header with two brackets stands there.
+    fn has_brackets(&self, at: &Span) -> bool {
+        self.text.get(at.clone()).is_some_and(|text| text.starts_with("[["))
     }
 
     /// A string.
@@ -247,8 +266,7 @@ impl<'a> Section<'a> {
         let (key, value) = entry;
         match value.get_ref() {
             DeValue::Table(table) => {
-                let dot = if self.name.is_empty() { "" } else { "." };
-                let name = format!("{}{dot}{}", self.name, super::write::key(key.get_ref()));
+                let name = self.header(key.get_ref());
                 Some(Section { name, at: key.span(), text: self.text, table })
             }
             _ => {
