@@ -61,6 +61,8 @@ struct Defined<'a> {
 pub(super) struct Handlers<'a> {
     defined: Vec<Defined<'a>>,
     pub(super) handlers: Vec<Handler>,
+    /// There are no more than these.
+    is_whole: bool,
 }
 
 impl<'a> Handlers<'a> {
@@ -80,8 +82,10 @@ impl<'a> Handlers<'a> {
             let count = tables.len();
             findings.wrong(&section.at, format!("{count} handlers; at most {HANDLERS_MAX} are allowed"));
         }
-        let mut all = Handlers { defined: Vec::new(), handlers: Vec::new() };
-        for (name, section) in tables {
+        let is_whole = tables.len() <= HANDLERS_MAX;
+        let mut all = Handlers { defined: Vec::new(), handlers: Vec::new(), is_whole };
+        // What is beyond is read by nobody.
+        for (name, section) in tables.into_iter().take(HANDLERS_MAX) {
             if name.is_empty() {
                 findings.wrong(&section.at, "a handler without a name; give it one");
             }
@@ -120,7 +124,7 @@ impl<'a> Handlers<'a> {
             if let Some(place) = self.defined.iter().position(|defined| defined.name == name) {
                 self.defined[place].is_used = true;
                 places.push(place);
-            } else if !self.defined.is_empty() {
+            } else if self.is_whole && !self.defined.is_empty() {
                 let known: Vec<&str> = self.defined.iter().map(|defined| defined.name).collect();
                 findings.unfit(&at, unknown("handler", name, &logger.within(), &known));
             }

@@ -1,5 +1,7 @@
 //! `root` and the tables under `loggers`: which records go to which handlers.
 
+use std::collections::HashSet;
+
 use ringlog::Level;
 use toml::de::DeValue;
 
@@ -20,6 +22,7 @@ pub(super) fn read<'a>(
     findings: &mut Findings,
 ) -> Vec<Logger> {
     let mut loggers = vec![root(file, handlers, findings)];
+    let mut seen = HashSet::new();
     let tables = file.table("loggers", findings).map(|section| section.tables(findings));
     for (name, section) in tables.unwrap_or_default() {
         for entry in section.unknown(KEYS) {
@@ -32,7 +35,7 @@ pub(super) fn read<'a>(
         let name = name.replace("::", ".");
         match wrong_name(&name) {
             Some(wrong) => findings.wrong(&section.at, wrong),
-            None if loggers.iter().any(|logger| logger.name == name) => {
+            None if !seen.insert(name.clone()) => {
                 let what =
                     format!("the logger {name:?} is there already; `::` in a name is the same as a dot");
                 findings.wrong(&section.at, what);

@@ -1,5 +1,6 @@
 //! A table of the file, read key by key.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -235,14 +236,14 @@ impl<'a> Section<'a> {
             self.mistyped(entry, "a list of strings", findings);
             return None;
         };
-        let mut texts: Vec<(&str, Span)> = Vec::new();
+        let (mut texts, mut seen) = (Vec::new(), HashSet::new());
         for value in list.iter() {
             match value.get_ref() {
-                DeValue::String(text) if texts.iter().any(|(other, _)| other == text) => {
+                DeValue::String(text) if !seen.insert(text) => {
                     let what = format!("{text:?} is twice in {key:?}{}; once is enough", self.within());
                     findings.wrong(&value.span(), what);
                 }
-                DeValue::String(text) => texts.push((text, value.span())),
+                DeValue::String(text) => texts.push((text.as_ref(), value.span())),
                 other => {
                     let found = kind_of(other);
                     let what = format!(

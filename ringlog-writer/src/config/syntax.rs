@@ -16,7 +16,9 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Vec<Error>) {
     let mut found: Vec<(usize, &str)> = errors.iter().map(|error| (place(error), error.message())).collect();
     found.sort_by_key(|(at, _)| *at);
     // Behind an error the rest of its line is guesswork.
-    found.dedup_by_key(|(at, _)| line_start(text, *at));
+    let on_one_line = |from: usize, to: usize| text.get(from..to).is_some_and(|text| !text.contains('\n'));
+    let mut last = None;
+    found.retain(|(at, _)| !last.replace(*at).is_some_and(|last| on_one_line(last, *at)));
     let mut errors = Vec::new();
     for (at, message) in found {
         let in_list = is_in_open_list(text, at, message);
