@@ -1,6 +1,24 @@
 //! What a configuration says: from which rings, through which loggers and handlers, in which format, to where. The
-//! words are those of Python's `logging`.
+//! words are those of Python's `logging`, the file is TOML; docs/configuration.md shows every key.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use ringlog_writer::config::Config;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = "handlers.console.kind = \"console\"\nroot.handlers = [\"console\"]\n";
+//! let checked = Config::parse(text, Path::new("ringlog.toml"))?; // or Config::read, for a file
+//! assert!(checked.warnings.is_empty() && checked.check_targets().is_empty());
+//! assert_eq!(checked.config.handlers[0].name, "console");
+//!
+//! let errors = Config::parse("hanlders = {}", Path::new("ringlog.toml")).unwrap_err();
+//! assert!(errors.to_string().contains("ringlog.toml:1:1: unknown key \"hanlders\"; did you mean \"handlers\"?"));
+//! # Ok(())
+//! # }
+//! ```
 
+// To read: read; formatters, handlers, loggers by section; problem, syntax; targets; write.
 mod formatters;
 mod handlers;
 mod loggers;
