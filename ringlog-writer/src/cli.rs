@@ -11,6 +11,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
+use crate::config::ConfigErrors;
 use crate::error::Error;
 use crate::options::{Existing, FormatKind, Fsync, Newlines, Options};
 use crate::rotation::{At, Compression, Every, Keep, Naming, OnFull, Rotation, Zone, parse_size};
@@ -208,7 +209,12 @@ pub fn main(args: WriterArgs) -> ExitCode {
 
 /// Says what is wrong with a configuration.
 fn check(file: &ConfigFile) -> Result<(), Error> {
-    file.read().map(drop)
+    let checked = file.check()?;
+    for warning in &checked.warnings {
+        StandardError.say(&format!("warning: {warning}"));
+    }
+    let targets = checked.check_targets();
+    if targets.is_empty() { Ok(()) } else { Err(Error::Config(ConfigErrors(targets).to_string())) }
 }
 
 fn fail(error: &Error) -> ExitCode {

@@ -1,5 +1,33 @@
 //! What a configuration says: from which rings, through which loggers and handlers, in which format, to where. The
-//! words are those of Python's `logging`.
+//! words are those of Python's `logging`, the file is TOML; docs/configuration.md shows every key.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use ringlog_writer::config::Config;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = "handlers.console.kind = \"console\"\nroot.handlers = [\"console\"]\n";
+//! let checked = Config::parse(text, Path::new("ringlog.toml"))?; // or Config::read, for a file
+//! assert!(checked.warnings.is_empty() && checked.check_targets().is_empty());
+//! assert_eq!(checked.config.handlers[0].name, "console");
+//!
+//! let errors = Config::parse("hanlders = {}", Path::new("ringlog.toml")).unwrap_err();
+//! assert!(errors.to_string().contains("ringlog.toml:1:1: unknown key \"hanlders\"; did you mean \"handlers\"?"));
+//! # Ok(())
+//! # }
+//! ```
+
+// To read: read; formatters, handlers, loggers by section; problem, syntax; targets; write.
+mod formatters;
+mod handlers;
+mod loggers;
+mod problem;
+mod read;
+mod section;
+mod syntax;
+mod targets;
+mod write;
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -10,6 +38,9 @@ use ringlog::Level;
 
 use crate::options::{Existing, FormatKind, Fsync, Newlines, Options, Out, named};
 use crate::rotation::{Rotation, Zone};
+
+pub use problem::{ConfigErrors, Problem};
+pub use read::Checked;
 
 /// All of it. The names within it are resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +88,9 @@ pub const EVERYTHING: Level = Level::from_number(0);
 
 /// More handlers than that are refused.
 pub const HANDLERS_MAX: usize = 64;
+
+/// More rings than that are refused.
+pub const RINGS_MAX: usize = 16;
 
 /// Who writes records somewhere.
 #[derive(Clone, Debug, PartialEq)]

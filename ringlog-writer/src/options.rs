@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringlog::Level;
 
 use crate::error::Error;
-use crate::rotation::{Rotation, size_word};
+use crate::rotation::{Rotation, nearest, size_word, suggestion};
 
 /// Where the lines go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +92,7 @@ pub enum FormatKind {
 
 pub(crate) use named;
 
+named!(Existing, "treatment of what is there", Append => "append", Truncate => "truncate");
 named!(FormatKind, "format", Text => "text", Json => "json", Raw => "raw");
 
 /// What becomes of a newline within a message or an error, in the text format.
@@ -130,9 +131,9 @@ impl fmt::Display for Fsync {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fsync::Never => f.write_str("never"),
-            Fsync::Every(interval) => write!(f, "{}ms", interval.as_millis()),
+            Fsync::Every(interval) => f.write_str(&duration_word(*interval)),
             Fsync::Batch => f.write_str("batch"),
-            Fsync::Level(level) => write!(f, "{level}"),
+            Fsync::Level(level) => f.write_str(&level_word(*level)),
         }
     }
 }
@@ -141,26 +142,47 @@ impl FromStr for Fsync {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        let duration = || name.parse::<jiff::SignedDuration>().ok().and_then(|length| length.try_into().ok());
         match name {
             "never" => return Ok(Fsync::Never),
             "interval" => return Ok(Fsync::Every(FSYNC_INTERVAL)),
             "batch" => return Ok(Fsync::Batch),
             _ => {}
         }
-        duration().map(Fsync::Every).or_else(|| name.parse().ok().map(Fsync::Level)).ok_or_else(|| {
-            UnknownName {
+        parse_duration(name).map(Fsync::Every).or_else(|| name.parse().ok().map(Fsync::Level)).ok_or_else(
+            || UnknownName {
                 name: name.to_owned(),
                 what: "policy for fsync",
                 known: vec!["never", "interval", "batch", "a duration like 5s", "a level like error"],
-            }
-        })
+            },
+        )
+    }
+}
+
+/// A length of time such as `10ms` or `1s 500ms`.
+pub(crate) fn parse_duration(word: &str) -> Option<Duration> {
+    word.parse::<jiff::SignedDuration>().ok()?.try_into().ok()
+}
+
+/// The same as a word that [`parse_duration`] reads.
+pub(crate) fn duration_word(duration: Duration) -> String {
+    match (duration.as_millis(), duration.subsec_nanos() % 1_000_000) {
+        (ms, 0) => format!("{ms}ms"),
+        (ms, ns) => format!("{ms}ms {ns}ns"),
+    }
+}
+
+/// A level as a word that is read again: the names of levels between named ones are for people only.
+pub(crate) fn level_word(level: Level) -> String {
+    match level.name() {
+        ("LEVEL", _) => level.number().to_string(),
+        (name, 0) => name.to_owned(),
+        _ => level.number().to_string(),
     }
 }
 
 /// A name that stands for nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no {what}; expected {}", known.join(", "))]
+#[error("{name:?} is no {what}; expected {}{}", known.join(", "), suggestion(nearest(name, known.iter().copied())))]
 pub struct UnknownName {
     pub(crate) name: String,
     pub(crate) what: &'static str,
@@ -314,6 +336,16 @@ mod tests {
         }
         let error = "xml".parse::<FormatKind>().unwrap_err().to_string();
         assert_eq!(error, "\"xml\" is no format; expected text, json, raw");
+        let error = "jsn".parse::<FormatKind>().unwrap_err().to_string();
+        assert_eq!(error, "\"jsn\" is no format; expected text, json, raw; did you mean \"json\"?");
         assert_eq!(format!("{:>5}", FormatKind::Raw), "  raw");
+    }
+
+    #[test]
+    fn policies_for_fsync_are_written_as_they_are_read() {
+        let words = ["never", "batch", "5000ms", "1ms 500000ns", "ERROR", "25", "3"];
+        for word in words {
+            assert_eq!(word.parse::<Fsync>().unwrap().to_string(), word);
+        }
     }
 }

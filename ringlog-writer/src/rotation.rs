@@ -56,3 +56,4 @@ pub use policy::{Compression, Contradiction, Keep, MAX_SHIFTED, Naming, OnFull, 
 pub use schedule::{At, Every, Schedule, Zone};
 pub use trigger::{Cause, Trigger};
 pub use words::{Unit, WordError, parse_size, size_word};
+pub(crate) use words::{nearest, suggestion};

@@ -17,6 +17,8 @@ use crate::options::Fsync;
 use crate::rotation::Rotation;
 use crate::writer::Events;
 
+pub(crate) use file::why;
+
 /// Whether an output was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Looked {

@@ -83,6 +83,14 @@ impl Pattern {
         Pattern { since_ns, ..self }
     }
 
+    /// Fields that are called much like an attribute, each with that one.
+    pub(crate) fn likely_mistakes(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Value(Attribute::Field(field), _) => Some((field.as_str(), Attribute::meant(field)?)),
+            _ => None,
+        })
+    }
+
     /// Keeps `asctime` for the entries of one second.
     fn set_time(&mut self, unix_ns: u64) {
         let second = unix_ns / NS_PER_S;

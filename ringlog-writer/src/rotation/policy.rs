@@ -39,13 +39,14 @@ impl Rotation {
     /// # Errors
     /// [`Contradiction`], which says what to change.
     pub fn check(&self) -> Result<(), Contradiction> {
-        let wrong = |what: &str| Err(Contradiction(what.to_owned()));
+        let wrong = |key, what: &str| Err(Contradiction { key, what: what.to_owned() });
         if self.at.is_some() && !matches!(self.every, Some(Every::Midnight | Every::Weekday(_))) {
-            return wrong("at needs every = \"midnight\" or a weekday; remove it, or say which day");
+            return wrong("at", "at needs every = \"midnight\" or a weekday; remove it, or say which day");
         }
         if self.naming == Naming::Python && self.keep.count == Some(0) {
             // For Python's handlers 0 means all: nobody shall lose or keep files by misunderstanding.
             return wrong(
+                "keep",
                 "keep = \"0\" does not go with naming = \"python\"; keep at least one file, or say \"all\"",
             );
         }
@@ -54,13 +55,17 @@ impl Rotation {
         }
         match self.keep.count {
             None => wrong(
+                "naming",
                 "naming = \"python\" without every shifts files from app.log.1 on and needs to know the last one; \
                  say keep = \"7\", or naming = \"number\"",
             ),
-            Some(count) if count > MAX_SHIFTED => Err(Contradiction(format!(
-                "keep = \"{count}\" with naming = \"python\" would rename {count} files at each rotation, at most \
-                 {MAX_SHIFTED} are allowed; keep fewer, or say naming = \"number\""
-            ))),
+            Some(count) if count > MAX_SHIFTED => {
+                let what = format!(
+                    "keep = \"{count}\" with naming = \"python\" would rename {count} files at each rotation, at \
+                     most {MAX_SHIFTED} are allowed; keep fewer, or say naming = \"number\""
+                );
+                wrong("keep", &what)
+            }
             Some(_) => Ok(()),
         }
     }
@@ -73,8 +78,18 @@ impl Rotation {
 
 /// Parts of a [`Rotation`] that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Contradiction(String);
+#[error("{what}")]
+pub struct Contradiction {
+    key: &'static str,
+    what: String,
+}
+
+impl Contradiction {
+    /// The part that does not fit, as it is called in a configuration.
+    pub(crate) fn key(&self) -> &'static str {
+        self.key
+    }
+}
 
 /// What closed files are called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -129,6 +129,11 @@ pub struct Zone {
 }
 
 impl Zone {
+    /// That of this machine, or of `$TZ`.
+    pub fn local() -> Zone {
+        Zone { word: "local".to_owned(), zone: TimeZone::system() }
+    }
+
     pub(crate) fn zone(&self) -> &TimeZone {
         &self.zone
     }
@@ -147,7 +152,7 @@ impl FromStr for Zone {
     fn from_str(word: &str) -> Result<Zone, WordError> {
         let zone = match word {
             "utc" => Some(TimeZone::UTC),
-            "local" => Some(TimeZone::system()),
+            "local" => return Ok(Zone::local()),
             name => TimeZone::get(name).ok(),
         };
         zone.map(|zone| Zone { word: word.to_owned(), zone }).ok_or_else(|| {

@@ -13,7 +13,8 @@ pub struct WordError {
     pub(super) hint: Option<String>,
 }
 
-fn suggestion(hint: Option<&str>) -> String {
+/// What an error says at its end of what may have been meant.
+pub(crate) fn suggestion(hint: Option<&str>) -> String {
     hint.map(|hint| format!("; did you mean {hint:?}?")).unwrap_or_default()
 }
 
@@ -30,7 +31,7 @@ impl WordError {
 }
 
 /// The known word that a mistyped one most likely stands for.
-fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
     let rated =
         known.into_iter().map(|known| (strsim::jaro_winkler(&word, &known.to_ascii_lowercase()), known));

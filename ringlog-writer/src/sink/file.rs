@@ -119,7 +119,7 @@ impl File {
 }
 
 /// What is wrong, and what to do.
-fn why(path: &Path, error: &io::Error) -> String {
+pub(crate) fn why(path: &Path, error: &io::Error) -> String {
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),

@@ -13,7 +13,7 @@ use super::outlet::Outlet;
 use super::router::Router;
 use super::worker::Worker;
 use super::{BATCH_BYTES, End, Events, Front, Signals, StandardError, Summary, Told, Writer};
-use crate::config::{self, Config, Output};
+use crate::config::{self, Checked, Config, Output};
 use crate::error::Error;
 use crate::format::Source;
 use crate::options::Options;
@@ -71,18 +71,22 @@ impl ConfigFile {
     ///
     /// # Errors
     /// [`Error::Config`] with everything that is wrong in it.
-    pub fn read(&self) -> Result<Config, Error> {
-        let mut config = read_stub(&self.path)?;
+    pub fn check(&self) -> Result<Checked, Error> {
+        let mut checked = Config::read(&self.path).map_err(|errors| Error::Config(errors.to_string()))?;
         if !self.rings.is_empty() {
-            config.rings.clone_from(&self.rings);
+            checked.config.rings.clone_from(&self.rings);
         }
-        if config.rings.is_empty() {
+        if checked.config.rings.is_empty() {
             let path = self.path.display();
             return Err(Error::Config(format!(
                 "{path} names no ring; write `rings = [\"app\"]` into it, or name them on the command line"
             )));
         }
-        Ok(config)
+        Ok(checked)
+    }
+
+    pub(super) fn read(&self) -> Result<Config, Error> {
+        Ok(self.check()?.config)
     }
 }
 
@@ -228,8 +232,4 @@ fn begin_handler(
     }
     let is_console = matches!(handler.output, Output::Console { .. });
     Ok(Handler::elsewhere(formatting, Worker::start(outlet).map_err(Error::Thread)?, is_console))
-}
-
-fn read_stub(path: &std::path::Path) -> Result<Config, Error> {
-    Err(Error::Config(format!("{}: not yet", path.display())))
 }

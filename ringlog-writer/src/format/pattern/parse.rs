@@ -54,6 +54,14 @@ impl Attribute {
         named.map_or_else(|| Attribute::Field(name.to_owned()), |(_, attribute)| attribute)
     }
 
+    /// The attribute that a field's name was meant to be, most likely.
+    pub(super) fn meant(field: &str) -> Option<&'static str> {
+        let names = Attribute::NAMED.iter().map(|(name, _)| *name);
+        let likeness = |name: &str| strsim::jaro_winkler(&name.to_lowercase(), &field.to_lowercase());
+        let rated = names.map(|name| (likeness(name), name)).filter(|(likeness, _)| *likeness > 0.9);
+        rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+    }
+
     fn is_text(&self) -> bool {
         use Attribute as A;
         let texts = [

@@ -1,0 +1,171 @@
+//! The tables under `formatters`: how lines look.
+
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use super::Formatter;
+use super::problem::{Findings, Span};
+use super::section::{Key, Section};
+use crate::format::{Pattern, Problem};
+use crate::options::{FormatKind, Newlines};
+use crate::rotation::{Zone, nearest, suggestion};
+
+const PATTERN: &str = "format";
+const TEXT: &str = "kind = \"text\"";
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("format"),
+    Key::new("kind"),
+    Key::of("datefmt", &[PATTERN]),
+    Key::of("zone", &[PATTERN]),
+    Key::of("newlines", &[TEXT, PATTERN]),
+    Key::of("ids", &[TEXT]),
+];
+
+/// A formatter under its name.
+struct Defined<'a> {
+    name: &'a str,
+    at: Span,
+    formatter: Formatter,
+    is_used: bool,
+}
+
+/// All of them.
+pub(super) struct Formatters<'a> {
+    defined: Vec<Defined<'a>>,
+}
+
+/// What needs no definition; a formatter without any settings is the first.
+pub(super) const BUILT_IN: &[(&str, Formatter)] = &[
+    ("text", Formatter::Text { newlines: Newlines::Escape, ids: false }),
+    ("json", Formatter::Json),
+    ("raw", Formatter::Raw),
+];
+
+/// The formatter that needs no definition.
+pub(super) fn built_in(name: &str) -> Option<&'static Formatter> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, formatter)| formatter)
+}
+
+impl<'a> Formatters<'a> {
+    pub(super) fn read(file: &Section<'a>, findings: &mut Findings) -> Formatters<'a> {
+        let tables = file.table("formatters", findings).map(|section| section.tables(findings));
+        let mut defined = Vec::new();
+        for (name, section) in tables.unwrap_or_default() {
+            if name.is_empty() {
+                findings.wrong(&section.at, "a formatter without a name; give it one");
+            } else if built_in(name).is_some() {
+                let what = format!("the formatter {name:?} is built in; choose another name");
+                findings.wrong(&section.at, what);
+            }
+            let formatter = formatter(&section, findings);
+            defined.push(Defined { name, at: section.at, formatter, is_used: false });
+        }
+        Formatters { defined }
+    }
+
+    /// The one that a handler names; the built-in `text` if it names none.
+    pub(super) fn of(&mut self, handler: &Section<'a>, findings: &mut Findings) -> Formatter {
+        let Some(name) = handler.text("formatter", findings) else { return Formatter::default() };
+        if let Some(defined) = self.defined.iter_mut().find(|defined| defined.name == name) {
+            defined.is_used = true;
+            return defined.formatter.clone();
+        }
+        built_in(name).cloned().unwrap_or_else(|| {
+            let built_in = BUILT_IN.iter().map(|(name, _)| *name);
+            let known: Vec<&str> = self.defined.iter().map(|defined| defined.name).chain(built_in).collect();
+            let what = unknown("formatter", name, &handler.within(), &known);
+            findings.unfit(&handler.value_at("formatter"), what);
+            Formatter::default()
+        })
+    }
+
+    pub(super) fn warn_of_unused(&self, findings: &mut Findings) {
+        for Defined { name, at, .. } in self.defined.iter().filter(|defined| !defined.is_used) {
+            findings.warn(at, format_args!("no handler uses the formatter {name:?}"));
+        }
+    }
+}
+
+/// What is said of a name that stands for nothing.
+pub(super) fn unknown(what: &str, name: &str, within: &str, known: &[&str]) -> String {
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => suggestion(Some(near)),
+        None => format!("; expected {}", known.join(", ")),
+    };
+    format!("unknown {what} {name:?}{within}{hint}")
+}
+
+fn formatter(section: &Section<'_>, findings: &mut Findings) -> Formatter {
+    section.allow(KEYS, findings);
+    if section.key_at("format").is_some() {
+        if let Some(at) = section.key_at("kind") {
+            let within = section.within();
+            findings.wrong(&at, format!("\"kind\"{within} does not go with format; leave out one of them"));
+        }
+        section.allow_of(PATTERN, KEYS, findings);
+        return pattern(section, findings);
+    }
+    let has_kind = section.key_at("kind").is_some();
+    let kind: Option<FormatKind> = section.word("kind", findings);
+    // Of a kind that is not understood nobody knows what goes with it.
+    if kind.is_some() || !has_kind {
+        section.allow_of(&format!("kind = \"{}\"", kind.unwrap_or_default()), KEYS, findings);
+    }
+    let newlines = section.word("newlines", findings).unwrap_or_default();
+    let ids = section.flag("ids", findings).unwrap_or_default();
+    match kind.unwrap_or_default() {
+        FormatKind::Text => Formatter::Text { newlines, ids },
+        FormatKind::Json => Formatter::Json,
+        FormatKind::Raw => Formatter::Raw,
+    }
+}
+
+fn pattern(section: &Section<'_>, findings: &mut Findings) -> Formatter {
+    let pattern = section.text("format", findings).unwrap_or_default();
+    match Pattern::new(pattern, None, TimeZone::UTC, Newlines::default()) {
+        Ok(pattern) => {
+            for (field, attribute) in pattern.likely_mistakes() {
+                let at = section.value_at("format");
+                let hint = suggestion(Some(attribute));
+                findings.warn(&at, format_args!("%({field}) is no attribute, but a field of records{hint}"));
+            }
+        }
+        Err(problem) => refuse_pattern(section, pattern, &problem, findings),
+    }
+    let date = section.text("datefmt", findings);
+    if let Some(date) = date {
+        section.parsed("datefmt", check_date(date), findings);
+    }
+    Formatter::Pattern {
+        pattern: pattern.to_owned(),
+        date: date.map(str::to_owned),
+        zone: section.word("zone", findings).unwrap_or_else(Zone::local),
+        newlines: section.word("newlines", findings).unwrap_or_default(),
+    }
+}
+
+fn refuse_pattern(section: &Section<'_>, pattern: &str, problem: &Problem, findings: &mut Findings) {
+    match section.byte_at("format", problem.at()) {
+        Some(at) => findings.wrong(&at, problem.to_string()),
+        None => {
+            let before = pattern.get(..problem.at()).unwrap_or_default();
+            let character = before.chars().count() + 1;
+            let what = format!("{problem} (at character {character} of the format)");
+            findings.wrong(&section.value_at("format"), what);
+        }
+    }
+}
+
+/// Whether times can be written like this.
+fn check_date(date: &str) -> Result<(), String> {
+    let at: Zoned = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+    strtime::format(date, &at).map(|_| ()).map_err(|error| {
+        let error = error.to_string();
+        let error = error.strip_prefix("strftime formatting failed: ").unwrap_or(&error);
+        format!(
+            "{date:?} is no date format: {error}; expected one for strftime, such as \"%Y-%m-%d %H:%M:%S\""
+        )
+    })
+}

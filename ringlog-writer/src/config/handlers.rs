@@ -1,0 +1,284 @@
+//! The tables under `handlers`: where lines go.
+
+use std::path::{Component, Path, PathBuf};
+
+use ringlog::Level;
+
+use super::formatters::{Formatters, unknown};
+use super::problem::{Findings, Span};
+use super::section::{Key, Section};
+use super::{FileOutput, HANDLERS_MAX, Handler, Output};
+use crate::options::{Fsync, named};
+use crate::rotation::{Keep, Rotation, parse_size};
+
+/// What a handler is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Console,
+    File,
+    Null,
+}
+
+named!(Kind, "kind of handler", Console => "console", File => "file", Null => "null");
+
+const CONSOLE: &[&str] = &["kind = \"console\""];
+const FILE: &[&str] = &["kind = \"file\""];
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("kind"),
+    Key::new("level"),
+    Key::new("formatter"),
+    Key::of("stream", CONSOLE),
+    Key::of("color", CONSOLE),
+    Key::of("path", FILE),
+    Key::of("existing", FILE),
+    Key::of("checkpoint", FILE),
+    Key::of("fsync", FILE),
+    Key::of("rotate", FILE),
+];
+
+pub(super) const ROTATE_KEYS: &[Key] = &[
+    Key::new("size"),
+    Key::new("every"),
+    Key::new("at"),
+    Key::new("zone"),
+    Key::new("on-start"),
+    Key::new("naming"),
+    Key::new("keep"),
+    Key::new("compress"),
+    Key::new("on-full"),
+];
+
+/// A handler and where it is said.
+struct Defined<'a> {
+    name: &'a str,
+    at: Span,
+    path_at: Option<Span>,
+    is_used: bool,
+}
+
+/// All of them.
+pub(super) struct Handlers<'a> {
+    defined: Vec<Defined<'a>>,
+    pub(super) handlers: Vec<Handler>,
+    /// There are no more than these.
+    is_whole: bool,
+}
+
+impl<'a> Handlers<'a> {
+    pub(super) fn read(
+        file: &Section<'a>,
+        formatters: &mut Formatters<'a>,
+        findings: &mut Findings,
+    ) -> Handlers<'a> {
+        let errors = findings.errors();
+        let section = file.table("handlers", findings);
+        let tables = section.as_ref().map(|section| section.tables(findings)).unwrap_or_default();
+        if tables.is_empty() && findings.errors() == errors {
+            let at = section.map_or(0..0, |section| section.at);
+            findings.unfit(&at, "there is no handler; expected at least one, such as [handlers.console]");
+        }
+        if let Some((_, section)) = tables.get(HANDLERS_MAX) {
+            let count = tables.len();
+            findings.wrong(&section.at, format!("{count} handlers; at most {HANDLERS_MAX} are allowed"));
+        }
+        let is_whole = tables.len() <= HANDLERS_MAX;
+        let mut all = Handlers { defined: Vec::new(), handlers: Vec::new(), is_whole };
+        // What is beyond is read by nobody.
+        for (name, section) in tables.into_iter().take(HANDLERS_MAX) {
+            if name.is_empty() {
+                findings.wrong(&section.at, "a handler without a name; give it one");
+            }
+            let handler = handler(name, &section, formatters, findings);
+            let path_at = section.key_at("path").map(|_| section.value_at("path"));
+            all.handlers.push(handler);
+            all.defined.push(Defined { name, at: section.at, path_at, is_used: false });
+        }
+        all.refuse_one_file_for_two(findings);
+        all
+    }
+
+    fn refuse_one_file_for_two(&self, findings: &mut Findings) {
+        let mut seen: Vec<(PathBuf, &str)> = Vec::new();
+        for (handler, defined) in self.handlers.iter().zip(&self.defined) {
+            let Output::File(output) = &handler.output else { continue };
+            let Some(at) = &defined.path_at else { continue };
+            let place = whereabouts(&output.path);
+            if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == place) {
+                let what = format!(
+                    "the handlers {other:?} and {:?} write to the same file; choose another path, or use one of them \
+                     for both",
+                    defined.name
+                );
+                findings.unfit(at, what);
+            } else {
+                seen.push((place, defined.name));
+            }
+        }
+    }
+
+    /// Those that a logger names.
+    pub(super) fn of(&mut self, logger: &Section<'a>, findings: &mut Findings) -> Vec<usize> {
+        let mut places = Vec::new();
+        for (name, at) in logger.texts("handlers", findings).unwrap_or_default() {
+            if let Some(place) = self.defined.iter().position(|defined| defined.name == name) {
+                self.defined[place].is_used = true;
+                places.push(place);
+            } else if self.is_whole && !self.defined.is_empty() {
+                let known: Vec<&str> = self.defined.iter().map(|defined| defined.name).collect();
+                findings.unfit(&at, unknown("handler", name, &logger.within(), &known));
+            }
+        }
+        places
+    }
+
+    pub(super) fn warn_of_unused(&self, findings: &mut Findings) {
+        for Defined { name, at, .. } in self.defined.iter().filter(|defined| !defined.is_used) {
+            findings.warn(at, format_args!("no logger uses the handler {name:?}"));
+        }
+    }
+
+    /// Where each handler's path is said.
+    pub(super) fn paths_at(&self) -> impl Iterator<Item = Option<usize>> {
+        self.defined.iter().map(|defined| defined.path_at.as_ref().map(|at| at.start))
+    }
+}
+
+fn handler<'a>(
+    name: &str,
+    section: &Section<'a>,
+    formatters: &mut Formatters<'a>,
+    findings: &mut Findings,
+) -> Handler {
+    section.allow(KEYS, findings);
+    let kind = kind(section, findings);
+    if let Some(kind) = kind {
+        section.allow_of(&format!("kind = \"{kind}\""), KEYS, findings);
+    }
+    let output = match kind {
+        Some(Kind::Console) => Output::Console {
+            stream: section.word("stream", findings).unwrap_or_default(),
+            color: section.word("color", findings).unwrap_or_default(),
+        },
+        Some(Kind::File) => Output::File(file(section, findings)),
+        Some(Kind::Null) | None => Output::Null,
+    };
+    Handler {
+        name: name.to_owned(),
+        level: section.level("level", findings).unwrap_or(Level::from_number(0)),
+        formatter: formatters.of(section, findings),
+        output,
+    }
+}
+
+fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<Kind> {
+    if section.key_at("kind").is_none() {
+        let kind = if section.key_at("path").is_some() { "file" } else { "console" };
+        let what = format!(
+            "the handler{} has no kind; expected console, file, null; write kind = {kind:?}",
+            section.within()
+        );
+        findings.unfit(&section.at, what);
+        return None;
+    }
+    let word = section.text("kind", findings)?;
+    let kind: Result<Kind, _> = word.parse();
+    let python = match word.rsplit('.').next() {
+        Some("StreamHandler") => Some(Kind::Console),
+        Some("FileHandler" | "RotatingFileHandler" | "TimedRotatingFileHandler") => Some(Kind::File),
+        Some("NullHandler") => Some(Kind::Null),
+        _ => None,
+    };
+    let kind = kind.map_err(|error| match python {
+        Some(kind) => format!("{error}; did you mean \"{kind}\"?"),
+        None => error.to_string(),
+    });
+    section.parsed("kind", kind, findings)
+}
+
+fn file(section: &Section<'_>, findings: &mut Findings) -> FileOutput {
+    let mut output = FileOutput::new(path(section, findings));
+    output.existing = section.word("existing", findings).unwrap_or_default();
+    output.checkpoint = section.flag("checkpoint", findings).unwrap_or(true);
+    output.fsync = section.word("fsync", findings).unwrap_or_default();
+    if let Some(rotate) = section.table("rotate", findings) {
+        output.rotation = rotation(&rotate, findings);
+    }
+    if !output.checkpoint {
+        let what = match (output.rotation != Rotation::default(), output.fsync != Fsync::Never) {
+            (true, _) => "rotated",
+            (false, true) => "synced",
+            (false, false) => return output,
+        };
+        let what = format!("a file without a checkpoint cannot be {what}; leave out checkpoint = false");
+        findings.unfit(&section.key_at("checkpoint").unwrap_or(section.at.clone()), what);
+    }
+    output
+}
+
+fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {
+    if section.key_at("path").is_none() {
+        let what = format!("the handler{} has no path; write path = \"app.log\"", section.within());
+        findings.unfit(&section.at, what);
+    }
+    let path = section.text("path", findings).unwrap_or_default();
+    let wrong = match path {
+        "" => Some("an empty path; expected that of a file, such as \"app.log\"".to_owned()),
+        "-" => {
+            Some("\"-\" is no file; standard output is kind = \"console\", stream = \"stdout\"".to_owned())
+        }
+        _ if path.contains('\0') => Some(format!("{path:?} is no path: no file's name has a NUL")),
+        _ => None,
+    };
+    if let Some(wrong) = wrong.filter(|_| section.key_at("path").is_some()) {
+        findings.wrong(&section.value_at("path"), wrong);
+    }
+    path.into()
+}
+
+fn rotation(section: &Section<'_>, findings: &mut Findings) -> Rotation {
+    let errors = findings.errors();
+    section.allow(ROTATE_KEYS, findings);
+    let plain = Rotation::default();
+    let rotation = Rotation {
+        size: section.number_or_word("size", parse_size, findings),
+        every: section.word("every", findings),
+        at: section.word("at", findings),
+        zone: section.word("zone", findings).unwrap_or(plain.zone),
+        on_start: section.flag("on-start", findings).unwrap_or(plain.on_start),
+        naming: section.word("naming", findings).unwrap_or(plain.naming),
+        keep: section.number_or_word("keep", str::parse::<Keep>, findings).unwrap_or(plain.keep),
+        compression: section.word("compress", findings),
+        on_full: section.word("on-full", findings).unwrap_or(plain.on_full),
+    };
+    // What was not understood may be what is missing.
+    if findings.errors() == errors
+        && let Err(contradiction) = rotation.check()
+    {
+        let at = section.key_at(contradiction.key()).unwrap_or(section.at.clone());
+        findings.unfit(&at, contradiction.to_string());
+    }
+    rotation
+}
+
+/// The file that a path leads to, under one name.
+fn whereabouts(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let (Ok(directory), Some(name)) = (directory.canonicalize(), path.file_name()) {
+        return directory.join(name);
+    }
+    // Nothing is there yet, so no link leads elsewhere.
+    let mut place = PathBuf::new();
+    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match component {
+            Component::ParentDir => {
+                place.pop();
+            }
+            other => place.push(other),
+        }
+    }
+    place
+}

@@ -1,0 +1,131 @@
+//! Reading a file: all that is wrong with it is reported at once.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::formatters::{self, Formatters};
+use super::handlers::{self, Handlers};
+use super::loggers;
+use super::problem::{ConfigErrors, Cursor, Findings, Problem};
+use super::section::{Key, Section};
+use super::syntax;
+use super::{Config, RINGS_MAX};
+use crate::options::parse_duration;
+
+const KEYS: &[Key] = &[
+    Key::new("rings"),
+    Key::new("grace"),
+    Key::new("formatters"),
+    Key::new("handlers"),
+    Key::new("root"),
+    Key::new("loggers"),
+];
+
+/// A file longer than that is not a configuration.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// A configuration in which nothing is wrong, and what else there is to say of its file.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What it says.
+    pub config: Config,
+    /// What is allowed, but hardly meant, sorted by place.
+    pub warnings: Vec<Problem>,
+    /// The file that it was read from.
+    pub(super) file: PathBuf,
+    /// For each handler, line and column of its path.
+    pub(super) paths: Vec<Option<(usize, usize)>>,
+}
+
+impl Config {
+    /// Reads a file. A relative path in it is relative to the working directory.
+    ///
+    /// # Errors
+    /// All that is wrong with it, at least one [`Problem`].
+    pub fn read(path: &Path) -> Result<Checked, ConfigErrors> {
+        let wrong = |place, what| ConfigErrors(vec![Problem { file: path.to_owned(), place, what }]);
+        let bytes = read(path).map_err(|why| wrong(None, why))?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Config::parse(text, path),
+            Err(error) => {
+                let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let place = Cursor::new(&String::from_utf8_lossy(valid)).place(valid.len());
+                Err(wrong(Some(place), "this is not UTF-8; save the file as UTF-8".to_owned()))
+            }
+        }
+    }
+
+    /// Reads a text as the file `path`, which need not exist.
+    ///
+    /// # Errors
+    /// All that is wrong with it, at least one [`Problem`].
+    pub fn parse(text: &str, path: &Path) -> Result<Checked, ConfigErrors> {
+        let (table, errors) = syntax::parse(text);
+        let mut findings = Findings::default();
+        let file = Section::file(text, &table);
+        file.allow(KEYS, &mut findings);
+        let rings = rings(&file, &mut findings);
+        let grace = grace(&file, &mut findings);
+        let mut formatters = Formatters::read(&file, &mut findings);
+        let mut handlers = Handlers::read(&file, &mut formatters, &mut findings);
+        let loggers = loggers::read(&file, &mut handlers, &mut findings);
+        formatters.warn_of_unused(&mut findings);
+        handlers.warn_of_unused(&mut findings);
+        findings.not_toml(errors);
+
+        let warnings = findings.judge(text, path)?;
+        let paths = handlers.paths_at().map(|at| at.map(|at| Cursor::new(text).place(at))).collect();
+        let config = Config { rings, grace, handlers: handlers.handlers, loggers };
+        Ok(Checked { config, warnings, file: path.to_owned(), paths })
+    }
+
+    /// Every key that a file may have, with its table as it stands in a header; the file's own have none.
+    pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let tables = [
+            ("", KEYS),
+            ("formatters.NAME", formatters::KEYS),
+            ("handlers.NAME", handlers::KEYS),
+            ("handlers.NAME.rotate", handlers::ROTATE_KEYS),
+            ("root", loggers::ROOT_KEYS),
+            ("loggers.NAME", loggers::KEYS),
+        ];
+        tables.into_iter().flat_map(|(table, keys)| keys.iter().map(move |key| (table, key.name)))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() as u64 > BYTES_MAX => {
+            Err(format!("this file has more than {} KiB; is it a configuration?", BYTES_MAX >> 10))
+        }
+        Ok(_) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err("there is no such file; give the path of a configuration".to_owned())
+        }
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
+}
+
+fn rings(file: &Section<'_>, findings: &mut Findings) -> Vec<String> {
+    let Some(rings) = file.texts("rings", findings) else { return Vec::new() };
+    if !(1..=RINGS_MAX).contains(&rings.len()) {
+        let what = format!("{} rings; expected 1 to {RINGS_MAX}", rings.len());
+        findings.wrong(&file.value_at("rings"), what);
+    }
+    for (_, at) in rings.iter().filter(|(name, _)| name.is_empty()) {
+        findings.wrong(at, "a ring without a name; expected a name, a path, or \".\" for $RINGLOG");
+    }
+    rings.into_iter().map(|(name, _)| name.to_owned()).collect()
+}
+
+fn grace(file: &Section<'_>, findings: &mut Findings) -> Option<Duration> {
+    let word = file.text("grace", findings)?;
+    let grace = parse_duration(word).ok_or_else(|| {
+        format!("{word:?} is no duration; expected a number with a unit, such as \"10ms\" or \"1s\"")
+    });
+    file.parsed("grace", grace, findings)
+}

@@ -1,0 +1,331 @@
+//! A table of the file, read key by key.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use ringlog::Level;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Findings, Span};
+use crate::rotation::{nearest, suggestion};
+
+/// A key that a table may have.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// For which kinds of table it is, as they are said in the file; all if there is none.
+    pub(super) of: &'static [&'static str],
+}
+
+impl Key {
+    pub(super) const fn new(name: &'static str) -> Key {
+        Key { name, of: &[] }
+    }
+
+    pub(super) const fn of(name: &'static str, of: &'static [&'static str]) -> Key {
+        Key { name, of }
+    }
+}
+
+/// Words of Python's files for ours.
+const PYTHON: &[(&str, &str)] = &[
+    ("class", "kind"),
+    ("filename", "path"),
+    ("mode", "existing"),
+    ("maxbytes", "size"),
+    ("backupcount", "keep"),
+    ("when", "every"),
+    ("interval", "every"),
+    ("attime", "at"),
+    ("utc", "zone"),
+    ("delay", "existing"),
+    ("fmt", "format"),
+    ("filters", "level"),
+];
+
+/// A table and what it may hold. What it may not hold is reported when it is made.
+#[derive(Clone)]
+pub(super) struct Section<'a> {
+    /// As in a header: `handlers.file`; empty for the file itself.
+    pub(super) name: String,
+    /// Where it begins.
+    pub(super) at: Span,
+    text: &'a str,
+    table: &'a DeTable<'a>,
+}
+
+/// A name in a table of names, and what stands under it.
+pub(super) type Named<'a> = (&'a Spanned<std::borrow::Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
+
+impl<'a> Section<'a> {
+    pub(super) fn file(text: &'a str, table: &'a DeTable<'a>) -> Section<'a> {
+        Section { name: String::new(), at: 0..0, text, table }
+    }
+
+    /// Its names in the order of the file.
+    fn entries(&self) -> Vec<Named<'a>> {
+        let mut entries: Vec<_> = self.table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        entries
+    }
+
+    fn get(&self, key: &str) -> Option<Named<'a>> {
+        self.table.get_key_value(key)
+    }
+
+    /// Where a key is written.
+    pub(super) fn key_at(&self, key: &str) -> Option<Span> {
+        self.get(key).map(|(key, _)| key.span())
+    }
+
+    /// Where a key's value is written; the table's own place without it.
+    pub(super) fn value_at(&self, key: &str) -> Span {
+        self.get(key).map_or(self.at.clone(), |(_, value)| value.span())
+    }
+
+    /// Where a byte of a string is written; the whole string's place where that cannot be told.
+    pub(super) fn byte_at(&self, key: &str, byte: usize) -> Option<Span> {
+        let span = self.value_at(key);
+        let written = self.text.get(span.clone())?;
+        let is_plain = match written.as_bytes() {
+            [b'"', b'"', b'"', ..] | [b'\'', b'\'', b'\'', ..] => false,
+            [b'"', inner @ ..] => !inner.contains(&b'\\'),
+            [b'\'', ..] => true,
+            _ => false,
+        };
+        is_plain.then(|| span.start + 1 + byte..span.end)
+    }
+
+    /// What stands in the header of a table in this one.
+    fn header(&self, name: &str) -> String {
+        let dot = if self.name.is_empty() { "" } else { "." };
+        format!("{}{dot}{}", self.name, super::write::key(name))
+    }
+
+    /// ` in [handlers.file]`, or nothing for the file itself.
+    pub(super) fn within(&self) -> String {
+        if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) }
+    }
+
+    /// Reports the keys that nobody knows.
+    pub(super) fn allow(&self, keys: &[Key], findings: &mut Findings) {
+        for entry in self.unknown(keys) {
+            self.refuse(entry, keys, findings);
+        }
+    }
+
+    /// The keys that nobody knows.
+    pub(super) fn unknown(&self, keys: &[Key]) -> Vec<Named<'a>> {
+        let mut entries = self.entries();
+        entries.retain(|(name, _)| keys.iter().all(|known| known.name != name.get_ref().as_ref()));
+        entries
+    }
+
+    /// Reports a key that nobody knows.
+    pub(super) fn refuse(&self, (key, _): Named<'_>, keys: &[Key], findings: &mut Findings) {
+        let name = key.get_ref().as_ref();
+        findings.wrong(&key.span(), format!("unknown key {name:?}{}{}", self.within(), meant(name, keys)));
+    }
+
+    /// Reports the keys that are not for this kind of table.
+    pub(super) fn allow_of(&self, kind: &str, keys: &[Key], findings: &mut Findings) {
+        for (key, _) in self.entries() {
+            let (name, at) = (key.get_ref().as_ref(), key.span());
+            let known = keys.iter().find(|known| known.name == name && !known.of.is_empty());
+            if let Some(known) = known.filter(|known| !known.of.contains(&kind)) {
+                let of = known.of.join(" and ");
+                let what = format!("{name:?}{} does not go with {kind}; it is for {of}", self.within());
+                findings.wrong(&at, what);
+            }
+        }
+    }
+
+    fn mistyped(&self, (key, value): Named<'_>, expected: &str, findings: &mut Findings) {
+        let (name, found, within) = (key.get_ref(), kind_of(value.get_ref()), self.within());
+        let hint = match value.get_ref() {
+            DeValue::Datetime(_) if expected.starts_with("a string") => {
+                format!("; write it in quotes, {:?}", self.text.get(value.span()).unwrap_or_default())
+            }
+            DeValue::Array(_) if expected == "a table" && self.has_brackets(&value.span()) => {
+                format!("; write [{}] in single brackets", self.header(name))
+            }
+            _ => String::new(),
+        };
+        let what = format!("wrong type of {name:?}{within}; expected {expected}, found {found}{hint}");
+        findings.wrong(&value.span(), what);
+    }
+
+    /// Whether a header with two brackets stands there.
+    fn has_brackets(&self, at: &Span) -> bool {
+        self.text.get(at.clone()).is_some_and(|text| text.starts_with("[["))
+    }
+
+    /// A string.
+    pub(super) fn text(&self, key: &str, findings: &mut Findings) -> Option<&'a str> {
+        let entry = self.get(key)?;
+        match entry.1.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => {
+                self.mistyped(entry, "a string", findings);
+                None
+            }
+        }
+    }
+
+    /// A string that stands for something.
+    pub(super) fn word<T: FromStr<Err: Display>>(&self, key: &str, findings: &mut Findings) -> Option<T> {
+        let word = self.text(key, findings)?;
+        self.parsed(key, word.parse(), findings)
+    }
+
+    /// A string or a whole number that stands for something.
+    pub(super) fn number_or_word<T, E: Display>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+        findings: &mut Findings,
+    ) -> Option<T> {
+        let entry = self.get(key)?;
+        match entry.1.get_ref() {
+            DeValue::String(text) => self.parsed(key, parse(text), findings),
+            DeValue::Integer(number) => {
+                let decimal = i128::from_str_radix(number.as_str(), number.radix());
+                let decimal = decimal.map_or_else(|_| number.to_string(), |number| number.to_string());
+                self.parsed(key, parse(&decimal), findings)
+            }
+            _ => {
+                self.mistyped(entry, "a string or a whole number", findings);
+                None
+            }
+        }
+    }
+
+    /// What was made of a key's value, or the report of what is wrong with it.
+    pub(super) fn parsed<T, E: Display>(
+        &self,
+        key: &str,
+        parsed: Result<T, E>,
+        findings: &mut Findings,
+    ) -> Option<T> {
+        parsed.map_err(|error| findings.wrong(&self.value_at(key), error.to_string())).ok()
+    }
+
+    /// A level by name or number; 0 for `NOTSET`.
+    pub(super) fn level(&self, key: &str, findings: &mut Findings) -> Option<Level> {
+        self.number_or_word(key, level, findings)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
+        let entry = self.get(key)?;
+        match entry.1.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => {
+                self.mistyped(entry, "true or false", findings);
+                None
+            }
+        }
+    }
+
+    /// A list of strings that differ, each with its place.
+    pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Option<Vec<(&'a str, Span)>> {
+        let entry = self.get(key)?;
+        let DeValue::Array(list) = entry.1.get_ref() else {
+            self.mistyped(entry, "a list of strings", findings);
+            return None;
+        };
+        let (mut texts, mut seen) = (Vec::new(), HashSet::new());
+        for value in list.iter() {
+            match value.get_ref() {
+                DeValue::String(text) if !seen.insert(text) => {
+                    let what = format!("{text:?} is twice in {key:?}{}; once is enough", self.within());
+                    findings.wrong(&value.span(), what);
+                }
+                DeValue::String(text) => texts.push((text.as_ref(), value.span())),
+                other => {
+                    let found = kind_of(other);
+                    let what = format!(
+                        "wrong type in {key:?}{}; expected a list of strings, found {found} in it",
+                        self.within()
+                    );
+                    findings.wrong(&value.span(), what);
+                }
+            }
+        }
+        Some(texts)
+    }
+
+    /// A table in this one.
+    pub(super) fn table(&self, key: &str, findings: &mut Findings) -> Option<Section<'a>> {
+        let entry = self.get(key)?;
+        self.section(entry, findings)
+    }
+
+    fn section(&self, entry: Named<'a>, findings: &mut Findings) -> Option<Section<'a>> {
+        let (key, value) = entry;
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                let name = self.header(key.get_ref());
+                Some(Section { name, at: key.span(), text: self.text, table })
+            }
+            _ => {
+                self.mistyped(entry, "a table", findings);
+                None
+            }
+        }
+    }
+
+    /// The tables in this one, all of which have names, in the order of the file.
+    pub(super) fn tables(&self, findings: &mut Findings) -> Vec<(&'a str, Section<'a>)> {
+        let mut tables = Vec::new();
+        for entry in self.entries() {
+            if let Some(section) = self.section(entry, findings) {
+                tables.push((entry.0.get_ref().as_ref(), section));
+            }
+        }
+        tables
+    }
+}
+
+/// What may have been meant by an unknown key.
+fn meant(name: &str, keys: &[Key]) -> String {
+    let is_known = |name: &&str| keys.iter().any(|key| key.name == *name);
+    let python = PYTHON.iter().find(|(python, _)| python.eq_ignore_ascii_case(name));
+    let python = python.map(|(_, ours)| *ours).filter(is_known);
+    match python.or_else(|| nearest(name, keys.iter().map(|key| key.name))) {
+        Some(near) => suggestion(Some(near)),
+        None => {
+            let known: Vec<&str> = keys.iter().map(|key| key.name).collect();
+            format!("; expected {}", known.join(", "))
+        }
+    }
+}
+
+fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// A level by name, in any case, or by number.
+fn level(word: &str) -> Result<Level, String> {
+    if word.eq_ignore_ascii_case("notset") || word == "0" {
+        return Ok(Level::from_number(0));
+    }
+    let names = ["trace", "debug", "info", "warn", "warning", "error", "critical", "fatal", "notset"];
+    word.parse().map_err(|_| {
+        let near = suggestion(nearest(word, names));
+        format!(
+            "{word:?} is not a level; expected trace, debug, info, warn, error, critical, notset, or a number from 0 \
+             to 255{near}"
+        )
+    })
+}

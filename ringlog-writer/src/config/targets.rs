@@ -1,0 +1,99 @@
+//! Whether the files of a configuration can be written, without making or changing anything.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, eaccess};
+
+use super::problem::Problem;
+use super::read::Checked;
+use super::{FileOutput, Output};
+use crate::checkpoint::Checkpoint;
+use crate::options::Fsync;
+use crate::rotation::Rotation;
+use crate::sink::why;
+
+/// As the writer says it when it opens such a file.
+const IRREGULAR: &str = "it is no regular file, so it can be neither rotated nor synced";
+
+/// The kernel follows no more links than that.
+const LINKS_MAX: usize = 40;
+
+impl Checked {
+    /// Looks whether this process could open each file for writing, and make those that are not there. Nothing is made
+    /// or changed, so it holds only until something else does that.
+    ///
+    /// Returns a problem for each file that it could not, at the place of its path.
+    pub fn check_targets(&self) -> Vec<Problem> {
+        let handlers = self.config.handlers.iter().zip(&self.paths);
+        let problem = |output: &FileOutput, place: &Option<(usize, usize)>| {
+            let why = trouble(output)?;
+            let what = format!("cannot open {} for writing: {why}", output.path.display());
+            Some(Problem { file: self.file.clone(), place: *place, what })
+        };
+        let mut problems: Vec<Problem> = handlers
+            .filter_map(|(handler, place)| match &handler.output {
+                Output::File(output) => problem(output, place),
+                _ => None,
+            })
+            .collect();
+        problems.sort_by_key(|problem| problem.place);
+        problems
+    }
+}
+
+/// Why a file cannot be written.
+fn trouble(output: &FileOutput) -> Option<String> {
+    let path = &output.path;
+    if let Err(error) = writable(path) {
+        return Some(why(path, &error));
+    }
+    let is_regular = fs::metadata(path).map_or(true, |meta| meta.is_file());
+    if !is_regular {
+        let plain = output.rotation == Rotation::default() && output.fsync == Fsync::Never;
+        return (!plain).then(|| IRREGULAR.to_owned());
+    }
+    if output.checkpoint {
+        let path = Checkpoint::path_of(path);
+        return writable(&path)
+            .err()
+            .map(|error| format!("its checkpoint {}: {}", path.display(), why(&path, &error)));
+    }
+    None
+}
+
+/// Whether a file could be opened for writing, and made if it is not there.
+fn writable(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        Ok(_) => Ok(eaccess(path, AccessFlags::W_OK)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let path = end_of_links(path)?;
+            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                return Err(ErrorKind::IsADirectory.into());
+            }
+            let directory = match path.parent() {
+                Some(directory) if !directory.as_os_str().is_empty() => directory,
+                _ => Path::new("."),
+            };
+            if !fs::metadata(directory)?.is_dir() {
+                return Err(ErrorKind::NotADirectory.into());
+            }
+            Ok(eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK)?)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The file that would be made: what a link leads to that leads nowhere.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new(".")).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::from_raw_os_error(nix::libc::ELOOP))
+}

@@ -1,0 +1,476 @@
+//! What is wrong with a configuration is said with file, line and column, all of it at once.
+
+use std::fs;
+use std::path::Path;
+
+use ringlog_writer::config::{Checked, Config};
+
+/// What makes a file right to which a case adds something wrong.
+const REST: &str = "\n[root]\nhandlers = [\"c\"]\n[handlers.c]\nkind = \"console\"\n";
+
+fn parse(text: &str) -> Result<Checked, String> {
+    Config::parse(text, Path::new("app.toml")).map_err(|errors| errors.to_string())
+}
+
+fn check(cases: &[(&str, &str)], rest: &str) {
+    assert!(rest.is_empty() || parse(rest).unwrap().warnings.is_empty());
+    for (text, expected) in cases {
+        let report = parse(&format!("{text}{rest}")).map(|_| ()).unwrap_err();
+        let report: Vec<&str> = report.lines().map(|line| line.strip_prefix("app.toml:").unwrap()).collect();
+        assert_eq!(report, expected.lines().collect::<Vec<_>>(), "{text}");
+    }
+}
+
+#[test]
+fn keys_and_types() {
+    check(
+        &[
+            ("ring = \"app\"", "1:1: unknown key \"ring\"; did you mean \"rings\"?"),
+            (
+                "version = 1",
+                "1:1: unknown key \"version\"; expected rings, grace, formatters, handlers, root, loggers",
+            ),
+            (
+                "[handlers.file]\nkind = \"file\"\npath = \"a.log\"\n\n\n\nformater = \"json\"",
+                "7:1: unknown key \"formater\" in [handlers.file]; did you mean \"formatter\"?",
+            ),
+            (
+                "[handlers.\"a b\"]\nkind = \"file\"\nfilename = \"a.log\"\npath = \"a.log\"\nrotate.maxBytes = 7",
+                "3:1: unknown key \"filename\" in [handlers.\"a b\"]; did you mean \"path\"?\n\
+                 5:8: unknown key \"maxBytes\" in [handlers.\"a b\".rotate]; did you mean \"size\"?",
+            ),
+            (
+                "[handlers.x]\nkind = \"null\"\nfoo.bar = 1",
+                "3:1: unknown key \"foo\" in [handlers.x]; expected kind, level, formatter, stream, color, path, \
+                 existing, checkpoint, fsync, rotate",
+            ),
+            ("rings = \"app\"", "1:9: wrong type of \"rings\"; expected a list of strings, found a string"),
+            (
+                "rings = [\"ä\", 7, [], {}]",
+                "1:15: wrong type in \"rings\"; expected a list of strings, found an integer in it\n\
+                 1:18: wrong type in \"rings\"; expected a list of strings, found a list in it\n\
+                 1:22: wrong type in \"rings\"; expected a list of strings, found a table in it",
+            ),
+            ("grace = 10", "1:9: wrong type of \"grace\"; expected a string, found an integer"),
+            (
+                "[loggers.a]\npropagate = 0.5\nlevel = true",
+                "2:13: wrong type of \"propagate\" in [loggers.a]; expected true or false, found a float\n\
+                 3:9: wrong type of \"level\" in [loggers.a]; expected a string or a whole number, found a boolean",
+            ),
+            (
+                "[handlers.f]\nkind = \"file\"\npath = \"f.log\"\nrotate.at = 02:30",
+                "4:13: wrong type of \"at\" in [handlers.f.rotate]; expected a string, found a date or time; \
+                 write it in quotes, \"02:30\"",
+            ),
+            ("formatters = 1", "1:14: wrong type of \"formatters\"; expected a table, found an integer"),
+            (
+                "[[loggers.a]]",
+                "1:1: wrong type of \"a\" in [loggers]; expected a table, found a list; write [loggers.a] in single \
+                 brackets",
+            ),
+        ],
+        REST,
+    );
+}
+
+#[test]
+fn values_of_the_whole_file() {
+    let many: Vec<String> = (0..17).map(|i| format!("\"r{i}\"")).collect();
+    check(
+        &[
+            ("rings = []", "1:9: 0 rings; expected 1 to 16"),
+            (&format!("rings = [{}]", many.join(", ")), "1:9: 17 rings; expected 1 to 16"),
+            ("rings = [\"a\", \"b\", 'a']", "1:20: \"a\" is twice in \"rings\"; once is enough"),
+            ("rings = [\"\"]", "1:10: a ring without a name; expected a name, a path, or \".\" for $RINGLOG"),
+            (
+                "grace = \"10\"",
+                "1:9: \"10\" is no duration; expected a number with a unit, such as \"10ms\" or \"1s\"",
+            ),
+            (
+                "grace = \"-1s\"",
+                "1:9: \"-1s\" is no duration; expected a number with a unit, such as \"10ms\" or \"1s\"",
+            ),
+        ],
+        REST,
+    );
+}
+
+#[test]
+fn formatters() {
+    check(
+        &[
+            (
+                "[formatters.x]\nformat = \"%(name)s 5% of\"",
+                "2:21: `%` stands for itself only when doubled; write `%%`, or `%(name)s`",
+            ),
+            ("[formatters.x]\nformat = 'ä\\ %(name'", "2:14: `%(` has no `)`"),
+            (
+                "[formatters.x]\nformat = \"\\t%(name)\"",
+                "2:10: expected a conversion, one of s d i u o x X e E f F g G, found the end (at character 9 of the \
+                 format)",
+            ),
+            (
+                "[formatters.x]\nformat = '''\n%(name)5d'''",
+                "2:10: `name` is a text: write `%(name)s` (at character 1 of the format)",
+            ),
+            (
+                "[formatters.x]\nformat = \"\"\ndatefmt = \"%H:%i\"",
+                "3:11: \"%H:%i\" is no date format: found unrecognized specifier directive `i`; expected one for \
+                 strftime, such as \"%Y-%m-%d %H:%M:%S\"",
+            ),
+            (
+                "[formatters.x]\nformat = \"\"\nzone = \"Europe/Berln\"",
+                "3:8: \"Europe/Berln\" is no time zone; expected utc, local, or a name such as Europe/Berlin; did you \
+                 mean \"Europe/Berlin\"?",
+            ),
+            (
+                "[formatters.x]\nkind = \"jsn\"\ndatefmt = \"\"",
+                "2:8: \"jsn\" is no format; expected text, json, raw; did you mean \"json\"?",
+            ),
+            (
+                "[formatters.x]\nnewlines = \"keep\"",
+                "2:12: \"keep\" is no policy for newlines; expected escape, indent, raw",
+            ),
+            (
+                "[formatters.x]\nkind = \"json\"\ndatefmt = \"\"\nnewlines = \"raw\"",
+                "3:1: \"datefmt\" in [formatters.x] does not go with kind = \"json\"; it is for format\n\
+                 4:1: \"newlines\" in [formatters.x] does not go with kind = \"json\"; it is for kind = \"text\" and \
+                 format",
+            ),
+            (
+                "[formatters.x]\nzone = \"utc\"",
+                "2:1: \"zone\" in [formatters.x] does not go with kind = \"text\"; it is for format",
+            ),
+            (
+                "[formatters.x]\nformat = \"\"\nids = true\nkind = \"text\"",
+                "3:1: \"ids\" in [formatters.x] does not go with format; it is for kind = \"text\"\n\
+                 4:1: \"kind\" in [formatters.x] does not go with format; leave out one of them",
+            ),
+            (
+                "[formatters.json]\nformat = \"\"",
+                "1:13: the formatter \"json\" is built in; choose another name",
+            ),
+            ("[formatters.\"\"]\nformat = \"\"", "1:13: a formatter without a name; give it one"),
+        ],
+        REST,
+    );
+}
+
+#[test]
+fn handlers() {
+    check(
+        &[
+            (
+                "[handlers.x]\nlevel = \"info\"",
+                "1:11: the handler in [handlers.x] has no kind; expected console, file, null; write kind = \
+                 \"console\"",
+            ),
+            (
+                "[handlers.x]\npath = \"x\"",
+                "1:11: the handler in [handlers.x] has no kind; expected console, file, null; write kind = \"file\"",
+            ),
+            (
+                "[handlers.x]\nclass = \"logging.FileHandler\"",
+                "1:11: the handler in [handlers.x] has no kind; expected console, file, null; write kind = \
+                 \"console\"\n\
+                 2:1: unknown key \"class\" in [handlers.x]; did you mean \"kind\"?",
+            ),
+            (
+                "[handlers.x]\nkind = \"logging.handlers.RotatingFileHandler\"",
+                "2:8: \"logging.handlers.RotatingFileHandler\" is no kind of handler; expected console, file, null; \
+                 did you mean \"file\"?",
+            ),
+            (
+                "[handlers.x]\nkind = \"console\"\npath = \"x\"\nstream = \"sdtout\"\ncolor = \"yes\"",
+                "3:1: \"path\" in [handlers.x] does not go with kind = \"console\"; it is for kind = \"file\"\n\
+                 4:10: \"sdtout\" is no stream; expected stdout, stderr; did you mean \"stdout\"?\n\
+                 5:9: \"yes\" is no choice of colours; expected auto, always, never",
+            ),
+            (
+                "[handlers.x]\nkind = \"file\"\npath = \"x\"\nstream = \"stdout\"",
+                "4:1: \"stream\" in [handlers.x] does not go with kind = \"file\"; it is for kind = \"console\"",
+            ),
+            (
+                "[handlers.x]\nkind = \"file\"",
+                "1:11: the handler in [handlers.x] has no path; write path = \"app.log\"",
+            ),
+            (
+                "[handlers.x]\nkind = \"file\"\npath = \"\"",
+                "3:8: an empty path; expected that of a file, such as \"app.log\"",
+            ),
+            (
+                "[handlers.x]\nkind = \"file\"\npath = \"-\"",
+                "3:8: \"-\" is no file; standard output is kind = \"console\", stream = \"stdout\"",
+            ),
+            (
+                "[handlers.x]\nkind = \"file\"\npath = \"a\\u0000b\"",
+                "3:8: \"a\\0b\" is no path: no file's name has a NUL",
+            ),
+            (
+                "[handlers.x]\nkind = \"null\"\nlevel = \"wrning\"",
+                "3:9: \"wrning\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a \
+                 number from 0 to 255; did you mean \"warning\"?",
+            ),
+            (
+                "[handlers.x]\nkind = \"null\"\nlevel = 0x100",
+                "3:9: \"256\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
+                 from 0 to 255",
+            ),
+            (
+                "[handlers.x]\nkind = \"null\"\nformatter = \"breif\"\n[formatters.brief]\nformat = \"\"",
+                "3:13: unknown formatter \"breif\" in [handlers.x]; did you mean \"brief\"?",
+            ),
+            (
+                "[handlers.x]\nkind = \"null\"\nformatter = \"zzz\"\n[formatters.brief]\nformat = \"\"",
+                "3:13: unknown formatter \"zzz\" in [handlers.x]; expected brief, text, json, raw",
+            ),
+            ("[handlers.\"\"]\nkind = \"null\"", "1:11: a handler without a name; give it one"),
+            (
+                "[handlers.x]\nkind = \"file\"\npath = \"x\"\nexisting = \"truncat\"\nfsync = \"alway\"\ncheckpoint = 1",
+                "4:12: \"truncat\" is no treatment of what is there; expected append, truncate; did you mean \
+                 \"truncate\"?\n\
+                 5:9: \"alway\" is no policy for fsync; expected never, interval, batch, a duration like 5s, a level \
+                 like error\n\
+                 6:14: wrong type of \"checkpoint\" in [handlers.x]; expected true or false, found an integer",
+            ),
+        ],
+        REST,
+    );
+}
+
+/// A handler with a file, and what is wrong with it.
+fn file(rest: &str) -> String {
+    format!("[handlers.x]\nkind = \"file\"\npath = \"x\"\n{rest}")
+}
+
+#[test]
+fn rotation() {
+    let cases = [
+        (
+            "checkpoint = false\nrotate.size = 1",
+            "4:1: a file without a checkpoint cannot be rotated; leave out checkpoint = false",
+        ),
+        (
+            "fsync = \"batch\"\ncheckpoint = false",
+            "5:1: a file without a checkpoint cannot be synced; leave out checkpoint = false",
+        ),
+        (
+            "rotate.size = \"10MX\"\nrotate.keep = -1\nrotate.naming = \"python\"",
+            "4:15: \"10MX\" is no size; expected a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB\n\
+             5:15: \"-1\" is no limit of closed files; expected a count, an age, a size, each at most once, such as \
+             7 or 30d or 2GiB or 7,30d; or all",
+        ),
+        (
+            "rotate.every = \"mondy\"\nrotate.at = \"2:30\"",
+            "4:16: \"mondy\" is no time of rotation; expected 30s, 15min, 6h, 1d, midnight, or a weekday; did you \
+             mean \"monday\"?\n\
+             5:13: \"2:30\" is no time of day; expected hours and minutes from 00:00 to 23:59, such as 02:30",
+        ),
+        (
+            "rotate.zone = \"loca\"\nrotate.compress = \"gz\"\nrotate.on-full = \"drop\"\nrotate.on_start = true",
+            "4:15: \"loca\" is no time zone; expected utc, local, or a name such as Europe/Berlin; did you mean \
+             \"local\"?\n\
+             5:19: \"gz\" is no compression; expected gzip, zstd; did you mean \"gzip\"?\n\
+             6:18: \"drop\" is no policy for a full disk; expected wait, drop-oldest-file; did you mean \
+             \"drop-oldest-file\"?\n\
+             7:8: unknown key \"on_start\" in [handlers.x.rotate]; did you mean \"on-start\"?",
+        ),
+        (
+            "rotate.at = \"02:30\"\nrotate.size = 7",
+            "4:8: at needs every = \"midnight\" or a weekday; remove it, or say which day",
+        ),
+        (
+            "rotate = { size = 7, naming = \"python\" }",
+            "4:22: naming = \"python\" without every shifts files from app.log.1 on and needs to know the last one; \
+             say keep = \"7\", or naming = \"number\"",
+        ),
+        (
+            "rotate = { every = \"1d\", naming = \"python\", keep = 0 }",
+            "4:45: keep = \"0\" does not go with naming = \"python\"; keep at least one file, or say \"all\"",
+        ),
+        (
+            "rotate = { size = 7, naming = \"python\", keep = \"1001\" }",
+            "4:41: keep = \"1001\" with naming = \"python\" would rename 1001 files at each rotation, at most 1000 \
+             are allowed; keep fewer, or say naming = \"number\"",
+        ),
+        (
+            "rotate.keep = 5.0",
+            "4:15: wrong type of \"keep\" in [handlers.x.rotate]; expected a string or a whole number, found a float",
+        ),
+    ];
+    for (text, expected) in cases {
+        check(&[(&file(text), expected)], REST);
+    }
+}
+
+#[test]
+fn two_handlers_for_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    fs::create_dir(dir.path().join("logs")).unwrap();
+    std::os::unix::fs::symlink("logs", dir.path().join("link")).unwrap();
+    let one = "2:30: the handlers \"x\" and \"y\" write to the same file; choose another path, or use one of them for \
+               both";
+    let two = |first: &str, second: &str| {
+        format!(
+            "handlers.x = {{ kind = \"file\", path = \"{first}\" }}\n\
+                 handlers.y={{kind=\"file\",path={second:?}}}\n\
+                 handlers.c.kind = \"console\"\nroot.handlers = [\"c\"]\n"
+        )
+    };
+    for (first, second) in [
+        ("app.log", "./app.log"),
+        ("nowhere/../no/app.log", "no//app.log"),
+        (&format!("{at}/logs/../link/app.log"), &format!("{at}/logs/app.log")),
+    ] {
+        check(&[(&two(first, second), one)], "");
+    }
+    // `..` behind a link leads elsewhere.
+    std::os::unix::fs::symlink(dir.path().join("logs"), dir.path().join("logs/self")).unwrap();
+    let checked = parse(&two(&format!("{at}/logs/self/../app.log"), &format!("{at}/logs/app.log")));
+    assert_eq!(checked.unwrap().config.handlers.len(), 3);
+}
+
+#[test]
+fn loggers() {
+    check(
+        &[
+            (
+                "[loggers.a]\nhandlers = [\"cc\"]",
+                "2:13: unknown handler \"cc\" in [loggers.a]; did you mean \"c\"?",
+            ),
+            (
+                "[loggers.\"a.b\"]\nhandlers = [\"zzz\", \"c\", \"c\"]",
+                "2:13: unknown handler \"zzz\" in [loggers.\"a.b\"]; expected c\n\
+                 2:25: \"c\" is twice in \"handlers\" in [loggers.\"a.b\"]; once is enough",
+            ),
+            ("[loggers.\"\"]", "1:10: a logger without a name; what holds for all stands in [root]"),
+            (
+                "[loggers.\"a..b.\"]",
+                "1:10: the logger's name \"a..b.\" has an empty part; expected names with single dots between; did \
+                 you mean \"a.b\"?",
+            ),
+            (
+                "[loggers.\".\"]",
+                "1:10: the logger's name \".\" has an empty part; expected names with single dots between",
+            ),
+            (
+                "[loggers.root]",
+                "1:10: the root is no logger among others; write [root] instead of [loggers.root]",
+            ),
+            (
+                "[loggers.db.pool.slow]\nlevel = 10",
+                "1:13: a logger's name with dots needs quotes; write [loggers.\"db.pool.slow\"]",
+            ),
+            (
+                "[loggers.\"a.b\"]\n[loggers.\"a::b\"]",
+                "2:10: the logger \"a.b\" is there already; `::` in a name is the same as a dot",
+            ),
+            (
+                "[loggers.a]\nqualname = \"a\"\nlevel = -5",
+                "2:1: unknown key \"qualname\" in [loggers.a]; expected level, handlers, propagate\n\
+                 3:9: \"-5\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
+                 from 0 to 255",
+            ),
+        ],
+        REST,
+    );
+}
+
+#[test]
+fn whole_files() {
+    let handlers: String = (0..65).map(|i| format!("[handlers.h{i}]\nkind = \"null\"\n")).collect();
+    check(
+        &[
+            ("", "1:1: there is no handler; expected at least one, such as [handlers.console]"),
+            (
+                "\n\n[handlers]\n",
+                "3:2: there is no handler; expected at least one, such as [handlers.console]",
+            ),
+            (
+                "[root]\npropagate = true\nhandlers = [\"console\"]\n",
+                "1:1: there is no handler; expected at least one, such as [handlers.console]\n\
+                 2:1: unknown key \"propagate\" in [root]; expected level, handlers",
+            ),
+            (&handlers, "129:11: 65 handlers; at most 64 are allowed"),
+        ],
+        "",
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_said_in_plain_words_and_what_stands_before_it_is_still_looked_at() {
+    check(
+        &[
+            ("[root]\nlevel = INFO\n", "2:9: this is not TOML: INFO has no quotes; write \"INFO\""),
+            ("grace = 10ms", "1:9: this is not TOML: 10ms has no quotes; write \"10ms\""),
+            (
+                "[root]\nlevel = \"lod\"\nhandlers =\nlevl = 1\n\"ä\" = x\n",
+                "2:9: \"lod\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
+                 from 0 to 255\n\
+                 3:11: this is not TOML: there is no value\n\
+                 5:7: this is not TOML: x has no quotes; write \"x\"",
+            ),
+            ("[loggers.a]\npropagate = True", "2:13: this is not TOML: True is no boolean; write true"),
+            ("[root]\nlevel = 1\nlevel=2\n", "3:1: level is there twice; keep one of them"),
+            ("[root]\n[root]\n", "2:2: root is there twice; keep one of them"),
+            (
+                "[root]\nhandlers = [\"a\"\n[handlers.a]\nkind = \"null\"\n",
+                "3:1: this is not TOML: the list before has no `]`, or no comma before this line",
+            ),
+            ("[root\n", "1:6: this is not TOML: unclosed table, expected `]`"),
+            ("just words", "1:6: this is not TOML: key with no value, expected `=`"),
+        ],
+        "",
+    );
+}
+
+#[test]
+fn warnings() {
+    let warnings = |text: &str| -> Vec<String> {
+        parse(text).unwrap().warnings.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        warnings(
+            "[handlers.a]\nkind = \"null\"\n[handlers.b]\nkind = \"null\"\n[loggers.x]\nhandlers = [\"b\"]\n\
+             propagate = false\n[loggers.y]\npropagate = false\n[formatters.f]\nformat = \"%(fucnName)s %(order)s\"",
+        ),
+        [
+            "app.toml:1:1: warning: the root has no handlers; write [root] with handlers = [\"…\"]",
+            "app.toml:1:11: warning: no logger uses the handler \"a\"",
+            "app.toml:9:1: warning: what is logged to \"y\" goes nowhere: the logger has no handlers and does not \
+             propagate",
+            "app.toml:10:13: warning: no handler uses the formatter \"f\"",
+            "app.toml:11:10: warning: %(fucnName) is no attribute, but a field of records; did you mean \"funcName\"?",
+        ]
+    );
+    assert_eq!(
+        warnings("[root]\n[handlers.a]\nkind = \"null\"\n[loggers.x]\nhandlers = [\"a\"]"),
+        ["app.toml:1:2: warning: the root has no handlers; what no other logger hands on goes nowhere"]
+    );
+    assert_eq!(warnings(REST), [""; 0]);
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    let report = |name: &str| Config::read(&dir.path().join(name)).unwrap_err().to_string();
+    assert_eq!(
+        report("app.toml"),
+        format!("{at}/app.toml: there is no such file; give the path of a configuration")
+    );
+    assert_eq!(report(""), format!("{at}/: cannot be read: Is a directory (os error 21)"));
+    fs::write(dir.path().join("latin1.toml"), b"# \n# \xc3\xa4 a\n# \xc3\xa4 \xe4\n").unwrap();
+    assert_eq!(
+        report("latin1.toml"),
+        format!("{at}/latin1.toml:3:5: this is not UTF-8; save the file as UTF-8")
+    );
+    fs::write(dir.path().join("huge.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert_eq!(
+        report("huge.toml"),
+        format!("{at}/huge.toml: this file has more than 1024 KiB; is it a configuration?")
+    );
+    fs::write(dir.path().join("right.toml"), REST).unwrap();
+    assert!(Config::read(&dir.path().join("right.toml")).is_ok());
+}

@@ -1,0 +1,146 @@
+//! `--check` looks whether files can be written, and leaves everything as it is.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use nix::unistd::{Uid, geteuid, seteuid};
+use ringlog_writer::config::Config;
+
+/// One test is somebody else for a while, and so would be the other.
+static USER: Mutex<()> = Mutex::new(());
+
+/// What is wrong with handlers for these files, `{}` standing for the directory.
+fn report(dir: &Path, files: &[&str]) -> Vec<String> {
+    let at = dir.display().to_string();
+    let handler = |(i, file): (usize, &&str)| format!("h{i} = {{ kind = \"file\", path = {file} }}\n");
+    let handlers: String = files.iter().enumerate().map(handler).collect();
+    let text = format!("[root]\n[handlers]\n{handlers}").replace("{}", &at);
+    let checked = Config::parse(&text, Path::new("app.toml")).unwrap();
+    checked.check_targets().iter().map(|problem| problem.to_string().replace(&at, "{}")).collect()
+}
+
+fn listing(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn files_that_cannot_be_opened_or_made() {
+    let _user = USER.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(dir.join("file"), "old\n").unwrap();
+    fs::create_dir_all(dir.join("logs/app.log.checkpoint")).unwrap();
+    symlink("none/app.log", dir.join("dangling")).unwrap();
+    symlink("logs/linked", dir.join("link")).unwrap();
+    symlink("round", dir.join("round")).unwrap();
+    let before = [listing(dir), listing(&dir.join("logs"))];
+    let reported = report(
+        dir,
+        &[
+            "\"{}/none/app.log\"",
+            "\"{}/file/app.log\"",
+            "\"{}/logs\"",
+            "\"{}/new/\"",
+            "\"{}/dangling\"",
+            "\"{}/round\"",
+            "\"{}/logs/app.log\"",
+            "\"/dev/null\", rotate.size = 7",
+            "\"/dev/zero\", fsync = \"batch\"",
+            // These can be written.
+            "\"{}/file\"",
+            "\"{}/logs/new.log\"",
+            "\"{}/link\"",
+            "\"/dev/full\"",
+            "\"new.log\"",
+        ],
+    );
+    let place = |handler: usize| format!("app.toml:{}:{}", handler + 3, 30);
+    let no_directory = "there is no directory {}/none; make it with `mkdir -p {}/none`";
+    let irregular = "it is no regular file, so it can be neither rotated nor synced";
+    let expected = [
+        ("none/app.log", no_directory),
+        ("file/app.log", "{}/file is not a directory; choose another path"),
+        ("logs", "it is a directory; name a file in it"),
+        ("new/", "it is a directory; name a file in it"),
+        ("dangling", "No such file or directory (os error 2)"),
+        ("round", "Too many levels of symbolic links (os error 40)"),
+        ("logs/app.log", "its checkpoint {}/logs/app.log.checkpoint: it is a directory; name a file in it"),
+        ("/dev/null", irregular),
+        ("/dev/zero", irregular),
+    ];
+    let expected: Vec<String> = expected
+        .into_iter()
+        .enumerate()
+        .map(|(i, (path, why))| {
+            let path = if path.starts_with('/') { path.to_owned() } else { format!("{{}}/{path}") };
+            format!("{}: cannot open {path} for writing: {why}", place(i))
+        })
+        .collect();
+    assert_eq!(reported, expected);
+    assert_eq!([listing(dir), listing(&dir.join("logs"))], before, "nothing was made");
+    assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "old\n");
+    assert!(!Path::new("new.log").exists());
+}
+
+#[test]
+fn what_is_not_permitted_to_the_effective_user() {
+    let _user = USER.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::create_dir(dir.join("closed")).unwrap();
+    fs::create_dir(dir.join("half")).unwrap();
+    for file in ["closed/old.log", "half/old.log"] {
+        fs::write(dir.join(file), "").unwrap();
+    }
+    let allow = |name: &str, mode: u32| {
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow("", 0o755);
+    allow("closed/old.log", 0o444);
+    allow("half/old.log", 0o666);
+    allow("closed", 0o555);
+    allow("half", 0o555);
+
+    // Root may do everything: be somebody else meanwhile.
+    let root = geteuid().is_root();
+    if root {
+        seteuid(Uid::from_raw(65_534)).unwrap();
+    }
+    let uid = geteuid();
+    let files = ["\"{}/closed/old.log\"", "\"{}/closed/new.log\"", "\"{}/half/old.log\""];
+    let reported = report(dir, &files);
+    let without = report(dir, &["\"{}/half/old.log\", checkpoint = false"]);
+    if root {
+        seteuid(Uid::from_raw(0)).unwrap();
+    }
+    allow("closed", 0o755);
+    allow("half", 0o755);
+
+    let make = |dir: &str| {
+        format!(
+            "no permission to make files in {{}}/{dir} (you are uid {uid}); choose another directory or change its mode"
+        )
+    };
+    let expected = [
+        format!(
+            "{{}}/closed/old.log for writing: no permission (you are uid {uid}); choose another file or change its mode"
+        ),
+        format!("{{}}/closed/new.log for writing: {}", make("closed")),
+        format!(
+            "{{}}/half/old.log for writing: its checkpoint {{}}/half/old.log.checkpoint: {}",
+            make("half")
+        ),
+    ];
+    let expected: Vec<String> = expected
+        .iter()
+        .enumerate()
+        .map(|(i, what)| format!("app.toml:{}:30: cannot open {what}", i + 3))
+        .collect();
+    assert_eq!(reported, expected);
+    assert_eq!(without, [""; 0]);
+}

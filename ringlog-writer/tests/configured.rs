@@ -1,0 +1,258 @@
+//! The writer by a configuration: several loggers, handlers, formats and rings.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringlog::{Level, Ring};
+use ringlog_writer::{ConfigFile, Error, Events, Signals, Summary, run_config};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Rings, a configuration and its files, in a directory of their own.
+struct Scratch {
+    dir: tempfile::TempDir,
+    rings: Vec<Ring>,
+    file: ConfigFile,
+}
+
+#[derive(Clone, Default)]
+struct Heard {
+    said: Arc<Mutex<Vec<String>>>,
+    is_ready: Arc<AtomicBool>,
+}
+
+impl Heard {
+    fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+}
+
+impl Events for Heard {
+    fn ready(&mut self) {
+        self.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    fn say(&mut self, message: &str) {
+        self.said.lock().unwrap().push(message.to_owned());
+    }
+}
+
+impl Scratch {
+    /// With rings of these options; `DIR` stands for the directory in the configuration.
+    fn with(count: usize, options: impl Fn() -> ringlog::Options, config: &str) -> Scratch {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let create =
+            |number: usize| options().create(path(&format!("ring{number}")).to_str().unwrap()).unwrap();
+        let rings: Vec<Ring> = (0..count).map(create).collect();
+        let names = rings.iter().map(|ring| ring.path().to_str().unwrap().to_owned()).collect();
+        let file = ConfigFile { path: path("ringlog.toml"), rings: names, until_idle: false };
+        let scratch = Scratch { dir, rings, file };
+        scratch.configure(config);
+        scratch
+    }
+
+    fn new(config: &str) -> Scratch {
+        Scratch::with(1, || Ring::options().size("1MiB"), config)
+    }
+
+    fn configure(&self, config: &str) {
+        let dir = self.dir.path().to_str().unwrap();
+        fs::write(&self.file.path, config.replace("DIR", dir)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn lines(&self, name: &str) -> Vec<String> {
+        self.read(name).lines().map(str::to_owned).collect()
+    }
+
+    fn log(&self, ring: usize, logger: &str, level: Level, text: &str) {
+        self.rings[ring].logger().text(level, logger, text).unwrap();
+    }
+
+    /// Writes everything that is in the rings.
+    fn drain(&self) -> Result<(Summary, Vec<String>), Error> {
+        let (signals, mut heard) = (Signals::default(), Heard::default());
+        signals.stop.store(true, Ordering::Relaxed);
+        Ok((run_config(&self.file, &signals, &mut heard)?, heard.said()))
+    }
+
+    /// Does something beside a writer.
+    fn beside_a_writer(&self, act: impl FnOnce(&Signals, &Heard)) -> Result<Summary, Error> {
+        let (signals, heard) = (Signals::default(), Heard::default());
+        thread::scope(|scope| {
+            let (file, mut events, told) = (&self.file, heard.clone(), signals.clone());
+            let writer = scope.spawn(move || run_config(file, &told, &mut events));
+            eventually("it begins", || heard.is_ready.load(Ordering::Relaxed) || writer.is_finished());
+            let acted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&signals, &heard)));
+            signals.stop.store(true, Ordering::Relaxed);
+            let ended = writer.join().unwrap();
+            acted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            ended
+        })
+    }
+}
+
+#[track_caller]
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+const TWO_FILES: &str = r#"
+[formatters.short]
+format = "%(levelname)s %(name)s %(message)s"
+[handlers.all]
+kind = "file"
+path = "DIR/all.log"
+formatter = "short"
+[handlers.errors]
+kind = "file"
+path = "DIR/errors.log"
+level = "ERROR"
+formatter = "short"
+[handlers.db]
+kind = "file"
+path = "DIR/db.json"
+formatter = "json"
+[root]
+handlers = ["all", "errors"]
+[loggers.db]
+level = "INFO"
+handlers = ["db"]
+[loggers."db.pool"]
+handlers = ["errors"]
+propagate = false
+"#;
+
+#[test]
+fn records_go_to_the_handlers_of_their_loggers() {
+    let scratch = Scratch::new(TWO_FILES);
+    for (logger, level, text) in [
+        ("web", Level::DEBUG, "one"),
+        ("web", Level::ERROR, "two"),
+        ("db", Level::DEBUG, "three"),
+        ("db::query", Level::INFO, "four"),
+        ("db.pool", Level::ERROR, "five"),
+    ] {
+        scratch.log(0, logger, level, text);
+    }
+    let (summary, said) = scratch.drain().unwrap();
+    assert_eq!((summary.records, said), (5, vec![]));
+    assert_eq!(scratch.lines("all.log"), ["DEBUG web one", "ERROR web two", "INFO db::query four"]);
+    assert_eq!(scratch.lines("errors.log"), ["ERROR web two", "ERROR db.pool five"]);
+    let db = scratch.lines("db.json");
+    assert!(db.len() == 1 && db[0].contains("\"four\""), "{db:?}");
+}
+
+#[test]
+fn rings_are_merged_by_time() {
+    let config = "[formatters.short]\nformat = \"%(message)s\"\n[handlers.all]\nkind = \"file\"\npath = \"DIR/all.log\"\n\
+                  formatter = \"short\"\n[root]\nhandlers = [\"all\"]\n";
+    let scratch = Scratch::with(3, || Ring::options().size("1MiB"), config);
+    let loggers: Vec<_> = scratch.rings.iter().map(Ring::logger).collect();
+    let mut number = 0;
+    let mut log = |count: u32| {
+        for _ in 0..count {
+            // Unevenly, and with a distance that clocks can tell.
+            loggers[(number * number % 7 % 3) as usize].text(Level::INFO, "x", &number.to_string()).unwrap();
+            number += 1;
+            thread::sleep(Duration::from_micros(30));
+        }
+    };
+    log(300);
+    // What is there already, and what comes meanwhile.
+    scratch
+        .beside_a_writer(|_, _| {
+            log(700);
+            eventually("all is written", || scratch.lines("all.log").len() == 1000);
+        })
+        .unwrap();
+    let numbers: Vec<u32> = scratch.lines("all.log").iter().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_new_configuration_takes_the_place_of_the_old_one_without_losing_or_repeating_a_record() {
+    let scratch = Scratch::new(TWO_FILES);
+    let observer = scratch.rings[0].observe().unwrap();
+    scratch
+        .beside_a_writer(|signals, heard| {
+            let mut sent = 0;
+            for round in 0..20 {
+                let (from, to) =
+                    if round % 2 == 0 { ("all.log", "other.log") } else { ("other.log", "all.log") };
+                (0..50).for_each(|_| {
+                    scratch.log(0, "web", Level::INFO, &sent.to_string());
+                    sent += 1;
+                });
+                scratch.configure(&TWO_FILES.replace("all.log", to));
+                if round % 3 == 0 {
+                    signals.reopen.store(true, Ordering::Relaxed);
+                    eventually("it is read", || !signals.reopen.load(Ordering::Relaxed));
+                } else {
+                    let request = ringlog::request_reload(scratch.rings[0].path().to_str().unwrap()).unwrap();
+                    eventually("it is in force", || observer.stat().unwrap().reloads == (request, true));
+                }
+                let _ = from;
+            }
+            eventually("all is written", || {
+                scratch.lines("all.log").len() + scratch.lines("other.log").len() >= sent
+            });
+            assert_eq!(heard.said(), [""; 0]);
+            // In pieces, each in order.
+            let mut all = [scratch.lines("all.log"), scratch.lines("other.log")].concat();
+            assert!(scratch.lines("all.log").len() > 100 && scratch.lines("other.log").len() > 100);
+            all.sort_by_key(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap());
+            let expected: Vec<String> = (0..sent).map(|number| format!("INFO web {number}")).collect();
+            assert_eq!(all, expected);
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_configuration_that_is_no_good_leaves_the_old_one_in_force() {
+    let scratch = Scratch::new(TWO_FILES);
+    let observer = scratch.rings[0].observe().unwrap();
+    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
+    fs::create_dir(scratch.path("directory")).unwrap();
+    scratch
+        .beside_a_writer(|_, heard| {
+            let mut sent = 0;
+            for (bad, expected) in [
+                (TWO_FILES.replace("level", "levle"), "unknown key \"levle\""),
+                // Nothing is wrong with the text of this one.
+                (TWO_FILES.replace("all.log", "directory"), "it is a directory"),
+                (TWO_FILES.replace("all.log", "none/all.log"), "there is no directory"),
+            ] {
+                scratch.log(0, "web", Level::INFO, "before");
+                scratch.configure(&bad);
+                let request = ringlog::request_reload(&name).unwrap();
+                eventually(expected, || observer.stat().unwrap().reloads == (request, false));
+                let said = heard.said().pop().unwrap();
+                assert!(said.contains(expected) && said.contains("stays in force"), "{said}");
+                scratch.log(0, "web", Level::INFO, "after");
+                sent += 2;
+                eventually("it is written", || scratch.lines("all.log").len() == sent);
+            }
+            scratch.configure(TWO_FILES);
+            let request = ringlog::request_reload(&name).unwrap();
+            eventually("it is taken", || observer.stat().unwrap().reloads == (request, true));
+        })
+        .unwrap();
+    assert_eq!(scratch.lines("all.log"), ["INFO web before", "INFO web after"].repeat(3));
+}
