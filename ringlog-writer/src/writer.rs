@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use ringlog::{Body, Gap, GapReason, Mark};
+use ringlog::{Body, GapReason, Mark};
 
 use crate::error::Error;
 
 pub use begin::{ConfigFile, run, run_config, run_with};
+use formatting::missing;
 use handlers::Handlers;
 use intake::Intake;
 use outlet::{Outside, Persisted};
@@ -366,9 +367,4 @@ impl Writer<'_> {
         }
         self.front.intake.is_deserted(abandoned)
     }
-}
-
-/// How many records a gap stands for; nobody can tell of damaged bytes.
-fn missing(gap: &Gap) -> u64 {
-    if gap.reason == GapReason::Damaged { 0 } else { gap.count }
 }

@@ -12,7 +12,7 @@ use super::intake::Intake;
 use super::outlet::Outlet;
 use super::router::Router;
 use super::worker::Worker;
-use super::{BATCH_BYTES, End, Events, Front, Signals, StandardError, Summary, Told, Writer};
+use super::{End, Events, Front, Signals, StandardError, Summary, Told, Writer};
 use crate::config::{self, Checked, Config, Output};
 use crate::error::Error;
 use crate::format::Source;
@@ -158,9 +158,7 @@ impl Session<'_> {
         }
         let all = sinks.into_iter().map(|(handler, sink)| begin_handler(handler, sink, &intake, is_alone));
         let all = all.collect::<Result<_, _>>()?;
-        // In a small ring the producers need the space of a smaller batch.
-        let batch_bytes = BATCH_BYTES.min(intake.least_bytes() as usize / 8);
-        let handlers = Handlers::new(all, intake.drops()?, batch_bytes);
+        let handlers = Handlers::new(all, intake.drops()?, intake.least_bytes());
         if let Some(is_taken) = self.answers {
             intake.answer_reload(is_taken);
         }

@@ -130,6 +130,6 @@ fn is_urgent(fsync: Fsync, level: Level) -> bool {
 }
 
 /// How many records a gap stands for; nobody can tell of damaged bytes.
-fn missing(gap: &Gap) -> u64 {
+pub(super) fn missing(gap: &Gap) -> u64 {
     if gap.reason == GapReason::Damaged { 0 } else { gap.count }
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use ringlog::Entry;
+use ringlog::{Body, Entry};
 
-use super::formatting::Formatting;
+use super::formatting::{Formatting, missing};
 use super::intake::Intake;
 use super::outlet::{Outlet, Persisted};
 use super::router::Takers;
@@ -16,8 +16,8 @@ use crate::error::Error;
 const QUEUE_MAX: usize = 64 << 20;
 /// What a console may have, where there are files.
 const CONSOLE_QUEUE_MAX: usize = 1 << 20;
-/// What an output has on its way that is to be waited for because of the ring's space.
-const QUEUE_NOTICED: usize = 4 * BATCH_BYTES;
+/// How long an output is waited for where a ring is short of room. A disk that is busy for a moment costs no record.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a console is waited for at the end.
 const CONSOLE_LEFT: Duration = Duration::from_secs(1);
 
@@ -83,13 +83,22 @@ impl Handler {
         }
     }
 
-    fn leave_out(&mut self, unix_ns: u64) {
-        self.lost = (self.lost.0 + 1, unix_ns);
+    fn leave_out(&mut self, entry: &Entry<'_>) {
+        let count = match &entry.body {
+            Body::Record(_) => 1,
+            // They are missing here too.
+            Body::Gap(gap) => missing(gap),
+            _ => 0,
+        };
+        self.lost = (self.lost.0.saturating_add(count), entry.unix_ns);
     }
 }
 
 impl Handlers {
-    pub(super) fn new(all: Vec<Handler>, may_lose: bool, batch_bytes: usize) -> Handlers {
+    /// For rings of this length at least.
+    pub(super) fn new(all: Vec<Handler>, may_lose: bool, ring_bytes: u64) -> Handlers {
+        // In a small ring the producers need the space of a smaller batch.
+        let batch_bytes = BATCH_BYTES.min(ring_bytes as usize / 8);
         Handlers { all, may_lose, batch_bytes }
     }
 
@@ -98,7 +107,7 @@ impl Handlers {
     pub(super) fn put(&mut self, takers: Takers, ring: usize, entry: &Entry<'_>, events: &mut dyn Events) {
         for handler in taking(&mut self.all, takers) {
             if handler.is_left {
-                handler.leave_out(entry.unix_ns);
+                handler.leave_out(entry);
             } else {
                 handler.formatting.put(ring, entry, events);
             }
@@ -211,7 +220,7 @@ impl Handlers {
             let queued = worker.queued_bytes();
             let is_late = match (has_files, may_lose) {
                 (true, _) => queued > CONSOLE_QUEUE_MAX,
-                (false, true) => queued > QUEUE_MAX || is_short && queued >= QUEUE_NOTICED,
+                (false, true) => queued > QUEUE_MAX || is_short && worker.lag() >= PATIENCE,
                 (false, false) => false,
             };
             if !handler.is_left && has_others && is_late {
@@ -273,6 +282,10 @@ impl Handlers {
         let has_files = self.all.iter().any(|handler| !handler.is_console);
         let (mut outlets, mut result) = (Vec::new(), Ok(()));
         for handler in self.all {
+            if let (Way::Elsewhere(worker), 1..) = (&handler.way, handler.lost.0) {
+                let (out, count) = (&worker.out, handler.lost.0);
+                events.say(&format!("{out} did not keep up to the end; {count} records are left out of it"));
+            }
             let deadline = (handler.is_console && has_files).then(|| Instant::now() + CONSOLE_LEFT);
             match handler.way {
                 Way::Here(outlet) => outlets.push(outlet),

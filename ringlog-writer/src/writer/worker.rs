@@ -30,6 +30,14 @@ enum Report {
     Ended(Result<Persisted, Error>),
 }
 
+/// A batch on its way.
+struct Queued {
+    /// In which it was handed over.
+    turn: u64,
+    len: usize,
+    since: Instant,
+}
+
 /// The thread, seen from the loop.
 pub(super) struct Worker {
     pub(super) out: String,
@@ -37,8 +45,8 @@ pub(super) struct Worker {
     reports: Receiver<Report>,
     thread: JoinHandle<Outlet>,
     is_told_to_end: Arc<AtomicBool>,
-    /// Batches on their way: the turn in which each was handed over, and its length.
-    queue: VecDeque<(u64, usize)>,
+    /// Batches on their way, oldest first.
+    queue: VecDeque<Queued>,
     queued_bytes: usize,
     /// For the next batch.
     spare: Option<Batch>,
@@ -74,7 +82,7 @@ impl Worker {
     /// Hands a batch over, and gives an empty one for it.
     pub(super) fn write(&mut self, turn: u64, batch: Batch) -> Batch {
         self.queued_bytes += batch.bytes.len();
-        self.queue.push_back((turn, batch.bytes.len()));
+        self.queue.push_back(Queued { turn, len: batch.bytes.len(), since: Instant::now() });
         self.order(Order::Write(batch));
         self.spare.take().unwrap_or_default()
     }
@@ -95,7 +103,7 @@ impl Worker {
         while let Some(noted) = report {
             match noted {
                 Report::Written(mut batch) => {
-                    let len = self.queue.pop_front().map_or(0, |(_, len)| len);
+                    let len = self.queue.pop_front().map_or(0, |queued| queued.len);
                     self.queued_bytes -= len;
                     batch.clear(keep);
                     self.spare = Some(batch);
@@ -110,7 +118,12 @@ impl Worker {
 
     /// The turn up to which all is written; `None` if it has nothing more to write.
     pub(super) fn written(&self) -> Option<u64> {
-        self.queue.front().map(|(turn, _)| turn - 1)
+        self.queue.front().map(|queued| queued.turn - 1)
+    }
+
+    /// How long the oldest batch has been on its way.
+    pub(super) fn lag(&self) -> Duration {
+        self.queue.front().map_or(Duration::ZERO, |queued| queued.since.elapsed())
     }
 
     pub(super) fn queued_bytes(&self) -> usize {

@@ -1,0 +1,126 @@
+//! Several outputs by a configuration: wherever the writer is killed, each of them has every record exactly once.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::fs;
+use std::process::Command;
+
+use nix::errno::Errno;
+use ringlog_tests::{Call, Ended, Fate, Lines, Random, Writing, program, run_deciding};
+
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+
+/// A file that is closed by size, one that is not, and one that gets only a part.
+const CONFIG: &str = r#"
+grace = "0ms"
+[formatters.ids]
+kind = "text"
+ids = true
+[handlers.rotated]
+kind = "file"
+path = "DIR/rotated.log"
+formatter = "ids"
+[handlers.rotated.rotate]
+size = "6KiB"
+naming = "number"
+[handlers.plain]
+kind = "file"
+path = "DIR/plain.log"
+formatter = "ids"
+fsync = "batch"
+[handlers.some]
+kind = "file"
+path = "DIR/some.log"
+level = "WARNING"
+formatter = "ids"
+[root]
+handlers = ["rotated", "plain", "some"]
+"#;
+
+fn writer(writing: &Writing) -> Command {
+    let config = writing.dir().with_extension("toml");
+    fs::write(&config, CONFIG.replace("DIR", writing.dir().to_str().unwrap())).unwrap();
+    let said =
+        fs::File::options().create(true).append(true).open(writing.dir().with_extension("said")).unwrap();
+    let mut command = Command::new(program("ringlog-writer"));
+    command.arg(writing.ring()).arg("--config").arg(config).arg("--until-idle").stderr(said);
+    command
+}
+
+fn said(writing: &Writing) -> String {
+    fs::read_to_string(writing.dir().with_extension("said")).unwrap_or_default()
+}
+
+fn run(writing: &Writing, decide: impl FnMut(&Call) -> Fate + Send) -> Ended {
+    run_deciding(&mut writer(writing), &writing.dir(), decide)
+}
+
+/// What each output has, in its files together.
+fn lines(writing: &Writing) -> [Lines; 3] {
+    ["rotated", "plain", "some"].map(|output| {
+        let mut names = writing.files();
+        names.retain(|name| name.starts_with(output) && !name.contains("checkpoint"));
+        // The open file is the last in the order of writing, and of the alphabet.
+        let read = |name: &String| fs::read(writing.dir().join(name)).unwrap();
+        Lines::of(&names.iter().flat_map(read).collect::<Vec<u8>>())
+    })
+}
+
+#[test]
+fn killed_at_any_call_several_outputs_have_every_record_exactly_once() {
+    let writing = Writing::new(PRODUCER, &[]);
+    let copy = writing.copy();
+    let undisturbed = run(&copy, |_| Fate::Done);
+    assert!(undisturbed.status.unwrap().success() && said(&copy).is_empty(), "{}", said(&copy));
+    let expected = lines(&copy);
+    assert_eq!(
+        expected.each_ref().map(|lines| (lines.records.len(), lines.deaths)),
+        [(270, 1), (270, 1), (0, 1)]
+    );
+    let (mut random, mut kills) = (Random::new(7), 0);
+    // Threads take turns as they like, so it is not always the same call that has a number.
+    let calls = undisturbed.calls.len();
+    for number in 0..calls {
+        for fate in [Fate::KilledBefore, Fate::KilledAfter] {
+            let copy = writing.copy();
+            let decide =
+                |fatal: usize| move |call: &Call| if call.number == fatal { fate } else { Fate::Done };
+            kills += usize::from(run(&copy, decide(number)).status.is_none());
+            if random.below(3) == 0 {
+                kills +=
+                    usize::from(run(&copy, decide(random.below(calls as u64) as usize)).status.is_none());
+            }
+            let when = format!("{fate:?} at {number}");
+            assert!(run(&copy, |_| Fate::Done).status.unwrap().success(), "{when}: {}", said(&copy));
+            assert_eq!(said(&copy), "", "{when}");
+            assert!(lines(&copy) == expected, "{when}: {:#?}", lines(&copy));
+        }
+    }
+    println!("{calls} calls, {kills} kills");
+    assert!(kills > calls, "most of them are met");
+}
+
+#[test]
+fn an_output_that_refuses_for_a_while_gets_everything_and_the_others_do_not_wait() {
+    let writing = Writing::new(PRODUCER, &[]);
+    let copy = writing.copy();
+    run(&copy, |_| Fate::Done);
+    let expected = lines(&copy);
+    let copy = writing.copy();
+    let (mut refusals, mut others) = (0, 0);
+    let ended = run(&copy, |call| {
+        let is_write = call.name == "write";
+        if is_write && call.path.ends_with("plain.log") && refusals < 3 {
+            refusals += 1;
+            return Fate::Fails(Errno::ENOSPC);
+        }
+        others += usize::from(is_write && call.path.ends_with("rotated.log") && refusals < 3);
+        Fate::Done
+    });
+    assert!(ended.status.unwrap().success());
+    assert_eq!((refusals, others > 0), (3, true));
+    assert!(lines(&copy) == expected, "{:#?}", lines(&copy));
+    let said = said(&copy);
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(said.contains("plain.log: No space left") && said.contains("again; nothing was lost"), "{said}");
+}
