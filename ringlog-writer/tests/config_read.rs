@@ -1,0 +1,105 @@
+//! What a file says becomes the data that the writer works with.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ringlog::Level;
+use ringlog_writer::config::{Color, Config, FileOutput, Formatter, Handler, Logger, Output, Stream};
+use ringlog_writer::rotation::{Compression, Every, Keep, Naming, OnFull, Rotation, Zone};
+use ringlog_writer::{Existing, Fsync, Newlines};
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, Path::new("app.toml")).unwrap().config
+}
+
+fn handler(name: &str, level: u8, formatter: Formatter, output: Output) -> Handler {
+    Handler { name: name.to_owned(), level: Level::from_number(level), formatter, output }
+}
+
+fn logger(name: &str, level: Option<u8>, handlers: &[usize], propagate: bool) -> Logger {
+    let level = level.map(Level::from_number);
+    Logger { name: name.to_owned(), level, handlers: handlers.to_vec(), propagate }
+}
+
+#[test]
+fn every_key_has_its_meaning() {
+    let brief = Formatter::Pattern {
+        pattern: "%(asctime)s %(levelname)-8s %(name)s: %(message)s".to_owned(),
+        date: Some("%a, %d %b %Y %H:%M:%S".to_owned()),
+        zone: "Europe/Berlin".parse().unwrap(),
+        newlines: Newlines::Indent,
+    };
+    let file = FileOutput {
+        path: "log/app.log".into(),
+        existing: Existing::Truncate,
+        checkpoint: true,
+        fsync: Fsync::Every(Duration::from_secs(5)),
+        rotation: Rotation {
+            size: Some(10 << 20),
+            every: Some(Every::Midnight),
+            at: "02:30".parse().ok(),
+            zone: Zone::local(),
+            on_start: true,
+            naming: Naming::Python,
+            keep: Keep { count: Some(5), ..Keep::default() },
+            compression: Some(Compression::Gzip),
+            on_full: OnFull::DropOldestFile,
+        },
+    };
+    let console = Output::Console { stream: Stream::Stdout, color: Color::Never };
+    let ids = Formatter::Text { newlines: Newlines::Escape, ids: true };
+    let expected = Config {
+        rings: vec!["app".to_owned(), "./ring".to_owned()],
+        grace: Some(Duration::from_millis(20)),
+        handlers: vec![
+            handler("console", 30, brief, console),
+            handler("file", 0, ids, Output::File(file)),
+            handler("nowhere", 35, Formatter::default(), Output::Null),
+        ],
+        loggers: vec![
+            logger("", Some(20), &[0], true),
+            logger("db.pool", Some(10), &[1, 2], false),
+            logger("http", None, &[], true),
+        ],
+    };
+    assert_eq!(parse(include_str!("config_valid.toml")), expected);
+}
+
+#[test]
+fn what_is_not_said_is_as_by_default() {
+    let config = parse("handlers.f = { kind = 'file', path = 'f.log' }\nhandlers.c = { kind = 'console' }\n");
+    let console = Output::Console { stream: Stream::Stderr, color: Color::Auto };
+    let expected = Config {
+        rings: Vec::new(),
+        grace: None,
+        handlers: vec![
+            handler("f", 0, Formatter::default(), Output::File(FileOutput::new("f.log"))),
+            handler("c", 0, Formatter::default(), console),
+        ],
+        loggers: vec![Logger::root(Vec::new())],
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn levels_by_name_in_any_case_and_by_number() {
+    let level = |word: &str| {
+        let config = parse(&format!("handlers.h.kind = 'null'\n[root]\nlevel = {word}"));
+        config.loggers[0].level.map(Level::number)
+    };
+    let words = ["'Trace'", "'debug'", "'INFO'", "'WARN'", "'Warning'", "'error'", "'CRITICAL'", "'fatal'"];
+    assert_eq!(words.map(level), [5, 10, 20, 30, 30, 40, 50, 50].map(Some));
+    assert_eq!(["25", "'25'", "0x19", "255"].map(level), [25, 25, 25, 255].map(Some));
+    assert_eq!(["'NotSet'", "0", "'0'"].map(level), [None; 3]);
+}
+
+#[test]
+fn names_and_places() {
+    let config = parse(
+        "[loggers.'shop::db']\nhandlers = ['b', 'a']\n[handlers]\nb = { kind = 'null', formatter = 'json' }\n\
+         a = { kind = 'null', formatter = 'raw' }\n",
+    );
+    assert_eq!(config.loggers[1], logger("shop.db", None, &[0, 1], true));
+    let formatters: Vec<_> = config.handlers.iter().map(|handler| &handler.formatter).collect();
+    assert_eq!(formatters, [&Formatter::Json, &Formatter::Raw]);
+}
