@@ -392,3 +392,35 @@ fn a_handler_whose_reader_has_gone_leaves_the_others() {
         })
         .unwrap();
 }
+
+#[test]
+fn a_file_that_is_to_be_truncated_or_closed_at_the_start_is_not_when_the_configuration_is_read_anew() {
+    let truncated =
+        TWO_FILES.replace("path = \"DIR/all.log\"", "path = \"DIR/all.log\"\nexisting = \"truncate\"");
+    let config =
+        truncated.replace("path = \"DIR/db.json\"", "path = \"DIR/db.json\"\nrotate = { on-start = true }");
+    let scratch = Scratch::new(&config);
+    fs::write(scratch.path("all.log"), "old\n").unwrap();
+    fs::write(scratch.path("db.json"), "old\n").unwrap();
+    let observer = scratch.rings[0].observe().unwrap();
+    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
+    let reload = |is_good: bool| {
+        let request = ringlog::request_reload(&name).unwrap();
+        eventually("it is answered", || observer.stat().unwrap().reloads == (request, is_good));
+    };
+    scratch
+        .beside_a_writer(|_, _| {
+            scratch.log(0, "web", Level::INFO, "one");
+            scratch.log(0, "db", Level::INFO, "two");
+            eventually("they are written", || scratch.lines("all.log").len() == 2);
+            reload(true);
+            fs::create_dir(scratch.path("directory")).unwrap();
+            scratch.configure(&config.replace("errors.log", "directory"));
+            reload(false);
+            scratch.log(0, "db", Level::INFO, "three");
+            eventually("it is written", || scratch.lines("all.log").len() == 3);
+        })
+        .unwrap();
+    assert_eq!(scratch.lines("all.log"), ["INFO web one", "INFO db two", "INFO db three"]);
+    assert_eq!(scratch.lines("db.json").len(), 2);
+}

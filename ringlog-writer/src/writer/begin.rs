@@ -16,7 +16,7 @@ use super::{End, Events, Front, Signals, StandardError, Summary, Told, Writer};
 use crate::config::{self, Checked, Config, Output};
 use crate::error::Error;
 use crate::format::Source;
-use crate::options::Options;
+use crate::options::{Existing, Options};
 use crate::sink::{self, Sink};
 
 /// Persists records until `stop` is set, somebody asks for it with `ringlog stop`, the reader of a pipe
@@ -121,7 +121,32 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
         };
         match session.run(writer, &mut summary)? {
             End::Done => return Ok(summary),
-            End::Anew(next) => (before, answers) = (Some(std::mem::replace(&mut config, *next)), true),
+            End::Anew(mut next) => {
+                go_on_with_files_of(&config, &mut next);
+                // If that cannot begin, this one does not begin its files anew either.
+                let mut old = std::mem::replace(&mut config, *next);
+                go_on_with_files_of(&old.clone(), &mut old);
+                (before, answers) = (Some(old), true);
+            }
+        }
+    }
+}
+
+/// What is done to a file when the writer starts is not done again when the configuration is read anew.
+fn go_on_with_files_of(before: &Config, next: &mut Config) {
+    let files = |config: &Config| -> Vec<PathBuf> {
+        let path = |handler: &config::Handler| match &handler.output {
+            Output::File(file) => Some(file.path.clone()),
+            Output::Console { .. } | Output::Null => None,
+        };
+        config.handlers.iter().filter_map(path).collect()
+    };
+    let known = files(before);
+    for handler in &mut next.handlers {
+        if let Output::File(file) = &mut handler.output
+            && known.contains(&file.path)
+        {
+            (file.existing, file.rotation.on_start) = (Existing::Append, false);
         }
     }
 }
