@@ -309,6 +309,8 @@ fn two_handlers_for_one_file() {
     let at = dir.path().display();
     fs::create_dir(dir.path().join("logs")).unwrap();
     std::os::unix::fs::symlink("logs", dir.path().join("link")).unwrap();
+    fs::write(dir.path().join("logs/old.log"), "").unwrap();
+    std::os::unix::fs::symlink("logs/old.log", dir.path().join("alias.log")).unwrap();
     let one = "2:30: the handlers \"x\" and \"y\" write to the same file; choose another path, or use one of them for \
                both";
     let two = |first: &str, second: &str| {
@@ -322,6 +324,7 @@ fn two_handlers_for_one_file() {
         ("app.log", "./app.log"),
         ("nowhere/../no/app.log", "no//app.log"),
         (&format!("{at}/logs/../link/app.log"), &format!("{at}/logs/app.log")),
+        (&format!("{at}/alias.log"), &format!("{at}/logs/old.log")),
     ] {
         check(&[(&two(first, second), one)], "");
     }
@@ -393,6 +396,11 @@ fn whole_files() {
                  2:1: unknown key \"propagate\" in [root]; expected level, handlers",
             ),
             (&handlers, "129:11: 65 handlers; at most 64 are allowed"),
+            // Nobody reads what is beyond, and nobody is told that it is unknown.
+            (
+                &format!("{handlers}path = 1\n[root]\nhandlers = [\"h64\"]\n"),
+                "129:11: 65 handlers; at most 64 are allowed",
+            ),
         ],
         "",
     );
