@@ -64,7 +64,19 @@ fn nobody_forges_a_line_where_newlines_do_not_stay() {
         );
         let line = changed(&mut format, &forger, |record| record.logger = "l\nINFO forged");
         assert_eq!(line.lines().filter(|line| line.starts_with("INFO")).count(), 1, "{line}");
+        // Nor where the pattern itself ends the line.
+        let error = statement("m", &[("err", Type::Error, Value::Error(b"INFO forged"))]);
+        let line = super::super::samples::line(&mut pattern("INFO %(message)s\n", newlines), &error);
+        assert_eq!(line.lines().filter(|line| line.starts_with("INFO")).count(), 1, "{line}");
     }
+}
+
+#[test]
+fn an_error_follows_an_empty_line_too() {
+    let entry = statement("", &[("err", Type::Error, Value::Error(b"e"))]);
+    let (mut format, mut out) = (pattern("%(user)s", Newlines::Raw), b"the one before\n".to_vec());
+    format.entry(&entry.entry(), &mut out);
+    assert_eq!(out, b"the one before\n\ne\n");
 }
 
 #[test]
