@@ -2,6 +2,7 @@
 
 mod create;
 mod demo;
+mod import;
 pub(crate) mod info;
 pub(crate) mod level;
 pub(crate) mod ls;
@@ -32,6 +33,7 @@ pub enum Command {
     Level(level::LevelArgs),
     Verify(verify::Verify),
     Writer(ringlog_writer::cli::WriterArgs),
+    Import(import::Import),
     Rotate(rotate::Rotate),
     Stop(stop::Stop),
     Rm(rm::Rm),
@@ -57,6 +59,7 @@ impl Command {
             Command::Level(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
+            Command::Import(command) => command.run(),
             Command::Rotate(command) => command.run(),
             Command::Stop(command) => command.run(),
             Command::Rm(command) => command.run(),
