@@ -128,7 +128,8 @@ pub fn import(bytes: &[u8], defines: &[(String, String)]) -> Result<Imported, Un
     let formatters = formatters::convert(&source, &mut notes);
     let handlers = handlers::convert(&source, &formatters, &mut notes);
     let loggers = loggers::convert(&source, &handlers, &mut notes);
-    notes.0.sort_by_key(|note| note.at.line);
+    // What is of no line comes last.
+    notes.0.sort_by_key(|note| (note.at.line.is_none(), note.at.line));
     let config = Config { rings: Vec::new(), grace: None, handlers: handlers.handlers, loggers };
     Ok(Imported { config, notes: notes.0 })
 }

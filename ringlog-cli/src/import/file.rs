@@ -21,8 +21,8 @@ pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Resu
         source.handlers.push(handler(name, section, &source.formatters)?);
     }
     let loggers = listed(&ini, "loggers")?;
-    let line = loggers.first().map_or(1, |(_, line)| *line);
     if !loggers.iter().any(|(name, _)| name == "root") {
+        let line = ini.section("loggers", None)?.line_of("keys");
         return Err(Unreadable::at(line, "the keys of [loggers] lack root, and Python refuses that"));
     }
     // The root comes first, wherever it stands.

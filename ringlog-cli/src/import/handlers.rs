@@ -2,7 +2,7 @@
 
 use ringlog::Level;
 use ringlog_writer::Existing;
-use ringlog_writer::config::{Color, FileOutput, HANDLERS_MAX, Handler, Output, Stream};
+use ringlog_writer::config::{Color, FileOutput, Formatter, HANDLERS_MAX, Handler, Output, Stream};
 use ringlog_writer::rotation::Rotation;
 
 use super::expression::Value;
@@ -189,7 +189,22 @@ pub fn convert(source: &Source, formatters: &Formatters, notes: &mut Notes) -> H
         }
         all.names.push((handler.name.clone(), places));
     }
+    if all.handlers.is_empty() {
+        let at = At { line: None, place: "[handlers]".to_owned() };
+        notes.lost(&at, "no handler has a counterpart, so nothing is written; add one to the new file");
+        all.handlers.push(nowhere());
+    }
     all
+}
+
+/// A configuration has to have a handler.
+fn nowhere() -> Handler {
+    Handler {
+        name: "nowhere".to_owned(),
+        level: Level::from_number(0),
+        formatter: Formatter::default(),
+        output: Output::Null,
+    }
 }
 
 impl Handlers {
@@ -287,12 +302,9 @@ fn file(bound: &Bound<'_>, rotation: Rotation, notes: &mut Notes) -> Result<File
     };
     let mut output = FileOutput::new(path);
     match bound.get("mode") {
-        Some(Value::Text(mode)) if mode == "w" => {
-            // Python's own rule: what is rotated by size is never discarded.
-            if bound.number("maxBytes", 0, notes) <= 0 {
-                output.existing = Existing::Truncate;
-            }
-        }
+        // Python's own rule: what is rotated by size is never discarded.
+        Some(Value::Text(mode)) if mode == "w" && bound.number("maxBytes", 0, notes) > 0 => {}
+        Some(Value::Text(mode)) if mode == "w" => output.existing = Existing::Truncate,
         Some(Value::Text(mode)) if mode == "a" => {}
         Some(other) => notes.lost(
             bound.at,

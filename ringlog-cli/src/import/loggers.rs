@@ -36,10 +36,13 @@ fn apply(said: &source::Logger, logger: &mut Logger, handlers: &Handlers, notes:
         logger.level = Some(level).filter(|level| level.number() > 0);
     }
     logger.handlers.clear();
-    for name in &said.handlers {
+    for (i, name) in said.handlers.iter().enumerate() {
         for place in handlers.of(name) {
             if !logger.handlers.contains(place) {
                 logger.handlers.push(*place);
+            } else if !said.handlers[..i].contains(name) {
+                let what = "by two ways in Python, which writes it twice; here once";
+                notes.lost(&said.at, format_args!("a record reaches what {name:?} writes to {what}"));
             }
         }
     }
