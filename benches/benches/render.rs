@@ -2,10 +2,11 @@
 
 use std::hint::black_box;
 
+use jiff::tz::TimeZone;
 use ringlog::{Definition, Element, Field, Level, OwnedEntry, Ring, Site, Type, Value};
 use ringlog_benches::{BURST, Candidate, measure};
 use ringlog_writer::Newlines;
-use ringlog_writer::format::{Format, Json, Source, Text};
+use ringlog_writer::format::{Format, Json, Pattern, Source, Text};
 
 /// The record of a statement with this template, as a reader gets it.
 fn entry(template: &'static str, fields: &[(&'static str, Type, Value<'_>)]) -> OwnedEntry {
@@ -47,6 +48,12 @@ fn messages<'a>(name: &'static str, entry: &'a OwnedEntry) -> Candidate<'a> {
     })
 }
 
+/// A pattern as people have them in their configurations.
+fn pattern() -> Pattern {
+    let pattern = "%(asctime)s %(filename)s[line:%(lineno)d] %(levelname)-8s %(message)s";
+    Pattern::new(pattern, None, TimeZone::UTC, Newlines::Escape).expect("it is one")
+}
+
 fn main() {
     let fields = [
         ("order", Type::U64, Value::U64(4_711_000)),
@@ -82,6 +89,8 @@ fn main() {
             messages("message {:?} of a list of 3", &lists),
             lines("text line {} {} {}", Text::new(Newlines::Escape), &plain),
             lines("text line {} {:.2} {}", Text::new(Newlines::Escape), &places),
+            lines("pattern line {} {} {}", pattern(), &plain),
+            lines("pattern line {} {:.2} {}", pattern(), &places),
             lines("text line, three key=values", Text::new(Newlines::Escape), &typed),
             lines(
                 "JSON line {} {:.2} {}",

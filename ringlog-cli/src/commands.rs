@@ -3,6 +3,7 @@
 mod ask;
 mod create;
 mod demo;
+mod import;
 pub(crate) mod info;
 pub(crate) mod level;
 pub(crate) mod ls;
@@ -34,6 +35,7 @@ pub enum Command {
     Level(level::LevelArgs),
     Verify(verify::Verify),
     Writer(ringlog_writer::cli::WriterArgs),
+    Import(import::Import),
     Rotate(rotate::Rotate),
     Reload(reload::Reload),
     Stop(stop::Stop),
@@ -60,6 +62,7 @@ impl Command {
             Command::Level(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
+            Command::Import(command) => command.run(),
             Command::Rotate(command) => command.run(),
             Command::Reload(command) => command.run(),
             Command::Stop(command) => command.run(),

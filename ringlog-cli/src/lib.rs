@@ -7,6 +7,7 @@ mod commands;
 mod exit;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod import;
 mod lines;
 mod output;
 mod values;

@@ -30,6 +30,17 @@ fn plain_len(bytes: &[u8], plain: impl Fn(u8) -> bool) -> usize {
 /// as the policy says. A backslash stays what it is.
 #[inline]
 pub(super) fn message(bytes: &[u8], newlines: Newlines, out: &mut Vec<u8>) {
+    body(bytes, newlines, false, out);
+}
+
+/// As [`message`], but with newlines that stay as they are tabs stay too: Python's own files have them.
+#[inline]
+pub(super) fn message_with_tabs(bytes: &[u8], newlines: Newlines, out: &mut Vec<u8>) {
+    body(bytes, newlines, newlines == Newlines::Raw, out);
+}
+
+#[inline]
+fn body(bytes: &[u8], newlines: Newlines, tabs: bool, out: &mut Vec<u8>) {
     let plain = plain_len(bytes, is_plain);
     let (head, rest) = bytes.split_at(plain);
     out.extend_from_slice(head);
@@ -40,6 +51,7 @@ pub(super) fn message(bytes: &[u8], newlines: Newlines, out: &mut Vec<u8>) {
         ('\n', Newlines::Escape) => out.extend_from_slice(b"\\n"),
         ('\n', Newlines::Indent) => out.extend_from_slice(b"\n    "),
         ('\n', Newlines::Raw) => out.push(b'\n'),
+        ('\t', _) if tabs => out.push(b'\t'),
         _ => hex_char(c, out),
     });
 }

@@ -1,41 +1,41 @@
 //! Lines by a pattern, as Python's `logging.Formatter` writes them: `%(asctime)s %(levelname)-8s %(message)s`.
 
+mod asctime;
+mod date;
 mod parse;
 mod percent;
 
-use jiff::Timestamp;
-use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use ringlog::{Body, Entry, Level, Received, Value};
 
-use super::{Format, escape, put, text};
+use super::{Format, escape, number, text};
 use crate::options::Newlines;
+use asctime::Asctime;
 use parse::{Attribute, Piece};
 use percent::Argument;
 
 pub use parse::Problem;
 
 const NS_PER_S: u64 = 1_000_000_000;
-/// What `asctime` is without a date format of its own; milliseconds follow.
-const DATE: &str = "%Y-%m-%d %H:%M:%S";
+/// What a formatter without a pattern writes.
+const MESSAGE: &str = "%(message)s";
 
 /// Every attribute of Python's `LogRecord`, and any field of the record by its name; a field that a record does not
 /// have is empty. Errors follow the line, each on lines of its own, as a traceback does, unless the pattern has
-/// `%(exc_info)s`.
+/// `%(exc_info)s`; where newlines are escaped, they follow within the line.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pieces: Vec<Piece>,
-    /// `None` for the default, which has milliseconds.
-    date: Option<String>,
-    zone: TimeZone,
     newlines: Newlines,
+    has_time: bool,
     has_error: bool,
     /// Where `relativeCreated` begins.
     since_ns: u64,
-    /// The second that `asctime` stands for.
-    second: u64,
-    asctime: String,
+    asctime: Asctime,
+    /// Where messages are put together.
     scratch: Vec<u8>,
+    message: Vec<u8>,
+    /// Where an attribute's text is made.
     value: Vec<u8>,
 }
 
@@ -51,28 +51,30 @@ struct Line<'a> {
 }
 
 impl Pattern {
-    /// A format by this pattern, and for `asctime` by this date format and zone.
+    /// A format by this pattern, and for `asctime` by this date format and zone. An empty pattern is
+    /// `%(message)s`; an empty date format is the default one, which has milliseconds.
     ///
     /// # Errors
-    /// [`Problem`], with its place in the pattern.
+    /// [`Problem`], with its place in the pattern or in the date format.
     pub fn new(
         pattern: &str,
         date: Option<&str>,
         zone: TimeZone,
         newlines: Newlines,
     ) -> Result<Pattern, Problem> {
-        let pieces = parse::parse(pattern)?;
-        let has_error = pieces.iter().any(|piece| matches!(piece, Piece::Value(Attribute::Error, _)));
+        let pieces = parse::parse(if pattern.is_empty() { MESSAGE } else { pattern })?;
+        let has = |wanted: &Attribute| {
+            pieces.iter().any(|piece| matches!(piece, Piece::Value(attribute, _) if attribute == wanted))
+        };
         Ok(Pattern {
+            has_time: has(&Attribute::Ascii),
+            has_error: has(&Attribute::Error),
             pieces,
-            date: date.map(str::to_owned),
-            zone,
             newlines,
-            has_error,
             since_ns: 0,
-            second: u64::MAX,
-            asctime: String::new(),
+            asctime: Asctime::new(date, zone)?,
             scratch: Vec::new(),
+            message: Vec::new(),
             value: Vec::new(),
         })
     }
@@ -91,25 +93,11 @@ impl Pattern {
         })
     }
 
-    /// Keeps `asctime` for the entries of one second.
-    fn set_time(&mut self, unix_ns: u64) {
-        let second = unix_ns / NS_PER_S;
-        if second != self.second {
-            self.second = second;
-            let at =
-                Timestamp::from_second(second as i64).unwrap_or(Timestamp::MAX).to_zoned(self.zone.clone());
-            let date = self.date.as_deref().unwrap_or(DATE);
-            self.asctime = strtime::format(date, &at).unwrap_or_else(|_| date.to_owned());
-        }
-        if self.date.is_none() {
-            // Behind the second's text, which has no comma.
-            self.asctime.truncate(self.asctime.rfind(',').unwrap_or(self.asctime.len()));
-            self.asctime.push_str(&format!(",{:03}", unix_ns % NS_PER_S / 1_000_000));
-        }
-    }
-
     fn write(&mut self, entry: &Entry<'_>, line: &Line<'_>, out: &mut Vec<u8>) {
-        self.set_time(entry.unix_ns);
+        let start = out.len();
+        if self.has_time {
+            self.asctime.set(entry.unix_ns);
+        }
         let mut value = std::mem::take(&mut self.value);
         for piece in &self.pieces {
             match piece {
@@ -124,12 +112,19 @@ impl Pattern {
         if let Some(record) = line.record.filter(|_| !self.has_error) {
             for (_, value) in record.extra_fields() {
                 if let Value::Error(text) = value {
-                    out.push(b'\n');
-                    escape::message(text, self.newlines, out);
+                    self.begin_error(start, out);
+                    escape::message_with_tabs(text, self.newlines, out);
                 }
             }
         }
         out.push(b'\n');
+    }
+
+    /// What has been written since `start` may end with a newline already.
+    fn begin_error(&self, start: usize, out: &mut Vec<u8>) {
+        if self.newlines != Newlines::Raw || out.len() == start || out.last() != Some(&b'\n') {
+            escape::message(b"\n", self.newlines, out);
+        }
     }
 
     /// What an attribute says. Texts that are to be made are made in `scratch`.
@@ -142,28 +137,26 @@ impl Pattern {
     ) -> Argument<'b> {
         let origin = entry.origin;
         let file_name = line.file.rsplit('/').next().unwrap_or(line.file);
-        let known = |text: &'b str, unknown: &'static str| if text.is_empty() { unknown } else { text };
+        let file = |text: &'b str| if line.file.is_empty() { "(unknown file)" } else { text };
         let name = |text: &str, scratch: &'b mut Vec<u8>| {
             escape::name(text.as_bytes(), scratch);
             Argument::Text(scratch)
         };
         match attribute {
-            Attribute::Name => name(known(line.logger, "root"), scratch),
+            Attribute::Name => name(if line.logger.is_empty() { "root" } else { line.logger }, scratch),
             Attribute::LevelNumber => Argument::Integer(line.level.number().into()),
             Attribute::LevelName => {
                 level_name(line.level, scratch);
                 Argument::Text(scratch)
             }
-            Attribute::PathName => name(known(line.file, "(unknown file)"), scratch),
-            Attribute::FileName => name(known(file_name, "(unknown file)"), scratch),
-            Attribute::Module => {
-                let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
-                name(known(stem, "(unknown file)"), scratch)
-            }
-            Attribute::Function => name(known(line.function, "(unknown function)"), scratch),
+            Attribute::PathName => name(file(line.file), scratch),
+            Attribute::FileName => name(file(file_name), scratch),
+            Attribute::Module => name(file(stem(file_name)), scratch),
+            Attribute::Function if line.function.is_empty() => Argument::Text(b"(unknown function)"),
+            Attribute::Function => name(line.function, scratch),
             Attribute::Line => Argument::Integer(line.line.into()),
             Attribute::Created => Argument::Float(entry.unix_ns as f64 / NS_PER_S as f64),
-            Attribute::Ascii => Argument::Text(self.asctime.as_bytes()),
+            Attribute::Ascii => Argument::Text(self.asctime.text()),
             Attribute::Milliseconds => Argument::Float((entry.unix_ns % NS_PER_S / 1_000_000) as f64),
             Attribute::RelativeCreated => {
                 let ns = i128::from(entry.unix_ns) - i128::from(self.since_ns);
@@ -178,7 +171,10 @@ impl Pattern {
             Attribute::Error => {
                 for (_, value) in line.record.iter().flat_map(|record| record.fields()) {
                     if let Value::Error(text) = value {
-                        escape::message(text, self.newlines, scratch);
+                        if !scratch.is_empty() {
+                            escape::message(b"\n", self.newlines, scratch);
+                        }
+                        escape::message_with_tabs(text, self.newlines, scratch);
                     }
                 }
                 Argument::Text(scratch)
@@ -196,15 +192,16 @@ impl Pattern {
 
 impl Format for Pattern {
     fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
-        let mut message = Vec::new();
+        let mut message = std::mem::take(&mut self.message);
+        message.clear();
         match &entry.body {
             Body::Record(record) => {
                 let mut scratch = std::mem::take(&mut self.scratch);
                 if let Some(text) = record.text_in(&mut scratch) {
-                    escape::message(text, self.newlines, &mut message);
+                    escape::message_with_tabs(text, self.newlines, &mut message);
                 } else {
-                    // A typed record says it all with its fields.
-                    text::fields(record, b"", self.newlines, &mut message);
+                    // A typed record says it all with its fields; errors follow in any case.
+                    text::fields(record, b"", Newlines::Raw, &mut message);
                 }
                 self.scratch = scratch;
                 if record.cut {
@@ -230,28 +227,47 @@ impl Format for Pattern {
                 self.write(entry, &line, out);
             }
         }
+        self.message = message;
     }
 }
 
-/// As Python's `getLevelName`.
+/// A file's name without its extension; dots that it begins with begin none.
+fn stem(file_name: &str) -> &str {
+    let dots = file_name.len() - file_name.trim_start_matches('.').len();
+    file_name[dots..].rfind('.').map_or(file_name, |at| &file_name[..dots + at])
+}
+
+/// As Python's `getLevelName`, where TRACE has got its name by `addLevelName`.
 fn level_name(level: Level, out: &mut Vec<u8>) {
     match level.name() {
         ("WARN", 0) => out.extend_from_slice(b"WARNING"),
-        (name, 0) if name != "LEVEL" => out.extend_from_slice(name.as_bytes()),
-        _ => put(out, format_args!("Level {}", level.number())),
+        ("LEVEL", 0) => out.extend_from_slice(b"NOTSET"),
+        (name, 0) => out.extend_from_slice(name.as_bytes()),
+        _ => {
+            out.extend_from_slice(b"Level ");
+            number::integer(level.number(), out);
+        }
     }
 }
 
 /// A field's value: numbers stay numbers.
 fn field<'b>(value: &Value<'_>, newlines: Newlines, scratch: &'b mut Vec<u8>) -> Argument<'b> {
     match *value {
+        Value::Bool(truth) => return Argument::Truth(truth),
         Value::U64(number) => return Argument::Integer(number.into()),
         Value::I64(number) => return Argument::Integer(number.into()),
         Value::I128(number) => return Argument::Integer(number),
         Value::F32(number) => return Argument::Float(number.into()),
         Value::F64(number) => return Argument::Float(number),
-        Value::Text(text) | Value::Error(text) => escape::message(text, newlines, scratch),
-        _ => escape::message(value.to_string().as_bytes(), newlines, scratch),
+        Value::Text(text) | Value::Error(text) => escape::message_with_tabs(text, newlines, scratch),
+        _ => escape::message_with_tabs(value.to_string().as_bytes(), newlines, scratch),
     }
     Argument::Text(scratch)
 }
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod python;
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ pub(super) enum Piece {
     Value(Attribute, Spec),
 }
 
-/// What is wrong with a pattern, and where: the byte from which on.
+/// What is wrong with a pattern or its date format, and where: the byte from which on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A `%` that begins nothing.
@@ -127,18 +127,35 @@ pub enum Problem {
         /// The attribute.
         name: String,
     },
+    /// A part of the date format that stands for nothing, or not with this flag.
+    #[error(
+        "`{found}` is no part of a date; expected `%` and one of a A b B c C d D e F g G h H I j k l m M n p P r R s S t T u U V w W x X y Y z Z %{}",
+        if found.ends_with('f') { "; the pattern's `%(msecs)03d` gives milliseconds" } else { "" }
+    )]
+    Date {
+        /// Where in the date format.
+        at: usize,
+        /// What is there.
+        found: String,
+    },
 }
 
 impl Problem {
-    /// The byte of the pattern at which it is.
+    /// The byte of the pattern, or of the date format, at which it is.
     pub fn at(&self) -> usize {
         match self {
             Problem::Percent { at }
             | Problem::Open { at }
             | Problem::Conversion { at, .. }
             | Problem::Wide { at, .. }
-            | Problem::Text { at, .. } => *at,
+            | Problem::Text { at, .. }
+            | Problem::Date { at, .. } => *at,
         }
+    }
+
+    /// Whether it is in the date format, not in the pattern.
+    pub fn is_in_date(&self) -> bool {
+        matches!(self, Problem::Date { .. })
     }
 
     fn moved(mut self, by: usize) -> Problem {
@@ -147,7 +164,8 @@ impl Problem {
             | Problem::Open { at }
             | Problem::Conversion { at, .. }
             | Problem::Wide { at, .. }
-            | Problem::Text { at, .. } => *at += by,
+            | Problem::Text { at, .. }
+            | Problem::Date { at, .. } => *at += by,
         }
         self
     }

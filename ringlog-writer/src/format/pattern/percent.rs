@@ -8,6 +8,7 @@ use super::parse::Problem;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Argument<'a> {
     Text(&'a [u8]),
+    Truth(bool),
     Integer(i128),
     Float(f64),
 }
@@ -105,6 +106,10 @@ impl Spec {
     pub(super) fn write(&self, argument: Argument<'_>, out: &mut Vec<u8>) {
         let (sign, body) = match (self.conversion, argument) {
             (_, Argument::Text(text)) => return self.pad_text(text, out),
+            (Conversion::Text, Argument::Truth(truth)) => {
+                return self.pad_text(if truth { b"True" } else { b"False" }, out);
+            }
+            (_, Argument::Truth(truth)) => return self.write(Argument::Integer(truth.into()), out),
             (Conversion::Text, Argument::Integer(value)) => {
                 return self.pad_text(value.to_string().as_bytes(), out);
             }
@@ -168,6 +173,9 @@ impl Spec {
     }
 
     fn pad_text(&self, text: &[u8], out: &mut Vec<u8>) {
+        if self.width == 0 && self.precision.is_none() {
+            return out.extend_from_slice(text);
+        }
         // Characters are counted, as far as it is UTF-8.
         let is_start = |byte: &u8| byte & 0xc0 != 0x80;
         let end = self.precision.and_then(|most| {
@@ -278,9 +286,7 @@ pub(super) fn repr(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
-
+    use super::super::python;
     use super::*;
 
     /// Every combination, against Python itself.
@@ -288,7 +294,9 @@ mod tests {
     fn as_python_writes_it() {
         let flags = ["", "-", "0", "+", " ", "#", "-0", "+0", "#0", " -", "+#"];
         let sizes = ["", "1", "7", "12", ".0", ".1", ".3", "9.2", "20.12"];
-        let numbers: [(&str, Argument<'_>); 16] = [
+        let numbers: [(&str, Argument<'_>); 18] = [
+            ("True", Argument::Truth(true)),
+            ("False", Argument::Truth(false)),
             ("0", Argument::Integer(0)),
             ("7", Argument::Integer(7)),
             ("-42", Argument::Integer(-42)),
@@ -335,14 +343,7 @@ mod tests {
             }
         }
         script.push_str("sys.stdout.buffer.write('\\n'.join(out).encode())\n");
-        let mut python = Command::new("python3")
-            .args(["-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3, which the test command installs");
-        python.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-        let said = String::from_utf8(python.wait_with_output().unwrap().stdout).unwrap();
+        let Some(said) = python::says(&script, "", "UTC") else { return };
         let said: Vec<&str> = said.split('\n').collect();
         assert_eq!(said.len(), lines.len());
         for ((spec, value, ours), theirs) in lines.iter().zip(said) {

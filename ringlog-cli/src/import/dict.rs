@@ -1,0 +1,162 @@
+//! `logging.config.dictConfig`, in JSON.
+
+use serde_json::Value as Json;
+
+use super::json::{self, Object};
+use super::source::{Formatter, Handler, Logger, Source, logger_name};
+use super::{At, Notes, Unreadable};
+
+const FACTORY: &str = "()";
+/// Attributes to be set.
+const ATTRIBUTES: &str = ".";
+
+/// Reads a dictionary. What Python would refuse is refused.
+pub fn read(text: &str, notes: &mut Notes) -> Result<Source, Unreadable> {
+    let dict = json::parse(text)?;
+    let unreadable = |what: &str| Unreadable { line: None, what: what.to_owned() };
+    match dict.get("version") {
+        None => return Err(unreadable("there is no \"version\": 1, so this is no dictionary of dictConfig")),
+        Some(version) if version.as_f64() != Some(1.0) => {
+            return Err(unreadable(&format!("version is {version}; only 1 is known")));
+        }
+        Some(_) => {}
+    }
+    if dict.get("incremental").is_some_and(json::is_true) {
+        return Err(unreadable(
+            "incremental only changes levels of a configuration that is there; import that one",
+        ));
+    }
+    if dict.get("disable_existing_loggers").is_some_and(json::is_true) {
+        let what = "loggers that the program has made before are not silenced; levels count for all";
+        notes.hint(&place("disable_existing_loggers"), what);
+    }
+    for name in json::object(&dict, "filters", "filters")?.keys() {
+        notes.lost(&place(&format!("filters.{name}")), "filters have no counterpart: they are Python code");
+    }
+    let mut source = Source::default();
+    for (name, formatter) in objects(&dict, "formatters")? {
+        source.formatters.push(self::formatter(name, formatter, notes)?);
+    }
+    for (name, handler) in objects(&dict, "handlers")? {
+        source.handlers.push(self::handler(name, handler, &source.formatters, notes)?);
+    }
+    for (name, logger) in objects(&dict, "loggers")? {
+        let at = place(&format!("loggers.{name}"));
+        source.loggers.push(self::logger(&logger_name(&name), at, &logger, &source.handlers, notes)?);
+    }
+    let root = json::object(&dict, "root", "root")?;
+    if !root.is_empty() {
+        source.loggers.push(logger("", place("root"), &root, &source.handlers, notes)?);
+    }
+    Ok(source)
+}
+
+fn place(place: &str) -> At {
+    At { line: None, place: place.to_owned() }
+}
+
+/// The objects in an object.
+fn objects(dict: &Object, key: &str) -> Result<Vec<(String, Object)>, Unreadable> {
+    let all = json::object(dict, key, key)?;
+    let names: Vec<String> = all.keys().cloned().collect();
+    names
+        .into_iter()
+        .map(|name| match all.get(&name) {
+            Some(Json::Object(object)) => Ok((name, object.clone())),
+            other => Err(json::wrong(&format!("{key}.{name}"), "an object", other.unwrap_or(&Json::Null))),
+        })
+        .collect()
+}
+
+/// A string under a key.
+fn text(object: &Object, key: &str, at: &At) -> Result<Option<String>, Unreadable> {
+    match object.get(key) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text.clone())),
+        Some(other) => Err(json::wrong(&format!("{}.{key}", at.place), "a string", other)),
+    }
+}
+
+fn formatter(name: String, object: Object, notes: &mut Notes) -> Result<Formatter, Unreadable> {
+    let at = place(&format!("formatters.{name}"));
+    if object.get("defaults").is_some_and(json::is_true) {
+        let what = "defaults of a formatter have no counterpart: a field that a record lacks is empty";
+        notes.lost(&at, what);
+    }
+    let class = text(&object, FACTORY, &at)?.or(text(&object, "class", &at)?);
+    // A factory takes what it likes; this is what most call it.
+    let format = text(&object, "format", &at)?.or(text(&object, "fmt", &at)?);
+    let (date, style) = (text(&object, "datefmt", &at)?, text(&object, "style", &at)?);
+    Ok(Formatter { name, format, date, style, class: class.filter(|class| !class.is_empty()), at })
+}
+
+fn handler(
+    name: String,
+    mut object: Object,
+    formatters: &[Formatter],
+    notes: &mut Notes,
+) -> Result<Handler, Unreadable> {
+    let at = place(&format!("handlers.{name}"));
+    note_filters(&object, &at, notes);
+    if object.get(ATTRIBUTES).is_some_and(json::is_true) {
+        notes.lost(&at, "attributes that are set on a handler have no counterpart");
+    }
+    let factory = text(&object, FACTORY, &at)?.map(|factory| format!("{factory}()"));
+    let Some(class) = factory.or(text(&object, "class", &at)?) else {
+        return Err(Unreadable { line: None, what: format!("{}: it has no \"class\"", at.place) });
+    };
+    let formatter = text(&object, "formatter", &at)?.filter(|name| !name.is_empty());
+    if let Some(name) = &formatter
+        && !formatters.iter().any(|formatter| formatter.name == *name)
+    {
+        return Err(Unreadable { line: None, what: format!("{}: there is no formatter {name:?}", at.place) });
+    }
+    let level = object.get("level").map(json::value);
+    for known in [FACTORY, ATTRIBUTES, "class", "formatter", "level", "filters"] {
+        object.remove(known);
+    }
+    let kwargs = object.iter().map(|(name, value)| (name.clone(), json::value(value))).collect();
+    Ok(Handler { name, class, level, formatter, kwargs, args_at: at.clone(), at, ..Handler::default() })
+}
+
+fn logger(
+    name: &str,
+    at: At,
+    object: &Object,
+    handlers: &[Handler],
+    notes: &mut Notes,
+) -> Result<Logger, Unreadable> {
+    note_filters(object, &at, notes);
+    let wrong =
+        |found: &Json| json::wrong(&format!("{}.handlers", at.place), "a list of names of handlers", found);
+    let names = match object.get("handlers") {
+        None | Some(Json::Null) => Vec::new(),
+        Some(Json::Array(names)) => {
+            let name = |json: &Json| json.as_str().map(str::to_owned).ok_or_else(|| wrong(json));
+            names.iter().map(name).collect::<Result<Vec<_>, _>>()?
+        }
+        Some(other) => return Err(wrong(other)),
+    };
+    for wanted in &names {
+        if !handlers.iter().any(|handler| handler.name == *wanted) {
+            return Err(Unreadable {
+                line: None,
+                what: format!("{}: there is no handler {wanted:?}", at.place),
+            });
+        }
+    }
+    let propagate = object.get("propagate").is_none_or(|json| json.is_null() || json::is_true(json));
+    Ok(Logger {
+        name: name.to_owned(),
+        level: object.get("level").map(json::value),
+        handlers: names,
+        propagate,
+        at,
+    })
+}
+
+fn note_filters(object: &Object, at: &At, notes: &mut Notes) {
+    if let Some(filters) = object.get("filters").filter(|filters| json::is_true(filters)) {
+        notes.lost(at, format_args!("its filters {filters} have no counterpart: they are Python code"));
+    }
+}

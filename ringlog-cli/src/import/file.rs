@@ -1,0 +1,137 @@
+//! `logging.config.fileConfig`: sections of keys, in which arguments are Python expressions.
+
+use super::expression::{self, Value};
+use super::ini::{Ini, View};
+use super::source::{Formatter, Handler, Logger, Source, logger_name};
+use super::{At, Notes, Unreadable};
+
+/// Reads a file. What Python would refuse is refused.
+pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Result<Source, Unreadable> {
+    let mut ini = Ini::parse(text)?;
+    for (name, value) in defines {
+        ini.define(name, value);
+    }
+    let mut source = Source::default();
+    for (name, line) in listed(&ini, "formatters")? {
+        let section = ini.section(&format!("formatter_{name}"), Some(line))?;
+        source.formatters.push(formatter(name, section, notes)?);
+    }
+    for (name, line) in listed(&ini, "handlers")? {
+        let section = ini.section(&format!("handler_{name}"), Some(line))?;
+        source.handlers.push(handler(name, section, &source.formatters)?);
+    }
+    let loggers = listed(&ini, "loggers")?;
+    if !loggers.iter().any(|(name, _)| name == "root") {
+        let line = ini.section("loggers", None)?.line_of("keys");
+        return Err(Unreadable::at(line, "the keys of [loggers] lack root, and Python refuses that"));
+    }
+    // The root comes first, wherever it stands.
+    let (roots, others): (Vec<_>, Vec<_>) = loggers.into_iter().partition(|(name, _)| name == "root");
+    for (name, line) in roots.into_iter().take(1).chain(others) {
+        let section = ini.section(&format!("logger_{name}"), Some(line))?;
+        source.loggers.push(logger(&name, section, &source.handlers)?);
+    }
+    Ok(source)
+}
+
+/// The names under `keys` in a section, with the line.
+fn listed(ini: &Ini, name: &str) -> Result<Vec<(String, usize)>, Unreadable> {
+    let section = ini.section(name, None)?;
+    let line = section.line_of("keys");
+    Ok(section.names("keys")?.into_iter().map(|name| (name, line)).collect())
+}
+
+fn at(section: View<'_>, key: &str) -> At {
+    At { line: Some(section.line_of(key)), place: format!("[{}]", section.name()) }
+}
+
+fn formatter(name: String, section: View<'_>, notes: &mut Notes) -> Result<Formatter, Unreadable> {
+    if section.raw("defaults").is_some() {
+        let what = "defaults of a formatter have no counterpart: a field that a record lacks is empty";
+        notes.lost(&at(section, "defaults"), what);
+    }
+    let raw = |key| section.raw(key).map(str::to_owned);
+    Ok(Formatter {
+        at: at(section, "format"),
+        format: raw("format"),
+        date: raw("datefmt"),
+        style: raw("style"),
+        class: section.get("class")?.filter(|class| !class.is_empty()),
+        name,
+    })
+}
+
+fn handler(name: String, section: View<'_>, formatters: &[Formatter]) -> Result<Handler, Unreadable> {
+    let mut handler = Handler {
+        at: At { line: Some(section.line()), place: format!("[{}]", section.name()) },
+        class: section.need("class")?,
+        level: section.get("level")?.map(Value::Text),
+        formatter: section.get("formatter")?.filter(|name| !name.is_empty()),
+        args_at: at(section, if section.raw("args").is_some() { "args" } else { "kwargs" }),
+        name,
+        ..Handler::default()
+    };
+    if let Some(name) = &handler.formatter
+        && !formatters.iter().any(|formatter| formatter.name == *name)
+    {
+        let line = section.line_of("formatter");
+        return Err(Unreadable::at(line, format!("the keys of [formatters] have no {name:?}")));
+    }
+    match arguments(section)? {
+        Ok((args, kwargs)) => (handler.args, handler.kwargs) = (args, kwargs),
+        Err(why) => handler.unknown_args = Some(why),
+    }
+    if let Some(target) = section.get("target")?.filter(|target| !target.is_empty()) {
+        handler.kwargs.retain(|(name, _)| name != "target");
+        handler.kwargs.push(("target".to_owned(), Value::Text(target)));
+    }
+    Ok(handler)
+}
+
+type Arguments = (Vec<Value>, Vec<(String, Value)>);
+
+/// The arguments, or why they cannot be known.
+fn arguments(section: View<'_>) -> Result<Result<Arguments, String>, Unreadable> {
+    let args = section.get("args")?.unwrap_or_else(|| "()".to_owned());
+    let kwargs = section.get("kwargs")?.unwrap_or_else(|| "{}".to_owned());
+    Ok(expression::parse(&args).and_then(|args| {
+        let args = match args {
+            Value::Items(args) => args,
+            other => {
+                return Err(format!(
+                    "args is {}, which is no tuple; one of one has a comma: (…,)",
+                    other.shown()
+                ));
+            }
+        };
+        match expression::parse(&kwargs)? {
+            Value::Pairs(kwargs) => Ok((args, kwargs)),
+            other => Err(format!("kwargs is {}, which is no dictionary", other.shown())),
+        }
+    }))
+}
+
+fn logger(name: &str, section: View<'_>, handlers: &[Handler]) -> Result<Logger, Unreadable> {
+    let names = section.names("handlers")?;
+    for wanted in &names {
+        if !handlers.iter().any(|handler| handler.name == *wanted) {
+            let line = section.line_of("handlers");
+            return Err(Unreadable::at(line, format!("the keys of [handlers] have no {wanted:?}")));
+        }
+    }
+    let is_root = name == "root";
+    let propagate = match section.get("propagate")?.filter(|_| !is_root) {
+        None => true,
+        Some(word) => word.trim().parse::<i64>().map(|number| number != 0).map_err(|_| {
+            let line = section.line_of("propagate");
+            Unreadable::at(line, format!("propagate is {word:?}; Python takes 0 or 1 alone"))
+        })?,
+    };
+    Ok(Logger {
+        name: if is_root { String::new() } else { logger_name(&section.need("qualname")?) },
+        at: at(section, "level"),
+        level: section.get("level")?.map(Value::Text),
+        handlers: names,
+        propagate,
+    })
+}

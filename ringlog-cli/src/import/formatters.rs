@@ -1,0 +1,117 @@
+//! Formatters and their counterparts.
+
+use jiff::tz::TimeZone;
+use ringlog_writer::Newlines;
+use ringlog_writer::config::Formatter;
+use ringlog_writer::format::Pattern;
+use ringlog_writer::rotation::Zone;
+
+use super::source::{self, Source};
+use super::{At, Notes, style};
+
+/// What Python writes where no formatter or no format is named.
+const MESSAGE: &str = "%(message)s";
+
+/// Attributes of Python's records that ours do not have.
+const UNKNOWN: &[&str] = &["args", "msg", "exc_text", "stack_info", "taskName"];
+
+/// By name, in the order of the source.
+pub struct Formatters(Vec<(String, Formatter)>);
+
+impl Formatters {
+    /// The one that a handler names; Python's own if it names none.
+    pub fn of(&self, name: Option<&str>) -> Formatter {
+        let named = self.0.iter().find(|(known, _)| Some(known.as_str()) == name);
+        named.map_or_else(|| pattern(MESSAGE.to_owned(), None), |(_, formatter)| formatter.clone())
+    }
+}
+
+pub fn convert(source: &Source, notes: &mut Notes) -> Formatters {
+    let convert = |formatter| (formatter_name(formatter), one(formatter, notes));
+    Formatters(source.formatters.iter().map(convert).collect())
+}
+
+fn formatter_name(formatter: &source::Formatter) -> String {
+    formatter.name.clone()
+}
+
+/// In local time, with newlines as they are: as Python writes it.
+fn pattern(pattern: String, date: Option<String>) -> Formatter {
+    let zone = "local".parse::<Zone>().unwrap_or_default();
+    Formatter::Pattern { pattern, date, zone, newlines: Newlines::Raw }
+}
+
+fn one(formatter: &source::Formatter, notes: &mut Notes) -> Formatter {
+    let at = &formatter.at;
+    match formatter.class.as_deref() {
+        None | Some("logging.Formatter") => {}
+        Some(class) if class.starts_with("pythonjsonlogger.") => {
+            notes.lost(
+                at,
+                format_args!("{class}: lines are JSON objects here too, but their keys are others"),
+            );
+            return Formatter::Json;
+        }
+        Some(class) => {
+            notes.lost(at, format_args!("the class {class} is Python code; its format is taken as it is"));
+        }
+    }
+    let given = formatter.format.as_deref().filter(|format| !format.is_empty());
+    let translated = match (formatter.style.as_deref().unwrap_or("%"), given) {
+        (_, None) => Ok(MESSAGE.to_owned()),
+        ("%", Some(format)) => Ok(format.to_owned()),
+        ("{", Some(format)) => style::from_braces(format),
+        ("$", Some(format)) => style::from_dollars(format),
+        (style, _) => Err(format!("the style {style:?} is none of %, {{ and $")),
+    };
+    let format = translated.and_then(|format| match check(&format, None) {
+        Ok(()) => Ok(format),
+        Err(problem) => Err(problem),
+    });
+    let format = match format {
+        Ok(format) => format,
+        Err(why) => {
+            notes.lost(
+                at,
+                format_args!("the format {:?}: {why}; lines are our own text", given.unwrap_or_default()),
+            );
+            return Formatter::Text { newlines: Newlines::Raw, ids: false };
+        }
+    };
+    note_attributes(&format, at, notes);
+    let date = formatter.date.clone().filter(|date| !date.is_empty());
+    match date.as_deref().map(|date| check(MESSAGE, Some(date))) {
+        Some(Err(why)) => {
+            notes.lost(
+                at,
+                format_args!("datefmt {:?}: {why}; times are as without it", date.unwrap_or_default()),
+            );
+            pattern(format, None)
+        }
+        _ => pattern(format, date),
+    }
+}
+
+fn check(pattern: &str, date: Option<&str>) -> Result<(), String> {
+    let read = Pattern::new(pattern, date, TimeZone::UTC, Newlines::Raw);
+    read.map(|_| ()).map_err(|problem| {
+        format!("at character {}, {problem}", {
+            let text = if problem.is_in_date() { date.unwrap_or_default() } else { pattern };
+            text.get(..problem.at()).map_or(1, |before| before.chars().count() + 1)
+        })
+    })
+}
+
+fn note_attributes(format: &str, at: &At, notes: &mut Notes) {
+    for name in UNKNOWN.iter().filter(|name| format.contains(&format!("%({name})"))) {
+        notes.lost(
+            at,
+            format_args!(
+                "%({name}) is unknown here, so it is empty unless records have a field of that name"
+            ),
+        );
+    }
+    if format.contains("%(exc_info)") {
+        notes.lost(at, "%(exc_info) is the error's text here, where Python writes a tuple");
+    }
+}

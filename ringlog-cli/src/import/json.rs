@@ -1,0 +1,65 @@
+//! JSON as Python reads it, for a dictionary of `dictConfig`.
+
+use serde_json::{Map, Value as Json};
+
+use super::Unreadable;
+use super::expression::Value;
+
+pub type Object = Map<String, Json>;
+
+/// Reads an object.
+pub fn parse(text: &str) -> Result<Object, Unreadable> {
+    serde_json::from_str(text).map_err(|error| {
+        // Its own words end with the place.
+        let what = error.to_string();
+        let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
+        Unreadable::at(error.line().max(1), format!("this is no JSON: {what}, column {}", error.column()))
+    })
+}
+
+/// An object under a key; an empty one if it is not there.
+pub fn object(parent: &Object, key: &str, place: &str) -> Result<Object, Unreadable> {
+    match parent.get(key) {
+        None | Some(Json::Null) => Ok(Object::new()),
+        Some(Json::Object(object)) => Ok(object.clone()),
+        Some(other) => Err(wrong(place, "an object", other)),
+    }
+}
+
+/// What is said of a value of the wrong type.
+pub fn wrong(place: &str, expected: &str, found: &Json) -> Unreadable {
+    Unreadable { line: None, what: format!("{place}: expected {expected}, found {found}") }
+}
+
+/// As the value of an argument. `ext://` names something in a program.
+pub fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::None,
+        Json::Bool(truth) => Value::Bool(*truth),
+        Json::Number(number) => match number.as_i128() {
+            Some(number) => Value::Integer(number),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => match text.strip_prefix("ext://") {
+            Some(name) => Value::Name(name.to_owned()),
+            None if text.starts_with("cfg://") => Value::Name(text.clone()),
+            None => Value::Text(text.clone()),
+        },
+        Json::Array(items) => Value::Items(items.iter().map(value).collect()),
+        Json::Object(pairs) => {
+            Value::Pairs(pairs.iter().map(|(name, json)| (name.clone(), value(json))).collect())
+        }
+    }
+}
+
+/// Whether Python takes it for true.
+pub fn is_true(json: &Json) -> bool {
+    match json {
+        Json::Null => false,
+        Json::Bool(truth) => *truth,
+        Json::Number(number) => number.as_f64() != Some(0.0),
+        Json::String(text) => !text.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(pairs) => !pairs.is_empty(),
+    }
+}

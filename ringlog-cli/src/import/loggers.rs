@@ -1,0 +1,50 @@
+//! Loggers, applied in their order as Python does.
+
+use ringlog::Level;
+use ringlog_writer::config::Logger;
+
+use super::Notes;
+use super::handlers::Handlers;
+use super::source::{self, Source};
+
+/// What Python's root has where nothing is said.
+const ROOT_LEVEL: Level = Level::WARN;
+
+/// The root and the others, in the order in which they come first.
+pub fn convert(source: &Source, handlers: &Handlers, notes: &mut Notes) -> Vec<Logger> {
+    let mut loggers = vec![Logger { level: Some(ROOT_LEVEL), ..Logger::root(Vec::new()) }];
+    for said in &source.loggers {
+        let name = said.name.as_str();
+        if name.split('.').any(str::is_empty) && !name.is_empty() || name.contains("::") {
+            notes.lost(&said.at, format_args!("the logger's name {name:?} is none here"));
+            continue;
+        }
+        let place = loggers.iter().position(|logger| logger.name == name).unwrap_or(loggers.len());
+        if place == loggers.len() {
+            loggers.push(Logger { name: name.to_owned(), ..Logger::root(Vec::new()) });
+        }
+        if let Some(logger) = loggers.get_mut(place) {
+            apply(said, logger, handlers, notes);
+        }
+    }
+    loggers
+}
+
+fn apply(said: &source::Logger, logger: &mut Logger, handlers: &Handlers, notes: &mut Notes) {
+    if let Some(level) = source::level(said.level.as_ref(), &said.at, notes) {
+        // NOTSET asks the logger above; the root has none, and lets everything through.
+        logger.level = Some(level).filter(|level| level.number() > 0);
+    }
+    logger.handlers.clear();
+    for (i, name) in said.handlers.iter().enumerate() {
+        for place in handlers.of(name) {
+            if !logger.handlers.contains(place) {
+                logger.handlers.push(*place);
+            } else if !said.handlers[..i].contains(name) {
+                let what = "by two ways in Python, which writes it twice; here once";
+                notes.lost(&said.at, format_args!("a record reaches what {name:?} writes to {what}"));
+            }
+        }
+    }
+    logger.propagate = said.propagate || logger.name.is_empty();
+}

@@ -1,0 +1,82 @@
+//! `maxBytes`, `when` and `backupCount` and their counterparts.
+
+use ringlog_writer::rotation::{Every, MAX_SHIFTED, Naming, Rotation, Unit, Weekday, Zone};
+
+use super::expression::Value;
+use super::handlers::Bound;
+use super::{At, Notes};
+
+/// Of a `RotatingFileHandler`.
+pub fn by_size(bound: &Bound, at: &At, notes: &mut Notes) -> Rotation {
+    let (size, count) = (bound.number("maxBytes", 0, notes), bound.number("backupCount", 0, notes));
+    let (Ok(size), Ok(count)) = (u64::try_from(size.max(0)), u64::try_from(count.max(0))) else {
+        notes.lost(at, "maxBytes or backupCount is out of all bounds; the file is not rotated");
+        return Rotation::default();
+    };
+    if size > 0 && count == 0 {
+        notes.hint(at, "with backupCount=0 Python never rotates, whatever maxBytes is, so neither here");
+    }
+    if size == 0 || count == 0 {
+        return Rotation::default();
+    }
+    if count > u64::from(MAX_SHIFTED) {
+        notes.lost(
+            at,
+            format_args!("backupCount={count} would rename as many files at once; {MAX_SHIFTED} are kept"),
+        );
+    }
+    let mut rotation = Rotation { size: Some(size), naming: Naming::Python, ..Rotation::default() };
+    rotation.keep.count = Some(count.min(MAX_SHIFTED.into()) as u32);
+    rotation
+}
+
+/// Of a `TimedRotatingFileHandler`.
+pub fn by_time(bound: &Bound, at: &At, notes: &mut Notes) -> Result<Rotation, String> {
+    let when = match bound.get("when") {
+        None => "H".to_owned(),
+        Some(Value::Text(when)) => when.to_ascii_uppercase(),
+        Some(other) => return Err(format!("when={} is no text", other.shown())),
+    };
+    let interval = bound.number("interval", 1, notes);
+    let number = u32::try_from(interval).ok().filter(|number| *number > 0);
+    let number = number.ok_or_else(|| format!("interval={interval} is no number of times"))?;
+    let has_time = bound.get("atTime").is_some_and(|time| *time != Value::None);
+    let mut is_day = true;
+    let every = match when.as_str() {
+        "MIDNIGHT" => Every::Midnight,
+        day if day.len() == 2 && day.starts_with('W') => {
+            Every::Weekday(weekday(day, has_time).ok_or_else(|| format!("when={when:?} is no weekday"))?)
+        }
+        unit => {
+            is_day = false;
+            let unit = match unit {
+                "S" => Unit::Second,
+                "M" => Unit::Minute,
+                "H" => Unit::Hour,
+                "D" => Unit::Day,
+                _ => return Err(format!("when={when:?}; expected S, M, H, D, midnight or W0 to W6")),
+            };
+            Every::Interval { number, unit }
+        }
+    };
+    if is_day && number > 1 {
+        notes.lost(at, format_args!("interval={number} with when={when:?}: it is rotated each time here"));
+    }
+    if is_day && has_time {
+        notes.lost(
+            at,
+            "atTime is an object in Python; it is rotated at 00:00, say at = \"…\" in the new file",
+        );
+    }
+    let zone = if bound.flag("utc", notes) { Zone::default() } else { "local".parse().unwrap_or_default() };
+    let mut rotation = Rotation { every: Some(every), naming: Naming::Python, zone, ..Rotation::default() };
+    let count = bound.number("backupCount", 0, notes);
+    rotation.keep.count = u32::try_from(count).ok().filter(|count| *count > 0);
+    Ok(rotation)
+}
+
+/// Python's files of `W0`, Monday, end with the day, unless a time of it is said; ours end as the day begins.
+fn weekday(when: &str, has_time: bool) -> Option<Weekday> {
+    let day: i8 = when[1..].parse().ok().filter(|day| (0..=6).contains(day))?;
+    Weekday::from_monday_zero_offset((day + i8::from(!has_time)) % 7).ok()
+}

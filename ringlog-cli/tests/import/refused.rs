@@ -1,0 +1,116 @@
+//! What is broken, and that nothing panics.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use ringlog_cli::import::import;
+
+use super::{TYPICAL, file_with, imported};
+
+#[test]
+fn what_python_refuses_is_refused_with_its_line() {
+    let refused = |text: &str| import(text.as_bytes(), &[]).unwrap_err().to_string();
+    let good = file_with("class=StreamHandler\nformatter=");
+    imported(&good);
+    for (old, new, said) in [
+        ("[loggers]", "[logger]", "there is no section [loggers]"),
+        ("keys=root", "keys=", "line 2: the keys of [loggers] lack root"),
+        ("keys=root", "kys=root", "line 1: [loggers] has no \"keys\""),
+        ("keys=h", "keys=h,i", "line 4: there is no section [handler_i], which is named here"),
+        ("keys=\n", "keys=f\n", "line 6: there is no section [formatter_f]"),
+        ("[handler_h]", "[handler_x]", "line 4: there is no section [handler_h]"),
+        ("class=", "clas=", "line 9: [handler_h] has no \"class\""),
+        ("handlers=h", "handlers=x", "line 8: the keys of [handlers] have no \"x\""),
+        ("handlers=h", "level=INFO", "line 7: [logger_root] has no \"handlers\""),
+        ("formatter=", "formatter=f", "line 11: the keys of [formatters] have no \"f\""),
+        ("keys=root", "keys=root,a\n[logger_a]\nhandlers=", "line 3: [logger_a] has no \"qualname\""),
+        (
+            "keys=root",
+            "keys=root,a\n[logger_a]\nqualname=a\nhandlers=\npropagate=no",
+            "line 6: propagate is \"no\"; Python takes 0 or 1 alone",
+        ),
+    ] {
+        assert!(good.contains(old));
+        let said_of = refused(&good.replacen(old, new, 1));
+        assert!(said_of.contains(said), "{old} -> {new}: {said_of}");
+    }
+    for (text, said) in [
+        ("", "there is no section [formatters]"),
+        ("import logging\n", "line 1: expected a [section], or JSON"),
+        ("{\n\"version\": 1,\n}", "line 3: this is no JSON: trailing comma, column 1"),
+        ("{}", "there is no \"version\": 1"),
+        ("{\"version\": 2}", "version is 2; only 1 is known"),
+        ("{\"version\": 1, \"incremental\": true}", "incremental only changes levels"),
+        ("{\"version\": 1, \"handlers\": []}", "handlers: expected an object, found []"),
+        ("{\"version\": 1, \"handlers\": {\"h\": 1}}", "handlers.h: expected an object, found 1"),
+        ("{\"version\": 1, \"handlers\": {\"h\": {}}}", "handlers.h: it has no \"class\""),
+        ("{\"version\": 1, \"root\": {\"handlers\": \"h\"}}", "root.handlers: expected a list of names"),
+        ("{\"version\": 1, \"root\": {\"handlers\": [1]}}", "root.handlers: expected a list of names"),
+        ("{\"version\": 1, \"root\": {\"handlers\": [\"h\"]}}", "root: there is no handler \"h\""),
+        (
+            "{\"version\": 1, \"formatters\": {\"f\": {\"format\": 1}}}",
+            "formatters.f.format: expected a string, found 1",
+        ),
+    ] {
+        assert!(refused(text).contains(said), "{text}: {}", refused(text));
+    }
+    let latin = import(b"[loggers]\nkeys=r\xfcot\n", &[]).unwrap_err();
+    assert_eq!(latin.to_string(), "line 2: this is not UTF-8; save the file as UTF-8");
+}
+
+/// Something near to a configuration.
+fn near() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        "[a-z]{0,4}[=:] ?.{0,12}",
+        r"args=[\(\['\x22\\a-z0-9,*+%<{}\)\]-]{0,24}",
+        "(format|datefmt|style|level|class|keys|handlers|target)=.{0,20}",
+        r"[ \t]?.{0,10}",
+        Just("class=handlers.TimedRotatingFileHandler".to_owned()),
+        Just("args=('x', 'W3', 1)".to_owned()),
+        Just("style={".to_owned()),
+    ];
+    prop::collection::vec((0..80_usize, line), 0..12).prop_map(|changes| {
+        let mut lines: Vec<String> = TYPICAL.lines().map(str::to_owned).collect();
+        for (at, line) in changes {
+            let at = at % lines.len();
+            if line.len() % 3 == 0 { lines[at] = line } else { lines.insert(at, line) }
+        }
+        lines.join("\n")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, text: String) {
+        let _ = import(&bytes, &[]);
+        let _ = import(text.as_bytes(), &[]);
+        let _ = import(format!("{{{text}").as_bytes(), &[]);
+    }
+
+    #[test]
+    fn what_comes_out_can_be_read_again(text in near()) {
+        if import(text.as_bytes(), &[]).is_ok() {
+            imported(&text);
+        }
+    }
+
+    #[test]
+    fn arguments_of_any_kind_do_not_panic(args in r"[\(\[\{'\x22\\a-z0-9 ,:*+%<\}\)\]-]{0,40}") {
+        let _ = import(file_with(&format!("class=handlers.TimedRotatingFileHandler\nargs={args}")).as_bytes(), &[]);
+        let _ = import(file_with(&format!("class=FileHandler\nargs=('x',)\nkwargs={args}")).as_bytes(), &[]);
+    }
+}
+
+#[test]
+fn references_that_grow_without_end_are_refused_soon() {
+    let mut text = String::from("[DEFAULT]\nx0=aaaaaaaaaaaaaaaa\n");
+    for i in 1..10 {
+        text.push_str(&format!("x{i}={}\n", format!("%(x{})s", i - 1).repeat(40)));
+    }
+    text.push_str(&file_with("class=%(x9)s"));
+    let begun = Instant::now();
+    assert!(import(text.as_bytes(), &[]).unwrap_err().to_string().contains("lead to no end"));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
