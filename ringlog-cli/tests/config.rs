@@ -1,0 +1,100 @@
+//! `--config`, `--check` and `ringlog reload` as one types them.
+
+mod common;
+
+use std::fs;
+
+use common::{Scene, wait_until};
+
+const GOOD: &str = "[handlers.file]\nkind = \"file\"\npath = \"app.log\"\nformatter = \"raw\"\n[root]\nhandlers = [\"file\"]\n";
+
+fn scene(config: &str) -> Scene {
+    let scene = Scene::new();
+    fs::write(scene.file("ringlog.toml"), config).unwrap();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    scene
+}
+
+fn check(scene: &Scene) -> (Option<i32>, String) {
+    let ended = scene.ringlog(&["writer", "app", "--config", "ringlog.toml", "--check"]);
+    assert_eq!(ended.stdout, "");
+    (ended.code, ended.stderr)
+}
+
+#[test]
+fn a_configuration_is_checked_and_nothing_is_made() {
+    let scene = scene(GOOD);
+    assert_eq!(check(&scene), (Some(0), String::new()));
+    let unused = format!("{GOOD}[handlers.other]\nkind = \"null\"\n");
+    fs::write(scene.file("ringlog.toml"), unused).unwrap();
+    let (code, said) = check(&scene);
+    assert!(code == Some(0) && said.starts_with("ringlog-writer: warning: ringlog.toml:7:"), "{said}");
+    for (bad, expected) in [
+        (GOOD.replace("path", "pth"), "ringlog.toml:3:1: unknown key \"pth\""),
+        (
+            GOOD.replace("app.log", "no/app.log"),
+            "ringlog.toml:3:8: cannot open no/app.log for writing: there is no directory no",
+        ),
+    ] {
+        fs::write(scene.file("ringlog.toml"), bad).unwrap();
+        let (code, said) = check(&scene);
+        assert!(code == Some(2) && said.contains(expected), "{said}");
+        let ended = scene.ringlog(&["writer", "app", "--config", "ringlog.toml", "--until-idle"]);
+        assert!(
+            ended.code != Some(0) && ended.stderr.contains(expected.split(": ").last().unwrap()),
+            "{ended:?}"
+        );
+    }
+    assert!(!scene.file("app.log").exists() && !scene.file("app.log.checkpoint").exists());
+}
+
+#[test]
+fn a_changed_configuration_comes_into_force_or_is_refused_with_the_reason() {
+    let scene = scene(GOOD);
+    let writer = scene.writer("app", &["--config", "ringlog.toml"]);
+    scene.ringlog(&["put", "app", "one"]).ok();
+    wait_until("the first line", || scene.read("app.log") == "one\n");
+    fs::write(scene.file("ringlog.toml"), GOOD.replace("app.log", "other.log")).unwrap();
+    scene.ringlog(&["reload", "app"]).ok();
+    scene.ringlog(&["put", "app", "two"]).ok();
+    wait_until("the second line", || scene.read("other.log") == "two\n");
+    fs::write(scene.file("ringlog.toml"), "[root]\nhandler = []\n").unwrap();
+    let refused = scene.ringlog(&["reload", "app"]);
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("the one that was read before stays in force"),
+        "{refused:?}"
+    );
+    scene.ringlog(&["put", "app", "three"]).ok();
+    wait_until("the third line", || scene.read("other.log") == "two\nthree\n");
+    assert_eq!(scene.read("app.log"), "one\n");
+    scene.ringlog(&["stop", "app"]).ok();
+    let said = writer.output().stderr;
+    assert!(said.contains("ringlog.toml:2:1: unknown key \"handler\""), "{said}");
+}
+
+#[test]
+fn what_a_configuration_says_is_not_said_beside_it() {
+    let scene = scene(GOOD);
+    for option in
+        [&["--out", "x.log"][..], &["--format", "json"], &["--rotate-size", "1MiB"], &["--grace", "5"]]
+    {
+        let ended = scene.ringlog(&[&["writer", "app", "--config", "ringlog.toml"], option].concat());
+        assert!(ended.code == Some(2) && ended.stderr.contains("cannot be used with"), "{ended:?}");
+    }
+    let ended = scene.ringlog(&["writer", "--until-idle"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("RING"), "{ended:?}");
+    let ended = scene.ringlog(&["writer", "app", "other"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("--config"), "{ended:?}");
+    fs::write(scene.file("ringlog.toml"), GOOD).unwrap();
+    let ended = scene.ringlog(&["writer", "--config", "ringlog.toml"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("names no ring"), "{ended:?}");
+}
+
+#[test]
+fn nobody_is_asked_where_no_writer_is() {
+    let scene = scene(GOOD);
+    let ended = scene.ringlog(&["reload", "app"]);
+    let expected =
+        format!("ringlog: no writer drains {}/app, so there is no configuration in force\n", scene.dir());
+    assert_eq!((ended.code, ended.stderr), (Some(1), expected));
+}
