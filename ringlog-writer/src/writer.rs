@@ -286,7 +286,9 @@ impl Writer<'_> {
         if self.handlers.are_behind() {
             self.handlers.note(BUSY, &mut self.front);
         }
-        self.handlers.part(&mut self.front);
+        if self.handlers.part(self.ending.is_some(), &mut self.front) {
+            self.hand_over()?;
+        }
         let written = self.handlers.written().unwrap_or(self.turn);
         while let Some(done) = self.underway.front().filter(|underway| underway.turn <= written) {
             self.front.intake.ack_to(&done.marks)?;

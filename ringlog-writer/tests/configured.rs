@@ -424,3 +424,35 @@ fn a_file_that_is_to_be_truncated_or_closed_at_the_start_is_not_when_the_configu
     assert_eq!(scratch.lines("all.log"), ["INFO web one", "INFO db two", "INFO db three"]);
     assert_eq!(scratch.lines("db.json").len(), 2);
 }
+
+#[test]
+fn a_pipe_that_nobody_reads_keeps_the_writer_neither_from_ending_nor_from_reading_anew() {
+    let scratch = Scratch::new(ONE_IS_SLOW);
+    let observer = scratch.rings[0].observe().unwrap();
+    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
+    let pipe = pipe(&scratch);
+    let text = "x".repeat(1000);
+    let mut said = Vec::new();
+    // More than a pipe holds.
+    let log = |from: usize| {
+        (from..from + 150).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n} {text}")))
+    };
+    scratch
+        .beside_a_writer(|_, heard| {
+            log(0);
+            eventually("the file has all", || scratch.lines("file.log").len() == 150);
+            let request = ringlog::request_reload(&name).unwrap();
+            eventually("it is read anew", || observer.stat().unwrap().reloads == (request, true));
+            log(150);
+            eventually("the file has all", || scratch.lines("file.log").len() == 300);
+            said = heard.said();
+        })
+        .unwrap();
+    drop(pipe);
+    assert!(said.iter().any(|said| said.contains("what was on its way to it is given up")), "{said:?}");
+    let numbers = |line: &String| line.split(' ').next().unwrap().parse::<usize>().unwrap();
+    assert_eq!(
+        scratch.lines("file.log").iter().map(numbers).collect::<Vec<_>>(),
+        (0..300).collect::<Vec<_>>()
+    );
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use ringlog::{Cursor, Ring};
 
 use super::formatting::Formatting;
-use super::handlers::{Handler, Handlers};
+use super::handlers::{Handler, Handlers, Kind};
 use super::intake::Intake;
 use super::outlet::Outlet;
 use super::router::Router;
@@ -181,8 +181,9 @@ impl Session<'_> {
         for (_, sink) in &mut sinks {
             sink.settle(intake.follows_a_killed_one(), events)?;
         }
-        let all = sinks.into_iter().map(|(handler, sink)| begin_handler(handler, sink, &intake, is_alone));
-        let all = all.collect::<Result<_, _>>()?;
+        let has_files = sinks.iter().any(|(handler, _)| matches!(handler.output, Output::File(_)));
+        let begin = |(handler, sink)| begin_handler(handler, sink, &intake, is_alone, has_files);
+        let all = sinks.into_iter().map(begin).collect::<Result<_, _>>()?;
         let handlers = Handlers::new(all, intake.drops()?, intake.least_bytes());
         if let Some(is_taken) = self.answers {
             intake.answer_reload(is_taken);
@@ -240,6 +241,7 @@ fn begin_handler(
     sink: Box<dyn Sink>,
     intake: &Intake,
     is_alone: bool,
+    has_files: bool,
 ) -> Result<Handler, Error> {
     let sources: Vec<Source> = intake.sources().cloned().collect();
     let mut cursors = intake.cursors();
@@ -249,10 +251,14 @@ fn begin_handler(
     };
     cursors.iter_mut().zip(&had).for_each(|(cursor, had)| cursor.join(had));
     let formatting = Formatting::new(handler, &sources, &*sink, had)?;
+    let kind = match handler.output {
+        Output::Console { .. } if has_files => Kind::Aside,
+        _ if sink.has_cursors() => Kind::Certain,
+        _ => Kind::Uncertain,
+    };
     let outlet = Outlet::new(handler.output.to_string(), sink, cursors);
     if is_alone {
         return Ok(Handler::here(formatting, outlet));
     }
-    let is_console = matches!(handler.output, Output::Console { .. });
-    Ok(Handler::elsewhere(formatting, Worker::start(outlet).map_err(Error::Thread)?, is_console))
+    Ok(Handler::elsewhere(formatting, Worker::start(outlet).map_err(Error::Thread)?, kind))
 }

@@ -18,27 +18,50 @@ const QUEUE_MAX: usize = 64 << 20;
 const CONSOLE_QUEUE_MAX: usize = 1 << 20;
 /// How long an output is waited for where a ring is short of room. A disk that is busy for a moment costs no record.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a console is waited for at the end.
-const CONSOLE_LEFT: Duration = Duration::from_secs(1);
+/// How long an output that nothing brings to an end, a pipe that nobody reads for one, is waited for where there are
+/// others and the writer is to end.
+const AT_THE_END: Duration = Duration::from_secs(1);
 
 /// Who formats, and who writes that.
 pub(super) struct Handler {
     formatting: Formatting,
     way: Way,
-    /// Others go on without it while it does not keep up, even if the ring has room.
-    is_console: bool,
+    kind: Kind,
     /// The last entry of the batch belongs into the next file.
     is_at_seam: bool,
     /// Others go on without it at the moment.
     is_left: bool,
+    /// Nothing more can be written.
+    is_gone: bool,
     /// Records that it was not given meanwhile, and when the last of them was written.
     lost: (u64, u64),
+}
+
+/// What is owed to an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A file that has every record exactly once.
+    Certain,
+    /// Any other, which may be one that takes nothing more and does not say so.
+    Uncertain,
+    /// A console beside files: what it has not got is no reason to keep a record.
+    Aside,
 }
 
 enum Way {
     /// Written by the loop itself: the only output.
     Here(Outlet),
     Elsewhere(Worker),
+}
+
+/// What decides how long an output is waited for.
+#[derive(Clone, Copy)]
+struct Hurry {
+    /// Producers that find the ring full go on, so something is lost in any case.
+    may_lose: bool,
+    /// A ring is short of room.
+    is_short: bool,
+    is_ending: bool,
 }
 
 pub(super) struct Handlers {
@@ -50,15 +73,15 @@ pub(super) struct Handlers {
 
 impl Handler {
     pub(super) fn here(formatting: Formatting, outlet: Outlet) -> Handler {
-        Handler::new(formatting, Way::Here(outlet), false)
+        Handler::new(formatting, Way::Here(outlet), Kind::Certain)
     }
 
-    pub(super) fn elsewhere(formatting: Formatting, worker: Worker, is_console: bool) -> Handler {
-        Handler::new(formatting, Way::Elsewhere(worker), is_console)
+    pub(super) fn elsewhere(formatting: Formatting, worker: Worker, kind: Kind) -> Handler {
+        Handler::new(formatting, Way::Elsewhere(worker), kind)
     }
 
-    fn new(formatting: Formatting, way: Way, is_console: bool) -> Handler {
-        Handler { formatting, way, is_console, is_at_seam: false, is_left: false, lost: (0, 0) }
+    fn new(formatting: Formatting, way: Way, kind: Kind) -> Handler {
+        Handler { formatting, way, kind, is_at_seam: false, is_left: false, is_gone: false, lost: (0, 0) }
     }
 
     fn worker(&mut self) -> Option<&mut Worker> {
@@ -68,18 +91,29 @@ impl Handler {
         }
     }
 
-    /// It can write nothing more.
-    fn has_ended(&self) -> bool {
-        matches!(&self.way, Way::Elsewhere(worker) if worker.ended().is_some())
-    }
-
     /// The turn up to which it is waited for; `None` if it holds up nothing.
     fn written(&self) -> Option<u64> {
         match &self.way {
-            Way::Elsewhere(worker) if !self.is_left && !matches!(worker.ended(), Some(Ok(_))) => {
+            Way::Elsewhere(worker) if !self.is_left && !self.is_gone && self.kind != Kind::Aside => {
                 worker.written()
             }
             _ => None,
+        }
+    }
+
+    fn takes(&self) -> bool {
+        !self.is_left && !self.is_gone
+    }
+
+    /// Whether others go on without it, if there are any.
+    fn is_late(&self, worker: &Worker, hurry: Hurry) -> bool {
+        match self.kind {
+            Kind::Aside => worker.queued_bytes() > CONSOLE_QUEUE_MAX,
+            Kind::Uncertain if hurry.is_ending && worker.lag() >= AT_THE_END => true,
+            Kind::Certain | Kind::Uncertain => {
+                let is_slow = hurry.is_short && worker.lag() >= PATIENCE;
+                hurry.may_lose && (is_slow || worker.queued_bytes() > QUEUE_MAX)
+            }
         }
     }
 
@@ -106,10 +140,10 @@ impl Handlers {
     #[inline]
     pub(super) fn put(&mut self, takers: Takers, ring: usize, entry: &Entry<'_>, events: &mut dyn Events) {
         for handler in taking(&mut self.all, takers) {
-            if handler.is_left {
-                handler.leave_out(entry);
-            } else {
+            if handler.takes() {
                 handler.formatting.put(ring, entry, events);
+            } else {
+                handler.leave_out(entry);
             }
         }
     }
@@ -118,7 +152,7 @@ impl Handlers {
     #[inline]
     pub(super) fn settle(&mut self, takers: Takers, ring: usize, unix_ns: u64, intake: &Intake) {
         for handler in taking(&mut self.all, takers) {
-            if !handler.formatting.needs_steps() || handler.is_left {
+            if !handler.formatting.needs_steps() || !handler.takes() {
                 continue;
             }
             let len = handler.formatting.settle(ring, unix_ns, intake.step(ring));
@@ -178,17 +212,18 @@ impl Handlers {
         self.all.iter().filter_map(Handler::written).min()
     }
 
-    /// Takes note of what the threads have done, waiting up to `wait` for the slowest. An error if it is one and
-    /// nobody else is left to write.
+    /// Takes note of what the threads have done, waiting up to `wait` for the slowest.
     pub(super) fn note(&mut self, wait: Duration, front: &mut Front<'_>) {
         let keep = 16 * self.batch_bytes;
         let slowest = self.written();
         for handler in &mut self.all {
             let wait = if slowest.is_some() && handler.written() == slowest { wait } else { Duration::ZERO };
-            let had_ended = handler.has_ended();
-            let Some(worker) = handler.worker() else { continue };
+            let Way::Elsewhere(worker) = &mut handler.way else { continue };
             worker.note(wait, keep, front.events);
-            if !had_ended && let Some(Ok(_)) = worker.ended() {
+            if !handler.is_gone
+                && let Some(Ok(_)) = worker.ended()
+            {
+                handler.is_gone = true;
                 front.events.say(&format!("who read {} has gone; going on without it", worker.out));
             }
         }
@@ -196,7 +231,7 @@ impl Handlers {
 
     /// Whether nobody is left to write.
     pub(super) fn have_ended(&self) -> bool {
-        !self.all.is_empty() && self.all.iter().all(Handler::has_ended)
+        !self.all.is_empty() && self.all.iter().all(|handler| handler.is_gone)
     }
 
     /// Whether somebody has so much on his way that the rings are to wait.
@@ -205,38 +240,32 @@ impl Handlers {
             Way::Here(_) => 0,
             Way::Elsewhere(worker) => worker.queued_bytes(),
         };
-        self.all.iter().any(|handler| !handler.is_left && !handler.has_ended() && queued(handler) > QUEUE_MAX)
+        self.all.iter().any(|handler| handler.takes() && queued(handler) > QUEUE_MAX)
     }
 
-    /// Goes on without those who do not keep up, where there are others, and with those who do again.
-    pub(super) fn part(&mut self, front: &mut Front<'_>) {
-        let waited_for =
-            self.all.iter().filter(|handler| !handler.is_console && !handler.has_ended()).count();
-        let is_short = front.intake.is_short_of_room();
-        let (may_lose, has_others) = (self.may_lose, self.all.len() > 1);
+    /// Goes on without those who do not keep up, where there are others, and with those who do again. Returns
+    /// whether there is a line to be written that says so.
+    pub(super) fn part(&mut self, is_ending: bool, front: &mut Front<'_>) -> bool {
+        let hurry = Hurry { may_lose: self.may_lose, is_short: front.intake.is_short_of_room(), is_ending };
+        let has_others = self.all.iter().filter(|handler| !handler.is_gone).count() > 1;
+        let mut has_news = false;
         for handler in &mut self.all {
-            let has_files = handler.is_console && waited_for > 0;
             let Way::Elsewhere(worker) = &handler.way else { continue };
-            let queued = worker.queued_bytes();
-            let is_late = match (has_files, may_lose) {
-                (true, _) => queued > CONSOLE_QUEUE_MAX,
-                (false, true) => queued > QUEUE_MAX || is_short && worker.lag() >= PATIENCE,
-                (false, false) => false,
-            };
-            if !handler.is_left && has_others && is_late {
+            let out = &worker.out;
+            if handler.takes() && has_others && handler.is_late(worker, hurry) {
                 handler.is_left = true;
-                let out = &worker.out;
                 front.events.say(&format!("{out} does not keep up: others go on without it"));
-            } else if handler.is_left && queued == 0 {
+            } else if handler.is_left && worker.queued_bytes() == 0 {
                 handler.is_left = false;
                 let (count, unix_ns) = std::mem::take(&mut handler.lost);
                 if count > 0 {
                     handler.formatting.put_lost(count, unix_ns);
-                    let out = &worker.out;
-                    front.events.say(&format!("{out} keeps up again; {count} records were left out of it"));
+                    has_news = true;
                 }
+                front.events.say(&format!("{out} keeps up again; {count} records were left out of it"));
             }
         }
+        has_news
     }
 
     /// Begins other files.
@@ -279,22 +308,30 @@ impl Handlers {
 
     /// Waits until all is written that can be. The outputs come back.
     pub(super) fn finish(self, events: &mut dyn Events) -> (Vec<Outlet>, Result<(), Error>) {
-        let has_files = self.all.iter().any(|handler| !handler.is_console);
+        let has_others = self.all.len() > 1;
         let (mut outlets, mut result) = (Vec::new(), Ok(()));
-        for handler in self.all {
-            if let (Way::Elsewhere(worker), 1..) = (&handler.way, handler.lost.0) {
-                let (out, count) = (&worker.out, handler.lost.0);
+        // Those who come to an end by themselves first: the others have that time too.
+        let (certain, others): (Vec<_>, Vec<_>) =
+            self.all.into_iter().partition(|handler| handler.kind == Kind::Certain);
+        for handler in certain.into_iter().chain(others) {
+            let worker = match handler.way {
+                Way::Elsewhere(worker) => worker,
+                Way::Here(outlet) => {
+                    outlets.push(outlet);
+                    continue;
+                }
+            };
+            let (out, count) = (worker.out.clone(), handler.lost.0);
+            if handler.is_left && count > 0 {
                 events.say(&format!("{out} did not keep up to the end; {count} records are left out of it"));
             }
-            let deadline = (handler.is_console && has_files).then(|| Instant::now() + CONSOLE_LEFT);
-            match handler.way {
-                Way::Here(outlet) => outlets.push(outlet),
-                Way::Elsewhere(worker) => {
-                    let (outlet, failed) = worker.finish(deadline, events);
-                    outlets.extend(outlet);
-                    result = result.and(failed);
-                }
+            let may_give_up = handler.kind != Kind::Certain && has_others;
+            let (outlet, failed) = worker.finish(may_give_up.then(|| Instant::now() + AT_THE_END), events);
+            if outlet.is_none() {
+                events.say(&format!("{out} takes nothing; what was on its way to it is given up"));
             }
+            outlets.extend(outlet);
+            result = result.and(failed);
         }
         (outlets, result)
     }
