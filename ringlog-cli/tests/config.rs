@@ -6,7 +6,13 @@ use std::fs;
 
 use common::{Scene, wait_until};
 
-const GOOD: &str = "[handlers.file]\nkind = \"file\"\npath = \"app.log\"\nformatter = \"raw\"\n[root]\nhandlers = [\"file\"]\n";
+const GOOD: &str = r#"[handlers.file]
+kind = "file"
+path = "app.log"
+formatter = "raw"
+[root]
+handlers = ["file"]
+"#;
 
 fn scene(config: &str) -> Scene {
     let scene = Scene::new();

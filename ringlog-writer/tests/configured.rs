@@ -162,15 +162,23 @@ fn records_go_to_the_handlers_of_their_loggers() {
 
 #[test]
 fn rings_are_merged_by_time() {
-    let config = "[formatters.short]\nformat = \"%(message)s\"\n[handlers.all]\nkind = \"file\"\npath = \"DIR/all.log\"\n\
-                  formatter = \"short\"\n[root]\nhandlers = [\"all\"]\n";
+    let config = r#"
+[formatters.short]
+format = "%(message)s"
+[handlers.all]
+kind = "file"
+path = "DIR/all.log"
+formatter = "short"
+[root]
+handlers = ["all"]
+"#;
     let scratch = Scratch::with(3, || Ring::options().size("1MiB"), config);
     let loggers: Vec<_> = scratch.rings.iter().map(Ring::logger).collect();
     let mut number = 0;
     let mut log = |count: u32| {
         for _ in 0..count {
             // Unevenly, and with a distance that clocks can tell.
-            loggers[(number * number % 7 % 3) as usize].text(Level::INFO, "x", &number.to_string()).unwrap();
+            loggers[(number * number % 7 % 3) as usize].text(Level::INFO, "x", number.to_string()).unwrap();
             number += 1;
             thread::sleep(Duration::from_micros(30));
         }
@@ -307,7 +315,7 @@ fn a_handler_that_does_not_keep_up_holds_up_no_other_and_says_what_it_has_left_o
         .beside_a_writer(|_, heard| {
             // Ten times what the ring holds: without room producers would be refused.
             while sent < 2500 {
-                match logger.text(Level::INFO, "x", &format!("{sent} {text}")) {
+                match logger.text(Level::INFO, "x", format!("{sent} {text}")) {
                     Ok(()) => sent += 1,
                     Err(_) => {
                         refused += 1;
@@ -364,7 +372,7 @@ fn where_producers_wait_for_room_a_slow_handler_gets_everything() {
                 thread::sleep(Duration::from_millis(300));
                 read_on(pipe).join().unwrap()
             });
-            (0..2500).for_each(|n| logger.text(Level::INFO, "x", &format!("{n} {text}")).unwrap());
+            (0..2500).for_each(|n| logger.text(Level::INFO, "x", format!("{n} {text}")).unwrap());
             logger.text(Level::INFO, "x", "end").unwrap();
             slow = Some(reader.join().unwrap());
             assert_eq!(heard.said(), [""; 0]);

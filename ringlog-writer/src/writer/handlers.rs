@@ -51,7 +51,7 @@ pub(super) enum Kind {
 enum Way {
     /// Written by the loop itself: the only output.
     Here(Outlet),
-    Elsewhere(Worker),
+    Elsewhere(Box<Worker>),
 }
 
 /// What decides how long an output is waited for.
@@ -77,7 +77,7 @@ impl Handler {
     }
 
     pub(super) fn elsewhere(formatting: Formatting, worker: Worker, kind: Kind) -> Handler {
-        Handler::new(formatting, Way::Elsewhere(worker), kind)
+        Handler::new(formatting, Way::Elsewhere(Box::new(worker)), kind)
     }
 
     fn new(formatting: Formatting, way: Way, kind: Kind) -> Handler {
