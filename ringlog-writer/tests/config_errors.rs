@@ -226,7 +226,8 @@ fn handlers() {
             ),
             ("[handlers.\"\"]\nkind = \"null\"", "1:11: a handler without a name; give it one"),
             (
-                "[handlers.x]\nkind = \"file\"\npath = \"x\"\nexisting = \"truncat\"\nfsync = \"alway\"\ncheckpoint = 1",
+                "[handlers.x]\nkind = \"file\"\npath = \"x\"\nexisting = \"truncat\"\nfsync = \"alway\"\n\
+                 checkpoint = 1",
                 "4:12: \"truncat\" is no treatment of what is there; expected append, truncate; did you mean \
                  \"truncate\"?\n\
                  5:9: \"alway\" is no policy for fsync; expected never, interval, batch, a duration like 5s, a level \
