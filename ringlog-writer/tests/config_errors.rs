@@ -226,7 +226,8 @@ fn handlers() {
             ),
             ("[handlers.\"\"]\nkind = \"null\"", "1:11: a handler without a name; give it one"),
             (
-                "[handlers.x]\nkind = \"file\"\npath = \"x\"\nexisting = \"truncat\"\nfsync = \"alway\"\ncheckpoint = 1",
+                "[handlers.x]\nkind = \"file\"\npath = \"x\"\nexisting = \"truncat\"\nfsync = \"alway\"\n\
+                 checkpoint = 1",
                 "4:12: \"truncat\" is no treatment of what is there; expected append, truncate; did you mean \
                  \"truncate\"?\n\
                  5:9: \"alway\" is no policy for fsync; expected never, interval, batch, a duration like 5s, a level \
@@ -411,6 +412,11 @@ fn what_is_no_toml_is_said_in_plain_words_and_what_stands_before_it_is_still_loo
     check(
         &[
             ("[root]\nlevel = INFO\n", "2:9: this is not TOML: INFO has no quotes; write \"INFO\""),
+            (
+                "rings = [a, b]\ngrace = c",
+                "1:10: this is not TOML: a has no quotes; write \"a\"\n\
+                 2:9: this is not TOML: c has no quotes; write \"c\"",
+            ),
             ("grace = 10ms", "1:9: this is not TOML: 10ms has no quotes; write \"10ms\""),
             (
                 "[root]\nlevel = \"lod\"\nhandlers =\nlevl = 1\n\"ä\" = x\n",
