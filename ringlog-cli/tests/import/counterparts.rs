@@ -209,7 +209,8 @@ fn a_file_has_one_writer() {
             "{{\"version\": 1, \"handlers\": {{
             \"a\": {{\"class\": \"logging.FileHandler\", \"filename\": \"x\"}},
             \"b\": {{\"class\": \"logging.FileHandler\", \"filename\": \"x\"{other}}}}},
-            \"loggers\": {{\"c\": {{\"handlers\": [\"b\"], \"propagate\": false}}}}, \"root\": {{\"handlers\": {root}}}}}"
+            \"loggers\": {{\"c\": {{\"handlers\": [\"b\"], \"propagate\": false}}}},
+            \"root\": {{\"handlers\": {root}}}}}"
         )
     };
     let same = imported(&text("", "[\"a\"]"));
@@ -315,7 +316,8 @@ fn loggers_and_levels() {
     );
     assert_eq!(twice(false), [""; 0]);
     let filtered = lost(&dict(
-        "\"filters\": {\"f\": {}}, \"loggers\": {\"a\": {\"filters\": [\"f\"]}, \"a..b\": {}}, \"disable_existing_loggers\": true",
+        "\"filters\": {\"f\": {}}, \"loggers\": {\"a\": {\"filters\": [\"f\"]}, \"a..b\": {}}, \
+         \"disable_existing_loggers\": true",
     ));
     assert!(filtered[0].contains("filters.f: filters have no counterpart"), "{filtered:?}");
     assert!(filtered[1].contains("loggers.a: its filters [\"f\"] have no counterpart"), "{filtered:?}");
