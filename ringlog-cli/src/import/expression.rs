@@ -412,6 +412,7 @@ mod tests {
             ("1 2", "is no literal"),
             ("10**1000", "out of all bounds"),
             ("1 << 200", "out of all bounds"),
+            ("-(-(2**126)*2)", "out of all bounds"),
             ("1/0", "is no literal"),
             ("1//0", "out of all bounds"),
             ("lambda: 1", "is no literal"),

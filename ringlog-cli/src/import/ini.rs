@@ -254,12 +254,19 @@ mod tests {
 
     #[test]
     fn values_as_configparser_has_them() {
-        let text = "; comment\n[DEFAULT]\nb: base\n[s]\n  A = one\n    two # no comment\n\n    # comment\n    three\n\n\nc=%(B)s/%(d)s%%\nd = x = y\ne=\n[t]\na=1\n";
+        let text = "; comment\n[DEFAULT]\nb: base\n[s]\n  A = one\n    two # no comment\n\n    # comment\n    three\n\n\
+                    \nc=%(B)s/%(d)s%%\nd = x = y\ne=\n[t]\na=1\n";
         assert_eq!(value(text, "a"), "one\ntwo # no comment\n\nthree");
         assert_eq!([value(text, "b"), value(text, "c"), value(text, "d")], ["base", "base/x = y%", "x = y"]);
         let ini = Ini::parse(text).unwrap();
         let section = ini.section("s", None).unwrap();
         assert_eq!((section.line(), section.line_of("c"), section.names("e").unwrap()), (4, 12, vec![]));
+    }
+
+    #[test]
+    fn what_is_no_further_in_does_not_go_on() {
+        let text = "[s]\n  a = 1\n  b = 2\n   3\n c = 4\n";
+        assert_eq!([value(text, "a"), value(text, "b"), value(text, "c")], ["1", "2\n3", "4"]);
     }
 
     #[test]

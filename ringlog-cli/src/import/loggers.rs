@@ -27,7 +27,27 @@ pub fn convert(source: &Source, handlers: &Handlers, notes: &mut Notes) -> Vec<L
             apply(said, logger, handlers, notes);
         }
     }
+    for said in &source.loggers {
+        note_twice(said, &loggers, handlers, notes);
+    }
     loggers
+}
+
+/// A logger and one above it may name the same handler. Python then writes a record for each.
+fn note_twice(said: &source::Logger, loggers: &[Logger], handlers: &Handlers, notes: &mut Notes) {
+    let of = |name: &str| loggers.iter().find(|logger| logger.name == name);
+    let Some(logger) = of(&said.name).filter(|logger| !logger.name.is_empty()) else { return };
+    let (mut name, mut propagates) = (logger.name.as_str(), logger.propagate);
+    while propagates && !name.is_empty() {
+        name = name.rsplit_once('.').map_or("", |(above, _)| above);
+        let Some(above) = of(name) else { continue };
+        for place in above.handlers.iter().filter(|place| logger.handlers.contains(place)) {
+            let handler = handlers.handlers.get(*place).map_or("", |handler| &handler.name);
+            let what = "as a logger above it does, so Python writes its records there twice; here once";
+            notes.lost(&said.at, format_args!("it names {handler:?}, {what}"));
+        }
+        propagates = above.propagate;
+    }
 }
 
 fn apply(said: &source::Logger, logger: &mut Logger, handlers: &Handlers, notes: &mut Notes) {

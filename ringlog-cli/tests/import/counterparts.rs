@@ -209,7 +209,8 @@ fn a_file_has_one_writer() {
             "{{\"version\": 1, \"handlers\": {{
             \"a\": {{\"class\": \"logging.FileHandler\", \"filename\": \"x\"}},
             \"b\": {{\"class\": \"logging.FileHandler\", \"filename\": \"x\"{other}}}}},
-            \"loggers\": {{\"c\": {{\"handlers\": [\"b\"]}}}}, \"root\": {{\"handlers\": {root}}}}}"
+            \"loggers\": {{\"c\": {{\"handlers\": [\"b\"], \"propagate\": false}}}},
+            \"root\": {{\"handlers\": {root}}}}}"
         )
     };
     let same = imported(&text("", "[\"a\"]"));
@@ -300,8 +301,23 @@ fn loggers_and_levels() {
         let said_of = lost(&dict(&format!("\"root\": {{\"level\": {level}}}")));
         assert!(said_of[0].starts_with("None root: ") && said_of[0].contains(said), "{said_of:?}");
     }
+    let twice = |propagate| {
+        lost(&dict(&format!(
+            "\"loggers\": {{\"a\": {{\"propagate\": {propagate}}}, \"a.b.c\": {{\"handlers\": [\"h\"]}}}}, \
+             \"root\": {{\"handlers\": [\"h\"]}}"
+        )))
+    };
+    assert_eq!(
+        twice(true),
+        [
+            "None loggers.a.b.c: it names \"h\", as a logger above it does, so Python writes its records there twice; \
+          here once"
+        ]
+    );
+    assert_eq!(twice(false), [""; 0]);
     let filtered = lost(&dict(
-        "\"filters\": {\"f\": {}}, \"loggers\": {\"a\": {\"filters\": [\"f\"]}, \"a..b\": {}}, \"disable_existing_loggers\": true",
+        "\"filters\": {\"f\": {}}, \"loggers\": {\"a\": {\"filters\": [\"f\"]}, \"a..b\": {}}, \
+         \"disable_existing_loggers\": true",
     ));
     assert!(filtered[0].contains("filters.f: filters have no counterpart"), "{filtered:?}");
     assert!(filtered[1].contains("loggers.a: its filters [\"f\"] have no counterpart"), "{filtered:?}");

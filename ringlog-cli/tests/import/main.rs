@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod counterparts;
+mod documents;
 mod python;
 mod refused;
 

@@ -136,7 +136,7 @@ impl Pattern {
         scratch: &'b mut Vec<u8>,
     ) -> Argument<'b> {
         let origin = entry.origin;
-        let file_name = line.file.rsplit('/').next().unwrap_or(line.file);
+        let file_name = || line.file.rsplit_once('/').map_or(line.file, |(_, name)| name);
         let file = |text: &'b str| if line.file.is_empty() { "(unknown file)" } else { text };
         let name = |text: &str, scratch: &'b mut Vec<u8>| {
             escape::name(text.as_bytes(), scratch);
@@ -150,8 +150,8 @@ impl Pattern {
                 Argument::Text(scratch)
             }
             Attribute::PathName => name(file(line.file), scratch),
-            Attribute::FileName => name(file(file_name), scratch),
-            Attribute::Module => name(file(stem(file_name)), scratch),
+            Attribute::FileName => name(file(file_name()), scratch),
+            Attribute::Module => name(file(stem(file_name())), scratch),
             Attribute::Function if line.function.is_empty() => Argument::Text(b"(unknown function)"),
             Attribute::Function => name(line.function, scratch),
             Attribute::Line => Argument::Integer(line.line.into()),

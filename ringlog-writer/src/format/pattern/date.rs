@@ -6,6 +6,10 @@ use jiff::Zoned;
 
 use super::parse::Problem;
 
+/// What may follow a `%`, to be shown.
+pub(super) const LETTERS: &str =
+    "a A b B c C d D e F g G h H I j k l m M n p P r R s S t T u U V w W x X y Y z Z %";
+
 /// A date format that has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Date(Vec<Part>);

@@ -1,5 +1,6 @@
 //! Reading a pattern.
 
+use super::date;
 use super::percent::Spec;
 
 /// What a name in a pattern stands for.
@@ -104,7 +105,7 @@ pub enum Problem {
         at: usize,
     },
     /// No letter, or another one, where a conversion has to be.
-    #[error("expected a conversion, one of s d i u o x X e E f F g G, found {}", found.map_or_else(|| "the end".to_owned(), |c| format!("`{c}`")))]
+    #[error("expected a conversion, one of s d i u o x X e E f F g G, found {}", or_the_end(*found))]
     Conversion {
         /// Where.
         at: usize,
@@ -129,7 +130,8 @@ pub enum Problem {
     },
     /// A part of the date format that stands for nothing, or not with this flag.
     #[error(
-        "`{found}` is no part of a date; expected `%` and one of a A b B c C d D e F g G h H I j k l m M n p P r R s S t T u U V w W x X y Y z Z %{}",
+        "`{found}` is no part of a date; expected `%` and one of {}{}",
+        date::LETTERS,
         if found.ends_with('f') { "; the pattern's `%(msecs)03d` gives milliseconds" } else { "" }
     )]
     Date {
@@ -138,6 +140,10 @@ pub enum Problem {
         /// What is there.
         found: String,
     },
+}
+
+fn or_the_end(found: Option<char>) -> String {
+    found.map_or_else(|| "the end".to_owned(), |c| format!("`{c}`"))
 }
 
 impl Problem {

@@ -111,7 +111,12 @@ impl Spec {
             }
             (_, Argument::Truth(truth)) => return self.write(Argument::Integer(truth.into()), out),
             (Conversion::Text, Argument::Integer(value)) => {
-                return self.pad_text(value.to_string().as_bytes(), out);
+                return self.pad_text(itoa::Buffer::new().format(value).as_bytes(), out);
+            }
+            // Most numbers are written like this, so nothing is allocated for them.
+            (Conversion::Decimal, Argument::Integer(value)) if self.precision.is_none() => {
+                let mut digits = itoa::Buffer::new();
+                return self.pad_number(value < 0, "", digits.format(value.unsigned_abs()), out);
             }
             (Conversion::Text, Argument::Float(value)) => return self.pad_text(repr(value).as_bytes(), out),
             (Conversion::Decimal | Conversion::Octal | Conversion::Hex, Argument::Integer(value)) => {
@@ -129,7 +134,7 @@ impl Spec {
                 (value.is_sign_negative() && !value.is_nan(), self.float(value.abs()))
             }
         };
-        self.pad_number(sign, &body, out);
+        self.pad_number(sign, body.0, &body.1, out);
     }
 
     fn integer(&self, value: u128) -> (&'static str, String) {
@@ -186,7 +191,7 @@ impl Spec {
         self.pad(width, out, |out| out.extend_from_slice(text));
     }
 
-    fn pad_number(&self, is_negative: bool, (prefix, digits): &(&str, String), out: &mut Vec<u8>) {
+    fn pad_number(&self, is_negative: bool, prefix: &str, digits: &str, out: &mut Vec<u8>) {
         let sign = match (is_negative, self.plus, self.space) {
             (true, ..) => "-",
             (_, true, _) => "+",
