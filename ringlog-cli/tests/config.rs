@@ -34,7 +34,7 @@ fn a_configuration_is_checked_and_nothing_is_made() {
     let unused = format!("{GOOD}[handlers.other]\nkind = \"null\"\n");
     fs::write(scene.file("ringlog.toml"), unused).unwrap();
     let (code, said) = check(&scene);
-    assert!(code == Some(0) && said.starts_with("ringlog-writer: warning: ringlog.toml:7:"), "{said}");
+    assert!(code == Some(0) && said.starts_with("ringlog.toml:7:"), "{said}");
     for (bad, expected) in [
         (GOOD.replace("path", "pth"), "ringlog.toml:3:1: unknown key \"pth\""),
         (

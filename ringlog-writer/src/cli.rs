@@ -210,16 +210,24 @@ pub fn main(args: WriterArgs) -> ExitCode {
 /// Says what is wrong with a configuration.
 fn check(file: &ConfigFile) -> Result<(), Error> {
     let checked = file.check()?;
-    for warning in &checked.warnings {
-        StandardError.say(&format!("warning: {warning}"));
-    }
     let targets = checked.check_targets();
-    if targets.is_empty() { Ok(()) } else { Err(Error::Config(ConfigErrors(targets).to_string())) }
+    if !targets.is_empty() {
+        return Err(Error::Config(ConfigErrors(targets).to_string()));
+    }
+    for warning in &checked.warnings {
+        // Nobody is left to tell if standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{warning}");
+    }
+    Ok(())
 }
 
 fn fail(error: &Error) -> ExitCode {
     // Nobody is left to tell if standard error is gone too.
-    let _ = writeln!(std::io::stderr(), "ringlog-writer: {error}");
+    let _ = match error {
+        // A line for each, as editors know them: FILE:LINE:COLUMN.
+        Error::Config(problems) => writeln!(std::io::stderr(), "{problems}"),
+        error => writeln!(std::io::stderr(), "ringlog-writer: {error}"),
+    };
     ExitCode::from(error.exit_code())
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn of(formatter: &Formatter, color: bool, source: &Source) -> Result<
         Formatter::Raw => new(FormatKind::Raw, Newlines::default(), false, source),
         Formatter::Pattern { pattern, date, zone, newlines } => {
             let pattern = Pattern::new(pattern, date.as_deref(), zone.zone().clone(), *newlines)?;
-            Box::new(pattern.since(source.created_unix_ns))
+            Box::new(pattern.of_ring(source))
         }
     };
     Ok(if color { Box::new(Colored::new(format)) } else { format })

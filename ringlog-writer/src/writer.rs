@@ -168,6 +168,10 @@ impl Outside for Front<'_> {
         self.intake.undo_levels(self.events);
     }
 
+    fn goes_on(&mut self, out: &str) {
+        self.events.say(&format!("writing to {out} again; nothing was lost on the way"));
+    }
+
     fn events(&mut self) -> &mut dyn Events {
         self.events
     }
@@ -259,10 +263,11 @@ impl Writer<'_> {
                 }
             }
             let takers = self.router.takers(&entry);
-            if takers == 0 && entry.record().is_none() {
-                events.say(&entry.message());
-            }
+            let untold = (takers == 0 && entry.record().is_none()).then(|| entry.message());
             self.handlers.put(takers, ring, &entry, *events);
+            if let Some(untold) = untold {
+                events.say(&format!("{}: {untold}", intake.name(ring)));
+            }
             self.handlers.settle(takers, ring, unix_ns, intake);
         }
         Ok(false)
@@ -330,6 +335,12 @@ impl Writer<'_> {
     }
 
     fn begin_to_end(&mut self) {
+        if let Some(ring) = self.front.intake.to_stop_for() {
+            let said = format!(
+                "{ring} was removed, or its writer was asked to end; so ends that of the other rings"
+            );
+            self.front.events.say(&said);
+        }
         self.front.intake.set_grace(Duration::ZERO);
         self.handlers.hurry();
         let now = SystemTime::now() + CLOCKS_AGREE_WITHIN;

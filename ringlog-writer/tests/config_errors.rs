@@ -115,8 +115,17 @@ fn formatters() {
             ),
             (
                 "[formatters.x]\nformat = \"\"\ndatefmt = \"%H:%i\"",
-                "3:11: \"%H:%i\" is no date format: found unrecognized specifier directive `i`; expected one for \
-                 strftime, such as \"%Y-%m-%d %H:%M:%S\"",
+                "3:15: `%i` is no part of a date; expected `%` and one of a A b B c C d D e F g G h H I j k l m M n \
+                 p P r R s S t T u U V w W x X y Y z Z %",
+            ),
+            (
+                "[formatters.x]\nformat = \"{asctime} {message}\"",
+                "2:10: the format shows nothing of a record; expected %(message)s or the like; only Python's style \
+                 `%` is known here",
+            ),
+            (
+                "[formatters.x]\nformat = \"100%%\"",
+                "2:10: the format shows nothing of a record; expected %(message)s or the like",
             ),
             (
                 "[formatters.x]\nformat = \"\"\nzone = \"Europe/Berln\"",
@@ -197,6 +206,21 @@ fn handlers() {
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"\"",
                 "3:8: an empty path; expected that of a file, such as \"app.log\"",
+            ),
+            (
+                "[handlers.x]\nkind = \"file\"\npath = \"~/x.log\"",
+                "3:8: \"~/x.log\": `~` and `$` mean nothing here; write the whole path",
+            ),
+            (
+                "[handlers.x]\nkind = \"file\"\npath = \"x.log\"\n\
+                 [handlers.y]\nkind = \"file\"\npath = \"./x.log.checkpoint\"",
+                "6:8: the checkpoint of the handler \"x\" is called so; choose another path",
+            ),
+            (
+                "[handlers.x]\nkind = \"file\"\npath = \"x.log\"\nrotate = { size = 9, keep = 3, naming = \"python\" }\n\
+                 [handlers.y]\nkind = \"file\"\npath = \"x.log.1\"\n\
+                 [handlers.z]\nkind = \"file\"\npath = \"x.log.x\"",
+                "7:8: a closed file of the handler \"x\" is called so; choose another path",
             ),
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"-\"",

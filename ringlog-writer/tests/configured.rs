@@ -464,3 +464,30 @@ fn a_pipe_that_nobody_reads_keeps_the_writer_neither_from_ending_nor_from_readin
         (0..300).collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn a_directory_that_is_gone_when_the_configuration_is_read_anew_ends_no_writer() {
+    let scratch = Scratch::with(1, || Ring::options().size("1MiB"), "");
+    fs::create_dir(scratch.path("logs")).unwrap();
+    scratch.configure(&TWO_FILES.replace("DIR/all.log", "DIR/logs/all.log"));
+    let observer = scratch.rings[0].observe().unwrap();
+    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
+    scratch
+        .beside_a_writer(|_, heard| {
+            fs::remove_dir_all(scratch.path("logs")).unwrap();
+            scratch.log(0, "db", Level::INFO, "one");
+            for _ in 0..3 {
+                let request = ringlog::request_reload(&name).unwrap();
+                eventually("it is refused", || observer.stat().unwrap().reloads == (request, false));
+            }
+            let said = heard.said().pop().unwrap();
+            assert!(said.contains("ringlog.toml:6:8: ") && said.contains("stays in force"), "{said}");
+            scratch.log(0, "db", Level::INFO, "two");
+            eventually("the other file has both", || scratch.lines("db.json").len() == 2);
+            fs::create_dir(scratch.path("logs")).unwrap();
+            eventually("and then this one", || {
+                scratch.lines("logs/all.log") == ["INFO db one", "INFO db two"]
+            });
+        })
+        .unwrap();
+}

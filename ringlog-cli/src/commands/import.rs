@@ -88,7 +88,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The new file, which says where it comes from and what it lacks.
 fn toml(name: &str, imported: &Imported) -> String {
-    let mut text = format!("# Made by `ringlog import {name}`.\n");
+    let mut text = format!(
+        "# Made by `ringlog import {name}`. Name the rings here, or on the command line:\n# rings = [\"app\"]\n"
+    );
     for note in imported.notes.iter().filter(|note| note.kind == Kind::Lost) {
         text.push_str(&format!("# Without a counterpart{}: {}\n", Behind(note.at.line), Said(note)));
     }

@@ -11,7 +11,7 @@ use crate::{exit, output, values};
 /// Ask a ring's writer to read its configuration anew, and wait until that is in force
 ///
 /// A configuration that is no good leaves the one in force as it is; the writer says on its standard error what is
-/// wrong, and so does `ringlog-writer --check --config FILE`. A writer without a configuration opens its file anew.
+/// wrong, and so does `ringlog writer --config FILE --check`. A writer without a configuration opens its file anew.
 #[derive(Args)]
 pub struct Reload {
     /// The ring whose writer is to read it
@@ -37,7 +37,7 @@ impl Reload {
         if !is_taken {
             output::say(format_args!(
                 "the configuration is no good, and the one that was read before stays in force; see what the writer \
-                 has said, or run `ringlog-writer --check --config FILE`"
+                 has said, or run `ringlog writer --config FILE --check`"
             ));
             return Ok(ExitCode::FAILURE);
         }

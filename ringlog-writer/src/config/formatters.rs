@@ -1,8 +1,6 @@
 //! The tables under `formatters`: how lines look.
 
-use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 
 use super::Formatter;
 use super::problem::{Findings, Span};
@@ -125,18 +123,27 @@ fn formatter(section: &Section<'_>, findings: &mut Findings) -> Formatter {
 fn pattern(section: &Section<'_>, findings: &mut Findings) -> Formatter {
     let pattern = section.text("format", findings).unwrap_or_default();
     match Pattern::new(pattern, None, TimeZone::UTC, Newlines::default()) {
-        Ok(pattern) => {
-            for (field, attribute) in pattern.likely_mistakes() {
+        Ok(found) => {
+            if !pattern.is_empty() && found.shows_nothing() {
+                let hint =
+                    if pattern.contains(['{', '$']) { "; only Python's style `%` is known here" } else { "" };
+                let what =
+                    format!("the format shows nothing of a record; expected %(message)s or the like{hint}");
+                findings.wrong(&section.value_at("format"), what);
+            }
+            for (field, attribute) in found.likely_mistakes() {
                 let at = section.value_at("format");
                 let hint = suggestion(Some(attribute));
                 findings.warn(&at, format_args!("%({field}) is no attribute, but a field of records{hint}"));
             }
         }
-        Err(problem) => refuse_pattern(section, pattern, &problem, findings),
+        Err(problem) => refuse_pattern("format", section, pattern, &problem, findings),
     }
     let date = section.text("datefmt", findings);
-    if let Some(date) = date {
-        section.parsed("datefmt", check_date(date), findings);
+    if let Some(Err(problem)) =
+        date.map(|date| Pattern::new("", Some(date), TimeZone::UTC, Newlines::default()))
+    {
+        refuse_pattern("datefmt", section, date.unwrap_or_default(), &problem, findings);
     }
     Formatter::Pattern {
         pattern: pattern.to_owned(),
@@ -146,26 +153,20 @@ fn pattern(section: &Section<'_>, findings: &mut Findings) -> Formatter {
     }
 }
 
-fn refuse_pattern(section: &Section<'_>, pattern: &str, problem: &Problem, findings: &mut Findings) {
-    match section.byte_at("format", problem.at()) {
+fn refuse_pattern(
+    key: &str,
+    section: &Section<'_>,
+    pattern: &str,
+    problem: &Problem,
+    findings: &mut Findings,
+) {
+    match section.byte_at(key, problem.at()) {
         Some(at) => findings.wrong(&at, problem.to_string()),
         None => {
             let before = pattern.get(..problem.at()).unwrap_or_default();
             let character = before.chars().count() + 1;
             let what = format!("{problem} (at character {character} of the format)");
-            findings.wrong(&section.value_at("format"), what);
+            findings.wrong(&section.value_at(key), what);
         }
     }
-}
-
-/// Whether times can be written like this.
-fn check_date(date: &str) -> Result<(), String> {
-    let at: Zoned = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-    strtime::format(date, &at).map(|_| ()).map_err(|error| {
-        let error = error.to_string();
-        let error = error.strip_prefix("strftime formatting failed: ").unwrap_or(&error);
-        format!(
-            "{date:?} is no date format: {error}; expected one for strftime, such as \"%Y-%m-%d %H:%M:%S\""
-        )
-    })
 }

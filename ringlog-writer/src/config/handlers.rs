@@ -8,8 +8,9 @@ use super::formatters::{Formatters, unknown};
 use super::problem::{Findings, Span};
 use super::section::{Key, Section};
 use super::{FileOutput, HANDLERS_MAX, Handler, Output};
+use crate::checkpoint::Checkpoint;
 use crate::options::{Fsync, named};
-use crate::rotation::{Keep, Rotation, parse_size};
+use crate::rotation::{Family, Keep, Rotation, parse_size};
 
 /// What a handler is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,34 @@ impl<'a> Handlers<'a> {
                 seen.push((place, defined.name));
             }
         }
+        self.refuse_names_of_others(findings);
+    }
+
+    /// Names that a file's checkpoint or its closed files have.
+    fn refuse_names_of_others(&self, findings: &mut Findings) {
+        let files = || {
+            self.handlers.iter().zip(&self.defined).filter_map(|(handler, defined)| match &handler.output {
+                Output::File(output) => Some((output, whereabouts(&output.path), defined)),
+                Output::Console { .. } | Output::Null => None,
+            })
+        };
+        for (_, place, defined) in files() {
+            for (other, others, owner) in files().filter(|(.., owner)| owner.name != defined.name) {
+                let of = if other.checkpoint && Checkpoint::path_of(&others) == place {
+                    "the checkpoint"
+                } else if other.rotation != Rotation::default()
+                    && is_closed_file(&place, &others, &other.rotation)
+                {
+                    "a closed file"
+                } else {
+                    continue;
+                };
+                let at = defined.path_at.as_ref().unwrap_or(&defined.at);
+                let owner = owner.name;
+                findings
+                    .unfit(at, format!("{of} of the handler {owner:?} is called so; choose another path"));
+            }
+        }
     }
 
     /// Those that a logger names.
@@ -142,6 +171,12 @@ impl<'a> Handlers<'a> {
     pub(super) fn paths_at(&self) -> impl Iterator<Item = Option<usize>> {
         self.defined.iter().map(|defined| defined.path_at.as_ref().map(|at| at.start))
     }
+}
+
+/// Whether a rotation of `others` gives a closed file this name.
+fn is_closed_file(place: &Path, others: &Path, rotation: &Rotation) -> bool {
+    let (Some(name), Some(base)) = (place.file_name(), others.file_name()) else { return false };
+    place.parent() == others.parent() && Family::new(base, rotation).parse(name).is_some()
 }
 
 fn handler<'a>(
@@ -227,6 +262,9 @@ fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {
         "-" => {
             Some("\"-\" is no file; standard output is kind = \"console\", stream = \"stdout\"".to_owned())
         }
+        _ if path.starts_with("~/") || path.starts_with('$') => {
+            Some(format!("{path:?}: `~` and `$` mean nothing here; write the whole path"))
+        }
         _ if path.contains('\0') => Some(format!("{path:?} is no path: no file's name has a NUL")),
         _ => None,
     };
@@ -251,6 +289,15 @@ fn rotation(section: &Section<'_>, findings: &mut Findings) -> Rotation {
         compression: section.word("compress", findings),
         on_full: section.word("on-full", findings).unwrap_or(plain.on_full),
     };
+    if findings.errors() == errors
+        && !rotation.keep.is_all()
+        && rotation.size.is_none()
+        && rotation.every.is_none()
+        && !rotation.on_start
+    {
+        let at = section.key_at("keep").unwrap_or(section.at.clone());
+        findings.warn(&at, "keep without size, every or on-start: files are closed only by `ringlog rotate`");
+    }
     // What was not understood may be what is missing.
     if findings.errors() == errors
         && let Err(contradiction) = rotation.check()

@@ -8,7 +8,7 @@ mod percent;
 use jiff::tz::TimeZone;
 use ringlog::{Body, Entry, Level, Received, Value};
 
-use super::{Format, escape, number, text};
+use super::{Format, Source, escape, number, text};
 use crate::options::Newlines;
 use asctime::Asctime;
 use parse::{Attribute, Piece};
@@ -31,6 +31,7 @@ pub struct Pattern {
     has_error: bool,
     /// Where `relativeCreated` begins.
     since_ns: u64,
+    source: Option<Source>,
     asctime: Asctime,
     /// Where messages are put together.
     scratch: Vec<u8>,
@@ -72,6 +73,7 @@ impl Pattern {
             pieces,
             newlines,
             since_ns: 0,
+            source: None,
             asctime: Asctime::new(date, zone)?,
             scratch: Vec::new(),
             message: Vec::new(),
@@ -79,10 +81,15 @@ impl Pattern {
         })
     }
 
-    /// With `relativeCreated` counted from here on, in ns since 1970.
+    /// For this ring: `relativeCreated` is counted from when it was made on, and `ring` and `uuid` are its own.
     #[must_use]
-    pub fn since(self, since_ns: u64) -> Pattern {
-        Pattern { since_ns, ..self }
+    pub fn of_ring(self, source: &Source) -> Pattern {
+        Pattern { source: Some(source.clone()), since_ns: source.created_unix_ns, ..self }
+    }
+
+    /// Every line would be the same.
+    pub(crate) fn shows_nothing(&self) -> bool {
+        self.pieces.iter().all(|piece| matches!(piece, Piece::Literal(_)))
     }
 
     /// Fields that are called much like an attribute, each with that one.
@@ -183,9 +190,28 @@ impl Pattern {
                 let mut fields = line.record.into_iter().flat_map(|record| record.fields());
                 match fields.find(|(field, _)| field == wanted) {
                     Some((_, value)) => field(&value, self.newlines, scratch),
-                    None => Argument::Text(b""),
+                    None => self.own(wanted, entry, line),
                 }
             }
+        }
+    }
+}
+
+impl Pattern {
+    /// What the record's id is made of, where no field of the record is called so.
+    fn own<'b>(&'b self, wanted: &str, entry: &Entry<'_>, line: &Line<'_>) -> Argument<'b> {
+        let ring = self.source.as_ref();
+        let text = |text: Option<&'b String>| Argument::Text(text.map_or(b"", |text| text.as_bytes()));
+        match wanted {
+            "ring" => text(ring.map(|ring| &ring.name)),
+            "uuid" => text(ring.map(|ring| &ring.uuid)),
+            "lane" => Argument::Integer(entry.origin.lane.into()),
+            "incarnation" => Argument::Integer(entry.origin.incarnation.into()),
+            "sequence" => match line.record {
+                Some(record) => Argument::Integer(record.sequence.into()),
+                None => text(None),
+            },
+            _ => text(None),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ringlog::{Cursor, Ring};
 
@@ -13,11 +14,14 @@ use super::outlet::Outlet;
 use super::router::Router;
 use super::worker::Worker;
 use super::{End, Events, Front, Signals, StandardError, Summary, Told, Writer};
-use crate::config::{self, Checked, Config, Output};
+use crate::config::{self, Checked, Config, ConfigErrors, Output};
 use crate::error::Error;
 use crate::format::Source;
 use crate::options::{Existing, Options};
 use crate::sink::{self, Sink};
+
+/// Between two attempts to begin again as before.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Persists records until `stop` is set, somebody asks for it with `ringlog stop`, the reader of a pipe
 /// has gone, or, if the options say so, the ring is idle. Then writes everything published up to that
@@ -85,8 +89,15 @@ impl ConfigFile {
         Ok(checked)
     }
 
+    /// Reads it, and looks whether its outputs can be opened.
     pub(super) fn read(&self) -> Result<Config, Error> {
-        Ok(self.check()?.config)
+        let checked = self.check()?;
+        let targets = checked.check_targets();
+        if targets.is_empty() {
+            Ok(checked.config)
+        } else {
+            Err(Error::Config(ConfigErrors(targets).to_string()))
+        }
     }
 }
 
@@ -103,6 +114,7 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
     // What is gone back to where the next one cannot begin: outputs are held by one writer, so the old ones are
     // closed before the new ones are opened.
     let (mut before, mut answers) = (None, true);
+    let (mut has_begun, mut is_waiting) = (false, false);
     loop {
         let session = Session {
             config: &config,
@@ -113,12 +125,22 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
         let writer = match session.begin(told, events) {
             Ok(writer) => writer,
             Err(error) => {
-                let Some(old) = before.take() else { return Err(error) };
-                events.say(&format!("{error}; the configuration that was read before stays in force"));
-                (config, answers) = (old, false);
+                if let Some(old) = before.take() {
+                    events.say(&format!("{error}; the configuration that was read before stays in force"));
+                    (config, answers, has_begun) = (old, false, true);
+                } else if has_begun && !told.stop.load(Ordering::Relaxed) {
+                    // That one cannot begin again either, for now.
+                    if !std::mem::replace(&mut is_waiting, true) {
+                        events.say(&format!("{error}; trying again, records wait in the rings"));
+                    }
+                    std::thread::sleep(TRY_AGAIN);
+                } else {
+                    return Err(error);
+                }
                 continue;
             }
         };
+        is_waiting = false;
         match session.run(writer, &mut summary)? {
             End::Done => return Ok(summary),
             End::Anew(mut next) => {

@@ -216,6 +216,7 @@ impl Handlers {
     pub(super) fn note(&mut self, wait: Duration, front: &mut Front<'_>) {
         let keep = 16 * self.batch_bytes;
         let slowest = self.written();
+        let others = self.all.iter().filter(|handler| !handler.is_gone).count().saturating_sub(1);
         for handler in &mut self.all {
             let wait = if slowest.is_some() && handler.written() == slowest { wait } else { Duration::ZERO };
             let Way::Elsewhere(worker) = &mut handler.way else { continue };
@@ -224,7 +225,8 @@ impl Handlers {
                 && let Some(Ok(_)) = worker.ended()
             {
                 handler.is_gone = true;
-                front.events.say(&format!("who read {} has gone; going on without it", worker.out));
+                let then = if others > 0 { "; going on without it" } else { "" };
+                front.events.say(&format!("who read {} has gone{then}", worker.out));
             }
         }
     }

@@ -159,6 +159,17 @@ impl Intake {
         self.inlets.iter().any(|inlet| inlet.consumer.stop_requested())
     }
 
+    /// The ring for whose sake the writer of others ends too.
+    pub(super) fn to_stop_for(&self) -> Option<&str> {
+        let ring = self.inlets.iter().find(|inlet| inlet.consumer.stop_requested())?;
+        (self.inlets.len() > 1).then_some(&*ring.source.name)
+    }
+
+    /// A ring's name.
+    pub(super) fn name(&self, ring: usize) -> &str {
+        &self.inlets[ring].source.name
+    }
+
     /// Each ring's request to begin new files that has not been answered.
     pub(super) fn rotation_requests(&self) -> Vec<Option<u64>> {
         self.inlets.iter().map(|inlet| inlet.consumer.rotation_requested()).collect()

@@ -30,6 +30,9 @@ pub(super) trait Outside {
     /// The output refuses; it is tried again later.
     fn waits(&mut self);
 
+    /// The output does not refuse any more.
+    fn goes_on(&mut self, out: &str);
+
     /// Who is told what happens.
     fn events(&mut self) -> &mut dyn Events;
 }
@@ -161,8 +164,7 @@ impl Outlet {
             }
         }
         if attempt.refused {
-            let out = &self.out;
-            outside.events().say(&format!("writing to {out} again; nothing was lost on the way"));
+            outside.goes_on(&self.out);
         }
         Ok(Persisted::Done)
     }

@@ -226,6 +226,11 @@ impl Outside for Elsewhere {
 
     fn waits(&mut self) {}
 
+    /// Whether others went on meanwhile is the loop's to say.
+    fn goes_on(&mut self, out: &str) {
+        self.say.say(&format!("writing to {out} again"));
+    }
+
     fn events(&mut self) -> &mut dyn Events {
         &mut self.say
     }

@@ -120,7 +120,7 @@ fn compare(samples: &[Sample], formats: &[(&str, Option<&str>)], zone: &str) -> 
         let tz = TimeZone::get(zone).unwrap();
         let format = Pattern::new(pattern, *date, tz, Newlines::Raw);
         let mut format =
-            format.unwrap_or_else(|problem| panic!("{pattern} {date:?}: {problem}")).since(START);
+            format.unwrap_or_else(|problem| panic!("{pattern} {date:?}: {problem}")).of_ring(&ring());
         assert_eq!(theirs.len(), samples.len());
         for (sample, theirs) in samples.iter().zip(theirs) {
             let ours = sample.line(&mut format, &entries[&(sample.message, sample.error)]);
@@ -214,4 +214,8 @@ fn dates_are_as_python_writes_them() {
     for zone in ["Europe/Berlin", "UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"] {
         compare(&samples, &formats, zone);
     }
+}
+
+fn ring() -> Source {
+    Source { name: "app".to_owned(), uuid: String::new(), created_unix_ns: START }
 }
