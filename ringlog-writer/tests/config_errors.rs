@@ -217,7 +217,8 @@ fn handlers() {
                 "6:8: the checkpoint of the handler \"x\" is called so; choose another path",
             ),
             (
-                "[handlers.x]\nkind = \"file\"\npath = \"x.log\"\nrotate = { size = 9, keep = 3, naming = \"python\" }\n\
+                "[handlers.x]\nkind = \"file\"\npath = \"x.log\"\n\
+                 rotate = { size = 9, keep = 3, naming = \"python\" }\n\
                  [handlers.y]\nkind = \"file\"\npath = \"x.log.1\"\n\
                  [handlers.z]\nkind = \"file\"\npath = \"x.log.x\"",
                 "7:8: a closed file of the handler \"x\" is called so; choose another path",

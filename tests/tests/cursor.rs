@@ -126,8 +126,11 @@ fn check(ring: &Scratch, least_deaths: usize, least_gaps: usize) {
         }
         assert_same(&came, &all[..given], "the first ones");
         // What came behind the mark is not acknowledged with it.
+        consumer.mark();
         marked.into_iter().for_each(|mark| consumer.ack_to(mark).unwrap());
         drop(consumer);
+        let again = drain(&mut from(&copied, &Cursor::default()));
+        assert_same(&again, &all[acknowledged..], &format!("{given} given out, {acknowledged} acknowledged"));
         before_last.advance(&steps[..given - 1]);
         assert!(steps[..given - 1].iter().all(|step| before_last.covers(step)), "{given}");
         assert!(!before_last.covers(&steps[given - 1]) && cursor.covers(&steps[given - 1]), "{given}");

@@ -81,7 +81,8 @@ fn what_has_no_counterpart_is_listed_in_both_and_strict_fails() {
     let ended = scene.ringlog(&["import", "mail.conf"]).ok();
     let notes = format!("ringlog: mail.conf:11: {said}\nringlog: mail.conf: {nothing}\n");
     assert_eq!(ended.stderr, notes);
-    let head = "# Made by `ringlog import mail.conf`. Name the rings here, or on the command line:\n# rings = [\"app\"]\n# Without a counterpart";
+    let head = "# Made by `ringlog import mail.conf`. Name the rings here, or on the command line:\n\
+                # rings = [\"app\"]\n# Without a counterpart";
     let head =
         format!("{head} (line 11): {said}\n# Without a counterpart: {nothing}\n\n[handlers.nowhere]\n");
     assert!(ended.stdout.starts_with(&head), "{}", ended.stdout);

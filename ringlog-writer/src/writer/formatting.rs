@@ -133,3 +133,36 @@ fn is_urgent(fsync: Fsync, level: Level) -> bool {
 pub(super) fn missing(gap: &Gap) -> u64 {
     if gap.reason == GapReason::Damaged { 0 } else { gap.count }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ringlog::Ring;
+
+    use super::*;
+    use crate::config::{EVERYTHING, FileOutput};
+    use crate::sink;
+
+    /// The next writer would otherwise give a file what it has of a lane that has not come again by then.
+    #[test]
+    fn what_an_output_has_of_a_lane_is_not_forgotten_while_only_others_have_come_again() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+        ring.logger().text(Level::INFO, "x", "one").unwrap();
+        let mut consumer = ring.consumer().unwrap();
+        consumer.next(Duration::from_secs(5)).unwrap().unwrap();
+        let (step, had) = (consumer.step(), consumer.cursor());
+        drop(consumer);
+        let nothing_came = ring.consumer().unwrap().cursor();
+        assert!(!nothing_came.covers(&step));
+
+        let output = Output::File(FileOutput::new(dir.path().join("app.log")));
+        let sink = sink::open(&output, &[]).unwrap().unwrap();
+        let handler = Handler { name: String::new(), level: EVERYTHING, formatter: Formatter::Json, output };
+        let source = Source::new(ring.path(), ring.info());
+        let mut formatting = Formatting::new(&handler, &[source], &*sink, vec![had]).unwrap();
+        formatting.end_batch(&[nothing_came]);
+        assert!(formatting.batch.cursors[0].covers(&step));
+    }
+}
