@@ -88,15 +88,11 @@ impl Intake {
     fn choose(&mut self, wait: Duration) -> Result<Option<usize>, Error> {
         let deadline = Instant::now() + wait;
         loop {
+            self.look(|inlet| inlet.head == Head::Unknown)?;
             // A look at a whole ring for each entry of another one would take too long: a ring that has had nothing is
             // looked at again only when what the others have is younger than that look.
             let oldest = self.oldest().map(|(unix_ns, _)| unix_ns);
-            for inlet in &mut self.inlets {
-                let may_have_more = oldest.is_none_or(|unix_ns| !inlet.has_nothing_before(unix_ns));
-                if may_have_more && !matches!(inlet.head, Head::At(_)) {
-                    inlet.head = inlet.consumer.peek(Duration::ZERO)?.map_or(Head::Nothing, Head::At);
-                }
-            }
+            self.look(|inlet| oldest.is_none_or(|unix_ns| !inlet.has_nothing_before(unix_ns)))?;
             if let Some((unix_ns, ring)) = self.oldest()
                 && self.inlets.iter().all(|inlet| inlet.has_nothing_before(unix_ns))
             {
@@ -107,6 +103,16 @@ impl Intake {
             }
             std::thread::sleep(NAP);
         }
+    }
+
+    /// Looks what comes next out of these rings, where that is not known.
+    fn look(&mut self, is_wanted: impl Fn(&Inlet) -> bool) -> Result<(), Error> {
+        for inlet in &mut self.inlets {
+            if !matches!(inlet.head, Head::At(_)) && is_wanted(inlet) {
+                inlet.head = inlet.consumer.peek(Duration::ZERO)?.map_or(Head::Nothing, Head::At);
+            }
+        }
+        Ok(())
     }
 
     /// The oldest entry that has been found.
@@ -256,5 +262,30 @@ impl Inlet {
             Head::Nothing => self.consumer.complete_until_unix_ns() >= unix_ns,
             Head::At(head) => head >= unix_ns,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringlog::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_ring_that_had_nothing_is_looked_at_again_before_what_is_younger_than_that_look() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring = |name: &str| {
+            Ring::options().size("1MiB").create(dir.path().join(name).to_str().unwrap()).unwrap()
+        };
+        let rings = [ring("busy"), ring("quiet")];
+        let log = |ring: usize, text: &str| rings[ring].logger().text(Level::INFO, "x", text).unwrap();
+        let mut intake = Intake::open(&rings, Some(Duration::ZERO)).unwrap();
+        let mut next = || intake.next(Duration::from_secs(5)).unwrap().unwrap().1.message();
+        ["1", "2", "3"].iter().for_each(|text| log(0, text));
+        assert_eq!(next(), "1");
+        // The quiet ring has been found empty, and the busy one never is.
+        log(1, "4");
+        log(0, "5");
+        assert_eq!([next(), next(), next(), next()], ["2", "3", "4", "5"]);
     }
 }
