@@ -196,7 +196,7 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     set(&local.lane, lane);
     set(&local.incarnation, incarnation);
     set(&local.tid, tid);
-    set(&local.tsc, u32::from(attachment.info.clock == Clock::Tsc));
+    set(&local.clock_inlined, u32::from(attachment.info.clock == Clock::INLINED));
     set(&local.reserved, 0);
     set(&local.search, 0);
     local.leave_block();

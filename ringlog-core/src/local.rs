@@ -33,8 +33,8 @@ pub(crate) struct LaneLocal {
     pub(crate) records: AtomicU32,
     /// Ticks from which on the block needs a new anchor.
     pub(crate) anchor_due: AtomicU64,
-    /// The ring's clock is the time-stamp counter.
-    pub(crate) tsc: AtomicU32,
+    /// The ring's clock is [`Clock::INLINED`].
+    pub(crate) clock_inlined: AtomicU32,
     pub(crate) lane: AtomicU32,
 
     // Block changes only.
@@ -77,12 +77,14 @@ pub(crate) mod status {
 }
 
 /// Whether a push went through at once.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fast {
     Done,
     /// No room, no anchor, a record is being written, or it does not write what it announced: the long
     /// way tells which.
     NotNow,
+    /// Perhaps, but not without a call: see [`Logger::push_by_call`](crate::Logger::push_by_call).
+    ByCall,
 }
 
 /// Clears `busy` when the record is done, also when its encoding panics.
@@ -98,9 +100,10 @@ impl Drop for Busy<'_> {
 }
 
 impl LaneLocal {
+    /// Whether [`Clock::INLINED`] is the clock to give to `push`.
     #[inline(always)]
-    fn clock(&self) -> Clock {
-        if self.tsc.load(Ordering::Relaxed) != 0 { Clock::Tsc } else { Clock::Monotonic }
+    pub(crate) fn clock_is_inlined(&self) -> bool {
+        self.clock_inlined.load(Ordering::Relaxed) != 0
     }
 
     pub(crate) fn anchor(&self) -> Anchor {
@@ -124,12 +127,18 @@ impl LaneLocal {
     }
 
     /// Writes one record into the open block: the record path. No read-modify-write, no call, no branch
-    /// but "room?", "busy?", "clock?" and "anchor still good?".
+    /// but "room?", "busy?" and "anchor still good?". `clock` is the ring's.
     ///
     /// # Safety
     /// The calling thread owns this lane, and its mapping stays as long as the call takes.
     #[inline(always)]
-    pub(crate) unsafe fn push<R: Record + ?Sized>(&self, record: &R, definition: u32, urgent: bool) -> Fast {
+    pub(crate) unsafe fn push<R: Record + ?Sized>(
+        &self,
+        record: &R,
+        definition: u32,
+        urgent: bool,
+        clock: Clock,
+    ) -> Fast {
         let bytes = record.payload_bytes();
         let Some(slots) = slots_at_once(bytes) else { return Fast::NotNow };
         let Some(busy) = self.begin() else { return Fast::NotNow };
@@ -139,7 +148,7 @@ impl LaneLocal {
             return Fast::NotNow;
         }
         // After space is secured, so that time stamps in a block never go back.
-        let ticks = self.clock().ticks();
+        let ticks = clock.ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
             return Fast::NotNow;
         }
@@ -150,7 +159,9 @@ impl LaneLocal {
         // SAFETY: there is room for `slots`, and the block is this thread's.
         let written = unsafe {
             let start = words.add(committed as u32 as usize * SLOT_WORDS);
-            write_record(start, slots as usize, header, |out| record.encode(out))
+            let mut out = begin_record(start, slots as usize, header);
+            record.encode(&mut out);
+            out.finish()
         };
         if written != bytes {
             return Fast::NotNow;
@@ -175,6 +186,7 @@ impl LaneLocal {
         record: &R,
         definition: u32,
         urgent: bool,
+        clock: Clock,
     ) -> Fast {
         let Some(busy) = self.begin() else { return Fast::NotNow };
         let at = self.next();
@@ -182,7 +194,7 @@ impl LaneLocal {
         if room == 0 {
             return Fast::NotNow;
         }
-        let ticks = self.clock().ticks();
+        let ticks = clock.ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
             return Fast::NotNow;
         }
@@ -241,7 +253,9 @@ impl LaneLocal {
     ) -> usize {
         let words = self.words.load(Ordering::Relaxed).cast_const();
         // SAFETY: the caller's word.
-        unsafe { write_record(words.add(at as usize * SLOT_WORDS), slots as usize, header, encode) }
+        let mut out = unsafe { begin_record(words.add(at as usize * SLOT_WORDS), slots as usize, header) };
+        encode(&mut out);
+        out.finish()
     }
 
     /// Publishes the open block up to slot `next`.
@@ -289,27 +303,19 @@ fn slots_at_once(payload_bytes: usize) -> Option<u64> {
     Some(rounded_up / SLOT_BYTES as u64)
 }
 
-/// Writes header and payload, unpublished. Returns how many bytes `encode` wrote; nothing is stored beyond
-/// the `slots`.
+/// Writes a record's header, unpublished. Returns what writes its payload; nothing is stored beyond the
+/// `slots`.
 ///
 /// # Safety
-/// At `start` are `slots` slots, one at least, which the caller owns.
+/// At `start` are `slots` slots, one at least, which the caller owns as long as it encodes.
 #[inline(always)]
-unsafe fn write_record(
-    start: *const AtomicU64,
-    slots: usize,
-    header: Header,
-    encode: impl FnOnce(&mut Encoder<'_>),
-) -> usize {
+unsafe fn begin_record<'a>(start: *const AtomicU64, slots: usize, header: Header) -> Encoder<'a> {
     // SAFETY: the caller's word; a record's header is two words, its payload follows.
     unsafe {
         let [first, ticks] = header.words();
         store_unpublished(&*start, first);
         store_unpublished(&*start.add(1), ticks);
-        let payload = start.add(RECORD_HEADER_BYTES / 8);
-        let mut out = Encoder::new(payload, 0, slots * SLOT_WORDS - RECORD_HEADER_BYTES / 8);
-        encode(&mut out);
-        out.finish()
+        Encoder::new(start.add(RECORD_HEADER_BYTES / 8), 0, slots * SLOT_WORDS - RECORD_HEADER_BYTES / 8)
     }
 }
 
