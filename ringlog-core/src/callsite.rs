@@ -4,6 +4,7 @@ use crate::definition::{Definition, Field, Site};
 use crate::gate::Gate;
 use crate::global;
 use crate::level::Level;
+use crate::local::Fast;
 use crate::logger::Logger;
 use crate::statement::{self, Arguments, Statement};
 use crate::value::Type;
@@ -82,17 +83,44 @@ impl Callsite {
     /// Logs to the default logger.
     #[inline]
     pub fn publish<A: Arguments>(&'static self, level: Level, arguments: A) {
-        match global::default_logger() {
-            Some(logger) => self.publish_to(logger, level, arguments),
-            None => statement::log_otherwise(&Statement::new(&self.site, level, &arguments)),
+        let logger = global::default_logger();
+        match logger.map_or(Fast::NotNow, |logger| self.publish_at_once(logger, level, &arguments)) {
+            Fast::Done => {}
+            fast => self.publish_slowly(None, level, &arguments, fast),
         }
     }
 
     /// Logs to this logger.
     #[inline]
     pub fn publish_to<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: A) {
-        // A statement has no result; the ring has counted what it refused.
-        let _ = logger.log(&Statement::new(&self.site, level, &arguments));
+        match self.publish_at_once(logger, level, &arguments) {
+            Fast::Done => {}
+            fast => self.publish_slowly(Some(logger), level, &arguments, fast),
+        }
+    }
+
+    /// By a statement that nothing leads to but what is inlined: so it need not lie in memory.
+    #[inline(always)]
+    fn publish_at_once<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: &A) -> Fast {
+        logger.push_at_once(&Statement::new(&self.site, level, arguments))
+    }
+
+    /// The long way: to this logger, or else to the default one, or to where statements go that is no ring.
+    #[cold]
+    #[inline(never)]
+    fn publish_slowly<A: Arguments>(
+        &'static self,
+        logger: Option<&Logger>,
+        level: Level,
+        arguments: &A,
+        fast: Fast,
+    ) {
+        let statement = Statement::new(&self.site, level, arguments);
+        match logger.or(global::default_logger()) {
+            // A statement has no result; the ring has counted what it refused.
+            Some(logger) => drop(logger.log_slowly(&statement, fast)),
+            None => statement::log_otherwise(&statement),
+        }
     }
 }
 

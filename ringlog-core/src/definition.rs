@@ -183,17 +183,18 @@ impl Site {
     }
 
     /// The number of the site with these types in this process, if it has one; less than [`SITES_MAX`].
-    #[inline(always)]
     pub(crate) fn number(&self, fingerprint: u64) -> u32 {
         // Relaxed: the number guards no other memory; the table it leads to is read with acquire.
-        let first = self.variants[0].load(Ordering::Relaxed);
-        if first >> 16 == fingerprint { first as u32 & 0xffff } else { self.other_number(fingerprint) }
-    }
-
-    #[cold]
-    fn other_number(&self, fingerprint: u64) -> u32 {
         let mut words = self.variants.iter().map(|word| word.load(Ordering::Relaxed));
         words.find(|word| word >> 16 == fingerprint).map_or(0, |word| word as u32 & 0xffff)
+    }
+
+    /// The same for the first types that it was used with, `None` for others.
+    #[inline(always)]
+    pub(crate) fn first_number(&self, fingerprint: u64) -> Option<u32> {
+        // Where the fingerprints are the same, the number is all that differs. Relaxed: as above.
+        let number = self.variants[0].load(Ordering::Relaxed) ^ fingerprint << 16;
+        (number < SITES_MAX.into()).then_some(number as u32)
     }
 
     /// Gives the site its number on first use; 0 if there is none left, or no place for more types.

@@ -173,11 +173,18 @@ impl<const N: usize> FieldValue for [u8; N] {
         if N > UNROLLED_BYTES {
             return out.put_raw(self);
         }
+        // No closures, which need not be inlined.
         let (words, rest) = self.as_chunks();
-        words.iter().for_each(|word| out.put_u64(u64::from_le_bytes(*word)));
+        for word in words {
+            out.put_u64(u64::from_le_bytes(*word));
+        }
         let (halves, rest) = rest.as_chunks();
-        halves.iter().for_each(|half| out.put_u32(u32::from_le_bytes(*half)));
-        rest.iter().for_each(|byte| out.put_u8(*byte));
+        for half in halves {
+            out.put_u32(u32::from_le_bytes(*half));
+        }
+        for byte in rest {
+            out.put_u8(*byte);
+        }
     }
 }
 

@@ -191,18 +191,16 @@ fn begin<'a>(attachment: &'a Attachment, ring: &Ring, lane: u32, page: LockPage,
     word(entry::STATE).store(state.word(), Ordering::Release);
     let local = attachment.local(lane);
     let set = |field: &std::sync::atomic::AtomicU32, value| field.store(value, Ordering::Relaxed);
-    set(&local.next, 0);
     set(&local.busy, 0);
     set(&local.records, 0);
-    set(&local.generation, 0);
     set(&local.lane, lane);
     set(&local.incarnation, incarnation);
     set(&local.tid, tid);
-    set(&local.tsc, u32::from(attachment.info.clock == Clock::Tsc));
+    set(&local.clock_inlined, u32::from(attachment.info.clock == Clock::INLINED));
     set(&local.reserved, 0);
     set(&local.search, 0);
     local.leave_block();
-    for field in [&local.chain, &local.sequence, &local.anchor_due, &local.anchor_ticks] {
+    for field in [&local.committed, &local.chain, &local.sequence, &local.anchor_due, &local.anchor_ticks] {
         field.store(0, Ordering::Relaxed);
     }
     for full_at in &local.full_at {

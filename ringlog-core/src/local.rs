@@ -9,24 +9,23 @@
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use crate::clock::{Anchor, Clock};
-use crate::layout::{RECORD_HEADER_BYTES, SLOT_WORDS, halves};
+use crate::layout::{RECORD_HEADER_BYTES, SLOT_BYTES, SLOT_WORDS, halves, pair};
 use crate::memory::store_unpublished;
 use crate::process::Attachment;
 use crate::record::{Encoder, Header, Record, kind, slots_for};
 use crate::ring::{self, BlockId};
 
 /// A lane's private half. All relaxed: one thread writes (the lane's; for a process lane, the one that
-/// holds `busy`), and others only look at `block`, `generation` and `next` to know what to wait for.
+/// holds `busy`), and others only look at `block` and `last_block` to know what to wait for.
 #[repr(C, align(128))]
 pub(crate) struct LaneLocal {
     // The record path's cache line.
     /// First word of the open block.
     pub(crate) words: AtomicPtr<AtomicU64>,
-    /// Slot where the next record goes.
-    pub(crate) next: AtomicU32,
+    /// What the open block's `committed` says: its generation, and the slot where the next record goes.
+    pub(crate) committed: AtomicU64,
     /// Where records must end: below WARN, and from WARN up. Zero sends every record the slow way.
     pub(crate) limit: [AtomicU32; 2],
-    pub(crate) generation: AtomicU32,
     /// A record is being written. Whoever finds it set runs inside that record: a signal handler, or
     /// the `Display` of an argument.
     pub(crate) busy: AtomicU32,
@@ -34,8 +33,8 @@ pub(crate) struct LaneLocal {
     pub(crate) records: AtomicU32,
     /// Ticks from which on the block needs a new anchor.
     pub(crate) anchor_due: AtomicU64,
-    /// The ring's clock is the time-stamp counter.
-    pub(crate) tsc: AtomicU32,
+    /// The ring's clock is [`Clock::INLINED`].
+    pub(crate) clock_inlined: AtomicU32,
     pub(crate) lane: AtomicU32,
 
     // Block changes only.
@@ -78,12 +77,14 @@ pub(crate) mod status {
 }
 
 /// Whether a push went through at once.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fast {
     Done,
     /// No room, no anchor, a record is being written, or it does not write what it announced: the long
     /// way tells which.
     NotNow,
+    /// Perhaps, but not without a call: see [`Logger::push_by_call`](crate::Logger::push_by_call).
+    ByCall,
 }
 
 /// Clears `busy` when the record is done, also when its encoding panics.
@@ -99,9 +100,10 @@ impl Drop for Busy<'_> {
 }
 
 impl LaneLocal {
+    /// Whether [`Clock::INLINED`] is the clock to give to `push`.
     #[inline(always)]
-    fn clock(&self) -> Clock {
-        if self.tsc.load(Ordering::Relaxed) != 0 { Clock::Tsc } else { Clock::Monotonic }
+    pub(crate) fn clock_is_inlined(&self) -> bool {
+        self.clock_inlined.load(Ordering::Relaxed) != 0
     }
 
     pub(crate) fn anchor(&self) -> Anchor {
@@ -125,37 +127,48 @@ impl LaneLocal {
     }
 
     /// Writes one record into the open block: the record path. No read-modify-write, no call, no branch
-    /// but "room?", "busy?", "clock?" and "anchor still good?".
+    /// but "room?", "busy?" and "anchor still good?". `clock` is the ring's.
     ///
     /// # Safety
     /// The calling thread owns this lane, and its mapping stays as long as the call takes.
     #[inline(always)]
-    pub(crate) unsafe fn push<R: Record + ?Sized>(&self, record: &R, definition: u32, urgent: bool) -> Fast {
+    pub(crate) unsafe fn push<R: Record + ?Sized>(
+        &self,
+        record: &R,
+        definition: u32,
+        urgent: bool,
+        clock: Clock,
+    ) -> Fast {
         let bytes = record.payload_bytes();
-        let slots = slots_for(bytes);
+        let Some(slots) = slots_at_once(bytes) else { return Fast::NotNow };
         let Some(busy) = self.begin() else { return Fast::NotNow };
-        let at = self.next.load(Ordering::Relaxed);
+        let committed = self.committed.load(Ordering::Relaxed);
         let limit = self.limit[usize::from(urgent)].load(Ordering::Relaxed);
-        if slots > limit.saturating_sub(at) {
+        if u64::from(committed as u32) + slots > limit.into() {
             return Fast::NotNow;
         }
         // After space is secured, so that time stamps in a block never go back.
-        let ticks = self.clock().ticks();
+        let ticks = clock.ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
             return Fast::NotNow;
         }
+        let words = self.words.load(Ordering::Relaxed).cast_const();
+        let after = committed + slots;
+        prefetch_ahead_of(words.wrapping_add(after as u32 as usize * SLOT_WORDS));
+        let header = Header { definition, length: bytes as u32, flags: kind::RECORD, ticks };
         // SAFETY: there is room for `slots`, and the block is this thread's.
         let written = unsafe {
-            let ahead = (at + slots + PREFETCH_SLOTS).min(limit) as usize * SLOT_WORDS;
-            prefetch_for_writing(self.words.load(Ordering::Relaxed).wrapping_add(ahead));
-            let header = Header { definition, length: bytes as u32, flags: kind::RECORD, ticks };
-            self.write(at, slots, header, |out| record.encode(out))
+            let start = words.add(committed as u32 as usize * SLOT_WORDS);
+            let mut out = begin_record(start, slots as usize, header);
+            record.encode(&mut out);
+            out.finish()
         };
         if written != bytes {
             return Fast::NotNow;
         }
         // SAFETY: as above.
-        unsafe { self.publish(at + slots) };
+        ring::publish(unsafe { &*words }, after);
+        self.committed.store(after, Ordering::Relaxed);
         self.records.store(self.records.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
         drop(busy);
@@ -173,14 +186,15 @@ impl LaneLocal {
         record: &R,
         definition: u32,
         urgent: bool,
+        clock: Clock,
     ) -> Fast {
         let Some(busy) = self.begin() else { return Fast::NotNow };
-        let at = self.next.load(Ordering::Relaxed);
+        let at = self.next();
         let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at);
         if room == 0 {
             return Fast::NotNow;
         }
-        let ticks = self.clock().ticks();
+        let ticks = clock.ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
             return Fast::NotNow;
         }
@@ -238,17 +252,10 @@ impl LaneLocal {
         encode: impl FnOnce(&mut Encoder<'_>),
     ) -> usize {
         let words = self.words.load(Ordering::Relaxed).cast_const();
-        // SAFETY: the caller's word; a record's header is two words, its payload follows.
-        unsafe {
-            let start = words.add(at as usize * SLOT_WORDS);
-            let [first, ticks] = header.words();
-            store_unpublished(&*start, first);
-            store_unpublished(&*start.add(1), ticks);
-            let payload = start.add(RECORD_HEADER_BYTES / 8);
-            let mut out = Encoder::new(payload, 0, slots as usize * SLOT_WORDS - RECORD_HEADER_BYTES / 8);
-            encode(&mut out);
-            out.finish()
-        }
+        // SAFETY: the caller's word.
+        let mut out = unsafe { begin_record(words.add(at as usize * SLOT_WORDS), slots as usize, header) };
+        encode(&mut out);
+        out.finish()
     }
 
     /// Publishes the open block up to slot `next`.
@@ -257,10 +264,24 @@ impl LaneLocal {
     /// The block is owned by the caller.
     #[inline(always)]
     pub(crate) unsafe fn publish(&self, next: u32) {
+        let (generation, _) = halves(self.committed.load(Ordering::Relaxed));
         // SAFETY: the caller's word.
         let committed = unsafe { &*self.words.load(Ordering::Relaxed) };
-        ring::publish(committed, self.generation.load(Ordering::Relaxed), next);
-        self.next.store(next, Ordering::Relaxed);
+        ring::publish(committed, pair(generation, next));
+        self.go_on_at(next);
+    }
+
+    /// Slot where the next record goes.
+    #[inline(always)]
+    pub(crate) fn next(&self) -> u32 {
+        self.committed.load(Ordering::Relaxed) as u32
+    }
+
+    /// Notes that the open block is published up to slot `next`.
+    #[inline(always)]
+    pub(crate) fn go_on_at(&self, next: u32) {
+        let (generation, _) = halves(self.committed.load(Ordering::Relaxed));
+        self.committed.store(pair(generation, next), Ordering::Relaxed);
     }
 
     /// The open block, or the last one of a lane that is closed.
@@ -274,22 +295,54 @@ impl LaneLocal {
     }
 }
 
+/// Slots that a record with this payload takes. `None` for what no memory holds, which would not fit
+/// into the sum.
+#[inline(always)]
+fn slots_at_once(payload_bytes: usize) -> Option<u64> {
+    let rounded_up = (payload_bytes as u64).checked_add((RECORD_HEADER_BYTES + SLOT_BYTES - 1) as u64)?;
+    Some(rounded_up / SLOT_BYTES as u64)
+}
+
+/// Writes a record's header, unpublished. Returns what writes its payload; nothing is stored beyond the
+/// `slots`.
+///
+/// # Safety
+/// At `start` are `slots` slots, one at least, which the caller owns as long as it encodes.
+#[inline(always)]
+unsafe fn begin_record<'a>(start: *const AtomicU64, slots: usize, header: Header) -> Encoder<'a> {
+    // SAFETY: the caller's word; a record's header is two words, its payload follows.
+    unsafe {
+        let [first, ticks] = header.words();
+        store_unpublished(&*start, first);
+        store_unpublished(&*start.add(1), ticks);
+        Encoder::new(start.add(RECORD_HEADER_BYTES / 8), 0, slots * SLOT_WORDS - RECORD_HEADER_BYTES / 8)
+    }
+}
+
 /// How far ahead of the next record lines are asked for. The consumer's core has read them since they
 /// were last written, so they have to be fetched from there: without this a burst runs at the speed of
 /// those fetches. Measured on a 2-core EPYC with a consumer draining, medians of bursts of 20 pushes:
 /// 34 to 43 ns without, 12 to 17 ns with 8 slots, 12 to 19 ns with 16.
-const PREFETCH_SLOTS: u32 = 8;
+///
+/// At a block's end this leads into the next one, which most often is what the lane takes next.
+const PREFETCH_SLOTS: usize = 8;
 
-/// Asks for the cache line of `word` in a state in which it can be written. Never faults.
+/// Asks for the cache line [`PREFETCH_SLOTS`] after `slot`, in a state in which it can be written. Never
+/// faults, whatever is there.
 #[inline(always)]
-fn prefetch_for_writing(word: *const AtomicU64) {
+fn prefetch_ahead_of(slot: *const AtomicU64) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint that reads and writes nothing; processors without it take it for a no-op.
     unsafe {
-        core::arch::asm!("prefetchw [{}]", in(reg) word, options(nostack, preserves_flags, readonly));
+        core::arch::asm!(
+            "prefetchw [{slot} + {ahead}]",
+            slot = in(reg) slot,
+            ahead = const PREFETCH_SLOTS * SLOT_BYTES,
+            options(nostack, preserves_flags, readonly)
+        );
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = word;
+    let _ = slot;
 }
 
 /// A block as one word: `generation:32 | index + 1:32`; zero for none.

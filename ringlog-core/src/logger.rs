@@ -6,12 +6,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
 use crate::definition::{Definition, Site, TEXT};
 use crate::error::{Error, PushError};
 use crate::level::Level;
-use crate::local::Fast;
+use crate::local::{Fast, LaneLocal};
 use crate::options::Overflow;
-use crate::process::{Attachment, Refusal};
+use crate::process::{Attachment, ProcessState, Refusal};
 use crate::record::{Encoder, Record, flag};
 use crate::value::Value;
 use crate::{flush, lane, name, push, statement, threads};
@@ -50,48 +51,75 @@ impl Logger {
     /// A [`PushError`] if it was refused; that is counted in the ring, and the gap shows in the output.
     #[inline]
     pub fn push<R: Record>(&self, record: &R) -> Result<(), PushError> {
-        if self.push_at_once(record) { Ok(()) } else { self.push_slowly(record) }
+        match self.push_at_once(record) {
+            Fast::Done => Ok(()),
+            fast => self.push_slowly(record, fast),
+        }
     }
 
     /// Logs what is of the built-in definition and has no length before it is written; false where its text
     /// is longer than the ring takes.
     #[cfg(feature = "log")]
     pub(crate) fn log_plain<R: Record>(&self, record: &R) -> bool {
-        self.push_defined(record, TEXT) || !matches!(self.push_slowly(record), Err(PushError::TooLarge { .. }))
+        match self.push_defined(record, TEXT, self.attachment.state()) {
+            Fast::Done => true,
+            fast => !matches!(self.push_slowly(record, fast), Err(PushError::TooLarge { .. })),
+        }
     }
 
-    /// The record path; false where the long way is needed.
+    /// The record path. Nothing is called on it, so that it needs few registers, and memory only for the record.
     #[inline(always)]
-    fn push_at_once<R: Record>(&self, record: &R) -> bool {
-        let inferred = record.inferred();
-        let definition = self.attachment.definition_ids().get(record.site().number(inferred.fingerprint));
-        definition != 0 && self.push_defined(record, definition)
+    pub(crate) fn push_at_once<R: Record>(&self, record: &R) -> Fast {
+        let ids = self.attachment.definition_ids();
+        let state = self.attachment.state();
+        let Some(number) = record.site().first_number(record.inferred().fingerprint) else { return Fast::ByCall };
+        match ids.get(number) {
+            0 => Fast::NotNow,
+            definition => self.push_defined(record, definition, state),
+        }
     }
 
+    /// `state` is the attachment's: for who has looked at what lies beside it already.
     #[inline(always)]
-    fn push_defined<R: Record>(&self, record: &R, definition: u32) -> bool {
+    fn push_defined<R: Record>(&self, record: &R, definition: u32, state: &ProcessState) -> Fast {
         let level = record.level();
         // SAFETY: the attachment lives as long as `self` is borrowed.
-        let Some(local) = (unsafe { threads::lane_of(self.attachment.session()) }) else { return false };
-        // SAFETY: `lane_of` found this thread's own lane of the current session.
-        let fast = unsafe {
-            if record.inferred().formats {
-                local.push_formatting(record, definition, level.is_urgent())
-            } else {
-                local.push(record, definition, level.is_urgent())
-            }
-        };
-        let done = fast == Fast::Done;
-        if done && level >= Level::ERROR {
+        let Some(local) = (unsafe { threads::first_lane_of(state.session()) }) else { return Fast::ByCall };
+        if !local.clock_is_inlined() {
+            return Fast::ByCall;
+        }
+        // SAFETY: found as this thread's own lane of the current session.
+        let fast = unsafe { push_to(local, record, definition, Clock::INLINED) };
+        if fast == Fast::Done && level >= Level::ERROR {
             self.wake();
         }
-        done
+        fast
     }
 
+    /// The record path again, where it takes a call: the thread logs into several rings, the statement has
+    /// been used with other types first, or the clock is the kernel's.
+    fn push_by_call(&self, record: &dyn Record) -> Fast {
+        let site = record.site();
+        let definition = if std::ptr::eq(site, text_site()) {
+            TEXT
+        } else {
+            self.attachment.definition_ids().get(site.number(record.inferred().fingerprint))
+        };
+        // SAFETY: the attachment lives as long as `self` is borrowed.
+        match unsafe { threads::lane_of(self.attachment.session()) } {
+            // SAFETY: as above.
+            Some(local) if definition != 0 => unsafe { push_to(local, record, definition, self.attachment.info.clock) },
+            _ => Fast::NotNow,
+        }
+    }
+
+    /// The long way, for what the record path has not done.
     #[cold]
     #[inline(never)]
-    fn push_slowly(&self, record: &dyn Record) -> Result<(), PushError> {
-        push::push(&self.attachment, record, 0, self.overflow)?;
+    fn push_slowly(&self, record: &dyn Record, fast: Fast) -> Result<(), PushError> {
+        if fast != Fast::ByCall || self.push_by_call(record) != Fast::Done {
+            push::push(&self.attachment, record, 0, self.overflow)?;
+        }
         if record.level() >= Level::ERROR {
             self.wake();
         }
@@ -99,15 +127,10 @@ impl Logger {
     }
 
     /// Logs what has a message of its own, as text if there is no other way.
-    #[inline(always)]
-    pub(crate) fn log<R: Record>(&self, record: &R) -> Result<(), PushError> {
-        if self.push_at_once(record) { Ok(()) } else { self.log_slowly(record) }
-    }
-
     #[cold]
     #[inline(never)]
-    pub(crate) fn log_slowly(&self, record: &dyn Record) -> Result<(), PushError> {
-        match self.push_slowly(record) {
+    pub(crate) fn log_slowly(&self, record: &dyn Record, fast: Fast) -> Result<(), PushError> {
+        match self.push_slowly(record, fast) {
             Err(PushError::TooLarge { .. } | PushError::Definition) => statement::log_as_text(self, record),
             result => result,
         }
@@ -139,16 +162,19 @@ impl Logger {
     /// Inlined, so that what a caller leaves empty costs next to nothing.
     #[inline(always)]
     pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
-        if self.push_defined(text, TEXT) { Ok(()) } else { self.write_text_slowly(text) }
+        match self.push_defined(text, TEXT, self.attachment.state()) {
+            Fast::Done => Ok(()),
+            fast => self.write_text_slowly(text, fast),
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn write_text_slowly(&self, text: &Text<'_>) -> Result<(), PushError> {
+    fn write_text_slowly(&self, text: &Text<'_>, fast: Fast) -> Result<(), PushError> {
         let limit = self.attachment.info.geometry.record_limit();
         let bytes = text.payload_bytes();
         if bytes <= limit {
-            return self.push_slowly(text);
+            return self.push_slowly(text, fast);
         }
         let keep = text.message.len().saturating_sub(bytes - limit);
         let cut = Text { message: &text.message[..keep], ..*text };
@@ -204,6 +230,21 @@ impl Logger {
     /// [`Error::FlushTimeout`], which also says whether there is a consumer at all.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
         flush::flush(&self.attachment, Instant::now(), timeout)
+    }
+}
+
+/// # Safety
+/// As for [`LaneLocal::push`].
+#[inline(always)]
+unsafe fn push_to<R: Record + ?Sized>(local: &LaneLocal, record: &R, definition: u32, clock: Clock) -> Fast {
+    let urgent = record.level().is_urgent();
+    // SAFETY: the caller's word.
+    unsafe {
+        if record.inferred().formats {
+            local.push_formatting(record, definition, urgent, clock)
+        } else {
+            local.push(record, definition, urgent, clock)
+        }
     }
 }
 
@@ -301,5 +342,46 @@ impl Record for Values<'_> {
         for (field, value) in self.site.definition().fields.iter().zip(self.values) {
             value.encode(field.ty, out);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::handle::Ring;
+
+    struct Plain(Site);
+
+    impl Record for Plain {
+        fn site(&self) -> &Site {
+            &self.0
+        }
+
+        fn payload_bytes(&self) -> usize {
+            8
+        }
+
+        fn encode(&self, out: &mut Encoder<'_>) {
+            out.put_u64(7);
+        }
+    }
+
+    /// For a thread that logs into two rings: what the record path leaves to a call need not go the long way.
+    #[test]
+    fn a_second_ring_is_logged_into_by_a_call() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring = |name| Ring::options().size("1MiB").create(dir.path().join(name).to_str().unwrap()).unwrap();
+        let (first, second) = (ring("first"), ring("second"));
+        let record = Plain(Site::new(Definition::new(Level::INFO, "test")));
+        for ring in [&first, &second] {
+            ring.logger().push(&record).unwrap();
+        }
+        let by_call = |ring: &Ring| {
+            let log = ring.logger();
+            (log.push_at_once(&record) == Fast::ByCall, log.push_by_call(&record) == Fast::Done)
+        };
+        let at_once = first.logger().attachment.info.clock == Clock::INLINED;
+        assert_eq!(by_call(&first), (!at_once, true));
+        assert_eq!(by_call(&second), (true, true));
     }
 }

@@ -87,6 +87,12 @@ impl Refusal {
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl ProcessState {
+    /// As [`Attachment::session`].
+    #[inline(always)]
+    pub(crate) fn session(&self) -> u64 {
+        self.session.load(Ordering::Acquire)
+    }
+
     /// The last refusal, as long as it is not worth while to look again.
     pub(crate) fn still_refused(&self) -> Result<(), Refusal> {
         if monotonic_ns() >= self.refused_until.load(Ordering::Acquire) {
@@ -198,9 +204,8 @@ impl Attachment {
     }
 
     /// The session, 0 if this process is a forked child that has not attached by itself yet.
-    #[inline(always)]
     pub(crate) fn session(&self) -> u64 {
-        self.state().session.load(Ordering::Acquire)
+        self.state().session()
     }
 
     /// The ring over this process's own mapping; `None` in a child that is not attached.

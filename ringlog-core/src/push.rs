@@ -202,7 +202,7 @@ impl<'a> Push<'a> {
     }
 
     fn next(&self) -> u32 {
-        self.local.next.load(Ordering::Relaxed)
+        self.local.next()
     }
 
     /// Where a record must end in the open block: 0 if there is none.
@@ -329,7 +329,7 @@ impl<'a> Push<'a> {
         local.enter(self.ring, fresh, in_need);
         local.words.store(self.ring.memory().address(self.ring.block_start(fresh.index)).cast_mut(), Ordering::Relaxed);
         local.block.store(pair(fresh.generation, fresh.index + 1), Ordering::Relaxed);
-        local.generation.store(fresh.generation, Ordering::Relaxed);
+        local.committed.store(pair(fresh.generation, 0), Ordering::Relaxed);
         local.chain.store(chain + 1, Ordering::Relaxed);
         local.told.store(dropped, Ordering::Relaxed);
         // SAFETY: just taken by this lane, whose `busy` the caller holds.

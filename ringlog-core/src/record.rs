@@ -242,59 +242,31 @@ impl<'a> Encoder<'a> {
             }
             return;
         };
-        if self.at < self.from_word * 8 || self.at + bytes.len() > self.to_word * 8 {
-            return self.put_partly(bytes);
-        }
         // The first word completes the pending one; the others are read from where it leaves off.
         let used = self.at & 7;
-        let first = (self.at >> 3) - self.from_word;
-        let (words, _) = bytes[8 - used..].as_chunks::<8>();
-        let words = words.iter().map(|word| u64::from_le_bytes(*word));
-        let head = self.pending | u64::from_le_bytes(*head) << (used * 8);
-        for (i, word) in std::iter::once(head).chain(words).enumerate() {
-            // SAFETY: all of `bytes` lies within the window that `new` was promised, by the test above.
-            store_unpublished(unsafe { &*self.out.add(first + i) }, word);
+        let mut word = self.at >> 3;
+        self.store(word, self.pending | u64::from_le_bytes(*head) << (used * 8));
+        // Those before the window are passed over, so that a payload of many blocks is not read once for each.
+        let skip = self.from_word.saturating_sub(word + 1);
+        word += skip;
+        let rest = bytes[8 - used..].get(skip * 8..).unwrap_or_default();
+        if let Some((second, mut rest)) = rest.split_first_chunk::<8>() {
+            word += 1;
+            self.store(word, u64::from_le_bytes(*second));
+            // Ends with the window too, not by `store` alone. That also keeps the compiler from unrolling the
+            // loop, which short text does not even come to.
+            while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+                word += 1;
+                if word >= self.to_word {
+                    break;
+                }
+                self.store(word, u64::from_le_bytes(*chunk));
+                rest = tail;
+            }
         }
         self.at += bytes.len();
         // In two steps, because a word cannot be shifted by its whole width.
         self.pending = u64::from_le_bytes(*last) >> 1 >> (63 - (self.at & 7) * 8);
-    }
-
-    /// Appends bytes that do not lie in the window as a whole.
-    #[cold]
-    #[inline(never)]
-    fn put_partly(&mut self, bytes: &[u8]) {
-        let mut rest = self.skip_outside_window(bytes);
-        while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-            self.put(u64::from_le_bytes(*chunk), 8);
-            rest = tail;
-        }
-        if !rest.is_empty() {
-            self.put(few_bytes(rest), rest.len());
-        }
-    }
-
-    /// Passes over whole words that lie outside the window, so that a payload of many blocks is not
-    /// read once for each of them. Returns what is left to write.
-    fn skip_outside_window<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        if self.at > self.to_word * 8 {
-            return self.pass(bytes, bytes.len());
-        }
-        let skip = (self.from_word * 8).saturating_sub(self.at + 8).min(bytes.len().saturating_sub(8)) & !7;
-        self.pass(bytes, skip)
-    }
-
-    /// Counts `skip` bytes as written. Whole words keep the alignment; the pending bytes are rebuilt
-    /// from the last ones passed.
-    fn pass<'b>(&mut self, bytes: &'b [u8], skip: usize) -> &'b [u8] {
-        let used = self.at & 7;
-        if skip >= 8 && used != 0 {
-            let mut last = [0; 8];
-            last.copy_from_slice(&bytes[skip - 8..skip]);
-            self.pending = u64::from_le_bytes(last) >> (64 - used * 8);
-        }
-        self.at += skip;
-        &bytes[skip..]
     }
 
     /// Appends a length of 4 bytes and then the bytes: the form of every variable field.

@@ -105,7 +105,7 @@ fn take(ring: &Ring, state: &ProcessState) -> Result<BlockId, PushError> {
     word(block::LANE, pair(lane, incarnation));
     word(block::PROCESS, pair(lane, incarnation));
     word(block::PID_TID, ring.lane_word(lane, entry::PID_TID).load(Ordering::Relaxed));
-    ring::publish(ring.committed_word(block.index), block.generation, BLOCK_HEADER_SLOTS);
+    ring::publish(ring.committed_word(block.index), pair(block.generation, BLOCK_HEADER_SLOTS));
     Ok(block)
 }
 
@@ -130,6 +130,6 @@ fn write(ring: &Ring, block: BlockId, at: u32, site: &Site, types: InferredTypes
     if out.finish() != bytes {
         return Err(PushError::Definition);
     }
-    ring::publish(ring.committed_word(block.index), block.generation, at + slots);
+    ring::publish(ring.committed_word(block.index), pair(block.generation, at + slots));
     Ok(block.index * ring.geometry().block_slots() + at)
 }

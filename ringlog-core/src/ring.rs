@@ -253,11 +253,12 @@ impl Ring {
     }
 }
 
-/// Makes everything stored in the block so far visible, up to `slots`. The one thing that does.
+/// Makes everything stored in the block so far visible, up to the slot in `generation:32 | slots:32`. The
+/// one thing that does.
 #[inline(always)]
-pub(crate) fn publish(committed: &AtomicU64, generation: u32, slots: u32) {
+pub(crate) fn publish(committed: &AtomicU64, up_to: u64) {
     // SYNC PUBLISH (release end).
-    committed.store(pair(generation, slots), Sync::Publish.release());
+    committed.store(up_to, Sync::Publish.release());
 }
 
 #[cfg(all(test, loom))]

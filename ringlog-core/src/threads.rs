@@ -12,7 +12,10 @@ use crate::local::LaneLocal;
 /// How many rings one thread can have lanes in at the same time.
 const RINGS_PER_THREAD: usize = 8;
 
-/// A lane of this thread: the session it belongs to, 0 for none, and its private half, which is never
+/// In place of a session: none, and not what a child finds where its parent's was.
+const NONE: u64 = u64::MAX;
+
+/// A lane of this thread: the session it belongs to, or [`NONE`], and its private half, which is never
 /// unmapped. A signal handler may look at any instruction, so the session counts: it is set last.
 struct Place {
     session: Cell<u64>,
@@ -22,7 +25,7 @@ struct Place {
 // Constant and without a destructor, so that reading it is a plain access, also in a signal handler.
 thread_local! {
     static LANES: [Place; RINGS_PER_THREAD] = const {
-        [const { Place { session: Cell::new(0), local: Cell::new(std::ptr::null()) } }; RINGS_PER_THREAD]
+        [const { Place { session: Cell::new(NONE), local: Cell::new(std::ptr::null()) } }; RINGS_PER_THREAD]
     };
     /// The process in which this thread is opening a lane, 0 for none: a signal handler must not try the
     /// same. A child that it forks finds its parent's.
@@ -33,34 +36,41 @@ thread_local! {
 ///
 /// # Safety
 /// `'a` may not exceed the life of the attachment whose session this is.
-#[inline(always)]
 pub(crate) unsafe fn lane_of<'a>(session: u64) -> Option<&'a LaneLocal> {
-    // Most threads log into one ring.
-    LANES.with(|lanes| if lanes[0].session.get() == session { lanes[0].local(session) } else { find(session) })
+    LANES.with(|lanes| lanes.iter().find_map(|place| place.local(session)))
 }
 
-#[cold]
-#[inline(never)]
-fn find<'a>(session: u64) -> Option<&'a LaneLocal> {
-    LANES.with(|lanes| lanes.iter().find_map(|place| place.local(session)))
+/// The same if it is the thread's first: most threads log into one ring.
+///
+/// # Safety
+/// As for `lane_of`.
+#[inline(always)]
+pub(crate) unsafe fn first_lane_of<'a>(session: u64) -> Option<&'a LaneLocal> {
+    LANES.with(|lanes| lanes[0].local(session))
 }
 
 impl Place {
     #[inline(always)]
     fn local<'a>(&self, session: u64) -> Option<&'a LaneLocal> {
-        // SAFETY: a place with a session has its private half, and those are never unmapped.
-        (session != 0 && self.session.get() == session).then(|| unsafe { &*self.local.get() })
+        (self.session.get() == session).then(|| {
+            let local = self.local.get();
+            // SAFETY: a place with a session has its private half, and those are never unmapped.
+            unsafe {
+                std::hint::assert_unchecked(!local.is_null());
+                &*local
+            }
+        })
     }
 
     /// Whether the lane that was noted here has been closed, or closed with its ring.
     fn is_free(&self) -> bool {
         let session = self.session.get();
         // SAFETY: as above; a private half that was wiped reads session 0.
-        session == 0 || unsafe { (*self.local.get()).session.load(Ordering::Acquire) } != session
+        session == NONE || unsafe { (*self.local.get()).session.load(Ordering::Acquire) } != session
     }
 
     fn set(&self, session: u64, local: &LaneLocal) {
-        self.session.set(0);
+        self.session.set(NONE);
         compiler_fence(Ordering::SeqCst);
         self.local.set(local);
         compiler_fence(Ordering::SeqCst);
@@ -127,8 +137,8 @@ extern "C" fn process_ends() {
 fn close_lanes() {
     LANES.with(|lanes| {
         for place in lanes {
-            let session = place.session.replace(0);
-            if session != 0 {
+            let session = place.session.replace(NONE);
+            if session != NONE {
                 // SAFETY: a place with a session has its private half, and those are never unmapped.
                 crate::lane::close_at_thread_end(unsafe { &*place.local.get() }, session);
             }

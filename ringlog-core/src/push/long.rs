@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::Push;
 use crate::error::PushError;
-use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, lane as entry};
+use crate::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, lane as entry, pair};
 use crate::record::{Encoder, Header, Record, flag, kind, slots_for};
 use crate::ring::{self, BlockId, Kind};
 use crate::lane;
@@ -86,9 +86,9 @@ impl Push<'_> {
         for (number, part) in blocks.iter().enumerate().rev() {
             let length = (bytes - number * per_block).min(per_block);
             let slots = BLOCK_HEADER_SLOTS + slots_for(length);
-            ring::publish(self.ring.committed_word(part.index), part.generation, slots);
+            ring::publish(self.ring.committed_word(part.index), pair(part.generation, slots));
             if number + 1 == blocks.len() {
-                self.local.next.store(slots, Ordering::Relaxed);
+                self.local.go_on_at(slots);
             }
         }
     }

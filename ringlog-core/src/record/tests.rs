@@ -4,14 +4,20 @@ use super::*;
 use crate::sync::Ordering;
 use proptest::prelude::*;
 
+/// How much was written, and what stands in the window then. Asserts that nothing was stored beyond it.
 fn encode(window: std::ops::Range<usize>, write: impl Fn(&mut Encoder<'_>)) -> (usize, Vec<u8>) {
-    let words: Vec<AtomicU64> = window.clone().map(|_| AtomicU64::new(0)).collect();
+    const GUARD: u64 = 0x6775_6172_6421_2121;
+    let new = |at| AtomicU64::new(if window.contains(&at) { 0 } else { GUARD });
+    let words: Vec<AtomicU64> = (0..window.end + 64).map(new).collect();
     #[allow(unsafe_code)]
-    // SAFETY: `words` has as many words as the window and outlives the encoder.
-    let mut out = unsafe { Encoder::new(words.as_ptr(), window.start, window.end) };
+    // SAFETY: `words` has the window in it and outlives the encoder.
+    let mut out = unsafe { Encoder::new(words.as_ptr().add(window.start), window.start, window.end) };
     write(&mut out);
     let len = out.finish();
-    (len, words.iter().flat_map(|w| w.load(Ordering::Relaxed).to_le_bytes()).collect())
+    let stored: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+    let guards = stored.iter().enumerate().filter(|(at, _)| !window.contains(at));
+    assert!(guards.map(|(_, word)| *word).all(|word| word == GUARD), "stored beyond the window");
+    (len, stored[window].iter().flat_map(|word| word.to_le_bytes()).collect())
 }
 
 #[test]
@@ -38,7 +44,8 @@ proptest! {
             any::<u32>().prop_map(|v| v.to_le_bytes().to_vec()),
             any::<u64>().prop_map(|v| v.to_le_bytes().to_vec()),
             any::<u128>().prop_map(|v| v.to_le_bytes().to_vec()),
-            prop::collection::vec(any::<u8>(), 17..300),
+            prop::collection::vec(any::<u8>(), 0..40),
+            prop::collection::vec(any::<u8>(), 40..300),
         ], 0..12),
         window_words in 1..9_usize,
     ) {
@@ -66,11 +73,17 @@ proptest! {
         prop_assert_eq!(&windows[..expected.len()], &expected[..]);
     }
 
-    /// An encoder never stores beyond its window, however much is written.
+    /// An encoder never stores beyond its window, however much is written; and it stores all of the window.
     #[test]
-    fn writing_too_much_is_counted_not_stored(extra in 0..200_usize) {
-        let (len, bytes) = encode(0..2, |out| out.put_raw(&vec![0xaa; 16 + extra]));
-        prop_assert_eq!(len, 16 + extra);
-        prop_assert_eq!(bytes, vec![0xaa; 16]);
+    fn writing_too_much_is_counted_not_stored(
+        from in 0..6_usize,
+        words in 0..6_usize,
+        texts in prop::collection::vec(0..60_usize, 1..8),
+    ) {
+        let write = |out: &mut Encoder<'_>| texts.iter().for_each(|len| out.put_raw(&vec![0xaa; *len]));
+        let (len, bytes) = encode(from..from + words, write);
+        prop_assert_eq!(len, texts.iter().sum::<usize>());
+        let stored = len.saturating_sub(from * 8).min(words * 8);
+        prop_assert_eq!(&bytes[..stored], &vec![0xaa; stored][..]);
     }
 }

@@ -181,7 +181,7 @@ fn publish_record(ring: &Ring, block: BlockId, record: u32, value: u64) {
 
 /// Publishes the block's first `records` records, which have been written.
 fn publish_records(ring: &Ring, block: BlockId, records: u32) {
-    publish(ring.committed_word(block.index), block.generation, BLOCK_HEADER_SLOTS + records);
+    publish(ring.committed_word(block.index), pair(block.generation, BLOCK_HEADER_SLOTS + records));
 }
 
 /// The records of the block up to `slots`, of two words each, however they may look.

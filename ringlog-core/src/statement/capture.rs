@@ -36,9 +36,9 @@ impl<T: ?Sized> Copy for Capture<'_, T> {}
 
 /// An argument that travels in binary.
 #[derive(Debug)]
-pub struct Binary<'a, T: ?Sized>(&'a T);
+pub struct Binary<T>(T);
 
-impl<T: FieldValue + ?Sized> Argument for Binary<'_, T> {
+impl<T: FieldValue> Argument for Binary<T> {
     const TYPE: Type = T::TYPE;
 
     #[inline(always)]
@@ -86,25 +86,25 @@ impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Display for ByFunction<'_, F
 }
 
 /// For placeholders: what the reader formats just as we would.
-pub trait AsValue<'a> {
-    /// What it holds.
-    type Value: ?Sized;
+pub trait AsValue {
+    /// What it is carried as.
+    type Value;
 
     /// The argument in binary; how it would be formatted is the reader's.
-    fn placeholder<F>(self, format: F) -> Binary<'a, Self::Value>
+    fn placeholder<F>(self, format: F) -> Binary<Self::Value>
     where
         F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-impl<'a, T: Deferred + ?Sized> AsValue<'a> for &Capture<'a, T> {
-    type Value = T;
+impl<'a, T: Deferred + ?Sized> AsValue for &Capture<'a, T> {
+    type Value = T::Carried<'a>;
 
     #[inline(always)]
-    fn placeholder<F>(self, _: F) -> Binary<'a, T>
+    fn placeholder<F>(self, _: F) -> Binary<T::Carried<'a>>
     where
         F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result,
     {
-        Binary(self.0)
+        Binary(self.0.carry())
     }
 }
 
@@ -132,14 +132,14 @@ pub trait AsField<'a> {
     type Value: ?Sized;
 
     /// The field in binary.
-    fn field(self) -> Binary<'a, Self::Value>;
+    fn field(self) -> Binary<&'a Self::Value>;
 }
 
 impl<'a, T: FieldValue + ?Sized> AsField<'a> for &&&&Capture<'a, T> {
     type Value = T;
 
     #[inline(always)]
-    fn field(self) -> Binary<'a, T> {
+    fn field(self) -> Binary<&'a T> {
         Binary(self.0)
     }
 }

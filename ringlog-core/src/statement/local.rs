@@ -9,6 +9,7 @@ use crate::entry::Received;
 use crate::error::PushError;
 use crate::global::{self, Destination};
 use crate::level::Level;
+use crate::local::Fast;
 use crate::logger::{Logger, Text};
 use crate::record::{Prepared, Record};
 
@@ -45,7 +46,7 @@ pub(crate) fn log_otherwise(record: &dyn Record) {
         // It is being set at this moment.
         Destination::Ring(logger, _) => {
             // A statement has no result; the ring has counted what it refused.
-            let _ = logger.log_slowly(record);
+            let _ = logger.log_slowly(record, Fast::NotNow);
         }
         Destination::Nothing => {}
     }
