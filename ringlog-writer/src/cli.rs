@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -202,6 +204,8 @@ pub fn main(args: WriterArgs) -> ExitCode {
         Err(error) => {
             // Who started us tells it himself, in his own words.
             let told = events.handshake.as_mut().is_some_and(|handshake| handshake.refuse(&error));
+            // What was said before comes before.
+            drop(events);
             if told { ExitCode::from(error.exit_code()) } else { fail(&error) }
         }
     }
@@ -250,12 +254,55 @@ fn listen() -> Result<Signals, Error> {
 /// The events of a process of its own.
 struct Daemon {
     handshake: Option<Handshake>,
+    voice: Voice,
+}
+
+/// Says things by a thread of its own: standard error may be a pipe that nobody reads for a while, and what is said
+/// there is no reason to hold up a record.
+#[derive(Default)]
+struct Voice {
+    thread: Option<(SyncSender<String>, JoinHandle<()>)>,
+}
+
+/// What is not said by then is not said.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
+/// More than this many messages are not kept.
+const UNSAID_MAX: usize = 1000;
+
+impl Voice {
+    fn say(&mut self, message: &str) {
+        if self.thread.is_none() {
+            self.thread = Voice::start().ok();
+        }
+        match &self.thread {
+            // Whoever reads nothing misses it.
+            Some((say, _)) => drop(say.try_send(message.to_owned())),
+            None => StandardError.say(message),
+        }
+    }
+
+    fn start() -> std::io::Result<(SyncSender<String>, JoinHandle<()>)> {
+        let (say, said) = sync_channel::<String>(UNSAID_MAX);
+        let speak = move || said.iter().for_each(|said| StandardError.say(&said));
+        Ok((say, std::thread::Builder::new().name("ringlog-say".to_owned()).spawn(speak)?))
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        let Some((say, thread)) = self.thread.take() else { return };
+        drop(say);
+        let until = Instant::now() + SAID_WITHIN;
+        while !thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl Daemon {
     fn new(handshake: bool) -> Result<Daemon, Error> {
         let handshake = handshake.then(Handshake::of_stdin).transpose()?;
-        Ok(Daemon { handshake })
+        Ok(Daemon { handshake, voice: Voice::default() })
     }
 }
 
@@ -267,7 +314,7 @@ impl Events for Daemon {
     }
 
     fn say(&mut self, message: &str) {
-        StandardError.say(message);
+        self.voice.say(message);
     }
 
     fn is_abandoned(&mut self) -> bool {

@@ -39,6 +39,7 @@ use ringlog::Level;
 use crate::options::{Existing, FormatKind, Fsync, Newlines, Options, Out, named};
 use crate::rotation::{Rotation, Zone};
 
+pub(crate) use handlers::whereabouts;
 pub use problem::{ConfigErrors, Problem};
 pub use read::Checked;
 

@@ -38,6 +38,14 @@ pub enum Error {
         /// Records formatted but not written.
         records: u64,
     },
+    /// The writer was told to end while an output took nothing, without which others had gone on.
+    #[error("cannot write to {out}; {records} records are left out of it, which others have")]
+    LeftOut {
+        /// The output.
+        out: String,
+        /// How many at most; those that are missing there are not in the ring any more.
+        records: u64,
+    },
     /// The writer was told to end while what it had written could not be synced. Nothing of it is written again.
     #[error(
         "cannot sync {out}: {source}; all is written, but the last records may not survive a loss of power"

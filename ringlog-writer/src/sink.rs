@@ -11,6 +11,8 @@ use std::path::Path;
 
 use ringlog::{Cursor, Ring};
 
+pub(crate) use rotating::now_ns;
+
 use crate::config::Output;
 use crate::error::Error;
 use crate::options::Fsync;
@@ -119,19 +121,19 @@ pub(crate) trait Sink: Send {
     /// Nothing more comes: waits for what is done in the background.
     fn rest(&mut self, _events: &mut dyn Events) {}
 
-    /// The ring knows all that was written, and says so.
-    fn finish(self: Box<Self>, _events: &mut dyn Events) {}
+    /// The writer ends, or goes on with other outputs. If `is_known`, the rings know all that was written, and say so.
+    fn finish(self: Box<Self>, _is_known: bool, _events: &mut dyn Events) {}
 }
 
-/// Opens an output for these rings, if it is one.
-pub(crate) fn open(output: &Output, rings: &[Ring]) -> Result<Option<Box<dyn Sink>>, Error> {
+/// Opens an output for these rings, if it is one. A pipe without a reader is waited for, or refused.
+pub(crate) fn open(output: &Output, rings: &[Ring], waits: bool) -> Result<Option<Box<dyn Sink>>, Error> {
     let output = match output {
         Output::Console { stream, .. } => return Ok(Some(Box::new(console::Console::open(*stream)?))),
         Output::Null => return Ok(None),
         Output::File(output) => output,
     };
     let rings: Vec<&Path> = rings.iter().map(Ring::path).collect();
-    let file = file::File::open(&output.path, &rings)?;
+    let file = file::File::open(&output.path, &rings, waits)?;
     if file.is_regular() && output.checkpoint {
         return Ok(Some(Box::new(primary::Primary::open(file, output)?)));
     }

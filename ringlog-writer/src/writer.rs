@@ -19,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ringlog::{Body, GapReason, Mark};
 
+use crate::config::Config;
 use crate::error::Error;
 
 pub use begin::{ConfigFile, run, run_config, run_with};
@@ -31,6 +32,8 @@ use router::Router;
 /// A batch is written when it has grown to this; an idle ring's at once. Larger ones spare no time, and
 /// hold blocks longer.
 const BATCH_BYTES: usize = 64 << 10;
+/// The same for entries, which need not all be taken by somebody.
+const BATCH_ENTRIES: u32 = 8192;
 /// A batch with gaps is written when it is this old. Some formats have no lines for gaps, of which a ring that
 /// somebody scribbles over has no end.
 const BATCH_LIFE: Duration = Duration::from_millis(100);
@@ -140,8 +143,8 @@ struct Underway {
 enum End {
     /// All is written, or nobody is left to write for.
     Done,
-    /// To begin anew with another configuration.
-    Anew(Box<crate::config::Config>),
+    /// To begin anew with another configuration; and for each ring which requests to end have been heeded.
+    Anew(Box<Config>, Vec<([u8; 16], u64)>),
 }
 
 /// What the loop shares with an output that it writes itself: where entries come from, and who is told what.
@@ -241,7 +244,9 @@ impl Writer<'_> {
         let began = Instant::now();
         self.last_unix_ns = 0;
         let mut is_old = false;
-        while !self.handlers.is_full() && !is_old {
+        let mut taken = 0;
+        while !self.handlers.is_full() && !is_old && taken < BATCH_ENTRIES {
+            taken += 1;
             let Front { intake, events, .. } = &mut self.front;
             let Some((ring, entry)) = intake.next(wait)? else { return Ok(true) };
             wait = Duration::ZERO;
@@ -308,7 +313,7 @@ impl Writer<'_> {
         if self.wants_anew()
             && let Some(config) = self.read_anew()?
         {
-            return Ok(Some(End::Anew(Box::new(config))));
+            return Ok(Some(End::Anew(Box::new(config), Vec::new())));
         }
         self.handlers.look(&mut self.front);
         self.rotate_if_asked()?;

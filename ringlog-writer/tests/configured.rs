@@ -491,3 +491,33 @@ fn a_directory_that_is_gone_when_the_configuration_is_read_anew_ends_no_writer()
         })
         .unwrap();
 }
+
+#[test]
+fn a_reader_that_has_gone_does_not_keep_others_from_being_rotated() {
+    let config = ONE_IS_SLOW
+        .replace("path = \"DIR/file.log\"", "path = \"DIR/file.log\"\nrotate = { naming = \"number\" }");
+    let scratch = Scratch::with(1, || Ring::options().size("1MiB"), "");
+    let pipe = pipe(&scratch);
+    scratch.configure(&config);
+    let observer = scratch.rings[0].observe().unwrap();
+    scratch
+        .beside_a_writer(|_, heard| {
+            drop(pipe);
+            eventually("it is noticed", || {
+                scratch.log(0, "x", Level::INFO, "on and on");
+                heard.said().iter().any(|said| said.contains("has gone; going on without it"))
+            });
+            let request = ringlog::request_rotation(scratch.rings[0].path().to_str().unwrap()).unwrap();
+            eventually("it is rotated", || observer.stat().unwrap().rotations == request);
+            assert!(scratch.path("file.000001.log").exists());
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_refused_and_holds_up_nothing() {
+    let scratch = Scratch::new(ONE_IS_SLOW);
+    drop(pipe(&scratch));
+    let error = scratch.drain().unwrap_err().to_string();
+    assert!(error.ends_with("nobody reads this pipe; begin its reader first"), "{error}");
+}

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 
 use super::Consumer;
-use super::lane_queue::LaneQueue;
+use super::asides::{Aside, What};
+use super::lane_queue::{Head, LaneQueue};
+use crate::entry::GapReason;
 use crate::clock::unix_ns;
 use crate::error::Error;
 use crate::header::boot_id;
@@ -70,6 +72,20 @@ pub(super) struct LaneCursor {
 const HEAD_BYTES: usize = 16 + 16 + 8 + 8;
 const LANE_BYTES: usize = 4 * 8;
 
+/// What kind of entry a step is of: which of the numbers says whether it came before. The others grow with entries that
+/// come at another place when they come again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A record, or records that are missing.
+    #[default]
+    Sequence,
+    /// Refused records of the lane.
+    Refused,
+    /// Refused records of threads without a lane.
+    RefusedWithoutLane,
+    Death,
+}
+
 impl Cursor {
     /// Appends it as bytes: 48, and 32 for each lane that was ever used.
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -81,6 +97,11 @@ impl Cursor {
             let words = [pair(lane.lane, lane.incarnation), lane.sequence, lane.told, lane.deaths_told.into()];
             out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         }
+    }
+
+    /// How many bytes that are.
+    pub fn encoded_len(&self) -> usize {
+        HEAD_BYTES + LANE_BYTES * self.lanes.len()
     }
 
     /// From the bytes; `None` if they are none of a cursor. Bytes that were changed are not always noticed:
@@ -128,15 +149,20 @@ impl Cursor {
         }
     }
 
-    /// Whether the entry of this step, of the same ring, came before: what [`Consumer::resume`] passes over.
+    /// Whether the entry of this step, of the same ring, came before: what [`Consumer::resume`] passes over. Refused
+    /// records that are told together with some that were told before are told again.
     pub fn covers(&self, step: &Step) -> bool {
+        if step.of == Of::RefusedWithoutLane {
+            return self.refused_without_lane >= step.refused_without_lane;
+        }
         let Some((known, begun_before)) = self.lane(step.lane.lane) else { return false };
         let LaneCursor { incarnation, sequence, told, deaths_told, .. } = step.lane;
-        (known.incarnation, known.sequence) >= (incarnation, sequence)
-            && known.told >= told
-            && known.deaths_told >= deaths_told
-            && self.refused_without_lane >= step.refused_without_lane
-            && step.unix_ns <= begun_before
+        let came_before = match step.of {
+            Of::Sequence => (known.incarnation, known.sequence) >= (incarnation, sequence),
+            Of::Refused | Of::RefusedWithoutLane => known.told >= told,
+            Of::Death => known.deaths_told >= deaths_told,
+        };
+        came_before && step.unix_ns <= begun_before
     }
 
     /// The lanes that it speaks of and the ring has.
@@ -160,6 +186,7 @@ impl Cursor {
 /// each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Step {
+    of: Of,
     lane: LaneCursor,
     refused_without_lane: u64,
     unix_ns: u64,
@@ -221,8 +248,13 @@ impl Consumer {
     /// What the entry that was given out last changes in a cursor. Call it before the next is asked for.
     pub fn step(&self) -> Step {
         let lane = self.heads.peek().map_or(0, |Reverse((_, lane))| *lane);
-        let lane = self.lanes.get(lane as usize).map(|queue| queue.cursor(lane)).unwrap_or_default();
-        Step { lane, refused_without_lane: self.reclaim.without_lane_given, unix_ns: self.last_unix_ns }
+        let Some(queue) = self.lanes.get(lane as usize) else { return Step::default() };
+        Step {
+            of: queue.step_of(),
+            lane: queue.cursor(lane),
+            refused_without_lane: self.reclaim.without_lane_given,
+            unix_ns: self.last_unix_ns,
+        }
     }
 }
 
@@ -262,6 +294,19 @@ impl PassesOver {
 }
 
 impl LaneQueue {
+    /// What kind of entry is at the head.
+    fn step_of(&self) -> Of {
+        match &self.head {
+            Some(Head::Aside { aside: Aside { what: What::Died(_), .. }, .. }) => Of::Death,
+            Some(Head::Aside { aside: Aside { what: What::Gap(gap, _), .. }, .. }) => match gap.reason {
+                GapReason::Dropped if self.carried() > 0 => Of::RefusedWithoutLane,
+                GapReason::Dropped => Of::Refused,
+                _ => Of::Sequence,
+            },
+            Some(Head::Record { .. }) | None => Of::Sequence,
+        }
+    }
+
     fn cursor(&self, lane: u32) -> LaneCursor {
         let (incarnation, sequence) = self.given;
         LaneCursor { lane, incarnation, sequence, told: self.told, deaths_told: self.deaths_told }

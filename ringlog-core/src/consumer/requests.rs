@@ -16,6 +16,17 @@ impl Consumer {
         })
     }
 
+    /// How many requests to end there had been when the consumer began, for
+    /// [`heed_stops_since`](Self::heed_stops_since).
+    pub fn stops_before(&self) -> u64 {
+        self.stop_requests_at_start
+    }
+
+    /// Requests to end count from here on: for a consumer that goes on in the place of another one.
+    pub fn heed_stops_since(&mut self, stops: u64) {
+        self.stop_requests_at_start = stops;
+    }
+
     /// The number of the last request to begin a new output file (`ringlog rotate`) that has not been
     /// [answered](Self::answer_rotation).
     pub fn rotation_requested(&self) -> Option<u64> {

@@ -38,15 +38,20 @@ impl State {
         known.cloned().unwrap_or_default()
     }
 
-    /// Puts the cursor in the place of the one of the same ring.
-    pub(crate) fn set_cursor(&mut self, cursor: &Cursor) {
-        if let Some(known) = self.cursors.iter_mut().find(|known| known.ring == cursor.ring) {
-            return known.clone_from(cursor);
+    /// Puts the cursors in the places of those of the same rings.
+    pub(crate) fn set_cursors(&mut self, cursors: &[Cursor]) {
+        for cursor in cursors {
+            if let Some(known) = self.cursors.iter_mut().find(|known| known.ring == cursor.ring) {
+                known.clone_from(cursor);
+                continue;
+            }
+            if self.cursors.len() >= RINGS_MAX {
+                let is_live = |ring: &Cursor| cursors.iter().any(|live| live.ring == ring.ring);
+                let oldest = self.cursors.iter().position(|known| !is_live(known));
+                oldest.map(|oldest| self.cursors.remove(oldest));
+            }
+            self.cursors.push(cursor.clone());
         }
-        if self.cursors.len() == RINGS_MAX {
-            self.cursors.remove(0);
-        }
-        self.cursors.push(cursor.clone());
     }
 
     /// Takes over the cursors where they are not of the same rings.
@@ -124,6 +129,22 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rings_that_are_gone_make_room_and_live_ones_do_not() {
+        let ring = |number: u8| {
+            let mut cursor = Cursor::default();
+            cursor.ring = [number; 16];
+            cursor
+        };
+        let live: Vec<Cursor> = (0..3).map(ring).collect();
+        let mut state = State::default();
+        for remade in 3..60 {
+            state.set_cursors(&[&live[..], &[ring(remade)]].concat());
+            assert!(state.cursors.len() <= RINGS_MAX && live.iter().all(|live| state.cursors.contains(live)));
+            assert!(state.cursors.contains(&ring(remade)));
+        }
+    }
 
     #[test]
     fn a_state_comes_back_from_its_bytes_and_from_no_part_of_them() {

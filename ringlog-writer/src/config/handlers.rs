@@ -309,7 +309,7 @@ fn rotation(section: &Section<'_>, findings: &mut Findings) -> Rotation {
 }
 
 /// The file that a path leads to, under one name.
-fn whereabouts(path: &Path) -> PathBuf {
+pub(crate) fn whereabouts(path: &Path) -> PathBuf {
     if let Ok(path) = path.canonicalize() {
         return path;
     }

@@ -3,14 +3,21 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 
 use super::Sink;
 use crate::config::{Color, Output, Stream};
 use crate::error::Error;
 
+/// Several handlers may write to one stream, each by a thread of its own: a batch is written without another's in
+/// between.
+static STDOUT: Mutex<()> = Mutex::new(());
+static STDERR: Mutex<()> = Mutex::new(());
+
 /// Writes past the standard library's own buffer, which would hold the last line back.
 pub(crate) struct Console {
     file: File,
+    stream: Stream,
 }
 
 impl Console {
@@ -21,13 +28,27 @@ impl Console {
         };
         let what = Output::Console { stream, color: Color::Never }.to_string();
         let file = file.map_err(|error| Error::Open { path: what.into(), why: error.to_string() })?;
-        Ok(Console { file: file.into() })
+        Ok(Console { file: file.into(), stream })
     }
 }
 
 impl Sink for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let turn = match self.stream {
+            Stream::Stdout => &STDOUT,
+            Stream::Stderr => &STDERR,
+        };
+        // There is nothing behind the lock that a panic could leave half done.
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.file.write(bytes)?;
+        while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+            match self.file.write(rest) {
+                Ok(more) if more > 0 => taken += more,
+                // The next attempt says what is wrong.
+                _ => break,
+            }
+        }
+        Ok(taken)
     }
 
     fn take_back(&mut self, bytes: u64) -> bool {

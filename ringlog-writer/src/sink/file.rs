@@ -4,9 +4,12 @@ use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::Sink;
 use crate::error::Error;
@@ -27,13 +30,31 @@ pub(super) struct File {
 
 impl File {
     /// Opens or makes the file; refuses the file of a ring.
-    pub(super) fn open(path: &Path, rings: &[&Path]) -> Result<File, Error> {
+    pub(super) fn open(path: &Path, rings: &[&Path], waits: bool) -> Result<File, Error> {
         let file = Identity::of_path(path);
         if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
             let why = "it is the ring; choose another file".to_owned();
             return Err(Error::Open { path: path.to_owned(), why });
         }
+        if !waits && fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo()) {
+            return File::open_pipe(path);
+        }
         File::open_at_end(path)
+    }
+
+    /// Opens a pipe that has a reader. Without one others would be held up.
+    fn open_pipe(path: &Path) -> Result<File, Error> {
+        let failed = |why| Error::Open { path: path.to_owned(), why };
+        let opened = OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        let file = opened.map_err(|error| match error.raw_os_error() {
+            Some(errno) if errno == Errno::ENXIO as i32 => {
+                failed("nobody reads this pipe; begin its reader first".to_owned())
+            }
+            _ => failed(why(path, &error)),
+        })?;
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| failed(errno.to_string()))?;
+        let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
+        Ok(File::of(file, &meta, path))
     }
 
     /// Opens or makes the file.
@@ -184,7 +205,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, existing: Existing) -> Result<File, Error> {
-        File::open(path, &[Path::new("/nowhere/ring")])?.with(existing)
+        File::open(path, &[Path::new("/nowhere/ring")], true)?.with(existing)
     }
 
     fn refusal(path: &Path) -> String {
@@ -224,7 +245,7 @@ mod tests {
                 "cannot open {at}/logs/app.log for writing: {at}/logs is not a directory; choose another path"
             )
         );
-        let error = File::open(&missing, &[&missing]).map(|_| ()).unwrap_err().to_string();
+        let error = File::open(&missing, &[&missing], true).map(|_| ()).unwrap_err().to_string();
         assert_eq!(error, format!("cannot open {at}/logs for writing: it is the ring; choose another file"));
     }
 

@@ -287,7 +287,7 @@ impl Sink for Primary {
         self.is_committed = false;
         self.notice_others(events)?;
         self.prepared.file = Some(self.file_with(batch));
-        cursors.iter().for_each(|cursor| self.prepared.set_cursor(cursor));
+        self.prepared.set_cursors(cursors);
         self.checkpoint.prepare(&self.prepared)
     }
 
@@ -395,13 +395,13 @@ impl Sink for Primary {
         self.rotating.finish(events);
     }
 
-    fn finish(mut self: Box<Self>, events: &mut dyn Events) {
+    fn finish(mut self: Box<Self>, is_known: bool, events: &mut dyn Events) {
         if self.unsynced != Unsynced::Nothing {
             self.sync_late(events);
         }
         // What is to survive a power cut may come again from a ring on a disk that has not survived it, and
         // closed files go on being numbered from where they were.
-        if self.fsync == Fsync::Never && !self.rotating.is_configured() {
+        if is_known && self.fsync == Fsync::Never && !self.rotating.is_configured() {
             self.checkpoint.remove();
         }
     }

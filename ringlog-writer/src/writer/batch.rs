@@ -34,6 +34,12 @@ impl Batch {
         records == 0 && gaps == 0 && deaths == 0
     }
 
+    /// How much memory it takes, about.
+    pub(super) fn weight(&self) -> usize {
+        let cursors: usize = self.cursors.iter().map(Cursor::encoded_len).sum();
+        self.bytes.len() + self.places.len() * size_of::<Place>() + cursors
+    }
+
     /// Empties it. One record of many megabytes shall not be paid for ever after.
     pub(super) fn clear(&mut self, keep: usize) {
         self.bytes.clear();

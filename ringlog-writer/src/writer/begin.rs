@@ -14,7 +14,7 @@ use super::outlet::Outlet;
 use super::router::Router;
 use super::worker::Worker;
 use super::{End, Events, Front, Signals, StandardError, Summary, Told, Writer};
-use crate::config::{self, Checked, Config, ConfigErrors, Output};
+use crate::config::{self, Checked, Config, ConfigErrors, Output, whereabouts};
 use crate::error::Error;
 use crate::format::Source;
 use crate::options::{Existing, Options};
@@ -53,7 +53,7 @@ fn run_options(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Re
     options.check()?;
     let config = Config::from(options);
     let config = &config;
-    let session = Session { config, file: None, until_idle: options.until_idle, answers: None };
+    let session = Session { config, file: None, until_idle: options.until_idle, answers: None, stops: &[] };
     let mut summary = Summary::default();
     session.begin(told, events).and_then(|writer| session.run(writer, &mut summary))?;
     Ok(summary)
@@ -113,7 +113,7 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
     let mut config = file.read()?;
     // What is gone back to where the next one cannot begin: outputs are held by one writer, so the old ones are
     // closed before the new ones are opened.
-    let (mut before, mut answers) = (None, true);
+    let (mut before, mut answers, mut stops) = (None, true, Vec::new());
     let (mut has_begun, mut is_waiting) = (false, false);
     loop {
         let session = Session {
@@ -121,6 +121,7 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
             file: Some(file),
             until_idle: file.until_idle,
             answers: Some(answers),
+            stops: &stops,
         };
         let writer = match session.begin(told, events) {
             Ok(writer) => writer,
@@ -143,7 +144,8 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
         is_waiting = false;
         match session.run(writer, &mut summary)? {
             End::Done => return Ok(summary),
-            End::Anew(mut next) => {
+            End::Anew(mut next, heeded) => {
+                stops = heeded;
                 go_on_with_files_of(&config, &mut next);
                 // If that cannot begin, this one does not begin its files anew either.
                 let mut old = std::mem::replace(&mut config, *next);
@@ -158,7 +160,7 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
 fn go_on_with_files_of(before: &Config, next: &mut Config) {
     let files = |config: &Config| -> Vec<PathBuf> {
         let path = |handler: &config::Handler| match &handler.output {
-            Output::File(file) => Some(file.path.clone()),
+            Output::File(file) => Some(whereabouts(&file.path)),
             Output::Console { .. } | Output::Null => None,
         };
         config.handlers.iter().filter_map(path).collect()
@@ -166,7 +168,7 @@ fn go_on_with_files_of(before: &Config, next: &mut Config) {
     let known = files(before);
     for handler in &mut next.handlers {
         if let Output::File(file) = &mut handler.output
-            && known.contains(&file.path)
+            && known.contains(&whereabouts(&file.path))
         {
             (file.existing, file.rotation.on_start) = (Existing::Append, false);
         }
@@ -181,6 +183,8 @@ struct Session<'a> {
     until_idle: bool,
     /// What those are told who have asked for this configuration: whether it is the one that they meant.
     answers: Option<bool>,
+    /// Which requests to end were heeded before.
+    stops: &'a [([u8; 16], u64)],
 }
 
 impl Session<'_> {
@@ -190,10 +194,11 @@ impl Session<'_> {
         let mut intake = Intake::open(&rings, self.config.grace)?;
         let mut sinks = Vec::new();
         for handler in &self.config.handlers {
-            if let Some(sink) = sink::open(&handler.output, &rings)? {
+            if let Some(sink) = sink::open(&handler.output, &rings, self.file.is_none())? {
                 sinks.push((handler, sink));
             }
         }
+        intake.heed(self.stops);
         // One output alone says where its ring has to begin; several skip what they have, each for itself.
         let is_alone = self.file.is_none();
         if let (true, Some((_, sink))) = (is_alone, sinks.first()) {
@@ -230,29 +235,33 @@ impl Session<'_> {
     fn run(&self, mut writer: Writer<'_>, summary: &mut Summary) -> Result<End, Error> {
         writer.front.events.ready();
         let end = writer.carry();
-        let Writer { front: Front { mut intake, events, .. }, mut handlers, summary: done, underway, .. } =
-            writer;
+        let Writer { mut front, mut handlers, summary: done, underway, .. } = writer;
         if !matches!(end, Ok(End::Done)) {
             handlers.hurry();
         }
-        let (outlets, written) = handlers.finish(events);
+        // What nobody has taken waits for another writer.
+        let has_gone = handlers.have_ended();
+        let (outlets, written) = handlers.finish(&mut front);
+        let Front { mut intake, events, .. } = front;
         summary.add(done);
         let mut sinks: Vec<Box<dyn Sink>> = outlets.into_iter().map(|outlet| outlet.sink).collect();
         if end.is_ok() && written.is_ok() {
-            for underway in underway {
+            for underway in underway.into_iter().filter(|_| !has_gone) {
                 intake.ack_to(&underway.marks)?;
                 summary.add(underway.counts);
             }
             if self.until_idle {
                 sinks.iter_mut().for_each(|sink| sink.rest(events));
             }
-            // In this order: where the checkpoint is gone, the ring has to know that nothing is missing.
+            // In this order: where the checkpoint is gone, the ring has to know that nothing is missing. Where the rings
+            // are read anew what is in the files already may not have come again yet.
             intake.end();
-            sinks.into_iter().for_each(|sink| sink.finish(events));
+            let is_known = matches!(end, Ok(End::Done)) && !has_gone;
+            sinks.into_iter().for_each(|sink| sink.finish(is_known, events));
         }
         match end? {
             // What an output has refused is in the rings for the next one.
-            End::Anew(config) => Ok(End::Anew(config)),
+            End::Anew(config, _) => Ok(End::Anew(config, intake.stops())),
             End::Done => written.map(|()| End::Done),
         }
     }

@@ -158,7 +158,7 @@ mod tests {
         assert!(!nothing_came.covers(&step));
 
         let output = Output::File(FileOutput::new(dir.path().join("app.log")));
-        let sink = sink::open(&output, &[]).unwrap().unwrap();
+        let sink = sink::open(&output, &[], true).unwrap().unwrap();
         let handler = Handler { name: String::new(), level: EVERYTHING, formatter: Formatter::Json, output };
         let source = Source::new(ring.path(), ring.info());
         let mut formatting = Formatting::new(&handler, &[source], &*sink, vec![had]).unwrap();

@@ -8,7 +8,7 @@ use super::formatting::{Formatting, missing};
 use super::intake::Intake;
 use super::outlet::{Outlet, Persisted};
 use super::router::Takers;
-use super::worker::Worker;
+use super::worker::{Finished, Worker};
 use super::{BATCH_BYTES, Events, Front};
 use crate::error::Error;
 
@@ -209,6 +209,14 @@ impl Handlers {
 
     /// The turn up to which all is written by those who are waited for; `None` if nothing is on its way.
     pub(super) fn written(&self) -> Option<u64> {
+        if self.have_ended() {
+            // What the last one has not got waits for another writer.
+            let workers = self.all.iter().filter_map(|handler| match &handler.way {
+                Way::Elsewhere(worker) => worker.written(),
+                Way::Here(_) => None,
+            });
+            return workers.min();
+        }
         self.all.iter().filter_map(Handler::written).min()
     }
 
@@ -275,7 +283,11 @@ impl Handlers {
         for handler in &mut self.all {
             match &mut handler.way {
                 Way::Here(outlet) => drop(outlet.rotate(unix_ns, front)?),
-                Way::Elsewhere(worker) => worker.rotate(unix_ns),
+                // Others have nothing to close, and may never come to it.
+                Way::Elsewhere(worker) if handler.kind == Kind::Certain && !handler.is_gone => {
+                    worker.rotate(unix_ns)
+                }
+                Way::Elsewhere(_) => {}
             }
         }
         Ok(())
@@ -309,7 +321,16 @@ impl Handlers {
     }
 
     /// Waits until all is written that can be. The outputs come back.
-    pub(super) fn finish(self, events: &mut dyn Events) -> (Vec<Outlet>, Result<(), Error>) {
+    pub(super) fn finish(mut self, front: &mut Front<'_>) -> (Vec<Outlet>, Result<(), Error>) {
+        let cursors = front.intake.cursors();
+        let events = &mut *front.events;
+        for handler in self.all.iter_mut().filter(|handler| handler.is_left && handler.lost.0 > 0) {
+            // In case it catches up.
+            let Handler { formatting, way: Way::Elsewhere(worker), lost, .. } = handler else { continue };
+            formatting.put_lost(lost.0, lost.1);
+            formatting.end_batch(&cursors);
+            let _ = worker.write(u64::MAX, std::mem::take(&mut formatting.batch));
+        }
         let has_others = self.all.len() > 1;
         let (mut outlets, mut result) = (Vec::new(), Ok(()));
         // Those who come to an end by themselves first: the others have that time too.
@@ -323,16 +344,19 @@ impl Handlers {
                     continue;
                 }
             };
-            let (out, count) = (worker.out.clone(), handler.lost.0);
-            if handler.is_left && count > 0 {
-                events.say(&format!("{out} did not keep up to the end; {count} records are left out of it"));
-            }
+            let out = worker.out.clone();
             let may_give_up = handler.kind != Kind::Certain && has_others;
-            let (outlet, failed) = worker.finish(may_give_up.then(|| Instant::now() + AT_THE_END), events);
+            let Finished { outlet, failed, queued } =
+                worker.finish(may_give_up.then(|| Instant::now() + AT_THE_END), events);
             if outlet.is_none() {
                 events.say(&format!("{out} takes nothing; what was on its way to it is given up"));
             }
             outlets.extend(outlet);
+            let failed = match failed {
+                // The rings have forgotten them, for the others' sake.
+                Err(_) if handler.is_left => Err(Error::LeftOut { out, records: handler.lost.0 + queued }),
+                failed => failed,
+            };
             result = result.and(failed);
         }
         (outlets, result)

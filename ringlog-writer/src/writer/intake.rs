@@ -7,6 +7,7 @@ use ringlog::{Consumer, Cursor, Entry, Mark, Observer, Overflow, Ring, Step};
 use super::levels;
 use crate::error::Error;
 use crate::format::Source;
+use crate::sink::now_ns;
 use crate::writer::Events;
 
 /// Between two looks at rings that have nothing to give.
@@ -122,7 +123,8 @@ impl Intake {
             Head::At(unix_ns) => Some((unix_ns, ring)),
             Head::Unknown | Head::Nothing => None,
         };
-        heads.filter_map(of).min()
+        // A time stamp from the future is not waited for.
+        heads.filter_map(of).min().map(|(unix_ns, ring)| (unix_ns.min(now_ns()), ring))
     }
 
     /// What the entry given out last changes in its ring's cursor.
@@ -232,6 +234,21 @@ impl Intake {
             }
         }
         Ok(true)
+    }
+
+    /// For each ring, from which request to end on they count.
+    pub(super) fn stops(&self) -> Vec<([u8; 16], u64)> {
+        self.inlets.iter().map(|inlet| (inlet.consumer.info().uuid, inlet.consumer.stops_before())).collect()
+    }
+
+    /// The requests to end that an intake before this one has not heeded yet count too.
+    pub(super) fn heed(&mut self, stops: &[([u8; 16], u64)]) {
+        for inlet in &mut self.inlets {
+            let uuid = inlet.consumer.info().uuid;
+            if let Some((_, before)) = stops.iter().find(|(ring, _)| *ring == uuid) {
+                inlet.consumer.heed_stops_since(*before);
+            }
+        }
     }
 
     /// Undoes level rules whose end has come.

@@ -34,7 +34,9 @@ enum Report {
 struct Queued {
     /// In which it was handed over.
     turn: u64,
+    /// How much memory it takes.
     len: usize,
+    records: u64,
     since: Instant,
 }
 
@@ -81,8 +83,9 @@ impl Worker {
 
     /// Hands a batch over, and gives an empty one for it.
     pub(super) fn write(&mut self, turn: u64, batch: Batch) -> Batch {
-        self.queued_bytes += batch.bytes.len();
-        self.queue.push_back(Queued { turn, len: batch.bytes.len(), since: Instant::now() });
+        let (len, records) = (batch.weight(), batch.counts.records);
+        self.queued_bytes += len;
+        self.queue.push_back(Queued { turn, len, records, since: Instant::now() });
         self.order(Order::Write(batch));
         self.spare.take().unwrap_or_default()
     }
@@ -121,6 +124,10 @@ impl Worker {
         self.queue.front().map(|queued| queued.turn - 1)
     }
 
+    fn queued_records(&self) -> u64 {
+        self.queue.iter().map(|queued| queued.records).sum()
+    }
+
     /// How long the oldest batch has been on its way.
     pub(super) fn lag(&self) -> Duration {
         self.queue.front().map_or(Duration::ZERO, |queued| queued.since.elapsed())
@@ -146,28 +153,34 @@ impl Worker {
 
     /// Nothing more comes: waits until all is written, up to the deadline if there is one. The output comes back,
     /// unless it does not end; and an error if it could not be written.
-    pub(super) fn finish(
-        mut self,
-        deadline: Option<Instant>,
-        events: &mut dyn Events,
-    ) -> (Option<Outlet>, Result<(), Error>) {
+    pub(super) fn finish(mut self, deadline: Option<Instant>, events: &mut dyn Events) -> Finished {
         self.orders = None;
         while !self.thread.is_finished() {
             self.note(Duration::from_millis(5), 0, events);
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return (None, Ok(()));
+                return Finished { outlet: None, failed: Ok(()), queued: self.queued_records() };
             }
         }
         self.note(Duration::ZERO, 0, events);
-        let failed = match self.ended {
+        let failed = match self.ended.take() {
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => Ok(()),
         };
+        let queued = self.queued_records();
         match self.thread.join() {
-            Ok(outlet) => (Some(outlet), failed),
+            Ok(outlet) => Finished { outlet: Some(outlet), failed, queued },
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+/// What came of it.
+pub(super) struct Finished {
+    /// The output, unless its thread does not end.
+    pub(super) outlet: Option<Outlet>,
+    pub(super) failed: Result<(), Error>,
+    /// Records that were on their way to it and have not come there.
+    pub(super) queued: u64,
 }
 
 fn work(mut outlet: Outlet, orders: &Receiver<Order>, mut outside: Elsewhere) -> Outlet {
