@@ -253,8 +253,8 @@ impl Session<'_> {
             if self.until_idle {
                 sinks.iter_mut().for_each(|sink| sink.rest(events));
             }
-            // In this order: where the checkpoint is gone, the ring has to know that nothing is missing. Where the rings
-            // are read anew what is in the files already may not have come again yet.
+            // In this order: where the checkpoint is gone, the ring has to know that nothing is missing. Where the
+            // rings are read anew, what is in the files already may not have come again yet.
             intake.end();
             let is_known = matches!(end, Ok(End::Done)) && !has_gone;
             sinks.into_iter().for_each(|sink| sink.finish(is_known, events));

@@ -36,6 +36,8 @@ pub struct Sums {
     /// Told in the output: refused records, those overwritten before they were read, damaged places.
     pub dropped: u64,
     pub overwritten: u64,
+    /// Left out of an output that did not keep up.
+    pub left_out: u64,
     pub damaged: u64,
     pub died: u64,
 }
@@ -186,6 +188,7 @@ impl Ledger {
         let (sum, excused) = match reason {
             "dropped" => (&mut self.sums.dropped, 0),
             "damaged" => (&mut self.sums.damaged, u64::MAX),
+            "unwritten" => (&mut self.sums.left_out, count),
             _ => (&mut self.sums.overwritten, count),
         };
         *sum = sum.saturating_add(count);
@@ -276,6 +279,7 @@ impl Sums {
         let told = [
             (self.dropped, format!("{} dropped", output::count(self.dropped))),
             (self.overwritten, format!("{} overwritten", output::count(self.overwritten))),
+            (self.left_out, format!("{} left out", output::count(self.left_out))),
             (self.damaged, format!("{} places damaged", output::count(self.damaged))),
         ];
         told.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect()
