@@ -64,10 +64,7 @@ fn one(formatter: &source::Formatter, notes: &mut Notes) -> Formatter {
         ("$", Some(format)) => style::from_dollars(format),
         (style, _) => Err(format!("the style {style:?} is none of %, {{ and $")),
     };
-    let format = translated.and_then(|format| match check(&format, None) {
-        Ok(()) => Ok(format),
-        Err(problem) => Err(problem),
-    });
+    let format = translated.and_then(|format| check(&format, None).map(|()| format));
     let format = match format {
         Ok(format) => format,
         Err(why) => {
@@ -94,6 +91,9 @@ fn one(formatter: &source::Formatter, notes: &mut Notes) -> Formatter {
 
 fn check(pattern: &str, date: Option<&str>) -> Result<(), String> {
     let read = Pattern::new(pattern, date, TimeZone::UTC, Newlines::Raw);
+    if read.as_ref().is_ok_and(|read| !pattern.is_empty() && read.shows_nothing()) {
+        return Err("it shows nothing of a record, and Python refuses it too".to_owned());
+    }
     read.map(|_| ()).map_err(|problem| {
         format!("at character {}, {problem}", {
             let text = if problem.is_in_date() { date.unwrap_or_default() } else { pattern };

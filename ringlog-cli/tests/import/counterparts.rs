@@ -253,6 +253,11 @@ fn formatters_are_patterns_as_python_has_them() {
     for (broken, expected, said) in [
         ("\"format\": \"%(name)r\"", &text, "the format \"%(name)r\": at character 8, expected a conversion"),
         ("\"format\": \"{name:^8}\", \"style\": \"{\"", &text, "has no counterpart in the style %"),
+        (
+            "\"format\": \"hello\"",
+            &text,
+            "the format \"hello\": it shows nothing of a record, and Python refuses it too",
+        ),
         ("\"format\": \"x\", \"style\": \"!\"", &text, "the style \"!\" is none of %, { and $"),
         (
             "\"datefmt\": \"%H:%f\"",

@@ -88,7 +88,7 @@ impl Pattern {
     }
 
     /// Every line would be the same.
-    pub(crate) fn shows_nothing(&self) -> bool {
+    pub fn shows_nothing(&self) -> bool {
         self.pieces.iter().all(|piece| matches!(piece, Piece::Literal(_)))
     }
 
