@@ -41,6 +41,13 @@ enum Head {
     At(u64),
 }
 
+impl Head {
+    /// An entry of this time was found. A time stamp from the future is not waited for.
+    fn found(unix_ns: u64) -> Head {
+        Head::At(unix_ns.min(now_ns()))
+    }
+}
+
 impl Intake {
     /// Holds these rings.
     pub(super) fn open(rings: &[Ring], grace: Option<Duration>) -> Result<Intake, Error> {
@@ -110,7 +117,7 @@ impl Intake {
     fn look(&mut self, is_wanted: impl Fn(&Inlet) -> bool) -> Result<(), Error> {
         for inlet in &mut self.inlets {
             if !matches!(inlet.head, Head::At(_)) && is_wanted(inlet) {
-                inlet.head = inlet.consumer.peek(Duration::ZERO)?.map_or(Head::Nothing, Head::At);
+                inlet.head = inlet.consumer.peek(Duration::ZERO)?.map_or(Head::Nothing, Head::found);
             }
         }
         Ok(())
@@ -123,8 +130,7 @@ impl Intake {
             Head::At(unix_ns) => Some((unix_ns, ring)),
             Head::Unknown | Head::Nothing => None,
         };
-        // A time stamp from the future is not waited for.
-        heads.filter_map(of).min().map(|(unix_ns, ring)| (unix_ns.min(now_ns()), ring))
+        heads.filter_map(of).min()
     }
 
     /// What the entry given out last changes in its ring's cursor.
@@ -304,5 +310,20 @@ mod tests {
         log(1, "4");
         log(0, "5");
         assert_eq!([next(), next(), next(), next()], ["2", "3", "4", "5"]);
+    }
+
+    #[test]
+    fn an_entry_that_claims_to_be_from_the_future_is_given_out() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring = |name: &str| {
+            Ring::options().size("1MiB").create(dir.path().join(name).to_str().unwrap()).unwrap()
+        };
+        let rings = [ring("ahead"), ring("quiet")];
+        rings[0].logger().text(Level::INFO, "x", "tomorrow").unwrap();
+        let mut intake = Intake::open(&rings, Some(Duration::ZERO)).unwrap();
+        intake.look(|_| true).unwrap();
+        intake.inlets[0].head = Head::found(now_ns() + 86_400_000_000_000);
+        let (ring, entry) = intake.next(Duration::from_secs(5)).unwrap().unwrap();
+        assert_eq!((ring, entry.message().as_str()), (0, "tomorrow"));
     }
 }
