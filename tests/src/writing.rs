@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use ringlog::{Options, Ring};
+use ringlog::{Options, Overflow, Ring};
 
 use crate::{Child, Scratch};
 
@@ -32,7 +32,9 @@ impl Writing {
     /// A small ring with records of several threads in it, one of them killed; a writer with these options needs
     /// several batches for it.
     pub fn new(producer: &str, options: &[&str]) -> Writing {
-        let writing = Writing::empty(options, Ring::options().size("96KiB").block_bytes(1024).lanes(6));
+        // Where producers wait for room, no output is ever left behind because the machine is slow.
+        let small = Ring::options().size("96KiB").block_bytes(1024).lanes(6);
+        let writing = Writing::empty(options, small.overflow(Overflow::Block(ENDLESS)));
         let ring = writing.at.name();
         for (threads, how) in [("threads=2", "return"), ("threads=1", "wait")] {
             let how = format!("how={how}");
