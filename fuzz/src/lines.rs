@@ -16,7 +16,7 @@ struct Lines {
 thread_local! {
     static LINES: RefCell<Lines> = RefCell::new(Lines {
         text: Text::new(Newlines::Escape),
-        json: Json::new(&Source { name: "fuzz".to_owned(), uuid: String::new() }),
+        json: Json::new(&Source { created_unix_ns: 0, name: "fuzz".to_owned(), uuid: String::new() }),
         out: Vec::new(),
     });
 }

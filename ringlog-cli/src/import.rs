@@ -1,6 +1,6 @@
 //! Configurations of Python's `logging`, made ours: what `ringlog import` does, without files.
 //!
-//! `file` and `dict` read the two ways in which they are written, into one [`Source`]; `formatters`, `handlers` and
+//! `file` and `dict` read the two ways in which they are written, into one `Source`; `formatters`, `handlers` and
 //! `loggers` find the counterparts. What has none becomes a [`Note`]. Nothing is guessed.
 
 // In reading order.

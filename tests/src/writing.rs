@@ -162,7 +162,7 @@ impl Writing {
 }
 
 /// Lines as the writer writes them, with ids. Those of two writers are the same if their times are within
-/// [`SMOOTHED`].
+/// a microsecond.
 #[derive(Clone, Debug)]
 pub struct Lines {
     /// Records, in their order, without their times.
