@@ -65,16 +65,17 @@ fn judge(steering: &Steering, rules: &LevelRules, own: Option<&Filter>) {
 /// What the rules say, by the words of [`LevelRule`]: of those that are for this logger and this process the
 /// longest names, of them those for a process, of them those with an end, of them the last.
 fn expected(rules: &LevelRules, logger: &str, pid: u32) -> Option<Level> {
+    let dotted = |name: &str| name.replace("::", ".");
+    let logger = dotted(logger);
     let is_below = |name: &str| {
-        let rest = logger.strip_prefix(name).filter(|rest| {
-            [name, rest].contains(&"") || [".", "::"].iter().any(|mark| rest.starts_with(mark))
-        });
-        rest.is_some()
+        let rest = logger.strip_prefix(name);
+        rest.is_some_and(|rest| [name, rest].contains(&"") || rest.starts_with('.'))
     };
-    let mut left: Vec<&LevelRule> = rules.iter().filter(|rule| is_below(&rule.logger)).collect();
+    let mut left: Vec<&LevelRule> = rules.iter().filter(|rule| is_below(&dotted(&rule.logger))).collect();
     left.retain(|rule| rule.pid.is_none_or(|only| only == pid));
-    let longest = left.iter().map(|rule| rule.logger.len()).max()?;
-    left.retain(|rule| rule.logger.len() == longest);
+    let length = |rule: &LevelRule| dotted(&rule.logger).len();
+    let longest = left.iter().map(|rule| length(rule)).max()?;
+    left.retain(|rule| length(rule) == longest);
     for goes_before in [|rule: &LevelRule| rule.pid.is_some(), |rule: &LevelRule| rule.until_unix.is_some()] {
         if left.iter().any(|rule| goes_before(rule)) {
             left.retain(|rule| goes_before(rule));

@@ -38,7 +38,7 @@ impl std::str::FromStr for Filter {
                 None => filter.default = part.parse()?,
             }
         }
-        filter.loggers.sort_by_key(|(logger, _)| std::cmp::Reverse(logger.len()));
+        filter.loggers.sort_by_key(|(logger, _)| std::cmp::Reverse(length(logger.as_bytes())));
         Ok(filter)
     }
 }
@@ -119,6 +119,21 @@ pub(crate) fn covers(name: &[u8], logger: &[u8]) -> bool {
     }
 }
 
+/// Whether both are names of the same logger.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    covers(one.as_bytes(), other.as_bytes()) && covers(other.as_bytes(), one.as_bytes())
+}
+
+/// How long a name is: the same whichever way it is written.
+pub(crate) fn length(name: &[u8]) -> usize {
+    let (mut rest, mut length) = (name, 0);
+    while !rest.is_empty() {
+        rest = &rest[separator(rest).max(1)..];
+        length += 1;
+    }
+    length
+}
+
 /// The length of the separator that the text begins with.
 fn separator(text: &[u8]) -> usize {
     match text {
@@ -151,6 +166,12 @@ mod tests {
         for logger in ["shop", "shop.dbx", "shop.d", "shop:db", "shopxdb", "shop..db", ""] {
             assert!(!covers("shop.db", logger) && !covers("shop::db", logger), "{logger}");
         }
+        for (one, other) in [("shop.db", "shop::db"), ("shop::db", "shop::db"), ("", "")] {
+            assert!(same(one, other) && length(one.as_bytes()) == length(other.as_bytes()), "{one} {other}");
+        }
+        assert!(!same("shop", "shop.db") && !same("shop.db", "shop") && length(b"a:::b") == 4);
+        let filter: Filter = "shop.db.pool=debug,shop::db=error".parse().unwrap();
+        assert!(filter.allows(Level::DEBUG, "shop::db::pool") && !filter.allows(Level::WARN, "shop.db"));
         assert!(covers("", "") && covers("a:b", "a:b") && !covers("a:", "a::b") && !covers("a", "a:b"));
     }
 

@@ -7,7 +7,7 @@
 use std::ops::Deref;
 
 use crate::error::Error;
-use crate::filter::{Filter, covers};
+use crate::filter::{self, Filter, covers};
 use crate::level::Level;
 use crate::steering::TEXT_MAX;
 
@@ -44,7 +44,7 @@ impl LevelRules {
     /// one without in place, which counts again when the end has come.
     pub fn set(&mut self, rule: LevelRule) {
         self.0.retain(|old| {
-            let same = (&old.logger, old.pid) == (&rule.logger, rule.pid);
+            let same = filter::same(&old.logger, &rule.logger) && old.pid == rule.pid;
             !same || (rule.until_unix.is_some() && old.until_unix.is_none())
         });
         self.0.push(rule);
@@ -52,7 +52,7 @@ impl LevelRules {
 
     /// Removes what is said of a logger, for one process or for all.
     pub fn remove(&mut self, logger: &str, pid: Option<u32>) {
-        self.0.retain(|old| (old.logger.as_str(), old.pid) != (logger, pid));
+        self.0.retain(|old| !filter::same(&old.logger, logger) || old.pid != pid);
     }
 
     /// Keeps the rules that `keep` says yes to.
@@ -173,10 +173,10 @@ pub(crate) fn judge<'a>(
 ) -> Option<Verdict> {
     // Compared from left to right: length of the name, from outside, for one process, with an end.
     let own = own.map(|filter| filter.rule_for(logger));
-    let own = own.map(|(name, least)| ((name.len(), false, false, false), least));
+    let own = own.map(|(name, least)| ((filter::length(name.as_bytes()), false, false, false), least));
     let covering = lines.filter(|line| covers(line.logger, logger.as_bytes()));
     let outside = covering.filter(|line| line.pid == 0 || line.pid == pid());
-    let outside = outside.map(|line| ((line.logger.len(), true, line.pid != 0, line.until != 0), line.level));
+    let outside = outside.map(|line| ((filter::length(line.logger), true, line.pid != 0, line.until != 0), line.level));
     let (weight, least) = own.into_iter().chain(outside).max_by_key(|(weight, _)| *weight)?;
     Some(Verdict { least, by_pid: weight.2 })
 }

@@ -40,6 +40,16 @@ fn the_longest_name_counts_and_among_equals_the_nearer_rule() {
 }
 
 #[test]
+fn a_name_is_as_near_and_the_same_whichever_way_it_is_written() {
+    let from_outside = rules([rule("shop.db", Level::DEBUG)]);
+    assert_eq!(level(&from_outside, "info,shop::db=error", "shop::db"), Level::DEBUG, "not by the letters");
+    let mut all = rules([rule("shop.db", Level::DEBUG), rule("shop::db", Level::ERROR)]);
+    assert_eq!(&all[..], [rule("shop::db", Level::ERROR)]);
+    all.remove("shop.db", None);
+    assert!(all.is_empty());
+}
+
+#[test]
 fn a_rule_with_an_end_leaves_the_other_in_place() {
     let brief = |level, until| LevelRule { until_unix: Some(until), ..rule("db", level) };
     let mut all = rules([rule("db", Level::ERROR), brief(Level::DEBUG, 100), brief(Level::TRACE, 200)]);
