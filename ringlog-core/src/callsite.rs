@@ -66,18 +66,18 @@ impl Callsite {
     /// Whether the default logger wants its records.
     #[inline(always)]
     pub fn is_open(&'static self) -> bool {
-        self.gate.is_open(|| (self.site.definition().level, &self.site.definition().logger))
+        self.gate.is_open(|| (self.site.definition().level, self.site.definition().logger_or_module()))
     }
 
     /// Whether the default logger wants records of this level.
     pub fn is_open_at(&'static self, level: Level) -> bool {
-        global::wants(level, &self.site.definition().logger)
+        global::wants(level, self.site.definition().logger_or_module())
     }
 
     /// Whether this logger wants records of this level.
     #[inline]
     pub fn is_open_to(&'static self, logger: &Logger, level: Level) -> bool {
-        logger.allows(level, &self.site.definition().logger)
+        logger.allows(level, self.site.definition().logger_or_module())
     }
 
     /// Logs to the default logger.
@@ -127,51 +127,4 @@ impl Callsite {
 /// A field of a statement, whose type comes with each record.
 pub const fn field(name: &'static str) -> Field {
     Field::new(name, Type::Unknown(0, 0))
-}
-
-/// The length of [`dotted`]'s result.
-pub const fn dotted_len(path: &str) -> usize {
-    let bytes = path.as_bytes();
-    let (mut from, mut len) = (0, 0);
-    while from < bytes.len() {
-        from += if is_separator(bytes, from) { 2 } else { 1 };
-        len += 1;
-    }
-    len
-}
-
-/// A module path as the name of a logger: `.` for each `::`. `LEN` is [`dotted_len`].
-pub const fn dotted<const LEN: usize>(path: &str) -> [u8; LEN] {
-    let bytes = path.as_bytes();
-    let mut name = [0; LEN];
-    let (mut from, mut to) = (0, 0);
-    while to < LEN {
-        if is_separator(bytes, from) {
-            name[to] = b'.';
-            from += 2;
-        } else {
-            name[to] = bytes[from];
-            from += 1;
-        }
-        to += 1;
-    }
-    name
-}
-
-const fn is_separator(bytes: &[u8], at: usize) -> bool {
-    bytes[at] == b':' && at + 1 < bytes.len() && bytes[at + 1] == b':'
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_module_path_becomes_a_dotted_name() {
-        const PATH: &str = "app::db::pool";
-        const NAME: [u8; dotted_len(PATH)] = dotted(PATH);
-        assert_eq!(&NAME, b"app.db.pool");
-        const PLAIN: [u8; dotted_len("a:b")] = dotted("a:b");
-        assert_eq!(&PLAIN, b"a:b");
-    }
 }

@@ -1,6 +1,7 @@
 //! Definitions: what the records of one site look like, so that any reader can decode them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::level::Level;
@@ -45,7 +46,7 @@ impl Field {
 pub struct Definition {
     /// Level of every record of the site.
     pub level: Level,
-    /// Dotted name of the logger.
+    /// Dotted name of the logger. Where it is empty, `module` with dots is the name.
     pub logger: Cow<'static, str>,
     /// Source file, empty if unknown.
     pub file: Cow<'static, str>,
@@ -86,7 +87,45 @@ impl Definition {
     }
 }
 
+/// The name under which a site's records are logged.
+#[derive(Clone, Copy)]
+struct LoggerName<'a>(&'a str);
+
+impl LoggerName<'_> {
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.0.split("::")
+    }
+
+    fn len(&self) -> usize {
+        self.pieces().map(|piece| piece.len() + 1).sum::<usize>() - 1
+    }
+}
+
+impl fmt::Display for LoggerName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, piece) in self.pieces().enumerate() {
+            f.write_str(if at > 0 { "." } else { "" })?;
+            f.write_str(piece)?;
+        }
+        Ok(())
+    }
+}
+
 impl Definition {
+    /// What levels are set for: the logger's name, or the module's path as it is, for a `::` counts as a dot.
+    pub(crate) fn logger_or_module(&self) -> &str {
+        if self.logger.is_empty() { &self.module } else { &self.logger }
+    }
+
+    /// The name of the logger. It is made when it is needed: for a constant in each of thousands of statements a
+    /// compiler takes more time than for all the rest of them.
+    pub(crate) fn logger_name(&self) -> Cow<'_, str> {
+        match &*self.logger {
+            "" => Cow::Owned(LoggerName(&self.module).to_string()),
+            name => Cow::Borrowed(name),
+        }
+    }
+
     /// Names and types of the fields: these `types` where there are any, else the definition's.
     pub(crate) fn fields_of(&self, types: Option<&'static Types>) -> impl Iterator<Item = (&str, Type)> {
         let mut inferred = Types::iter(types);
@@ -98,8 +137,12 @@ impl Definition {
         let text = |s: &str| 4 + s.len();
         let further = |ty: Type| ty.element().map_or(0, |_| ELEMENT_BYTES);
         let fields: usize = self.fields_of(types).map(|(name, ty)| text(name) + 1 + 4 + 4 + further(ty)).sum();
-        let texts = [&self.logger, &self.file, &self.module, &self.function, &self.text];
-        8 + texts.iter().map(|s| text(s)).sum::<usize>() + fields
+        let texts = [&self.file, &self.module, &self.function, &self.text];
+        let logger = match &*self.logger {
+            "" => LoggerName(&self.module).len(),
+            name => name.len(),
+        };
+        8 + 4 + logger + texts.iter().map(|s| text(s)).sum::<usize>() + fields
     }
 
     /// Writes the definition as FORMAT.md says.
@@ -110,7 +153,11 @@ impl Definition {
         out.put_u8(template | level_in_record);
         out.put_u16(self.fields.len() as u16);
         out.put_u32(self.line);
-        for text in [&self.logger, &self.file, &self.module, &self.function, &self.text] {
+        match &*self.logger {
+            "" => out.put_formatted(&LoggerName(&self.module)),
+            name => out.put_bytes(name.as_bytes()),
+        }
+        for text in [&self.file, &self.module, &self.function, &self.text] {
             out.put_bytes(text.as_bytes());
         }
         for (name, ty) in self.fields_of(types) {
@@ -258,6 +305,22 @@ mod tests {
             let bytes = encoded(&definition);
             assert_eq!(bytes[1], flags);
             assert_eq!(Definition::decode(&bytes), Some(definition));
+        }
+    }
+
+    #[test]
+    fn a_logger_without_a_name_has_that_of_the_module_with_dots() {
+        for (logger, module, name) in [
+            ("", "app", "app"),
+            ("", "app::db::pool", "app.db.pool"),
+            ("", "a:b", "a:b"),
+            ("", "", ""),
+            ("db::x", "app::db", "db::x"),
+        ] {
+            let definition = Definition { module: module.into(), ..Definition::new(Level::INFO, logger) };
+            assert_eq!(definition.logger_name(), name);
+            let read = Definition::decode(&encoded(&definition)).unwrap();
+            assert_eq!((&*read.logger, &*read.module), (name, module));
         }
     }
 

@@ -139,7 +139,7 @@ pub mod testing;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::callsite::{Callsite, dotted, dotted_len, field, is_compiled_in};
+    pub use crate::callsite::{Callsite, field, is_compiled_in};
     pub use crate::statement::argument;
     pub use crate::statement::capture::{Capture, Formatted, Shown};
 

@@ -57,7 +57,7 @@ fn without_attributes_the_level_is_info_and_the_logger_the_module() {
     let tick = Tick { price: 1.0 };
     let definition = tick.site().definition();
     assert_eq!((tick.level(), definition.level), (Level::INFO, Level::INFO));
-    assert_eq!(definition.logger, module_path!());
+    assert_eq!((&*definition.logger, &*definition.module), ("", module_path!()));
     assert_eq!((&*definition.text, &*definition.function), ("", ""));
 }
 

@@ -6,7 +6,6 @@ use syn::spanned::Spanned;
 use syn::{DeriveInput, Lifetime, Result, Type};
 
 use crate::attributes::RecordAttributes;
-use crate::log::dotted_module;
 use crate::record::{Field, Record};
 
 /// The derive, on tokens that tests can make too.
@@ -70,7 +69,8 @@ fn level(attributes: &RecordAttributes) -> TokenStream {
 
 fn definition(attributes: &RecordAttributes, record: TokenStream) -> TokenStream {
     let level = level(attributes);
-    let logger = attributes.logger.as_ref().map_or_else(dotted_module, |logger| quote!(#logger));
+    // Without a name it is the module's path.
+    let logger = attributes.logger.as_ref().map_or(quote!(""), |logger| quote!(#logger));
     let text = attributes.text.as_ref().map_or(quote!(""), |text| quote!(#text));
     quote! {
         ::ringlog::Definition {

@@ -103,7 +103,8 @@ fn definition(level: Option<u8>, logger: Option<&Expr>, template: &str) -> Token
     let number = level.unwrap_or(crate::attributes::RecordAttributes::LEVEL_DEFAULT);
     let level_in_record = level.is_none();
     let is_template = template.contains(['{', '}']);
-    let logger = logger.map_or_else(dotted_module, |logger| quote!(#logger));
+    // Without a name it is the module's path.
+    let logger = logger.map_or(quote!(""), |logger| quote!(#logger));
     quote! {
         ::ringlog::Definition {
             level: ::ringlog::Level::from_number(#number),
@@ -118,17 +119,4 @@ fn definition(level: Option<u8>, logger: Option<&Expr>, template: &str) -> Token
             fields: ::std::borrow::Cow::Borrowed(FIELDS),
         }
     }
-}
-
-/// The module path as the dotted name of a logger.
-pub(crate) fn dotted_module() -> TokenStream {
-    quote! {{
-        const MODULE: &::core::primitive::str = ::core::module_path!();
-        const DOTTED: [::core::primitive::u8; ::ringlog::__private::dotted_len(MODULE)] =
-            ::ringlog::__private::dotted(MODULE);
-        match ::core::str::from_utf8(&DOTTED) {
-            ::core::result::Result::Ok(logger) => logger,
-            ::core::result::Result::Err(_) => MODULE,
-        }
-    }}
 }

@@ -25,10 +25,11 @@ fn message(record: &dyn Record) -> Result<String, PushError> {
 
 /// Logs the statement as plain text, which is cut where it is too long.
 pub(crate) fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
-    let Definition { logger: name, file, line, module, function, .. } = record.site().definition();
+    let definition = record.site().definition();
+    let Definition { file, line, module, function, .. } = definition;
     logger.write_text(&Text {
         level: record.level(),
-        logger: name,
+        logger: &definition.logger_name(),
         file,
         line: *line,
         module,
@@ -55,7 +56,7 @@ pub(crate) fn log_otherwise(record: &dyn Record) {
 /// Writes the statement to standard error, a line.
 fn show(record: &dyn Record) {
     if let Ok(message) = message(record) {
-        show_line(record.level(), &record.site().definition().logger, &message);
+        show_line(record.level(), &record.site().definition().logger_name(), &message);
     }
 }
 
