@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use ringlog::{Body, Consumer, Origin, Ring};
-use ringlog_tests::{Child, Proof, Scratch, stat};
+use ringlog_tests::{Child, Proof, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
@@ -263,6 +263,31 @@ fn a_lane_that_is_reopened_after_its_records_are_gone_still_knows_who_died() {
     let came = drain(&mut consumer);
     let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
     assert_eq!((third.thread(owner), owner.incarnation), (0, 3));
+    nothing_more(&ring, consumer);
+}
+
+/// An entry has room for its last two owners, and blocks that are persisted are free for others.
+#[test]
+fn a_death_that_was_not_acknowledged_is_told_without_a_name_when_two_have_had_the_lane_since() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(2));
+    let mut first = start(&at, 1, 9, "wait");
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(drain(&mut consumer).len(), 9);
+    first.child.kill();
+    let told = consumer.next(SOON).unwrap().map(|entry| (first.thread(entry.origin), entry.body));
+    assert!(matches!(told, Some((0, Body::Died(_)))), "{told:?}");
+    drop(consumer);
+    let mut second = start(&at, 1, 0, "wait");
+    second.child.kill();
+    let _third = start(&at, 1, 0, "wait");
+    let mut consumer = ring.consumer().unwrap();
+    let came = drain(&mut consumer);
+    let [Came::Died { last: Some(8), owner }, Came::Died { last: None, owner: named }] = &came[..] else {
+        panic!("{came:?}")
+    };
+    assert_eq!((owner.pid, owner.tid, owner.lane, owner.incarnation), (0, 0, 1, 1));
+    assert_eq!((second.thread(named), named.incarnation), (0, 2));
     nothing_more(&ring, consumer);
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct LaneBook {
     may_repeat: bool,
     /// Where in the history the run is that comes again.
     repeating: Option<usize>,
+    /// The incarnation of the last record that this writer has written: the one whose name it has seen.
+    named: u32,
     /// The last incarnation of which a death was told; what was told of by writers that were killed, and
     /// how far that has come again.
     died: u32,
@@ -62,6 +64,17 @@ pub(crate) struct LaneBook {
 impl LaneBook {
     pub(crate) fn last(&self) -> Option<Record> {
         self.history.back().map(|(record, _)| *record)
+    }
+
+    /// The writer has ended, in whatever way: the next one knows only what is in the ring.
+    pub(crate) fn writer_has_ended(&mut self) {
+        self.named = 0;
+    }
+
+    /// Whether the writer may tell a death without a name: what bore it was freed in another writer's time, and
+    /// the lane's entry keeps only the last two owners.
+    pub(crate) fn may_be_nameless(&self, incarnation: u32) -> bool {
+        self.named != incarnation
     }
 
     /// The writer was killed.
@@ -104,6 +117,7 @@ impl LaneBook {
         record: Record,
         left_behind: impl FnOnce() -> Result<RangeInclusive<u64>, String>,
     ) -> Result<Came, String> {
+        self.named = record.incarnation;
         if std::mem::take(&mut self.may_repeat) {
             let of = (record.incarnation, record.sequence);
             self.repeating = self.history.iter().position(|(r, _)| (r.incarnation, r.sequence) == of);
@@ -270,6 +284,16 @@ mod tests {
         assert!(take(&mut book, record(1, 3, 5)).unwrap_err().contains("told dead"));
         assert_eq!(book.death(2, None), Ok(Came::New), "one that published nothing");
         assert_eq!(take(&mut book, record(3, 0, 0)), Ok(Came::New));
+    }
+
+    #[test]
+    fn a_death_has_a_name_if_its_writer_has_seen_one() {
+        let mut book = filled();
+        assert!(!book.may_be_nameless(1) && book.may_be_nameless(2));
+        book.writer_has_ended();
+        assert!(book.may_be_nameless(1));
+        assert_eq!(take(&mut book, record(1, 3, 5)), Ok(Came::New));
+        assert!(!book.may_be_nameless(1));
     }
 
     #[test]

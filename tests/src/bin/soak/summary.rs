@@ -72,13 +72,14 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  checked   {} lines, {} records of {} threads, {} dropped and told; {} deaths told; \
-             {shown} records shown by tail",
+            "  checked   {} lines, {} records of {} threads, {} dropped and told; {} deaths told, \
+             {} of them without a name; {shown} records shown by tail",
             sum(|t| t.lines),
             sum(|t| t.records),
             sum(|t| t.voices),
             sum(|t| t.drops_told),
-            sum(|t| t.deaths_told)
+            sum(|t| t.deaths_told),
+            sum(|t| t.nameless_deaths)
         )?;
         writeln!(
             f,
