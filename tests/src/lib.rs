@@ -1,6 +1,8 @@
 //! What the tests across processes share: rings of their own, records that prove themselves, and
 //! children that log.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 mod child;
 mod counter;
 mod fork;
@@ -26,8 +28,11 @@ pub use statements::{BINARY, FORMATTED, Given, Statements};
 #[cfg(target_arch = "x86_64")]
 pub use stepper::{Path, Stepped, marker};
 #[cfg(target_arch = "x86_64")]
-pub use system_calls::{Call, Ended, Fate, run_deciding};
+pub use system_calls::{Call, Ended, Fate, Kill, run_deciding};
 pub use writing::{Lines, Writing, program};
+
+/// How many of a test's cases run at a time.
+const CASES_AT_A_TIME: usize = 3;
 
 /// The gates that the helper process asks: logger and level.
 pub const GATES: [(&str, ringlog::Level); 5] = [
@@ -37,6 +42,20 @@ pub const GATES: [(&str, ringlog::Level); 5] = [
     ("dbx", ringlog::Level::DEBUG),
     ("http", ringlog::Level::INFO),
 ];
+
+/// Runs all cases, several at a time: those that start processes mostly wait for them.
+pub fn run_cases<T: Sync>(cases: &[T], run: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..CASES_AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(case);
+                }
+            });
+        }
+    });
+}
 
 /// A small random generator whose seed makes a failing run repeatable.
 #[derive(Debug)]

@@ -319,7 +319,7 @@ impl Path {
 /// Keeps this thread, and the children that it starts from now on, on the processor where it runs: a step
 /// then is a switch between two processes, not a message to another processor, which takes four times as
 /// long.
-fn stay_on_this_processor() {
+pub(crate) fn stay_on_this_processor() {
     // SAFETY: a set of processors is valid when zero; the rest are calls with a local.
     unsafe {
         let mut here: libc::cpu_set_t = std::mem::zeroed();

@@ -18,6 +18,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::Random;
+use crate::stepper::stay_on_this_processor;
+
 /// A program that takes longer, traced and on a busy machine, will never end.
 const ENDLESS: Duration = Duration::from_secs(120);
 
@@ -49,6 +52,31 @@ pub enum Fate {
     Short(u64),
     /// It does nothing and returns this error.
     Fails(Errno),
+}
+
+/// A call at which a program is killed, and perhaps one at which the next one is.
+#[derive(Clone, Debug)]
+pub struct Kill {
+    /// The call.
+    pub call: Call,
+    /// Before or after it.
+    pub fate: Fate,
+    /// The number of the next one's call, where that is killed too.
+    pub again: Option<usize>,
+}
+
+impl Kill {
+    /// Before and after each of these calls; in a third of the cases, chosen by the seed, with one more.
+    pub fn at_every_call(calls: &[Call], seed: u64) -> Vec<Kill> {
+        let mut random = Random::new(seed);
+        let fates = [Fate::KilledBefore, Fate::KilledAfter];
+        let all = calls.iter().flat_map(|call| fates.map(|fate| (call.clone(), fate)));
+        all.map(|(call, fate)| {
+            let again = (random.below(3) == 0).then(|| random.below(calls.len() as u64) as usize);
+            Kill { call, fate, again }
+        })
+        .collect()
+    }
 }
 
 /// How a program has ended.
@@ -90,7 +118,11 @@ const CALLS: [(i64, &str, i32); 22] = [
 /// and can change it; its standard streams are none of these.
 pub fn run_deciding<D: FnMut(&Call) -> Fate + Send>(command: &mut Command, dir: &Path, decide: D) -> Ended {
     // Tracing belongs to a thread, and this one shall see nobody else's children end.
-    std::thread::scope(|scope| scope.spawn(|| Run::start(command, dir, decide).follow()).join()).unwrap()
+    let run = || {
+        stay_on_this_processor();
+        Run::start(command, dir, decide).follow()
+    };
+    std::thread::scope(|scope| scope.spawn(run).join()).unwrap()
 }
 
 /// Where a thread of the program stands.
@@ -98,8 +130,6 @@ pub fn run_deciding<D: FnMut(&Call) -> Fate + Send>(command: &mut Command, dir: 
 enum Place {
     #[default]
     Outside,
-    /// In a call that nobody decides about.
-    Inside,
     /// In a call with this fate; the registers are those before it.
     Decided(Box<user_regs_struct>, Fate),
 }
@@ -117,17 +147,25 @@ struct Run<'a, D> {
 
 impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
     fn start<'a>(command: &mut Command, dir: &'a Path, decide: D) -> Run<'a, D> {
-        // SAFETY: PTRACE_TRACEME is all that happens between fork and exec.
-        unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
+        let filter = stop_at_calls();
+        // SAFETY: system calls are all that happens between fork and exec.
+        unsafe {
+            command.pre_exec(move || {
+                ptrace::traceme()?;
+                install(&filter)
+            })
+        };
         // Whoever traces waits himself; it dies with this thread, should that fail.
         #[expect(clippy::zombie_processes)]
         let process = command.stdin(Stdio::null()).spawn().unwrap();
         let pid = Pid::from_raw(process.id() as i32);
         assert_eq!(waitpid(pid, None), Ok(WaitStatus::Stopped(pid, Signal::SIGTRAP)), "its exec");
-        let options =
-            Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE;
+        let options = Options::PTRACE_O_EXITKILL
+            | Options::PTRACE_O_TRACESYSGOOD
+            | Options::PTRACE_O_TRACECLONE
+            | Options::PTRACE_O_TRACESECCOMP;
         ptrace::setoptions(pid, options).unwrap();
-        ptrace::syscall(pid, None).unwrap();
+        ptrace::cont(pid, None).unwrap();
         let (watch, ended) = mpsc::channel();
         std::thread::spawn(move || {
             if ended.recv_timeout(ENDLESS) == Err(RecvTimeoutError::Timeout) {
@@ -148,7 +186,8 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
                 WaitStatus::Signaled(pid, signal, _) if pid == self.pid => {
                     break ExitStatus::from_raw(signal as i32);
                 }
-                WaitStatus::PtraceSyscall(thread) => self.at_system_call(thread),
+                WaitStatus::PtraceEvent(thread, _, libc::PTRACE_EVENT_SECCOMP)
+                | WaitStatus::PtraceSyscall(thread) => self.at_system_call(thread),
                 // A new thread begins with a stop of its own.
                 WaitStatus::Stopped(thread, Signal::SIGSTOP) => go_on(thread, None),
                 WaitStatus::Stopped(thread, signal) => go_on(thread, Some(signal)),
@@ -166,21 +205,26 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
         }
         let place = match self.places.remove(&thread).unwrap_or_default() {
             Place::Outside => self.enter(thread),
-            Place::Inside => Place::Outside,
             Place::Decided(before, fate) => {
                 self.leave(thread, &before, fate);
                 Place::Outside
             }
         };
-        self.places.insert(thread, place);
-        if !self.is_killed {
+        if self.is_killed {
+            return;
+        }
+        if let Place::Decided(..) = place {
+            // To the end of this call.
+            let _ = ptrace::syscall(thread, None);
+        } else {
             go_on(thread, None);
         }
+        self.places.insert(thread, place);
     }
 
     fn enter(&mut self, thread: Pid) -> Place {
-        let Ok(mut registers) = ptrace::getregs(thread) else { return Place::Inside };
-        let Some(call) = self.call(thread, &registers) else { return Place::Inside };
+        let Ok(mut registers) = ptrace::getregs(thread) else { return Place::Outside };
+        let Some(call) = self.call(thread, &registers) else { return Place::Outside };
         let fate = (self.decide)(&call);
         let before = Box::new(registers);
         match fate {
@@ -253,9 +297,36 @@ fn next_event() -> WaitStatus {
     WaitStatus::from_raw(Pid::from_raw(pid), status).unwrap()
 }
 
-/// To its next system call. A thread that was killed meanwhile is told of by its end.
+/// To its next system call that matters. A thread that was killed meanwhile is told of by its end.
 fn go_on(thread: Pid, signal: Option<Signal>) {
-    let _ = ptrace::syscall(thread, signal);
+    let _ = ptrace::cont(thread, signal);
+}
+
+/// A filter that stops a traced program at the calls that matter. Without it every call stops twice, and that is
+/// most of the time that a run takes.
+fn stop_at_calls() -> Vec<libc::sock_filter> {
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let number = std::mem::offset_of!(libc::seccomp_data, nr) as u32;
+    let mut filter = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, number)];
+    for (left, (call, ..)) in (0..CALLS.len() as u8).rev().zip(CALLS) {
+        // If it is this one, over those that are left and the return behind them.
+        let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+        filter.push(libc::sock_filter { code, jt: left + 1, jf: 0, k: call as u32 });
+    }
+    filter.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
+    filter.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_TRACE));
+    filter
+}
+
+/// Puts the filter on this thread, for good.
+fn install(filter: &[libc::sock_filter]) -> std::io::Result<()> {
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the kernel reads the program, which outlives the call.
+    let done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
+    };
+    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// The text that ends with NUL at an address of the thread's memory.

@@ -3,7 +3,9 @@
 
 #![cfg(target_arch = "x86_64")]
 
-use ringlog_tests::{Call, Ended, Fate, Lines, Random, Writing, run_deciding};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ringlog_tests::{Call, Ended, Fate, Kill, Lines, Random, Writing, run_cases, run_deciding};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
@@ -47,19 +49,18 @@ fn go_on(writing: &Writing, kill_again: Option<usize>, expected: &Lines, when: &
 fn kill_at_every_call(options: &[&str]) {
     let writing = Writing::new(PRODUCER, options);
     let (calls, expected) = undisturbed(&writing);
-    let mut random = Random::new(5);
-    let (mut kills, mut again) = (0, 0);
-    for call in &calls {
-        for fate in [Fate::KilledBefore, Fate::KilledAfter] {
-            let copy = writing.copy();
-            kills += usize::from(run(&copy, call.number, fate).status.is_none());
-            let second = (random.below(3) == 0).then(|| random.below(calls.len() as u64) as usize);
-            again += usize::from(second.is_some());
-            go_on(&copy, second, &expected, &format!("{fate:?} {call:?}, then {second:?}"));
-        }
-    }
-    println!("{options:?}: {} calls, {kills} kills, {again} times once more", calls.len());
-    assert_eq!(kills, 2 * calls.len());
+    let cases = Kill::at_every_call(&calls, 5);
+    let kills = AtomicUsize::new(0);
+    run_cases(&cases, |kill| {
+        let copy = writing.copy();
+        let is_killed = run(&copy, kill.call.number, kill.fate).status.is_none();
+        kills.fetch_add(usize::from(is_killed), Ordering::Relaxed);
+        go_on(&copy, kill.again, &expected, &format!("{kill:?}"));
+    });
+    let (calls, kills) = (calls.len(), kills.into_inner());
+    let again = cases.iter().filter(|kill| kill.again.is_some()).count();
+    println!("{options:?}: {calls} calls, {kills} kills, {again} times once more");
+    assert_eq!(kills, 2 * calls);
 }
 
 #[test]
@@ -82,22 +83,26 @@ fn killed_in_the_middle_of_any_write_the_writer_goes_on_exactly_once() {
     // The one that is prepared before it.
     let half = writes.iter().rev().find(|call| call.number < shortest && call.len > 16).unwrap().number;
     let mut random = Random::new(9);
-    let mut torn = [0; 3];
+    let mut cases = Vec::new();
     for call in writes {
         // Every prefix of one batch, one half and all that is as short as the eight bytes; of the others some.
         let is_chosen = call.len <= 16 || call.number == shortest || call.number == half;
         let step = if is_chosen { 1 } else { 211 };
         for len in (0..=call.len).step_by(step) {
-            let copy = writing.copy();
-            if run(&copy, call.number, Fate::Torn(len)).status.is_some() {
-                continue;
-            }
             let second = (random.below(4) == 0).then(|| random.below(30) as usize);
-            go_on(&copy, second, &expected, &format!("{len} bytes of {call:?}, then {second:?}"));
-            torn[if call.name == "write" { 0 } else { 1 + usize::from(call.len == 8) }] += 1;
+            cases.push((call, len, second));
         }
     }
-    let [batches, halves, words] = torn;
+    let torn = [const { AtomicUsize::new(0) }; 3];
+    run_cases(&cases, |(call, len, second)| {
+        let copy = writing.copy();
+        if run(&copy, call.number, Fate::Torn(*len)).status.is_none() {
+            go_on(&copy, *second, &expected, &format!("{len} bytes of {call:?}, then {second:?}"));
+            let kind = if call.name == "write" { 0 } else { 1 + usize::from(call.len == 8) };
+            torn[kind].fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let [batches, halves, words] = torn.map(AtomicUsize::into_inner);
     println!("{batches} prefixes of batches, {halves} of halves, {words} of eight bytes");
     assert!(batches > 300 && halves > 200 && words > 40);
 }

@@ -6,9 +6,10 @@
 use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::Read;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
-use ringlog_tests::{Call, Ended, Fate, Lines, Random, Writing, run_deciding};
+use ringlog_tests::{Call, Ended, Fate, Kill, Lines, Writing, run_cases, run_deciding};
 use ringlog_writer::rotation::decompressed;
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -62,30 +63,27 @@ fn undisturbed(writing: &Writing) -> Undisturbed {
 fn kill_at_every_call(options: &[&str]) {
     let writing = Writing::new(PRODUCER, options);
     let expected = undisturbed(&writing);
-    let mut random = Random::new(3);
-    let mut kills = 0;
-    for call in &expected.calls {
-        for fate in [Fate::KilledBefore, Fate::KilledAfter] {
-            let copy = writing.copy();
-            kills += usize::from(run(&copy, call.number, fate).status.is_none());
-            if random.below(3) == 0 {
-                run(&copy, random.below(expected.calls.len() as u64) as usize, Fate::KilledAfter);
-            }
-            copy.finish();
-            let when = format!("{fate:?} {call:?}");
-            assert_eq!(copy.said(), "", "{when}");
-            assert!(lines(&copy) == expected.lines, "{when}: {:#?}", lines(&copy));
-            // Where the batches end is another matter after a restart, and so it is where the files do; but
-            // none may have a name that is none.
-            let names = files(&copy);
-            assert!(names.iter().all(|name| is_name(name, options)), "{when}: {names:?}");
-            for name in names.iter().filter(|name| !name.ends_with(".gz")) {
-                let len = fs::metadata(copy.dir().join(name)).unwrap().len();
-                assert!(len < 6 << 10, "{when}: {name} has {len} bytes");
-            }
+    let kills = AtomicUsize::new(0);
+    run_cases(&Kill::at_every_call(&expected.calls, 3), |kill| {
+        let (copy, when) = (writing.copy(), format!("{kill:?}"));
+        let is_killed = run(&copy, kill.call.number, kill.fate).status.is_none();
+        kills.fetch_add(usize::from(is_killed), Ordering::Relaxed);
+        if let Some(again) = kill.again {
+            run(&copy, again, Fate::KilledAfter);
         }
-    }
-    let (calls, files) = (expected.calls.len(), expected.files.len());
+        copy.finish();
+        assert_eq!(copy.said(), "", "{when}");
+        assert!(lines(&copy) == expected.lines, "{when}: {:#?}", lines(&copy));
+        // Where the batches end is another matter after a restart, and so it is where the files do; but
+        // none may have a name that is none.
+        let names = files(&copy);
+        assert!(names.iter().all(|name| is_name(name, options)), "{when}: {names:?}");
+        for name in names.iter().filter(|name| !name.ends_with(".gz")) {
+            let len = fs::metadata(copy.dir().join(name)).unwrap().len();
+            assert!(len < 6 << 10, "{when}: {name} has {len} bytes");
+        }
+    });
+    let (calls, files, kills) = (expected.calls.len(), expected.files.len(), kills.into_inner());
     println!("{options:?}: {calls} calls, {kills} kills, {files} files");
     assert!(kills > calls, "most of them are met");
 }

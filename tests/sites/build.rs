@@ -1,4 +1,4 @@
-//! Writes the source of a program with 10,000 log statements: `src/bin/sites` includes it.
+//! Writes the source of a program with 10,000 log statements: `src/main.rs` includes it.
 
 use std::fmt::Write;
 use std::path::Path;
