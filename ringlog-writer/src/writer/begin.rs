@@ -260,8 +260,13 @@ impl Session<'_> {
             sinks.into_iter().for_each(|sink| sink.finish(is_known, events));
         }
         match end? {
-            // What an output has refused is in the rings for the next one.
-            End::Anew(config, _) => Ok(End::Anew(config, intake.stops())),
+            // What an output has refused is in the rings for the next one; what it was left out of is not.
+            End::Anew(config, _) => {
+                if let Err(error @ Error::LeftOut { .. }) = written {
+                    events.say(&error.to_string());
+                }
+                Ok(End::Anew(config, intake.stops()))
+            }
             End::Done => written.map(|()| End::Done),
         }
     }

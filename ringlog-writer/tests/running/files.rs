@@ -4,15 +4,14 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
 use ringlog_writer::rotation::Rotation;
-use ringlog_writer::{Events, FormatKind, Fsync, Options, Out, Signals, Summary, run_with};
+use ringlog_writer::{FormatKind, Fsync, Options, Out, Signals, Summary, run_with};
 
-const SOON: Duration = Duration::from_secs(20);
+use crate::common::{Heard, SOON, eventually};
 
 struct Scratch {
     dir: tempfile::TempDir,
@@ -20,15 +19,6 @@ struct Scratch {
     next: u64,
     rotation: Rotation,
     heard: Heard,
-}
-
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<String>>>);
-
-impl Events for Heard {
-    fn say(&mut self, message: &str) {
-        self.0.lock().unwrap().push(message.to_owned());
-    }
 }
 
 impl Scratch {
@@ -98,7 +88,7 @@ impl Scratch {
     }
 
     fn said(&self) -> Vec<String> {
-        self.heard.0.lock().unwrap().clone()
+        self.heard.said()
     }
 }
 
@@ -121,15 +111,6 @@ fn numbers_of(path: &Path) -> Vec<u64> {
     }
     assert_eq!(text.len() % 10, 0, "{}: no line is torn", path.display());
     text.lines().map(|line| line.parse().unwrap()).collect()
-}
-
-#[track_caller]
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 fn numbered(size: u64) -> Rotation {

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringlog::{Level, Logger, Overflow, Ring};
-use ringlog_writer::{Error, Events, Existing, FormatKind, Options, Out, Signals, Summary, run, run_with};
+use ringlog_writer::{Error, Existing, FormatKind, Options, Out, Signals, Summary, run, run_with};
 
-const SOON: Duration = Duration::from_secs(20);
+use crate::common::{Heard, SOON, eventually};
 
 /// A ring and an output in a directory of their own, removed with it.
 struct Scratch {
@@ -58,47 +57,6 @@ fn say(log: &Logger, messages: &[&str]) {
     messages.iter().for_each(|message| log.text(Level::INFO, "test", message).unwrap());
 }
 
-#[track_caller]
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// What the writer said, and whether it began.
-#[derive(Clone, Default)]
-struct Heard {
-    ready: Arc<AtomicBool>,
-    said: Arc<Mutex<Vec<String>>>,
-    abandoned: Arc<AtomicBool>,
-}
-
-impl Heard {
-    fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::SeqCst)
-    }
-}
-
-impl Events for Heard {
-    fn ready(&mut self) {
-        self.ready.store(true, Ordering::SeqCst);
-    }
-
-    fn say(&mut self, message: &str) {
-        self.said.lock().unwrap().push(message.to_owned());
-    }
-
-    fn is_abandoned(&mut self) -> bool {
-        self.abandoned.load(Ordering::SeqCst)
-    }
-}
-
 /// A writer in a thread of its own.
 struct Running {
     heard: Heard,
@@ -144,7 +102,7 @@ fn lines_look_as_the_format_says() {
     at.drain(&at.options(FormatKind::Text)).unwrap();
     let line = at.written();
     assert!(line.starts_with("20") && line.contains("Z INFO  test["), "{line}");
-    assert!(line.ends_with("/lines_look_as_the_format_says] 91%\n"), "{line}");
+    assert!(line.contains("/one_output::lines_look") && line.ends_with("] 91%\n"), "{line}");
 
     say(&at.ring.logger(), &["92%"]);
     let mut options = at.options(FormatKind::Json);

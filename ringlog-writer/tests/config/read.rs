@@ -62,7 +62,7 @@ fn every_key_has_its_meaning() {
             logger("http", None, &[], true),
         ],
     };
-    assert_eq!(parse(include_str!("config_valid.toml")), expected);
+    assert_eq!(parse(include_str!("valid.toml")), expected);
 }
 
 #[test]

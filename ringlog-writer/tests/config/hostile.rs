@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use ringlog_writer::config::Config;
 
-const VALID: &str = include_str!("config_valid.toml");
+const VALID: &str = include_str!("valid.toml");
 
 /// What a mutation puts in.
 const PIECES: &[&str] = &[

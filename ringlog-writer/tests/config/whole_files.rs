@@ -1,0 +1,115 @@
+//! What is said of a file as a whole: that it cannot be read, is no TOML, or may not mean what it says.
+
+use std::fs;
+
+use ringlog_writer::config::Config;
+
+use crate::errors::{REST, check, parse};
+
+#[test]
+fn whole_files() {
+    let handlers: String = (0..65).map(|i| format!("[handlers.h{i}]\nkind = \"null\"\n")).collect();
+    check(
+        &[
+            ("", "1:1: there is no handler; expected at least one, such as [handlers.console]"),
+            (
+                "\n\n[handlers]\n",
+                "3:2: there is no handler; expected at least one, such as [handlers.console]",
+            ),
+            (
+                "[root]\npropagate = true\nhandlers = [\"console\"]\n",
+                "1:1: there is no handler; expected at least one, such as [handlers.console]\n\
+                 2:1: unknown key \"propagate\" in [root]; expected level, handlers",
+            ),
+            (&handlers, "129:11: 65 handlers; at most 64 are allowed"),
+            // Nobody reads what is beyond, and nobody is told that it is unknown.
+            (
+                &format!("{handlers}path = 1\n[root]\nhandlers = [\"h64\"]\n"),
+                "129:11: 65 handlers; at most 64 are allowed",
+            ),
+        ],
+        "",
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_said_in_plain_words_and_what_stands_before_it_is_still_looked_at() {
+    check(
+        &[
+            ("[root]\nlevel = INFO\n", "2:9: this is not TOML: INFO has no quotes; write \"INFO\""),
+            (
+                "rings = [a, b]\ngrace = c",
+                "1:10: this is not TOML: a has no quotes; write \"a\"\n\
+                 2:9: this is not TOML: c has no quotes; write \"c\"",
+            ),
+            ("grace = 10ms", "1:9: this is not TOML: 10ms has no quotes; write \"10ms\""),
+            (
+                "[root]\nlevel = \"lod\"\nhandlers =\nlevl = 1\n\"ä\" = x\n",
+                "2:9: \"lod\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
+                 from 0 to 255\n\
+                 3:11: this is not TOML: there is no value\n\
+                 5:7: this is not TOML: x has no quotes; write \"x\"",
+            ),
+            ("[loggers.a]\npropagate = True", "2:13: this is not TOML: True is no boolean; write true"),
+            ("[root]\nlevel = 1\nlevel=2\n", "3:1: level is there twice; keep one of them"),
+            ("[root]\n[root]\n", "2:2: root is there twice; keep one of them"),
+            (
+                "[root]\nhandlers = [\"a\"\n[handlers.a]\nkind = \"null\"\n",
+                "3:1: this is not TOML: the list before has no `]`, or no comma before this line",
+            ),
+            ("[root\n", "1:6: this is not TOML: unclosed table, expected `]`"),
+            ("just words", "1:6: this is not TOML: key with no value, expected `=`"),
+        ],
+        "",
+    );
+}
+
+#[test]
+fn warnings() {
+    let warnings = |text: &str| -> Vec<String> {
+        parse(text).unwrap().warnings.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        warnings(
+            "[handlers.a]\nkind = \"null\"\n[handlers.b]\nkind = \"null\"\n[loggers.x]\nhandlers = [\"b\"]\n\
+             propagate = false\n[loggers.y]\npropagate = false\n[formatters.f]\nformat = \"%(fucnName)s %(order)s\"",
+        ),
+        [
+            "app.toml:1:1: warning: the root has no handlers; write [root] with handlers = [\"…\"]",
+            "app.toml:1:11: warning: no logger uses the handler \"a\"",
+            "app.toml:9:1: warning: what is logged to \"y\" goes nowhere: the logger has no handlers and does not \
+             propagate",
+            "app.toml:10:13: warning: no handler uses the formatter \"f\"",
+            "app.toml:11:10: warning: %(fucnName) is no attribute, but a field of records; did you mean \"funcName\"?",
+        ]
+    );
+    assert_eq!(
+        warnings("[root]\n[handlers.a]\nkind = \"null\"\n[loggers.x]\nhandlers = [\"a\"]"),
+        ["app.toml:1:2: warning: the root has no handlers; what no other logger hands on goes nowhere"]
+    );
+    assert_eq!(warnings(REST), [""; 0]);
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    let report = |name: &str| Config::read(&dir.path().join(name)).unwrap_err().to_string();
+    assert_eq!(
+        report("app.toml"),
+        format!("{at}/app.toml: there is no such file; give the path of a configuration")
+    );
+    assert_eq!(report(""), format!("{at}/: cannot be read: Is a directory (os error 21)"));
+    fs::write(dir.path().join("latin1.toml"), b"# \n# \xc3\xa4 a\n# \xc3\xa4 \xe4\n").unwrap();
+    assert_eq!(
+        report("latin1.toml"),
+        format!("{at}/latin1.toml:3:5: this is not UTF-8; save the file as UTF-8")
+    );
+    fs::write(dir.path().join("huge.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert_eq!(
+        report("huge.toml"),
+        format!("{at}/huge.toml: this file has more than 1024 KiB; is it a configuration?")
+    );
+    fs::write(dir.path().join("right.toml"), REST).unwrap();
+    assert!(Config::read(&dir.path().join("right.toml")).is_ok());
+}

@@ -1,0 +1,7 @@
+//! The writer in a thread of the test, on real rings and files.
+
+mod common;
+mod configured;
+mod files;
+mod one_output;
+mod slow_outputs;

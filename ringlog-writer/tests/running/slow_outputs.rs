@@ -1,0 +1,208 @@
+//! Outputs that nobody reads for a while, or at all, beside others: those do not wait, and what is left out is told.
+
+use std::fs;
+use std::io::Read;
+use std::thread;
+use std::time::Duration;
+
+use ringlog::{Level, Ring};
+
+use crate::common::{SOON, eventually};
+use crate::configured::Scratch;
+
+/// One handler's output is a pipe that is not read for a while.
+const ONE_IS_SLOW: &str = r#"
+[formatters.short]
+format = "%(message)s"
+[handlers.slow]
+kind = "file"
+path = "DIR/slow"
+formatter = "short"
+[handlers.file]
+kind = "file"
+path = "DIR/file.log"
+formatter = "short"
+[root]
+handlers = ["slow", "file"]
+"#;
+
+/// Makes the pipe, and returns its end for reading.
+fn pipe(scratch: &Scratch) -> fs::File {
+    let path = scratch.path("slow");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // For writing too, so that it opens.
+    fs::File::options().read(true).write(true).open(path).unwrap()
+}
+
+/// Reads the pipe until the writer has ended.
+fn read_on(mut pipe: fs::File) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let (mut text, mut bytes) = (String::new(), [0; 64 << 10]);
+        // Our own end is open for writing, so there is no end of file.
+        while !text.ends_with("end\n") {
+            let read = pipe.read(&mut bytes).unwrap();
+            text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+        text
+    })
+}
+
+#[test]
+fn a_handler_that_does_not_keep_up_holds_up_no_other_and_says_what_it_has_left_out() {
+    let scratch = Scratch::with(1, || Ring::options().size("256KiB"), ONE_IS_SLOW);
+    let pipe = pipe(&scratch);
+    let logger = scratch.rings[0].logger();
+    let text = "x".repeat(1000);
+    let mut reader = None;
+    let (mut sent, mut refused) = (0, 0);
+    scratch
+        .beside_a_writer(|_, heard| {
+            // Ten times what the ring holds: without room producers would be refused.
+            while sent < 2500 {
+                match logger.text(Level::INFO, "x", format!("{sent} {text}")) {
+                    Ok(()) => sent += 1,
+                    Err(_) => {
+                        refused += 1;
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                }
+            }
+            eventually("the file has all", || scratch.lines("file.log").len() >= sent);
+            assert!(
+                heard.said().iter().any(|said| said.contains("does not keep up: others go on")),
+                "{:?}",
+                heard.said()
+            );
+            reader = Some(read_on(pipe));
+            eventually("it keeps up again", || {
+                heard.said().iter().any(|said| said.contains("keeps up again"))
+            });
+            logger.text(Level::INFO, "x", "end").unwrap();
+        })
+        .unwrap();
+    let number = |line: &str| line.split(' ').next().unwrap().parse::<usize>().ok();
+    // Refusals are told among the lines; what was accepted is there.
+    let file: Vec<usize> = scratch
+        .lines("file.log")
+        .iter()
+        .filter(|line| line.len() > 900)
+        .filter_map(|line| number(line))
+        .collect();
+    assert_eq!(file, (0..sent).collect::<Vec<_>>());
+    let slow = reader.unwrap().join().unwrap();
+    let had: Vec<usize> = slow.lines().filter(|line| line.len() > 900).filter_map(number).collect();
+    let gap = slow.lines().position(|line| line.contains("left out here")).unwrap();
+    let told = |line: &&str| line.contains("dropped here") || line.contains("left out here");
+    let missing: usize = slow.lines().filter(told).filter_map(number).sum();
+    assert_eq!(missing, sent - had.len() + refused, "{refused} were refused");
+    assert_eq!(
+        had[..gap.min(had.len())],
+        (0..gap.min(had.len())).collect::<Vec<_>>(),
+        "what came before is whole"
+    );
+}
+
+#[test]
+fn where_producers_wait_for_room_a_slow_handler_gets_everything() {
+    let options = || Ring::options().size("256KiB").overflow(ringlog::Overflow::Block(SOON));
+    let scratch = Scratch::with(1, options, ONE_IS_SLOW);
+    let pipe = pipe(&scratch);
+    let logger = scratch.rings[0].logger();
+    let text = "x".repeat(1000);
+    let mut slow = None;
+    scratch
+        .beside_a_writer(|_, heard| {
+            let reader = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(300));
+                read_on(pipe).join().unwrap()
+            });
+            (0..2500).for_each(|n| logger.text(Level::INFO, "x", format!("{n} {text}")).unwrap());
+            logger.text(Level::INFO, "x", "end").unwrap();
+            slow = Some(reader.join().unwrap());
+            assert_eq!(heard.said(), [""; 0]);
+        })
+        .unwrap();
+    assert_eq!(slow.unwrap().lines().count(), 2501);
+    assert_eq!(scratch.lines("file.log").len(), 2501);
+}
+
+#[test]
+fn a_handler_whose_reader_has_gone_leaves_the_others() {
+    let scratch = Scratch::new(ONE_IS_SLOW);
+    let pipe = pipe(&scratch);
+    scratch
+        .beside_a_writer(|_, heard| {
+            drop(pipe);
+            eventually("it is noticed", || {
+                scratch.log(0, "x", Level::INFO, "on and on");
+                heard.said().iter().any(|said| said.contains("has gone; going on without it"))
+            });
+            let lines = scratch.lines("file.log").len();
+            scratch.log(0, "x", Level::INFO, "the last");
+            eventually("it is written", || scratch.lines("file.log").len() > lines);
+            eventually("and acknowledged", || scratch.rings[0].observe().unwrap().stat().unwrap().lag() == 0);
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_keeps_the_writer_neither_from_ending_nor_from_reading_anew() {
+    let scratch = Scratch::new(ONE_IS_SLOW);
+    let observer = scratch.rings[0].observe().unwrap();
+    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
+    let pipe = pipe(&scratch);
+    let text = "x".repeat(1000);
+    let mut said = Vec::new();
+    // More than a pipe holds.
+    let log = |from: usize| {
+        (from..from + 150).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n} {text}")))
+    };
+    scratch
+        .beside_a_writer(|_, heard| {
+            log(0);
+            eventually("the file has all", || scratch.lines("file.log").len() == 150);
+            let request = ringlog::request_reload(&name).unwrap();
+            eventually("it is read anew", || observer.stat().unwrap().reloads == (request, true));
+            log(150);
+            eventually("the file has all", || scratch.lines("file.log").len() == 300);
+            said = heard.said();
+        })
+        .unwrap();
+    drop(pipe);
+    assert!(said.iter().any(|said| said.contains("what was on its way to it is given up")), "{said:?}");
+    let numbers = |line: &String| line.split(' ').next().unwrap().parse::<usize>().unwrap();
+    assert_eq!(
+        scratch.lines("file.log").iter().map(numbers).collect::<Vec<_>>(),
+        (0..300).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_reader_that_has_gone_does_not_keep_others_from_being_rotated() {
+    let config = ONE_IS_SLOW
+        .replace("path = \"DIR/file.log\"", "path = \"DIR/file.log\"\nrotate = { naming = \"number\" }");
+    let scratch = Scratch::with(1, || Ring::options().size("1MiB"), "");
+    let pipe = pipe(&scratch);
+    scratch.configure(&config);
+    let observer = scratch.rings[0].observe().unwrap();
+    scratch
+        .beside_a_writer(|_, heard| {
+            drop(pipe);
+            eventually("it is noticed", || {
+                scratch.log(0, "x", Level::INFO, "on and on");
+                heard.said().iter().any(|said| said.contains("has gone; going on without it"))
+            });
+            let request = ringlog::request_rotation(scratch.rings[0].path().to_str().unwrap()).unwrap();
+            eventually("it is rotated", || observer.stat().unwrap().rotations == request);
+            assert!(scratch.path("file.000001.log").exists());
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_refused_and_holds_up_nothing() {
+    let scratch = Scratch::new(ONE_IS_SLOW);
+    drop(pipe(&scratch));
+    let error = scratch.drain().unwrap_err().to_string();
+    assert!(error.ends_with("nobody reads this pipe; begin its reader first"), "{error}");
+}
