@@ -30,15 +30,9 @@ fn lint() -> Result<()> {
     shell::run(clippy.args(["--", "-D", "warnings"]))
 }
 
-/// The inspector's binary and the core's library are both called `ringlog`, and
-/// rustdoc would write one over the other: the inspector's go to a place of their own.
 fn docs() -> Result<()> {
-    let cli_apart = ["-p", "ringlog-cli", "--target-dir", "target/doc-cli"];
-    for packages in [&["--workspace", "--exclude", "ringlog-cli"][..], &cli_apart] {
-        let mut doc = cargo(&["doc", "--no-deps", "--document-private-items", "--all-features"]);
-        shell::run(doc.args(packages).env("RUSTDOCFLAGS", "-D warnings"))?;
-    }
-    Ok(())
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--all-features"]);
+    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn aarch64() -> Result<()> {

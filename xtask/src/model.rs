@@ -32,7 +32,7 @@ pub fn run() -> Result<()> {
 /// The models have a target directory of their own: their flags would
 /// otherwise throw away everything built without them, and back again.
 fn models(options: &[&str]) -> Command {
-    let mut command = cargo(&["test", "-p", "ringlog-core", "--release", "--lib"]);
+    let mut command = cargo(&["test", "-p", "ringlog-core", "--lib"]);
     command.args(["--target-dir", "target/loom", "--"]).args(options).arg("model");
     let flags = env::var("RUSTFLAGS").unwrap_or_default();
     command.env("RUSTFLAGS", format!("{flags} --cfg loom").trim_start());

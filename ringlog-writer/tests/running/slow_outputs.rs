@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::Read;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use ringlog::{Level, Ring};
+use ringlog_writer::Error;
 
-use crate::common::{SOON, eventually};
+use crate::common::{Heard, SOON, eventually};
 use crate::configured::Scratch;
 
 /// One handler's output is a pipe that is not read for a while.
@@ -126,6 +128,14 @@ fn where_producers_wait_for_room_a_slow_handler_gets_everything() {
     assert_eq!(scratch.lines("file.log").len(), 2501);
 }
 
+/// Logs until the writer has said that a pipe has no reader any more.
+fn until_it_is_noticed(scratch: &Scratch, heard: &Heard) {
+    eventually("it is noticed", || {
+        scratch.log(0, "x", Level::INFO, "on and on");
+        heard.said().iter().any(|said| said.contains("has gone; going on without it"))
+    });
+}
+
 #[test]
 fn a_handler_whose_reader_has_gone_leaves_the_others() {
     let scratch = Scratch::new(ONE_IS_SLOW);
@@ -133,10 +143,7 @@ fn a_handler_whose_reader_has_gone_leaves_the_others() {
     scratch
         .beside_a_writer(|_, heard| {
             drop(pipe);
-            eventually("it is noticed", || {
-                scratch.log(0, "x", Level::INFO, "on and on");
-                heard.said().iter().any(|said| said.contains("has gone; going on without it"))
-            });
+            until_it_is_noticed(&scratch, heard);
             let lines = scratch.lines("file.log").len();
             scratch.log(0, "x", Level::INFO, "the last");
             eventually("it is written", || scratch.lines("file.log").len() > lines);
@@ -188,10 +195,7 @@ fn a_reader_that_has_gone_does_not_keep_others_from_being_rotated() {
     scratch
         .beside_a_writer(|_, heard| {
             drop(pipe);
-            eventually("it is noticed", || {
-                scratch.log(0, "x", Level::INFO, "on and on");
-                heard.said().iter().any(|said| said.contains("has gone; going on without it"))
-            });
+            until_it_is_noticed(&scratch, heard);
             let request = ringlog::request_rotation(scratch.rings[0].path().to_str().unwrap()).unwrap();
             eventually("it is rotated", || observer.stat().unwrap().rotations == request);
             assert!(scratch.path("file.000001.log").exists());
@@ -205,4 +209,57 @@ fn a_pipe_without_a_reader_is_refused_and_holds_up_nothing() {
     drop(pipe(&scratch));
     let error = scratch.drain().unwrap_err().to_string();
     assert!(error.ends_with("nobody reads this pipe; begin its reader first"), "{error}");
+}
+
+/// The device that is always full.
+fn with_a_full_disk() -> Scratch {
+    let config = ONE_IS_SLOW.replace("DIR/slow", "/dev/full");
+    Scratch::with(1, || Ring::options().size("256KiB"), &config)
+}
+
+/// Logs until others go on without the output that refuses.
+fn until_it_is_left(scratch: &Scratch, heard: &Heard) {
+    let (logger, text) = (scratch.rings[0].logger(), "x".repeat(1000));
+    eventually("others go on", || {
+        // What finds no room is told, here as in any program.
+        let _ = logger.text(Level::INFO, "x", &text);
+        heard.said().iter().any(|said| said.contains("does not keep up: others go on"))
+    });
+}
+
+#[test]
+fn the_writer_ends_with_an_error_that_names_an_output_that_others_have_gone_on_without() {
+    let scratch = with_a_full_disk();
+    let ended = scratch.beside_a_writer(|_, heard| until_it_is_left(&scratch, heard));
+    match ended {
+        Err(Error::LeftOut { out, records }) => {
+            assert!(out == "/dev/full" && records > 0, "{records} of {out}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn reading_anew_says_what_is_given_up_with_an_output_that_others_have_gone_on_without() {
+    let scratch = with_a_full_disk();
+    scratch
+        .beside_a_writer(|signals, heard| {
+            until_it_is_left(&scratch, heard);
+            scratch.configure(
+                &ONE_IS_SLOW.replace(r#"["slow", "file"]"#, r#"["file"]"#).replace("DIR/slow", "DIR/s"),
+            );
+            signals.reopen.store(true, Ordering::Relaxed);
+            eventually("it is said", || {
+                heard.said().iter().any(|said| {
+                    said.starts_with("cannot write to /dev/full")
+                        && said.contains("are left out of it, which others have")
+                })
+            });
+            let lines = scratch.lines("file.log").len();
+            eventually("it goes on", || {
+                scratch.log(0, "x", Level::INFO, "with the others");
+                scratch.lines("file.log").len() > lines
+            });
+        })
+        .unwrap();
 }
