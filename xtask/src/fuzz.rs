@@ -2,7 +2,10 @@
 
 use std::env;
 use std::fs;
+use std::panic::resume_unwind;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -38,22 +41,39 @@ pub fn run(target: Option<&str>, limit: Limit) -> Result<()> {
         Some(name) if known.iter().any(|known| known == name) => vec![name],
         Some(name) => bail!("there is no fuzz target {name}; expected one of {}", known.join(", ")),
     };
-    let mut total = 0;
-    for target in &chosen {
-        let runs = run_one(target, limit)?;
-        println!("fuzz target {target}: {runs} runs, nothing found");
-        total += runs;
-    }
+    // All of them at once, before they run: a build that waits for another one's would take of its target's time.
+    shell::run(&mut cargo_fuzz(&["build", "--target-dir", "target/fuzz", "--no-trace-compares"]))?;
+    let total = run_all(&chosen, limit)?;
     println!("fuzz targets: {} passed, {total} runs in all", chosen.len());
     Ok(())
 }
 
-/// What the tests do: the kept inputs and random ones on any toolchain, and the fuzzer for a while where it is.
+/// Runs the targets, one on each processor at a time, and says how many inputs they have tried.
+fn run_all(chosen: &[&str], limit: Limit) -> Result<u64> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<u64> {
+        let mut total = 0;
+        while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let runs = run_one(target, limit)?;
+            println!("fuzz target {target}: {runs} runs, nothing found");
+            total += runs;
+        }
+        Ok(total)
+    };
+    let processors = thread::available_parallelism().map_or(1, |count| count.get());
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors.min(chosen.len())).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).sum()
+    })
+}
+
+/// What the tests do: the fuzzer for a while, which begins with the kept inputs; without it those and random ones on
+/// any toolchain.
 pub fn test() -> Result<()> {
-    shell::run(&mut flagged(&["test"], &["--", "--nocapture"]))?;
     if has_toolchain() && has_cargo_fuzz() {
         return run(None, IN_TESTS);
     }
+    shell::run(&mut flagged(&["test"], &["--", "--nocapture"]))?;
     println!(
         "\n!!! SKIPPED: no fuzzer here, so only kept and random inputs were run. To have it:\n\
          !!!   rustup toolchain install {TOOLCHAIN} --profile minimal\n\

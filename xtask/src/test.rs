@@ -13,7 +13,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "soak", about: "processes killed, stopped and forked at random", run: soak::step },
     Step {
         name: "fuzz",
-        about: "any bytes in a ring: kept inputs, random ones, the fuzzer",
+        about: "any bytes in a ring: kept inputs and the fuzzer, or random ones",
         run: fuzz::test,
     },
     Step { name: "tidy", about: "the repository's own rules", run: tidy::run },
