@@ -249,20 +249,30 @@ fn a_file_that_is_to_be_truncated_or_closed_at_the_start_is_not_when_the_configu
         eventually("it is answered", || observer.stat().unwrap().reloads == (request, is_good));
     };
     scratch
-        .beside_a_writer(|_, _| {
+        .beside_a_writer(|_, heard| {
             scratch.log(0, "web", Level::INFO, "one");
             scratch.log(0, "db", Level::INFO, "two");
             eventually("they are written", || scratch.lines("all.log").len() == 2);
+            // One that is good as far as can be seen, and cannot begin: the old one begins again.
+            fs::write(scratch.path("other.log.checkpoint"), "somebody else's").unwrap();
+            scratch.configure(&config.replace("errors.log", "other.log"));
+            reload(false);
+            let said = heard.said().pop().unwrap();
+            assert!(said.contains("other.log.checkpoint") && said.contains("stays in force"), "{said}");
+            scratch.log(0, "db", Level::INFO, "three");
+            eventually("it is written", || scratch.lines("all.log").len() == 3);
+            scratch.configure(&config);
             reload(true);
             fs::create_dir(scratch.path("directory")).unwrap();
             scratch.configure(&config.replace("errors.log", "directory"));
             reload(false);
-            scratch.log(0, "db", Level::INFO, "three");
-            eventually("it is written", || scratch.lines("all.log").len() == 3);
+            scratch.log(0, "db", Level::INFO, "four");
+            eventually("it is written", || scratch.lines("all.log").len() == 4);
         })
         .unwrap();
-    assert_eq!(scratch.lines("all.log"), ["INFO web one", "INFO db two", "INFO db three"]);
-    assert_eq!(scratch.lines("db.json").len(), 2);
+    let expected = ["INFO web one", "INFO db two", "INFO db three", "INFO db four"];
+    assert_eq!(scratch.lines("all.log"), expected);
+    assert_eq!(scratch.lines("db.json").len(), 3);
 }
 
 #[test]

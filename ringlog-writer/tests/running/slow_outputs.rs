@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
 use ringlog_writer::Error;
@@ -60,7 +60,9 @@ fn a_handler_that_does_not_keep_up_holds_up_no_other_and_says_what_it_has_left_o
     scratch
         .beside_a_writer(|_, heard| {
             // Ten times what the ring holds: without room producers would be refused.
+            let begun = Instant::now();
             while sent < 2500 {
+                assert!(begun.elapsed() < SOON, "{sent} sent, {refused} refused: the others wait");
                 match logger.text(Level::INFO, "x", format!("{sent} {text}")) {
                     Ok(()) => sent += 1,
                     Err(_) => {
@@ -115,7 +117,8 @@ fn where_producers_wait_for_room_a_slow_handler_gets_everything() {
     scratch
         .beside_a_writer(|_, heard| {
             let reader = thread::spawn(move || {
-                thread::sleep(Duration::from_millis(300));
+                // Longer than an output is waited for where producers do not wait.
+                thread::sleep(Duration::from_millis(1500));
                 read_on(pipe).join().unwrap()
             });
             (0..2500).for_each(|n| logger.text(Level::INFO, "x", format!("{n} {text}")).unwrap());
@@ -182,6 +185,33 @@ fn a_pipe_that_nobody_reads_keeps_the_writer_neither_from_ending_nor_from_readin
         scratch.lines("file.log").iter().map(numbers).collect::<Vec<_>>(),
         (0..300).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn a_pipe_that_is_read_late_gets_nothing_twice_when_the_configuration_is_read_anew() {
+    let scratch = Scratch::new(ONE_IS_SLOW);
+    let observer = scratch.rings[0].observe().unwrap();
+    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
+    let pipe = pipe(&scratch);
+    let text = "x".repeat(1000);
+    let mut slow = None;
+    scratch
+        .beside_a_writer(|_, _| {
+            // More than a pipe holds.
+            (0..150).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n} {text}")));
+            eventually("the file has all", || scratch.lines("file.log").len() == 150);
+            let request = ringlog::request_reload(&name).unwrap();
+            // So late that an output would be given up that is not waited for.
+            thread::sleep(Duration::from_millis(500));
+            slow = Some(read_on(pipe));
+            eventually("it is read anew", || observer.stat().unwrap().reloads == (request, true));
+            scratch.log(0, "x", Level::INFO, "end");
+        })
+        .unwrap();
+    let slow = slow.unwrap().join().unwrap();
+    let numbers: Vec<_> = slow.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    let expected: Vec<_> = (0..150).map(|n| n.to_string()).chain(["end".to_owned()]).collect();
+    assert_eq!(numbers, expected);
 }
 
 #[test]
