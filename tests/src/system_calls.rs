@@ -189,9 +189,9 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
                 WaitStatus::PtraceEvent(thread, _, libc::PTRACE_EVENT_SECCOMP)
                 | WaitStatus::PtraceSyscall(thread) => self.at_system_call(thread),
                 // A new thread begins with a stop of its own.
-                WaitStatus::Stopped(thread, Signal::SIGSTOP) => go_on(thread, None),
-                WaitStatus::Stopped(thread, signal) => go_on(thread, Some(signal)),
-                WaitStatus::PtraceEvent(thread, ..) => go_on(thread, None),
+                WaitStatus::Stopped(thread, Signal::SIGSTOP) => self.go_on(thread, None),
+                WaitStatus::Stopped(thread, signal) => self.go_on(thread, Some(signal)),
+                WaitStatus::PtraceEvent(thread, ..) => self.go_on(thread, None),
                 _ => {}
             }
         };
@@ -213,13 +213,17 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
         if self.is_killed {
             return;
         }
-        if let Place::Decided(..) = place {
-            // To the end of this call.
-            let _ = ptrace::syscall(thread, None);
-        } else {
-            go_on(thread, None);
-        }
         self.places.insert(thread, place);
+        self.go_on(thread, None);
+    }
+
+    /// To the end of the call that was decided about, or to the next one that matters. A thread that was killed
+    /// meanwhile is told of by its end.
+    fn go_on(&self, thread: Pid, signal: Option<Signal>) {
+        let _ = match self.places.get(&thread) {
+            Some(Place::Decided(..)) => ptrace::syscall(thread, signal),
+            Some(Place::Outside) | None => ptrace::cont(thread, signal),
+        };
     }
 
     fn enter(&mut self, thread: Pid) -> Place {
@@ -295,11 +299,6 @@ fn next_event() -> WaitStatus {
     let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
     assert!(pid > 0, "{}", Errno::last());
     WaitStatus::from_raw(Pid::from_raw(pid), status).unwrap()
-}
-
-/// To its next system call that matters. A thread that was killed meanwhile is told of by its end.
-fn go_on(thread: Pid, signal: Option<Signal>) {
-    let _ = ptrace::cont(thread, signal);
 }
 
 /// A filter that stops a traced program at the calls that matter. Without it every call stops twice, and that is

@@ -41,8 +41,10 @@ pub fn run(target: Option<&str>, limit: Limit) -> Result<()> {
         Some(name) if known.iter().any(|known| known == name) => vec![name],
         Some(name) => bail!("there is no fuzz target {name}; expected one of {}", known.join(", ")),
     };
-    // All of them at once, before they run: a build that waits for another one's would take of its target's time.
-    shell::run(&mut cargo_fuzz(&["build", "--target-dir", "target/fuzz", "--no-trace-compares"]))?;
+    if chosen.len() > 1 {
+        // Before any of them runs, so that none waits for another one's build.
+        shell::run(&mut cargo_fuzz(&["build", "--target-dir", "target/fuzz", "--no-trace-compares"]))?;
+    }
     let total = run_all(&chosen, limit)?;
     println!("fuzz targets: {} passed, {total} runs in all", chosen.len());
     Ok(())

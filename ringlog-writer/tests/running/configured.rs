@@ -65,6 +65,14 @@ impl Scratch {
         Ok((run_config(&self.file, &signals, &mut heard)?, heard.said()))
     }
 
+    /// Has the configuration read anew, and waits until it is taken or refused.
+    #[track_caller]
+    pub(crate) fn reload(&self, is_taken: bool) {
+        let request = ringlog::request_reload(self.rings[0].path().to_str().unwrap()).unwrap();
+        let observer = self.rings[0].observe().unwrap();
+        eventually("it is answered", || observer.stat().unwrap().reloads == (request, is_taken));
+    }
+
     /// Does something beside a writer.
     pub(crate) fn beside_a_writer(&self, act: impl FnOnce(&Signals, &Heard)) -> Result<Summary, Error> {
         let (signals, heard) = (Signals::default(), Heard::default());
@@ -165,7 +173,6 @@ handlers = ["all"]
 #[test]
 fn a_new_configuration_takes_the_place_of_the_old_one_without_losing_or_repeating_a_record() {
     let scratch = Scratch::new(TWO_FILES);
-    let observer = scratch.rings[0].observe().unwrap();
     scratch
         .beside_a_writer(|signals, heard| {
             let mut sent = 0;
@@ -181,8 +188,7 @@ fn a_new_configuration_takes_the_place_of_the_old_one_without_losing_or_repeatin
                     signals.reopen.store(true, Ordering::Relaxed);
                     eventually("it is read", || !signals.reopen.load(Ordering::Relaxed));
                 } else {
-                    let request = ringlog::request_reload(scratch.rings[0].path().to_str().unwrap()).unwrap();
-                    eventually("it is in force", || observer.stat().unwrap().reloads == (request, true));
+                    scratch.reload(true);
                 }
                 let _ = from;
             }
@@ -203,8 +209,6 @@ fn a_new_configuration_takes_the_place_of_the_old_one_without_losing_or_repeatin
 #[test]
 fn a_configuration_that_is_no_good_leaves_the_old_one_in_force() {
     let scratch = Scratch::new(TWO_FILES);
-    let observer = scratch.rings[0].observe().unwrap();
-    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
     fs::create_dir(scratch.path("directory")).unwrap();
     scratch
         .beside_a_writer(|_, heard| {
@@ -217,8 +221,7 @@ fn a_configuration_that_is_no_good_leaves_the_old_one_in_force() {
             ] {
                 scratch.log(0, "web", Level::INFO, "before");
                 scratch.configure(&bad);
-                let request = ringlog::request_reload(&name).unwrap();
-                eventually(expected, || observer.stat().unwrap().reloads == (request, false));
+                scratch.reload(false);
                 let said = heard.said().pop().unwrap();
                 assert!(said.contains(expected) && said.contains("stays in force"), "{said}");
                 scratch.log(0, "web", Level::INFO, "after");
@@ -226,8 +229,7 @@ fn a_configuration_that_is_no_good_leaves_the_old_one_in_force() {
                 eventually("it is written", || scratch.lines("all.log").len() == sent);
             }
             scratch.configure(TWO_FILES);
-            let request = ringlog::request_reload(&name).unwrap();
-            eventually("it is taken", || observer.stat().unwrap().reloads == (request, true));
+            scratch.reload(true);
         })
         .unwrap();
     assert_eq!(scratch.lines("all.log"), ["INFO web before", "INFO web after"].repeat(3));
@@ -242,12 +244,6 @@ fn a_file_that_is_to_be_truncated_or_closed_at_the_start_is_not_when_the_configu
     let scratch = Scratch::new(&config);
     fs::write(scratch.path("all.log"), "old\n").unwrap();
     fs::write(scratch.path("db.json"), "old\n").unwrap();
-    let observer = scratch.rings[0].observe().unwrap();
-    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
-    let reload = |is_good: bool| {
-        let request = ringlog::request_reload(&name).unwrap();
-        eventually("it is answered", || observer.stat().unwrap().reloads == (request, is_good));
-    };
     scratch
         .beside_a_writer(|_, heard| {
             scratch.log(0, "web", Level::INFO, "one");
@@ -256,16 +252,16 @@ fn a_file_that_is_to_be_truncated_or_closed_at_the_start_is_not_when_the_configu
             // One that is good as far as can be seen, and cannot begin: the old one begins again.
             fs::write(scratch.path("other.log.checkpoint"), "somebody else's").unwrap();
             scratch.configure(&config.replace("errors.log", "other.log"));
-            reload(false);
+            scratch.reload(false);
             let said = heard.said().pop().unwrap();
             assert!(said.contains("other.log.checkpoint") && said.contains("stays in force"), "{said}");
             scratch.log(0, "db", Level::INFO, "three");
             eventually("it is written", || scratch.lines("all.log").len() == 3);
             scratch.configure(&config);
-            reload(true);
+            scratch.reload(true);
             fs::create_dir(scratch.path("directory")).unwrap();
             scratch.configure(&config.replace("errors.log", "directory"));
-            reload(false);
+            scratch.reload(false);
             scratch.log(0, "db", Level::INFO, "four");
             eventually("it is written", || scratch.lines("all.log").len() == 4);
         })
@@ -280,15 +276,12 @@ fn a_directory_that_is_gone_when_the_configuration_is_read_anew_ends_no_writer()
     let scratch = Scratch::with(1, || Ring::options().size("1MiB"), "");
     fs::create_dir(scratch.path("logs")).unwrap();
     scratch.configure(&TWO_FILES.replace("DIR/all.log", "DIR/logs/all.log"));
-    let observer = scratch.rings[0].observe().unwrap();
-    let name = scratch.rings[0].path().to_str().unwrap().to_owned();
     scratch
         .beside_a_writer(|_, heard| {
             fs::remove_dir_all(scratch.path("logs")).unwrap();
             scratch.log(0, "db", Level::INFO, "one");
             for _ in 0..3 {
-                let request = ringlog::request_reload(&name).unwrap();
-                eventually("it is refused", || observer.stat().unwrap().reloads == (request, false));
+                scratch.reload(false);
             }
             let said = heard.said().pop().unwrap();
             assert!(said.contains("ringlog.toml:6:8: ") && said.contains("stays in force"), "{said}");
