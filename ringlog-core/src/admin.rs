@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
-use crate::handle::Ring;
-use crate::layout::{self, header};
-use crate::observer::Observer;
-use crate::region::Mapping;
-use crate::ring;
-use crate::{lock, name, region};
+use crate::os::ofd_lock;
+use crate::reader::observer::Observer;
+use crate::ring::file;
+use crate::ring::file::Mapping;
+use crate::ring::handle::Ring;
+use crate::ring::name;
+use crate::shm::block;
+use crate::shm::layout::{self, header};
 
 /// Removes the ring `name`. Refused while anybody is attached, unless `force`: then it is marked as
 /// retired, so that producers get [`PushError::Gone`](crate::PushError::Gone) at their next block.
@@ -18,15 +20,18 @@ use crate::{lock, name, region};
 /// [`Error::InUse`], saying by whom; what [`Observer::open`] returns, except that with `force` a damaged
 /// ring is removed too.
 pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
-    let path = std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+    let path =
+        std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
     let unlink = || std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
-    let opened = match region::open(name, &path, true) {
-        Err(Error::Damaged { .. } | Error::Version { .. }) if force => return unlink().map(|()| path.clone()),
+    let opened = match file::open(name, &path, true) {
+        Err(Error::Damaged { .. } | Error::Version { .. }) if force => {
+            return unlink().map(|()| path.clone());
+        }
         other => other?,
     };
-    let file = region::reopen(&path, opened.identity, true).map_err(|e| Error::io("lock", &path, e))?;
+    let file = file::reopen(&path, opened.identity, true).map_err(|e| Error::io("lock", &path, e))?;
     let Some(file) = file else { return Err(name::no_such_ring(name, &path)) };
-    let exclusive = lock::hold(&file, layout::lock::ATTACH, lock::Mode::Exclusive);
+    let exclusive = ofd_lock::hold(&file, layout::lock::ATTACH, ofd_lock::Mode::Exclusive);
     let exclusive = exclusive.map_err(|e| Error::io("lock", &path, e))?;
     if exclusive.is_none() && !force {
         return Err(Error::InUse { path: path.clone(), holders: holders(name, &opened)? });
@@ -37,14 +42,14 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
         #[allow(unsafe_code)]
         // SAFETY: held above in this very call.
         unsafe {
-            lock::LockPage::release(page.as_ptr());
+            ofd_lock::LockPage::release(page.as_ptr());
         };
     }
     removed.map(|()| path.clone())
 }
 
 /// Tells those who still hold the file that it is not the ring any more.
-fn retire(opened: &region::Opened) -> Result<(), Error> {
+fn retire(opened: &file::Opened) -> Result<(), Error> {
     with_memory(opened, |ring| {
         ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
     })
@@ -55,11 +60,12 @@ fn retire(opened: &region::Opened) -> Result<(), Error> {
 /// # Errors
 /// As for [`Ring::open`].
 pub fn request_stop(name: &str) -> Result<(), Error> {
-    let path = std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
-    let opened = region::open(name, &path, true)?;
+    let path =
+        std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+    let opened = file::open(name, &path, true)?;
     with_memory(&opened, |ring| {
         ring.header_word(header::STOP_REQUESTS).fetch_add(1, Ordering::Relaxed);
-        crate::lane::wake_consumer(ring);
+        crate::ring::lane::wake_consumer(ring);
     })
 }
 
@@ -83,30 +89,31 @@ pub fn request_reload(name: &str) -> Result<u64, Error> {
 
 /// Counts a request of the consumer. Returns its number.
 fn request(name: &str, word: usize) -> Result<u64, Error> {
-    let path = std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
-    let opened = region::open(name, &path, true)?;
+    let path =
+        std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+    let opened = file::open(name, &path, true)?;
     let mut request = 0;
     with_memory(&opened, |ring| {
         let before = ring.header_word(word).fetch_add(1, Ordering::Relaxed);
         request = before.wrapping_add(1);
-        crate::lane::wake_consumer(ring);
+        crate::ring::lane::wake_consumer(ring);
     })?;
     Ok(request)
 }
 
-pub(crate) fn with_memory(opened: &region::Opened, act: impl FnOnce(&ring::Ring)) -> Result<(), Error> {
+pub(crate) fn with_memory(opened: &file::Opened, act: impl FnOnce(&block::Ring)) -> Result<(), Error> {
     let mapping = Mapping::without_faulting_in(opened)?;
     #[allow(unsafe_code)]
     // SAFETY: unmapped below, when `act` has ended and the ring is gone.
     unsafe {
-        act(&ring::Ring::new(mapping.memory(), opened.info.geometry));
+        act(&block::Ring::new(mapping.memory(), opened.info.geometry));
         mapping.unmap();
     };
     Ok(())
 }
 
 /// Who uses the ring: the consumer, living lanes, and whoever else has it mapped.
-fn holders(name: &str, opened: &region::Opened) -> Result<String, Error> {
+fn holders(name: &str, opened: &file::Opened) -> Result<String, Error> {
     let stat = Observer::open(name)?.stat()?;
     let mut pids: Vec<u32> = stat.lanes.iter().filter(|lane| lane.alive).map(|lane| lane.pid).collect();
     pids.extend(mapped_by(opened.identity.inode()));

@@ -173,7 +173,9 @@ pub enum Error {
     #[error("this consumer belongs to the parent process; open one of your own after a fork")]
     Forked,
     /// This operating system has no shared rings.
-    #[error("rings need Linux on a little-endian machine with 64-bit addresses; this build only compiles here")]
+    #[error(
+        "rings need Linux on a little-endian machine with 64-bit addresses; this build only compiles here"
+    )]
     Unsupported,
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -204,7 +206,8 @@ impl Error {
         use std::os::unix::fs::MetadataExt;
         let path = path.to_owned();
         if source.kind() == io::ErrorKind::PermissionDenied {
-            let owner = path.metadata().or_else(|_| path.parent().unwrap_or(&path).metadata()).map_or(0, |m| m.uid());
+            let owner =
+                path.metadata().or_else(|_| path.parent().unwrap_or(&path).metadata()).map_or(0, |m| m.uid());
             return Error::Permission { action, path, owner, uid: nix::unistd::geteuid().as_raw() };
         }
         Error::Io { action, path, source }
@@ -256,11 +259,12 @@ impl std::fmt::Debug for PushError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::level::Level;
+    use crate::record::level::Level;
 
     #[test]
     fn a_program_that_ends_with_an_error_says_what_to_do() {
-        let error = Error::NoSuchRing { name: "ap".into(), dir: "/rings".into(), similar: Some("app".into()) };
+        let error =
+            Error::NoSuchRing { name: "ap".into(), dir: "/rings".into(), similar: Some("app".into()) };
         assert_eq!(format!("{error:?}"), "no ring \"ap\" in /rings; did you mean \"app\"?");
         assert_eq!(format!("{:?}", PushError::Gone), "the ring is gone; open it again");
         let error = "loud".parse::<Level>().unwrap_err();

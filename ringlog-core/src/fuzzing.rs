@@ -6,14 +6,14 @@ mod steering;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::clock::Anchor;
-use crate::definition::Definition;
-use crate::dictionary::Known;
-use crate::entry::{Origin, OwnedBody, OwnedEntry};
 use crate::error::Error;
-use crate::header::Info;
-use crate::layout::{self, block, header};
-use crate::record::flag;
+use crate::reader::dictionary::Known;
+use crate::reader::entry::{Origin, OwnedBody, OwnedEntry};
+use crate::record::definition::Definition;
+use crate::record::encode::flag;
+use crate::ring::header::Info;
+use crate::shm::clock::Anchor;
+use crate::shm::layout::{self, block, header};
 
 pub use steering::Steering;
 

@@ -39,119 +39,74 @@
 #[cfg(not(loom))]
 extern crate self as ringlog;
 
-// In reading order, from the bottom up.
-mod layout;
-mod memory;
+// From the bottom up: a folder imports only from those above it.
+#[cfg(not(loom))]
+mod os;
+#[cfg(not(loom))]
+mod producer;
+#[cfg(not(loom))]
+mod reader;
+#[cfg(not(loom))]
+mod record;
+#[cfg(not(loom))]
 mod ring;
-mod steering;
-mod sync;
+mod shm;
 
-macro_rules! not_modelled {
-    ($($item:item)*) => { $(#[cfg(not(loom))] $item)* };
-}
-
-not_modelled! {
-    mod error;
-    mod level;
-    mod clock;
-    mod number;
-    mod value;
-    mod field;
-    mod record;
-    mod definition;
-    mod template;
-    mod header;
-    mod options;
-    mod name;
-    mod futex;
-    mod lock;
-    mod wiped;
-    mod bus;
-    mod tid_lock;
-    mod fork;
-    mod region;
-    mod probe;
-    mod local;
-    mod threads;
-    mod process;
-    mod lane;
-    mod death;
-    mod dead;
-    mod registry;
-    mod push;
-    mod flush;
-    mod filter;
-    mod rules;
-    mod gate;
-    mod global;
-    mod init;
-    mod logger;
-    mod statement;
-    mod callsite;
-    mod handle;
-    mod entry;
-    mod dictionary;
-    mod consumer;
-    mod observer;
-    mod stat;
-    mod admin;
-    mod levels;
-
-    pub use admin::{Listed, list, remove, request_reload, request_rotation, request_stop};
-    pub use bus::survive_truncation;
-    pub use clock::Clock;
-    pub use consumer::{Consumer, Cursor, Mark, Step};
-    pub use definition::{Definition, Field, Site};
-    pub use entry::{Body, Died, Entry, Gap, GapReason, Origin, OwnedEntry, Received};
-    pub use error::{Error, PushError};
-    pub use field::FieldValue;
-    pub use filter::Filter;
-    pub use global::{default_logger, set_default};
-    pub use handle::Ring;
-    pub use header::Info;
-    pub use init::{Fallback, Initialized, init, init_or, init_ring};
-    pub use layout::Geometry;
-    pub use level::{Level, ParseLevelError};
-    pub use levels::{LevelStat, LoggerLevel, ProcessLevels, change_levels};
-    pub use logger::Logger;
-    pub use name::{directory, resolve};
-    pub use observer::Observer;
-    pub use options::{Options, Overflow, Size};
-    pub use record::{Encoder, Record};
-    pub use rules::{LevelRule, LevelRules};
-    pub use stat::{ConsumerStat, LaneStat, ReclaimStat, RingStat};
-    pub use value::{Element, List, Maybe, Type, Value};
-}
-
+#[cfg(not(loom))]
+mod admin;
+#[cfg(not(loom))]
+mod error;
 #[cfg(all(fuzzing, not(loom)))]
 pub mod fuzzing;
-
-#[cfg(all(feature = "log", not(loom)))]
-mod facade;
-#[cfg(not(loom))]
-mod panics;
-#[cfg(not(loom))]
-pub use panics::log_panics;
 #[cfg(not(loom))]
 pub mod testing;
+
+#[cfg(not(loom))]
+pub use crate::{
+    admin::{Listed, list, remove, request_reload, request_rotation, request_stop},
+    error::{Error, PushError},
+    os::sigbus::survive_truncation,
+    producer::init::{Fallback, Initialized, init, init_or, init_ring},
+    producer::levels::default_logger::{default_logger, set_default},
+    producer::levels::filter::Filter,
+    producer::levels::rules::{LevelRule, LevelRules},
+    producer::logger::Logger,
+    producer::panics::log_panics,
+    reader::consumer::{Consumer, Cursor, Mark, Step},
+    reader::entry::{Body, Died, Entry, Gap, GapReason, Origin, OwnedEntry, Received},
+    reader::levels::{LevelStat, LoggerLevel, ProcessLevels, change_levels},
+    reader::observer::Observer,
+    reader::stat::{ConsumerStat, LaneStat, ReclaimStat, RingStat},
+    record::definition::{Definition, Field, Site},
+    record::encode::{Encoder, Record},
+    record::field::FieldValue,
+    record::level::{Level, ParseLevelError},
+    record::value::{Element, List, Maybe, Type, Value},
+    ring::handle::Ring,
+    ring::header::Info,
+    ring::name::{directory, resolve},
+    ring::options::{Options, Overflow, Size},
+    shm::clock::Clock,
+    shm::layout::Geometry,
+};
 
 /// For the code that ringlog's macros generate, and its own tests. No promise is made about it.
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::callsite::{Callsite, field, is_compiled_in};
-    pub use crate::statement::argument;
-    pub use crate::statement::capture::{Capture, Formatted, Shown};
+    pub use crate::producer::callsite::{Callsite, field, is_compiled_in};
+    pub use crate::producer::statement::argument;
+    pub use crate::producer::statement::capture::{Capture, Formatted, Shown};
 
     /// The ways in which an argument may travel.
     pub mod prelude {
-        pub use crate::statement::capture::{
+        pub use crate::producer::statement::capture::{
             AsCause as _, AsError as _, AsField as _, AsNothing as _, AsReport as _, AsText as _,
             AsValue as _,
         };
     }
-    pub use crate::gate::Gate;
-    pub use crate::global::wants;
+    pub use crate::producer::levels::default_logger::wants;
+    pub use crate::producer::levels::gate::Gate;
 }
 
 /// Logs a statement to the process's default logger.

@@ -18,17 +18,17 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::consumer::Consumer;
-use crate::entry::{Body, OwnedEntry};
 use crate::error::Error;
-use crate::filter::Filter;
-use crate::handle::Ring;
-use crate::init::{Initialized, init_ring};
-use crate::level::Level;
-use crate::observer::Observer;
-use crate::options::Options;
-use crate::threads;
-use crate::value::Value;
+use crate::os::thread;
+use crate::producer::init::{Initialized, init_ring};
+use crate::producer::levels::filter::Filter;
+use crate::reader::consumer::Consumer;
+use crate::reader::entry::{Body, OwnedEntry};
+use crate::reader::observer::Observer;
+use crate::record::level::Level;
+use crate::record::value::Value;
+use crate::ring::handle::Ring;
+use crate::ring::options::Options;
 
 /// The ring that all captures of this process share, and what has been taken out of it.
 struct Shared {
@@ -54,7 +54,7 @@ pub fn capture() -> Capture {
     let mut shared = lock(shared);
     shared.take();
     shared.captures += 1;
-    Capture { from: shared.entries.len(), tid: threads::id() }
+    Capture { from: shared.entries.len(), tid: thread::id() }
 }
 
 /// A test that panicked while it held the lock has left nothing half-done that would matter to others.
@@ -88,8 +88,8 @@ impl Shared {
 
 /// A ring without a name in the file system: nothing is left of it, however the process ends.
 fn private_ring() -> Result<Ring, Error> {
-    let dir = crate::name::directory();
-    let path = dir.join(format!("ringlog-capture-{}-{}", std::process::id(), crate::clock::unix_ns()));
+    let dir = crate::ring::name::directory();
+    let path = dir.join(format!("ringlog-capture-{}-{}", std::process::id(), crate::shm::clock::unix_ns()));
     let name = path.to_string_lossy();
     let made = Options::default().create(&name)?;
     let file = std::fs::File::open(made.path());

@@ -5,12 +5,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
-use crate::filter::Filter;
-use crate::layout::{header, pair};
-use crate::level::Level;
-use crate::memory::Memory;
-use crate::rules::{self, LevelRules};
-use crate::steering;
+use crate::producer::levels::filter::Filter;
+use crate::producer::levels::rules::{self, LevelRules};
+use crate::record::level::Level;
+use crate::shm::layout::{header, pair};
+use crate::shm::memory::Memory;
+use crate::shm::rules_area;
 
 /// A header's words, of which only those of the level rules are looked at.
 #[derive(Debug)]
@@ -37,14 +37,14 @@ impl Steering {
 
     /// Sets the epoch.
     pub fn set_epoch(&self, epoch: u64) {
-        steering::epoch_word(&self.memory()).store(epoch, Ordering::Relaxed);
+        rules_area::epoch_word(&self.memory()).store(epoch, Ordering::Relaxed);
     }
 
     /// Puts bytes, as many as there is room for, into one of the halves, of which only the lowest bit counts:
     /// as the text with its length and checksum, or just as they are.
     pub fn put(&self, half: u64, bytes: &[u8], is_text: bool) {
         let start = header::LEVEL_RULES[(half & 1) as usize] / 8;
-        let (bytes, room) = (&bytes[..bytes.len().min(steering::TEXT_MAX)], header::LEVEL_RULES_BYTES / 8);
+        let (bytes, room) = (&bytes[..bytes.len().min(rules_area::TEXT_MAX)], header::LEVEL_RULES_BYTES / 8);
         let words = bytes.chunks(8).map(|chunk| {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
@@ -57,15 +57,15 @@ impl Steering {
 
     /// The epoch and the rules in force.
     pub fn rules(&self) -> Option<(u64, LevelRules)> {
-        let mut room = steering::ROOM;
-        let (epoch, text) = steering::read(&self.memory(), &mut room)?;
+        let mut room = rules_area::ROOM;
+        let (epoch, text) = rules_area::read(&self.memory(), &mut room)?;
         Some((epoch, LevelRules::decode(text)))
     }
 
     /// What a gate of the process `pid` with this filter finds: the least level that it logs from `logger`.
     pub fn level_of(&self, logger: &str, pid: u32, own: Option<&Filter>) -> Option<Level> {
-        let mut room = steering::ROOM;
-        let (_, text) = steering::read(&self.memory(), &mut room)?;
+        let mut room = rules_area::ROOM;
+        let (_, text) = rules_area::read(&self.memory(), &mut room)?;
         rules::judge(rules::lines(text), own, logger, || pid).map(|verdict| verdict.least)
     }
 
@@ -75,7 +75,7 @@ impl Steering {
     /// That the rules cannot be written.
     pub fn set_rules(&self, epoch: u64, rules: &LevelRules, now_ns: u64) -> Result<(), Error> {
         let text = rules.encode()?;
-        assert!(steering::write(&self.memory(), epoch, now_ns, &text), "nobody else is here");
+        assert!(rules_area::write(&self.memory(), epoch, now_ns, &text), "nobody else is here");
         Ok(())
     }
 }

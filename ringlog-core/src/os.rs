@@ -1,0 +1,10 @@
+//! What Linux gives: kernel locks, futexes, memory that a fork wipes, signals, threads.
+
+pub(crate) mod fork_guard;
+pub(crate) mod futex;
+pub(crate) mod ofd_lock;
+pub(crate) mod owner_lock;
+pub(crate) mod probe;
+pub(crate) mod sigbus;
+pub(crate) mod thread;
+pub(crate) mod zero_on_fork;

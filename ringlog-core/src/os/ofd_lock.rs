@@ -1,0 +1,181 @@
+//! Kernel locks as proof of life.
+//!
+//! An open-file-description lock lives as long as its description, and a mapping keeps the description
+//! alive after the descriptor is closed. So: open the file, map one page of it, keep that page from
+//! children, lock one byte, close the descriptor. From then on the lock ends exactly when the page is
+//! unmapped: by us, or by the kernel when the process is gone. It is immune to `close_range`, fork,
+//! exec in a child, zombies, stopped processes and PID namespaces.
+//!
+//! Some file systems (overlayfs) hand the mapping another description and drop the lock at close;
+//! [`keeps_locks`] finds out.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::ptr::NonNull;
+
+use nix::errno::Errno;
+
+use crate::shm::layout;
+
+/// How a byte is locked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Shared,
+    Exclusive,
+}
+
+/// The mapped page that keeps a lock. Not unmapped on drop: the owner decides, because in a forked
+/// child the address may belong to something else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LockPage(NonNull<libc::c_void>);
+
+impl LockPage {
+    pub(crate) fn as_ptr(self) -> *mut libc::c_void {
+        self.0.as_ptr()
+    }
+
+    /// Ends the lock.
+    ///
+    /// # Safety
+    /// `page` came from [`hold`] in this process (not its parent) and is not used again.
+    pub(crate) unsafe fn release(page: *mut libc::c_void) {
+        // SAFETY: one page, mapped by `hold`, by the caller's word still ours.
+        unsafe { libc::munmap(page, 1) };
+    }
+}
+
+// SAFETY: a page is unmapped as well by one thread as by another, and nothing is read or written there.
+unsafe impl Send for LockPage {}
+
+fn flock(byte: i64, kind: i32) -> libc::flock {
+    // SAFETY: all zero is a valid value of this plain C struct.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = byte;
+    lock.l_len = 1;
+    lock
+}
+
+/// Locks `byte` of `file` and ties the lock to a mapping; the caller closes `file` then. `None` if
+/// somebody else holds it. Each lock needs a description of its own: a freshly opened `file`.
+pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<LockPage>> {
+    // SAFETY: a new mapping at an address of the kernel's choice; length 1 means one page.
+    let page = unsafe {
+        libc::mmap(std::ptr::null_mut(), 1, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0)
+    };
+    let page = match NonNull::new(page) {
+        Some(page) if page.as_ptr() != libc::MAP_FAILED => page,
+        _ => return Err(io::Error::last_os_error()),
+    };
+    let kind = if mode == Mode::Shared { libc::F_RDLCK } else { libc::F_WRLCK };
+    let locked = (|| {
+        // Before the lock: a child made in between must not keep it alive.
+        // SAFETY: advice on the page just mapped.
+        Errno::result(unsafe { libc::madvise(page.as_ptr(), 1, libc::MADV_DONTFORK) })?;
+        set(file, byte, kind)
+    })();
+    match locked {
+        Ok(()) => Ok(Some(LockPage(page))),
+        Err(errno) => {
+            // SAFETY: the page just mapped, not given to anyone.
+            unsafe { LockPage::release(page.as_ptr()) };
+            match errno {
+                Errno::EAGAIN | Errno::EACCES => Ok(None),
+                other => Err(other.into()),
+            }
+        }
+    }
+}
+
+/// An exclusive lock for a few steps, without a mapping: it ends with the value or the process.
+#[derive(Debug)]
+pub(crate) struct Briefly {
+    file: File,
+    byte: i64,
+}
+
+impl Briefly {
+    /// Locks `byte` by a freshly opened `file`. The file comes back if somebody else holds it.
+    pub(crate) fn try_hold(file: File, byte: i64) -> io::Result<Result<Briefly, File>> {
+        match set(&file, byte, libc::F_WRLCK) {
+            Ok(()) => Ok(Ok(Briefly { file, byte })),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(Err(file)),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+impl Drop for Briefly {
+    fn drop(&mut self) {
+        // A child forked meanwhile has the description too, so closing it would not do. If this fails,
+        // the lock ends with the last of them.
+        let _ = set(&self.file, self.byte, libc::F_UNLCK);
+    }
+}
+
+fn set(file: &File, byte: i64, kind: i32) -> nix::Result<()> {
+    let lock = flock(byte, kind);
+    // SAFETY: a valid descriptor and struct.
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).map(drop)
+}
+
+/// Whether anybody holds a lock on `byte`. `probe` has to be a description that holds no locks itself:
+/// asking through the owner's, or by trying to lock, both lie.
+pub(crate) fn is_held(probe: &File, byte: i64) -> io::Result<bool> {
+    let mut lock = flock(byte, libc::F_WRLCK);
+    // SAFETY: a valid descriptor and struct, which the kernel fills in.
+    Errno::result(unsafe { libc::fcntl(probe.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) })?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// Whether this file system keeps a lock with a mapping, tried out on a byte that nobody else uses.
+pub(crate) fn keeps_locks(path: &Path) -> io::Result<bool> {
+    let open = || File::options().read(true).write(true).open(path);
+    let unique = i64::from(std::process::id()) << 20 | (crate::shm::clock::monotonic_ns() & 0xf_ffff) as i64;
+    let byte = layout::lock::TEST + unique;
+    let Some(page) = hold(&open()?, byte, Mode::Exclusive)? else { return Ok(true) };
+    let kept = open().and_then(|probe| is_held(&probe, byte));
+    // SAFETY: from `hold` just now.
+    unsafe { LockPage::release(page.as_ptr()) };
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_lives_as_long_as_its_page() {
+        let file = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+        file.as_file().set_len(4096).unwrap();
+        let open = || File::options().read(true).write(true).open(file.path()).unwrap();
+        let page = hold(&open(), 7, Mode::Exclusive).unwrap().unwrap();
+        assert!(is_held(&open(), 7).unwrap());
+        assert!(!is_held(&open(), 8).unwrap());
+        assert!(hold(&open(), 7, Mode::Exclusive).unwrap().is_none());
+        // SAFETY: held above, released once.
+        unsafe { LockPage::release(page.as_ptr()) };
+        assert!(!is_held(&open(), 7).unwrap());
+        assert!(keeps_locks(file.path()).unwrap());
+    }
+
+    #[test]
+    fn shared_locks_keep_an_exclusive_one_out() {
+        let file = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+        let open = || File::options().read(true).write(true).open(file.path()).unwrap();
+        file.as_file().set_len(4096).unwrap();
+        let a = hold(&open(), 1, Mode::Shared).unwrap().unwrap();
+        let b = hold(&open(), 1, Mode::Shared).unwrap().unwrap();
+        assert!(hold(&open(), 1, Mode::Exclusive).unwrap().is_none());
+        for page in [a, b] {
+            // SAFETY: held above, released once.
+            unsafe { LockPage::release(page.as_ptr()) };
+        }
+        assert!(hold(&open(), 1, Mode::Exclusive).unwrap().is_some());
+    }
+}

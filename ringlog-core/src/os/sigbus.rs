@@ -1,0 +1,314 @@
+//! Surviving a ring file that somebody truncates: mapped pages without a file behind them.
+//!
+//! Touching such a page raises SIGBUS, which ends the process. [`survive_truncation`] installs a handler
+//! that puts zeros there instead, as Wayland's `wl_shm` does, and marks the mapping as lost: the access
+//! goes on, and whoever asks [`is_whole`] afterwards learns that what was read meant nothing.
+//!
+//! Everything that the handler uses is async-signal-safe: atomics and three system calls. The table of
+//! mappings lies in memory that a fork wipes, because a child does not inherit them.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, OnceLock};
+
+use nix::errno::Errno;
+
+use crate::os::zero_on_fork::Wiped;
+
+/// How many rings a process can have mapped at the same time.
+const MAPPINGS_MAX: usize = 256;
+
+/// One mapping of a ring. All zero: none.
+struct Range {
+    start: AtomicUsize,
+    /// Zero as long as the range is being entered or given up.
+    bytes: AtomicUsize,
+    lost: AtomicBool,
+}
+
+type Table = [Range; MAPPINGS_MAX];
+
+/// The table, made with the first mapping and never unmapped.
+static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
+/// Whether any mapping of this process was ever lost: what the readers ask first, at no cost.
+static ANY_LOST: AtomicBool = AtomicBool::new(false);
+
+impl Range {
+    /// The bytes of the mapping from the page of `address` on, if it lies in this one.
+    fn rest_from(&self, address: usize, page_bytes: usize) -> Option<(usize, usize)> {
+        let start = self.start.load(Ordering::Acquire);
+        let bytes = self.bytes.load(Ordering::Acquire);
+        // Both belong together only if the entry has not changed hands in between.
+        fence(Ordering::Acquire);
+        if address.wrapping_sub(start) >= bytes || self.start.load(Ordering::Relaxed) != start {
+            return None;
+        }
+        let page = address & !(page_bytes - 1);
+        Some((page, start + bytes - page))
+    }
+}
+
+fn table() -> Option<&'static Table> {
+    // SAFETY: null, or a table that is never unmapped, valid when zero and changed by atomics only.
+    unsafe { TABLE.load(Ordering::Acquire).as_ref() }
+}
+
+fn table_or_new() -> io::Result<&'static Table> {
+    if let Some(table) = table() {
+        return Ok(table);
+    }
+    let wiped = Wiped::new(size_of::<Table>().next_multiple_of(4096))?;
+    // SAFETY: atomics only, valid when zero; first in a piece that is page-aligned and long enough.
+    let fresh = std::ptr::from_ref::<Table>(unsafe { wiped.at(0) }).cast_mut();
+    if TABLE.compare_exchange(std::ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        std::mem::forget(wiped);
+    }
+    table().ok_or_else(|| io::Error::other("no table of mappings"))
+}
+
+/// Notes a mapping before anybody looks into it.
+pub(crate) fn watch(base: *const u8, bytes: usize) -> io::Result<()> {
+    let start = base.addr();
+    let free =
+        |range: &&Range| range.start.compare_exchange(0, start, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    let Some(range) = table_or_new()?.iter().find(free) else {
+        return Err(io::Error::other(format!(
+            "this process has {MAPPINGS_MAX} rings mapped, which is the most"
+        )));
+    };
+    range.lost.store(false, Ordering::Relaxed);
+    range.bytes.store(bytes, Ordering::Release);
+    Ok(())
+}
+
+/// Forgets a mapping that is about to be unmapped.
+pub(crate) fn unwatch(base: *const u8) {
+    if let Some(range) = range_of(base) {
+        range.bytes.store(0, Ordering::Release);
+        range.start.store(0, Ordering::Release);
+    }
+}
+
+fn range_of(base: *const u8) -> Option<&'static Range> {
+    if base.is_null() {
+        return None;
+    }
+    table()?.iter().find(|range| range.start.load(Ordering::Acquire) == base.addr())
+}
+
+/// Whether everything that was loaded from the mapping at `base` before this call came from its file.
+#[inline]
+pub(crate) fn is_whole(base: *const u8) -> bool {
+    // The mark is set before the page is replaced, so whoever read zeros sees it from here on.
+    fence(Ordering::Acquire);
+    !ANY_LOST.load(Ordering::Relaxed) || !is_lost(base)
+}
+
+#[cold]
+fn is_lost(base: *const u8) -> bool {
+    range_of(base).is_some_and(|range| range.lost.load(Ordering::Acquire))
+}
+
+/// Marks the mapping at `base` as lost, where that was found out without touching it.
+pub(crate) fn mark_lost(base: *const u8) {
+    if let Some(range) = range_of(base) {
+        mark(range);
+    }
+}
+
+fn mark(range: &Range) {
+    range.lost.store(true, Ordering::SeqCst);
+    ANY_LOST.store(true, Ordering::SeqCst);
+}
+
+/// Who handled SIGBUS before, and how large a page is.
+struct Earlier {
+    action: libc::sigaction,
+    page_bytes: usize,
+}
+
+static EARLIER: OnceLock<Earlier> = OnceLock::new();
+
+/// Lets this process survive that somebody truncates a ring file which it has mapped. Without it the
+/// kernel ends the process with SIGBUS at its next access to a page that is gone.
+///
+/// Afterwards readers of such a ring get [`Error::Truncated`](crate::Error::Truncated), and producers
+/// [`PushError::Gone`](crate::PushError::Gone) at their next block; what they log up to there is lost with
+/// the file. Opening the ring anew, once it has been made anew, works as ever.
+///
+/// This installs a handler for SIGBUS, once for the process, which is why the library does not do it by
+/// itself. It looks at faults within mapped rings only; every other SIGBUS goes to the handler that was
+/// there before. Call it early, before threads that block all signals: a blocked SIGBUS ends the process.
+///
+/// ```
+/// ringlog::survive_truncation()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// What the system says, if it does not let the process handle signals.
+pub fn survive_truncation() -> io::Result<()> {
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    // A panic cannot have left the flag wrong, so a poisoned lock is as good as any.
+    let mut installed = INSTALLED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if *installed {
+        return Ok(());
+    }
+    // SAFETY: asks for the present action, into a plain C struct that is valid when zero.
+    let earlier = unsafe {
+        let mut earlier: libc::sigaction = std::mem::zeroed();
+        Errno::result(libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut earlier))?;
+        earlier
+    };
+    // SAFETY: has no preconditions.
+    let page_bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let earlier = EARLIER.get_or_init(|| Earlier { action: earlier, page_bytes });
+    let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = on_sigbus;
+    let mut action = earlier.action;
+    action.sa_sigaction = handler as libc::sighandler_t;
+    // On the thread's signal stack, because its own may be what has run out. The rest as it was: the
+    // earlier handler is called from ours.
+    action.sa_flags = earlier.action.sa_flags & !libc::SA_RESETHAND | libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: a handler that is async-signal-safe, in a struct that outlives the call.
+    Errno::result(unsafe { libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()) })?;
+    *installed = true;
+    Ok(())
+}
+
+extern "C" fn on_sigbus(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let errno = Errno::last_raw();
+    // SAFETY: the kernel hands us a valid siginfo; a fault's has an address.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().addr()) };
+    if code != libc::BUS_ADRERR || !replace(address) {
+        pass_on(signal, info, context);
+    }
+    Errno::set_raw(errno);
+}
+
+/// Puts private zero pages in the place of a page that is gone and of all behind it in the same mapping,
+/// where nothing can be trusted any more either. False if the address is none of ours.
+fn replace(address: usize) -> bool {
+    let (Some(table), Some(Earlier { page_bytes, .. })) = (table(), EARLIER.get()) else { return false };
+    for range in table {
+        let Some((page, bytes)) = range.rest_from(address, *page_bytes) else { continue };
+        mark(range);
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        let page = std::ptr::without_provenance_mut(page);
+        // SAFETY: replaces pages of a mapping of ours, which whoever uses it reaches through atomics only.
+        // As before, children do not inherit them.
+        return unsafe {
+            let replaced = libc::mmap(page, bytes, protection, flags, -1, 0) == page;
+            libc::madvise(page, bytes, libc::MADV_DONTFORK);
+            replaced
+        };
+    }
+    false
+}
+
+/// Lets whoever handled SIGBUS before handle this one.
+fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let Some(Earlier { action, .. }) = EARLIER.get() else { return };
+    // SAFETY: the kernel hands us a valid siginfo.
+    let is_fault = unsafe { (*info).si_code } > 0;
+    match action.sa_sigaction {
+        // Ignored: one that somebody sent. A fault cannot be, and ends the process as the default does.
+        libc::SIG_IGN if !is_fault => {}
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: the default action; a fault happens again when we return, and a signal that somebody
+            // sent is raised again and delivered then.
+            unsafe {
+                libc::signal(signal, libc::SIG_DFL);
+                if !is_fault {
+                    libc::raise(signal);
+                }
+            }
+        }
+        handler if action.sa_flags & libc::SA_SIGINFO != 0 => {
+            // SAFETY: installed with SA_SIGINFO, so it is a function of these arguments.
+            unsafe {
+                let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
+                    std::mem::transmute(handler);
+                handler(signal, info, context);
+            }
+        }
+        handler => {
+            // SAFETY: installed without SA_SIGINFO, so it is a function of the signal alone.
+            unsafe {
+                let handler: extern "C" fn(i32) = std::mem::transmute(handler);
+                handler(signal);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 4096;
+
+    fn range(start: usize, bytes: usize) -> Range {
+        Range { start: start.into(), bytes: bytes.into(), lost: false.into() }
+    }
+
+    #[test]
+    fn a_range_ends_with_its_last_byte() {
+        let range = range(8 * PAGE, 3 * PAGE);
+        assert_eq!(range.rest_from(8 * PAGE, PAGE), Some((8 * PAGE, 3 * PAGE)));
+        assert_eq!(range.rest_from(9 * PAGE - 1, PAGE), Some((8 * PAGE, 3 * PAGE)));
+        assert_eq!(range.rest_from(9 * PAGE, PAGE), Some((9 * PAGE, 2 * PAGE)));
+        assert_eq!(range.rest_from(11 * PAGE - 1, PAGE), Some((10 * PAGE, PAGE)));
+        for outside in [0, 8 * PAGE - 1, 11 * PAGE, usize::MAX] {
+            assert_eq!(range.rest_from(outside, PAGE), None, "{outside:x}");
+        }
+    }
+
+    #[test]
+    fn an_empty_entry_covers_nothing() {
+        for start in [0, PAGE] {
+            for address in [0, PAGE, usize::MAX] {
+                assert_eq!(range(start, 0).rest_from(address, PAGE), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mapping_is_watched_until_it_is_not() {
+        // Addresses at which nothing is mapped: nobody touches them here.
+        let (one, other) = (std::ptr::without_provenance(1 << 46), std::ptr::without_provenance(2 << 46));
+        watch(one, 4 * PAGE).unwrap();
+        watch(other, 4 * PAGE).unwrap();
+        assert!(is_whole(one) && is_whole(other));
+        mark_lost(one);
+        assert!(!is_whole(one) && is_whole(other));
+        unwatch(one);
+        watch(one, PAGE).unwrap();
+        assert!(is_whole(one), "a new mapping at the same address has lost nothing yet");
+        unwatch(one);
+        unwatch(other);
+        assert!(range_of(one).is_none() && range_of(other).is_none());
+    }
+
+    #[test]
+    fn a_child_watches_nothing_of_its_parents() {
+        let base = std::ptr::without_provenance(3 << 46);
+        watch(base, PAGE).unwrap();
+        // SAFETY: the child only reads atomics and ends.
+        let status = match unsafe { libc::fork() } {
+            // SAFETY: ends the child at once, as it must after a fork of a process with threads.
+            0 => unsafe { libc::_exit(i32::from(range_of(base).is_some())) },
+            child => {
+                let mut status = -1;
+                // SAFETY: our own child, a local for its status.
+                unsafe { libc::waitpid(child, &raw mut status, 0) };
+                status
+            }
+        };
+        assert_eq!(status, 0, "what lies at that address in a child is not ours");
+        assert!(range_of(base).is_some());
+        unwatch(base);
+    }
+}

@@ -1,0 +1,14 @@
+//! Logging: from a statement to a published record.
+
+pub(crate) mod levels;
+
+pub(crate) mod callsite;
+pub(crate) mod definitions;
+#[cfg(feature = "log")]
+pub(crate) mod facade;
+pub(crate) mod flush;
+pub(crate) mod init;
+pub(crate) mod logger;
+pub(crate) mod panics;
+pub(crate) mod push;
+pub(crate) mod statement;

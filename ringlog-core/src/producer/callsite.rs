@@ -1,0 +1,130 @@
+//! What a log statement's macro leaves in the program: one static, and a few calls.
+
+use crate::producer::levels::default_logger;
+use crate::producer::levels::gate::Gate;
+use crate::producer::logger::Logger;
+use crate::producer::statement::{self, Arguments, Statement};
+use crate::record::definition::{Definition, Field, Site};
+use crate::record::level::Level;
+use crate::record::value::Type;
+use crate::ring::private::Fast;
+
+/// The level that features with this prefix name: of several the one that leaves most in, because features
+/// of a package add up over all that depend on it.
+macro_rules! least_level {
+    ($($feature:literal => $level:expr,)*) => {
+        $(if cfg!(feature = $feature) { Some($level) } else)* { None }
+    };
+}
+
+/// The least level that is compiled in. The features `release_max_level_*` count where debug assertions are
+/// off, and then more than `max_level_*`.
+const LEAST_LEVEL: u8 = {
+    let always = least_level! {
+        "max_level_trace" => 0,
+        "max_level_debug" => Level::DEBUG.number(),
+        "max_level_info" => Level::INFO.number(),
+        "max_level_warn" => Level::WARN.number(),
+        "max_level_error" => Level::ERROR.number(),
+        "max_level_off" => u8::MAX,
+    };
+    let release = least_level! {
+        "release_max_level_trace" => 0,
+        "release_max_level_debug" => Level::DEBUG.number(),
+        "release_max_level_info" => Level::INFO.number(),
+        "release_max_level_warn" => Level::WARN.number(),
+        "release_max_level_error" => Level::ERROR.number(),
+        "release_max_level_off" => u8::MAX,
+    };
+    match (release, always) {
+        (Some(level), _) if !cfg!(debug_assertions) => level,
+        (_, Some(level)) => level,
+        (_, None) => 0,
+    }
+};
+
+/// Whether statements of this level are compiled in.
+#[allow(clippy::absurd_extreme_comparisons)] // always true where no feature says otherwise
+#[inline(always)]
+pub const fn is_compiled_in(level: Level) -> bool {
+    level.number() >= LEAST_LEVEL
+}
+
+/// A log statement: its site, and the gate before it.
+#[derive(Debug)]
+pub struct Callsite {
+    gate: Gate,
+    site: Site,
+}
+
+impl Callsite {
+    /// A statement whose records look like this.
+    pub const fn new(definition: Definition) -> Callsite {
+        Callsite { gate: Gate::new(), site: Site::new(definition) }
+    }
+
+    /// Whether the default logger wants its records.
+    #[inline(always)]
+    pub fn is_open(&'static self) -> bool {
+        self.gate.is_open(|| (self.site.definition().level, self.site.definition().logger_or_module()))
+    }
+
+    /// Whether the default logger wants records of this level.
+    pub fn is_open_at(&'static self, level: Level) -> bool {
+        default_logger::wants(level, self.site.definition().logger_or_module())
+    }
+
+    /// Whether this logger wants records of this level.
+    #[inline]
+    pub fn is_open_to(&'static self, logger: &Logger, level: Level) -> bool {
+        logger.allows(level, self.site.definition().logger_or_module())
+    }
+
+    /// Logs to the default logger.
+    #[inline]
+    pub fn publish<A: Arguments>(&'static self, level: Level, arguments: A) {
+        let logger = default_logger::default_logger();
+        match logger.map_or(Fast::NotNow, |logger| self.publish_at_once(logger, level, &arguments)) {
+            Fast::Done => {}
+            fast => self.publish_slowly(None, level, &arguments, fast),
+        }
+    }
+
+    /// Logs to this logger.
+    #[inline]
+    pub fn publish_to<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: A) {
+        match self.publish_at_once(logger, level, &arguments) {
+            Fast::Done => {}
+            fast => self.publish_slowly(Some(logger), level, &arguments, fast),
+        }
+    }
+
+    /// By a statement that nothing leads to but what is inlined: so it need not lie in memory.
+    #[inline(always)]
+    fn publish_at_once<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: &A) -> Fast {
+        logger.push_at_once(&Statement::new(&self.site, level, arguments))
+    }
+
+    /// The long way: to this logger, or else to the default one, or to where statements go that is no ring.
+    #[cold]
+    #[inline(never)]
+    fn publish_slowly<A: Arguments>(
+        &'static self,
+        logger: Option<&Logger>,
+        level: Level,
+        arguments: &A,
+        fast: Fast,
+    ) {
+        let statement = Statement::new(&self.site, level, arguments);
+        match logger.or(default_logger::default_logger()) {
+            // A statement has no result; the ring has counted what it refused.
+            Some(logger) => drop(logger.log_slowly(&statement, fast)),
+            None => statement::log_otherwise(&statement),
+        }
+    }
+}
+
+/// A field of a statement, whose type comes with each record.
+pub const fn field(name: &'static str) -> Field {
+    Field::new(name, Type::Unknown(0, 0))
+}

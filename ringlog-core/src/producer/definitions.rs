@@ -1,0 +1,135 @@
+//! Writing definitions into the ring: once for each site and process.
+//!
+//! A definition block belongs to the process lane and is never overwritten while the process lives or
+//! a block names the process, so a definition's id is its place: the number of its slot in the ring.
+
+use std::sync::atomic::Ordering;
+
+use crate::error::PushError;
+use crate::record::definition::Site;
+use crate::record::encode::{Encoder, Header, Inferred, Record, Types, kind, slots_for};
+use crate::ring::session::{Attachment, ProcessState};
+use crate::shm::block::{BlockId, Kind, Ring, publish};
+use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, lane as entry, pair};
+
+/// The id of the record's definition in this process, after registering it if need be.
+pub(crate) fn id_of(attachment: &Attachment, ring: &Ring, record: &dyn Record) -> Result<u32, PushError> {
+    let (site, Inferred { types, fingerprint, .. }) = (record.site(), record.inferred());
+    if std::ptr::eq(site, crate::producer::logger::text_site()) {
+        return Ok(crate::record::definition::TEXT);
+    }
+    let ids = attachment.definition_ids();
+    match ids.get(site.number(fingerprint)) {
+        0 => {}
+        id => return Ok(id),
+    }
+    // Before a block is taken for it.
+    let room = ring.geometry().block_slots() - BLOCK_HEADER_SLOTS;
+    if slots_for(site.definition().payload_bytes(types)) > room {
+        return Err(PushError::Definition);
+    }
+    // First of all: a site without a number would be registered again with each of its records.
+    let number = site.assign_number(fingerprint);
+    if number == 0 {
+        return Err(PushError::Definition);
+    }
+    let state = attachment.state();
+    let shared = (0..TRIES).any(|_| state.definitions_busy.swap(1, Ordering::Acquire) == 0);
+    let id = if shared {
+        let id = match ids.get(number) {
+            0 => append(ring, state, site, types),
+            id => Ok(id),
+        };
+        state.definitions_busy.store(0, Ordering::Release);
+        id
+    } else {
+        // Another thread registers, or we interrupt ourselves: rather than wait, a block for this one.
+        let block = take(ring, state)?;
+        let id = write(ring, block, BLOCK_HEADER_SLOTS, site, types);
+        ring.seal(block, process_lane(state), Kind::Definitions);
+        id
+    }?;
+    ids.set(number, id);
+    Ok(id)
+}
+
+type InferredTypes = Option<&'static Types>;
+
+/// How often to try for the shared definition block before a block is spent on one definition.
+const TRIES: u32 = 200;
+
+fn process_lane(state: &ProcessState) -> u32 {
+    // `place` has opened the process lane before any record is written.
+    state.process_lane.load(Ordering::Acquire).saturating_sub(1)
+}
+
+/// Writes the definition into the process's open definition block; the caller holds it.
+fn append(ring: &Ring, state: &ProcessState, site: &Site, types: InferredTypes) -> Result<u32, PushError> {
+    let slots = slots_for(site.definition().payload_bytes(types));
+    let open = state.definition_block.load(Ordering::Relaxed).checked_sub(1);
+    let generation = state.definition_generation.load(Ordering::Relaxed);
+    let mut next = state.definition_next.load(Ordering::Relaxed);
+    let block = match open.map(|index| BlockId { index, generation }) {
+        Some(block) if slots <= ring.geometry().block_slots().saturating_sub(next) => block,
+        full => {
+            let fresh = take(ring, state)?;
+            if let Some(full) = full {
+                ring.seal(full, process_lane(state), Kind::Definitions);
+            }
+            state.definition_block.store(fresh.index + 1, Ordering::Relaxed);
+            state.definition_generation.store(fresh.generation, Ordering::Relaxed);
+            next = BLOCK_HEADER_SLOTS;
+            fresh
+        }
+    };
+    state.definition_next.store(next, Ordering::Relaxed);
+    let id = write(ring, block, next, site, types)?;
+    state.definition_next.store(next + slots, Ordering::Relaxed);
+    Ok(id)
+}
+
+/// Takes a definition block: a reserved one if the ring is full, so that the first record of a site
+/// that reports trouble still finds its definition's place.
+fn take(ring: &Ring, state: &ProcessState) -> Result<BlockId, PushError> {
+    let lane = process_lane(state);
+    // From the end of the common blocks downwards: away from where lanes look first.
+    let common = ring.geometry().common_blocks();
+    let places = (0..common).rev().chain(common..ring.geometry().block_count);
+    let mut free = places.filter_map(|index| ring.take(index, lane, Kind::Definitions));
+    let block = free.next().ok_or(PushError::Full)?;
+    let word = |at: usize, value: u64| ring.block_word(block.index, at).store(value, Ordering::Relaxed);
+    let incarnation = state.process_incarnation.load(Ordering::Relaxed);
+    for at in block::LANE..block::WORDS {
+        word(at, 0);
+    }
+    word(block::LANE, pair(lane, incarnation));
+    word(block::PROCESS, pair(lane, incarnation));
+    word(block::PID_TID, ring.lane_word(lane, entry::PID_TID).load(Ordering::Relaxed));
+    publish(ring.committed_word(block.index), pair(block.generation, BLOCK_HEADER_SLOTS));
+    Ok(block)
+}
+
+/// Writes and publishes the definition at slot `at` of a block that the caller owns.
+#[allow(unsafe_code)]
+fn write(ring: &Ring, block: BlockId, at: u32, site: &Site, types: InferredTypes) -> Result<u32, PushError> {
+    let definition = site.definition();
+    let bytes = definition.payload_bytes(types);
+    let slots = slots_for(bytes);
+    if slots > ring.geometry().block_slots() - at {
+        return Err(PushError::Definition);
+    }
+    let start = ring.block_start(block.index) + at as usize * SLOT_WORDS;
+    let header = Header { definition: 0, length: bytes as u32, flags: kind::DEFINITION, ticks: 0 };
+    for (i, word) in header.words().into_iter().enumerate() {
+        ring.memory().word(start + i).store(word, Ordering::Relaxed);
+    }
+    let payload = ring.memory().address(start + RECORD_HEADER_BYTES / 8);
+    // SAFETY: the block is the caller's, and there is room by the test above.
+    let mut out = unsafe { Encoder::new(payload, 0, bytes.div_ceil(8)) };
+    definition.encode(types, &mut out);
+    if out.finish() != bytes {
+        return Err(PushError::Definition);
+    }
+    publish(ring.committed_word(block.index), pair(block.generation, at + slots));
+    Ok(block.index * ring.geometry().block_slots() + at)
+}

@@ -1,0 +1,109 @@
+//! Setting the process up for logging in one call.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::error::Error;
+use crate::producer::levels::default_logger::{self, Destination};
+use crate::producer::levels::filter::Filter;
+use crate::ring::handle::Ring;
+
+/// What becomes of log calls when there is no ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// They go to standard error, a line each.
+    Stderr,
+    /// They go nowhere.
+    Nothing,
+}
+
+/// What [`init`] has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Initialized {
+    /// Records go into this ring.
+    Ring(PathBuf),
+    /// So they do, but for those of the `log` facade: another logger had been installed there before.
+    WithoutFacade(PathBuf),
+    /// There is no ring, for this reason; the fallback serves.
+    Fallback(String),
+    /// A default logger had been set before; nothing was changed.
+    AlreadySet,
+}
+
+/// Makes the ring that `$RINGLOG` names (`ringlog run` sets it) the process's default, as far as
+/// `$RINGLOG_LEVEL` wants records: `info,db=debug`. With the feature `log` this is where the `log` facade
+/// goes too. Without a ring records go to standard error.
+///
+/// Never fails and never panics: a program must not end because it cannot log.
+///
+/// ```
+/// ringlog::init();
+/// ```
+pub fn init() -> Initialized {
+    init_or(Fallback::Stderr)
+}
+
+/// As [`init`], with a choice of what serves when there is no ring.
+pub fn init_or(fallback: Fallback) -> Initialized {
+    // What is wrong has been told to the first call.
+    if !matches!(default_logger::destination(), Destination::Nothing) {
+        return Initialized::AlreadySet;
+    }
+    let filter = match std::env::var("RINGLOG_LEVEL").unwrap_or_default().parse::<Filter>() {
+        Ok(filter) => filter,
+        Err(error) => {
+            complain(fallback, &format!("RINGLOG_LEVEL: {error}; using info"));
+            Filter::default()
+        }
+    };
+    if std::env::var_os("RINGLOG").is_none() {
+        return fall_back(fallback, filter, "RINGLOG is not set".to_owned());
+    }
+    match Ring::open(".").and_then(|ring| set_ring(&ring, filter.clone())) {
+        Ok(initialized) => initialized,
+        Err(error) => {
+            complain(fallback, &format!("{error}; logging to standard error instead"));
+            fall_back(fallback, filter, error.to_string())
+        }
+    }
+}
+
+/// Makes this ring the process's default, and with the feature `log` the one that the `log` facade goes to.
+pub fn init_ring(ring: &Ring, filter: Filter) -> Initialized {
+    set_ring(ring, filter).unwrap_or_else(|error| Initialized::Fallback(error.to_string()))
+}
+
+fn set_ring(ring: &Ring, filter: Filter) -> Result<Initialized, Error> {
+    match default_logger::set_default(ring.logger(), filter) {
+        Ok(()) if install_facade() => Ok(Initialized::Ring(ring.path().to_owned())),
+        Ok(()) => Ok(Initialized::WithoutFacade(ring.path().to_owned())),
+        Err(Error::DefaultLoggerSet) => Ok(Initialized::AlreadySet),
+        Err(other) => Err(other),
+    }
+}
+
+fn fall_back(fallback: Fallback, filter: Filter, why: String) -> Initialized {
+    if fallback == Fallback::Stderr {
+        if default_logger::install(Destination::Stderr(filter)).is_err() {
+            return Initialized::AlreadySet;
+        }
+        install_facade();
+    }
+    Initialized::Fallback(why)
+}
+
+/// False if another logger has been installed there before, which stays.
+fn install_facade() -> bool {
+    #[cfg(feature = "log")]
+    return crate::producer::facade::install();
+    #[cfg(not(feature = "log"))]
+    true
+}
+
+fn complain(fallback: Fallback, what: &str) {
+    if fallback == Fallback::Stderr {
+        // Nobody is left to tell if standard error is gone too.
+        let _ = writeln!(std::io::stderr(), "ringlog: {what}");
+    }
+}

@@ -1,0 +1,188 @@
+//! Rules for levels: which levels are wanted from which loggers, said from outside a process.
+//!
+//! In the ring they are text, a line each: `LEVEL PID UNTIL LOGGER`, three numbers and the rest of the
+//! line. PID 0 means every process, UNTIL 0 for ever, no LOGGER all of them. A line that makes no sense
+//! is passed over. What decides allocates nothing: it may run in a signal handler.
+
+use std::ops::Deref;
+
+use crate::error::Error;
+use crate::producer::levels::filter::{self, Filter, covers};
+use crate::record::level::Level;
+use crate::shm::rules_area::TEXT_MAX;
+
+/// A level for a logger and those below it, set from outside the processes that log.
+///
+/// The rule with the longest name counts. Among equals one from outside goes before the process's own
+/// [`Filter`], one for a process before one for all, and one with an end before one without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LevelRule {
+    /// Name of the logger; it stands for those below it too. Empty for all.
+    pub logger: String,
+    /// The least level that is logged.
+    pub level: Level,
+    /// The one process that it is for, by its own process id; all if `None`.
+    pub pid: Option<u32>,
+    /// When it is to be undone, in seconds since 1970. Producers follow it until somebody does.
+    pub until_unix: Option<u64>,
+}
+
+/// The level rules of a ring.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LevelRules(Vec<LevelRule>);
+
+impl Deref for LevelRules {
+    type Target = [LevelRule];
+
+    fn deref(&self) -> &[LevelRule] {
+        &self.0
+    }
+}
+
+impl LevelRules {
+    /// Adds a rule in place of what was said of the same logger and process. Only one with an end leaves
+    /// one without in place, which counts again when the end has come.
+    pub fn set(&mut self, rule: LevelRule) {
+        self.0.retain(|old| {
+            let same = filter::same(&old.logger, &rule.logger) && old.pid == rule.pid;
+            !same || (rule.until_unix.is_some() && old.until_unix.is_none())
+        });
+        self.0.push(rule);
+    }
+
+    /// Removes what is said of a logger, for one process or for all.
+    pub fn remove(&mut self, logger: &str, pid: Option<u32>) {
+        self.0.retain(|old| !filter::same(&old.logger, logger) || old.pid != pid);
+    }
+
+    /// Keeps the rules that `keep` says yes to.
+    pub fn retain(&mut self, keep: impl FnMut(&LevelRule) -> bool) {
+        self.0.retain(keep);
+    }
+
+    /// Removes the rules whose end has come.
+    pub fn remove_ended(&mut self, now_unix: u64) {
+        self.0.retain(|rule| !rule.has_ended(now_unix));
+    }
+
+    /// The least level that a process with this filter logs from `logger`; `None` if nothing is said of it.
+    pub fn level_of(&self, logger: &str, pid: u32, own: Option<&Filter>) -> Option<Level> {
+        judge(self.0.iter().map(LevelRule::line), own, logger, || pid).map(|verdict| verdict.least)
+    }
+
+    pub(crate) fn decode(text: &[u8]) -> LevelRules {
+        LevelRules(lines(text).map(Line::to_rule).collect())
+    }
+
+    /// The text of the rules, if the ring has room for it.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
+        let mut text = String::new();
+        for LevelRule { logger, level, pid, until_unix } in &self.0 {
+            if logger.contains(char::is_control) {
+                return Err(Error::Levels(format!(
+                    "{logger:?} is no name of a logger: it holds a control character"
+                )));
+            }
+            let (level, pid, until) = (level.number(), pid.unwrap_or(0), until_unix.unwrap_or(0));
+            text.push_str(&format!("{level} {pid} {until} {logger}\n"));
+        }
+        if text.len() > TEXT_MAX {
+            let (rules, bytes) = (self.0.len(), text.len());
+            return Err(Error::Levels(format!(
+                "{rules} rules take {bytes} bytes, a ring keeps {TEXT_MAX}: remove some with LOGGER=default"
+            )));
+        }
+        Ok(text.into_bytes())
+    }
+}
+
+impl LevelRule {
+    /// Whether it should be undone by now.
+    pub fn has_ended(&self, now_unix: u64) -> bool {
+        self.until_unix.is_some_and(|until| until <= now_unix)
+    }
+
+    fn line(&self) -> Line<'_> {
+        Line {
+            level: self.level,
+            pid: self.pid.unwrap_or(0),
+            until: self.until_unix.unwrap_or(0),
+            logger: self.logger.as_bytes(),
+        }
+    }
+}
+
+/// A rule as it stands in the ring.
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
+    pub(crate) level: Level,
+    pid: u32,
+    until: u64,
+    logger: &'a [u8],
+}
+
+impl Line<'_> {
+    fn parse(line: &[u8]) -> Option<Line<'_>> {
+        let (level, rest) = number(line)?;
+        let (pid, rest) = number(rest)?;
+        let (until, logger) = number(rest)?;
+        let (level, pid) = (u8::try_from(level).ok()?, u32::try_from(pid).ok()?);
+        (level != 0).then_some(Line { level: Level::from_number(level), pid, until, logger })
+    }
+
+    fn to_rule(self) -> LevelRule {
+        LevelRule {
+            logger: String::from_utf8_lossy(self.logger).into_owned(),
+            level: self.level,
+            pid: Some(self.pid).filter(|pid| *pid != 0),
+            until_unix: Some(self.until).filter(|until| *until != 0),
+        }
+    }
+}
+
+/// A number, and what follows it after a blank.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
+            b' ' if at > 0 => return Some((number, &text[at + 1..])),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// The rules in a text that anybody may have written.
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    text.split(|byte| *byte == b'\n').filter_map(Line::parse)
+}
+
+/// What the rules say of a logger.
+pub(crate) struct Verdict {
+    pub(crate) least: Level,
+    /// It holds for this process only, and not for a child that it forks.
+    pub(crate) by_pid: bool,
+}
+
+/// The least level wanted from `logger` by the rules of a ring and a process's own filter. `pid` is asked
+/// only if a rule is for one process.
+pub(crate) fn judge<'a>(
+    lines: impl Iterator<Item = Line<'a>>,
+    own: Option<&Filter>,
+    logger: &str,
+    pid: impl Fn() -> u32,
+) -> Option<Verdict> {
+    // Compared from left to right: length of the name, from outside, for one process, with an end.
+    let own = own.map(|filter| filter.rule_for(logger));
+    let own = own.map(|(name, least)| ((filter::length(name.as_bytes()), false, false, false), least));
+    let covering = lines.filter(|line| covers(line.logger, logger.as_bytes()));
+    let outside = covering.filter(|line| line.pid == 0 || line.pid == pid());
+    let outside =
+        outside.map(|line| ((filter::length(line.logger), true, line.pid != 0, line.until != 0), line.level));
+    let (weight, least) = own.into_iter().chain(outside).max_by_key(|(weight, _)| *weight)?;
+    Some(Verdict { least, by_pid: weight.2 })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,398 @@
+//! The handle that applications log with.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, PushError};
+use crate::os::thread;
+use crate::producer::flush;
+use crate::producer::push;
+use crate::producer::statement;
+use crate::record::definition::{Definition, Site, TEXT};
+use crate::record::encode::{Encoder, Record, flag};
+use crate::record::level::Level;
+use crate::record::value::Value;
+use crate::ring::lane;
+use crate::ring::name;
+use crate::ring::options::Overflow;
+use crate::ring::private::{Fast, LaneLocal};
+use crate::ring::session::{Attachment, ProcessState, Refusal};
+use crate::shm::clock::Clock;
+
+/// Logs into a ring. `Clone + Send + Sync`.
+///
+/// A call on an open lane, within a block, takes no lock, makes no system call and allocates nothing:
+/// about a clock read and the stores. A thread's first record opens its lane; every hundred records or
+/// so the lane takes a new block.
+#[derive(Clone, Debug)]
+pub struct Logger {
+    pub(crate) attachment: Arc<Attachment>,
+    overflow: Option<Overflow>,
+}
+
+/// The built-in definition's site; its records are known without being registered.
+pub(crate) fn text_site() -> &'static Site {
+    static TEXT: Site = Site::new(Definition::new(Level::INFO, ""));
+    &TEXT
+}
+
+impl Logger {
+    pub(crate) fn new(attachment: Arc<Attachment>) -> Logger {
+        Logger { attachment, overflow: None }
+    }
+
+    /// The same logger with an overflow policy of its own, whatever the ring's is.
+    pub fn with_overflow(mut self, overflow: Overflow) -> Logger {
+        self.overflow = Some(overflow);
+        self
+    }
+
+    /// Publishes a record.
+    ///
+    /// # Errors
+    /// A [`PushError`] if it was refused; that is counted in the ring, and the gap shows in the output.
+    #[inline]
+    pub fn push<R: Record>(&self, record: &R) -> Result<(), PushError> {
+        match self.push_at_once(record) {
+            Fast::Done => Ok(()),
+            fast => self.push_slowly(record, fast),
+        }
+    }
+
+    /// Logs what is of the built-in definition and has no length before it is written; false where its text
+    /// is longer than the ring takes.
+    #[cfg(feature = "log")]
+    pub(crate) fn log_plain<R: Record>(&self, record: &R) -> bool {
+        match self.push_defined(record, TEXT, self.attachment.state()) {
+            Fast::Done => true,
+            fast => !matches!(self.push_slowly(record, fast), Err(PushError::TooLarge { .. })),
+        }
+    }
+
+    /// The record path. Nothing is called on it, so that it needs few registers, and memory only for the record.
+    #[inline(always)]
+    pub(crate) fn push_at_once<R: Record>(&self, record: &R) -> Fast {
+        let ids = self.attachment.definition_ids();
+        let state = self.attachment.state();
+        let Some(number) = record.site().first_number(record.inferred().fingerprint) else {
+            return Fast::ByCall;
+        };
+        match ids.get(number) {
+            0 => Fast::NotNow,
+            definition => self.push_defined(record, definition, state),
+        }
+    }
+
+    /// `state` is the attachment's: for who has looked at what lies beside it already.
+    #[inline(always)]
+    fn push_defined<R: Record>(&self, record: &R, definition: u32, state: &ProcessState) -> Fast {
+        let level = record.level();
+        // SAFETY: the attachment lives as long as `self` is borrowed.
+        let Some(local) = (unsafe { thread::first_lane_of(state.session()) }) else { return Fast::ByCall };
+        if !local.clock_is_inlined() {
+            return Fast::ByCall;
+        }
+        // SAFETY: found as this thread's own lane of the current session.
+        let fast = unsafe { push_to(local, record, definition, Clock::INLINED) };
+        if fast == Fast::Done && level >= Level::ERROR {
+            self.wake();
+        }
+        fast
+    }
+
+    /// The record path again, where it takes a call: the thread logs into several rings, the statement has
+    /// been used with other types first, or the clock is the kernel's.
+    fn push_by_call(&self, record: &dyn Record) -> Fast {
+        let site = record.site();
+        let definition = if std::ptr::eq(site, text_site()) {
+            TEXT
+        } else {
+            self.attachment.definition_ids().get(site.number(record.inferred().fingerprint))
+        };
+        // SAFETY: the attachment lives as long as `self` is borrowed.
+        match unsafe { thread::lane_of(self.attachment.session()) } {
+            // SAFETY: as above.
+            Some(local) if definition != 0 => unsafe {
+                push_to(local, record, definition, self.attachment.info.clock)
+            },
+            _ => Fast::NotNow,
+        }
+    }
+
+    /// The long way, for what the record path has not done.
+    #[cold]
+    #[inline(never)]
+    fn push_slowly(&self, record: &dyn Record, fast: Fast) -> Result<(), PushError> {
+        if fast != Fast::ByCall || self.push_by_call(record) != Fast::Done {
+            push::push(&self.attachment, record, 0, self.overflow)?;
+        }
+        if record.level() >= Level::ERROR {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// Logs what has a message of its own, as text if there is no other way.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn log_slowly(&self, record: &dyn Record, fast: Fast) -> Result<(), PushError> {
+        match self.push_slowly(record, fast) {
+            Err(PushError::TooLarge { .. } | PushError::Definition) => statement::log_as_text(self, record),
+            result => result,
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        if let Some(ring) = self.attachment.ring() {
+            lane::wake_consumer(&ring);
+        }
+    }
+
+    /// Logs plain text. Need not be UTF-8 if it is given as bytes.
+    ///
+    /// Text longer than the ring takes is cut and marked.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub fn text(&self, level: Level, logger: &str, message: impl AsRef<[u8]>) -> Result<(), PushError> {
+        self.write_text(&Text { level, logger, message: message.as_ref(), ..Text::EMPTY })
+    }
+
+    /// The longest message that [`text`](Self::text) logs whole under this logger's name.
+    pub fn text_limit(&self, logger: &str) -> usize {
+        let frame = Text { logger, ..Text::EMPTY }.payload_bytes();
+        self.attachment.info.geometry.record_limit().saturating_sub(frame)
+    }
+
+    /// Inlined, so that what a caller leaves empty costs next to nothing.
+    #[inline(always)]
+    pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
+        match self.push_defined(text, TEXT, self.attachment.state()) {
+            Fast::Done => Ok(()),
+            fast => self.write_text_slowly(text, fast),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_text_slowly(&self, text: &Text<'_>, fast: Fast) -> Result<(), PushError> {
+        let limit = self.attachment.info.geometry.record_limit();
+        let bytes = text.payload_bytes();
+        if bytes <= limit {
+            return self.push_slowly(text, fast);
+        }
+        let keep = text.message.len().saturating_sub(bytes - limit);
+        let cut = Text { message: &text.message[..keep], ..*text };
+        push::push(&self.attachment, &cut, flag::CUT, self.overflow)
+    }
+
+    /// Logs a record of a site that was defined at run time. The values have to be of the types that
+    /// the definition names.
+    ///
+    /// # Errors
+    /// [`PushError::Mismatch`] if they are not; otherwise as for [`push`](Self::push).
+    pub fn values(&self, site: &Site, values: &[Value<'_>]) -> Result<(), PushError> {
+        let record = Values { site, values };
+        if !record.fits() {
+            return Err(PushError::Mismatch);
+        }
+        self.push(&record)
+    }
+
+    /// Opens this thread's lane now rather than with its first record.
+    ///
+    /// # Errors
+    /// [`Error::LanesExhausted`] if every lane has a living owner; [`Error::Io`] if the system has no
+    /// descriptor, memory or lock for one; [`Error::Truncated`] or [`Error::NoSuchRing`] if the ring is gone.
+    pub fn open_lane(&self) -> Result<(), Error> {
+        let path = self.attachment.path.clone();
+        let opened = self.attachment.ring_or_reattach();
+        match opened.and_then(|ring| lane::open_for_thread(&self.attachment, &ring).map(|_| ())) {
+            Ok(()) => Ok(()),
+            Err(Refusal::LanesTaken) => {
+                Err(Error::LanesExhausted { path, lanes: self.attachment.info.geometry.lane_count })
+            }
+            Err(Refusal::System(code)) => {
+                Err(Error::io("open a lane of", &path, io::Error::from_raw_os_error(code)))
+            }
+            // Whoever retired a ring that is still there has found it truncated.
+            Err(Refusal::Gone) if !self.attachment.is_whole() || self.attachment.identity.is_at(&path) => {
+                Err(self.attachment.truncated())
+            }
+            Err(Refusal::Gone) => Err(name::no_such_ring("", &path)),
+        }
+    }
+
+    /// Whether anybody drains the ring at the moment.
+    pub(crate) fn has_consumer(&self) -> bool {
+        flush::has_consumer(&self.attachment)
+    }
+
+    /// Waits until the consumer has persisted everything that this process had published when the call
+    /// was made.
+    ///
+    /// # Errors
+    /// [`Error::FlushTimeout`], which also says whether there is a consumer at all.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
+        flush::flush(&self.attachment, Instant::now(), timeout)
+    }
+}
+
+/// # Safety
+/// As for [`LaneLocal::push`].
+#[inline(always)]
+unsafe fn push_to<R: Record + ?Sized>(local: &LaneLocal, record: &R, definition: u32, clock: Clock) -> Fast {
+    let urgent = record.level().is_urgent();
+    // SAFETY: the caller's word.
+    unsafe {
+        if record.inferred().formats {
+            local.push_formatting(record, definition, urgent, clock)
+        } else {
+            local.push(record, definition, urgent, clock)
+        }
+    }
+}
+
+/// A record of the built-in definition.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub(crate) level: Level,
+    pub(crate) logger: &'a str,
+    pub(crate) file: &'a str,
+    pub(crate) line: u32,
+    pub(crate) module: &'a str,
+    pub(crate) function: &'a str,
+    pub(crate) message: &'a [u8],
+}
+
+impl Text<'_> {
+    pub(crate) const EMPTY: Text<'static> =
+        Text { level: Level::INFO, logger: "", file: "", line: 0, module: "", function: "", message: b"" };
+}
+
+impl Record for Text<'_> {
+    fn site(&self) -> &Site {
+        text_site()
+    }
+
+    fn level(&self) -> Level {
+        self.level
+    }
+
+    #[inline(always)]
+    fn payload_bytes(&self) -> usize {
+        let place = self.logger.len() + self.file.len() + self.module.len() + self.function.len();
+        1 + 4 + 5 * 4 + place + self.message.len()
+    }
+
+    #[inline(always)]
+    fn encode(&self, out: &mut Encoder<'_>) {
+        self.encode_place(out);
+        out.put_bytes(self.message);
+    }
+}
+
+impl Text<'_> {
+    /// All fields but the message.
+    #[inline(always)]
+    pub(crate) fn encode_place(&self, out: &mut Encoder<'_>) {
+        out.put_u8(self.level.number());
+        out.put_bytes(self.logger.as_bytes());
+        if self.file.is_empty() && self.module.is_empty() && self.function.is_empty() {
+            // What the lines below write, in two words.
+            out.put_u64(u64::from(self.line) << 32);
+            out.put_u64(0);
+            return;
+        }
+        out.put_bytes(self.file.as_bytes());
+        out.put_u32(self.line);
+        out.put_bytes(self.module.as_bytes());
+        out.put_bytes(self.function.as_bytes());
+    }
+}
+
+/// A record of a site made at run time.
+struct Values<'a> {
+    site: &'a Site,
+    values: &'a [Value<'a>],
+}
+
+impl Values<'_> {
+    fn fits(&self) -> bool {
+        let fields = &self.site.definition().fields;
+        fields.len() == self.values.len()
+            && fields.iter().zip(self.values).all(|(field, value)| value.is_of(field.ty))
+    }
+}
+
+impl Record for Values<'_> {
+    fn site(&self) -> &Site {
+        self.site
+    }
+
+    /// The definition's, or, where that says so, the first value.
+    fn level(&self) -> Level {
+        let definition = self.site.definition();
+        match self.values.first() {
+            Some(Value::Level(level)) if definition.level_in_record => *level,
+            _ => definition.level,
+        }
+    }
+
+    fn payload_bytes(&self) -> usize {
+        let fields = self.site.definition().fields.iter();
+        fields.zip(self.values).map(|(field, value)| value.payload_bytes(field.ty)).sum()
+    }
+
+    fn encode(&self, out: &mut Encoder<'_>) {
+        for (field, value) in self.site.definition().fields.iter().zip(self.values) {
+            value.encode(field.ty, out);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::ring::handle::Ring;
+
+    struct Plain(Site);
+
+    impl Record for Plain {
+        fn site(&self) -> &Site {
+            &self.0
+        }
+
+        fn payload_bytes(&self) -> usize {
+            8
+        }
+
+        fn encode(&self, out: &mut Encoder<'_>) {
+            out.put_u64(7);
+        }
+    }
+
+    /// For a thread that logs into two rings: what the record path leaves to a call need not go the long way.
+    #[test]
+    fn a_second_ring_is_logged_into_by_a_call() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring =
+            |name| Ring::options().size("1MiB").create(dir.path().join(name).to_str().unwrap()).unwrap();
+        let (first, second) = (ring("first"), ring("second"));
+        let record = Plain(Site::new(Definition::new(Level::INFO, "test")));
+        for ring in [&first, &second] {
+            ring.logger().push(&record).unwrap();
+        }
+        let by_call = |ring: &Ring| {
+            let log = ring.logger();
+            (log.push_at_once(&record) == Fast::ByCall, log.push_by_call(&record) == Fast::Done)
+        };
+        let at_once = first.logger().attachment.info.clock == Clock::INLINED;
+        assert_eq!(by_call(&first), (!at_once, true));
+        assert_eq!(by_call(&second), (true, true));
+    }
+}

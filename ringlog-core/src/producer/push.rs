@@ -1,0 +1,444 @@
+//! The long way of a record: no lane yet, no room, a gap to tell, an anchor to renew, a record inside a
+//! record, or one that needs several blocks.
+
+#![allow(unsafe_code)]
+
+mod long;
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::error::PushError;
+use crate::os::futex;
+use crate::os::thread;
+use crate::producer::definitions;
+use crate::record::encode::{Header, Prepared, Record, control, kind, slots_for};
+use crate::ring::lane;
+use crate::ring::options::Overflow;
+use crate::ring::private::{Busy, LaneLocal};
+use crate::ring::session::{Attachment, Refusal};
+use crate::shm::block::{BlockId, Kind, Phase, Ring};
+use crate::shm::clock::{Anchor, anchor_life_ticks};
+use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, header, lane as entry, pair};
+
+/// Blocks that a lane stays within as long as it finds one free there: they stay in its caches.
+const WARM_BLOCKS: u32 = 32;
+
+/// Pushes `record` whatever state the lane is in.
+pub(crate) fn push(
+    attachment: &Attachment,
+    record: &dyn Record,
+    flags: u8,
+    overflow: Option<Overflow>,
+) -> Result<(), PushError> {
+    let without_lane = |ring: Option<&Ring>, why: Refusal| {
+        attachment.state().count_without_lane(ring);
+        // SAFETY: the attachment lives as long as this call.
+        if let Some(local) = unsafe { thread::lane_of(attachment.session()) } {
+            // The ring is gone: nor shall a shorter record find room in the block.
+            local.leave_record_path();
+        }
+        why.of_push()
+    };
+    let ring = attachment.ring_or_reattach().map_err(|why| without_lane(None, why))?;
+    let local = lane::open_for_thread(attachment, &ring).map_err(|why| without_lane(Some(&ring), why))?;
+    if local.busy.load(Ordering::Relaxed) == 0 {
+        local.busy.store(1, Ordering::Relaxed);
+        let _busy = Busy(local);
+        return Push::new(attachment, &ring, local, overflow).record(record, flags);
+    }
+    // A record inside a record: a signal handler, or a Display that logs. It goes into a block of the
+    // process lane, if that is not itself in use.
+    let count = |local: &LaneLocal| local.count_dropped(&ring);
+    match lane::of_process(attachment) {
+        Some(spare) if spare.busy.swap(1, Ordering::Acquire) == 0 => {
+            let _busy = Busy(spare);
+            let push = Push::new(attachment, &ring, spare, Some(Overflow::Drop));
+            Push { nested: true, ..push }.record(record, flags)
+        }
+        other => {
+            count(other.unwrap_or(local));
+            Err(PushError::Nested)
+        }
+    }
+}
+
+impl LaneLocal {
+    /// Counts one refused record. Read-modify-write, because a signal handler may be in between.
+    fn count_dropped(&self, ring: &Ring) {
+        let lane = self.lane.load(Ordering::Relaxed);
+        // Release: who sees the count has seen every record that came before it.
+        ring.lane_word(lane, entry::DROPPED).fetch_add(1, Ordering::Release);
+        // The next record has a gap to tell, and only the long way does that.
+        self.leave_record_path();
+    }
+
+    /// Sends the next record the long way.
+    fn leave_record_path(&self) {
+        self.limit[0].store(0, Ordering::Relaxed);
+        self.limit[1].store(0, Ordering::Relaxed);
+    }
+}
+
+/// One push on a lane whose `busy` flag the caller holds.
+struct Push<'a> {
+    attachment: &'a Attachment,
+    ring: &'a Ring,
+    local: &'a LaneLocal,
+    overflow: Option<Overflow>,
+    nested: bool,
+    /// Blocks given back by the last attempt in vain, which must not wake this very attempt.
+    given_back: Cell<u64>,
+}
+
+impl<'a> Push<'a> {
+    fn new(
+        attachment: &'a Attachment,
+        ring: &'a Ring,
+        local: &'a LaneLocal,
+        overflow: Option<Overflow>,
+    ) -> Push<'a> {
+        Push { attachment, ring, local, overflow, nested: false, given_back: Cell::new(0) }
+    }
+
+    fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
+        let urgent = record.level().is_urgent();
+        let id = || definitions::id_of(self.attachment, self.ring, record);
+        let id = match id() {
+            // A definition needs a block as its record does, and waits for it as long.
+            Err(PushError::Full) => {
+                self.waiting(|| Some(id()).filter(|id| *id != Err(PushError::Full))).and_then(|id| id)
+            }
+            other => other,
+        };
+        let flags = flags | record.inferred().flags;
+        let place = if record.inferred().formats { Self::place_formatting } else { Self::place };
+        let result = id.and_then(|definition| place(self, record, flags, definition, urgent));
+        match result {
+            // It will come as text.
+            Err(PushError::Definition | PushError::TooLarge { .. }) if record.inferred().has_message => {}
+            Err(_) => self.local.count_dropped(self.ring),
+            Ok(()) => {}
+        }
+        result
+    }
+
+    /// Places a record whose length shows when it is written: in the open block, or else in a fresh one,
+    /// or, if it is longer, by way of private memory.
+    fn place_formatting(
+        &self,
+        record: &dyn Record,
+        flags: u8,
+        definition: u32,
+        urgent: bool,
+    ) -> Result<(), PushError> {
+        let (gap, anchor) = (self.gap_due(), self.anchor_is_due());
+        let controls = u32::from(gap) + u32::from(anchor);
+        let write = || {
+            let ticks = self.attachment.info.clock.ticks();
+            let header = Header { definition, length: 0, flags: kind::RECORD | flags, ticks };
+            let room = self.limit(urgent).saturating_sub(self.next());
+            if room == 0 {
+                return Err(0);
+            }
+            // SAFETY: the caller holds `busy`, and there is room for one slot at least.
+            unsafe { self.local.write_formatting(self.next(), room, header, |out| record.encode(out)) }?;
+            self.restore_limits();
+            Ok(())
+        };
+        let mut needed = 0;
+        if self.limit(urgent).saturating_sub(self.next()) > controls {
+            self.write_controls(gap, anchor);
+            match write() {
+                Ok(()) => return Ok(()),
+                Err(bytes) => needed = bytes,
+            }
+        }
+        if slots_for(needed) <= self.room_in_fresh_block() {
+            self.change_block(self.waiting(|| self.take_one(urgent))?, urgent);
+            match write() {
+                Ok(()) => return Ok(()),
+                Err(bytes) => needed = bytes,
+            }
+        }
+        if self.nested {
+            // Private memory is an allocation, which a signal handler may not make.
+            return Err(PushError::Full);
+        }
+        let prepared = Prepared::new(record, needed, self.ring.geometry().record_limit())?;
+        self.place(&prepared, flags, definition, urgent)
+    }
+
+    fn place(&self, record: &dyn Record, flags: u8, definition: u32, urgent: bool) -> Result<(), PushError> {
+        let bytes = record.payload_bytes();
+        let slots = slots_for(bytes);
+        let limit = self.ring.geometry().record_limit();
+        if bytes > limit {
+            return Err(PushError::TooLarge { bytes, limit });
+        }
+        // Judged once: a control record that falls due later would take the record's room.
+        let (gap, anchor) = (self.gap_due(), self.anchor_is_due());
+        let controls = u32::from(gap) + u32::from(anchor);
+        if self.limit(urgent).saturating_sub(self.next()) >= slots + controls {
+            self.write_controls(gap, anchor);
+        } else if slots > self.room_in_fresh_block() {
+            return self.push_long(record, bytes, flags, definition, urgent);
+        } else {
+            // The fresh block's header tells gap and anchor.
+            self.change_block(self.waiting(|| self.take_one(urgent))?, urgent);
+        }
+        let ticks = self.attachment.info.clock.ticks();
+        let header = Header { definition, length: bytes as u32, flags: kind::RECORD | flags, ticks };
+        // SAFETY: the caller holds `busy`, and there is room: in the old block by the test above, in a
+        // fresh one because `slots` fit and it holds nothing yet.
+        let written = unsafe { self.local.write(self.next(), slots, header, |out| record.encode(out)) };
+        if written != bytes {
+            return Err(PushError::Mismatch);
+        }
+        // SAFETY: as above.
+        unsafe { self.local.publish(self.next() + slots) };
+        let records = self.local.records.load(Ordering::Relaxed);
+        self.local.records.store(records.wrapping_add(1), Ordering::Relaxed);
+        self.restore_limits();
+        Ok(())
+    }
+
+    fn next(&self) -> u32 {
+        self.local.next()
+    }
+
+    /// Where a record must end in the open block: 0 if there is none.
+    fn limit(&self, urgent: bool) -> u32 {
+        let geometry = self.ring.geometry();
+        match (self.local.block(), urgent) {
+            (None, _) => 0,
+            (Some(_), true) => geometry.block_slots(),
+            (Some(_), false) if self.local.reserved.load(Ordering::Relaxed) != 0 => 0,
+            (Some(_), false) => geometry.block_slots() - geometry.headroom_slots,
+        }
+    }
+
+    /// A long record of any level may use the headroom of a block that holds nothing else.
+    fn room_in_fresh_block(&self) -> u32 {
+        self.ring.geometry().block_slots() - BLOCK_HEADER_SLOTS
+    }
+
+    /// The record path may be taken again: every gap is told.
+    fn restore_limits(&self) {
+        if self.dropped() == self.local.told.load(Ordering::Relaxed) && !self.nested {
+            self.local.limit[0].store(self.limit(false), Ordering::Relaxed);
+            self.local.limit[1].store(self.limit(true), Ordering::Relaxed);
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.ring.lane_word(self.local.lane.load(Ordering::Relaxed), entry::DROPPED).load(Ordering::Relaxed)
+    }
+
+    fn gap_due(&self) -> bool {
+        self.dropped() != self.local.told.load(Ordering::Relaxed)
+    }
+
+    fn anchor_is_due(&self) -> bool {
+        self.attachment.info.clock.ticks() >= self.local.anchor_due.load(Ordering::Relaxed)
+    }
+
+    /// Tells a gap and renews the anchor, for which the caller has made sure of a slot each.
+    fn write_controls(&self, gap: bool, anchor: bool) {
+        if gap {
+            let dropped = self.dropped();
+            self.write_control(control::GAP, &[dropped]);
+            self.local.told.store(dropped, Ordering::Relaxed);
+        }
+        if anchor {
+            let Anchor { ticks, unix_ns, ns_per_tick } = self.renew_anchor();
+            self.write_control(control::ANCHOR, &[ticks, unix_ns, ns_per_tick]);
+        }
+    }
+
+    fn write_control(&self, code: u32, words: &[u64]) {
+        let ticks = self.attachment.info.clock.ticks();
+        let header = Header { definition: code, length: words.len() as u32 * 8, flags: kind::CONTROL, ticks };
+        // SAFETY: the caller holds `busy`, and a control record takes one slot, which `place` has
+        // made sure of.
+        unsafe {
+            self.local.write(self.next(), 1, header, |out| words.iter().for_each(|w| out.put_u64(*w)));
+            self.local.publish(self.next() + 1);
+        }
+    }
+
+    fn renew_anchor(&self) -> Anchor {
+        let info = &self.attachment.info;
+        let anchor = Anchor::now(info.clock, info.rate().ns_per_tick());
+        self.local.anchor_ticks.store(anchor.ticks, Ordering::Relaxed);
+        self.local.anchor_unix_ns.store(anchor.unix_ns, Ordering::Relaxed);
+        self.local.ns_per_tick.store(anchor.ns_per_tick, Ordering::Relaxed);
+        let due = anchor.ticks.saturating_add(anchor_life_ticks(anchor.ns_per_tick));
+        self.local.anchor_due.store(due, Ordering::Relaxed);
+        anchor
+    }
+
+    /// Seals the open block and goes on in `fresh`, which has been taken.
+    fn change_block(&self, fresh: BlockId, urgent: bool) {
+        self.seal_open_block();
+        self.begin_block(fresh, urgent);
+        self.restore_limits();
+        lane::wake_consumer(self.ring);
+    }
+
+    fn seal_open_block(&self) {
+        let local = self.local;
+        if let Some(block) = local.block() {
+            local.count_block(self.ring);
+            self.ring.seal(block, local.lane.load(Ordering::Relaxed), Kind::Records);
+        }
+    }
+
+    /// Writes the block's header and publishes that, so that the lane's chain can be seen.
+    fn begin_block(&self, fresh: BlockId, urgent: bool) {
+        let local = self.local;
+        if self.anchor_is_due() {
+            self.renew_anchor();
+        }
+        let lane = local.lane.load(Ordering::Relaxed);
+        let chain = local.chain.load(Ordering::Relaxed);
+        let dropped = self.dropped();
+        let word =
+            |at: usize, value: u64| self.ring.block_word(fresh.index, at).store(value, Ordering::Relaxed);
+        word(block::LANE, pair(lane, local.incarnation.load(Ordering::Relaxed)));
+        word(block::CHAIN, chain);
+        word(block::FIRST_SEQUENCE, local.sequence.load(Ordering::Relaxed));
+        word(block::DROPPED, dropped);
+        let anchor = local.anchor();
+        word(block::ANCHOR_TICKS, anchor.ticks);
+        word(block::ANCHOR_UNIX_NS, anchor.unix_ns);
+        word(block::NS_PER_TICK, anchor.ns_per_tick);
+        // What does not change while the lane is open lies in its entry.
+        for (to, from) in [
+            (block::PROCESS, entry::PROCESS),
+            (block::PID_TID, entry::PID_TID),
+            (block::DROPPED_AT_LANE_OPEN, entry::DROPPED_AT_OPEN),
+            (block::DEATHS, entry::DEATHS),
+        ] {
+            word(to, self.ring.lane_word(lane, from).load(Ordering::Relaxed));
+        }
+        for i in 0..block::WORDS - block::THREAD_NAME {
+            word(
+                block::THREAD_NAME + i,
+                self.ring.lane_word(lane, entry::THREAD_NAME + i * 8).load(Ordering::Relaxed),
+            );
+        }
+        for at in block::DEATHS + 1..block::THREAD_NAME {
+            word(at, 0);
+        }
+        let in_need = urgent && self.reserve_is_half_used();
+        local.enter(self.ring, fresh, in_need);
+        local.words.store(
+            self.ring.memory().address(self.ring.block_start(fresh.index)).cast_mut(),
+            Ordering::Relaxed,
+        );
+        local.block.store(pair(fresh.generation, fresh.index + 1), Ordering::Relaxed);
+        local.committed.store(pair(fresh.generation, 0), Ordering::Relaxed);
+        local.chain.store(chain + 1, Ordering::Relaxed);
+        local.told.store(dropped, Ordering::Relaxed);
+        // SAFETY: just taken by this lane, whose `busy` the caller holds.
+        unsafe { local.publish(BLOCK_HEADER_SLOTS) };
+    }
+
+    /// Takes what `attempt` takes, waiting as the policy allows.
+    fn waiting<T>(&self, attempt: impl Fn() -> Option<T>) -> Result<T, PushError> {
+        if self.ring.is_gone() {
+            return Err(PushError::Gone);
+        }
+        if let Some(taken) = attempt() {
+            return Ok(taken);
+        }
+        lane::wake_consumer(self.ring);
+        let policy = self.overflow.unwrap_or_else(|| self.attachment.overflow(self.ring));
+        let Overflow::Block(patience) = policy else { return Err(PushError::Full) };
+        let deadline = Instant::now().checked_add(patience);
+        let waiters = self.ring.header_word(header::FREED_WAITERS);
+        waiters.fetch_add(1, Ordering::SeqCst);
+        let result = loop {
+            let freed = self.ring.header_word(header::FREED).load(Ordering::SeqCst);
+            if let Some(taken) = attempt() {
+                break Ok(taken);
+            }
+            if self.ring.is_gone() {
+                break Err(PushError::Gone);
+            }
+            let left = deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break Err(PushError::Full);
+            }
+            // Short sleeps, so that a wake-up lost with a killed consumer costs little.
+            let freed = freed.wrapping_add(self.given_back.take());
+            futex::wait(
+                self.ring.header_word(header::FREED),
+                freed as u32,
+                left.min(Duration::from_millis(20)),
+            );
+        };
+        waiters.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+
+    /// Whether records of WARN and above have come to the middle of the reserve, which they fill from its
+    /// start. Definitions stay, and do not count.
+    fn reserve_is_half_used(&self) -> bool {
+        let geometry = self.ring.geometry();
+        let middle = self.ring.state(geometry.common_blocks() + geometry.reserved_blocks / 2);
+        middle.is_none_or(|state| state.phase != Phase::Free && state.kind != Kind::Definitions)
+    }
+
+    /// Whether lower levels leave every block that comes free to WARN and above, so that the reserve is
+    /// never used up as long as the urgent records alone can be drained: when the reserve is half used,
+    /// or this lane is in it. Each return to the first free block would seal a reserved one with a few
+    /// records in it, and a flood of lower levels would use the reserve up in no time. It ends when as
+    /// many other blocks are free as the reserve has, whoever stands still in it.
+    fn leaves_room(&self) -> bool {
+        let geometry = self.ring.geometry();
+        let enough = geometry.reserved_blocks as usize;
+        let free = || {
+            let states = (0..geometry.common_blocks()).filter_map(|index| self.ring.state(index));
+            states.filter(|state| state.phase == Phase::Free).take(enough).count()
+        };
+        (self.local.reserved.load(Ordering::Relaxed) != 0 || self.reserve_is_half_used()) && free() < enough
+    }
+
+    /// The next free block: first in the lane's warm window, then anywhere, then, for WARN and above,
+    /// among the reserved ones. Every state word is looked at once at most, and none as long as nothing
+    /// has been freed since the last time in vain.
+    fn take_one(&self, urgent: bool) -> Option<BlockId> {
+        let freed = self.ring.header_word(header::FREED).load(Ordering::Acquire);
+        let full_at = &self.local.full_at[usize::from(urgent)];
+        if full_at.load(Ordering::Relaxed) == freed {
+            return None;
+        }
+        let geometry = self.ring.geometry();
+        let lane = self.local.lane.load(Ordering::Relaxed);
+        let common = geometry.common_blocks();
+        if !urgent && self.leaves_room() {
+            full_at.store(freed, Ordering::Relaxed);
+            return None;
+        }
+        let home = common / geometry.lane_count * lane % common;
+        let warm = WARM_BLOCKS.min(common);
+        let search = self.local.search.load(Ordering::Relaxed);
+        for step in 0..warm {
+            let offset = (search + step) % warm;
+            if let Some(block) = self.ring.take((home + offset) % common, lane, Kind::Records) {
+                self.local.search.store(offset + 1, Ordering::Relaxed);
+                return Some(block);
+            }
+        }
+        let rest = (warm..common).map(|offset| (home + offset) % common);
+        let reserved = if urgent { common..geometry.block_count } else { 0..0 };
+        let found = rest.chain(reserved).find_map(|index| self.ring.take(index, lane, Kind::Records));
+        if found.is_none() {
+            full_at.store(freed, Ordering::Relaxed);
+        }
+        found
+    }
+}

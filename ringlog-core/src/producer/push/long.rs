@@ -1,0 +1,162 @@
+//! Records that need several blocks.
+
+use std::sync::atomic::Ordering;
+
+use super::Push;
+use crate::error::PushError;
+use crate::record::encode::{Encoder, Header, Record, flag, kind, slots_for};
+use crate::ring::lane;
+use crate::shm::block::{BlockId, Kind, publish};
+use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, lane as entry, pair};
+
+impl Push<'_> {
+    /// Pushes a record that needs several blocks. All are taken before the first byte is written, and
+    /// the first is published last: so it is there whole or not at all.
+    ///
+    /// `bytes` is what the record said once: one that says something else now is refused.
+    pub(super) fn push_long(
+        &self,
+        record: &dyn Record,
+        bytes: usize,
+        flags: u8,
+        definition: u32,
+        urgent: bool,
+    ) -> Result<(), PushError> {
+        if self.nested {
+            // The blocks' numbers need an allocation, which a signal handler may not make.
+            return Err(PushError::Full);
+        }
+        let per_block = self.ring.geometry().payload_per_block();
+        let count = bytes.div_ceil(per_block);
+        let blocks = self.waiting(|| self.take_many(count, urgent))?;
+        self.seal_open_block();
+        let mut parts = Parts { push: self, blocks, urgent, begun: 0, published: false };
+        let mut ticks = 0;
+        let mut written = bytes;
+        for number in 0..count {
+            if number == 1 {
+                // The record counts as the first block's.
+                let sequence = self.local.sequence.load(Ordering::Relaxed);
+                self.local.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
+            }
+            let fresh = parts.begin_next();
+            if number == 0 {
+                ticks = self.attachment.info.clock.ticks();
+            }
+            let length = (bytes - number * per_block).min(per_block) as u32;
+            let more = if number + 1 < count { flag::MORE } else { 0 };
+            let header = if number == 0 {
+                Header { definition, length, flags: kind::RECORD | flags | more, ticks }
+            } else {
+                Header { definition: number as u32, length, flags: kind::CONTINUATION | more, ticks }
+            };
+            // SAFETY: the block was taken by this lane; the part fits by `per_block`.
+            written = unsafe { self.write_part(fresh, header, number * per_block / 8, record) };
+        }
+        if written == bytes {
+            self.publish_parts(&parts.blocks, bytes, per_block);
+            parts.published = true;
+            // The open block's records are counted when it is closed, and this one is not among them.
+            let count = self.ring.lane_word(self.local.lane.load(Ordering::Relaxed), entry::PUBLISHED);
+            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+        drop(parts);
+        self.restore_limits();
+        lane::wake_consumer(self.ring);
+        if written == bytes { Ok(()) } else { Err(PushError::Mismatch) }
+    }
+
+    /// # Safety
+    /// `block` is owned by this lane and empty but for its header; the part fits.
+    unsafe fn write_part(
+        &self,
+        block: BlockId,
+        header: Header,
+        from_word: usize,
+        record: &dyn Record,
+    ) -> usize {
+        let start = self.ring.block_start(block.index) + BLOCK_HEADER_SLOTS as usize * SLOT_WORDS;
+        for (i, word) in header.words().into_iter().enumerate() {
+            self.ring.memory().word(start + i).store(word, Ordering::Relaxed);
+        }
+        let payload = self.ring.memory().address(start + RECORD_HEADER_BYTES / 8);
+        let to_word = from_word + (header.length as usize).div_ceil(8);
+        // SAFETY: the caller's word.
+        let mut out = unsafe { Encoder::new(payload, from_word, to_word) };
+        record.encode(&mut out);
+        out.finish()
+    }
+
+    /// The last part first; the first part's publish is the record's.
+    fn publish_parts(&self, blocks: &[BlockId], bytes: usize, per_block: usize) {
+        for (number, part) in blocks.iter().enumerate().rev() {
+            let length = (bytes - number * per_block).min(per_block);
+            let slots = BLOCK_HEADER_SLOTS + slots_for(length);
+            publish(self.ring.committed_word(part.index), pair(part.generation, slots));
+            if number + 1 == blocks.len() {
+                self.local.go_on_at(slots);
+            }
+        }
+    }
+
+    /// Takes `count` blocks or none.
+    fn take_many(&self, count: usize, urgent: bool) -> Option<Vec<BlockId>> {
+        let mut blocks = Vec::with_capacity(count);
+        while blocks.len() < count {
+            let Some(block) = self.take_one(urgent) else {
+                let lane = self.local.lane.load(Ordering::Relaxed);
+                let given_back = blocks.len() as u64;
+                blocks.into_iter().for_each(|block| self.ring.untake(block, lane, Kind::Records));
+                // Others may have found the ring full because of us.
+                lane::announce_freed(self.ring, given_back);
+                self.given_back.set(given_back);
+                return None;
+            };
+            blocks.push(block);
+        }
+        Some(blocks)
+    }
+}
+
+/// The blocks of a long record. Dropped when it is published, or refused, or when its encoding panicked:
+/// then what was begun is closed, but for the last block of a record that is published, in which the lane
+/// goes on, and what was not is given back. A block left open would stop the consumer there for as long as
+/// the thread lives. The number of a record that is not published goes to the next one, so sequences have
+/// no holes.
+struct Parts<'a> {
+    push: &'a Push<'a>,
+    blocks: Vec<BlockId>,
+    urgent: bool,
+    begun: usize,
+    published: bool,
+}
+
+impl Parts<'_> {
+    fn begin_next(&mut self) -> BlockId {
+        let block = self.blocks[self.begun];
+        self.push.begin_block(block, self.urgent);
+        self.begun += 1;
+        block
+    }
+}
+
+impl Drop for Parts<'_> {
+    fn drop(&mut self) {
+        let lane = self.push.local.lane.load(Ordering::Relaxed);
+        let (begun, unused) = self.blocks.split_at(self.begun);
+        for block in begun.iter().take(self.begun.saturating_sub(self.published.into())) {
+            self.push.ring.seal(*block, lane, Kind::Records);
+        }
+        if !self.published && self.begun > 0 {
+            self.push.local.leave_block();
+        }
+        if !self.published && self.begun > 1 {
+            let sequence = self.push.local.sequence.load(Ordering::Relaxed);
+            self.push.local.sequence.store(sequence.wrapping_sub(1), Ordering::Relaxed);
+        }
+        for block in unused {
+            self.push.ring.untake(*block, lane, Kind::Records);
+        }
+        lane::announce_freed(self.push.ring, unused.len() as u64);
+    }
+}

@@ -1,0 +1,153 @@
+//! Definitions on the reading side: found in the ring by their place, checked, and kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::reader::entry::block_header;
+use crate::record::definition::Definition;
+use crate::record::encode::{Header, kind};
+use crate::record::template::Template;
+use crate::shm::block::{BlockId, Kind, Phase, Ring};
+use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
+use crate::shm::sync::Ordering;
+
+/// A definition, and its template if its text is one.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) definition: Definition,
+    pub(crate) template: Option<Template>,
+}
+
+impl Known {
+    pub(crate) fn new(definition: Definition) -> Known {
+        let template =
+            definition.template.then(|| Template::parse(&definition.text, definition.fields.len()));
+        Known { definition, template }
+    }
+}
+
+/// A process (its lane and incarnation) and an id.
+type Key = ((u32, u32), u32);
+
+/// Definitions by process (its lane and incarnation) and id. A process never reuses an id.
+#[derive(Debug, Default)]
+pub(crate) struct Dictionary {
+    known: HashMap<Key, Arc<Known>>,
+    recent: Option<(Key, Arc<Known>)>,
+    /// What the known ones take, about.
+    bytes: usize,
+}
+
+/// More than this is only kept by who floods us with definitions: start afresh.
+const BYTES_MAX: usize = 64 << 20;
+/// What a definition takes besides its texts.
+const BYTES_EACH: usize = 512;
+
+impl Dictionary {
+    /// The definition `id` of a process; `None` if it is not in the ring (any more), or damaged.
+    pub(crate) fn look_up(&mut self, ring: &Ring, process: (u32, u32), id: u32) -> Option<&Arc<Known>> {
+        let key = (process, id);
+        if self.recent.as_ref().is_none_or(|(recent, _)| *recent != key) {
+            let definition = match self.known.get(&key) {
+                Some(definition) => definition.clone(),
+                None => {
+                    let known = Arc::new(Known::new(read(ring, process, id)?));
+                    if self.bytes > BYTES_MAX {
+                        self.known.clear();
+                        self.bytes = 0;
+                    }
+                    self.bytes += BYTES_EACH + known.definition.payload_bytes(None);
+                    self.known.insert(key, known.clone());
+                    known
+                }
+            };
+            self.recent = Some((key, definition));
+        }
+        self.recent.as_ref().map(|(_, definition)| definition)
+    }
+
+    /// Forgets a process's definitions: its lane has been reclaimed.
+    pub(crate) fn forget(&mut self, process: (u32, u32)) {
+        self.known.retain(|(of, _), _| *of != process);
+        self.recent = None;
+    }
+}
+
+/// Reads a definition from its place, which is untrusted like everything there. The place counts only
+/// if its block belongs to the same process: it may have been given to another one since.
+fn read(ring: &Ring, process: (u32, u32), id: u32) -> Option<Definition> {
+    let slots = ring.geometry().block_slots();
+    let (index, slot) = (id / slots, id % slots);
+    if index >= ring.geometry().block_count {
+        return None;
+    }
+    let state = ring.state(index)?;
+    if state.kind != Kind::Definitions || state.phase == Phase::Free {
+        return None;
+    }
+    let committed = ring.committed(index, state.generation)?;
+    let header = block_header(ring, BlockId { index, generation: state.generation })?;
+    if halves(header[block::PROCESS]) != process || !begins_record(ring, index, slot, committed) {
+        return None;
+    }
+    let first = ring.block_word(index, slot as usize * SLOT_WORDS).load(Ordering::Relaxed);
+    let end = slot.saturating_add(Header::decode([first, 0]).slots());
+    if end > committed {
+        return None;
+    }
+    let mut words = Vec::new();
+    ring.copy_slots(index, slot, end, &mut words);
+    if !ring.still_holds(index, state.generation) {
+        return None;
+    }
+    let [first, ticks, ..] = words[..] else { return None };
+    let header = Header::decode([first, ticks]);
+    if header.kind() != kind::DEFINITION {
+        return None;
+    }
+    let bytes: &[u8] = bytemuck::cast_slice(&words);
+    Definition::decode(bytes.get(RECORD_HEADER_BYTES..)?.get(..header.length as usize)?)
+}
+
+/// Whether one of the block's records begins at `slot`. Were any place good enough, each slot of a crafted block
+/// could be a definition as long as all that follows it, and a small ring would fill a large memory.
+fn begins_record(ring: &Ring, index: u32, slot: u32, committed: u32) -> bool {
+    let mut at = BLOCK_HEADER_SLOTS;
+    while at < slot.min(committed) {
+        let first = ring.block_word(index, at as usize * SLOT_WORDS).load(Ordering::Relaxed);
+        at = at.saturating_add(Header::decode([first, 0]).slots());
+    }
+    at == slot && slot < committed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Level;
+    use crate::Site;
+    use crate::shm::layout::pair;
+
+    #[test]
+    fn definitions_without_end_are_not_all_kept() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let name = dir.path().join("ring");
+        let options = crate::Ring::options().size("16MiB").block_bytes(1 << 20).lanes(3);
+        let ring = options.create(name.to_str().unwrap()).unwrap();
+        let text = "x".repeat(1_000_000);
+        let site = Site::new(Definition { text: text.into(), ..Definition::new(Level::INFO, "") });
+        ring.logger().values(&site, &[]).unwrap();
+        ring.with_ring(|ring| {
+            let is_definitions =
+                |index: &u32| ring.state(*index).is_some_and(|s| s.kind == Kind::Definitions);
+            let index = (0..ring.geometry().block_count).find(is_definitions).unwrap();
+            let id = index * ring.geometry().block_slots() + BLOCK_HEADER_SLOTS;
+            let mut dictionary = Dictionary::default();
+            for incarnation in 1..=200 {
+                ring.block_word(index, block::PROCESS).store(pair(1, incarnation), Ordering::Relaxed);
+                assert!(dictionary.look_up(ring, (1, incarnation), id).is_some());
+                let kept: usize = dictionary.known.values().map(|known| known.definition.text.len()).sum();
+                assert!(kept <= BYTES_MAX + 1_000_000, "{kept} bytes");
+            }
+        });
+    }
+}

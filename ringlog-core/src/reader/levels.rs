@@ -1,0 +1,248 @@
+//! Levels seen and steered from outside: what `ringlog level` and the writer do.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::admin;
+use crate::error::Error;
+use crate::os::ofd_lock::Briefly;
+use crate::os::thread::name_from_words;
+use crate::producer::levels::filter::Filter;
+use crate::producer::levels::rules::LevelRules;
+use crate::reader::entry::block_header;
+use crate::reader::observer::Observer;
+use crate::record::definition::{Definition, TEXT};
+use crate::record::encode::{Header, kind};
+use crate::record::level::Level;
+use crate::record::value::Cursor;
+use crate::ring::file;
+use crate::ring::file::Identity;
+use crate::ring::handle::Ring;
+use crate::ring::name;
+use crate::shm::block::{BlockId, Phase, Ring as SharedRing};
+use crate::shm::clock::unix_ns;
+use crate::shm::layout::{
+    self, BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves, lane as entry,
+};
+use crate::shm::rules_area;
+
+/// Longer than anybody takes who does not stand still.
+const LOCK_WITHIN: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
+
+/// Which levels are wanted in a ring, as of one look.
+#[derive(Clone, Debug)]
+pub struct LevelStat {
+    /// The rules in force.
+    pub rules: LevelRules,
+    /// The processes that log at the moment, by their process ids.
+    pub processes: Vec<ProcessLevels>,
+}
+
+/// What a living process logs.
+#[derive(Clone, Debug)]
+pub struct ProcessLevels {
+    /// Process id, in its own PID namespace.
+    pub pid: u32,
+    /// Its name.
+    pub process: String,
+    /// Its own filter, as it shows it; a long one ends with `…`. `None` if it has no default logger here.
+    pub filter: Option<String>,
+    /// Its loggers, as far as they have logged: those of its definitions, and those of the plain text that is
+    /// in the ring at the moment.
+    pub loggers: Vec<LoggerLevel>,
+}
+
+/// What is logged by a logger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggerLevel {
+    /// Its name.
+    pub logger: String,
+    /// The least level that is logged; all are if `None`.
+    pub least: Option<Level>,
+}
+
+/// Changes the level rules of the ring `name` and returns those in force then. Producers follow them from
+/// their next log call on. Rules whose end has come are removed too. `change` is called again where others
+/// have been quicker.
+///
+/// # Errors
+/// [`Error::Levels`] if the ring has no room for the rules, or somebody who changes them stands still;
+/// otherwise as for [`Ring::open`].
+pub fn change_levels(name: &str, change: impl FnMut(&mut LevelRules)) -> Result<LevelRules, Error> {
+    let path =
+        std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+    let opened = file::open(name, &path, true)?;
+    let mut changed = Ok(LevelRules::default());
+    admin::with_memory(&opened, |ring| {
+        let lock = lock(&path, opened.identity, LOCK_WITHIN);
+        changed = lock.and_then(|lock| self::change(ring, &path, lock, change));
+    })?;
+    changed
+}
+
+impl Ring {
+    /// Removes the level rules whose end has come, if there are any. Never waits: where somebody else is
+    /// changing them, they are left to the next call.
+    ///
+    /// # Errors
+    /// As for [`change_levels`].
+    pub fn undo_ended_levels(&self) -> Result<(), Error> {
+        let mut undone = Ok(());
+        self.with_ring(|ring| {
+            if in_force(ring).iter().any(|rule| rule.has_ended(now_unix())) {
+                let lock = lock(self.path(), self.identity(), Duration::ZERO);
+                undone = match lock {
+                    Ok(lock) => change(ring, self.path(), lock, |_| {}).map(drop),
+                    Err(Error::Levels(_)) => Ok(()),
+                    Err(other) => Err(other),
+                };
+            }
+        });
+        undone
+    }
+}
+
+fn now_unix() -> u64 {
+    unix_ns() / 1_000_000_000
+}
+
+fn in_force(ring: &SharedRing) -> LevelRules {
+    let mut room = rules_area::ROOM;
+    let read = rules_area::read(ring.memory(), &mut room);
+    read.map(|(_, text)| LevelRules::decode(text)).unwrap_or_default()
+}
+
+fn change(
+    ring: &SharedRing,
+    path: &Path,
+    _lock: Briefly,
+    mut change: impl FnMut(&mut LevelRules),
+) -> Result<LevelRules, Error> {
+    // Others raise the epoch too when they begin to follow it, but that once only.
+    for _ in 0..8 {
+        rules_area::begin(ring.memory(), unix_ns());
+        let mut room = rules_area::ROOM;
+        let Some((epoch, text)) = rules_area::read(ring.memory(), &mut room) else { continue };
+        let mut rules = LevelRules::decode(text);
+        rules.remove_ended(now_unix());
+        change(&mut rules);
+        let new = rules.encode()?;
+        if new == text || rules_area::write(ring.memory(), epoch, unix_ns(), &new) {
+            return Ok(rules);
+        }
+    }
+    Err(Error::Levels(format!("somebody else writes to the header of {}", path.display())))
+}
+
+fn lock(path: &Path, identity: Identity, within: Duration) -> Result<Briefly, Error> {
+    let io = |e| Error::io("lock", path, e);
+    let file = file::reopen(path, identity, true).map_err(io)?;
+    let mut file = file.ok_or_else(|| name::no_such_ring("", path))?;
+    let begun = Instant::now();
+    loop {
+        match Briefly::try_hold(file, layout::lock::LEVELS).map_err(io)? {
+            Ok(lock) => return Ok(lock),
+            Err(_) if begun.elapsed() >= within => {
+                return Err(Error::Levels("another process is changing them, and stands still".to_owned()));
+            }
+            Err(again) => file = again,
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+}
+
+impl Observer {
+    /// The level rules in force.
+    pub fn level_rules(&self) -> LevelRules {
+        in_force(&self.ring())
+    }
+
+    /// Which rules are in force, and what they and its own filter mean for each process.
+    ///
+    /// # Errors
+    /// As for [`stat`](Self::stat).
+    pub fn levels(&self) -> Result<LevelStat, Error> {
+        let ring = self.ring();
+        let rules = in_force(&ring);
+        let loggers = loggers_in_ring(&ring);
+        let lanes = self.stat()?.lanes.into_iter().filter(|lane| lane.is_process && lane.alive);
+        let processes = lanes.map(|lane| {
+            let filter = shown_filter(&ring, lane.lane);
+            let own = filter.as_deref().map(parse_shown);
+            let key = (lane.lane, lane.incarnation);
+            let level_of = |logger: &str| rules.level_of(logger, lane.pid, own.as_ref());
+            let mine = loggers.iter().filter(|(process, _)| *process == key);
+            let loggers =
+                mine.map(|(_, logger)| LoggerLevel { logger: logger.clone(), least: level_of(logger) });
+            ProcessLevels { pid: lane.pid, process: lane.process, loggers: loggers.collect(), filter }
+        });
+        let mut processes: Vec<ProcessLevels> = processes.collect();
+        processes.sort_by_key(|process| process.pid);
+        Ok(LevelStat { rules, processes })
+    }
+}
+
+fn shown_filter(ring: &SharedRing, lane: u32) -> Option<String> {
+    let word = |i: usize| ring.lane_word(lane, entry::FILTER + i * 8).load(Ordering::Relaxed);
+    let words: Vec<u64> = (0..entry::FILTER_BYTES / 8).map(word).collect();
+    Some(name_from_words(&words)).filter(|text| !text.is_empty())
+}
+
+/// The parts of a filter that can be read; one that was cut has others.
+fn parse_shown(text: &str) -> Filter {
+    let parts = text.split(',').filter(|part| part.parse::<Filter>().is_ok());
+    // Each of its parts can be read, so all of them can.
+    parts.collect::<Vec<_>>().join(",").parse().unwrap_or_default()
+}
+
+/// The loggers that definitions and plain texts in the ring name, by process lane and incarnation.
+fn loggers_in_ring(ring: &SharedRing) -> BTreeSet<((u32, u32), String)> {
+    let mut loggers = BTreeSet::new();
+    for index in 0..ring.geometry().block_count {
+        let Some(state) = ring.state(index) else { continue };
+        if state.phase == Phase::Free {
+            continue;
+        }
+        let header = block_header(ring, BlockId { index, generation: state.generation });
+        let committed = ring.committed(index, state.generation);
+        let (Some(header), Some(committed)) = (header, committed) else { continue };
+        let mut words = Vec::new();
+        ring.copy_slots(index, BLOCK_HEADER_SLOTS, committed, &mut words);
+        if ring.still_holds(index, state.generation) {
+            let process = halves(header[block::PROCESS]);
+            loggers.extend(loggers_in(&words).into_iter().map(|logger| (process, logger)));
+        }
+    }
+    loggers
+}
+
+/// Loggers of the definitions and the plain texts in a copy of a block.
+fn loggers_in(words: &[u64]) -> Vec<String> {
+    let mut loggers = Vec::new();
+    let mut at = 0;
+    while let Some([first, ticks]) = words.get(at..).and_then(|words| words.first_chunk::<2>()) {
+        let header = Header::decode([*first, *ticks]);
+        let bytes: &[u8] = bytemuck::cast_slice(&words[at..]);
+        let payload = bytes[RECORD_HEADER_BYTES..].get(..header.length as usize);
+        let logger = payload.and_then(|payload| match header.kind() {
+            kind::DEFINITION => Definition::decode(payload).map(|definition| definition.logger.into_owned()),
+            kind::RECORD if header.definition == TEXT => logger_of_text(payload),
+            _ => None,
+        });
+        loggers.extend(logger);
+        // At least one slot, so this ends.
+        at += header.slots() as usize * SLOT_WORDS;
+    }
+    loggers
+}
+
+/// The logger that a plain text names, if it names one: the second of its fields.
+fn logger_of_text(payload: &[u8]) -> Option<String> {
+    let mut at = Cursor::new(payload);
+    at.u8()?;
+    let logger = at.prefixed()?;
+    (!logger.is_empty()).then(|| String::from_utf8_lossy(logger).into_owned())
+}

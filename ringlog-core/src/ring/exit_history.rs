@@ -1,0 +1,167 @@
+//! Deaths: which owners of a lane died without closing it, and who they were.
+//!
+//! The proof is the lane's kernel lock: it is free, and the entry still says open. The consumer finds that
+//! out by looking. Whoever opens the lane before it looked finds it out too, and leaves word: the
+//! incarnation goes into the lane's history of deaths, of which each block carries a copy, and the dead
+//! owner's name into the second half of the entry, before it is overwritten in the first.
+//!
+//! A process that runs its exit handlers has ended in order. Its threads need not all have closed their
+//! lanes by then, and are not dead before their time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::os::thread::name_from_words;
+use crate::reader::entry::Origin;
+use crate::shm::block::Ring;
+use crate::shm::layout::{NAME_BYTES, halves, lane as entry, pair};
+
+/// The deaths in a lane's past: the last incarnation that died, and which of the 32 before it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Deaths {
+    /// 0 if none has.
+    last: u32,
+    /// Bit n: incarnation `last - 1 - n` died.
+    before: u32,
+}
+
+/// How many incarnations before the last dead one are remembered.
+const REMEMBERED: u32 = 32;
+
+impl Deaths {
+    pub(crate) const fn word(self) -> u64 {
+        pair(self.last, self.before)
+    }
+
+    pub(crate) const fn decode(word: u64) -> Deaths {
+        let (last, before) = halves(word);
+        Deaths { last, before }
+    }
+
+    pub(crate) fn of(ring: &Ring, lane: u32) -> Deaths {
+        Deaths::decode(ring.lane_word(lane, entry::DEATHS).load(Ordering::Acquire))
+    }
+
+    /// With one more, which is younger than all others.
+    fn with(self, incarnation: u32) -> Deaths {
+        let distance = incarnation.wrapping_sub(self.last);
+        let before = match distance {
+            0 => self.before,
+            _ if self.last == 0 || distance > REMEMBERED => 0,
+            _ => self.before.checked_shl(distance).unwrap_or(0) | 1 << (distance - 1),
+        };
+        Deaths { last: incarnation, before }
+    }
+
+    /// Whether the incarnation died. Of one that is forgotten nobody knows: it has, if nothing says otherwise.
+    pub(crate) fn may_include(self, incarnation: u32) -> bool {
+        self.includes(incarnation) || self.has_forgotten(incarnation)
+    }
+
+    fn includes(self, incarnation: u32) -> bool {
+        let age = self.last.wrapping_sub(incarnation);
+        self.last != 0 && (age == 0 || (age <= REMEMBERED && self.before >> (age - 1) & 1 != 0))
+    }
+
+    /// Whether an incarnation is older than what is remembered.
+    pub(crate) fn has_forgotten(self, incarnation: u32) -> bool {
+        self.last.saturating_sub(incarnation) > REMEMBERED
+    }
+
+    /// The dead incarnations between two others, the older ones first.
+    pub(crate) fn between(self, after: u32, before: u32) -> impl Iterator<Item = u32> {
+        let remembered = self.last.saturating_sub(REMEMBERED)..=self.last;
+        remembered.filter(move |died| *died > after && *died < before && self.includes(*died))
+    }
+}
+
+/// Whether the lane's last owner, who is gone by the word of the kernel, died: he has not closed the lane,
+/// and his process did not end in order either.
+pub(crate) fn has_died(ring: &Ring, lane: u32) -> bool {
+    let (process, incarnation) = halves(ring.lane_word(lane, entry::PROCESS).load(Ordering::Acquire));
+    ring.lane_state(lane).open && !has_ended_in_order(ring, process, incarnation)
+}
+
+fn has_ended_in_order(ring: &Ring, process: u32, incarnation: u32) -> bool {
+    if process >= ring.geometry().lane_count {
+        return false;
+    }
+    let state = ring.lane_state(process);
+    if state.incarnation == incarnation {
+        return !state.open;
+    }
+    let deaths = Deaths::of(ring, process);
+    !deaths.may_include(incarnation)
+}
+
+/// Leaves word of the last owner's death, if he died. The caller holds the lane's lock and has not yet
+/// written anything into its entry; he may die himself at any point of this.
+pub(crate) fn leave_word(ring: &Ring, lane: u32) {
+    let (deaths, last) = (Deaths::of(ring, lane), ring.lane_state(lane).incarnation);
+    if deaths.last == last || !has_died(ring, lane) {
+        // An opener before us has left word already, and may have died over writing his own name.
+        return;
+    }
+    let word = |offset| ring.lane_word(lane, offset);
+    // Release, all of them: who reads a word of the new name sees that the old one has been there.
+    word(entry::DEAD_INCARNATION).store(0, Ordering::Release);
+    let copy = |from, to| word(to).store(word(from).load(Ordering::Relaxed), Ordering::Release);
+    copy(entry::PID_TID, entry::DEAD_PID_TID);
+    copy(entry::PROCESS, entry::DEAD_PROCESS);
+    for i in (0..NAME_BYTES).step_by(8) {
+        copy(entry::THREAD_NAME + i, entry::DEAD_THREAD_NAME + i);
+        copy(entry::PROCESS_NAME + i, entry::DEAD_PROCESS_NAME + i);
+    }
+    word(entry::DEAD_INCARNATION).store(last.into(), Ordering::Release);
+    word(entry::DEATHS).store(deaths.with(last).word(), Ordering::Release);
+}
+
+/// Who owned the lane in that incarnation, as far as its entry still says.
+pub(crate) fn owner(ring: &Ring, lane: u32, incarnation: u32) -> Option<Arc<Origin>> {
+    let is_dead =
+        || ring.lane_word(lane, entry::DEAD_INCARNATION).load(Ordering::Acquire) == u64::from(incarnation);
+    let is_last = || ring.lane_state(lane).incarnation == incarnation;
+    if is_last() && !is_dead() {
+        let places = [entry::PID_TID, entry::PROCESS, entry::THREAD_NAME, entry::PROCESS_NAME];
+        let origin = read(ring, lane, incarnation, places);
+        // Whoever opens the lane now has first copied what we may have read half of.
+        if is_last() && !is_dead() {
+            return Some(origin);
+        }
+    }
+    let places =
+        [entry::DEAD_PID_TID, entry::DEAD_PROCESS, entry::DEAD_THREAD_NAME, entry::DEAD_PROCESS_NAME];
+    is_dead().then(|| read(ring, lane, incarnation, places)).filter(|_| is_dead())
+}
+
+fn read(ring: &Ring, lane: u32, incarnation: u32, places: [usize; 4]) -> Arc<Origin> {
+    let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
+    let [pid_tid, process_lane, thread, process] = places;
+    let name = |offset: usize| {
+        let words: Vec<u64> = (0..NAME_BYTES).step_by(8).map(|i| word(offset + i)).collect();
+        name_from_words(&words)
+    };
+    let (pid, tid) = halves(word(pid_tid));
+    let (thread, process, process_lane) = (name(thread), name(process), halves(word(process_lane)));
+    Arc::new(Origin { lane, incarnation, pid, tid, thread, process, process_lane })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_tells_which_incarnations_died() {
+        let mut deaths = Deaths::default();
+        assert_eq!(deaths.between(0, u32::MAX).count(), 0);
+        for died in [3, 4, 7, 35, 36] {
+            deaths = Deaths::decode(deaths.with(died).word());
+            assert_eq!(deaths.with(died), deaths, "once more is not one more");
+        }
+        assert_eq!(deaths.between(0, 37).collect::<Vec<_>>(), [4, 7, 35, 36], "3 is too long ago");
+        assert_eq!(deaths.between(4, 36).collect::<Vec<_>>(), [7, 35]);
+        assert!(deaths.has_forgotten(3) && !deaths.has_forgotten(4) && !deaths.includes(5));
+        assert_eq!(deaths.with(100).between(0, 200).collect::<Vec<_>>(), [100]);
+        assert_eq!(Deaths::decode(u64::MAX).between(0, u32::MAX).count(), 32, "whatever is in memory");
+    }
+}

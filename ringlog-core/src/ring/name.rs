@@ -1,0 +1,147 @@
+//! From a ring's name to its file.
+
+use std::ffi::OsString;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// The directory in which names are looked up: `$RINGLOG_DIR`, or `/dev/shm/ringlog-<uid>`.
+pub fn directory() -> PathBuf {
+    match std::env::var_os("RINGLOG_DIR") {
+        Some(dir) if !dir.is_empty() => dir.into(),
+        _ => PathBuf::from(format!("/dev/shm/ringlog-{}", nix::unistd::geteuid())),
+    }
+}
+
+/// The file that `name` means: `.` is `$RINGLOG`, anything with a slash is a path, everything else lies
+/// in [`directory`].
+pub fn resolve(name: &str) -> Result<PathBuf, Error> {
+    if name == "." {
+        return from_environment(std::env::var_os("RINGLOG"));
+    }
+    if name.contains('/') {
+        return Ok(PathBuf::from(name));
+    }
+    let bad = |why: &str| Err(Error::Name { name: name.to_owned(), why: why.to_owned() });
+    match name {
+        "" => bad("it is empty"),
+        ".." => bad("it leads out of the directory of rings; give a path with a slash if that is meant"),
+        _ if name.starts_with('.') => bad("it starts with a dot"),
+        _ if name.len() > 200 => bad("it is longer than 200 bytes"),
+        _ if name.contains(char::is_control) => bad("it contains a control character"),
+        _ => Ok(directory().join(name)),
+    }
+}
+
+fn from_environment(ringlog: Option<OsString>) -> Result<PathBuf, Error> {
+    let bad = |why: &str| Err(Error::Name { name: ".".to_owned(), why: why.to_owned() });
+    match ringlog.map(PathBuf::from) {
+        None => bad("it means $RINGLOG, which is not set; `ringlog run` sets it"),
+        Some(path) if path.is_absolute() => Ok(path),
+        Some(path) => bad(&format!("it means $RINGLOG, which is {path:?}; expected an absolute path")),
+    }
+}
+
+/// The error for a ring that is not there, with the nearest name that is.
+pub(crate) fn no_such_ring(name: &str, path: &Path) -> Error {
+    let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let file = path.file_name().map_or_else(|| name.to_owned(), |f| f.to_string_lossy().into_owned());
+    let similar = std::fs::read_dir(&dir).ok().and_then(|entries| {
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names
+            .map(|other| (distance(&file, &other), other))
+            .filter(|(d, other)| *d <= 1 + other.len() / 4)
+            .min()
+    });
+    Error::NoSuchRing { name: file, dir, similar: similar.map(|(_, name)| name) }
+}
+
+/// Edits that turn one name into the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let change = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Makes the directory in which `path` is to be created, where it is the default one; checks that
+/// nobody else can put files there.
+pub(crate) fn prepare_directory(path: &Path) -> Result<(), Error> {
+    let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) else { return Ok(()) };
+    if dir != directory() {
+        return Ok(());
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => check_directory(dir),
+        Err(e) => Err(Error::io("create the directory", dir, e)),
+    }
+}
+
+/// Refuses the default directory if somebody else owns it or may write to it. One that was named by
+/// `RINGLOG_DIR` is the user's own choice.
+pub(crate) fn check_directory(dir: &Path) -> Result<(), Error> {
+    if std::env::var_os("RINGLOG_DIR").is_some_and(|named| !named.is_empty()) || dir != directory() {
+        return Ok(());
+    }
+    let meta = match dir.symlink_metadata() {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io("look at", dir, e)),
+    };
+    let refuse = |why: String| Err(Error::Directory { dir: dir.to_owned(), why });
+    let uid = nix::unistd::geteuid().as_raw();
+    if !meta.is_dir() {
+        refuse("it is not a directory; remove it or set RINGLOG_DIR".to_owned())
+    } else if meta.uid() != uid {
+        refuse(format!("it belongs to uid {}, you are uid {uid}; set RINGLOG_DIR", meta.uid()))
+    } else if meta.permissions().mode() & 0o022 != 0 {
+        let mode = meta.permissions().mode() & 0o7777;
+        refuse(format!("others may write to it (mode {mode:o}); run `chmod go-w` on it or set RINGLOG_DIR"))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_paths() {
+        assert_eq!(resolve("/x/y").unwrap(), Path::new("/x/y"));
+        assert_eq!(resolve("./y").unwrap(), Path::new("./y"));
+        assert!(resolve("app").unwrap().ends_with("app"));
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused_in_words() {
+        let message = |name: &str| resolve(name).unwrap_err().to_string();
+        assert_eq!(
+            message(".."),
+            "\"..\" is not a ring name: it leads out of the directory of rings; \
+             give a path with a slash if that is meant"
+        );
+        assert_eq!(message(""), "\"\" is not a ring name: it is empty");
+        assert_eq!(message(".x"), "\".x\" is not a ring name: it starts with a dot");
+        assert!(message("a\nb").contains("control character"));
+        let relative = from_environment(Some("x".into())).unwrap_err().to_string();
+        assert_eq!(
+            relative,
+            "\".\" is not a ring name: it means $RINGLOG, which is \"x\"; expected an absolute path"
+        );
+    }
+
+    #[test]
+    fn near_names_are_suggested() {
+        assert_eq!([distance("ap", "app"), distance("kitten", "sitting"), distance("", "abc")], [1, 3, 3]);
+    }
+}

@@ -1,0 +1,201 @@
+//! How a ring is made.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::ring::file;
+use crate::ring::handle::Ring;
+use crate::ring::header::Info;
+use crate::ring::name;
+use crate::shm::clock::Clock;
+use crate::shm::layout::Geometry;
+
+/// What happens to a record when no block is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is dropped and counted; the gap shows in the output.
+    Drop,
+    /// The call waits for the consumer, at most this long, then drops and counts.
+    Block(Duration),
+}
+
+impl Overflow {
+    pub(crate) fn words(self) -> (u64, u64) {
+        match self {
+            Overflow::Drop => (0, 0),
+            Overflow::Block(deadline) => (1, u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// The policy in shared memory; what this version does not know means `Drop`.
+    pub(crate) fn from_words(policy: u64, deadline_ns: u64) -> Overflow {
+        if policy & 0xff == 1 { Overflow::Block(Duration::from_nanos(deadline_ns)) } else { Overflow::Drop }
+    }
+}
+
+/// The size of a ring: a number of bytes or a text such as `"16MiB"`.
+#[derive(Clone, Debug)]
+pub struct Size(Result<u64, String>);
+
+impl From<u64> for Size {
+    fn from(bytes: u64) -> Size {
+        Size(Ok(bytes))
+    }
+}
+
+impl From<&str> for Size {
+    fn from(text: &str) -> Size {
+        Size(parse_size(text))
+    }
+}
+
+/// A number of bytes with an optional unit: `65536`, `64KiB`, `16 MiB`, `1GiB` (`K`, `M`, `G` mean the
+/// same).
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong =
+        || format!("size {text:?}; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1GiB");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor: u64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
+/// How a ring is made; see [`Ring::options`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    size: Size,
+    lanes: Option<u32>,
+    block_bytes: Option<u32>,
+    overflow: Overflow,
+    mode: u32,
+    group: Option<u32>,
+    clock: Option<Clock>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            size: Size(Ok(16 << 20)),
+            lanes: None,
+            block_bytes: None,
+            overflow: Overflow::Drop,
+            mode: 0o600,
+            group: None,
+            clock: None,
+        }
+    }
+}
+
+impl Options {
+    /// Size of the file, 16 MiB by default.
+    pub fn size(mut self, size: impl Into<Size>) -> Self {
+        self.size = size.into();
+        self
+    }
+
+    /// How many lanes: threads that log at the same time, plus one for each process. By default one for
+    /// every four blocks.
+    pub fn lanes(mut self, lanes: u32) -> Self {
+        self.lanes = Some(lanes);
+        self
+    }
+
+    /// Size of a block in bytes, a power of two from 1 KiB to 1 MiB: 8 KiB by default, 16 KiB in rings
+    /// above 64 MiB.
+    pub fn block_bytes(mut self, bytes: u32) -> Self {
+        self.block_bytes = Some(bytes);
+        self
+    }
+
+    /// What happens when the ring is full; [`Overflow::Drop`] by default.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Permissions of the file, 0600 by default. Whoever may write the file can forge and erase records.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Group of the file, by its number.
+    pub fn group(mut self, gid: u32) -> Self {
+        self.group = Some(gid);
+        self
+    }
+
+    /// Which clock time stamps come from; by default the cheapest that can be trusted.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The sizes and places that these options give, without making anything.
+    ///
+    /// # Errors
+    /// [`Error::Geometry`] with the arithmetic, if they make no ring.
+    pub fn geometry(&self) -> Result<Geometry, Error> {
+        let size = self.size.0.clone().map_err(Error::Geometry)?;
+        Geometry::fit(size, self.block_bytes, self.lanes).map_err(|why| Error::Geometry(why.to_string()))
+    }
+
+    /// Makes the ring `name` and opens it. It is never seen half-made.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if it is there already; what [`Ring::open`] returns; [`Error::NoSpace`].
+    pub fn create(self, name: &str) -> Result<Ring, Error> {
+        let path = name::resolve(name)?;
+        self.create_file(&path)?;
+        Ring::open(name)
+    }
+
+    /// Opens the ring `name`, or makes it if it is not there. The options count only if it is made.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create) and [`Ring::open`].
+    pub fn create_or_open(self, name: &str) -> Result<Ring, Error> {
+        match Ring::open(name) {
+            Err(Error::NoSuchRing { .. }) => {}
+            other => return other,
+        }
+        match self.create_file(&name::resolve(name)?) {
+            Ok(()) | Err(Error::Exists { .. }) => Ring::open(name),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_file(&self, path: &Path) -> Result<(), Error> {
+        let geometry = self.geometry()?;
+        name::prepare_directory(path)?;
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path: path.to_owned() });
+        }
+        let info = Info::new(geometry, self.clock.unwrap_or_else(Clock::best));
+        file::create(path, &info, self.overflow, self.mode, self.group)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(parse_size("16MiB"), Ok(16 << 20));
+        assert_eq!(parse_size("64 K"), Ok(64 << 10));
+        assert_eq!(parse_size("100"), Ok(100));
+        for wrong in ["", "MiB", "1.5MiB", "-1", "3 parsecs", "99999999999999999999", "99999999999GiB"] {
+            let error = parse_size(wrong).unwrap_err();
+            assert!(error.contains("expected a number with an optional unit"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What dead owners leave behind: blocks still open, and definitions that nobody needs any more.
+//!
+//! Taken back by the consumer as long as there is one, else by every process that begins to log; and of one
+//! lane by the owner who takes it over. Each loads a block's state, proves the death of its owner, and then
+//! swaps exactly the word that was judged: in this order, so that a new owner can never be meant. Blocks
+//! of records are only sealed here; they are freed by the consumer, who alone knows what has been read.
+
+use std::collections::HashSet;
+use std::io;
+
+use crate::os::probe::Probe;
+use crate::reader::observer::records_in;
+use crate::ring::session::Attachment;
+use crate::shm::block::{Kind, Phase, Ring, State};
+use crate::shm::layout::{block, halves, header, lane as entry, lock as lock_byte};
+use crate::shm::sync::Ordering;
+
+/// Seals a block whose owner has been proved dead since its state was judged, and counts its records for
+/// him. Returns whether we did it.
+pub(crate) fn seal(ring: &Ring, index: u32, judged: State) -> bool {
+    let of_records = judged.kind == Kind::Records;
+    // Counted before it is sealed: the lane's next owner, who finds it sealed, finds it counted.
+    if of_records && let Some(published) = published_with(ring, index, judged) {
+        // The same number whoever adds it up, and never above what a later owner counts.
+        ring.lane_word(judged.lane, entry::PUBLISHED).fetch_max(published, Ordering::Relaxed);
+    }
+    let sealed = ring.seal_dead(index, judged);
+    if sealed && of_records {
+        ring.header_word(header::RECLAIMED).fetch_add(1, Ordering::Relaxed);
+    }
+    sealed
+}
+
+/// How many records the lane has published up to the end of its open block; `None` if that holds none, or
+/// has moved on.
+pub(crate) fn published_with(ring: &Ring, index: u32, open: State) -> Option<u64> {
+    if open.lane >= ring.geometry().lane_count {
+        return None;
+    }
+    let records = records_in(ring, index, open.generation);
+    let first = ring.block_word(index, block::FIRST_SEQUENCE).load(Ordering::Relaxed);
+    // Acquire: if it is a later owner's already, the block will be seen sealed.
+    let before = ring.lane_word(open.lane, entry::PUBLISHED_AT_OPEN).load(Ordering::Acquire);
+    let is_open_still = ring.state(index) == Some(open);
+    (records > 0 && is_open_still).then(|| before.wrapping_add(first).wrapping_add(records))
+}
+
+/// Looks at every block once: seals what the dead have left open, then frees definitions that no block
+/// names. Returns how many blocks of records were sealed.
+///
+/// `is_alive` asks for a lane's lock; where the kernel cannot tell, the look ends.
+pub(crate) fn look(
+    ring: &Ring,
+    is_alive: impl Fn(u32) -> io::Result<bool>,
+    forget: impl FnMut((u32, u32)),
+) -> io::Result<u64> {
+    let sealed = seal_open_blocks(ring, &is_alive)?;
+    free_definitions(ring, &is_alive, forget)?;
+    Ok(sealed)
+}
+
+/// One look by a process that begins to log, where no consumer does it. If the kernel cannot tell, the
+/// next one will look.
+pub(crate) fn look_without_consumer(attachment: &Attachment, ring: &Ring) {
+    if let Ok(probe) = Probe::open(&attachment.path, attachment.identity)
+        && let Ok(false) = probe.is_held(lock_byte::CONSUMER)
+    {
+        let _ = look(ring, |lane| probe.is_held(lock_byte::lane(lane)), |_| {});
+    }
+}
+
+fn seal_open_blocks(ring: &Ring, is_alive: impl Fn(u32) -> io::Result<bool>) -> io::Result<u64> {
+    let mut sealed = 0;
+    let mut alive: Option<u32> = None;
+    for index in 0..ring.geometry().block_count {
+        let Some(state) = ring.state(index).filter(|state| state.phase == Phase::Open) else { continue };
+        if alive == Some(state.lane) {
+            continue;
+        }
+        if is_alive(state.lane)? {
+            alive = Some(state.lane);
+        } else if seal(ring, index, state) {
+            sealed += u64::from(state.kind == Kind::Records);
+            // The dead may have given blocks back and not lived to say so.
+            crate::ring::lane::announce_freed(ring, 1);
+        }
+    }
+    Ok(sealed)
+}
+
+/// Frees definition blocks of dead processes that no block of records names any more.
+fn free_definitions(
+    ring: &Ring,
+    is_alive: impl Fn(u32) -> io::Result<bool>,
+    mut forget: impl FnMut((u32, u32)),
+) -> io::Result<()> {
+    let mut dead = Vec::new();
+    for index in 0..ring.geometry().block_count {
+        let Some(state) = ring.state(index) else { continue };
+        if state.kind != Kind::Definitions || state.phase != Phase::Sealed {
+            continue;
+        }
+        let process = process_of(ring, index, state);
+        if !is_incarnation(ring, state.lane, process) || !is_alive(state.lane)? {
+            dead.push((index, state, process));
+        }
+    }
+    if dead.is_empty() {
+        return Ok(());
+    }
+    // Only after the proof of death, so that no new block can name the process. All at once, because
+    // going through the ring for each block takes for ever where somebody has made them.
+    let Some(named) = named_processes(ring) else { return Ok(()) };
+    for (index, state, process) in dead {
+        if process.is_some_and(|process| named.contains(&process)) {
+            continue;
+        }
+        let end = ring.committed(index, state.generation).unwrap_or(0);
+        if ring.free(index, state, end) {
+            crate::ring::lane::announce_freed(ring, 1);
+            process.into_iter().for_each(&mut forget);
+        }
+    }
+    Ok(())
+}
+
+/// Whether `process` may be the present owner of the lane, rather than an earlier one.
+fn is_incarnation(ring: &Ring, lane: u32, process: Option<(u32, u32)>) -> bool {
+    process.is_none_or(|(named, incarnation)| {
+        named == lane && lane < ring.geometry().lane_count && ring.lane_state(lane).incarnation == incarnation
+    })
+}
+
+/// The process lane and incarnation that a block's header names; `None` if it has none yet.
+fn process_of(ring: &Ring, index: u32, state: State) -> Option<(u32, u32)> {
+    ring.committed(index, state.generation)?;
+    Some(halves(ring.block_word(index, block::PROCESS).load(Ordering::Relaxed)))
+}
+
+/// Whether any block of records names the process, or may do so and cannot tell.
+pub(crate) fn is_named(ring: &Ring, process: (u32, u32)) -> bool {
+    named_processes(ring).is_none_or(|named| named.contains(&process))
+}
+
+/// The processes that blocks of records name; `None` where a block may be one of those and cannot tell. A block
+/// whose header is not written yet is named by its lane's entry.
+fn named_processes(ring: &Ring) -> Option<HashSet<(u32, u32)>> {
+    let mut named = HashSet::new();
+    for index in 0..ring.geometry().block_count {
+        let state = ring.state(index)?;
+        if state.phase == Phase::Free || state.kind != Kind::Records {
+            continue;
+        }
+        match process_of(ring, index, state) {
+            Some(process) => _ = named.insert(process),
+            None if state.lane < ring.geometry().lane_count => {
+                let word = ring.lane_word(state.lane, entry::PROCESS).load(Ordering::Relaxed);
+                named.insert(halves(word));
+            }
+            None => {}
+        }
+    }
+    Some(named)
+}

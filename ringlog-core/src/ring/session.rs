@@ -1,0 +1,358 @@
+//! A process's attachment to a ring: mapping, session, and everything that a fork must wipe.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::path::PathBuf;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::error::{Error, PushError};
+use crate::os::ofd_lock::LockPage;
+use crate::os::owner_lock::{TidGuard, TidLock};
+use crate::os::probe::Probe;
+use crate::os::sigbus;
+use crate::os::thread;
+use crate::os::zero_on_fork::Wiped;
+use crate::ring::file::{self, Identity, Mapping, Opened};
+use crate::ring::header::Info;
+use crate::ring::options::Overflow;
+use crate::ring::private::{DefinitionIds, LaneLocal};
+use crate::shm::block::Ring;
+use crate::shm::clock::monotonic_ns;
+use crate::shm::layout::{NAME_BYTES, header};
+
+/// What the process keeps about one ring. Lies in memory that a fork wipes.
+#[repr(C, align(128))]
+pub(crate) struct ProcessState {
+    /// Unique among all sessions of the process and its forks; 0: not attached (any more).
+    pub(crate) session: AtomicU64,
+    pub(crate) base: AtomicPtr<u8>,
+    attach_page: AtomicPtr<libc::c_void>,
+    pub(crate) pid: AtomicU32,
+    /// Held by who is attaching or opening the process lane.
+    lock: TidLock,
+    /// The process lane's number plus one, and its incarnation.
+    pub(crate) process_lane: AtomicU32,
+    pub(crate) process_incarnation: AtomicU32,
+    /// Until when (monotonic nanoseconds) nobody looks again for what was refused, and why it was.
+    refused_until: AtomicU64,
+    refused_why: AtomicU32,
+    /// Records refused that could not be counted in the ring, because the process had no mapping.
+    uncounted: AtomicU64,
+    pub(crate) name: [AtomicU64; NAME_BYTES / 8],
+    /// Guards the open definition block: its index plus one, generation and next slot.
+    pub(crate) definitions_busy: AtomicU32,
+    pub(crate) definition_block: AtomicU32,
+    pub(crate) definition_generation: AtomicU32,
+    pub(crate) definition_next: AtomicU32,
+}
+
+/// Why a thread gets no lane, or a forked child no ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Every lane has a living owner.
+    LanesTaken,
+    /// The ring was removed, replaced or truncated.
+    Gone,
+    /// The system has none to give: descriptors, address space, kernel locks. Its error number.
+    System(i32),
+}
+
+impl Refusal {
+    /// This very thread is about to get one: we run in a signal handler in between.
+    pub(crate) const INTERRUPTED: Refusal = Refusal::System(libc::EDEADLK);
+
+    pub(crate) fn of_io(error: &io::Error) -> Refusal {
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Refusal::Gone,
+            code => Refusal::System(code.unwrap_or(libc::EIO)),
+        }
+    }
+
+    fn of(error: Error) -> Refusal {
+        match error {
+            Error::Io { source, .. } => Refusal::of_io(&source),
+            Error::Permission { .. } => Refusal::System(libc::EACCES),
+            // What is at the path is not the ring that we had.
+            _ => Refusal::Gone,
+        }
+    }
+
+    pub(crate) fn of_push(self) -> PushError {
+        if self == Refusal::Gone { PushError::Gone } else { PushError::NoLane }
+    }
+}
+
+/// How long what was refused is not looked for again: a system call for every record would be too much.
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl ProcessState {
+    /// As [`Attachment::session`].
+    #[inline(always)]
+    pub(crate) fn session(&self) -> u64 {
+        self.session.load(Ordering::Acquire)
+    }
+
+    /// The last refusal, as long as it is not worth while to look again.
+    pub(crate) fn still_refused(&self) -> Result<(), Refusal> {
+        if monotonic_ns() >= self.refused_until.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(match self.refused_why.load(Ordering::Relaxed) {
+            0 => Refusal::LanesTaken,
+            u32::MAX => Refusal::Gone,
+            code => Refusal::System(code as i32),
+        })
+    }
+
+    pub(crate) fn refuse(&self, why: Refusal) {
+        let code = match why {
+            Refusal::LanesTaken => 0,
+            Refusal::Gone => u32::MAX,
+            Refusal::System(code) => code as u32,
+        };
+        self.refused_why.store(code, Ordering::Relaxed);
+        self.refused_until.store(monotonic_ns() + PAUSE.as_nanos() as u64, Ordering::Release);
+    }
+
+    /// Counts a record refused for want of a lane: in the ring, or here until there is one.
+    pub(crate) fn count_without_lane(&self, ring: Option<&Ring>) {
+        let counter = ring.map(|ring| ring.header_word(header::DROPPED_WITHOUT_LANE));
+        counter.unwrap_or(&self.uncounted).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts in the ring what could not be counted there before.
+    pub(crate) fn count_the_uncounted(&self, ring: &Ring) {
+        let count = self.uncounted.swap(0, Ordering::Relaxed);
+        ring.header_word(header::DROPPED_WITHOUT_LANE).fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+/// A ring that this process is attached to. Handles share it; the last one to go detaches.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    pub(crate) path: PathBuf,
+    pub(crate) identity: Identity,
+    pub(crate) info: Info,
+    wiped: Wiped,
+}
+
+/// Sessions of all rings, so that a thread never takes a stale lane for its own.
+static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
+
+impl Attachment {
+    /// Attaches to an open file. `None` if the path leads to another file by now.
+    pub(crate) fn new(opened: Opened) -> Result<Option<Attachment>, Error> {
+        let lanes = opened.info.geometry.lane_count as usize;
+        let bytes = Self::locals_offset() + lanes * size_of::<LaneLocal>();
+        let wiped = Wiped::new(bytes.next_multiple_of(4096))
+            .map_err(|e| Error::io("keep private state for", &opened.path, e))?;
+        let attachment =
+            Attachment { path: opened.path.clone(), identity: opened.identity, info: opened.info, wiped };
+        remember(attachment.state());
+        Ok(attachment.begin_session(&opened)?.then_some(attachment))
+    }
+
+    fn begin_session(&self, opened: &Opened) -> Result<bool, Error> {
+        let Some(page) = file::attach(opened)? else { return Ok(false) };
+        let mapping = match Mapping::new(opened, true) {
+            Ok(mapping) => mapping,
+            Err(error) => {
+                // SAFETY: held just now, not given to anyone.
+                unsafe { LockPage::release(page.as_ptr()) };
+                return Err(error);
+            }
+        };
+        let state = self.state();
+        state.attach_page.store(page.as_ptr(), Ordering::Relaxed);
+        state.base.store(mapping.base(), Ordering::Relaxed);
+        state.pid.store(std::process::id(), Ordering::Relaxed);
+        for (word, value) in state.name.iter().zip(thread::name_words(&thread::process_name())) {
+            word.store(value, Ordering::Relaxed);
+        }
+        thread::prepare();
+        // Release: who sees the session sees the rest.
+        state.session.store(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        Ok(true)
+    }
+
+    const fn ids_offset() -> usize {
+        size_of::<ProcessState>()
+    }
+
+    const fn locals_offset() -> usize {
+        (Self::ids_offset() + size_of::<DefinitionIds>()).next_multiple_of(128)
+    }
+
+    #[inline(always)]
+    pub(crate) fn state(&self) -> &ProcessState {
+        // SAFETY: atomics only, valid when zero; first in the piece, which is page-aligned and long enough.
+        unsafe { self.wiped.at(0) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn definition_ids(&self) -> &DefinitionIds {
+        // SAFETY: as for `state`, at its own place.
+        unsafe { self.wiped.at(Self::ids_offset()) }
+    }
+
+    /// The private half of lane `lane`, which is below the ring's lane count.
+    pub(crate) fn local(&self, lane: u32) -> &LaneLocal {
+        assert!(lane < self.info.geometry.lane_count);
+        // SAFETY: as for `state`; the piece was made with room for every lane.
+        unsafe { self.wiped.at(Self::locals_offset() + lane as usize * size_of::<LaneLocal>()) }
+    }
+
+    /// The session, 0 if this process is a forked child that has not attached by itself yet.
+    pub(crate) fn session(&self) -> u64 {
+        self.state().session()
+    }
+
+    /// The ring over this process's own mapping; `None` in a child that is not attached.
+    pub(crate) fn ring(&self) -> Option<Ring> {
+        if self.session() == 0 {
+            return None;
+        }
+        let base = NonNull::new(self.state().base.load(Ordering::Relaxed))?;
+        // SAFETY: this session's own mapping, unmapped only when the attachment goes; it is borrowed by
+        // handles that keep the attachment.
+        let memory = unsafe { Mapping::from_raw(base, self.info.geometry.file_bytes as usize).memory() };
+        Some(Ring::new(memory, self.info.geometry))
+    }
+
+    /// Whether the mapping still is what its file says. Without a mapping there is nothing to be lost.
+    pub(crate) fn is_whole(&self) -> bool {
+        sigbus::is_whole(self.state().base.load(Ordering::Relaxed))
+    }
+
+    /// Compares the size of the file, through a description of it, with what is mapped: so a truncation
+    /// shows before anybody touches what is gone. Where the first page is left it tells all the others.
+    pub(crate) fn look_at_size(&self, ring: &Ring, probe: &Probe) {
+        let Some(found) = probe.size_if_shorter(self.info.geometry.file_bytes) else { return };
+        sigbus::mark_lost(self.state().base.load(Ordering::Relaxed));
+        if found > 0 {
+            ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the file, if it is still at its path, is shorter than it should be.
+    pub(crate) fn file_is_cut(&self) -> bool {
+        let bytes = self.info.geometry.file_bytes;
+        self.identity.is_at(&self.path) && self.path.metadata().is_ok_and(|meta| meta.len() < bytes)
+    }
+
+    /// The error for a mapping that is not whole.
+    pub(crate) fn truncated(&self) -> Error {
+        file::truncated(&self.path, self.identity, self.info.geometry.file_bytes)
+    }
+
+    /// The ring, after attaching anew where a fork has cut us off.
+    pub(crate) fn ring_or_reattach(&self) -> Result<Ring, Refusal> {
+        match self.ring() {
+            Some(ring) if ring.is_gone() => return Err(Refusal::Gone),
+            Some(ring) => return Ok(ring),
+            None => {}
+        }
+        let _guard = self.try_lock().ok_or(Refusal::INTERRUPTED)?;
+        if self.session() == 0 {
+            let state = self.state();
+            state.still_refused()?;
+            self.reattach().inspect_err(|why| state.refuse(*why))?;
+        }
+        self.ring().ok_or(Refusal::Gone)
+    }
+
+    fn reattach(&self) -> Result<(), Refusal> {
+        let opened = file::open("", &self.path, true).map_err(Refusal::of)?;
+        let same = opened.identity == self.identity && opened.info.uuid == self.info.uuid;
+        if same && self.begin_session(&opened).map_err(Refusal::of)? { Ok(()) } else { Err(Refusal::Gone) }
+    }
+
+    /// Locks what the threads of the process share in rare cases; `None` in a signal handler that
+    /// interrupts this.
+    pub(crate) fn try_lock(&self) -> Option<TidGuard<'_>> {
+        self.state().lock.lock()
+    }
+
+    /// The overflow policy in force, which may be changed from outside.
+    pub(crate) fn overflow(&self, ring: &Ring) -> Overflow {
+        let word = |offset: usize| ring.memory().word(offset / 8).load(Ordering::Relaxed);
+        Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS))
+    }
+}
+
+/// Where a process keeps its sessions: every piece of wiped memory that one was ever kept in. Pieces are
+/// never unmapped, and one that is not in use reads session 0.
+struct Kept {
+    state: *const ProcessState,
+    next: *const Kept,
+}
+
+static KEPT: AtomicPtr<Kept> = AtomicPtr::new(std::ptr::null_mut());
+
+fn kept() -> impl Iterator<Item = *const ProcessState> {
+    let mut next = KEPT.load(Ordering::Acquire).cast_const();
+    std::iter::from_fn(move || {
+        // SAFETY: published by `remember`, never changed after that, and never freed.
+        let kept = unsafe { next.as_ref() }?;
+        next = kept.next;
+        Some(kept.state)
+    })
+}
+
+/// Puts the piece on the list, for good. Two threads cannot come with the same one: it is theirs.
+fn remember(state: &ProcessState) {
+    let state = std::ptr::from_ref(state);
+    if kept().any(|known| known == state) {
+        return;
+    }
+    let kept = Box::into_raw(Box::new(Kept { state, next: std::ptr::null() }));
+    let mut first = KEPT.load(Ordering::Acquire);
+    loop {
+        // SAFETY: made just now, nobody else has it before the exchange succeeds.
+        unsafe { (*kept).next = first };
+        match KEPT.compare_exchange(first, kept, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(other) => first = other,
+        }
+    }
+}
+
+/// The process runs its exit handlers.
+pub(crate) fn end_sessions() {
+    for state in kept() {
+        // SAFETY: atomics only, in a piece that is never unmapped and long enough for every lane of its ring.
+        let (session, local) = unsafe {
+            let Some(lane) = (*state).process_lane.load(Ordering::Acquire).checked_sub(1) else { continue };
+            let locals = state.byte_add(Attachment::locals_offset()).cast::<LaneLocal>();
+            ((*state).session.load(Ordering::Acquire), &*locals.add(lane as usize))
+        };
+        if session != 0 {
+            crate::ring::lane::end_process(local, session);
+        }
+    }
+}
+
+impl Drop for Attachment {
+    /// Closes every lane and detaches. In a forked child there is nothing to do: the mapping and the
+    /// locks are the parent's.
+    fn drop(&mut self) {
+        let Some(ring) = self.ring() else { return };
+        for lane in 0..self.info.geometry.lane_count {
+            crate::ring::lane::close(&ring, self.local(lane), self.session());
+        }
+        let state = self.state();
+        state.session.store(0, Ordering::Release);
+        let page = state.attach_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
+        if let Some(base) = NonNull::new(state.base.swap(std::ptr::null_mut(), Ordering::Relaxed)) {
+            // SAFETY: this session's own mapping; no handle is left, and every lane is closed.
+            unsafe { Mapping::from_raw(base, self.info.geometry.file_bytes as usize).unmap() };
+        }
+        if !page.is_null() {
+            // SAFETY: this session's own lock page, swapped out so that it is released once.
+            unsafe { LockPage::release(page) };
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The ring of blocks: who may move which state, and how bytes become visible.
+//!
+//! ```text
+//!            producer                    owner                     consumer, after persisting
+//!  FREE(g) ------------> OPEN(g, lane) ---------> SEALED(g, lane) --------------------------> FREE(g+1)
+//!     ^      CAS, RETAKE  |  |           SEAL       ^                 CAS, REUSE
+//!     |                   |  |                      |
+//!     |                   |  +----------------------+
+//!     |                   |    consumer or the lane's next opener, only with proof of death: CAS of
+//!     |                   |    the exact word that was judged
+//!     +-------------------+
+//!       owner CAS to FREE(g+1): taken for a long record, not needed after all, nothing published
+//! ```
+//!
+//! * A block belongs to the lane in its state word from OPEN until FREE. Only a live owner stores into
+//!   its bytes. Every state change not made by the block's owner is a CAS of the exact word judged.
+//! * Bytes become visible by SYNC PUBLISH alone: one release store of `committed`, the block's first
+//!   word, which is `generation:32 | slots:32` and counts only if its generation is the state word's.
+//!   Nothing resets it, so a stale one can never be taken for a new owner's.
+//! * A block is freed only if the reader's cursor equals a `committed` loaded after SYNC SEAL.
+//!
+//! The functions work on borrowed [`Memory`]; the models in `model.rs` drive them over loom's atomics.
+
+use crate::shm::layout::{self, BLOCK_HEADER_SLOTS, Geometry, SLOT_WORDS, pair};
+use crate::shm::memory::Memory;
+use crate::shm::sync::{AtomicU64, Ordering, Sync};
+
+/// Where a block is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Free,
+    Open,
+    Sealed,
+}
+
+/// What a block holds. Readers leave kinds they do not know alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Records,
+    Definitions,
+    Control,
+    Unknown(u8),
+}
+
+impl Kind {
+    const fn code(self) -> u64 {
+        match self {
+            Kind::Records => 0,
+            Kind::Definitions => 1,
+            Kind::Control => 2,
+            Kind::Unknown(code) => code as u64,
+        }
+    }
+
+    const fn from_code(code: u8) -> Kind {
+        match code {
+            0 => Kind::Records,
+            1 => Kind::Definitions,
+            2 => Kind::Control,
+            other => Kind::Unknown(other),
+        }
+    }
+}
+
+/// A block's state word: `generation:32 | lane:24 | kind:4 | phase:4`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) generation: u32,
+    pub(crate) lane: u32,
+    pub(crate) kind: Kind,
+    pub(crate) phase: Phase,
+}
+
+impl State {
+    pub(crate) const fn free(generation: u32) -> State {
+        State { generation, lane: 0, kind: Kind::Records, phase: Phase::Free }
+    }
+
+    pub(crate) const fn word(self) -> u64 {
+        let phase = match self.phase {
+            Phase::Free => 0,
+            Phase::Open => 1,
+            Phase::Sealed => 2,
+        };
+        pair(self.generation, self.lane << 8 | (self.kind.code() as u32) << 4 | phase)
+    }
+
+    /// Decodes a word; `None` for a phase that this version does not know.
+    pub(crate) const fn decode(word: u64) -> Option<State> {
+        let (generation, low) = layout::halves(word);
+        let phase = match low & 0xf {
+            0 => Phase::Free,
+            1 => Phase::Open,
+            2 => Phase::Sealed,
+            _ => return None,
+        };
+        Some(State { generation, lane: low >> 8, kind: Kind::from_code((low >> 4 & 0xf) as u8), phase })
+    }
+
+    pub(crate) const fn sealed(self) -> State {
+        State { phase: Phase::Sealed, ..self }
+    }
+}
+
+/// A block that the caller owns, or has judged, by index and generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// The state words and blocks of one ring over borrowed memory.
+#[derive(Clone)]
+#[cfg_attr(not(loom), derive(Copy))]
+pub(crate) struct Ring {
+    memory: Memory,
+    geometry: Geometry,
+}
+
+impl Ring {
+    pub(crate) fn new(memory: Memory, geometry: Geometry) -> Ring {
+        Ring { memory, geometry }
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    fn state_word(&self, index: u32) -> &AtomicU64 {
+        self.memory.word(self.geometry.states_offset() / 8 + index as usize)
+    }
+
+    /// How far the consumer has persisted block `index`: `generation:32 | slots:32`.
+    pub(crate) fn progress(&self, index: u32) -> &AtomicU64 {
+        self.memory.word(self.geometry.progress_offset() / 8 + index as usize)
+    }
+
+    /// Index of the block's first word. `index` must be below the geometry's block count.
+    pub(crate) fn block_start(&self, index: u32) -> usize {
+        (self.geometry.blocks_offset() + index as usize * self.geometry.block_bytes as usize) / 8
+    }
+
+    /// Word `word` of the block, its header included.
+    pub(crate) fn block_word(&self, index: u32, word: usize) -> &AtomicU64 {
+        self.memory.word(self.block_start(index) + word)
+    }
+
+    pub(crate) fn committed_word(&self, index: u32) -> &AtomicU64 {
+        self.block_word(index, layout::block::COMMITTED)
+    }
+
+    /// Takes block `index` if it is free. The new owner writes its bytes only after this.
+    pub(crate) fn take(&self, index: u32, lane: u32, kind: Kind) -> Option<BlockId> {
+        let word = self.state_word(index);
+        // Relaxed: only a hint, the CAS decides.
+        let seen = word.load(Ordering::Relaxed);
+        let State { generation, phase: Phase::Free, .. } = State::decode(seen)? else { return None };
+        let open = State { generation, lane, kind, phase: Phase::Open };
+        // SYNC REUSE (acquire end): what the consumer read from these bytes, it has read.
+        // SYNC OWN (release end): who sees this OPEN sees that the lane's lock is held.
+        word.compare_exchange(seen, open.word(), Sync::Reuse.and_release(Sync::Own), Ordering::Relaxed)
+            .ok()?;
+        // SYNC RETAKE (release end): who sees any byte stored from here on also sees OPEN.
+        Sync::Retake.release_fence();
+        Some(BlockId { index, generation })
+    }
+
+    /// The owner gives back a block into which it has published nothing.
+    pub(crate) fn untake(&self, block: BlockId, lane: u32, kind: Kind) {
+        let open = State { generation: block.generation, lane, kind, phase: Phase::Open };
+        let free = State::free(block.generation.wrapping_add(1));
+        // A failure means that somebody else moved an open block of a live lane; it is his then.
+        let _ = self.state_word(block.index).compare_exchange(
+            open.word(),
+            free.word(),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// The owner declares that nothing more will be published in its block. A plain store: while the
+    /// owner lives nobody else moves an OPEN word.
+    pub(crate) fn seal(&self, block: BlockId, lane: u32, kind: Kind) {
+        let sealed = State { generation: block.generation, lane, kind, phase: Phase::Sealed };
+        // SYNC SEAL (release end): the last `committed` comes before.
+        self.state_word(block.index).store(sealed.word(), Sync::Seal.release());
+    }
+
+    /// The state of block `index`, for a reader: `None` if this version cannot tell.
+    pub(crate) fn state(&self, index: u32) -> Option<State> {
+        // SYNC SEAL (acquire end): a `committed` loaded after SEALED was seen is the last one.
+        // SYNC OWN (acquire end): a lock probed after OPEN was seen is the lock of that owner or a later one.
+        State::decode(self.state_word(index).load(Sync::Seal.acquire()))
+    }
+
+    /// Seals a block whose owner is dead. `judged` is the state that was loaded before the proof of
+    /// death; if the block has moved since, nothing happens.
+    pub(crate) fn seal_dead(&self, index: u32, judged: State) -> bool {
+        debug_assert_eq!(judged.phase, Phase::Open);
+        // SYNC SEAL (both ends): the owner's death was proved after all of its stores.
+        self.state_word(index)
+            .compare_exchange(judged.word(), judged.sealed().word(), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Frees a sealed block that the caller has read up to `cursor` slots and persisted. Refuses while
+    /// `committed`, loaded after SEALED was seen, says that there is more.
+    pub(crate) fn free(&self, index: u32, judged: State, cursor: u32) -> bool {
+        debug_assert_eq!(judged.phase, Phase::Sealed);
+        if self.committed(index, judged.generation).unwrap_or(0) > cursor {
+            return false;
+        }
+        let free = State::free(judged.generation.wrapping_add(1));
+        // SYNC REUSE (release end): the bytes have been read before they are given away.
+        self.state_word(index)
+            .compare_exchange(judged.word(), free.word(), Sync::Reuse.release(), Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// How many slots of the block are published, its header included; `None` if nothing of this
+    /// generation is, or if the number is impossible.
+    pub(crate) fn committed(&self, index: u32, generation: u32) -> Option<u32> {
+        // SYNC PUBLISH (acquire end).
+        let (of, slots) = layout::halves(self.committed_word(index).load(Sync::Publish.acquire()));
+        (of == generation && (BLOCK_HEADER_SLOTS..=self.geometry.block_slots()).contains(&slots))
+            .then_some(slots)
+    }
+
+    /// For a reader that owns nothing: whether block `index` still held the bytes of `generation` when
+    /// everything loaded before this call was loaded. A freed block keeps them until it is taken again.
+    pub(crate) fn still_holds(&self, index: u32, generation: u32) -> bool {
+        // SYNC RETAKE (acquire end): had we read a byte of the next owner, we would see his OPEN now.
+        Sync::Retake.acquire_fence();
+        if !self.memory.is_whole() {
+            return false;
+        }
+        match State::decode(self.state_word(index).load(Ordering::Relaxed)) {
+            Some(State { phase: Phase::Free, generation: next, .. }) => next == generation.wrapping_add(1),
+            Some(state) => state.generation == generation,
+            None => false,
+        }
+    }
+
+    /// Copies the slots `from..to` of the block into `into`. The caller has them from `committed`.
+    pub(crate) fn copy_slots(&self, index: u32, from: u32, to: u32, into: &mut Vec<u64>) {
+        let start = self.block_start(index) + from as usize * SLOT_WORDS;
+        let len = to.saturating_sub(from) as usize * SLOT_WORDS;
+        self.memory.copy_published(start, len, into);
+    }
+}
+
+/// Makes everything stored in the block so far visible, up to the slot in `generation:32 | slots:32`. The
+/// one thing that does.
+#[inline(always)]
+pub(crate) fn publish(committed: &AtomicU64, up_to: u64) {
+    // SYNC PUBLISH (release end).
+    committed.store(up_to, Sync::Publish.release());
+}
+
+#[cfg(all(test, loom))]
+mod model;
