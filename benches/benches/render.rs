@@ -3,7 +3,9 @@
 use std::hint::black_box;
 
 use jiff::tz::TimeZone;
-use ringlog::{Definition, Element, Field, Level, OwnedEntry, Ring, Site, Type, Value};
+use ringlog::reader::OwnedEntry;
+use ringlog::schema::{Definition, Element, Field, Site, Type, Value};
+use ringlog::{Level, Ring};
 use ringlog_benches::{BURST, Candidate, measure};
 use ringlog_writer::Newlines;
 use ringlog_writer::format::{Format, Json, Pattern, Source, Text};

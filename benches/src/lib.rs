@@ -29,7 +29,7 @@ impl Drain {
             .stdin(Stdio::null())
             .spawn()
             .expect("the benchmark starts itself as the draining process");
-        let observer = ringlog::Observer::open(ring).expect("the ring has been made");
+        let observer = ringlog::reader::Observer::open(ring).expect("the ring has been made");
         while observer.stat().expect("locks can be probed").consumer.is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use ringlog::Entry;
+use ringlog::reader::Entry;
 use ringlog_writer::Newlines;
 use ringlog_writer::format::{Format, Json, Raw, Source, Text};
 

@@ -1,6 +1,7 @@
 //! Raw bytes for the parsers.
 
-use ringlog::{Cursor, fuzzing};
+use ringlog::fuzzing;
+use ringlog::reader::Cursor;
 use ringlog_writer::fuzzing as writer;
 
 use crate::lines;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringlog::{Consumer, Entry, Observer};
+use ringlog::reader::{Consumer, Entry, Observer};
 use ringlog_cli::fuzzing::{Verb, look};
 use ringlog_writer::FormatKind;
 
@@ -118,10 +118,10 @@ fn run(verb: u8, scene: &Scene) {
         4 if json => look(Verb::Level, &scene.name, false),
         4 => look(Verb::Tail(FormatKind::Raw), &scene.name, json).map(|_| "raw bytes".to_owned()),
         5 if json => look(Verb::Level, &scene.name, true),
-        5 => ringlog::request_stop(&scene.name).map(|()| "asked".to_owned()).map_err(Into::into),
+        5 => ringlog::admin::request_stop(&scene.name).map(|()| "asked".to_owned()).map_err(Into::into),
         6 if json => writers::change_levels(&scene.name).map_err(Into::into),
         // The file has no name, so it survives; everything before that is done.
-        6 => ringlog::remove(&scene.name, true).map(|_| "removed".to_owned()).map_err(Into::into),
+        6 => ringlog::admin::remove(&scene.name, true).map(|_| "removed".to_owned()).map_err(Into::into),
         _ if json => scene.ring.undo_ended_levels().map(|()| "undone".to_owned()).map_err(Into::into),
         _ => writers::put(&scene.name).map_err(Into::into),
     };

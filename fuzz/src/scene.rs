@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringlog::{Geometry, Info, Observer, Ring};
+use ringlog::Ring;
+use ringlog::admin::{Geometry, Info};
+use ringlog::reader::Observer;
 
 /// A ring of 23 KiB with three lanes and a bit of everything, as `make_image` has made it. A larger one would
 /// only be slower.

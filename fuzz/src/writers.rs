@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use ringlog::{
-    Consumer, Definition, Error, Field, Level, LevelRule, Logger, Overflow, Record, Ring, Site, Type, Value,
-};
+use ringlog::{Error, Level, Logger, Overflow, Record, Ring};
+use ringlog::admin::LevelRule;
+use ringlog::reader::Consumer;
+use ringlog::schema::{Definition, Field, Site, Type, Value};
 
 use crate::scene;
 use crate::script::Script;
@@ -29,7 +30,7 @@ pub(crate) fn put(name: &str) -> Result<String, Error> {
 /// What `ringlog level` does to change one.
 pub(crate) fn change_levels(name: &str) -> Result<String, Error> {
     let rule = LevelRule { logger: "fuzz".to_owned(), level: Level::DEBUG, pid: None, until_unix: Some(1) };
-    let rules = ringlog::change_levels(name, |rules| rules.set(rule.clone()))?;
+    let rules = ringlog::admin::change_levels(name, |rules| rules.set(rule.clone()))?;
     Ok(format!("{} rules", rules.len()))
 }
 

@@ -1,7 +1,7 @@
 //! What the verbs that look into a ring show, as texts, for the fuzz targets. Built under `--cfg fuzzing` alone;
 //! no part of the program.
 
-use ringlog::Observer;
+use ringlog::reader::Observer;
 use ringlog_writer::FormatKind;
 
 use crate::commands::{info, level, ls, stat, tail};

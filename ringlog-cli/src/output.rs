@@ -145,7 +145,7 @@ fn now_unix_ns() -> i128 {
 
 /// A UUID as it is usually written.
 pub fn uuid(id: &[u8; 16]) -> String {
-    ringlog::Value::Uuid(*id).to_string()
+    ringlog::schema::Value::Uuid(*id).to_string()
 }
 
 #[cfg(test)]

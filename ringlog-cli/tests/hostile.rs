@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
-use ringlog::{Definition, Field, Level, Logger, Overflow, Ring, Site, Type, Value};
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Logger, Overflow, Ring};
 
 use common::{Ended, Running, Scene, wait_until};
 

@@ -6,7 +6,8 @@ use std::process::Stdio;
 
 use common::{Running, Scene, wait_until};
 use nix::sys::signal::Signal;
-use ringlog::{Definition, Level, Ring, Site};
+use ringlog::schema::{Definition, Site};
+use ringlog::{Level, Ring};
 
 fn with_ring() -> Scene {
     let scene = Scene::new();

@@ -1,4 +1,5 @@
-//! What `ringlog rm`, `stop` and `ls` do.
+//! Administering rings: making room for them, finding, listing and removing them, asking their writer, and changing
+//! levels from outside. What `ringlog rm`, `ls`, `stop`, `rotate`, `reload` and `level` do.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -12,6 +13,14 @@ use crate::ring::handle::Ring;
 use crate::ring::name;
 use crate::shm::block;
 use crate::shm::layout::{self, header};
+
+pub use crate::producer::levels::rules::{LevelRule, LevelRules};
+pub use crate::reader::levels::change_levels;
+pub use crate::ring::header::Info;
+pub use crate::ring::name::{directory, resolve};
+pub use crate::ring::options::Size;
+pub use crate::shm::clock::Clock;
+pub use crate::shm::layout::Geometry;
 
 /// Removes the ring `name`. Refused while anybody is attached, unless `force`: then it is marked as
 /// retired, so that producers get [`PushError::Gone`](crate::PushError::Gone) at their next block.
@@ -70,7 +79,7 @@ pub fn request_stop(name: &str) -> Result<(), Error> {
 }
 
 /// Asks the ring's consumer to begin a new output file (`ringlog rotate`). Returns the number of the request: it is
-/// answered when [`RingStat::rotations`](crate::RingStat::rotations) has come to it.
+/// answered when [`RingStat::rotations`](crate::reader::RingStat::rotations) has come to it.
 ///
 /// # Errors
 /// As for [`Ring::open`].
@@ -79,7 +88,7 @@ pub fn request_rotation(name: &str) -> Result<u64, Error> {
 }
 
 /// Asks the ring's consumer to read its configuration anew (`ringlog reload`). Returns the number of the request: it
-/// is answered when [`RingStat::reloads`](crate::RingStat::reloads) has come to it.
+/// is answered when [`RingStat::reloads`](crate::reader::RingStat::reloads) has come to it.
 ///
 /// # Errors
 /// As for [`Ring::open`].
@@ -146,7 +155,7 @@ fn mapped_by(inode: u64) -> Vec<u32> {
 /// A file among the rings: its name, and what opening it says.
 pub type Listed = (String, Result<Observer, Error>);
 
-/// The rings in [`directory`](crate::directory): name, and what opening it says.
+/// The rings in [`directory`]: name, and what opening it says.
 ///
 /// # Errors
 /// [`Error::Directory`] or [`Error::Io`] if the directory cannot be read; one that is not there has no

@@ -9,6 +9,22 @@
 //! It does *not* format, write files or rotate them: that is the writer's, in another process.
 //!
 //! ```
+//! use ringlog::{error, info};
+//!
+//! fn main() {
+//!     ringlog::init(); // into the ring that `$RINGLOG` names, or to standard error
+//!     let (id, price) = (7, 9.5);
+//!     info!("order {id} filled at {price:.2}", venue = "XETR");
+//!     if let Err(cause) = std::fs::read("/no/such/file") {
+//!         error!("no prices", cause); // one field with the error and all of its causes
+//!     }
+//! }
+//! ```
+//!
+//! `ringlog run --out app.log -- ./my-program` makes a ring, starts the writer and runs the program. A program can
+//! also make its ring by itself, and log structs:
+//!
+//! ```
 //! use ringlog::{Level, Record, Ring};
 //!
 //! #[derive(Record)]
@@ -19,10 +35,7 @@
 //!     venue: [u8; 8],
 //! }
 //!
-//! # let dir = tempfile::tempdir_in("/dev/shm")?;
-//! # let path = dir.path().join("app");
-//! # let app = path.to_str().unwrap();
-//! let ring = Ring::options().size("16MiB").create_or_open(app)?;
+//! let ring = Ring::options().size("16MiB").create_or_open("front-page")?;
 //! let log = ring.logger();
 //! log.push(&Fill { order: 7, price: 9.5, venue: *b"XETR    " })?;
 //! log.text(Level::WARN, "orders", "disk 91%")?;
@@ -30,8 +43,20 @@
 //! for record in ring.observe()? {
 //!     println!("{record}");
 //! }
+//! ringlog::admin::remove("front-page", true)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | log statements, typed records, loggers, rings | here |
+//! | draining a ring, looking into it | [`reader`] |
+//! | removing and listing rings, asking the writer, levels from outside | [`admin`] |
+//! | definitions, types and values of fields | [`schema`] |
+//! | tests that see what was logged | [`testing`] |
+//!
+//! The guides, each feature by an example, lie in the repository's `docs/`: `logging.md` for Rust programs,
+//! `configuration.md` for files, formats and rotation, `durability.md` for what survives what.
 
 #![cfg_attr(loom, allow(dead_code))]
 
@@ -41,11 +66,13 @@ extern crate self as ringlog;
 
 // From the bottom up: a folder imports only from those above it.
 #[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
 mod os;
 #[cfg(not(loom))]
 mod producer;
 #[cfg(not(loom))]
-mod reader;
+pub mod reader;
 #[cfg(not(loom))]
 mod record;
 #[cfg(not(loom))]
@@ -53,41 +80,28 @@ mod ring;
 mod shm;
 
 #[cfg(not(loom))]
-mod admin;
-#[cfg(not(loom))]
-mod error;
+pub mod admin;
 #[cfg(all(fuzzing, not(loom)))]
 pub mod fuzzing;
+#[cfg(not(loom))]
+pub mod schema;
 #[cfg(not(loom))]
 pub mod testing;
 
 #[cfg(not(loom))]
 pub use crate::{
-    admin::{Listed, list, remove, request_reload, request_rotation, request_stop},
     error::{Error, PushError},
     os::sigbus::survive_truncation,
     producer::init::{Fallback, Initialized, init, init_or, init_ring},
     producer::levels::default_logger::{default_logger, set_default},
     producer::levels::filter::Filter,
-    producer::levels::rules::{LevelRule, LevelRules},
     producer::logger::Logger,
     producer::panics::log_panics,
-    reader::consumer::{Consumer, Cursor, Mark, Step},
-    reader::entry::{Body, Died, Entry, Gap, GapReason, Origin, OwnedEntry, Received},
-    reader::levels::{LevelStat, LoggerLevel, ProcessLevels, change_levels},
-    reader::observer::Observer,
-    reader::stat::{ConsumerStat, LaneStat, ReclaimStat, RingStat},
-    record::definition::{Definition, Field, Site},
-    record::encode::{Encoder, Record},
+    record::encode::Record,
     record::field::FieldValue,
     record::level::{Level, ParseLevelError},
-    record::value::{Element, List, Maybe, Type, Value},
     ring::handle::Ring,
-    ring::header::Info,
-    ring::name::{directory, resolve},
-    ring::options::{Options, Overflow, Size},
-    shm::clock::Clock,
-    shm::layout::Geometry,
+    ring::options::{Options, Overflow},
 };
 
 /// For the code that ringlog's macros generate, and its own tests. No promise is made about it.

@@ -6,3 +6,9 @@ pub(crate) mod entry;
 pub(crate) mod levels;
 pub(crate) mod observer;
 pub(crate) mod stat;
+
+pub use consumer::{Consumer, Cursor, Mark, Step};
+pub use entry::{Body, Died, Entry, Gap, GapReason, Origin, OwnedEntry, Received};
+pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
+pub use observer::Observer;
+pub use stat::{ConsumerStat, LaneStat, ReclaimStat, RingStat};

@@ -1,7 +1,8 @@
 //! For the tests of applications: what was logged, as values.
 //!
 //! ```
-//! use ringlog::{Level, Value, info};
+//! use ringlog::{Level, info};
+//! use ringlog::schema::Value;
 //!
 //! fn fill(order: u64) {
 //!     info!("order {order} filled", price = 9.5);

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use ringlog::{Definition, Encoder, Field, FieldValue, Level, Record, Type};
+use ringlog::schema::{Definition, Encoder, Field, Type};
+use ringlog::{FieldValue, Level, Record};
 
 const DERIVE_LINE: u32 = line!() + 1;
 #[derive(Record)]

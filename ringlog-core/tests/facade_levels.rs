@@ -1,7 +1,8 @@
 //! Levels of the `log` facade, steered from outside. One test, because a process has one global logger.
 #![cfg(feature = "log")]
 
-use ringlog::{Initialized, Level, LevelRule, Ring, change_levels};
+use ringlog::admin::{LevelRule, change_levels};
+use ringlog::{Initialized, Level, Ring};
 
 #[test]
 fn what_libraries_log_follows_rules_from_outside() {

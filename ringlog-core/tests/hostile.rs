@@ -4,7 +4,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use ringlog::{Body, Clock, Definition, Field, GapReason, Level, Observer, Ring, Site, Type, Value};
+use ringlog::admin::Clock;
+use ringlog::reader::{Body, GapReason, Observer};
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Ring};
 
 /// Longer than anything here takes, also on a busy machine.
 const SOON: Duration = Duration::from_secs(30);

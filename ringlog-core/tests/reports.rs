@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use ringlog::{Ring, Value, error};
+use ringlog::schema::Value;
+use ringlog::{Ring, error};
 
 #[derive(Debug, thiserror::Error)]
 #[error("disk full")]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ringlog::{
-    Body, Definition, Field, GapReason, Level, Overflow, PushError, Record, Ring, Site, Type, Value,
-};
+use ringlog::reader::{Body, GapReason};
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Overflow, PushError, Record, Ring};
 
 /// A ring in a directory of its own, removed with it.
 struct Scratch {
@@ -72,7 +72,7 @@ fn many_times_the_ring_passes_through_in_order() {
             let entry = consumer.next(SOON).unwrap().expect("more records");
             let record = entry.record().expect("no gap");
             assert_eq!(record.sequence, expected);
-            assert_eq!(record.fields().next().unwrap().1, ringlog::Value::U64(expected));
+            assert_eq!(record.fields().next().unwrap().1, ringlog::schema::Value::U64(expected));
             if expected % 100 == 0 {
                 consumer.ack().unwrap();
             }
@@ -192,7 +192,8 @@ fn a_site_made_at_run_time_works_like_a_derived_one() {
 
 #[test]
 fn the_message_of_a_template_is_put_together_by_observer_and_consumer_alike() {
-    use ringlog::{Element, Entry};
+    use ringlog::reader::Entry;
+    use ringlog::schema::Element;
     let at = scratch();
     let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
     let log = ring.logger();

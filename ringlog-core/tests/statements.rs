@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
-use ringlog::{Consumer, Entry, Level, Logger, Ring, Value, critical, debug, error, info, log, trace, warn};
+use ringlog::reader::{Consumer, Entry};
+use ringlog::schema::Value;
+use ringlog::{Level, Logger, Ring, critical, debug, error, info, log, trace, warn};
 
 /// A ring of the test's own, and who drains it.
 struct Held {

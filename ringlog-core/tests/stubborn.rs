@@ -4,10 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ringlog::{
-    Body, Definition, Encoder, Field, GapReason, Level, Logger, Overflow, PushError, Record, Ring, Site,
-    Type, Value,
-};
+use ringlog::reader::{Body, GapReason};
+use ringlog::schema::{Definition, Encoder, Field, Site, Type, Value};
+use ringlog::{Level, Logger, Overflow, PushError, Record, Ring};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -223,6 +222,6 @@ fn the_consumer_of_a_removed_ring_is_asked_to_end() {
     let (_dir, ring) = ring();
     let consumer = ring.consumer().unwrap();
     assert!(!consumer.stop_requested());
-    ringlog::remove(ring.path().to_str().unwrap(), true).unwrap();
+    ringlog::admin::remove(ring.path().to_str().unwrap(), true).unwrap();
     assert!(consumer.stop_requested());
 }

@@ -27,19 +27,19 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
     Ok(quote! {
         const _: () = {
             trait __RinglogFields {
-                const FIELDS: &'static [::ringlog::Field];
+                const FIELDS: &'static [::ringlog::schema::Field];
             }
 
             #[automatically_derived]
             impl #impl_generics __RinglogFields for #ident #type_generics #where_clause {
-                const FIELDS: &'static [::ringlog::Field] = &[#(#fields),*];
+                const FIELDS: &'static [::ringlog::schema::Field] = &[#(#fields),*];
             }
 
             #[automatically_derived]
             impl #impl_generics ::ringlog::Record for #ident #type_generics #where_clause {
                 #[inline]
-                fn site(&self) -> &::ringlog::Site {
-                    static SITE: ::ringlog::Site = ::ringlog::Site::new(#definition);
+                fn site(&self) -> &::ringlog::schema::Site {
+                    static SITE: ::ringlog::schema::Site = ::ringlog::schema::Site::new(#definition);
                     &SITE
                 }
 
@@ -54,7 +54,7 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
                 }
 
                 #[inline(always)]
-                fn encode(&self, _out: &mut ::ringlog::Encoder<'_>) {
+                fn encode(&self, _out: &mut ::ringlog::schema::Encoder<'_>) {
                     #(#encode;)*
                 }
             }
@@ -73,7 +73,7 @@ fn definition(attributes: &RecordAttributes, record: TokenStream) -> TokenStream
     let logger = attributes.logger.as_ref().map_or(quote!(""), |logger| quote!(#logger));
     let text = attributes.text.as_ref().map_or(quote!(""), |text| quote!(#text));
     quote! {
-        ::ringlog::Definition {
+        ::ringlog::schema::Definition {
             level: #level,
             logger: ::std::borrow::Cow::Borrowed(#logger),
             file: ::std::borrow::Cow::Borrowed(::core::file!()),
@@ -90,7 +90,7 @@ fn definition(attributes: &RecordAttributes, record: TokenStream) -> TokenStream
 
 /// The field in the definition.
 fn field(Field { name, ty, .. }: &Field) -> TokenStream {
-    quote_spanned!(at(ty)=> ::ringlog::Field::new(#name, <#ty as ::ringlog::FieldValue>::TYPE))
+    quote_spanned!(at(ty)=> ::ringlog::schema::Field::new(#name, <#ty as ::ringlog::FieldValue>::TYPE))
 }
 
 /// A call of one of `FieldValue`'s methods for the field.

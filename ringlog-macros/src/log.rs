@@ -79,7 +79,7 @@ fn statement_with(
     };
     quote! {{
         let __ringlog_callsite = {
-            const FIELDS: &[::ringlog::Field] = &[#(::ringlog::__private::field(#names)),*];
+            const FIELDS: &[::ringlog::schema::Field] = &[#(::ringlog::__private::field(#names)),*];
             static CALLSITE: ::ringlog::__private::Callsite =
                 ::ringlog::__private::Callsite::new(#definition);
             &CALLSITE
@@ -106,7 +106,7 @@ fn definition(level: Option<u8>, logger: Option<&Expr>, template: &str) -> Token
     // Without a name it is the module's path.
     let logger = logger.map_or(quote!(""), |logger| quote!(#logger));
     quote! {
-        ::ringlog::Definition {
+        ::ringlog::schema::Definition {
             level: ::ringlog::Level::from_number(#number),
             logger: ::std::borrow::Cow::Borrowed(#logger),
             file: ::std::borrow::Cow::Borrowed(::core::file!()),

@@ -13,7 +13,9 @@ mod time;
 
 use std::path::Path;
 
-use ringlog::{Entry, Info, Value};
+use ringlog::admin::Info;
+use ringlog::reader::Entry;
+use ringlog::schema::Value;
 
 use crate::config::Formatter;
 use crate::options::{FormatKind, Newlines};

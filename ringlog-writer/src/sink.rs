@@ -9,7 +9,8 @@ mod rotating;
 use std::io;
 use std::path::Path;
 
-use ringlog::{Cursor, Ring};
+use ringlog::Ring;
+use ringlog::reader::Cursor;
 
 pub(crate) use rotating::now_ns;
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use ringlog::{Body, GapReason, Mark};
+use ringlog::reader::{Body, GapReason, Mark};
 
 use crate::config::Config;
 use crate::error::Error;

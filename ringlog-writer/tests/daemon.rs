@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use ringlog::{Level, Observer, Ring};
+use ringlog::reader::Observer;
+use ringlog::{Level, Ring};
 use ringlog_writer::{Error, Options, Out, spawn, spawn_program};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ringlog-writer");

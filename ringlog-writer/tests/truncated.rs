@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use ringlog::{Definition, Field, Level, PushError, Ring, Site, Type, Value};
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, PushError, Ring};
 use ringlog_writer::{Error, Events, FormatKind, Options, Out, Signals, run_with};
 
 /// Truncates the ring when the writer says something: here, at a gap in the middle of a batch.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ringlog::{Definition, Field, Level, Logger, Observer, Overflow, Ring, Site, Type, Value};
+use ringlog::reader::Observer;
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Logger, Overflow, Ring};
 use ringlog_tests::{Arrivals, Kind, SOON, Scratch, Sequenced, note};
 
 /// Threads that log at the same time, how often each is followed by another one, and records of each.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use ringlog::{Body, Entry, Record, Value};
+use ringlog::Record;
+use ringlog::reader::{Body, Entry};
+use ringlog::schema::Value;
 
 /// The record of most tests.
 #[derive(Record)]

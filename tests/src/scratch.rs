@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringlog::{Body, Consumer, Observer, Options, Ring};
+use ringlog::reader::{Body, Consumer, Observer};
+use ringlog::{Options, Ring};
 
 use crate::{Proof, SOON};
 
@@ -103,7 +104,7 @@ pub fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
 }
 
 /// The ring's numbers now.
-pub fn stat(ring: &Ring) -> ringlog::RingStat {
+pub fn stat(ring: &Ring) -> ringlog::reader::RingStat {
     Observer::open(ring.path().to_str().unwrap()).unwrap().stat().unwrap()
 }
 

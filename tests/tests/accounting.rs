@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use ringlog::{Body, Consumer, Origin, Ring};
+use ringlog::Ring;
+use ringlog::reader::{Body, Consumer, Origin};
 use ringlog_tests::{Child, Proof, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringlog::{Cursor, Ring};
+use ringlog::Ring;
+use ringlog::reader::Cursor;
 use ringlog_tests::{Kind, Scratch, Sequenced, Stepped, note, received};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ringlog::{Body, Consumer, GapReason, Level, Overflow, Ring};
+use ringlog::reader::{Body, Consumer, GapReason};
+use ringlog::{Level, Overflow, Ring};
 use ringlog_tests::{Arrivals, Child, Proof, Random, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

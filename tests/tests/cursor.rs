@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ringlog::{Consumer, Cursor, Entry, Origin, Ring};
+use ringlog::Ring;
+use ringlog::reader::{Consumer, Cursor, Entry, Origin};
 use ringlog_tests::{Child, Kind, Proof, SOON, Scratch, Sequenced, note};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

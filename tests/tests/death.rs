@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use ringlog::{Body, Consumer, Overflow, Ring};
+use ringlog::reader::{Body, Consumer};
+use ringlog::{Overflow, Ring};
 use ringlog_tests::{Arrivals, Child, Counters, Proof, Random, SOON, Scratch, free_blocks_after, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ringlog::{Consumer, Overflow, Ring};
+use ringlog::reader::Consumer;
+use ringlog::{Overflow, Ring};
 use ringlog_tests::{
     Arrivals, Child, Counters, SOON, Scratch, free_blocks_after, lanes, stat, wait_for_lanes,
 };

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringlog::{Body, Overflow, Ring};
+use ringlog::reader::Body;
+use ringlog::{Overflow, Ring};
 use ringlog_tests::{Arrivals, Child, Proof, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use ringlog::{Body, Ring};
+use ringlog::Ring;
+use ringlog::reader::Body;
 use ringlog_tests::{Proof, SOON, Scratch, Stepped, drained, free_blocks_after, soon, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

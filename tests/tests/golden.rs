@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ringlog::{Body, Clock, Entry, GapReason, Observer, Overflow, Ring};
+use ringlog::admin::Clock;
+use ringlog::reader::{Body, Entry, GapReason, Observer};
+use ringlog::{Overflow, Ring};
 use ringlog_tests::Scratch;
 
 const MAKER: &str = "tests/src/bin/make_golden.rs";

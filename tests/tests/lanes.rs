@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ringlog::{Body, GapReason, Level, Overflow, PushError, Ring};
+use ringlog::reader::{Body, GapReason};
+use ringlog::{Level, Overflow, PushError, Ring};
 use ringlog_tests::{Arrivals, Child, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

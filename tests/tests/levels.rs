@@ -8,7 +8,9 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ringlog::{Level, LevelRule, LevelRules, Observer, Ring, change_levels};
+use ringlog::admin::{LevelRule, LevelRules, change_levels};
+use ringlog::reader::Observer;
+use ringlog::{Level, Ring};
 use ringlog_tests::{Child, Counters, GATES, Random, SOON, Scratch};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -206,7 +208,7 @@ fn processes_of_a_removed_ring_keep_their_levels_and_those_of_the_new_one_follow
     asking.start("ask-gates", "info");
     asking.change(|rules| rules.set(rule("db", Level::DEBUG)));
     asking.wait_open(0, &["db", "db.pool", "http"]);
-    ringlog::remove(asking.at.name(), true).unwrap();
+    ringlog::admin::remove(asking.at.name(), true).unwrap();
     asking.wait_rounds(0, 100);
     let _new = asking.at.create(Ring::options().size("1MiB"));
     asking.start("ask-gates", "info");

@@ -4,7 +4,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ringlog::{Body, Overflow, Ring};
+use ringlog::reader::Body;
+use ringlog::{Overflow, Ring};
 use ringlog_tests::{Arrivals, Child, Counters, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

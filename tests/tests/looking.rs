@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ringlog::{Level, Observer, Ring};
+use ringlog::reader::Observer;
+use ringlog::{Level, Ring};
 use ringlog_tests::{Child, Proof, SOON, Scratch, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

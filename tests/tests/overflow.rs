@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use ringlog::{Body, Consumer, Entry, Level, Logger, Overflow, PushError, Ring};
+use ringlog::reader::{Body, Consumer, Entry};
+use ringlog::{Level, Logger, Overflow, PushError, Ring};
 use ringlog_tests::{Kind, SOON, Scratch, Sequenced, note};
 
 /// A ring in which nothing more fits, not even what is urgent.

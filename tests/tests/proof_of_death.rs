@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringlog::{Consumer, Ring};
+use ringlog::Ring;
+use ringlog::reader::Consumer;
 use ringlog_tests::{Arrivals, Child, SOON, Scratch, in_namespaces, lanes, stat, wait_for_lanes};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -216,7 +217,7 @@ fn a_child_forked_while_locks_are_being_taken_keeps_none_of_them() {
     wait_for_lanes(&ring, (0, 1));
     drop(ring.consumer().expect("nobody is the consumer"));
     drop(ring);
-    ringlog::remove(at.name(), false).expect("nobody is attached");
+    ringlog::admin::remove(at.name(), false).expect("nobody is attached");
 }
 
 #[test]

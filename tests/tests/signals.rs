@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use ringlog::{Body, Consumer, GapReason, Ring};
+use ringlog::Ring;
+use ringlog::reader::{Body, Consumer, GapReason};
 use ringlog_tests::{Proof, SOON, Scratch, Stepped, drained, soon, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ringlog::{Body, Consumer, Overflow, Ring, RingStat};
+use ringlog::reader::{Body, Consumer, RingStat};
+use ringlog::{Overflow, Ring};
 use ringlog_tests::{
     Arrivals, Child, Counters, Proof, SOON, Scratch, free_blocks_after, stat, wait_for_lanes,
 };

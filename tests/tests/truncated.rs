@@ -4,7 +4,8 @@ use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use ringlog::{Consumer, Error, Level, Observer, Overflow, Ring};
+use ringlog::reader::{Consumer, Observer};
+use ringlog::{Error, Level, Overflow, Ring};
 use ringlog_tests::{Arrivals, Child, SOON, Scratch};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
@@ -79,7 +80,7 @@ fn a_producer_and_a_consumer_survive_that_their_ring_is_truncated() {
 
             // As good as new: the file removed, the ring made again.
             drop((consumer, ring));
-            ringlog::remove(at.name(), true)
+            ringlog::admin::remove(at.name(), true)
                 .or_else(|_| std::fs::remove_file(at.name()).map(|()| "".into()))
                 .unwrap();
             let ring = self::ring(&at);
@@ -101,7 +102,7 @@ fn a_producer_of_a_removed_ring_is_told_and_stays_told() {
     let _ring = at.create(Ring::options().size(BYTES));
     let mut child = Child::spawn(PRODUCER, &["until-gone", at.name()]);
     child.wait_ready();
-    ringlog::remove(at.name(), true).unwrap();
+    ringlog::admin::remove(at.name(), true).unwrap();
     child.go();
     child.line();
     assert_eq!(child.line(), format!("no ring \"ring\" in {}", at.dir().display()));

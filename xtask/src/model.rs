@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn listed_tests_are_counted() {
-        assert_eq!(count_tests("shm::block::model::take: test\nshm::block::model::seal: test\n\n2 tests\n"), 2);
+        assert_eq!(
+            count_tests("shm::block::model::take: test\nshm::block::model::seal: test\n\n2 tests\n"),
+            2
+        );
         assert_eq!(count_tests("\n0 tests, 0 benchmarks\n"), 0);
     }
 }

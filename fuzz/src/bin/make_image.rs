@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringlog::{Clock, Definition, Field, Level, Logger, Overflow, Record, Ring, Site, Type, Value};
+use ringlog::{Level, Logger, Overflow, Record, Ring};
+use ringlog::admin::Clock;
+use ringlog::schema::{Definition, Field, Site, Type, Value};
 
 /// Where things lie in this ring, by FORMAT.md.
 const LANES_AT: usize = 4096;

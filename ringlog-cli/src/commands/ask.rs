@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ringlog::{Observer, RingStat};
+use ringlog::reader::{Observer, RingStat};
 
 use crate::{exit, output};
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ringlog::{Geometry, Overflow, Ring};
+use ringlog::admin::Geometry;
+use ringlog::{Overflow, Ring};
 use serde::Serialize;
 
 use crate::{exit, output, values};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ringlog::{Clock, Observer};
+use ringlog::admin::Clock;
+use ringlog::reader::Observer;
 use serde::Serialize;
 
 use super::create::Sizes;

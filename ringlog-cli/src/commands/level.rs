@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use ringlog::{Level, LevelRule, LevelRules, LevelStat, Observer};
+use ringlog::Level;
+use ringlog::admin::{LevelRule, LevelRules};
+use ringlog::reader::{LevelStat, Observer};
 
 use crate::{exit, output, values};
 use undo::Undo;
@@ -78,7 +80,7 @@ impl LevelArgs {
         // Before anything is changed: from here on a signal finds somebody who undoes.
         let undo = until.map(|until| Undo::new(&self.name, until)).transpose()?;
         let before = Observer::open(&self.name)?.level_rules();
-        let rules = ringlog::change_levels(&self.name, |rules| self.apply(rules, until))?;
+        let rules = ringlog::admin::change_levels(&self.name, |rules| self.apply(rules, until))?;
         self.show()?;
         let mine: Vec<LevelRule> = rules.iter().filter(|rule| !before.contains(rule)).cloned().collect();
         match undo {

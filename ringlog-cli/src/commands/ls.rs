@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use ringlog::{Listed, Observer, RingStat};
+use ringlog::admin::Listed;
+use ringlog::reader::{Observer, RingStat};
 use serde::Serialize;
 
 use crate::{exit, output};
@@ -42,9 +43,9 @@ enum What {
 
 impl Ls {
     pub fn run(self) -> exit::Result {
-        let listed = ringlog::list()?;
+        let listed = ringlog::admin::list()?;
         if listed.is_empty() && !self.json {
-            let dir = ringlog::directory();
+            let dir = ringlog::admin::directory();
             output::say(format_args!("no rings in {}; make one with `ringlog create NAME`", dir.display()));
         } else {
             output::print(show(listed, self.json)?)?;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use ringlog::{Level, Logger, Observer, Overflow, PushError, Ring};
+use ringlog::reader::Observer;
+use ringlog::{Level, Logger, Overflow, PushError, Ring};
 
 use crate::lines::Lines;
 use crate::{exit, output, values};

@@ -24,7 +24,7 @@ pub struct Reload {
 impl Reload {
     pub fn run(self) -> exit::Result {
         let question = Question {
-            ask: ringlog::request_reload,
+            ask: ringlog::admin::request_reload,
             answered: |stat| stat.reloads.0,
             nothing: "no configuration in force",
             later: "the next writer will read it",

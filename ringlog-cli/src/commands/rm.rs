@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use ringlog::Observer;
+use ringlog::reader::Observer;
 
 use crate::{exit, output};
 
@@ -24,7 +24,7 @@ impl Rm {
     pub fn run(self) -> exit::Result {
         // Nothing is lost silently. What cannot be looked into cannot be counted either.
         let stat = Observer::open(&self.name).and_then(|observer| observer.stat());
-        let path = ringlog::remove(&self.name, self.force)?;
+        let path = ringlog::admin::remove(&self.name, self.force)?;
         output::say(format_args!("removed {}", path.display()));
         if let Ok(stat) = stat
             && stat.lag() > 0

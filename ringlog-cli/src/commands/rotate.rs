@@ -24,7 +24,7 @@ pub struct Rotate {
 impl Rotate {
     pub fn run(self) -> exit::Result {
         let question = Question {
-            ask: ringlog::request_rotation,
+            ask: ringlog::admin::request_rotation,
             answered: |stat| stat.rotations,
             nothing: "no file to close",
             later: "the next writer will begin a new file",

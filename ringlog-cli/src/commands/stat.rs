@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ringlog::{ConsumerStat, LaneStat, Observer, ReclaimStat, RingStat};
+use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RingStat};
 use serde::Serialize;
 
 use crate::{exit, output, values};

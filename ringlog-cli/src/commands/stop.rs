@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ringlog::Observer;
+use ringlog::reader::Observer;
 
 use crate::{exit, output, values};
 
@@ -26,7 +26,7 @@ impl Stop {
             output::say(format_args!("no writer drains {path}"));
             return Ok(ExitCode::SUCCESS);
         };
-        ringlog::request_stop(&self.name)?;
+        ringlog::admin::request_stop(&self.name)?;
         let start = Instant::now();
         loop {
             let stat = observer.stat()?;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use ringlog::{Level, Observer, OwnedEntry};
+use ringlog::Level;
+use ringlog::reader::{Observer, OwnedEntry};
 use ringlog_writer::{FormatKind, Newlines, format};
 use signal_hook::consts::{SIGINT, SIGTERM};
 

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ringlog::{Body, Entry, Level, Ring};
+use ringlog::reader::{Body, Entry};
+use ringlog::{Level, Ring};
 use ringlog_writer::Existing;
 use ringlog_writer::config::{Config, Formatter, Handler, Output};
 use ringlog_writer::format::{Format, Pattern};

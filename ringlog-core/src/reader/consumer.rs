@@ -256,7 +256,7 @@ impl Consumer {
     }
 
     /// What the ring's header says.
-    pub fn info(&self) -> &crate::Info {
+    pub fn info(&self) -> &crate::admin::Info {
         &self.attachment.info
     }
 

@@ -124,7 +124,7 @@ fn begins_record(ring: &Ring, index: u32, slot: u32, committed: u32) -> bool {
 mod tests {
     use super::*;
     use crate::Level;
-    use crate::Site;
+    use crate::schema::Site;
     use crate::shm::layout::pair;
 
     #[test]

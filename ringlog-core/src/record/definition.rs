@@ -35,7 +35,8 @@ impl Field {
 /// carry only their values.
 ///
 /// ```
-/// use ringlog::{Definition, Field, Level, Type};
+/// use ringlog::Level;
+/// use ringlog::schema::{Definition, Field, Type};
 /// let fill = Definition {
 ///     fields: vec![Field::new("order", Type::U64), Field::new("price", Type::F64)].into(),
 ///     ..Definition::new(Level::INFO, "orders")

@@ -12,7 +12,7 @@ use crate::shm::sync::{AtomicU64, Ordering};
 
 /// Something that can be pushed: usually derived for a struct with `#[derive(Record)]`.
 ///
-/// The fields travel in the order and types of the site's [`Definition`](crate::Definition); no padding
+/// The fields travel in the order and types of the site's [`Definition`](crate::schema::Definition); no padding
 /// is ever copied. An implementation that writes more or fewer bytes than it announced is refused with
 /// [`PushError::Mismatch`](crate::PushError), it cannot hurt the ring.
 pub trait Record {

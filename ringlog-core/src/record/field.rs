@@ -23,7 +23,8 @@ use crate::record::value::{Element, Type};
 /// A type of your own becomes a field by travelling as one of these:
 ///
 /// ```
-/// use ringlog::{Encoder, FieldValue, Type};
+/// use ringlog::FieldValue;
+/// use ringlog::schema::{Encoder, Type};
 ///
 /// struct OrderId(u64);
 ///

@@ -1,6 +1,6 @@
 //! What a checkpoint holds, and its bytes.
 
-use ringlog::Cursor;
+use ringlog::reader::Cursor;
 
 use crate::rotation::Identity;
 

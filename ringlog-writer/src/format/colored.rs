@@ -1,6 +1,7 @@
 //! Lines of a terminal, coloured by their level.
 
-use ringlog::{Body, Entry, Level};
+use ringlog::Level;
+use ringlog::reader::{Body, Entry};
 
 use super::Format;
 

@@ -1,6 +1,7 @@
 //! What lines begin with, kept: the records of one thread and site share it.
 
-use ringlog::{Entry, Level, Origin, Received};
+use ringlog::Level;
+use ringlog::reader::{Entry, Origin, Received};
 
 const HEADS: usize = 256;
 /// Longer names are not kept, so that nobody can fill our memory with them.

@@ -1,6 +1,6 @@
 //! Ids at the head of text lines: `UUID/LANE/INCARNATION/` and the sequence, or what else it is.
 
-use ringlog::{Body, Entry};
+use ringlog::reader::{Body, Entry};
 
 use super::{number, put};
 

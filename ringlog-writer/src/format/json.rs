@@ -3,7 +3,9 @@
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use ringlog::{Body, Entry, Level, Origin, Received, Value};
+use ringlog::Level;
+use ringlog::reader::{Body, Entry, Origin, Received};
+use ringlog::schema::Value;
 
 use super::head::Heads;
 use super::time::{self, Stamps};

@@ -6,7 +6,9 @@ mod parse;
 mod percent;
 
 use jiff::tz::TimeZone;
-use ringlog::{Body, Entry, Level, Received, Value};
+use ringlog::Level;
+use ringlog::reader::{Body, Entry, Received};
+use ringlog::schema::Value;
 
 use super::{Format, Source, escape, number, text};
 use crate::options::Newlines;

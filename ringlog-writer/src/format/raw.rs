@@ -1,6 +1,6 @@
 //! The message's bytes, for who wants back what went in.
 
-use ringlog::{Body, Entry};
+use ringlog::reader::{Body, Entry};
 
 use super::{Format, text};
 use crate::options::Newlines;

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use ringlog::{
-    Body, Definition, Entry, Field, Level, Logger, Origin, OwnedEntry, Received, Ring, Site, Type, Value,
-};
+use ringlog::reader::{Body, Entry, Origin, OwnedEntry, Received};
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Logger, Ring};
 
 use super::{Format, Source};
 

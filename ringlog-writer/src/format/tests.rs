@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ringlog::{Body, Died, Element, Gap, GapReason, Level, Origin, OwnedEntry, Type, Value};
+use ringlog::Level;
+use ringlog::reader::{Body, Died, Gap, GapReason, Origin, OwnedEntry};
+use ringlog::schema::{Element, Type, Value};
 use serde_json::{Value as Parsed, json};
 
 use super::samples::{aside_line, changed, line, origin, source, statement, text, typed};

@@ -1,7 +1,9 @@
 //! Lines for people:
 //! `2026-11-21T10:15:30.123456789Z INFO  orders[4711/worker-2] db.rs:42 message key=value`.
 
-use ringlog::{Body, Entry, Level, Origin, Received, Value};
+use ringlog::Level;
+use ringlog::reader::{Body, Entry, Origin, Received};
+use ringlog::schema::Value;
 
 use super::head::Heads;
 use super::time::{self, Stamps};

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringlog::Cursor;
+use ringlog::reader::Cursor;
 
 use super::file::File;
 use super::recovery::{self, Mend, Recovery};

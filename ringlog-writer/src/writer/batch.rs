@@ -1,6 +1,6 @@
 //! Formatted entries on their way to an output.
 
-use ringlog::{Cursor, Step};
+use ringlog::reader::{Cursor, Step};
 
 use super::Summary;
 

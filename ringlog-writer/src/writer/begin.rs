@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ringlog::{Cursor, Ring};
+use ringlog::Ring;
+use ringlog::reader::Cursor;
 
 use super::formatting::Formatting;
 use super::handlers::{Handler, Handlers, Kind};

@@ -1,6 +1,7 @@
 //! What a handler takes is formatted and put into batches.
 
-use ringlog::{Body, Cursor, Entry, Gap, GapReason, Level, Origin, Step};
+use ringlog::Level;
+use ringlog::reader::{Body, Cursor, Entry, Gap, GapReason, Origin, Step};
 
 use super::Summary;
 use super::batch::{Batch, Place};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringlog::{Body, Entry};
+use ringlog::reader::{Body, Entry};
 
 use super::formatting::{Formatting, missing};
 use super::intake::Intake;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ringlog::{Consumer, Cursor, Entry, Mark, Observer, Overflow, Ring, Step};
+use ringlog::reader::{Consumer, Cursor, Entry, Mark, Observer, Step};
+use ringlog::{Overflow, Ring};
 
 use super::levels;
 use crate::error::Error;

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use ringlog::Cursor;
+use ringlog::reader::Cursor;
 
 use super::Events;
 use super::batch::Batch;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use ringlog::{Body, Entry, Level};
+use ringlog::Level;
+use ringlog::reader::{Body, Entry};
 
 use crate::config::{Config, EVERYTHING, Handler, Logger, Output};
 

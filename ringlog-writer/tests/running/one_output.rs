@@ -131,7 +131,7 @@ fn it_ends_when_asked_through_the_ring() {
     let at = Scratch::new();
     let writer = Running::start(&at.options(FormatKind::Raw));
     say(&at.ring.logger(), &["last words"]);
-    ringlog::request_stop(at.ring.path().to_str().unwrap()).unwrap();
+    ringlog::admin::request_stop(at.ring.path().to_str().unwrap()).unwrap();
     assert_eq!(writer.thread.join().unwrap().unwrap().records, 1);
     assert_eq!(at.written(), "last words\n");
 }

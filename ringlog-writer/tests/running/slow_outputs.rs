@@ -197,7 +197,7 @@ fn a_pipe_that_is_read_late_gets_nothing_twice_when_the_configuration_is_read_an
             // More than a pipe holds.
             (0..150).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n} {text}")));
             eventually("the file has all", || scratch.lines("file.log").len() == 150);
-            let request = ringlog::request_reload(&name).unwrap();
+            let request = ringlog::admin::request_reload(&name).unwrap();
             // So late that an output would be given up that is not waited for.
             thread::sleep(Duration::from_millis(500));
             slow = Some(read_on(pipe));
@@ -223,7 +223,8 @@ fn a_reader_that_has_gone_does_not_keep_others_from_being_rotated() {
         .beside_a_writer(|_, heard| {
             drop(pipe);
             until_it_is_noticed(&scratch, heard);
-            let request = ringlog::request_rotation(scratch.rings[0].path().to_str().unwrap()).unwrap();
+            let request =
+                ringlog::admin::request_rotation(scratch.rings[0].path().to_str().unwrap()).unwrap();
             eventually("it is rotated", || observer.stat().unwrap().rotations == request);
             assert!(scratch.path("file.000001.log").exists());
         })

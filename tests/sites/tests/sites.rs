@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ringlog::{Observer, Received, Ring, Value};
+use ringlog::Ring;
+use ringlog::reader::{Observer, Received};
+use ringlog::schema::Value;
 use ringlog_tests::{Child, SOON, Scratch, stat};
 use ringlog_writer::{FormatKind, Options, Out};
 

@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringlog::{Clock, Definition, Field, Level, Logger, Overflow, Record, Ring, Site, Type, Value};
+use ringlog::admin::Clock;
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Logger, Overflow, Record, Ring};
 use ringlog_tests::Scratch;
 
 /// Where the header has the boot id, its checksum, and what that covers. Written out here, because the

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use ringlog::{Observer, Overflow, Ring};
+use ringlog::reader::Observer;
+use ringlog::{Overflow, Ring};
 use ringlog_writer::{Existing, Options, spawn_program};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -124,7 +125,7 @@ impl Drop for Stage {
             // The error that brought us here is the one to tell.
             let _ = writer.stop();
         }
-        if let Err(error) = ringlog::remove(&self.name, true) {
+        if let Err(error) = ringlog::admin::remove(&self.name, true) {
             output::say(format_args!("cannot clean up: {error}"));
         }
     }

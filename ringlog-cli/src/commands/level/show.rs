@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use ringlog::{Level, LevelRule, LevelStat, Observer};
+use ringlog::Level;
+use ringlog::admin::LevelRule;
+use ringlog::reader::{LevelStat, Observer};
 use serde::Serialize;
 
 use crate::output;

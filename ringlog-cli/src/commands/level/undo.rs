@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use ringlog::{Error, LevelRule, Observer};
+use ringlog::Error;
+use ringlog::admin::LevelRule;
+use ringlog::reader::Observer;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::{exit, output};
@@ -63,7 +65,7 @@ impl<'a> Undo<'a> {
                 }
             }
         }
-        match ringlog::change_levels(self.ring, |all| all.retain(|rule| !rules.contains(rule))) {
+        match ringlog::admin::change_levels(self.ring, |all| all.retain(|rule| !rules.contains(rule))) {
             Ok(_) => output::say("undone"),
             // Its processes have nobody to follow any more.
             Err(Error::NoSuchRing { .. }) => output::say(format_args!("{path} has been removed meanwhile")),

@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
-use ringlog::{Error, Observer, Ring};
+use ringlog::reader::Observer;
+use ringlog::{Error, Ring};
 use ringlog_writer::{Child, Options, spawn_program};
 
 use super::Run;
@@ -96,12 +97,12 @@ impl PrivateRing {
     /// ring that nobody reads, so it is told that the ring is gone.
     fn remove(&mut self) -> anyhow::Result<()> {
         self.ring = None;
-        match ringlog::remove(&self.name, false) {
+        match ringlog::admin::remove(&self.name, false) {
             Err(error @ Error::InUse { .. }) => {
                 output::say(format_args!(
                     "{error}; it is removed all the same, and what they log from here on is lost"
                 ));
-                ringlog::remove(&self.name, true)?;
+                ringlog::admin::remove(&self.name, true)?;
             }
             other => drop(other?),
         }
@@ -114,7 +115,7 @@ fn new_path() -> anyhow::Result<String> {
     // The clock may stand before 1970; the process's number alone is then distinct enough.
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
     let file = format!("run-{}-{nanos:08x}", std::process::id());
-    let path =
-        std::path::absolute(ringlog::directory().join(file)).context("cannot find the current directory")?;
+    let path = std::path::absolute(ringlog::admin::directory().join(file))
+        .context("cannot find the current directory")?;
     path.into_os_string().into_string().map_err(|path| anyhow!("{} is not UTF-8", path.display()))
 }

@@ -24,7 +24,8 @@ use crate::shm::sync::Ordering;
 ///
 /// ```
 /// use std::time::Duration;
-/// use ringlog::{Cursor, Level, Ring};
+/// use ringlog::{Level, Ring};
+/// use ringlog::reader::Cursor;
 /// # let dir = tempfile::tempdir_in("/dev/shm")?;
 /// # let path = dir.path().join("app");
 /// # let name = path.to_str().unwrap();

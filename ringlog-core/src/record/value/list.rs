@@ -28,7 +28,7 @@ impl<'a> Items<'a> {
 /// The values of a list, in their order.
 ///
 /// ```
-/// use ringlog::{List, Value};
+/// use ringlog::schema::{List, Value};
 /// let ports = [Value::U64(80), Value::U64(443)];
 /// let list = List::from(&ports[..]);
 /// assert!(list.iter().eq(ports));
@@ -69,7 +69,7 @@ impl fmt::Debug for List<'_> {
 /// A value that may be absent.
 ///
 /// ```
-/// use ringlog::{Maybe, Value};
+/// use ringlog::schema::{Maybe, Value};
 /// let port = Value::U64(80);
 /// assert_eq!(Maybe::from(Some(&port)).get(), Some(port));
 /// assert_eq!(Maybe::from(None).get(), None);

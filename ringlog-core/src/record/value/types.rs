@@ -70,7 +70,7 @@ pub enum Type {
 /// errors and formatted text.
 ///
 /// ```
-/// use ringlog::{Element, Type};
+/// use ringlog::schema::{Element, Type};
 /// let ports = Type::List(Element::new(Type::U16).expect("a plain type"));
 /// assert!(Element::new(ports).is_none());
 /// ```

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
-use ringlog::{Body, Entry, Level, OwnedEntry, Type, Value};
+use ringlog::Level;
+use ringlog::reader::{Body, Entry, OwnedEntry};
+use ringlog::schema::{Type, Value};
 use serde_json::json;
 
 use super::super::samples::{UNIX_NS, origin, statement};

@@ -1,7 +1,8 @@
 //! Where there is nothing in Python to compare with: policies, gaps, several errors, absent fields.
 
 use jiff::tz::TimeZone;
-use ringlog::{Body, Died, Type, Value};
+use ringlog::reader::{Body, Died};
+use ringlog::schema::{Type, Value};
 
 use super::super::samples::{aside_line, changed, line, origin, statement, text, typed};
 use super::*;
@@ -13,7 +14,7 @@ fn pattern(pattern: &str, newlines: Newlines) -> Pattern {
 const USUAL: &str = "%(levelname)s:%(name)s:%(message)s";
 
 /// A message of two lines, a field, and two errors that it does not show.
-fn failed() -> ringlog::OwnedEntry {
+fn failed() -> ringlog::reader::OwnedEntry {
     statement(
         "no\nfill",
         &[

@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use ringlog::{Observer, Ring, RingStat};
+use ringlog::Ring;
+use ringlog::reader::{Observer, RingStat};
 use ringlog_tests::SOON;
 
 use crate::checker::{Checker, Message, Totals};

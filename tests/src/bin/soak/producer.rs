@@ -7,7 +7,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use ringlog::{Error, Logger, Observer, Overflow, PushError, Ring};
+use ringlog::reader::Observer;
+use ringlog::{Error, Logger, Overflow, PushError, Ring};
 use ringlog_tests::{Random, fork_child};
 
 use crate::ledger::{Identity, Ledger};
@@ -194,8 +195,9 @@ impl Speaker {
 fn identity(ring: &Path) -> Identity {
     let (pid, tid) = (std::process::id(), nix::unistd::gettid().as_raw() as u32);
     let stat = Observer::open(ring.to_str().unwrap()).unwrap().stat().unwrap();
-    let mine =
-        |lane: &&ringlog::LaneStat| lane.alive && !lane.is_process && (lane.pid, lane.tid) == (pid, tid);
+    let mine = |lane: &&ringlog::reader::LaneStat| {
+        lane.alive && !lane.is_process && (lane.pid, lane.tid) == (pid, tid)
+    };
     let lane = stat.lanes.iter().find(mine).expect("the lane was opened by this thread just now");
     Identity { pid, tid, lane: lane.lane, incarnation: lane.incarnation }
 }

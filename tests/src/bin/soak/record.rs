@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use ringlog::{Definition, Field, Level, Logger, PushError, Site, Type, Value};
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Logger, PushError};
 use ringlog_tests::{Alarm, Flood, Kind, Sequenced, checksum, note};
 use serde::Deserialize;
 

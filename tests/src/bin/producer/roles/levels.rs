@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use ringlog::__private::Gate;
-use ringlog::{Level, LevelRule, Ring};
+use ringlog::admin::LevelRule;
+use ringlog::{Level, Ring};
 use ringlog_tests::{Counters, GATES, SOON, fork_child};
 
 use super::forking::ended_well;
@@ -99,7 +100,7 @@ pub(crate) fn change_levels(name: &str, arguments: &Arguments) {
     let rule =
         |logger: &str, level| LevelRule { logger: logger.to_owned(), level, pid: None, until_unix: None };
     let change = |level| {
-        ringlog::change_levels(name, |rules| {
+        ringlog::admin::change_levels(name, |rules| {
             rules.set(rule("db", level));
             rules.set(rule("a.logger.with.a.longer.name", level));
         })

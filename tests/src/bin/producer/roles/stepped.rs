@@ -19,7 +19,7 @@ pub(crate) fn acknowledge(name: &str, arguments: &Arguments) {
     let ring = Ring::open(name).unwrap();
     let mut consumer = ring.consumer().unwrap();
     ready();
-    let take = |consumer: &mut ringlog::Consumer, key| {
+    let take = |consumer: &mut ringlog::reader::Consumer, key| {
         for _ in 0..arguments.number(key, 1) {
             consumer.next(Duration::from_secs(5)).unwrap().expect("an entry");
         }
