@@ -110,12 +110,12 @@ fn request(name: &str, word: usize) -> Result<u64, Error> {
     Ok(request)
 }
 
-pub(crate) fn with_memory(opened: &file::Opened, act: impl FnOnce(&block::Ring)) -> Result<(), Error> {
+pub(crate) fn with_memory(opened: &file::Opened, act: impl FnOnce(&block::SharedRing)) -> Result<(), Error> {
     let mapping = Mapping::without_faulting_in(opened)?;
     #[allow(unsafe_code)]
     // SAFETY: unmapped below, when `act` has ended and the ring is gone.
     unsafe {
-        act(&block::Ring::new(mapping.memory(), opened.info.geometry));
+        act(&block::SharedRing::new(mapping.memory(), opened.info.geometry));
         mapping.unmap();
     };
     Ok(())

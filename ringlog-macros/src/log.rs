@@ -72,10 +72,10 @@ fn statement_with(
     let (is_open, publish) = match (&statement.to, level) {
         (Some(_), _) => (
             quote!(is_open_to(__ringlog_to, #level_value)),
-            quote!(publish_to(__ringlog_to, #level_value, #arguments)),
+            quote!(log_to(__ringlog_to, #level_value, #arguments)),
         ),
-        (None, Some(_)) => (quote!(is_open()), quote!(publish(#level_value, #arguments))),
-        (None, None) => (quote!(is_open_at(#level_value)), quote!(publish(#level_value, #arguments))),
+        (None, Some(_)) => (quote!(is_open()), quote!(log(#level_value, #arguments))),
+        (None, None) => (quote!(is_open_at(#level_value)), quote!(log(#level_value, #arguments))),
     };
     quote! {{
         let __ringlog_callsite = {

@@ -10,11 +10,11 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use crate::os::owner_lock::{TidGuard, TidLock};
-use crate::os::zero_on_fork::Wiped;
+use crate::os::owner_lock::{OwnerGuard, OwnerLock};
+use crate::os::zero_on_fork::ZeroOnFork;
 
 /// Held by whoever takes a kernel lock, or forks. In memory that a fork wipes: free in every child.
-static GATE: OnceLock<Option<Wiped>> = OnceLock::new();
+static GATE: OnceLock<Option<ZeroOnFork>> = OnceLock::new();
 
 thread_local! {
     /// This thread forks, and holds the gate for that.
@@ -22,19 +22,19 @@ thread_local! {
 }
 
 /// Keeps the process from being forked while it lives.
-pub(crate) struct HeldOff {
-    _gate: Option<TidGuard<'static>>,
+pub(crate) struct ForksBlocked {
+    _gate: Option<OwnerGuard<'static>>,
 }
 
 /// Makes forks wait. Where this thread is itself on its way to a fork, or has been interrupted while it
 /// holds forks off, there is nothing to wait for.
-pub(crate) fn hold_off() -> HeldOff {
-    HeldOff { _gate: gate().and_then(TidLock::lock) }
+pub(crate) fn block_forks() -> ForksBlocked {
+    ForksBlocked { _gate: gate().and_then(OwnerLock::lock) }
 }
 
-fn gate() -> Option<&'static TidLock> {
+fn gate() -> Option<&'static OwnerLock> {
     let page = GATE.get_or_init(|| {
-        let page = Wiped::new(4096).ok()?;
+        let page = ZeroOnFork::new(4096).ok()?;
         // SAFETY: functions of this library, which the C library forgets when it is unloaded.
         let registered = unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
         // Without handlers or memory for them forks are not held off; all else works.
@@ -45,7 +45,7 @@ fn gate() -> Option<&'static TidLock> {
 }
 
 extern "C" fn before() {
-    if let Some(guard) = gate().and_then(TidLock::lock) {
+    if let Some(guard) = gate().and_then(OwnerLock::lock) {
         std::mem::forget(guard);
         FORKING.set(true);
     }

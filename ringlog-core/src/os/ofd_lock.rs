@@ -94,23 +94,23 @@ pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<Lock
 
 /// An exclusive lock for a few steps, without a mapping: it ends with the value or the process.
 #[derive(Debug)]
-pub(crate) struct Briefly {
+pub(crate) struct ScopedLock {
     file: File,
     byte: i64,
 }
 
-impl Briefly {
+impl ScopedLock {
     /// Locks `byte` by a freshly opened `file`. The file comes back if somebody else holds it.
-    pub(crate) fn try_hold(file: File, byte: i64) -> io::Result<Result<Briefly, File>> {
+    pub(crate) fn try_hold(file: File, byte: i64) -> io::Result<Result<ScopedLock, File>> {
         match set(&file, byte, libc::F_WRLCK) {
-            Ok(()) => Ok(Ok(Briefly { file, byte })),
+            Ok(()) => Ok(Ok(ScopedLock { file, byte })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(Err(file)),
             Err(other) => Err(other.into()),
         }
     }
 }
 
-impl Drop for Briefly {
+impl Drop for ScopedLock {
     fn drop(&mut self) {
         // A child forked meanwhile has the description too, so closing it would not do. If this fails,
         // the lock ends with the last of them.

@@ -15,7 +15,7 @@ use std::sync::{Mutex, OnceLock};
 
 use nix::errno::Errno;
 
-use crate::os::zero_on_fork::Wiped;
+use crate::os::zero_on_fork::ZeroOnFork;
 
 /// How many rings a process can have mapped at the same time.
 const MAPPINGS_MAX: usize = 256;
@@ -59,7 +59,7 @@ fn table_or_new() -> io::Result<&'static Table> {
     if let Some(table) = table() {
         return Ok(table);
     }
-    let wiped = Wiped::new(size_of::<Table>().next_multiple_of(4096))?;
+    let wiped = ZeroOnFork::new(size_of::<Table>().next_multiple_of(4096))?;
     // SAFETY: atomics only, valid when zero; first in a piece that is page-aligned and long enough.
     let fresh = std::ptr::from_ref::<Table>(unsafe { wiped.at(0) }).cast_mut();
     if TABLE.compare_exchange(std::ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire).is_ok() {

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, compiler_fence};
 
-use crate::ring::private::LaneLocal;
+use crate::ring::private::ProducerState;
 use crate::shm::layout::NAME_BYTES;
 
 /// How many rings one thread can have lanes in at the same time.
@@ -18,14 +18,14 @@ const NONE: u64 = u64::MAX;
 /// A lane of this thread: the session it belongs to, or [`NONE`], and its private half, which is never
 /// unmapped. A signal handler may look at any instruction, so the session counts: it is set last.
 struct Place {
-    session: Cell<u64>,
-    local: Cell<*const LaneLocal>,
+    session_id: Cell<u64>,
+    local: Cell<*const ProducerState>,
 }
 
 // Constant and without a destructor, so that reading it is a plain access, also in a signal handler.
 thread_local! {
     static LANES: [Place; RINGS_PER_THREAD] = const {
-        [const { Place { session: Cell::new(NONE), local: Cell::new(std::ptr::null()) } }; RINGS_PER_THREAD]
+        [const { Place { session_id: Cell::new(NONE), local: Cell::new(std::ptr::null()) } }; RINGS_PER_THREAD]
     };
     /// The process in which this thread is opening a lane, 0 for none: a signal handler must not try the
     /// same. A child that it forks finds its parent's.
@@ -36,8 +36,8 @@ thread_local! {
 ///
 /// # Safety
 /// `'a` may not exceed the life of the attachment whose session this is.
-pub(crate) unsafe fn lane_of<'a>(session: u64) -> Option<&'a LaneLocal> {
-    LANES.with(|lanes| lanes.iter().find_map(|place| place.local(session)))
+pub(crate) unsafe fn lane_of<'a>(session_id: u64) -> Option<&'a ProducerState> {
+    LANES.with(|lanes| lanes.iter().find_map(|place| place.local(session_id)))
 }
 
 /// The same if it is the thread's first: most threads log into one ring.
@@ -45,14 +45,14 @@ pub(crate) unsafe fn lane_of<'a>(session: u64) -> Option<&'a LaneLocal> {
 /// # Safety
 /// As for `lane_of`.
 #[inline(always)]
-pub(crate) unsafe fn first_lane_of<'a>(session: u64) -> Option<&'a LaneLocal> {
-    LANES.with(|lanes| lanes[0].local(session))
+pub(crate) unsafe fn first_lane_of<'a>(session_id: u64) -> Option<&'a ProducerState> {
+    LANES.with(|lanes| lanes[0].local(session_id))
 }
 
 impl Place {
     #[inline(always)]
-    fn local<'a>(&self, session: u64) -> Option<&'a LaneLocal> {
-        (self.session.get() == session).then(|| {
+    fn local<'a>(&self, session_id: u64) -> Option<&'a ProducerState> {
+        (self.session_id.get() == session_id).then(|| {
             let local = self.local.get();
             // SAFETY: a place with a session has its private half, and those are never unmapped.
             unsafe {
@@ -64,24 +64,24 @@ impl Place {
 
     /// Whether the lane that was noted here has been closed, or closed with its ring.
     fn is_free(&self) -> bool {
-        let session = self.session.get();
+        let session_id = self.session_id.get();
         // SAFETY: as above; a private half that was wiped reads session 0.
-        session == NONE || unsafe { (*self.local.get()).session.load(Ordering::Acquire) } != session
+        session_id == NONE || unsafe { (*self.local.get()).session_id.load(Ordering::Acquire) } != session_id
     }
 
-    fn set(&self, session: u64, local: &LaneLocal) {
-        self.session.set(NONE);
+    fn set(&self, session_id: u64, local: &ProducerState) {
+        self.session_id.set(NONE);
         compiler_fence(Ordering::SeqCst);
         self.local.set(local);
         compiler_fence(Ordering::SeqCst);
-        self.session.set(session);
+        self.session_id.set(session_id);
     }
 }
 
 /// Notes that this thread owns a lane. Fails when it has lanes in too many rings already.
-pub(crate) fn remember(session: u64, local: &LaneLocal) -> bool {
-    let noted =
-        LANES.with(|lanes| lanes.iter().find(|place| place.is_free()).map(|place| place.set(session, local)));
+pub(crate) fn remember(session_id: u64, local: &ProducerState) -> bool {
+    let noted = LANES
+        .with(|lanes| lanes.iter().find(|place| place.is_free()).map(|place| place.set(session_id, local)));
     if let (Some(()), Some(key)) = (noted, EXIT_KEY.get()) {
         // The value only has to be non-null for the destructor to run. Keys of the first 32 are kept
         // in the thread itself, so nothing is allocated.
@@ -140,10 +140,10 @@ extern "C" fn process_ends() {
 fn close_lanes() {
     LANES.with(|lanes| {
         for place in lanes {
-            let session = place.session.replace(NONE);
-            if session != NONE {
+            let session_id = place.session_id.replace(NONE);
+            if session_id != NONE {
                 // SAFETY: a place with a session has its private half, and those are never unmapped.
-                crate::ring::lane::close_at_thread_end(unsafe { &*place.local.get() }, session);
+                crate::ring::lane::close_at_thread_end(unsafe { &*place.local.get() }, session_id);
             }
         }
     });

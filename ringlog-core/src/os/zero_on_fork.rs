@@ -20,25 +20,25 @@ static SPARE: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
 
 /// One piece, all zero at first.
 #[derive(Debug)]
-pub(crate) struct Wiped {
+pub(crate) struct ZeroOnFork {
     base: NonNull<u8>,
     bytes: usize,
 }
 
 // SAFETY: an address; what lies there is used through atomics only.
-unsafe impl Send for Wiped {}
+unsafe impl Send for ZeroOnFork {}
 // SAFETY: as for Send.
-unsafe impl Sync for Wiped {}
+unsafe impl Sync for ZeroOnFork {}
 
-impl Wiped {
-    pub(crate) fn new(bytes: usize) -> io::Result<Wiped> {
+impl ZeroOnFork {
+    pub(crate) fn new(bytes: usize) -> io::Result<ZeroOnFork> {
         // Never wait: another thread may have forked us while it held the lock.
         if let Ok(mut spare) = SPARE.try_lock()
             && let Some(at) = spare.iter().position(|(_, size)| *size == bytes)
         {
             let (address, bytes) = spare.swap_remove(at);
             if let Some(base) = NonNull::new(std::ptr::with_exposed_provenance_mut(address)) {
-                return Ok(Wiped { base, bytes });
+                return Ok(ZeroOnFork { base, bytes });
             }
         }
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -51,7 +51,7 @@ impl Wiped {
         };
         // SAFETY: advice on the mapping just made.
         Errno::result(unsafe { libc::madvise(base.as_ptr(), bytes, libc::MADV_WIPEONFORK) })?;
-        Ok(Wiped { base: base.cast(), bytes })
+        Ok(ZeroOnFork { base: base.cast(), bytes })
     }
 
     /// The `T` at byte `offset`.
@@ -67,7 +67,7 @@ impl Wiped {
     }
 }
 
-impl Drop for Wiped {
+impl Drop for ZeroOnFork {
     fn drop(&mut self) {
         // SAFETY: our own private pages; dropping their content makes them zero again.
         let wiped = unsafe { libc::madvise(self.base.as_ptr().cast(), self.bytes, libc::MADV_DONTNEED) };
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_child_reads_zero() {
-        let wiped = Wiped::new(4096).unwrap();
+        let wiped = ZeroOnFork::new(4096).unwrap();
         // SAFETY: an atomic, valid when zero, alone at its place.
         let word: &AtomicU64 = unsafe { wiped.at(64) };
         word.store(7, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use crate::producer::statement::{self, Arguments, Statement};
 use crate::record::definition::{Definition, Field, Site};
 use crate::record::level::Level;
 use crate::record::value::Type;
-use crate::ring::private::Fast;
+use crate::ring::private::FastPath;
 
 /// The level that features with this prefix name: of several the one that leaves most in, because features
 /// of a package add up over all that depend on it.
@@ -82,38 +82,38 @@ impl Callsite {
 
     /// Logs to the default logger.
     #[inline]
-    pub fn publish<A: Arguments>(&'static self, level: Level, arguments: A) {
+    pub fn log<A: Arguments>(&'static self, level: Level, arguments: A) {
         let logger = default_logger::default_logger();
-        match logger.map_or(Fast::NotNow, |logger| self.publish_at_once(logger, level, &arguments)) {
-            Fast::Done => {}
-            fast => self.publish_slowly(None, level, &arguments, fast),
+        match logger.map_or(FastPath::Slow, |logger| self.log_fast(logger, level, &arguments)) {
+            FastPath::Done => {}
+            fast => self.log_slow(None, level, &arguments, fast),
         }
     }
 
     /// Logs to this logger.
     #[inline]
-    pub fn publish_to<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: A) {
-        match self.publish_at_once(logger, level, &arguments) {
-            Fast::Done => {}
-            fast => self.publish_slowly(Some(logger), level, &arguments, fast),
+    pub fn log_to<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: A) {
+        match self.log_fast(logger, level, &arguments) {
+            FastPath::Done => {}
+            fast => self.log_slow(Some(logger), level, &arguments, fast),
         }
     }
 
     /// By a statement that nothing leads to but what is inlined: so it need not lie in memory.
     #[inline(always)]
-    fn publish_at_once<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: &A) -> Fast {
-        logger.push_at_once(&Statement::new(&self.site, level, arguments))
+    fn log_fast<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: &A) -> FastPath {
+        logger.push_fast(&Statement::new(&self.site, level, arguments))
     }
 
     /// The long way: to this logger, or else to the default one, or to where statements go that is no ring.
     #[cold]
     #[inline(never)]
-    fn publish_slowly<A: Arguments>(
+    fn log_slow<A: Arguments>(
         &'static self,
         logger: Option<&Logger>,
         level: Level,
         arguments: &A,
-        fast: Fast,
+        fast: FastPath,
     ) {
         let statement = Statement::new(&self.site, level, arguments);
         match logger.or(default_logger::default_logger()) {

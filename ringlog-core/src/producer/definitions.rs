@@ -8,17 +8,19 @@ use std::sync::atomic::Ordering;
 use crate::error::PushError;
 use crate::record::definition::Site;
 use crate::record::encode::{Encoder, Header, Inferred, Record, Types, kind, slots_for};
-use crate::ring::session::{Attachment, ProcessState};
-use crate::shm::block::{BlockId, Kind, Ring, publish};
-use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, lane as entry, pair};
+use crate::ring::session::{Session, SessionState};
+use crate::shm::block::{BlockId, Kind, SharedRing, publish};
+use crate::shm::layout::{
+    BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, lane as lane_entry, pair,
+};
 
 /// The id of the record's definition in this process, after registering it if need be.
-pub(crate) fn id_of(attachment: &Attachment, ring: &Ring, record: &dyn Record) -> Result<u32, PushError> {
+pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -> Result<u32, PushError> {
     let (site, Inferred { types, fingerprint, .. }) = (record.site(), record.inferred());
     if std::ptr::eq(site, crate::producer::logger::text_site()) {
         return Ok(crate::record::definition::TEXT);
     }
-    let ids = attachment.definition_ids();
+    let ids = session.definition_ids();
     match ids.get(site.number(fingerprint)) {
         0 => {}
         id => return Ok(id),
@@ -33,7 +35,7 @@ pub(crate) fn id_of(attachment: &Attachment, ring: &Ring, record: &dyn Record) -
     if number == 0 {
         return Err(PushError::Definition);
     }
-    let state = attachment.state();
+    let state = session.state();
     let shared = (0..TRIES).any(|_| state.definitions_busy.swap(1, Ordering::Acquire) == 0);
     let id = if shared {
         let id = match ids.get(number) {
@@ -58,13 +60,18 @@ type InferredTypes = Option<&'static Types>;
 /// How often to try for the shared definition block before a block is spent on one definition.
 const TRIES: u32 = 200;
 
-fn process_lane(state: &ProcessState) -> u32 {
+fn process_lane(state: &SessionState) -> u32 {
     // `place` has opened the process lane before any record is written.
     state.process_lane.load(Ordering::Acquire).saturating_sub(1)
 }
 
 /// Writes the definition into the process's open definition block; the caller holds it.
-fn append(ring: &Ring, state: &ProcessState, site: &Site, types: InferredTypes) -> Result<u32, PushError> {
+fn append(
+    ring: &SharedRing,
+    state: &SessionState,
+    site: &Site,
+    types: InferredTypes,
+) -> Result<u32, PushError> {
     let slots = slots_for(site.definition().payload_bytes(types));
     let open = state.definition_block.load(Ordering::Relaxed).checked_sub(1);
     let generation = state.definition_generation.load(Ordering::Relaxed);
@@ -90,7 +97,7 @@ fn append(ring: &Ring, state: &ProcessState, site: &Site, types: InferredTypes) 
 
 /// Takes a definition block: a reserved one if the ring is full, so that the first record of a site
 /// that reports trouble still finds its definition's place.
-fn take(ring: &Ring, state: &ProcessState) -> Result<BlockId, PushError> {
+fn take(ring: &SharedRing, state: &SessionState) -> Result<BlockId, PushError> {
     let lane = process_lane(state);
     // From the end of the common blocks downwards: away from where lanes look first.
     let common = ring.geometry().common_blocks();
@@ -104,14 +111,20 @@ fn take(ring: &Ring, state: &ProcessState) -> Result<BlockId, PushError> {
     }
     word(block::LANE, pair(lane, incarnation));
     word(block::PROCESS, pair(lane, incarnation));
-    word(block::PID_TID, ring.lane_word(lane, entry::PID_TID).load(Ordering::Relaxed));
+    word(block::PID_TID, ring.lane_word(lane, lane_entry::PID_TID).load(Ordering::Relaxed));
     publish(ring.committed_word(block.index), pair(block.generation, BLOCK_HEADER_SLOTS));
     Ok(block)
 }
 
 /// Writes and publishes the definition at slot `at` of a block that the caller owns.
 #[allow(unsafe_code)]
-fn write(ring: &Ring, block: BlockId, at: u32, site: &Site, types: InferredTypes) -> Result<u32, PushError> {
+fn write(
+    ring: &SharedRing,
+    block: BlockId,
+    at: u32,
+    site: &Site,
+    types: InferredTypes,
+) -> Result<u32, PushError> {
     let definition = site.definition();
     let bytes = definition.payload_bytes(types);
     let slots = slots_for(bytes);

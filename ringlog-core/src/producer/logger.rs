@@ -18,8 +18,8 @@ use crate::record::value::Value;
 use crate::ring::lane;
 use crate::ring::name;
 use crate::ring::options::Overflow;
-use crate::ring::private::{Fast, LaneLocal};
-use crate::ring::session::{Attachment, ProcessState, Refusal};
+use crate::ring::private::{FastPath, ProducerState};
+use crate::ring::session::{Refusal, Session, SessionState};
 use crate::shm::clock::Clock;
 
 /// Logs into a ring. `Clone + Send + Sync`.
@@ -29,7 +29,7 @@ use crate::shm::clock::Clock;
 /// so the lane takes a new block.
 #[derive(Clone, Debug)]
 pub struct Logger {
-    pub(crate) attachment: Arc<Attachment>,
+    pub(crate) session: Arc<Session>,
     overflow: Option<Overflow>,
 }
 
@@ -40,8 +40,8 @@ pub(crate) fn text_site() -> &'static Site {
 }
 
 impl Logger {
-    pub(crate) fn new(attachment: Arc<Attachment>) -> Logger {
-        Logger { attachment, overflow: None }
+    pub(crate) fn new(session: Arc<Session>) -> Logger {
+        Logger { session, overflow: None }
     }
 
     /// The same logger with an overflow policy of its own, whatever the ring's is.
@@ -56,9 +56,9 @@ impl Logger {
     /// A [`PushError`] if it was refused; that is counted in the ring, and the gap shows in the output.
     #[inline]
     pub fn push<R: Record>(&self, record: &R) -> Result<(), PushError> {
-        match self.push_at_once(record) {
-            Fast::Done => Ok(()),
-            fast => self.push_slowly(record, fast),
+        match self.push_fast(record) {
+            FastPath::Done => Ok(()),
+            fast => self.push_slow(record, fast),
         }
     }
 
@@ -66,38 +66,40 @@ impl Logger {
     /// is longer than the ring takes.
     #[cfg(feature = "log")]
     pub(crate) fn log_plain<R: Record>(&self, record: &R) -> bool {
-        match self.push_defined(record, TEXT, self.attachment.state()) {
-            Fast::Done => true,
-            fast => !matches!(self.push_slowly(record, fast), Err(PushError::TooLarge { .. })),
+        match self.push_defined(record, TEXT, self.session.state()) {
+            FastPath::Done => true,
+            fast => !matches!(self.push_slow(record, fast), Err(PushError::TooLarge { .. })),
         }
     }
 
     /// The record path. Nothing is called on it, so that it needs few registers, and memory only for the record.
     #[inline(always)]
-    pub(crate) fn push_at_once<R: Record>(&self, record: &R) -> Fast {
-        let ids = self.attachment.definition_ids();
-        let state = self.attachment.state();
+    pub(crate) fn push_fast<R: Record>(&self, record: &R) -> FastPath {
+        let ids = self.session.definition_ids();
+        let state = self.session.state();
         let Some(number) = record.site().first_number(record.inferred().fingerprint) else {
-            return Fast::ByCall;
+            return FastPath::Outlined;
         };
         match ids.get(number) {
-            0 => Fast::NotNow,
+            0 => FastPath::Slow,
             definition => self.push_defined(record, definition, state),
         }
     }
 
     /// `state` is the attachment's: for who has looked at what lies beside it already.
     #[inline(always)]
-    fn push_defined<R: Record>(&self, record: &R, definition: u32, state: &ProcessState) -> Fast {
+    fn push_defined<R: Record>(&self, record: &R, definition: u32, state: &SessionState) -> FastPath {
         let level = record.level();
         // SAFETY: the attachment lives as long as `self` is borrowed.
-        let Some(local) = (unsafe { thread::first_lane_of(state.session()) }) else { return Fast::ByCall };
+        let Some(local) = (unsafe { thread::first_lane_of(state.session_id()) }) else {
+            return FastPath::Outlined;
+        };
         if !local.clock_is_inlined() {
-            return Fast::ByCall;
+            return FastPath::Outlined;
         }
         // SAFETY: found as this thread's own lane of the current session.
         let fast = unsafe { push_to(local, record, definition, Clock::INLINED) };
-        if fast == Fast::Done && level >= Level::ERROR {
+        if fast == FastPath::Done && level >= Level::ERROR {
             self.wake();
         }
         fast
@@ -105,29 +107,29 @@ impl Logger {
 
     /// The record path again, where it takes a call: the thread logs into several rings, the statement has
     /// been used with other types first, or the clock is the kernel's.
-    fn push_by_call(&self, record: &dyn Record) -> Fast {
+    fn push_outlined(&self, record: &dyn Record) -> FastPath {
         let site = record.site();
         let definition = if std::ptr::eq(site, text_site()) {
             TEXT
         } else {
-            self.attachment.definition_ids().get(site.number(record.inferred().fingerprint))
+            self.session.definition_ids().get(site.number(record.inferred().fingerprint))
         };
         // SAFETY: the attachment lives as long as `self` is borrowed.
-        match unsafe { thread::lane_of(self.attachment.session()) } {
+        match unsafe { thread::lane_of(self.session.session_id()) } {
             // SAFETY: as above.
             Some(local) if definition != 0 => unsafe {
-                push_to(local, record, definition, self.attachment.info.clock)
+                push_to(local, record, definition, self.session.info.clock)
             },
-            _ => Fast::NotNow,
+            _ => FastPath::Slow,
         }
     }
 
     /// The long way, for what the record path has not done.
     #[cold]
     #[inline(never)]
-    fn push_slowly(&self, record: &dyn Record, fast: Fast) -> Result<(), PushError> {
-        if fast != Fast::ByCall || self.push_by_call(record) != Fast::Done {
-            push::push(&self.attachment, record, 0, self.overflow)?;
+    fn push_slow(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
+        if fast != FastPath::Outlined || self.push_outlined(record) != FastPath::Done {
+            push::push(&self.session, record, 0, self.overflow)?;
         }
         if record.level() >= Level::ERROR {
             self.wake();
@@ -138,8 +140,8 @@ impl Logger {
     /// Logs what has a message of its own, as text if there is no other way.
     #[cold]
     #[inline(never)]
-    pub(crate) fn log_slowly(&self, record: &dyn Record, fast: Fast) -> Result<(), PushError> {
-        match self.push_slowly(record, fast) {
+    pub(crate) fn log_slowly(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
+        match self.push_slow(record, fast) {
             Err(PushError::TooLarge { .. } | PushError::Definition) => statement::log_as_text(self, record),
             result => result,
         }
@@ -147,7 +149,7 @@ impl Logger {
 
     #[cold]
     fn wake(&self) {
-        if let Some(ring) = self.attachment.ring() {
+        if let Some(ring) = self.session.ring() {
             lane::wake_consumer(&ring);
         }
     }
@@ -165,29 +167,29 @@ impl Logger {
     /// The longest message that [`text`](Self::text) logs whole under this logger's name.
     pub fn text_limit(&self, logger: &str) -> usize {
         let frame = Text { logger, ..Text::EMPTY }.payload_bytes();
-        self.attachment.info.geometry.record_limit().saturating_sub(frame)
+        self.session.info.geometry.record_limit().saturating_sub(frame)
     }
 
     /// Inlined, so that what a caller leaves empty costs next to nothing.
     #[inline(always)]
     pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
-        match self.push_defined(text, TEXT, self.attachment.state()) {
-            Fast::Done => Ok(()),
+        match self.push_defined(text, TEXT, self.session.state()) {
+            FastPath::Done => Ok(()),
             fast => self.write_text_slowly(text, fast),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn write_text_slowly(&self, text: &Text<'_>, fast: Fast) -> Result<(), PushError> {
-        let limit = self.attachment.info.geometry.record_limit();
+    fn write_text_slowly(&self, text: &Text<'_>, fast: FastPath) -> Result<(), PushError> {
+        let limit = self.session.info.geometry.record_limit();
         let bytes = text.payload_bytes();
         if bytes <= limit {
-            return self.push_slowly(text, fast);
+            return self.push_slow(text, fast);
         }
         let keep = text.message.len().saturating_sub(bytes - limit);
         let cut = Text { message: &text.message[..keep], ..*text };
-        push::push(&self.attachment, &cut, flag::CUT, self.overflow)
+        push::push(&self.session, &cut, flag::CUT, self.overflow)
     }
 
     /// Logs a record of a site that was defined at run time. The values have to be of the types that
@@ -209,19 +211,19 @@ impl Logger {
     /// [`Error::LanesExhausted`] if every lane has a living owner; [`Error::Io`] if the system has no
     /// descriptor, memory or lock for one; [`Error::Truncated`] or [`Error::NoSuchRing`] if the ring is gone.
     pub fn open_lane(&self) -> Result<(), Error> {
-        let path = self.attachment.path.clone();
-        let opened = self.attachment.ring_or_reattach();
-        match opened.and_then(|ring| lane::open_for_thread(&self.attachment, &ring).map(|_| ())) {
+        let path = self.session.path.clone();
+        let opened = self.session.ring_or_reattach();
+        match opened.and_then(|ring| lane::open_for_thread(&self.session, &ring).map(|_| ())) {
             Ok(()) => Ok(()),
             Err(Refusal::LanesTaken) => {
-                Err(Error::LanesExhausted { path, lanes: self.attachment.info.geometry.lane_count })
+                Err(Error::LanesExhausted { path, lanes: self.session.info.geometry.lane_count })
             }
             Err(Refusal::System(code)) => {
                 Err(Error::io("open a lane of", &path, io::Error::from_raw_os_error(code)))
             }
             // Whoever retired a ring that is still there has found it truncated.
-            Err(Refusal::Gone) if !self.attachment.is_whole() || self.attachment.identity.is_at(&path) => {
-                Err(self.attachment.truncated())
+            Err(Refusal::Gone) if !self.session.is_whole() || self.session.identity.is_at(&path) => {
+                Err(self.session.truncated())
             }
             Err(Refusal::Gone) => Err(name::no_such_ring("", &path)),
         }
@@ -229,7 +231,7 @@ impl Logger {
 
     /// Whether anybody drains the ring at the moment.
     pub(crate) fn has_consumer(&self) -> bool {
-        flush::has_consumer(&self.attachment)
+        flush::has_consumer(&self.session)
     }
 
     /// Waits until the consumer has persisted everything that this process had published when the call
@@ -238,14 +240,19 @@ impl Logger {
     /// # Errors
     /// [`Error::FlushTimeout`], which also says whether there is a consumer at all.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
-        flush::flush(&self.attachment, Instant::now(), timeout)
+        flush::flush(&self.session, Instant::now(), timeout)
     }
 }
 
 /// # Safety
-/// As for [`LaneLocal::push`].
+/// As for [`ProducerState::push`].
 #[inline(always)]
-unsafe fn push_to<R: Record + ?Sized>(local: &LaneLocal, record: &R, definition: u32, clock: Clock) -> Fast {
+unsafe fn push_to<R: Record + ?Sized>(
+    local: &ProducerState,
+    record: &R,
+    definition: u32,
+    clock: Clock,
+) -> FastPath {
     let urgent = record.level().is_urgent();
     // SAFETY: the caller's word.
     unsafe {
@@ -389,9 +396,9 @@ mod tests {
         }
         let by_call = |ring: &Ring| {
             let log = ring.logger();
-            (log.push_at_once(&record) == Fast::ByCall, log.push_by_call(&record) == Fast::Done)
+            (log.push_fast(&record) == FastPath::Outlined, log.push_outlined(&record) == FastPath::Done)
         };
-        let at_once = first.logger().attachment.info.clock == Clock::INLINED;
+        let at_once = first.logger().session.info.clock == Clock::INLINED;
         assert_eq!(by_call(&first), (!at_once, true));
         assert_eq!(by_call(&second), (true, true));
     }

@@ -16,45 +16,45 @@ use crate::producer::definitions;
 use crate::record::encode::{Header, Prepared, Record, control, kind, slots_for};
 use crate::ring::lane;
 use crate::ring::options::Overflow;
-use crate::ring::private::{Busy, LaneLocal};
-use crate::ring::session::{Attachment, Refusal};
-use crate::shm::block::{BlockId, Kind, Phase, Ring};
+use crate::ring::private::{Busy, ProducerState};
+use crate::ring::session::{Refusal, Session};
+use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
 use crate::shm::clock::{Anchor, anchor_life_ticks};
-use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, header, lane as entry, pair};
+use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, header, lane as lane_entry, pair};
 
 /// Blocks that a lane stays within as long as it finds one free there: they stay in its caches.
 const WARM_BLOCKS: u32 = 32;
 
 /// Pushes `record` whatever state the lane is in.
 pub(crate) fn push(
-    attachment: &Attachment,
+    session: &Session,
     record: &dyn Record,
     flags: u8,
     overflow: Option<Overflow>,
 ) -> Result<(), PushError> {
-    let without_lane = |ring: Option<&Ring>, why: Refusal| {
-        attachment.state().count_without_lane(ring);
+    let without_lane = |ring: Option<&SharedRing>, why: Refusal| {
+        session.state().count_without_lane(ring);
         // SAFETY: the attachment lives as long as this call.
-        if let Some(local) = unsafe { thread::lane_of(attachment.session()) } {
+        if let Some(local) = unsafe { thread::lane_of(session.session_id()) } {
             // The ring is gone: nor shall a shorter record find room in the block.
             local.leave_record_path();
         }
         why.of_push()
     };
-    let ring = attachment.ring_or_reattach().map_err(|why| without_lane(None, why))?;
-    let local = lane::open_for_thread(attachment, &ring).map_err(|why| without_lane(Some(&ring), why))?;
+    let ring = session.ring_or_reattach().map_err(|why| without_lane(None, why))?;
+    let local = lane::open_for_thread(session, &ring).map_err(|why| without_lane(Some(&ring), why))?;
     if local.busy.load(Ordering::Relaxed) == 0 {
         local.busy.store(1, Ordering::Relaxed);
         let _busy = Busy(local);
-        return Push::new(attachment, &ring, local, overflow).record(record, flags);
+        return Push::new(session, &ring, local, overflow).record(record, flags);
     }
     // A record inside a record: a signal handler, or a Display that logs. It goes into a block of the
     // process lane, if that is not itself in use.
-    let count = |local: &LaneLocal| local.count_dropped(&ring);
-    match lane::of_process(attachment) {
+    let count = |local: &ProducerState| local.count_dropped(&ring);
+    match lane::of_process(session) {
         Some(spare) if spare.busy.swap(1, Ordering::Acquire) == 0 => {
             let _busy = Busy(spare);
-            let push = Push::new(attachment, &ring, spare, Some(Overflow::Drop));
+            let push = Push::new(session, &ring, spare, Some(Overflow::Drop));
             Push { nested: true, ..push }.record(record, flags)
         }
         other => {
@@ -64,12 +64,12 @@ pub(crate) fn push(
     }
 }
 
-impl LaneLocal {
+impl ProducerState {
     /// Counts one refused record. Read-modify-write, because a signal handler may be in between.
-    fn count_dropped(&self, ring: &Ring) {
+    fn count_dropped(&self, ring: &SharedRing) {
         let lane = self.lane.load(Ordering::Relaxed);
         // Release: who sees the count has seen every record that came before it.
-        ring.lane_word(lane, entry::DROPPED).fetch_add(1, Ordering::Release);
+        ring.lane_word(lane, lane_entry::DROPPED).fetch_add(1, Ordering::Release);
         // The next record has a gap to tell, and only the long way does that.
         self.leave_record_path();
     }
@@ -83,9 +83,9 @@ impl LaneLocal {
 
 /// One push on a lane whose `busy` flag the caller holds.
 struct Push<'a> {
-    attachment: &'a Attachment,
-    ring: &'a Ring,
-    local: &'a LaneLocal,
+    session: &'a Session,
+    ring: &'a SharedRing,
+    local: &'a ProducerState,
     overflow: Option<Overflow>,
     nested: bool,
     /// Blocks given back by the last attempt in vain, which must not wake this very attempt.
@@ -94,17 +94,17 @@ struct Push<'a> {
 
 impl<'a> Push<'a> {
     fn new(
-        attachment: &'a Attachment,
-        ring: &'a Ring,
-        local: &'a LaneLocal,
+        session: &'a Session,
+        ring: &'a SharedRing,
+        local: &'a ProducerState,
         overflow: Option<Overflow>,
     ) -> Push<'a> {
-        Push { attachment, ring, local, overflow, nested: false, given_back: Cell::new(0) }
+        Push { session, ring, local, overflow, nested: false, given_back: Cell::new(0) }
     }
 
     fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
         let urgent = record.level().is_urgent();
-        let id = || definitions::id_of(self.attachment, self.ring, record);
+        let id = || definitions::id_of(self.session, self.ring, record);
         let id = match id() {
             // A definition needs a block as its record does, and waits for it as long.
             Err(PushError::Full) => {
@@ -136,7 +136,7 @@ impl<'a> Push<'a> {
         let (gap, anchor) = (self.gap_due(), self.anchor_is_due());
         let controls = u32::from(gap) + u32::from(anchor);
         let write = || {
-            let ticks = self.attachment.info.clock.ticks();
+            let ticks = self.session.info.clock.ticks();
             let header = Header { definition, length: 0, flags: kind::RECORD | flags, ticks };
             let room = self.limit(urgent).saturating_sub(self.next());
             if room == 0 {
@@ -188,7 +188,7 @@ impl<'a> Push<'a> {
             // The fresh block's header tells gap and anchor.
             self.change_block(self.waiting(|| self.take_one(urgent))?, urgent);
         }
-        let ticks = self.attachment.info.clock.ticks();
+        let ticks = self.session.info.clock.ticks();
         let header = Header { definition, length: bytes as u32, flags: kind::RECORD | flags, ticks };
         // SAFETY: the caller holds `busy`, and there is room: in the old block by the test above, in a
         // fresh one because `slots` fit and it holds nothing yet.
@@ -233,7 +233,9 @@ impl<'a> Push<'a> {
     }
 
     fn dropped(&self) -> u64 {
-        self.ring.lane_word(self.local.lane.load(Ordering::Relaxed), entry::DROPPED).load(Ordering::Relaxed)
+        self.ring
+            .lane_word(self.local.lane.load(Ordering::Relaxed), lane_entry::DROPPED)
+            .load(Ordering::Relaxed)
     }
 
     fn gap_due(&self) -> bool {
@@ -241,7 +243,7 @@ impl<'a> Push<'a> {
     }
 
     fn anchor_is_due(&self) -> bool {
-        self.attachment.info.clock.ticks() >= self.local.anchor_due.load(Ordering::Relaxed)
+        self.session.info.clock.ticks() >= self.local.anchor_due.load(Ordering::Relaxed)
     }
 
     /// Tells a gap and renews the anchor, for which the caller has made sure of a slot each.
@@ -258,7 +260,7 @@ impl<'a> Push<'a> {
     }
 
     fn write_control(&self, code: u32, words: &[u64]) {
-        let ticks = self.attachment.info.clock.ticks();
+        let ticks = self.session.info.clock.ticks();
         let header = Header { definition: code, length: words.len() as u32 * 8, flags: kind::CONTROL, ticks };
         // SAFETY: the caller holds `busy`, and a control record takes one slot, which `place` has
         // made sure of.
@@ -269,7 +271,7 @@ impl<'a> Push<'a> {
     }
 
     fn renew_anchor(&self) -> Anchor {
-        let info = &self.attachment.info;
+        let info = &self.session.info;
         let anchor = Anchor::now(info.clock, info.rate().ns_per_tick());
         self.local.anchor_ticks.store(anchor.ticks, Ordering::Relaxed);
         self.local.anchor_unix_ns.store(anchor.unix_ns, Ordering::Relaxed);
@@ -316,17 +318,17 @@ impl<'a> Push<'a> {
         word(block::NS_PER_TICK, anchor.ns_per_tick);
         // What does not change while the lane is open lies in its entry.
         for (to, from) in [
-            (block::PROCESS, entry::PROCESS),
-            (block::PID_TID, entry::PID_TID),
-            (block::DROPPED_AT_LANE_OPEN, entry::DROPPED_AT_OPEN),
-            (block::DEATHS, entry::DEATHS),
+            (block::PROCESS, lane_entry::PROCESS),
+            (block::PID_TID, lane_entry::PID_TID),
+            (block::DROPPED_AT_LANE_OPEN, lane_entry::DROPPED_AT_OPEN),
+            (block::DEATHS, lane_entry::DEATHS),
         ] {
             word(to, self.ring.lane_word(lane, from).load(Ordering::Relaxed));
         }
         for i in 0..block::WORDS - block::THREAD_NAME {
             word(
                 block::THREAD_NAME + i,
-                self.ring.lane_word(lane, entry::THREAD_NAME + i * 8).load(Ordering::Relaxed),
+                self.ring.lane_word(lane, lane_entry::THREAD_NAME + i * 8).load(Ordering::Relaxed),
             );
         }
         for at in block::DEATHS + 1..block::THREAD_NAME {
@@ -355,7 +357,7 @@ impl<'a> Push<'a> {
             return Ok(taken);
         }
         lane::wake_consumer(self.ring);
-        let policy = self.overflow.unwrap_or_else(|| self.attachment.overflow(self.ring));
+        let policy = self.overflow.unwrap_or_else(|| self.session.overflow(self.ring));
         let Overflow::Block(patience) = policy else { return Err(PushError::Full) };
         let deadline = Instant::now().checked_add(patience);
         let waiters = self.ring.header_word(header::FREED_WAITERS);

@@ -33,15 +33,15 @@ use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{Entry, Origin};
 use crate::ring::file;
 use crate::ring::header::boot_id;
-use crate::ring::session::Attachment;
-use crate::shm::block::Ring;
+use crate::ring::session::Session;
+use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{NAME_BYTES, header, lock as lock_byte};
 
-use acknowledge::Stage;
+use acknowledge::AckBatch;
 use lane_queue::{Given, LaneQueue};
 use reclaim::Reclaim;
-use scan::Seen;
+use scan::BlockCursor;
 
 pub use acknowledge::Mark;
 pub use cursor::{Cursor, Step};
@@ -61,11 +61,11 @@ const NAP_WAKEABLE: Duration = Duration::from_millis(1);
 /// What was taken out but not acknowledged when the consumer ends, the next one gets again.
 #[derive(Debug)]
 pub struct Consumer {
-    attachment: Arc<Attachment>,
-    session: u64,
+    session: Arc<Session>,
+    session_id: u64,
     lock: LockPage,
     probe: Probe,
-    seen: Vec<Seen>,
+    seen: Vec<BlockCursor>,
     lanes: Vec<LaneQueue>,
     /// The lanes that have an entry ready to be merged, by its time.
     heads: BinaryHeap<Reverse<(u64, u32)>>,
@@ -78,8 +78,8 @@ pub struct Consumer {
     unstaged: u64,
     unacknowledged: u64,
     /// What is to be written when a mark is acknowledged, oldest first; and emptied ones.
-    stages: VecDeque<Stage>,
-    spare: Vec<Stage>,
+    stages: VecDeque<AckBatch>,
+    spare: Vec<AckBatch>,
     marks: u64,
     persisted: u64,
     late: u64,
@@ -104,24 +104,24 @@ pub struct Consumer {
     stop_requests_at_start: u64,
     is_of_this_boot: bool,
     boot: [u8; 16],
-    follows_a_killed_one: bool,
+    previous_consumer_crashed: bool,
 }
 
 impl Consumer {
-    pub(crate) fn new(attachment: Arc<Attachment>) -> Result<Consumer, Error> {
-        let path = &attachment.path;
-        let ring = attachment.ring().ok_or(Error::Forked)?;
-        let probe = Probe::open(path, attachment.identity).map_err(|e| Error::io("probe", path, e))?;
-        let Some(lock) = take_lock(&attachment)? else {
+    pub(crate) fn new(session: Arc<Session>) -> Result<Consumer, Error> {
+        let path = &session.path;
+        let ring = session.ring().ok_or(Error::Forked)?;
+        let probe = Probe::open(path, session.identity).map_err(|e| Error::io("probe", path, e))?;
+        let Some(lock) = take_lock(&session)? else {
             return Err(Error::ConsumerExists { path: path.clone(), holder: holder(&ring) });
         };
         let geometry = *ring.geometry();
         let stop_requests_at_start = ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed);
         let mut consumer = Consumer {
-            session: attachment.session(),
+            session_id: session.session_id(),
             lock,
             probe,
-            seen: vec![Seen::default(); geometry.block_count as usize],
+            seen: vec![BlockCursor::default(); geometry.block_count as usize],
             lanes: (0..geometry.lane_count).map(|lane| LaneQueue::new(&ring, lane, None)).collect(),
             heads: BinaryHeap::new(),
             handed_out: false,
@@ -151,12 +151,13 @@ impl Consumer {
             dictionary: Dictionary::default(),
             nobody: Arc::new(Origin::none()),
             stop_requests_at_start,
-            is_of_this_boot: attachment.info.is_of_this_boot(),
+            is_of_this_boot: session.info.is_of_this_boot(),
             boot: boot_id(),
-            follows_a_killed_one: false,
-            attachment,
+            previous_consumer_crashed: false,
+            session,
         };
-        consumer.follows_a_killed_one = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) != 0;
+        consumer.previous_consumer_crashed =
+            ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) != 0;
         consumer.introduce(&ring);
         consumer.take_up(&ring);
         // An earlier consumer may have died after it freed blocks and before it said so; producers that
@@ -187,7 +188,7 @@ impl Consumer {
     }
 
     /// Looks for an entry whose time has come, up to `timeout`.
-    fn find(&mut self, ring: &Ring, timeout: Duration) -> Result<bool, Error> {
+    fn find(&mut self, ring: &SharedRing, timeout: Duration) -> Result<bool, Error> {
         self.advance_top(ring);
         // The clock is read only where something has to be waited for.
         let mut deadline = None;
@@ -244,7 +245,7 @@ impl Consumer {
         for lane in 0..ring.geometry().lane_count {
             if ring.lane_state(lane).open {
                 let held = self.probe.is_held(lock_byte::lane(lane));
-                open += usize::from(held.map_err(|e| Error::io("probe", &self.attachment.path, e))?);
+                open += usize::from(held.map_err(|e| Error::io("probe", &self.session.path, e))?);
             }
         }
         Ok(open)
@@ -252,35 +253,35 @@ impl Consumer {
 
     /// The ring's file.
     pub fn path(&self) -> &std::path::Path {
-        &self.attachment.path
+        &self.session.path
     }
 
     /// What the ring's header says.
     pub fn info(&self) -> &crate::admin::Info {
-        &self.attachment.info
+        &self.session.info
     }
 
-    fn ring(&self) -> Result<Ring, Error> {
-        match self.attachment.ring() {
-            Some(ring) if self.attachment.session() == self.session => self.check_whole().map(|()| ring),
+    fn ring(&self) -> Result<SharedRing, Error> {
+        match self.session.ring() {
+            Some(ring) if self.session.session_id() == self.session_id => self.check_whole().map(|()| ring),
             _ => Err(Error::Forked),
         }
     }
 
     /// Whether everything that was read so far came from the ring's file.
     fn check_whole(&self) -> Result<(), Error> {
-        if self.attachment.is_whole() {
+        if self.session.is_whole() {
             return Ok(());
         }
-        if let Some(ring) = self.attachment.ring() {
+        if let Some(ring) = self.session.ring() {
             // So that producers hear of it that touch nothing of what is gone.
-            self.attachment.look_at_size(&ring, &self.probe);
+            self.session.look_at_size(&ring, &self.probe);
         }
-        Err(self.attachment.truncated())
+        Err(self.session.truncated())
     }
 
     /// Writes down who drains.
-    fn introduce(&self, ring: &Ring) {
+    fn introduce(&self, ring: &SharedRing) {
         let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
         set(header::CONSUMER_PID, std::process::id().into());
         set(header::CONSUMER_SINCE_UNIX_NS, unix_ns());
@@ -291,19 +292,19 @@ impl Consumer {
     }
 
     /// Whether there is an entry whose time has come. What it was made from has come from the file.
-    fn has_entry(&mut self, ring: &Ring) -> Result<bool, Error> {
+    fn has_entry(&mut self, ring: &SharedRing) -> Result<bool, Error> {
         let lane = match self.heads.peek() {
             Some(Reverse((ticks, lane))) if *ticks <= self.horizon => *lane,
             _ => return self.check_whole().map(|()| false),
         };
         if self.lanes[lane as usize].needs_proof() {
-            self.attachment.look_at_size(ring, &self.probe);
+            self.session.look_at_size(ring, &self.probe);
         }
         self.check_whole().map(|()| true)
     }
 
     /// The lane at the top has handed out its entry: let it find its next one.
-    fn advance_top(&mut self, ring: &Ring) {
+    fn advance_top(&mut self, ring: &SharedRing) {
         if !std::mem::take(&mut self.handed_out) {
             return;
         }
@@ -326,11 +327,11 @@ impl Consumer {
     /// A time stamp beyond this is no time stamp; it must not hold its lane up for ever.
     fn far_future(&self) -> u64 {
         self.scan_ticks
-            .saturating_add(crate::shm::clock::anchor_life_ticks(self.attachment.info.ns_per_tick) * 10)
+            .saturating_add(crate::shm::clock::anchor_life_ticks(self.session.info.ns_per_tick) * 10)
     }
 
     /// Gives out the entry of the lane at the top of the heap.
-    fn hand_out(&mut self, ring: &Ring) -> Entry<'_> {
+    fn hand_out(&mut self, ring: &SharedRing) -> Entry<'_> {
         self.handed_out = true;
         self.unstaged += 1;
         self.unacknowledged += 1;
@@ -367,12 +368,12 @@ impl Consumer {
     }
 
     /// Naps until something may have happened, `left` at most.
-    fn sleep(&mut self, ring: &Ring, left: Duration) {
+    fn sleep(&mut self, ring: &SharedRing, left: Duration) {
         let mut nap = self.nap.min(left);
         if let Some(Reverse((ticks, _))) = self.heads.peek() {
             // Something only waits for its grace to pass.
             let ns =
-                u128::from(ticks.saturating_sub(self.horizon)) * u128::from(self.attachment.info.ns_per_tick);
+                u128::from(ticks.saturating_sub(self.horizon)) * u128::from(self.session.info.ns_per_tick);
             nap = nap.min(Duration::from_nanos((ns >> 32) as u64)).max(NAP_MIN.min(left));
         }
         if nap < NAP_WAKEABLE {
@@ -393,17 +394,17 @@ impl Consumer {
 }
 
 /// The lock of the one consumer; `None` if there is one already.
-fn take_lock(attachment: &Attachment) -> Result<Option<LockPage>, Error> {
-    let path = &attachment.path;
+fn take_lock(session: &Session) -> Result<Option<LockPage>, Error> {
+    let path = &session.path;
     let io = |e| Error::io("lock", path, e);
-    let _no_fork = fork_guard::hold_off();
-    let file = file::reopen(path, attachment.identity, true).map_err(io)?;
+    let _no_fork = fork_guard::block_forks();
+    let file = file::reopen(path, session.identity, true).map_err(io)?;
     let file = file.ok_or_else(|| crate::ring::name::no_such_ring("", path))?;
     ofd_lock::hold(&file, lock_byte::CONSUMER, ofd_lock::Mode::Exclusive).map_err(io)
 }
 
 /// Who drains the ring, as far as the header tells. For messages, in which a name may not move the cursor.
-pub(crate) fn holder(ring: &Ring) -> String {
+pub(crate) fn holder(ring: &SharedRing) -> String {
     let words: Vec<u64> = (0..NAME_BYTES / 8)
         .map(|i| ring.header_word(header::CONSUMER_NAME + i * 8).load(Ordering::Relaxed))
         .collect();
@@ -414,8 +415,8 @@ pub(crate) fn holder(ring: &Ring) -> String {
 impl Drop for Consumer {
     fn drop(&mut self) {
         // A forked child has a copy of this value, but neither the mapping nor the lock.
-        if let Some(ring) = self.attachment.ring().filter(|_| self.attachment.session() == self.session) {
-            if self.attachment.is_whole() {
+        if let Some(ring) = self.session.ring().filter(|_| self.session.session_id() == self.session_id) {
+            if self.session.is_whole() {
                 ring.header_word(header::CONSUMER_PID).store(0, Ordering::Relaxed);
             }
             #[allow(unsafe_code)]

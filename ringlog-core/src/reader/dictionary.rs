@@ -7,7 +7,7 @@ use crate::reader::entry::block_header;
 use crate::record::definition::Definition;
 use crate::record::encode::{Header, kind};
 use crate::record::template::Template;
-use crate::shm::block::{BlockId, Kind, Phase, Ring};
+use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
 use crate::shm::sync::Ordering;
 
@@ -45,7 +45,7 @@ const BYTES_EACH: usize = 512;
 
 impl Dictionary {
     /// The definition `id` of a process; `None` if it is not in the ring (any more), or damaged.
-    pub(crate) fn look_up(&mut self, ring: &Ring, process: (u32, u32), id: u32) -> Option<&Arc<Known>> {
+    pub(crate) fn look_up(&mut self, ring: &SharedRing, process: (u32, u32), id: u32) -> Option<&Arc<Known>> {
         let key = (process, id);
         if self.recent.as_ref().is_none_or(|(recent, _)| *recent != key) {
             let definition = match self.known.get(&key) {
@@ -75,7 +75,7 @@ impl Dictionary {
 
 /// Reads a definition from its place, which is untrusted like everything there. The place counts only
 /// if its block belongs to the same process: it may have been given to another one since.
-fn read(ring: &Ring, process: (u32, u32), id: u32) -> Option<Definition> {
+fn read(ring: &SharedRing, process: (u32, u32), id: u32) -> Option<Definition> {
     let slots = ring.geometry().block_slots();
     let (index, slot) = (id / slots, id % slots);
     if index >= ring.geometry().block_count {
@@ -111,7 +111,7 @@ fn read(ring: &Ring, process: (u32, u32), id: u32) -> Option<Definition> {
 
 /// Whether one of the block's records begins at `slot`. Were any place good enough, each slot of a crafted block
 /// could be a definition as long as all that follows it, and a small ring would fill a large memory.
-fn begins_record(ring: &Ring, index: u32, slot: u32, committed: u32) -> bool {
+fn begins_record(ring: &SharedRing, index: u32, slot: u32, committed: u32) -> bool {
     let mut at = BLOCK_HEADER_SLOTS;
     while at < slot.min(committed) {
         let first = ring.block_word(index, at as usize * SLOT_WORDS).load(Ordering::Relaxed);

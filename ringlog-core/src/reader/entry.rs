@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use crate::os::thread::name_from_words;
 use crate::reader::dictionary::Known;
 use crate::record::level::Level;
-use crate::shm::block::{BlockId, Ring};
+use crate::shm::block::{BlockId, SharedRing};
 use crate::shm::layout::{block, halves};
 
 pub use received::Received;
@@ -83,7 +83,7 @@ impl Origin {
 }
 
 /// The words of a block's header, for a block of this generation; `None` if none is published.
-pub(crate) fn block_header(ring: &Ring, block: BlockId) -> Option<[u64; block::WORDS]> {
+pub(crate) fn block_header(ring: &SharedRing, block: BlockId) -> Option<[u64; block::WORDS]> {
     ring.committed(block.index, block.generation)?;
     let mut copy = Vec::with_capacity(block::WORDS);
     ring.memory().copy_words(ring.block_start(block.index), block::WORDS, &mut copy);

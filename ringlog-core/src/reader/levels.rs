@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::admin;
 use crate::error::Error;
-use crate::os::ofd_lock::Briefly;
+use crate::os::ofd_lock::ScopedLock;
 use crate::os::thread::name_from_words;
 use crate::producer::levels::filter::Filter;
 use crate::producer::levels::rules::LevelRules;
@@ -21,10 +21,10 @@ use crate::ring::file;
 use crate::ring::file::Identity;
 use crate::ring::handle::Ring;
 use crate::ring::name;
-use crate::shm::block::{BlockId, Phase, Ring as SharedRing};
+use crate::shm::block::{BlockId, Phase, SharedRing};
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{
-    self, BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves, lane as entry,
+    self, BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves, lane as lane_entry,
 };
 use crate::shm::rules_area;
 
@@ -118,7 +118,7 @@ fn in_force(ring: &SharedRing) -> LevelRules {
 fn change(
     ring: &SharedRing,
     path: &Path,
-    _lock: Briefly,
+    _lock: ScopedLock,
     mut change: impl FnMut(&mut LevelRules),
 ) -> Result<LevelRules, Error> {
     // Others raise the epoch too when they begin to follow it, but that once only.
@@ -137,13 +137,13 @@ fn change(
     Err(Error::Levels(format!("somebody else writes to the header of {}", path.display())))
 }
 
-fn lock(path: &Path, identity: Identity, within: Duration) -> Result<Briefly, Error> {
+fn lock(path: &Path, identity: Identity, within: Duration) -> Result<ScopedLock, Error> {
     let io = |e| Error::io("lock", path, e);
     let file = file::reopen(path, identity, true).map_err(io)?;
     let mut file = file.ok_or_else(|| name::no_such_ring("", path))?;
     let begun = Instant::now();
     loop {
-        match Briefly::try_hold(file, layout::lock::LEVELS).map_err(io)? {
+        match ScopedLock::try_hold(file, layout::lock::LEVELS).map_err(io)? {
             Ok(lock) => return Ok(lock),
             Err(_) if begun.elapsed() >= within => {
                 return Err(Error::Levels("another process is changing them, and stands still".to_owned()));
@@ -186,8 +186,8 @@ impl Observer {
 }
 
 fn shown_filter(ring: &SharedRing, lane: u32) -> Option<String> {
-    let word = |i: usize| ring.lane_word(lane, entry::FILTER + i * 8).load(Ordering::Relaxed);
-    let words: Vec<u64> = (0..entry::FILTER_BYTES / 8).map(word).collect();
+    let word = |i: usize| ring.lane_word(lane, lane_entry::FILTER + i * 8).load(Ordering::Relaxed);
+    let words: Vec<u64> = (0..lane_entry::FILTER_BYTES / 8).map(word).collect();
     Some(name_from_words(&words)).filter(|text| !text.is_empty())
 }
 

@@ -14,7 +14,7 @@ use crate::record::value::Cursor;
 use crate::ring::file::{self, Identity, Mapping};
 use crate::ring::header::Info;
 use crate::ring::name;
-use crate::shm::block::{BlockId, Kind, Phase, Ring, State};
+use crate::shm::block::{BlockId, Kind, Phase, SharedRing, State};
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block};
 
@@ -109,11 +109,11 @@ impl Observer {
         &self.path
     }
 
-    pub(crate) fn ring(&self) -> Ring {
+    pub(crate) fn ring(&self) -> SharedRing {
         #[allow(unsafe_code)]
         // SAFETY: the mapping stays until `self` is dropped, and the ring is not kept longer.
         let memory = unsafe { self.mapping.memory() };
-        Ring::new(memory, self.info.geometry)
+        SharedRing::new(memory, self.info.geometry)
     }
 
     /// How many records were overwritten or freed before they could be seen, since the first
@@ -162,7 +162,13 @@ impl Observer {
     }
 
     /// Reads what is new in one block. A block that is taken again meanwhile gives nothing.
-    fn read_block(&mut self, ring: &Ring, index: u32, entries: &mut Vec<OwnedEntry>, parts: &mut Vec<Part>) {
+    fn read_block(
+        &mut self,
+        ring: &SharedRing,
+        index: u32,
+        entries: &mut Vec<OwnedEntry>,
+        parts: &mut Vec<Part>,
+    ) {
         let Some(generation) = readable(ring.state(index)) else { return };
         let mut watched = self.blocks[index as usize].clone();
         let id = BlockId { index, generation };
@@ -228,7 +234,7 @@ impl Observer {
     /// so that its records are persisted, keeps their definitions no longer.
     fn entry(
         &mut self,
-        ring: &Ring,
+        ring: &SharedRing,
         index: u32,
         watched: &mut Watched,
         header: Header,
@@ -319,7 +325,7 @@ fn readable(state: Option<State>) -> Option<u32> {
 }
 
 /// How many records a block holds, for counting only: what a live block says may be old at once.
-pub(crate) fn records_in(ring: &Ring, index: u32, generation: u32) -> u64 {
+pub(crate) fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
     let limit = ring.committed(index, generation).unwrap_or(0);
     let mut at = BLOCK_HEADER_SLOTS;
     let mut records = 0;

@@ -10,8 +10,8 @@ use crate::reader::consumer::holder;
 use crate::reader::observer::Observer;
 use crate::ring::options::Overflow;
 use crate::ring::reclaim;
-use crate::shm::block::{Kind, Phase, Ring};
-use crate::shm::layout::{NAME_BYTES, halves, header, lane as entry, lock as lock_byte};
+use crate::shm::block::{Kind, Phase, SharedRing};
+use crate::shm::layout::{NAME_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
 
 /// What is going on in a ring, as of one look.
 #[derive(Clone, Debug)]
@@ -179,7 +179,7 @@ impl Observer {
     }
 }
 
-fn reclaim_stat(ring: &Ring) -> ReclaimStat {
+fn reclaim_stat(ring: &SharedRing) -> ReclaimStat {
     let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
     let time = |ns| (ns != 0).then(|| Duration::from_nanos(ns));
     ReclaimStat {
@@ -190,14 +190,14 @@ fn reclaim_stat(ring: &Ring) -> ReclaimStat {
     }
 }
 
-fn lane_stat(ring: &Ring, lane: u32, alive: bool) -> LaneStat {
+fn lane_stat(ring: &SharedRing, lane: u32, alive: bool) -> LaneStat {
     let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
     let name = |offset: usize| {
         let words: Vec<u64> = (0..NAME_BYTES / 8).map(|i| word(offset + i * 8)).collect();
         name_from_words(&words)
     };
     let state = ring.lane_state(lane);
-    let (pid, tid) = halves(word(entry::PID_TID));
+    let (pid, tid) = halves(word(lane_entry::PID_TID));
     LaneStat {
         lane,
         incarnation: state.incarnation,
@@ -206,18 +206,18 @@ fn lane_stat(ring: &Ring, lane: u32, alive: bool) -> LaneStat {
         alive,
         pid,
         tid,
-        thread: name(entry::THREAD_NAME),
-        process: name(entry::PROCESS_NAME),
+        thread: name(lane_entry::THREAD_NAME),
+        process: name(lane_entry::PROCESS_NAME),
         // One look is not one moment: what is persisted by now was published.
-        published: word(entry::PUBLISHED).max(word(entry::PERSISTED)),
-        persisted: word(entry::PERSISTED),
-        dropped: word(entry::DROPPED),
+        published: word(lane_entry::PUBLISHED).max(word(lane_entry::PERSISTED)),
+        persisted: word(lane_entry::PERSISTED),
+        dropped: word(lane_entry::DROPPED),
     }
 }
 
 /// Free and definition blocks. A lane's entry counts only the blocks it has closed, so the records of
 /// the open one are counted here.
-fn count_blocks(ring: &Ring, lanes: &mut [LaneStat]) -> (u32, u32) {
+fn count_blocks(ring: &SharedRing, lanes: &mut [LaneStat]) -> (u32, u32) {
     let (mut free, mut definitions) = (0, 0);
     for index in 0..ring.geometry().block_count {
         let Some(state) = ring.state(index) else { continue };

@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 
 use crate::os::thread::name_from_words;
 use crate::reader::entry::Origin;
-use crate::shm::block::Ring;
-use crate::shm::layout::{NAME_BYTES, halves, lane as entry, pair};
+use crate::shm::block::SharedRing;
+use crate::shm::layout::{NAME_BYTES, halves, lane as lane_entry, pair};
 
 /// The deaths in a lane's past: the last incarnation that died, and which of the 32 before it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl Deaths {
         Deaths { last, before }
     }
 
-    pub(crate) fn of(ring: &Ring, lane: u32) -> Deaths {
-        Deaths::decode(ring.lane_word(lane, entry::DEATHS).load(Ordering::Acquire))
+    pub(crate) fn of(ring: &SharedRing, lane: u32) -> Deaths {
+        Deaths::decode(ring.lane_word(lane, lane_entry::DEATHS).load(Ordering::Acquire))
     }
 
     /// With one more, which is younger than all others.
@@ -77,12 +77,12 @@ impl Deaths {
 
 /// Whether the lane's last owner, who is gone by the word of the kernel, died: he has not closed the lane,
 /// and his process did not end in order either.
-pub(crate) fn has_died(ring: &Ring, lane: u32) -> bool {
-    let (process, incarnation) = halves(ring.lane_word(lane, entry::PROCESS).load(Ordering::Acquire));
+pub(crate) fn has_died(ring: &SharedRing, lane: u32) -> bool {
+    let (process, incarnation) = halves(ring.lane_word(lane, lane_entry::PROCESS).load(Ordering::Acquire));
     ring.lane_state(lane).open && !has_ended_in_order(ring, process, incarnation)
 }
 
-fn has_ended_in_order(ring: &Ring, process: u32, incarnation: u32) -> bool {
+fn has_ended_in_order(ring: &SharedRing, process: u32, incarnation: u32) -> bool {
     if process >= ring.geometry().lane_count {
         return false;
     }
@@ -96,7 +96,7 @@ fn has_ended_in_order(ring: &Ring, process: u32, incarnation: u32) -> bool {
 
 /// Leaves word of the last owner's death, if he died. The caller holds the lane's lock and has not yet
 /// written anything into its entry; he may die himself at any point of this.
-pub(crate) fn leave_word(ring: &Ring, lane: u32) {
+pub(crate) fn leave_word(ring: &SharedRing, lane: u32) {
     let (deaths, last) = (Deaths::of(ring, lane), ring.lane_state(lane).incarnation);
     if deaths.last == last || !has_died(ring, lane) {
         // An opener before us has left word already, and may have died over writing his own name.
@@ -104,37 +104,43 @@ pub(crate) fn leave_word(ring: &Ring, lane: u32) {
     }
     let word = |offset| ring.lane_word(lane, offset);
     // Release, all of them: who reads a word of the new name sees that the old one has been there.
-    word(entry::DEAD_INCARNATION).store(0, Ordering::Release);
+    word(lane_entry::DEAD_INCARNATION).store(0, Ordering::Release);
     let copy = |from, to| word(to).store(word(from).load(Ordering::Relaxed), Ordering::Release);
-    copy(entry::PID_TID, entry::DEAD_PID_TID);
-    copy(entry::PROCESS, entry::DEAD_PROCESS);
+    copy(lane_entry::PID_TID, lane_entry::DEAD_PID_TID);
+    copy(lane_entry::PROCESS, lane_entry::DEAD_PROCESS);
     for i in (0..NAME_BYTES).step_by(8) {
-        copy(entry::THREAD_NAME + i, entry::DEAD_THREAD_NAME + i);
-        copy(entry::PROCESS_NAME + i, entry::DEAD_PROCESS_NAME + i);
+        copy(lane_entry::THREAD_NAME + i, lane_entry::DEAD_THREAD_NAME + i);
+        copy(lane_entry::PROCESS_NAME + i, lane_entry::DEAD_PROCESS_NAME + i);
     }
-    word(entry::DEAD_INCARNATION).store(last.into(), Ordering::Release);
-    word(entry::DEATHS).store(deaths.with(last).word(), Ordering::Release);
+    word(lane_entry::DEAD_INCARNATION).store(last.into(), Ordering::Release);
+    word(lane_entry::DEATHS).store(deaths.with(last).word(), Ordering::Release);
 }
 
 /// Who owned the lane in that incarnation, as far as its entry still says.
-pub(crate) fn owner(ring: &Ring, lane: u32, incarnation: u32) -> Option<Arc<Origin>> {
-    let is_dead =
-        || ring.lane_word(lane, entry::DEAD_INCARNATION).load(Ordering::Acquire) == u64::from(incarnation);
+pub(crate) fn owner(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Arc<Origin>> {
+    let is_dead = || {
+        ring.lane_word(lane, lane_entry::DEAD_INCARNATION).load(Ordering::Acquire) == u64::from(incarnation)
+    };
     let is_last = || ring.lane_state(lane).incarnation == incarnation;
     if is_last() && !is_dead() {
-        let places = [entry::PID_TID, entry::PROCESS, entry::THREAD_NAME, entry::PROCESS_NAME];
+        let places =
+            [lane_entry::PID_TID, lane_entry::PROCESS, lane_entry::THREAD_NAME, lane_entry::PROCESS_NAME];
         let origin = read(ring, lane, incarnation, places);
         // Whoever opens the lane now has first copied what we may have read half of.
         if is_last() && !is_dead() {
             return Some(origin);
         }
     }
-    let places =
-        [entry::DEAD_PID_TID, entry::DEAD_PROCESS, entry::DEAD_THREAD_NAME, entry::DEAD_PROCESS_NAME];
+    let places = [
+        lane_entry::DEAD_PID_TID,
+        lane_entry::DEAD_PROCESS,
+        lane_entry::DEAD_THREAD_NAME,
+        lane_entry::DEAD_PROCESS_NAME,
+    ];
     is_dead().then(|| read(ring, lane, incarnation, places)).filter(|_| is_dead())
 }
 
-fn read(ring: &Ring, lane: u32, incarnation: u32, places: [usize; 4]) -> Arc<Origin> {
+fn read(ring: &SharedRing, lane: u32, incarnation: u32, places: [usize; 4]) -> Arc<Origin> {
     let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
     let [pid_tid, process_lane, thread, process] = places;
     let name = |offset: usize| {

@@ -364,7 +364,7 @@ pub(crate) fn truncated(path: &Path, identity: Identity, bytes: u64) -> Error {
 /// the look at the path afterwards, because it may have been replaced in between.
 pub(crate) fn attach(opened: &Opened) -> Result<Option<ofd_lock::LockPage>, Error> {
     let io = |e| Error::io("attach to", &opened.path, e);
-    let _no_fork = fork_guard::hold_off();
+    let _no_fork = fork_guard::block_forks();
     let Some(file) = reopen(&opened.path, opened.identity, true).map_err(io)? else { return Ok(None) };
     if !ofd_lock::keeps_locks(&opened.path).map_err(io)? {
         return Err(Error::LocksNotKept { path: opened.path.clone() });

@@ -11,7 +11,7 @@ use crate::ring::file;
 use crate::ring::header::Info;
 use crate::ring::name;
 use crate::ring::options::Options;
-use crate::ring::session::Attachment;
+use crate::ring::session::Session;
 
 /// A ring that this process is attached to. Cheap to clone; the last clone to go detaches.
 ///
@@ -35,7 +35,7 @@ use crate::ring::session::Attachment;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ring {
-    attachment: Arc<Attachment>,
+    session: Arc<Session>,
 }
 
 impl Ring {
@@ -56,8 +56,8 @@ impl Ring {
         // A ring that is being replaced: look at the new one. More often than this nobody replaces it.
         for _ in 0..8 {
             let opened = file::open(name, &path, true)?;
-            if let Some(attachment) = Attachment::new(opened)? {
-                return Ok(Ring { attachment: Arc::new(attachment) });
+            if let Some(session) = Session::new(opened)? {
+                return Ok(Ring { session: Arc::new(session) });
             }
         }
         Err(name::no_such_ring(name, &path))
@@ -66,7 +66,7 @@ impl Ring {
     /// A handle to log with; clone it freely, send it to any thread. Each thread gets its lane by
     /// itself with its first record.
     pub fn logger(&self) -> Logger {
-        Logger::new(self.attachment.clone())
+        Logger::new(self.session.clone())
     }
 
     /// Drains the ring: the one consumer.
@@ -74,7 +74,7 @@ impl Ring {
     /// # Errors
     /// [`Error::ConsumerExists`], saying who it is.
     pub fn consumer(&self) -> Result<Consumer, Error> {
-        Consumer::new(self.attachment.clone())
+        Consumer::new(self.session.clone())
     }
 
     /// Looks at what is in the ring, without disturbing anyone: its own read-only mapping, any number
@@ -83,26 +83,26 @@ impl Ring {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn observe(&self) -> Result<Observer, Error> {
-        Observer::of_file(&self.attachment.path)
+        Observer::of_file(&self.session.path)
     }
 
-    pub(crate) fn with_ring(&self, act: impl FnOnce(&crate::shm::block::Ring)) {
-        if let Some(ring) = self.attachment.ring() {
+    pub(crate) fn with_ring(&self, act: impl FnOnce(&crate::shm::block::SharedRing)) {
+        if let Some(ring) = self.session.ring() {
             act(&ring);
         }
     }
 
     pub(crate) fn identity(&self) -> crate::ring::file::Identity {
-        self.attachment.identity
+        self.session.identity
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
-        &self.attachment.path
+        &self.session.path
     }
 
     /// What its header says.
     pub fn info(&self) -> &Info {
-        &self.attachment.info
+        &self.session.info
     }
 }

@@ -1,6 +1,6 @@
 //! What a thread keeps privately about its lane, and the record path itself.
 //!
-//! A [`LaneLocal`] lies in memory that a fork wipes. Zero means: no lane, no block, no room. So the one
+//! A [`ProducerState`] lies in memory that a fork wipes. Zero means: no lane, no block, no room. So the one
 //! test "is there room in my block" also answers "is this still my process", and the record path pays
 //! nothing for being fork-proof.
 
@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use crate::record::encode::{Encoder, Header, Record, kind, slots_for};
-use crate::ring::session::Attachment;
+use crate::ring::session::Session;
 use crate::shm::block::{BlockId, publish};
 use crate::shm::clock::{Anchor, Clock};
 use crate::shm::layout::{RECORD_HEADER_BYTES, SLOT_BYTES, SLOT_WORDS, halves, pair};
@@ -18,7 +18,7 @@ use crate::shm::memory::store_unpublished;
 /// A lane's private half. All relaxed: one thread writes (the lane's; for a process lane, the one that
 /// holds `busy`), and others only look at `block` and `last_block` to know what to wait for.
 #[repr(C, align(128))]
-pub(crate) struct LaneLocal {
+pub(crate) struct ProducerState {
     // The record path's cache line.
     /// First word of the open block.
     pub(crate) words: AtomicPtr<AtomicU64>,
@@ -39,7 +39,7 @@ pub(crate) struct LaneLocal {
 
     // Block changes only.
     /// Which session of the process this belongs to; the lane is open while it is set.
-    pub(crate) session: AtomicU64,
+    pub(crate) session_id: AtomicU64,
     pub(crate) status: AtomicU32,
     pub(crate) incarnation: AtomicU32,
     /// The open block as one word, `generation:32 | index + 1:32`; kept after the lane is closed, so
@@ -66,10 +66,10 @@ pub(crate) struct LaneLocal {
     pub(crate) lock_page: AtomicPtr<libc::c_void>,
     /// Whose lane it is. Valid as long as `status` is OPEN or CLOSING: the attachment closes its lanes
     /// before it goes.
-    pub(crate) attachment: AtomicPtr<Attachment>,
+    pub(crate) session: AtomicPtr<Session>,
 }
 
-/// [`LaneLocal::status`]: zero, in a child too, is "never opened".
+/// [`ProducerState::status`]: zero, in a child too, is "never opened".
 pub(crate) mod status {
     pub(crate) const OPEN: u32 = 1;
     pub(crate) const CLOSING: u32 = 2;
@@ -78,17 +78,17 @@ pub(crate) mod status {
 
 /// Whether a push went through at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fast {
+pub(crate) enum FastPath {
     Done,
     /// No room, no anchor, a record is being written, or it does not write what it announced: the long
     /// way tells which.
-    NotNow,
-    /// Perhaps, but not without a call: see [`Logger::push_by_call`](crate::Logger::push_by_call).
-    ByCall,
+    Slow,
+    /// Perhaps, but not without a call: see [`Logger::push_outlined`](crate::Logger::push_outlined).
+    Outlined,
 }
 
 /// Clears `busy` when the record is done, also when its encoding panics.
-pub(crate) struct Busy<'a>(pub(crate) &'a LaneLocal);
+pub(crate) struct Busy<'a>(pub(crate) &'a ProducerState);
 
 impl Drop for Busy<'_> {
     #[inline(always)]
@@ -99,7 +99,7 @@ impl Drop for Busy<'_> {
     }
 }
 
-impl LaneLocal {
+impl ProducerState {
     /// Whether [`Clock::INLINED`] is the clock to give to `push`.
     #[inline(always)]
     pub(crate) fn clock_is_inlined(&self) -> bool {
@@ -138,19 +138,19 @@ impl LaneLocal {
         definition: u32,
         urgent: bool,
         clock: Clock,
-    ) -> Fast {
+    ) -> FastPath {
         let bytes = record.payload_bytes();
-        let Some(slots) = slots_at_once(bytes) else { return Fast::NotNow };
-        let Some(busy) = self.begin() else { return Fast::NotNow };
+        let Some(slots) = slots_at_once(bytes) else { return FastPath::Slow };
+        let Some(busy) = self.begin() else { return FastPath::Slow };
         let committed = self.committed.load(Ordering::Relaxed);
         let limit = self.limit[usize::from(urgent)].load(Ordering::Relaxed);
         if u64::from(committed as u32) + slots > limit.into() {
-            return Fast::NotNow;
+            return FastPath::Slow;
         }
         // After space is secured, so that time stamps in a block never go back.
         let ticks = clock.ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
-            return Fast::NotNow;
+            return FastPath::Slow;
         }
         let words = self.words.load(Ordering::Relaxed).cast_const();
         let after = committed + slots;
@@ -164,7 +164,7 @@ impl LaneLocal {
             out.finish()
         };
         if written != bytes {
-            return Fast::NotNow;
+            return FastPath::Slow;
         }
         // SAFETY: as above.
         publish(unsafe { &*words }, after);
@@ -172,7 +172,7 @@ impl LaneLocal {
         self.records.store(self.records.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
         drop(busy);
-        Fast::Done
+        FastPath::Done
     }
 
     /// Writes a record of unknown length into the open block, whose room is all that limits it; what it
@@ -187,26 +187,26 @@ impl LaneLocal {
         definition: u32,
         urgent: bool,
         clock: Clock,
-    ) -> Fast {
-        let Some(busy) = self.begin() else { return Fast::NotNow };
+    ) -> FastPath {
+        let Some(busy) = self.begin() else { return FastPath::Slow };
         let at = self.next();
         let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at);
         if room == 0 {
-            return Fast::NotNow;
+            return FastPath::Slow;
         }
         let ticks = clock.ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
-            return Fast::NotNow;
+            return FastPath::Slow;
         }
         let flags = kind::RECORD | record.inferred().flags;
         let header = Header { definition, length: 0, flags, ticks };
         // SAFETY: the block is this thread's, and this is its room.
         if unsafe { self.write_formatting(at, room, header, |out| record.encode(out)) }.is_err() {
-            return Fast::NotNow;
+            return FastPath::Slow;
         }
         compiler_fence(Ordering::SeqCst);
         drop(busy);
-        Fast::Done
+        FastPath::Done
     }
 
     /// Writes and publishes a record that takes up to `room` slots; fails with the bytes that it needs if

@@ -10,19 +10,19 @@ use std::io;
 
 use crate::os::probe::Probe;
 use crate::reader::observer::records_in;
-use crate::ring::session::Attachment;
-use crate::shm::block::{Kind, Phase, Ring, State};
-use crate::shm::layout::{block, halves, header, lane as entry, lock as lock_byte};
+use crate::ring::session::Session;
+use crate::shm::block::{Kind, Phase, SharedRing, State};
+use crate::shm::layout::{block, halves, header, lane as lane_entry, lock as lock_byte};
 use crate::shm::sync::Ordering;
 
 /// Seals a block whose owner has been proved dead since its state was judged, and counts its records for
 /// him. Returns whether we did it.
-pub(crate) fn seal(ring: &Ring, index: u32, judged: State) -> bool {
+pub(crate) fn seal(ring: &SharedRing, index: u32, judged: State) -> bool {
     let of_records = judged.kind == Kind::Records;
     // Counted before it is sealed: the lane's next owner, who finds it sealed, finds it counted.
     if of_records && let Some(published) = published_with(ring, index, judged) {
         // The same number whoever adds it up, and never above what a later owner counts.
-        ring.lane_word(judged.lane, entry::PUBLISHED).fetch_max(published, Ordering::Relaxed);
+        ring.lane_word(judged.lane, lane_entry::PUBLISHED).fetch_max(published, Ordering::Relaxed);
     }
     let sealed = ring.seal_dead(index, judged);
     if sealed && of_records {
@@ -33,14 +33,14 @@ pub(crate) fn seal(ring: &Ring, index: u32, judged: State) -> bool {
 
 /// How many records the lane has published up to the end of its open block; `None` if that holds none, or
 /// has moved on.
-pub(crate) fn published_with(ring: &Ring, index: u32, open: State) -> Option<u64> {
+pub(crate) fn published_with(ring: &SharedRing, index: u32, open: State) -> Option<u64> {
     if open.lane >= ring.geometry().lane_count {
         return None;
     }
     let records = records_in(ring, index, open.generation);
     let first = ring.block_word(index, block::FIRST_SEQUENCE).load(Ordering::Relaxed);
     // Acquire: if it is a later owner's already, the block will be seen sealed.
-    let before = ring.lane_word(open.lane, entry::PUBLISHED_AT_OPEN).load(Ordering::Acquire);
+    let before = ring.lane_word(open.lane, lane_entry::PUBLISHED_AT_OPEN).load(Ordering::Acquire);
     let is_open_still = ring.state(index) == Some(open);
     (records > 0 && is_open_still).then(|| before.wrapping_add(first).wrapping_add(records))
 }
@@ -50,7 +50,7 @@ pub(crate) fn published_with(ring: &Ring, index: u32, open: State) -> Option<u64
 ///
 /// `is_alive` asks for a lane's lock; where the kernel cannot tell, the look ends.
 pub(crate) fn look(
-    ring: &Ring,
+    ring: &SharedRing,
     is_alive: impl Fn(u32) -> io::Result<bool>,
     forget: impl FnMut((u32, u32)),
 ) -> io::Result<u64> {
@@ -61,15 +61,15 @@ pub(crate) fn look(
 
 /// One look by a process that begins to log, where no consumer does it. If the kernel cannot tell, the
 /// next one will look.
-pub(crate) fn look_without_consumer(attachment: &Attachment, ring: &Ring) {
-    if let Ok(probe) = Probe::open(&attachment.path, attachment.identity)
+pub(crate) fn look_without_consumer(session: &Session, ring: &SharedRing) {
+    if let Ok(probe) = Probe::open(&session.path, session.identity)
         && let Ok(false) = probe.is_held(lock_byte::CONSUMER)
     {
         let _ = look(ring, |lane| probe.is_held(lock_byte::lane(lane)), |_| {});
     }
 }
 
-fn seal_open_blocks(ring: &Ring, is_alive: impl Fn(u32) -> io::Result<bool>) -> io::Result<u64> {
+fn seal_open_blocks(ring: &SharedRing, is_alive: impl Fn(u32) -> io::Result<bool>) -> io::Result<u64> {
     let mut sealed = 0;
     let mut alive: Option<u32> = None;
     for index in 0..ring.geometry().block_count {
@@ -90,7 +90,7 @@ fn seal_open_blocks(ring: &Ring, is_alive: impl Fn(u32) -> io::Result<bool>) -> 
 
 /// Frees definition blocks of dead processes that no block of records names any more.
 fn free_definitions(
-    ring: &Ring,
+    ring: &SharedRing,
     is_alive: impl Fn(u32) -> io::Result<bool>,
     mut forget: impl FnMut((u32, u32)),
 ) -> io::Result<()> {
@@ -125,26 +125,26 @@ fn free_definitions(
 }
 
 /// Whether `process` may be the present owner of the lane, rather than an earlier one.
-fn is_incarnation(ring: &Ring, lane: u32, process: Option<(u32, u32)>) -> bool {
+fn is_incarnation(ring: &SharedRing, lane: u32, process: Option<(u32, u32)>) -> bool {
     process.is_none_or(|(named, incarnation)| {
         named == lane && lane < ring.geometry().lane_count && ring.lane_state(lane).incarnation == incarnation
     })
 }
 
 /// The process lane and incarnation that a block's header names; `None` if it has none yet.
-fn process_of(ring: &Ring, index: u32, state: State) -> Option<(u32, u32)> {
+fn process_of(ring: &SharedRing, index: u32, state: State) -> Option<(u32, u32)> {
     ring.committed(index, state.generation)?;
     Some(halves(ring.block_word(index, block::PROCESS).load(Ordering::Relaxed)))
 }
 
 /// Whether any block of records names the process, or may do so and cannot tell.
-pub(crate) fn is_named(ring: &Ring, process: (u32, u32)) -> bool {
+pub(crate) fn is_named(ring: &SharedRing, process: (u32, u32)) -> bool {
     named_processes(ring).is_none_or(|named| named.contains(&process))
 }
 
 /// The processes that blocks of records name; `None` where a block may be one of those and cannot tell. A block
 /// whose header is not written yet is named by its lane's entry.
-fn named_processes(ring: &Ring) -> Option<HashSet<(u32, u32)>> {
+fn named_processes(ring: &SharedRing) -> Option<HashSet<(u32, u32)>> {
     let mut named = HashSet::new();
     for index in 0..ring.geometry().block_count {
         let state = ring.state(index)?;
@@ -154,7 +154,7 @@ fn named_processes(ring: &Ring) -> Option<HashSet<(u32, u32)>> {
         match process_of(ring, index, state) {
             Some(process) => _ = named.insert(process),
             None if state.lane < ring.geometry().lane_count => {
-                let word = ring.lane_word(state.lane, entry::PROCESS).load(Ordering::Relaxed);
+                let word = ring.lane_word(state.lane, lane_entry::PROCESS).load(Ordering::Relaxed);
                 named.insert(halves(word));
             }
             None => {}

@@ -10,29 +10,29 @@ use std::time::Duration;
 
 use crate::error::{Error, PushError};
 use crate::os::ofd_lock::LockPage;
-use crate::os::owner_lock::{TidGuard, TidLock};
+use crate::os::owner_lock::{OwnerGuard, OwnerLock};
 use crate::os::probe::Probe;
 use crate::os::sigbus;
 use crate::os::thread;
-use crate::os::zero_on_fork::Wiped;
+use crate::os::zero_on_fork::ZeroOnFork;
 use crate::ring::file::{self, Identity, Mapping, Opened};
 use crate::ring::header::Info;
 use crate::ring::options::Overflow;
-use crate::ring::private::{DefinitionIds, LaneLocal};
-use crate::shm::block::Ring;
+use crate::ring::private::{DefinitionIds, ProducerState};
+use crate::shm::block::SharedRing;
 use crate::shm::clock::monotonic_ns;
 use crate::shm::layout::{NAME_BYTES, header};
 
 /// What the process keeps about one ring. Lies in memory that a fork wipes.
 #[repr(C, align(128))]
-pub(crate) struct ProcessState {
+pub(crate) struct SessionState {
     /// Unique among all sessions of the process and its forks; 0: not attached (any more).
-    pub(crate) session: AtomicU64,
+    pub(crate) session_id: AtomicU64,
     pub(crate) base: AtomicPtr<u8>,
     attach_page: AtomicPtr<libc::c_void>,
     pub(crate) pid: AtomicU32,
     /// Held by who is attaching or opening the process lane.
-    lock: TidLock,
+    lock: OwnerLock,
     /// The process lane's number plus one, and its incarnation.
     pub(crate) process_lane: AtomicU32,
     pub(crate) process_incarnation: AtomicU32,
@@ -88,11 +88,11 @@ impl Refusal {
 /// How long what was refused is not looked for again: a system call for every record would be too much.
 const PAUSE: Duration = Duration::from_millis(10);
 
-impl ProcessState {
-    /// As [`Attachment::session`].
+impl SessionState {
+    /// As [`Session::session_id`].
     #[inline(always)]
-    pub(crate) fn session(&self) -> u64 {
-        self.session.load(Ordering::Acquire)
+    pub(crate) fn session_id(&self) -> u64 {
+        self.session_id.load(Ordering::Acquire)
     }
 
     /// The last refusal, as long as it is not worth while to look again.
@@ -118,13 +118,13 @@ impl ProcessState {
     }
 
     /// Counts a record refused for want of a lane: in the ring, or here until there is one.
-    pub(crate) fn count_without_lane(&self, ring: Option<&Ring>) {
+    pub(crate) fn count_without_lane(&self, ring: Option<&SharedRing>) {
         let counter = ring.map(|ring| ring.header_word(header::DROPPED_WITHOUT_LANE));
         counter.unwrap_or(&self.uncounted).fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts in the ring what could not be counted there before.
-    pub(crate) fn count_the_uncounted(&self, ring: &Ring) {
+    pub(crate) fn count_the_uncounted(&self, ring: &SharedRing) {
         let count = self.uncounted.swap(0, Ordering::Relaxed);
         ring.header_word(header::DROPPED_WITHOUT_LANE).fetch_add(count, Ordering::Relaxed);
     }
@@ -132,27 +132,27 @@ impl ProcessState {
 
 /// A ring that this process is attached to. Handles share it; the last one to go detaches.
 #[derive(Debug)]
-pub(crate) struct Attachment {
+pub(crate) struct Session {
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
     pub(crate) info: Info,
-    wiped: Wiped,
+    wiped: ZeroOnFork,
 }
 
 /// Sessions of all rings, so that a thread never takes a stale lane for its own.
 static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 
-impl Attachment {
+impl Session {
     /// Attaches to an open file. `None` if the path leads to another file by now.
-    pub(crate) fn new(opened: Opened) -> Result<Option<Attachment>, Error> {
+    pub(crate) fn new(opened: Opened) -> Result<Option<Session>, Error> {
         let lanes = opened.info.geometry.lane_count as usize;
-        let bytes = Self::locals_offset() + lanes * size_of::<LaneLocal>();
-        let wiped = Wiped::new(bytes.next_multiple_of(4096))
+        let bytes = Self::locals_offset() + lanes * size_of::<ProducerState>();
+        let wiped = ZeroOnFork::new(bytes.next_multiple_of(4096))
             .map_err(|e| Error::io("keep private state for", &opened.path, e))?;
-        let attachment =
-            Attachment { path: opened.path.clone(), identity: opened.identity, info: opened.info, wiped };
-        remember(attachment.state());
-        Ok(attachment.begin_session(&opened)?.then_some(attachment))
+        let session =
+            Session { path: opened.path.clone(), identity: opened.identity, info: opened.info, wiped };
+        remember(session.state());
+        Ok(session.begin_session(&opened)?.then_some(session))
     }
 
     fn begin_session(&self, opened: &Opened) -> Result<bool, Error> {
@@ -174,12 +174,12 @@ impl Attachment {
         }
         thread::prepare();
         // Release: who sees the session sees the rest.
-        state.session.store(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        state.session_id.store(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
         Ok(true)
     }
 
     const fn ids_offset() -> usize {
-        size_of::<ProcessState>()
+        size_of::<SessionState>()
     }
 
     const fn locals_offset() -> usize {
@@ -187,7 +187,7 @@ impl Attachment {
     }
 
     #[inline(always)]
-    pub(crate) fn state(&self) -> &ProcessState {
+    pub(crate) fn state(&self) -> &SessionState {
         // SAFETY: atomics only, valid when zero; first in the piece, which is page-aligned and long enough.
         unsafe { self.wiped.at(0) }
     }
@@ -199,27 +199,27 @@ impl Attachment {
     }
 
     /// The private half of lane `lane`, which is below the ring's lane count.
-    pub(crate) fn local(&self, lane: u32) -> &LaneLocal {
+    pub(crate) fn local(&self, lane: u32) -> &ProducerState {
         assert!(lane < self.info.geometry.lane_count);
         // SAFETY: as for `state`; the piece was made with room for every lane.
-        unsafe { self.wiped.at(Self::locals_offset() + lane as usize * size_of::<LaneLocal>()) }
+        unsafe { self.wiped.at(Self::locals_offset() + lane as usize * size_of::<ProducerState>()) }
     }
 
     /// The session, 0 if this process is a forked child that has not attached by itself yet.
-    pub(crate) fn session(&self) -> u64 {
-        self.state().session()
+    pub(crate) fn session_id(&self) -> u64 {
+        self.state().session_id()
     }
 
     /// The ring over this process's own mapping; `None` in a child that is not attached.
-    pub(crate) fn ring(&self) -> Option<Ring> {
-        if self.session() == 0 {
+    pub(crate) fn ring(&self) -> Option<SharedRing> {
+        if self.session_id() == 0 {
             return None;
         }
         let base = NonNull::new(self.state().base.load(Ordering::Relaxed))?;
         // SAFETY: this session's own mapping, unmapped only when the attachment goes; it is borrowed by
         // handles that keep the attachment.
         let memory = unsafe { Mapping::from_raw(base, self.info.geometry.file_bytes as usize).memory() };
-        Some(Ring::new(memory, self.info.geometry))
+        Some(SharedRing::new(memory, self.info.geometry))
     }
 
     /// Whether the mapping still is what its file says. Without a mapping there is nothing to be lost.
@@ -229,7 +229,7 @@ impl Attachment {
 
     /// Compares the size of the file, through a description of it, with what is mapped: so a truncation
     /// shows before anybody touches what is gone. Where the first page is left it tells all the others.
-    pub(crate) fn look_at_size(&self, ring: &Ring, probe: &Probe) {
+    pub(crate) fn look_at_size(&self, ring: &SharedRing, probe: &Probe) {
         let Some(found) = probe.size_if_shorter(self.info.geometry.file_bytes) else { return };
         sigbus::mark_lost(self.state().base.load(Ordering::Relaxed));
         if found > 0 {
@@ -249,14 +249,14 @@ impl Attachment {
     }
 
     /// The ring, after attaching anew where a fork has cut us off.
-    pub(crate) fn ring_or_reattach(&self) -> Result<Ring, Refusal> {
+    pub(crate) fn ring_or_reattach(&self) -> Result<SharedRing, Refusal> {
         match self.ring() {
             Some(ring) if ring.is_gone() => return Err(Refusal::Gone),
             Some(ring) => return Ok(ring),
             None => {}
         }
         let _guard = self.try_lock().ok_or(Refusal::INTERRUPTED)?;
-        if self.session() == 0 {
+        if self.session_id() == 0 {
             let state = self.state();
             state.still_refused()?;
             self.reattach().inspect_err(|why| state.refuse(*why))?;
@@ -272,12 +272,12 @@ impl Attachment {
 
     /// Locks what the threads of the process share in rare cases; `None` in a signal handler that
     /// interrupts this.
-    pub(crate) fn try_lock(&self) -> Option<TidGuard<'_>> {
+    pub(crate) fn try_lock(&self) -> Option<OwnerGuard<'_>> {
         self.state().lock.lock()
     }
 
     /// The overflow policy in force, which may be changed from outside.
-    pub(crate) fn overflow(&self, ring: &Ring) -> Overflow {
+    pub(crate) fn overflow(&self, ring: &SharedRing) -> Overflow {
         let word = |offset: usize| ring.memory().word(offset / 8).load(Ordering::Relaxed);
         Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS))
     }
@@ -286,13 +286,13 @@ impl Attachment {
 /// Where a process keeps its sessions: every piece of wiped memory that one was ever kept in. Pieces are
 /// never unmapped, and one that is not in use reads session 0.
 struct Kept {
-    state: *const ProcessState,
+    state: *const SessionState,
     next: *const Kept,
 }
 
 static KEPT: AtomicPtr<Kept> = AtomicPtr::new(std::ptr::null_mut());
 
-fn kept() -> impl Iterator<Item = *const ProcessState> {
+fn kept() -> impl Iterator<Item = *const SessionState> {
     let mut next = KEPT.load(Ordering::Acquire).cast_const();
     std::iter::from_fn(move || {
         // SAFETY: published by `remember`, never changed after that, and never freed.
@@ -303,7 +303,7 @@ fn kept() -> impl Iterator<Item = *const ProcessState> {
 }
 
 /// Puts the piece on the list, for good. Two threads cannot come with the same one: it is theirs.
-fn remember(state: &ProcessState) {
+fn remember(state: &SessionState) {
     let state = std::ptr::from_ref(state);
     if kept().any(|known| known == state) {
         return;
@@ -324,27 +324,27 @@ fn remember(state: &ProcessState) {
 pub(crate) fn end_sessions() {
     for state in kept() {
         // SAFETY: atomics only, in a piece that is never unmapped and long enough for every lane of its ring.
-        let (session, local) = unsafe {
+        let (session_id, local) = unsafe {
             let Some(lane) = (*state).process_lane.load(Ordering::Acquire).checked_sub(1) else { continue };
-            let locals = state.byte_add(Attachment::locals_offset()).cast::<LaneLocal>();
-            ((*state).session.load(Ordering::Acquire), &*locals.add(lane as usize))
+            let locals = state.byte_add(Session::locals_offset()).cast::<ProducerState>();
+            ((*state).session_id.load(Ordering::Acquire), &*locals.add(lane as usize))
         };
-        if session != 0 {
-            crate::ring::lane::end_process(local, session);
+        if session_id != 0 {
+            crate::ring::lane::end_process(local, session_id);
         }
     }
 }
 
-impl Drop for Attachment {
+impl Drop for Session {
     /// Closes every lane and detaches. In a forked child there is nothing to do: the mapping and the
     /// locks are the parent's.
     fn drop(&mut self) {
         let Some(ring) = self.ring() else { return };
         for lane in 0..self.info.geometry.lane_count {
-            crate::ring::lane::close(&ring, self.local(lane), self.session());
+            crate::ring::lane::close(&ring, self.local(lane), self.session_id());
         }
         let state = self.state();
-        state.session.store(0, Ordering::Release);
+        state.session_id.store(0, Ordering::Release);
         let page = state.attach_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
         if let Some(base) = NonNull::new(state.base.swap(std::ptr::null_mut(), Ordering::Relaxed)) {
             // SAFETY: this session's own mapping; no handle is left, and every lane is closed.

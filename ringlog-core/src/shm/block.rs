@@ -112,14 +112,14 @@ pub(crate) struct BlockId {
 /// The state words and blocks of one ring over borrowed memory.
 #[derive(Clone)]
 #[cfg_attr(not(loom), derive(Copy))]
-pub(crate) struct Ring {
+pub(crate) struct SharedRing {
     memory: Memory,
     geometry: Geometry,
 }
 
-impl Ring {
-    pub(crate) fn new(memory: Memory, geometry: Geometry) -> Ring {
-        Ring { memory, geometry }
+impl SharedRing {
+    pub(crate) fn new(memory: Memory, geometry: Geometry) -> SharedRing {
+        SharedRing { memory, geometry }
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {

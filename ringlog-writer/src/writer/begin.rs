@@ -207,7 +207,7 @@ impl Session<'_> {
         }
         // The rings are held: only now may anything be done to what is in the files.
         for (_, sink) in &mut sinks {
-            sink.settle(intake.follows_a_killed_one(), events)?;
+            sink.settle(intake.previous_consumer_crashed(), events)?;
         }
         let has_files = sinks.iter().any(|(handler, _)| matches!(handler.output, Output::File(_)));
         let begin = |(handler, sink)| begin_handler(handler, sink, &intake, is_alone, has_files);

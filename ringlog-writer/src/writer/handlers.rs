@@ -256,7 +256,7 @@ impl Handlers {
     /// Goes on without those who do not keep up, where there are others, and with those who do again. Returns
     /// whether there is a line to be written that says so.
     pub(super) fn part(&mut self, is_ending: bool, front: &mut Front<'_>) -> bool {
-        let hurry = Hurry { may_lose: self.may_lose, is_short: front.intake.is_short_of_room(), is_ending };
+        let hurry = Hurry { may_lose: self.may_lose, is_short: front.intake.is_nearly_full(), is_ending };
         let has_others = self.all.iter().filter(|handler| !handler.is_gone).count() > 1;
         let mut has_news = false;
         for handler in &mut self.all {

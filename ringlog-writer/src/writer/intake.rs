@@ -68,8 +68,8 @@ impl Intake {
         self.inlets.iter().map(|inlet| &inlet.source)
     }
 
-    pub(super) fn follows_a_killed_one(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.consumer.follows_a_killed_one())
+    pub(super) fn previous_consumer_crashed(&self) -> bool {
+        self.inlets.iter().any(|inlet| inlet.consumer.previous_consumer_crashed())
     }
 
     /// Begins where the one output was.
@@ -165,8 +165,8 @@ impl Intake {
         Ok(true)
     }
 
-    pub(super) fn is_short_of_room(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.consumer.is_short_of_room())
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.inlets.iter().any(|inlet| inlet.consumer.is_nearly_full())
     }
 
     /// Somebody asks the writer to end, or has removed a ring.
@@ -283,7 +283,7 @@ impl Inlet {
     fn has_nothing_before(&self, unix_ns: u64) -> bool {
         match self.head {
             Head::Unknown => false,
-            Head::Nothing => self.consumer.complete_until_unix_ns() >= unix_ns,
+            Head::Nothing => self.consumer.watermark_unix_ns() >= unix_ns,
             Head::At(head) => head >= unix_ns,
         }
     }

@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::os::thread;
-use crate::os::zero_on_fork::Wiped;
+use crate::os::zero_on_fork::ZeroOnFork;
 use crate::producer::levels::filter::Filter;
 use crate::producer::levels::rules;
 use crate::producer::logger::Logger;
 use crate::record::level::Level;
 use crate::ring::file::HeaderPage;
 use crate::ring::lane;
-use crate::ring::session::Attachment;
+use crate::ring::session::Session;
 use crate::shm::clock::unix_ns;
-use crate::shm::layout::lane as entry;
+use crate::shm::layout::lane as lane_entry;
 use crate::shm::memory::Memory;
 use crate::shm::rules_area;
 
@@ -44,12 +44,12 @@ struct Installed {
 struct Steered {
     header: HeaderPage,
     /// This process's id, 0 where it is not known yet. A fork wipes it.
-    pid: Wiped,
+    pid: ZeroOnFork,
     /// The filter, as the process lane shows it.
     shown: ShownFilter,
 }
 
-type ShownFilter = [u64; entry::FILTER_BYTES / 8];
+type ShownFilter = [u64; lane_entry::FILTER_BYTES / 8];
 
 static INSTALLED: AtomicPtr<Installed> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -101,7 +101,7 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
         return Err(Error::DefaultLoggerSet);
     }
     let steered = match &destination {
-        Destination::Ring(logger, filter) => Some(Steered::new(&logger.attachment, filter)?),
+        Destination::Ring(logger, filter) => Some(Steered::new(&logger.session, filter)?),
         _ => None,
     };
     let new = Box::into_raw(Box::new(Installed { destination, steered }));
@@ -114,7 +114,7 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
     if let Destination::Ring(logger, _) = self::destination() {
         LOGGER.store(std::ptr::from_ref(logger).cast_mut(), Ordering::Release);
         // The process lane may be open already.
-        show_filter(&logger.attachment);
+        show_filter(&logger.session);
     }
     Ok(())
 }
@@ -152,14 +152,14 @@ pub(crate) fn wanted(logger: &str) -> Option<Wanted> {
 }
 
 impl Steered {
-    fn new(attachment: &Attachment, filter: &Filter) -> Result<Steered, Error> {
-        let header = HeaderPage::map(&attachment.path, attachment.identity)?;
+    fn new(session: &Session, filter: &Filter) -> Result<Steered, Error> {
+        let header = HeaderPage::map(&session.path, session.identity)?;
         // A ring that is gone nobody steers any more.
-        if let Ok(ring) = attachment.ring_or_reattach() {
+        if let Ok(ring) = session.ring_or_reattach() {
             rules_area::begin(ring.memory(), unix_ns());
         }
-        let pid = Wiped::new(4096).map_err(|e| Error::io("keep private state for", &attachment.path, e))?;
-        let shown = thread::text_words(&filter.text_within(entry::FILTER_BYTES));
+        let pid = ZeroOnFork::new(4096).map_err(|e| Error::io("keep private state for", &session.path, e))?;
+        let shown = thread::text_words(&filter.text_within(lane_entry::FILTER_BYTES));
         let steered = Steered { header, pid, shown };
         // Asked for now, so that no log call has to: only one in a child does, once.
         steered.pid();
@@ -188,23 +188,23 @@ impl Steered {
 
 /// The process's own filter, as the process lane of `attachment` shows it: zeros where log statements go
 /// elsewhere.
-pub(crate) fn shown_filter(attachment: &Attachment) -> ShownFilter {
+pub(crate) fn shown_filter(session: &Session) -> ShownFilter {
     match installed() {
         Some(Installed { destination: Destination::Ring(logger, _), steered: Some(steered) })
-            if std::ptr::eq(&*logger.attachment, attachment) =>
+            if std::ptr::eq(&*logger.session, session) =>
         {
             steered.shown
         }
-        _ => [0; entry::FILTER_BYTES / 8],
+        _ => [0; lane_entry::FILTER_BYTES / 8],
     }
 }
 
 /// Shows the filter in a process lane that was open before.
-fn show_filter(attachment: &Attachment) {
+fn show_filter(session: &Session) {
     // Held by who opens the process lane: it is open by now, or its owner is going to find the filter.
-    let _guard = attachment.try_lock();
-    if let (Some(ring), Some(local)) = (attachment.ring(), lane::of_process(attachment)) {
-        lane::write_filter(&ring, local.lane.load(Ordering::Relaxed), &shown_filter(attachment));
+    let _guard = session.try_lock();
+    if let (Some(ring), Some(local)) = (session.ring(), lane::of_process(session)) {
+        lane::write_filter(&ring, local.lane.load(Ordering::Relaxed), &shown_filter(session));
     }
 }
 
@@ -286,7 +286,7 @@ impl Logger {
     /// What is pushed is logged whatever this says; log statements ask before they evaluate anything.
     pub fn allows(&self, level: Level, logger: &str) -> bool {
         // A child that has not attached yet is about to log, and attaches for that.
-        let Ok(ring) = self.attachment.ring_or_reattach() else { return true };
+        let Ok(ring) = self.session.ring_or_reattach() else { return true };
         let header = ring.memory();
         let (own, mark) = match destination() {
             Destination::Ring(_, filter) | Destination::Stderr(filter) => (Some(filter), 0),
@@ -297,7 +297,7 @@ impl Logger {
         if let Some(least) = remembered(logger, epoch ^ mark) {
             return level >= least;
         }
-        let pid = || self.attachment.state().pid.load(Ordering::Relaxed);
+        let pid = || self.session.state().pid.load(Ordering::Relaxed);
         let Some(judged) = judge(header, own, logger, pid) else {
             return own.is_none_or(|own| own.allows(level, logger));
         };

@@ -7,7 +7,7 @@ use crate::error::PushError;
 use crate::record::encode::{Encoder, Header, Record, flag, kind, slots_for};
 use crate::ring::lane;
 use crate::shm::block::{BlockId, Kind, publish};
-use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, lane as entry, pair};
+use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, lane as lane_entry, pair};
 
 impl Push<'_> {
     /// Pushes a record that needs several blocks. All are taken before the first byte is written, and
@@ -41,7 +41,7 @@ impl Push<'_> {
             }
             let fresh = parts.begin_next();
             if number == 0 {
-                ticks = self.attachment.info.clock.ticks();
+                ticks = self.session.info.clock.ticks();
             }
             let length = (bytes - number * per_block).min(per_block) as u32;
             let more = if number + 1 < count { flag::MORE } else { 0 };
@@ -57,7 +57,7 @@ impl Push<'_> {
             self.publish_parts(&parts.blocks, bytes, per_block);
             parts.published = true;
             // The open block's records are counted when it is closed, and this one is not among them.
-            let count = self.ring.lane_word(self.local.lane.load(Ordering::Relaxed), entry::PUBLISHED);
+            let count = self.ring.lane_word(self.local.lane.load(Ordering::Relaxed), lane_entry::PUBLISHED);
             count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
         drop(parts);

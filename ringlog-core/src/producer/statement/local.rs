@@ -11,7 +11,7 @@ use crate::reader::entry::Received;
 use crate::record::definition::{Definition, Field};
 use crate::record::encode::{Prepared, Record};
 use crate::record::level::Level;
-use crate::ring::private::Fast;
+use crate::ring::private::FastPath;
 
 /// The message of a statement, with its key=values.
 fn message(record: &dyn Record) -> Result<String, PushError> {
@@ -47,7 +47,7 @@ pub(crate) fn log_otherwise(record: &dyn Record) {
         // It is being set at this moment.
         Destination::Ring(logger, _) => {
             // A statement has no result; the ring has counted what it refused.
-            let _ = logger.log_slowly(record, Fast::NotNow);
+            let _ = logger.log_slowly(record, FastPath::Slow);
         }
         Destination::Nothing => {}
     }

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use super::Consumer;
 use super::lane_queue::LaneQueue;
-use super::scan::Staged;
+use super::scan::PendingAck;
 use crate::error::Error;
-use crate::shm::block::Ring;
-use crate::shm::layout::{header, lane as entry, pair};
+use crate::shm::block::SharedRing;
+use crate::shm::layout::{header, lane as lane_entry, pair};
 
 /// A place in what a consumer has given out, to be acknowledged later, while more is given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,11 +16,11 @@ pub struct Mark(u64);
 
 /// How things stood at a mark, since the one before.
 #[derive(Debug, Default)]
-pub(super) struct Stage {
+pub(super) struct AckBatch {
     mark: u64,
     entries: u64,
     lanes: Vec<(u32, Progress)>,
-    blocks: Vec<(u32, Staged)>,
+    blocks: Vec<(u32, PendingAck)>,
     persisted: u64,
     late: u64,
     damaged: u64,
@@ -67,7 +67,7 @@ impl Consumer {
     }
 
     /// Acknowledges what needs nobody's acknowledgement.
-    pub(super) fn acknowledge_all(&mut self, ring: &Ring) {
+    pub(super) fn acknowledge_all(&mut self, ring: &SharedRing) {
         self.stage();
         self.acknowledge(ring, self.marks);
     }
@@ -89,7 +89,7 @@ impl Consumer {
         self.stages.push_back(stage);
     }
 
-    fn acknowledge(&mut self, ring: &Ring, mark: u64) {
+    fn acknowledge(&mut self, ring: &SharedRing, mark: u64) {
         let mut freed = 0;
         while self.stages.front().is_some_and(|stage| stage.mark <= mark) {
             let Some(mut stage) = self.stages.pop_front() else { break };
@@ -101,7 +101,7 @@ impl Consumer {
     }
 
     /// Writes a stage into the ring and empties it. Returns how many blocks were freed.
-    fn write_down(&mut self, ring: &Ring, stage: &mut Stage) -> u64 {
+    fn write_down(&mut self, ring: &SharedRing, stage: &mut AckBatch) -> u64 {
         // The lanes first: if we die in between, some records come again. The other way round the next
         // consumer would find their blocks gone and call them missing.
         for (lane, progress) in stage.lanes.drain(..) {
@@ -137,12 +137,12 @@ impl LaneQueue {
 }
 
 impl Progress {
-    fn write(self, ring: &Ring, lane: u32) {
+    fn write(self, ring: &SharedRing, lane: u32) {
         let set = |offset, value| ring.lane_word(lane, offset).store(value, Ordering::Relaxed);
-        set(entry::PERSISTED, self.persisted);
-        set(entry::DROPPED_TOLD, self.told);
-        set(entry::NEXT, self.next);
-        set(entry::NEXT_SEQUENCE, self.next_sequence);
-        set(entry::DEATHS_TOLD, self.deaths_told.into());
+        set(lane_entry::PERSISTED, self.persisted);
+        set(lane_entry::DROPPED_TOLD, self.told);
+        set(lane_entry::NEXT, self.next);
+        set(lane_entry::NEXT_SEQUENCE, self.next_sequence);
+        set(lane_entry::DEATHS_TOLD, self.deaths_told.into());
     }
 }

@@ -23,15 +23,15 @@ impl Consumer {
 
     /// Up to this time, in ns since 1970, all entries had been found at the last look, but for those of threads that
     /// were interrupted for longer than the grace.
-    pub fn complete_until_unix_ns(&self) -> u64 {
+    pub fn watermark_unix_ns(&self) -> u64 {
         let ticks = self.scan_ticks.saturating_sub(self.horizon);
-        let ns = (u128::from(ticks) * u128::from(self.attachment.info.ns_per_tick)) >> 32;
+        let ns = (u128::from(ticks) * u128::from(self.session.info.ns_per_tick)) >> 32;
         self.scan_unix_ns.saturating_sub(u64::try_from(ns).unwrap_or(u64::MAX))
     }
 
     /// Whether less than a quarter of the ring's blocks was free at the last look.
-    pub fn is_short_of_room(&self) -> bool {
-        let blocks = self.attachment.info.geometry.block_count;
+    pub fn is_nearly_full(&self) -> bool {
+        let blocks = self.session.info.geometry.block_count;
         self.free_blocks < blocks / 4
     }
 }

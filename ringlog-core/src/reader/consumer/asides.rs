@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::lane_queue::{Head, LaneQueue};
 use crate::reader::entry::{Died, Gap, GapReason, Origin};
 use crate::ring::exit_history::{self, Deaths};
-use crate::shm::block::Ring;
+use crate::shm::block::SharedRing;
 use crate::shm::layout::{block, halves};
 
 /// What is no record, and stands between two.
@@ -140,7 +140,7 @@ impl LaneQueue {
     /// died. They were found dead when the owner of this block header opened the lane.
     pub(super) fn end_incarnation(
         &mut self,
-        ring: &Ring,
+        ring: &SharedRing,
         header: &[u64; block::WORDS],
         earlier: Option<Arc<Origin>>,
     ) {

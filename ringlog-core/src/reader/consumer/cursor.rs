@@ -8,7 +8,7 @@ use super::lane_queue::{Head, LaneQueue};
 use crate::error::Error;
 use crate::reader::entry::GapReason;
 use crate::ring::header::boot_id;
-use crate::shm::block::Ring;
+use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{block, halves, header, pair};
 use crate::shm::sync::Ordering;
@@ -174,7 +174,7 @@ impl Cursor {
     }
 
     /// The lanes that it speaks of and the ring has.
-    fn lanes(&self, ring: &Ring) -> impl Iterator<Item = u32> {
+    fn lanes(&self, ring: &SharedRing) -> impl Iterator<Item = u32> {
         let lanes = self.lanes.iter().map(|cursor| cursor.lane);
         let count = ring.geometry().lane_count;
         lanes.take_while(move |lane| *lane < count)
@@ -208,7 +208,7 @@ impl Consumer {
     /// As for [`next`](Self::next).
     pub fn resume(&mut self, cursor: &Cursor) -> Result<(), Error> {
         let ring = self.ring()?;
-        if cursor.ring != self.attachment.info.uuid || self.scan_number > 0 {
+        if cursor.ring != self.session.info.uuid || self.scan_number > 0 {
             return Ok(());
         }
         self.reclaim.pass_over_without_lane(cursor.refused_without_lane);
@@ -222,15 +222,15 @@ impl Consumer {
 
     /// Whether the consumer before this one did not end in the orderly way: what it had given out and not
     /// acknowledged comes again, unless a [`Cursor`] says how far it was.
-    pub fn follows_a_killed_one(&self) -> bool {
-        self.follows_a_killed_one
+    pub fn previous_consumer_crashed(&self) -> bool {
+        self.previous_consumer_crashed
     }
 
     /// All that was given out is acknowledged and nothing more is asked for: the next consumer
-    /// [follows](Self::follows_a_killed_one) one that has ended in the orderly way, wherever this process is killed
+    /// [follows](Self::previous_consumer_crashed) one that has ended in the orderly way, wherever this process is killed
     /// from here on. Dropping the consumer says so too.
     pub fn end(&mut self) {
-        if let Some(ring) = self.attachment.ring().filter(|_| self.unacknowledged == 0) {
+        if let Some(ring) = self.session.ring().filter(|_| self.unacknowledged == 0) {
             ring.header_word(header::CONSUMER_PID).store(0, Ordering::Relaxed);
         }
     }
@@ -244,7 +244,7 @@ impl Consumer {
 
     /// The same into a cursor whose memory is used again.
     pub fn cursor_into(&self, cursor: &mut Cursor) {
-        cursor.ring = self.attachment.info.uuid;
+        cursor.ring = self.session.info.uuid;
         cursor.boot = self.boot;
         cursor.unix_ns = unix_ns();
         cursor.refused_without_lane = self.reclaim.without_lane_given;

@@ -6,13 +6,13 @@ use super::Consumer;
 use crate::reader::entry::Origin;
 use crate::ring::exit_history::{self, Deaths};
 use crate::ring::reclaim::is_named;
-use crate::shm::block::Ring;
-use crate::shm::layout::{halves, lane as entry, lock as lock_byte};
+use crate::shm::block::SharedRing;
+use crate::shm::layout::{halves, lane as lane_entry, lock as lock_byte};
 use crate::shm::sync::Ordering;
 
 /// What a lane's entry said before the scans that then found nothing more in the lane.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Remembered {
+pub(super) struct LaneSnapshot {
     incarnation: u32,
     /// The refused records of all owners, and of those before the last one.
     refused: u64,
@@ -26,15 +26,15 @@ pub(super) struct Remembered {
 impl Consumer {
     /// Reads what the lanes' entries say of refused records and of deaths, and proves those. Acquire: who sees
     /// a count, or a lock that is free, will find every record that came before it with the next scan.
-    pub(super) fn remember(&mut self, ring: &Ring) {
-        let moment = (self.attachment.info.clock.ticks(), crate::shm::clock::unix_ns());
+    pub(super) fn remember(&mut self, ring: &SharedRing) {
+        let moment = (self.session.info.clock.ticks(), crate::shm::clock::unix_ns());
         let mut remembered = std::mem::take(&mut self.reclaim.remembered);
         for (lane, remembered) in (0_u32..).zip(&mut remembered) {
             let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
-            *remembered = Remembered {
+            *remembered = LaneSnapshot {
                 incarnation: ring.lane_state(lane).incarnation,
-                refused: word(entry::DROPPED),
-                refused_before: word(entry::DROPPED_AT_OPEN),
+                refused: word(lane_entry::DROPPED),
+                refused_before: word(lane_entry::DROPPED_AT_OPEN),
                 died: self.deaths(ring, lane),
                 moment,
             };
@@ -45,7 +45,7 @@ impl Consumer {
     }
 
     /// The owners of a lane that have died and not been told.
-    fn deaths(&self, ring: &Ring, lane: u32) -> Vec<(u32, Option<Arc<Origin>>)> {
+    fn deaths(&self, ring: &SharedRing, lane: u32) -> Vec<(u32, Option<Arc<Origin>>)> {
         let (state, heard) = (ring.lane_state(lane), self.lanes[lane as usize].deaths_heard);
         if state.incarnation <= heard {
             return Vec::new();
@@ -72,7 +72,7 @@ impl Consumer {
 
     /// Tells what was remembered and no later record has told. The lanes have been scanned since: what they
     /// had published before has been found, so where all of it has been given out, this is the place.
-    pub(super) fn tell_remembered(&mut self, ring: &Ring) {
+    pub(super) fn tell_remembered(&mut self, ring: &SharedRing) {
         if self.scans_done == self.reclaim.remembered_after_scan {
             return;
         }
@@ -82,7 +82,7 @@ impl Consumer {
             if !queue.is_empty() {
                 continue;
             }
-            let Remembered { incarnation, refused, refused_before, moment, .. } = *remembered;
+            let LaneSnapshot { incarnation, refused, refused_before, moment, .. } = *remembered;
             queue.hear_drops(refused.min(refused_before), None);
             let mut died = std::mem::take(&mut remembered.died).into_iter().peekable();
             while let Some((earlier, owner)) = died.next_if(|(died, _)| *died < incarnation) {
@@ -102,7 +102,7 @@ impl Consumer {
     }
 
     /// Tells the deaths of processes of which no thread's is told: theirs had all ended.
-    fn tell_quiet_deaths(&mut self, ring: &Ring) {
+    fn tell_quiet_deaths(&mut self, ring: &SharedRing) {
         for lane in 0..self.lanes.len() {
             for process in std::mem::take(&mut self.lanes[lane].quiet_deaths) {
                 let id = process.process_lane;
@@ -114,7 +114,7 @@ impl Consumer {
                 } else if self.may_be_told(ring, id) {
                     self.lanes[lane].quiet_deaths.push(process);
                 } else {
-                    let moment = (self.attachment.info.clock.ticks(), crate::shm::clock::unix_ns());
+                    let moment = (self.session.info.clock.ticks(), crate::shm::clock::unix_ns());
                     self.lanes[lane].tell_death(process, None, moment);
                 }
             }
@@ -125,7 +125,7 @@ impl Consumer {
 
     /// A thread's death is given out: that of its process needs no line of its own. It counts as told from the
     /// same acknowledgement on, unless an earlier death of that lane is still to be told.
-    pub(super) fn note_told_process(&mut self, ring: &Ring, process: (u32, u32)) {
+    pub(super) fn note_told_process(&mut self, ring: &SharedRing, process: (u32, u32)) {
         let Some(queue) = self.lanes.get_mut(process.0 as usize) else { return };
         let is_next = Deaths::of(ring, process.0).between(queue.deaths_told, process.1).next().is_none();
         if is_next && !queue.has_blocks_of(process.1) {
@@ -138,13 +138,13 @@ impl Consumer {
     }
 
     /// Whether an earlier consumer has told the death of one of the process's threads.
-    fn is_told(&self, ring: &Ring, process: (u32, u32)) -> bool {
+    fn is_told(&self, ring: &SharedRing, process: (u32, u32)) -> bool {
         dead_threads(ring, process)
             .any(|(lane, incarnation)| self.lanes[lane as usize].deaths_told >= incarnation)
     }
 
     /// Whether a thread of the process may still be found dead, or is about to be told.
-    fn may_be_told(&self, ring: &Ring, process: (u32, u32)) -> bool {
+    fn may_be_told(&self, ring: &SharedRing, process: (u32, u32)) -> bool {
         dead_threads(ring, process).next().is_some()
             || self.lanes.iter().any(|queue| queue.is_telling_death_in(process))
             || (0_u32..).zip(&self.lanes).any(|(lane, queue)| {
@@ -160,12 +160,13 @@ impl Consumer {
 
 /// The threads of a dead process of which their lanes' entries still know: the last owners that left them
 /// open, and the last ones that somebody else found dead.
-fn dead_threads(ring: &Ring, process: (u32, u32)) -> impl Iterator<Item = (u32, u32)> {
+fn dead_threads(ring: &SharedRing, process: (u32, u32)) -> impl Iterator<Item = (u32, u32)> {
     let owners = move |lane| {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
         let state = ring.lane_state(lane);
-        let last = (state.open && !state.process).then(|| (state.incarnation, halves(word(entry::PROCESS))));
-        let dead = (word(entry::DEAD_INCARNATION) as u32, halves(word(entry::DEAD_PROCESS)));
+        let last =
+            (state.open && !state.process).then(|| (state.incarnation, halves(word(lane_entry::PROCESS))));
+        let dead = (word(lane_entry::DEAD_INCARNATION) as u32, halves(word(lane_entry::DEAD_PROCESS)));
         let owners = last.into_iter().chain([dead]).filter(move |(_, named)| *named == process);
         owners.map(move |(incarnation, _)| (lane, incarnation)).filter(move |owner| *owner != process)
     };

@@ -2,11 +2,11 @@
 
 use super::asides::{Aside, What};
 use super::lane_queue::{Given, Head, LaneQueue, Payload};
-use super::scan::Seen;
+use super::scan::BlockCursor;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{Body, Entry, Gap, GapReason, Received};
 use crate::record::definition::TEXT;
-use crate::shm::block::Ring;
+use crate::shm::block::SharedRing;
 
 impl LaneQueue {
     /// How many refusals of threads without a lane the entry at the head tells.
@@ -21,7 +21,12 @@ impl LaneQueue {
 
     /// Notes what is given out. A time stamp younger than the scan that found it is none; believing it
     /// would hold back all that comes after it in this lane.
-    pub(super) fn on_hand_out(&mut self, scan_ticks: u64, seen: &mut [Seen], dirty: &mut Vec<u32>) -> Given {
+    pub(super) fn on_hand_out(
+        &mut self,
+        scan_ticks: u64,
+        seen: &mut [BlockCursor],
+        dirty: &mut Vec<u32>,
+    ) -> Given {
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, end, .. }) => {
                 let ticks = header.ticks.min(scan_ticks.max(self.last_ticks));
@@ -58,14 +63,14 @@ impl LaneQueue {
     }
 
     /// The entry given out is no longer looked at.
-    pub(super) fn take_head(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+    pub(super) fn take_head(&mut self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
         if let Some(Head::Record { payload: Payload::Long, .. }) = self.head.take() {
             self.release_long_blocks(seen, dirty);
         }
     }
 
     /// The entry at the head.
-    pub(super) fn entry<'a>(&'a mut self, ring: &Ring, dictionary: &'a mut Dictionary) -> Entry<'a> {
+    pub(super) fn entry<'a>(&'a mut self, ring: &SharedRing, dictionary: &'a mut Dictionary) -> Entry<'a> {
         let origin = self.origin.as_deref().unwrap_or(&self.forgotten);
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, payload, .. }) => {

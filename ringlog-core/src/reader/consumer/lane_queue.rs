@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 
 use super::asides::Aside;
 use super::cursor::{Cursor, PassesOver};
-use super::scan::Seen;
+use super::scan::BlockCursor;
 use crate::reader::entry::{Gap, GapReason, Origin};
 use crate::record::encode::Header;
-use crate::shm::block::{BlockId, Ring};
+use crate::shm::block::{BlockId, SharedRing};
 use crate::shm::clock::Anchor;
-use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as entry};
+use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as lane_entry};
 
 /// A block of the lane that has been found by a scan.
 #[derive(Debug)]
@@ -125,11 +125,11 @@ pub(super) struct LaneQueue {
 
 impl LaneQueue {
     /// Takes up where the last consumer ended: as the ring has it, or as the cursor says, if that is further.
-    pub(super) fn new(ring: &Ring, lane: u32, cursor: Option<&Cursor>) -> LaneQueue {
+    pub(super) fn new(ring: &SharedRing, lane: u32, cursor: Option<&Cursor>) -> LaneQueue {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
-        let (incarnation, next_chain) = halves(word(entry::NEXT));
-        let (next_sequence, told) = (word(entry::NEXT_SEQUENCE), word(entry::DROPPED_TOLD));
-        let deaths_told = word(entry::DEATHS_TOLD) as u32;
+        let (incarnation, next_chain) = halves(word(lane_entry::NEXT));
+        let (next_sequence, told) = (word(lane_entry::NEXT_SEQUENCE), word(lane_entry::DROPPED_TOLD));
+        let deaths_told = word(lane_entry::DEATHS_TOLD) as u32;
         let (cursor, begun_before) = cursor.and_then(|cursor| cursor.lane(lane)).unwrap_or_default();
         let given = (cursor.incarnation, cursor.sequence);
         let ((incarnation, next_sequence), next_chain) = if given.0 > incarnation {
@@ -164,7 +164,7 @@ impl LaneQueue {
             deaths_heard: deaths_told,
             deaths_told,
             quiet_deaths: Vec::new(),
-            persisted: word(entry::PERSISTED),
+            persisted: word(lane_entry::PERSISTED),
             last_ticks: 0,
             last_unix_ns: 0,
             unproved: false,
@@ -232,7 +232,13 @@ impl LaneQueue {
     }
 
     /// Finds the next entry, unless there is one. `seen` says how far each block is published.
-    pub(super) fn advance(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>, scan: u64) {
+    pub(super) fn advance(
+        &mut self,
+        ring: &SharedRing,
+        seen: &mut [BlockCursor],
+        dirty: &mut Vec<u32>,
+        scan: u64,
+    ) {
         while self.head.is_none() {
             if let Some(aside) = self.asides.pop_front() {
                 let (ticks, unix_ns) =
@@ -256,7 +262,13 @@ impl LaneQueue {
 
     /// Makes the next block of the chain the current one. If it is not there, that counts only after
     /// another full scan: a scan is not one moment, and may find a block but miss the one before it.
-    fn begin_block(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>, scan: u64) -> bool {
+    fn begin_block(
+        &mut self,
+        ring: &SharedRing,
+        seen: &mut [BlockCursor],
+        dirty: &mut Vec<u32>,
+        scan: u64,
+    ) -> bool {
         let Some(next) = self.blocks.front() else { return false };
         let (incarnation, chain) = next.place();
         let expected = incarnation == self.incarnation && chain <= self.next_chain;
@@ -317,7 +329,7 @@ impl LaneQueue {
     }
 
     /// Copies what has been published in the current block since; false if nothing has.
-    fn copy_more(&mut self, ring: &Ring, seen: &[Seen]) -> bool {
+    fn copy_more(&mut self, ring: &SharedRing, seen: &[BlockCursor]) -> bool {
         let Some(current) = &mut self.current else { return false };
         let limit = seen[current.id.index as usize].limit;
         if limit <= current.copied {
@@ -334,7 +346,7 @@ impl LaneQueue {
 
     /// What follows the last record of the copy, control records and the like, needs nobody's
     /// acknowledgement; a flush may be waiting for it.
-    fn deliver_rest(&self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+    fn deliver_rest(&self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
         if let Some(current) = &self.current
             && self.long.is_none()
             && self.asides.is_empty()
@@ -345,7 +357,7 @@ impl LaneQueue {
     }
 
     /// Ends a sealed block that has been parsed to its end; false if more may come.
-    fn finish_block(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>) -> bool {
+    fn finish_block(&mut self, ring: &SharedRing, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) -> bool {
         let Some(current) = &self.current else { return false };
         let (index, known) = (current.id.index, &mut seen[current.id.index as usize]);
         if !known.sealed {
@@ -364,14 +376,14 @@ impl LaneQueue {
     }
 
     /// Gives up a record whose end will never come.
-    pub(super) fn abandon_long(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+    pub(super) fn abandon_long(&mut self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
         if self.long.take().is_some() {
             self.damaged();
             self.release_long_blocks(seen, dirty);
         }
     }
 
-    pub(super) fn release_long_blocks(&mut self, seen: &mut [Seen], dirty: &mut Vec<u32>) {
+    pub(super) fn release_long_blocks(&mut self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
         for index in self.long_blocks.drain(..) {
             let block = &mut seen[index as usize];
             if block.parsed {

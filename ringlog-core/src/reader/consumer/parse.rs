@@ -3,15 +3,20 @@
 use std::ops::Range;
 
 use super::lane_queue::{Head, LaneQueue, Long, Payload};
-use super::scan::Seen;
+use super::scan::BlockCursor;
 use crate::record::encode::{Header, control, flag, kind};
-use crate::shm::block::Ring;
+use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{RECORD_HEADER_BYTES, SLOT_WORDS};
 
 impl LaneQueue {
     /// Parses one record of the copy; false at its end.
-    pub(super) fn parse_one(&mut self, ring: &Ring, seen: &mut [Seen], dirty: &mut Vec<u32>) -> bool {
+    pub(super) fn parse_one(
+        &mut self,
+        ring: &SharedRing,
+        seen: &mut [BlockCursor],
+        dirty: &mut Vec<u32>,
+    ) -> bool {
         let Some(current) = &mut self.current else { return false };
         let Some([first, ticks]) = self.words.get(current.at..).and_then(|w| w.first_chunk::<2>()) else {
             return false;
@@ -55,7 +60,7 @@ impl LaneQueue {
         header: Header,
         payload: Range<usize>,
         end: (u32, u32),
-        seen: &mut [Seen],
+        seen: &mut [BlockCursor],
         dirty: &mut Vec<u32>,
     ) {
         let sequence = self.next_sequence;
@@ -80,7 +85,7 @@ impl LaneQueue {
         header: Header,
         payload: Range<usize>,
         end: (u32, u32),
-        seen: &mut [Seen],
+        seen: &mut [BlockCursor],
         dirty: &mut Vec<u32>,
     ) {
         let Some(long) = &mut self.long else { return };

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Consumer;
-use super::deaths::Remembered;
+use super::deaths::LaneSnapshot;
 use crate::ring::reclaim;
-use crate::shm::block::Ring;
+use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{header, lock as lock_byte};
 use crate::shm::sync::Ordering;
@@ -16,7 +16,7 @@ pub(super) struct Reclaim {
     /// When the last look for dead owners began.
     looked: Option<Instant>,
     /// What the lanes' entries said before the scan that then found nothing more in the lane.
-    pub(super) remembered: Vec<Remembered>,
+    pub(super) remembered: Vec<LaneSnapshot>,
     pub(super) remembered_after_scan: u64,
     /// Processes of which a thread's death has been given out, until their own is found.
     pub(super) told_processes: Vec<(u32, u32)>,
@@ -27,12 +27,12 @@ pub(super) struct Reclaim {
 }
 
 impl Reclaim {
-    pub(super) fn new(ring: &Ring) -> Reclaim {
+    pub(super) fn new(ring: &SharedRing) -> Reclaim {
         let told = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
         Reclaim {
             due: Instant::now(),
             looked: None,
-            remembered: vec![Remembered::default(); ring.geometry().lane_count as usize],
+            remembered: vec![LaneSnapshot::default(); ring.geometry().lane_count as usize],
             remembered_after_scan: 0,
             told_processes: Vec::new(),
             without_lane: told,
@@ -48,7 +48,7 @@ impl Reclaim {
         }
     }
 
-    pub(super) fn remember_without_lane(&mut self, ring: &Ring) {
+    pub(super) fn remember_without_lane(&mut self, ring: &SharedRing) {
         self.without_lane = ring.header_word(header::DROPPED_WITHOUT_LANE).load(Ordering::Relaxed);
     }
 }
@@ -58,13 +58,13 @@ impl Consumer {
     /// call, so this is not done with every scan.
     pub const RECLAIM_INTERVAL: Duration = Duration::from_millis(200);
 
-    pub(super) fn reclaim_if_due(&mut self, ring: &Ring) {
+    pub(super) fn reclaim_if_due(&mut self, ring: &SharedRing) {
         let now = Instant::now();
         if now < self.reclaim.due {
             return;
         }
         self.reclaim.due = now + Consumer::RECLAIM_INTERVAL;
-        self.attachment.look_at_size(ring, &self.probe);
+        self.session.look_at_size(ring, &self.probe);
         self.tell_remembered(ring);
         self.remember(ring);
         self.look_for_the_dead(ring);
@@ -84,7 +84,7 @@ impl Consumer {
 
     /// Takes back what the dead left. Their moment of death nobody knows, but at the look before they
     /// were alive, or had no block: so it is not longer ago than that one.
-    fn look_for_the_dead(&mut self, ring: &Ring) {
+    fn look_for_the_dead(&mut self, ring: &SharedRing) {
         let begun = Instant::now();
         let (probe, dictionary) = (&self.probe, &mut self.dictionary);
         let is_alive = |lane| probe.is_held(lock_byte::lane(lane));

@@ -6,13 +6,13 @@ use std::time::Instant;
 use super::Consumer;
 use super::lane_queue::Chained;
 use crate::reader::entry::block_header;
-use crate::shm::block::{BlockId, Kind, Phase, Ring, State};
+use crate::shm::block::{BlockId, Kind, Phase, SharedRing, State};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, header, pair};
 use crate::shm::sync::Ordering;
 
 /// What the consumer knows of one block.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct BlockCursor {
     /// The state word at the last scan.
     word: u64,
     /// Slots that were published then.
@@ -30,7 +30,7 @@ pub(super) struct Seen {
     dirty: bool,
 }
 
-impl Seen {
+impl BlockCursor {
     /// Records up to slot `slots` have been given out.
     pub(super) fn delivered(&mut self, index: u32, slots: u32, dirty: &mut Vec<u32>) {
         self.given = self.given.max(slots).max(self.resume_at);
@@ -57,14 +57,14 @@ impl Seen {
     }
 
     /// How far the block is given out now.
-    pub(super) fn stage(&mut self) -> Staged {
+    pub(super) fn stage(&mut self) -> PendingAck {
         self.dirty = false;
         let is_done = self.parsed && self.sealed && self.given >= self.limit;
-        Staged { word: self.word, given: self.given, is_done }
+        PendingAck { word: self.word, given: self.given, is_done }
     }
 
     /// Writes down the progress, and frees the block if it is done with. Returns whether it was freed.
-    pub(super) fn acknowledge(&mut self, ring: &Ring, index: u32, staged: Staged) -> bool {
+    pub(super) fn acknowledge(&mut self, ring: &SharedRing, index: u32, staged: PendingAck) -> bool {
         // An earlier stage has freed it, or somebody has scribbled over its state.
         if !self.is_of_generation_of(staged.word) {
             return false;
@@ -72,7 +72,10 @@ impl Seen {
         let Some(state) = State::decode(self.word) else { return false };
         ring.progress(index).store(pair(state.generation, staged.given), Ordering::Release);
         if staged.is_done && ring.free(index, state, staged.given) {
-            *self = Seen { word: State::free(state.generation.wrapping_add(1)).word(), ..Seen::default() };
+            *self = BlockCursor {
+                word: State::free(state.generation.wrapping_add(1)).word(),
+                ..BlockCursor::default()
+            };
             return true;
         }
         false
@@ -81,7 +84,7 @@ impl Seen {
 
 /// How far a block was given out at a mark.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Staged {
+pub(super) struct PendingAck {
     word: u64,
     given: u32,
     is_done: bool,
@@ -101,22 +104,22 @@ const HELD_AT_MOST: u64 = 4 << 20;
 
 impl Consumer {
     /// Takes up what earlier consumers have persisted but not freed.
-    pub(super) fn take_up(&mut self, ring: &Ring) {
+    pub(super) fn take_up(&mut self, ring: &SharedRing) {
         for index in 0..ring.geometry().block_count {
             let Some(state) = ring.state(index) else { continue };
             let (generation, slots) = halves(ring.progress(index).load(Ordering::Acquire));
             if state.phase != Phase::Free && generation == state.generation {
-                self.seen[index as usize] = Seen { resume_at: slots, ..Seen::default() };
+                self.seen[index as usize] = BlockCursor { resume_at: slots, ..BlockCursor::default() };
             }
         }
     }
 
     /// Looks at every block, lets the lanes find their next entries, and sets up to which time entries
     /// may be emitted. Returns whether anything new was found.
-    pub(super) fn scan(&mut self, ring: &Ring) -> bool {
+    pub(super) fn scan(&mut self, ring: &SharedRing) -> bool {
         self.scan_number += 1;
         // The clock first: what is published after this is younger, but for interrupted log calls.
-        self.scan_ticks = self.attachment.info.clock.ticks();
+        self.scan_ticks = self.session.info.clock.ticks();
         self.last_scan = Instant::now();
         self.scan_unix_ns = crate::shm::clock::unix_ns();
         ring.header_word(header::CONSUMER_BEAT_UNIX_NS).store(self.scan_unix_ns, Ordering::Relaxed);
@@ -147,7 +150,7 @@ impl Consumer {
     }
 
     /// Brings what is known of a block of records up to date.
-    fn look_at(&mut self, ring: &Ring, index: u32, state: State) -> bool {
+    fn look_at(&mut self, ring: &SharedRing, index: u32, state: State) -> bool {
         let seen = &mut self.seen[index as usize];
         let word = state.word();
         if seen.word == word && seen.sealed {
@@ -163,7 +166,7 @@ impl Consumer {
                 queue.lose(index);
             }
             let resume_at = if seen.word == 0 { seen.resume_at } else { 0 };
-            *seen = Seen { resume_at, ..Seen::default() };
+            *seen = BlockCursor { resume_at, ..BlockCursor::default() };
         }
         seen.word = word;
         // The state was loaded before this: if it said SEALED, this is the last `committed`.
@@ -215,7 +218,7 @@ impl Consumer {
     /// Entries older than the scan, minus a grace, may be emitted. One lane alone is in order by itself
     /// and needs no grace. The more is held back the shorter the grace: waiting must neither cost a
     /// record nor drive the producers out of their caches.
-    fn horizon_for(&self, ring: &Ring, load: &Load) -> u64 {
+    fn horizon_for(&self, ring: &SharedRing, load: &Load) -> u64 {
         if !self.is_of_this_boot {
             return u64::MAX;
         }
@@ -232,12 +235,12 @@ impl Consumer {
         }
         let share = none.saturating_sub(used_bytes).min(none - all) * 1024 / (none - all).max(1);
         let ns = self.grace.as_nanos().min(u128::from(u64::MAX)) as u64 / 1024 * share;
-        let ticks = (u128::from(ns) << 32) / u128::from(self.attachment.info.ns_per_tick.max(1));
+        let ticks = (u128::from(ns) << 32) / u128::from(self.session.info.ns_per_tick.max(1));
         self.scan_ticks.saturating_sub(u64::try_from(ticks).unwrap_or(u64::MAX))
     }
 
     /// Lets every lane without an entry look for its next one.
-    pub(super) fn refresh_heads(&mut self, ring: &Ring) {
+    pub(super) fn refresh_heads(&mut self, ring: &SharedRing) {
         let far_future = self.far_future();
         let bound = if self.is_of_this_boot { self.scan_ticks } else { u64::MAX };
         for (lane, queue) in (0_u32..).zip(&mut self.lanes) {

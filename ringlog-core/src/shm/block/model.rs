@@ -121,7 +121,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 /// A ring of `blocks` free blocks with room for `records` records of one slot each. Of the rest only
 /// the state and `committed` words exist.
-fn small_ring(blocks: u32, records: u32) -> Ring {
+fn small_ring(blocks: u32, records: u32) -> SharedRing {
     let block_bytes = (BLOCK_HEADER_SLOTS + records) * SLOT_BYTES as u32;
     let geometry = Geometry {
         file_bytes: 0,
@@ -138,7 +138,7 @@ fn small_ring(blocks: u32, records: u32) -> Ring {
         let bytes = start + word_of(0)..start + word_of(records);
         [states + index, committed].into_iter().chain(bytes)
     });
-    Ring::new(Memory::zeroed(words), geometry)
+    SharedRing::new(Memory::zeroed(words), geometry)
 }
 
 /// The word of a block at which its record number `record` starts.
@@ -146,7 +146,7 @@ const fn word_of(record: u32) -> usize {
     (BLOCK_HEADER_SLOTS + record) as usize * SLOT_WORDS
 }
 
-type Take = fn(&Ring, u32, u32, Kind) -> Option<BlockId>;
+type Take = fn(&SharedRing, u32, u32, Kind) -> Option<BlockId>;
 
 /// Starts a role in a thread of its own.
 fn role<W, T>(world: &W, play: impl FnOnce(&W) -> T + 'static) -> JoinHandle<T>
@@ -159,7 +159,7 @@ where
 }
 
 /// A block in which `records` are published, sealed or not.
-fn block_with(ring: &Ring, index: u32, lane: u32, records: &[u64]) -> BlockId {
+fn block_with(ring: &SharedRing, index: u32, lane: u32, records: &[u64]) -> BlockId {
     let block = ring.take(index, lane, Kind::Records).expect("nobody else takes");
     for (number, &value) in (0..).zip(records) {
         publish_record(ring, block, number, value);
@@ -168,31 +168,31 @@ fn block_with(ring: &Ring, index: u32, lane: u32, records: &[u64]) -> BlockId {
 }
 
 /// Stores record number `record` of the block: two words, so that one can be seen without the other.
-fn write_record(ring: &Ring, block: BlockId, record: u32, value: u64) {
+fn write_record(ring: &SharedRing, block: BlockId, record: u32, value: u64) {
     for word in 0..2 {
         ring.block_word(block.index, word_of(record) + word).store(value, Ordering::Relaxed);
     }
 }
 
-fn publish_record(ring: &Ring, block: BlockId, record: u32, value: u64) {
+fn publish_record(ring: &SharedRing, block: BlockId, record: u32, value: u64) {
     write_record(ring, block, record, value);
     publish_records(ring, block, record + 1);
 }
 
 /// Publishes the block's first `records` records, which have been written.
-fn publish_records(ring: &Ring, block: BlockId, records: u32) {
+fn publish_records(ring: &SharedRing, block: BlockId, records: u32) {
     publish(ring.committed_word(block.index), pair(block.generation, BLOCK_HEADER_SLOTS + records));
 }
 
 /// The records of the block up to `slots`, of two words each, however they may look.
-fn copy_records(ring: &Ring, index: u32, slots: u32) -> Vec<[u64; 2]> {
+fn copy_records(ring: &SharedRing, index: u32, slots: u32) -> Vec<[u64; 2]> {
     let mut words = Vec::new();
     ring.copy_slots(index, BLOCK_HEADER_SLOTS, slots, &mut words);
     words.chunks_exact(SLOT_WORDS).map(|slot| [slot[0], slot[1]]).collect()
 }
 
 /// The records of the block that `committed` says are published in `generation`, and their slots.
-fn read_published(ring: &Ring, index: u32, generation: u32) -> (u32, Vec<u64>) {
+fn read_published(ring: &SharedRing, index: u32, generation: u32) -> (u32, Vec<u64>) {
     let slots = ring.committed(index, generation).unwrap_or(BLOCK_HEADER_SLOTS);
     let whole = |[first, second]: [u64; 2]| {
         assert_eq!(first, second, "a record without all of its bytes");
@@ -204,7 +204,7 @@ fn read_published(ring: &Ring, index: u32, generation: u32) -> (u32, Vec<u64>) {
 /// Reads the first record of a block that only the caller may touch: loom panics unless every store
 /// to it happened before this, and unless every later one is made by somebody who knows of this.
 #[allow(unsafe_code)]
-fn read_undisturbed(ring: &Ring, index: u32) -> u64 {
+fn read_undisturbed(ring: &SharedRing, index: u32) -> u64 {
     // SAFETY: loom's atomics are memory of its own. It checks for the race that would be undefined
     // behaviour in a plain load, which is what we want of it.
     unsafe { ring.block_word(index, word_of(0)).unsync_load() }

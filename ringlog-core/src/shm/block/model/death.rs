@@ -13,7 +13,7 @@ const BLOCKS: u32 = 2;
 /// One ring and the lock of the one lane that is used.
 #[derive(Clone)]
 struct World {
-    ring: Ring,
+    ring: SharedRing,
     lock: Arc<AtomicU64>,
 }
 
@@ -207,7 +207,7 @@ const BLOCK_GIVEN_BACK: &[Found] = &[("nothing", "no lane"), ("nothing", "the ol
 
 /// Runs the model for a death after each of an owner's `steps`.
 fn dies_after(steps: &'static [Step], allowed: &[Found]) {
-    allows(allowed, move || dying(steps, Ring::take, judge_probe_swap));
+    allows(allowed, move || dying(steps, SharedRing::take, judge_probe_swap));
 }
 
 #[test]
@@ -224,19 +224,21 @@ fn an_owner_may_die_after_any_step() {
 fn a_live_owners_block_is_sealed_if_death_is_proved_before_the_state_is_judged() {
     for steps in 0..=LOGS.len() {
         wrong_sequence_shows("the block of a live owner was sealed", move || {
-            dying(&LOGS[..steps], Ring::take, probe_judge_swap)
+            dying(&LOGS[..steps], SharedRing::take, probe_judge_swap)
         });
     }
 }
 
 #[test]
 fn a_block_is_freed_twice_if_sealed_is_stored_over_what_was_judged() {
-    wrong_sequence_shows("a block was freed twice", || dying(GIVES_BACK, Ring::take, judge_probe_store));
+    wrong_sequence_shows("a block was freed twice", || {
+        dying(GIVES_BACK, SharedRing::take, judge_probe_store)
+    });
 }
 
 /// Wrong: who sees this OPEN need not see that the lane's lock is held, and takes the lock's former
 /// holder, who is dead, for the block's owner.
-fn take_without_release(ring: &Ring, index: u32, lane: u32, kind: Kind) -> Option<BlockId> {
+fn take_without_release(ring: &SharedRing, index: u32, lane: u32, kind: Kind) -> Option<BlockId> {
     let State { generation, phase: Phase::Free, .. } = ring.state(index)? else { return None };
     let free = State::free(generation).word();
     let open = State { generation, lane, kind, phase: Phase::Open }.word();

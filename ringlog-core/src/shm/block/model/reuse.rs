@@ -3,7 +3,7 @@
 use super::*;
 
 /// A ring whose only block is full of one lane's past: published, sealed, not yet read.
-fn ring_with_sealed_block() -> Ring {
+fn ring_with_sealed_block() -> SharedRing {
     let ring = small_ring(1, 1);
     let block = block_with(&ring, 0, LANE, &[OLD]);
     ring.seal(block, LANE, Kind::Records);
@@ -11,7 +11,7 @@ fn ring_with_sealed_block() -> Ring {
 }
 
 /// The consumer of one block: reads it and gives it back.
-fn consume(ring: &Ring) {
+fn consume(ring: &SharedRing) {
     let sealed = ring.state(0).expect("a known state");
     let (slots, records) = read_published(ring, 0, sealed.generation);
     assert_eq!(records, [OLD], "new bytes were read as old");
@@ -67,11 +67,11 @@ fn taking(take: Take) -> &'static str {
 
 #[test]
 fn a_free_block_is_taken_once() {
-    allows(&["the one took it", "the other took it"], || taking(Ring::take));
+    allows(&["the one took it", "the other took it"], || taking(SharedRing::take));
 }
 
 /// Wrong: what was free when it was looked at need not be free when it is taken.
-fn take_by_load_and_store(ring: &Ring, index: u32, lane: u32, kind: Kind) -> Option<BlockId> {
+fn take_by_load_and_store(ring: &SharedRing, index: u32, lane: u32, kind: Kind) -> Option<BlockId> {
     let State { generation, phase: Phase::Free, .. } = ring.state(index)? else { return None };
     let open = State { generation, lane, kind, phase: Phase::Open };
     ring.state_word(index).store(open.word(), Ordering::Release);
@@ -85,7 +85,7 @@ fn a_free_block_is_taken_twice_by_load_and_store() {
 
 /// Copies what block 0 holds, as one who owns nothing: from a block in use, or from a freed one, which
 /// keeps its bytes until it is taken again. `None` where nothing can be trusted.
-fn observe(ring: &Ring) -> Option<(u32, Vec<[u64; 2]>)> {
+fn observe(ring: &SharedRing) -> Option<(u32, Vec<[u64; 2]>)> {
     let state = ring.state(0)?;
     let generation = match state.phase {
         Phase::Free => state.generation.checked_sub(1)?,
@@ -99,7 +99,7 @@ fn observe(ring: &Ring) -> Option<(u32, Vec<[u64; 2]>)> {
 /// A looker-on copies a block that is freed, taken and overwritten under its hands. It cannot prevent
 /// that, but it has to notice: what it takes for a generation's bytes holds no byte of the next owner,
 /// who may `finish` by publishing them or by giving the block back.
-fn observing(finish: fn(&Ring, BlockId)) -> &'static str {
+fn observing(finish: fn(&SharedRing, BlockId)) -> &'static str {
     let ring = ring_with_sealed_block();
     let consumer = role(&ring, |ring| {
         let sealed = ring.state(0).expect("a known state");
@@ -122,11 +122,11 @@ fn observing(finish: fn(&Ring, BlockId)) -> &'static str {
     }
 }
 
-fn publish_it(ring: &Ring, block: BlockId) {
+fn publish_it(ring: &SharedRing, block: BlockId) {
     publish_records(ring, block, 1);
 }
 
-fn give_it_back(ring: &Ring, block: BlockId) {
+fn give_it_back(ring: &SharedRing, block: BlockId) {
     ring.untake(block, OTHER_LANE, Kind::Records);
 }
 
@@ -144,7 +144,7 @@ fn an_observer_takes_new_bytes_for_old_without_retake() {
 
 const DRAFT: u64 = 0xdaf7;
 
-type Untake = fn(&Ring, BlockId, u32, Kind);
+type Untake = fn(&SharedRing, BlockId, u32, Kind);
 
 /// An owner writes a draft into a block, does not need it and gives it back, while a consumer scans it
 /// and another producer is waiting for it. The consumer must see neither the draft, nor what was there
@@ -181,16 +181,16 @@ fn untaking(untake: Untake) -> &'static str {
 
 #[test]
 fn a_block_given_back_shows_nothing_unpublished() {
-    allows(&["nothing", "the record in its lane's name"], || untaking(Ring::untake));
+    allows(&["nothing", "the record in its lane's name"], || untaking(SharedRing::untake));
 }
 
 #[test]
 fn a_draft_is_seen_without_reuse() {
-    weakening_shows(Sync::Reuse, "nobody published", || untaking(Ring::untake));
+    weakening_shows(Sync::Reuse, "nobody published", || untaking(SharedRing::untake));
 }
 
 /// Wrong: nobody who judged the block as the former owner's can tell that it has moved on.
-fn untake_in_the_same_generation(ring: &Ring, block: BlockId, _lane: u32, _kind: Kind) {
+fn untake_in_the_same_generation(ring: &SharedRing, block: BlockId, _lane: u32, _kind: Kind) {
     ring.state_word(block.index).store(State::free(block.generation).word(), Ordering::Release);
 }
 

@@ -4,23 +4,23 @@
 use super::*;
 
 /// How a block is sealed whose owner is dead.
-type SealDead = fn(&Ring, u32, State) -> bool;
+type SealDead = fn(&SharedRing, u32, State) -> bool;
 
 /// Wrong: the block may be somebody else's by now.
-fn seal_by_store(ring: &Ring, index: u32, judged: State) -> bool {
+fn seal_by_store(ring: &SharedRing, index: u32, judged: State) -> bool {
     ring.state_word(index).store(judged.sealed().word(), Ordering::Release);
     true
 }
 
 /// An owner of the lane has published a record and died: the block is open, and nobody holds the lane.
-fn ring_of_the_dead() -> Ring {
+fn ring_of_the_dead() -> SharedRing {
     let ring = small_ring(1, 1);
     block_with(&ring, 0, LANE, &[OLD]);
     ring
 }
 
 /// Seals block 0 if it is found open under the lane.
-fn seal_what_is_open(ring: &Ring, seal: SealDead) -> Option<State> {
+fn seal_what_is_open(ring: &SharedRing, seal: SealDead) -> Option<State> {
     match ring.state(0)? {
         judged @ State { phase: Phase::Open, lane: LANE, .. } => {
             seal(ring, 0, judged).then_some(judged.sealed())
@@ -39,7 +39,7 @@ fn sealing_twice(by_opener: SealDead) -> &'static str {
         seal_what_is_open(ring, by_opener);
     });
     let consumer = role(&ring, |ring| {
-        let sealed = seal_what_is_open(ring, Ring::seal_dead)?;
+        let sealed = seal_what_is_open(ring, SharedRing::seal_dead)?;
         let (slots, records) = read_published(ring, 0, sealed.generation);
         assert_eq!(records, [OLD]);
         ring.free(0, sealed, slots).then_some(())
@@ -79,7 +79,7 @@ fn sealing_twice(by_opener: SealDead) -> &'static str {
 #[test]
 fn a_block_that_two_find_open_is_sealed_once() {
     allows(&["freed", "freed, and taken by the other", "sealed by the opener first"], || {
-        sealing_twice(Ring::seal_dead)
+        sealing_twice(SharedRing::seal_dead)
     });
 }
 
@@ -89,10 +89,10 @@ fn a_block_is_sealed_after_it_moved_on_if_the_opener_stores_over_what_it_judged(
 }
 
 /// How many slots of a block its reader takes for published.
-type Committed = fn(&Ring, u32, u32) -> Option<u32>;
+type Committed = fn(&SharedRing, u32, u32) -> Option<u32>;
 
 /// Wrong: what an earlier owner published is no word of this one.
-fn committed_of_any_generation(ring: &Ring, index: u32, _generation: u32) -> Option<u32> {
+fn committed_of_any_generation(ring: &SharedRing, index: u32, _generation: u32) -> Option<u32> {
     let (_, slots) = layout::halves(ring.committed_word(index).load(Ordering::Acquire));
     Some(slots)
 }
@@ -101,7 +101,7 @@ fn committed_of_any_generation(ring: &Ring, index: u32, _generation: u32) -> Opt
 /// seals it and reads what he has published: nothing, or that, and never what was there before.
 fn dying_in_a_block_with_a_past(publishes: bool, committed: Committed) -> &'static str {
     let ring = ring_of_the_dead();
-    let sealed = seal_what_is_open(&ring, Ring::seal_dead).expect("it was open");
+    let sealed = seal_what_is_open(&ring, SharedRing::seal_dead).expect("it was open");
     assert!(ring.free(0, sealed, BLOCK_HEADER_SLOTS + 1));
     let lock = Arc::new(AtomicU64::new(1));
     let world = (ring, lock);
@@ -133,8 +133,8 @@ fn dying_in_a_block_with_a_past(publishes: bool, committed: Committed) -> &'stat
 
 #[test]
 fn who_dies_in_a_block_with_a_past_hands_nothing_of_it_on() {
-    allows(&["not dead yet", "nothing"], || dying_in_a_block_with_a_past(false, Ring::committed));
-    allows(&["not dead yet", "his record"], || dying_in_a_block_with_a_past(true, Ring::committed));
+    allows(&["not dead yet", "nothing"], || dying_in_a_block_with_a_past(false, SharedRing::committed));
+    allows(&["not dead yet", "his record"], || dying_in_a_block_with_a_past(true, SharedRing::committed));
 }
 
 #[test]

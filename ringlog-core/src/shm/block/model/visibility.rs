@@ -36,7 +36,7 @@ fn a_published_record_is_torn_without_publish() {
 }
 
 /// How a consumer gives back a block: with the state it judged and the slots it has read.
-type Free = fn(&Ring, u32, State, u32) -> bool;
+type Free = fn(&SharedRing, u32, State, u32) -> bool;
 
 /// The owner publishes its last record and seals. A consumer that read up to the record before, then
 /// sees SEALED, must find the last one before it frees the block, or the record is gone for ever.
@@ -70,17 +70,17 @@ fn sealing(free: Free) -> &'static str {
 #[test]
 fn a_block_is_freed_only_when_its_last_record_is_read() {
     allows(&["not sealed yet", "freed at once", "refused, freed when the rest was read"], || {
-        sealing(Ring::free)
+        sealing(SharedRing::free)
     });
 }
 
 #[test]
 fn the_last_record_is_freed_unread_without_seal() {
-    weakening_shows(Sync::Seal, "freed unread", || sealing(Ring::free));
+    weakening_shows(Sync::Seal, "freed unread", || sealing(SharedRing::free));
 }
 
 /// The wrong order: trusts the `committed` that the consumer loaded before it saw SEALED.
-fn free_without_looking_again(ring: &Ring, index: u32, judged: State, _cursor: u32) -> bool {
+fn free_without_looking_again(ring: &SharedRing, index: u32, judged: State, _cursor: u32) -> bool {
     let free = State::free(judged.generation + 1).word();
     let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
     ring.state_word(index).compare_exchange(judged.word(), free, release, relaxed).is_ok()
