@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::reader::dictionary::Known;
-use crate::reader::entry::{Origin, OwnedBody, OwnedEntry};
+use crate::reader::entry::{OwnedBody, OwnedEntry};
+use crate::reader::origin::Origin;
 use crate::record::definition::Definition;
 use crate::record::encode::flag;
 use crate::ring::header::Info;

@@ -5,10 +5,12 @@ pub(crate) mod dictionary;
 pub(crate) mod entry;
 pub(crate) mod levels;
 pub(crate) mod observer;
+pub(crate) mod origin;
 pub(crate) mod stat;
 
 pub use consumer::{Consumer, Cursor, Mark, Step};
-pub use entry::{Body, Died, Entry, Gap, GapReason, Origin, OwnedEntry, Received};
+pub use entry::{Body, Died, Entry, Gap, GapReason, OwnedEntry, Received};
 pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
 pub use observer::Observer;
+pub use origin::Origin;
 pub use stat::{ConsumerStat, LaneStat, ReclaimStat, RingStat};

@@ -4,14 +4,11 @@
 //! must be) it keeps privately, and everything it reads is untrusted: each shared word is read once,
 //! bounded, and payload is parsed only from a private copy.
 
-mod acknowledge;
+mod acks;
 mod ahead;
-mod asides;
 mod cursor;
-mod deaths;
-mod hand_out;
-mod lane_queue;
-mod parse;
+mod exit_watch;
+mod lane_reader;
 mod reclaim;
 mod requests;
 mod scan;
@@ -30,7 +27,8 @@ use crate::os::ofd_lock::{self, LockPage};
 use crate::os::probe::Probe;
 use crate::os::thread;
 use crate::reader::dictionary::Dictionary;
-use crate::reader::entry::{Entry, Origin};
+use crate::reader::entry::Entry;
+use crate::reader::origin::Origin;
 use crate::ring::file;
 use crate::ring::header::boot_id;
 use crate::ring::session::Session;
@@ -38,12 +36,12 @@ use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{NAME_BYTES, header, lock as lock_byte};
 
-use acknowledge::AckBatch;
-use lane_queue::{Given, LaneQueue};
+use acks::AckBatch;
+use lane_reader::{Given, LaneQueue};
 use reclaim::Reclaim;
 use scan::BlockCursor;
 
-pub use acknowledge::Mark;
+pub use acks::Mark;
 pub use cursor::{Cursor, Step};
 
 /// How long a record waits by default for older ones of threads that were interrupted in a log call.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::reader::dictionary::Dictionary;
-use crate::reader::entry::{Origin, OwnedBody, OwnedEntry, block_header};
+use crate::reader::entry::{OwnedBody, OwnedEntry, block_header};
+use crate::reader::origin::Origin;
 use crate::record::definition::TEXT;
 use crate::record::encode::{Header, control, flag, kind};
 use crate::record::value::Cursor;

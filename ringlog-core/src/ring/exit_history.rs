@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::os::thread::name_from_words;
-use crate::reader::entry::Origin;
+use crate::reader::origin::Origin;
 use crate::shm::block::SharedRing;
 use crate::shm::layout::{NAME_BYTES, halves, lane as lane_entry, pair};
 

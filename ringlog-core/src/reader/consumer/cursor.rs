@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use super::Consumer;
-use super::asides::{Aside, What};
-use super::lane_queue::{Head, LaneQueue};
+use super::lane_reader::notices::{Aside, What};
+use super::lane_reader::{Head, LaneQueue};
 use crate::error::Error;
 use crate::reader::entry::GapReason;
 use crate::ring::header::boot_id;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Consumer;
-use super::deaths::LaneSnapshot;
+use super::exit_watch::LaneSnapshot;
 use crate::ring::reclaim;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;

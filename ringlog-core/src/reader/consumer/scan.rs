@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Instant;
 
 use super::Consumer;
-use super::lane_queue::Chained;
+use super::lane_reader::Chained;
 use crate::reader::entry::block_header;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing, State};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, header, pair};

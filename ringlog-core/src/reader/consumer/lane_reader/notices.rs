@@ -2,31 +2,32 @@
 
 use std::sync::Arc;
 
-use super::lane_queue::{Head, LaneQueue};
-use crate::reader::entry::{Died, Gap, GapReason, Origin};
+use super::{Head, LaneQueue};
+use crate::reader::entry::{Died, Gap, GapReason};
+use crate::reader::origin::Origin;
 use crate::ring::exit_history::{self, Deaths};
 use crate::shm::block::SharedRing;
 use crate::shm::layout::{block, halves};
 
 /// What is no record, and stands between two.
 #[derive(Debug)]
-pub(super) struct Aside {
-    pub(super) what: What,
+pub(in crate::reader::consumer) struct Aside {
+    pub(in crate::reader::consumer) what: What,
     /// Whose it is; the owner's of the current block if `None`.
-    pub(super) origin: Option<Arc<Origin>>,
+    pub(in crate::reader::consumer) origin: Option<Arc<Origin>>,
     /// When it was noticed, in ticks and in ns since 1970; with the record before it if `None`.
-    pub(super) moment: Option<(u64, u64)>,
+    pub(in crate::reader::consumer) moment: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
-pub(super) enum What {
+pub(in crate::reader::consumer) enum What {
     /// And the lane's counter of refused records as it tells it.
     Gap(Gap, u64),
     Died(Died),
 }
 
 impl Aside {
-    pub(super) fn gap(gap: Gap, origin: Option<Arc<Origin>>, told: u64) -> Aside {
+    pub(in crate::reader::consumer) fn gap(gap: Gap, origin: Option<Arc<Origin>>, told: u64) -> Aside {
         Aside { what: What::Gap(gap, told), origin, moment: None }
     }
 
@@ -39,7 +40,7 @@ impl Aside {
 
 impl LaneQueue {
     /// Tells drops that no later record has told: of a lane that is quiet, or gone.
-    pub(super) fn hear_drops(&mut self, dropped: u64, whose: Option<Arc<Origin>>) {
+    pub(in crate::reader::consumer) fn hear_drops(&mut self, dropped: u64, whose: Option<Arc<Origin>>) {
         if self.has_news_of_drops(dropped) {
             let gap = Gap { count: dropped - self.heard, reason: GapReason::Dropped };
             self.heard = dropped;
@@ -48,12 +49,12 @@ impl LaneQueue {
     }
 
     /// Half of all numbers lie behind: a counter that somebody set back tells nothing.
-    pub(super) fn has_news_of_drops(&self, dropped: u64) -> bool {
+    pub(in crate::reader::consumer) fn has_news_of_drops(&self, dropped: u64) -> bool {
         dropped > self.heard && dropped - self.heard < 1 << 63
     }
 
     /// Takes a gap of nobody's into the output.
-    pub(super) fn carry_gap(&mut self, count: u64, nobody: Arc<Origin>) {
+    pub(in crate::reader::consumer) fn carry_gap(&mut self, count: u64, nobody: Arc<Origin>) {
         self.asides.push_back(Aside::gap(
             Gap { count, reason: GapReason::Dropped },
             Some(nobody),
@@ -61,14 +62,14 @@ impl LaneQueue {
         ));
     }
 
-    pub(super) fn damaged(&mut self) {
+    pub(in crate::reader::consumer) fn damaged(&mut self) {
         let gap = Gap { count: 1, reason: GapReason::Damaged };
         self.asides.push_back(Aside::gap(gap, self.origin.clone(), self.heard));
     }
 
     /// Tells that an owner died, behind all that he published. One of whom nothing is known and nothing is
     /// there is not worth a line; a process lane without records waits for its threads.
-    pub(super) fn hear_death(
+    pub(in crate::reader::consumer) fn hear_death(
         &mut self,
         (lane, incarnation): (u32, u32),
         owner: Option<Arc<Origin>>,
@@ -90,7 +91,12 @@ impl LaneQueue {
         }
     }
 
-    pub(super) fn tell_death(&mut self, origin: Arc<Origin>, last_sequence: Option<u64>, moment: (u64, u64)) {
+    pub(in crate::reader::consumer) fn tell_death(
+        &mut self,
+        origin: Arc<Origin>,
+        last_sequence: Option<u64>,
+        moment: (u64, u64),
+    ) {
         let what = What::Died(Died { last_sequence });
         self.asides.push_back(Aside { what, origin: Some(origin), moment: Some(moment) });
     }
@@ -98,7 +104,7 @@ impl LaneQueue {
     /// Who died before the owner whose incarnation this is, and has not been heard of. The owner of the blocks
     /// that have been given out is among them also where the lane has forgotten how he ended: had he closed
     /// it, they would have said so.
-    pub(super) fn deaths_to_tell(&self, deaths: Deaths, before: u32) -> Vec<u32> {
+    pub(in crate::reader::consumer) fn deaths_to_tell(&self, deaths: Deaths, before: u32) -> Vec<u32> {
         let mut died = Vec::new();
         if self.incarnation > self.deaths_heard
             && self.incarnation < before
@@ -112,13 +118,13 @@ impl LaneQueue {
 
     /// The owner has closed the lane with a block that has been read to its end: whatever its entry forgets,
     /// this was no death.
-    pub(super) fn hear_closed(&mut self) {
+    pub(in crate::reader::consumer) fn hear_closed(&mut self) {
         self.deaths_heard = self.deaths_heard.max(self.incarnation);
         self.deaths_told = self.deaths_told.max(self.incarnation);
     }
 
     /// Whether the incarnation has blocks, given out or not.
-    pub(super) fn has_blocks_of(&self, incarnation: u32) -> bool {
+    pub(in crate::reader::consumer) fn has_blocks_of(&self, incarnation: u32) -> bool {
         self.incarnation == incarnation || self.blocks.iter().any(|block| block.place().0 == incarnation)
     }
 
@@ -128,7 +134,7 @@ impl LaneQueue {
     }
 
     /// Whether a death in this process is about to be told.
-    pub(super) fn is_telling_death_in(&self, process: (u32, u32)) -> bool {
+    pub(in crate::reader::consumer) fn is_telling_death_in(&self, process: (u32, u32)) -> bool {
         let head = match &self.head {
             Some(Head::Aside { aside, .. }) => Some(aside),
             _ => None,
@@ -138,7 +144,7 @@ impl LaneQueue {
 
     /// All that earlier owners published has been given out: tells what they were refused, and which of them
     /// died. They were found dead when the owner of this block header opened the lane.
-    pub(super) fn end_incarnation(
+    pub(in crate::reader::consumer) fn end_incarnation(
         &mut self,
         ring: &SharedRing,
         header: &[u64; block::WORDS],

@@ -1,18 +1,23 @@
 //! One lane on the consumer's side: its blocks in chain order, parsed one entry at a time.
 
+mod hand_out;
+pub(super) mod notices;
+mod parse;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::asides::Aside;
 use super::cursor::{Cursor, PassesOver};
 use super::scan::BlockCursor;
-use crate::reader::entry::{Gap, GapReason, Origin};
+use crate::reader::entry::{Gap, GapReason};
+use crate::reader::origin::Origin;
 use crate::record::encode::Header;
 use crate::shm::block::{BlockId, SharedRing};
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as lane_entry};
+use notices::Aside;
 
 /// A block of the lane that has been found by a scan.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! A lane's entry on its way out.
 
-use super::asides::{Aside, What};
-use super::lane_queue::{Given, Head, LaneQueue, Payload};
-use super::scan::BlockCursor;
+use super::notices::{Aside, What};
+use super::{Given, Head, LaneQueue, Payload};
+use crate::reader::consumer::scan::BlockCursor;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{Body, Entry, Gap, GapReason, Received};
 use crate::record::definition::TEXT;
@@ -10,7 +10,7 @@ use crate::shm::block::SharedRing;
 
 impl LaneQueue {
     /// How many refusals of threads without a lane the entry at the head tells.
-    pub(super) fn carried(&self) -> u64 {
+    pub(in crate::reader::consumer) fn carried(&self) -> u64 {
         match &self.head {
             Some(Head::Aside {
                 aside: Aside { what: What::Gap(gap, _), origin: Some(origin), .. }, ..
@@ -21,7 +21,7 @@ impl LaneQueue {
 
     /// Notes what is given out. A time stamp younger than the scan that found it is none; believing it
     /// would hold back all that comes after it in this lane.
-    pub(super) fn on_hand_out(
+    pub(in crate::reader::consumer) fn on_hand_out(
         &mut self,
         scan_ticks: u64,
         seen: &mut [BlockCursor],
@@ -58,19 +58,23 @@ impl LaneQueue {
     }
 
     /// Time cannot be later than now, also where the clock has jumped back.
-    pub(super) fn bound_ticks(&mut self, scan_ticks: u64) {
+    pub(in crate::reader::consumer) fn bound_ticks(&mut self, scan_ticks: u64) {
         self.last_ticks = self.last_ticks.min(scan_ticks);
     }
 
     /// The entry given out is no longer looked at.
-    pub(super) fn take_head(&mut self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
+    pub(in crate::reader::consumer) fn take_head(&mut self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
         if let Some(Head::Record { payload: Payload::Long, .. }) = self.head.take() {
             self.release_long_blocks(seen, dirty);
         }
     }
 
     /// The entry at the head.
-    pub(super) fn entry<'a>(&'a mut self, ring: &SharedRing, dictionary: &'a mut Dictionary) -> Entry<'a> {
+    pub(in crate::reader::consumer) fn entry<'a>(
+        &'a mut self,
+        ring: &SharedRing,
+        dictionary: &'a mut Dictionary,
+    ) -> Entry<'a> {
         let origin = self.origin.as_deref().unwrap_or(&self.forgotten);
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, payload, .. }) => {

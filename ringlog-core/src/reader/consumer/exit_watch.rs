@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Consumer;
-use crate::reader::entry::Origin;
+use crate::reader::origin::Origin;
 use crate::ring::exit_history::{self, Deaths};
 use crate::ring::reclaim::is_named;
 use crate::shm::block::SharedRing;

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Consumer;
-use super::lane_queue::LaneQueue;
+use super::lane_reader::LaneQueue;
 use super::scan::PendingAck;
 use crate::error::Error;
 use crate::shm::block::SharedRing;

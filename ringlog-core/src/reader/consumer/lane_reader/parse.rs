@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::lane_queue::{Head, LaneQueue, Long, Payload};
-use super::scan::BlockCursor;
+use super::{Head, LaneQueue, Long, Payload};
+use crate::reader::consumer::scan::BlockCursor;
 use crate::record::encode::{Header, control, flag, kind};
 use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
@@ -11,7 +11,7 @@ use crate::shm::layout::{RECORD_HEADER_BYTES, SLOT_WORDS};
 
 impl LaneQueue {
     /// Parses one record of the copy; false at its end.
-    pub(super) fn parse_one(
+    pub(in crate::reader::consumer) fn parse_one(
         &mut self,
         ring: &SharedRing,
         seen: &mut [BlockCursor],
