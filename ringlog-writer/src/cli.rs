@@ -14,11 +14,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::config::ConfigErrors;
+use crate::config::options::{Existing, FormatKind, Fsync, Newlines, Options};
 use crate::error::Error;
-use crate::options::{Existing, FormatKind, Fsync, Newlines, Options};
+use crate::pipeline::{self, ConfigFile, Events, Signals, StandardError};
 use crate::rotation::{At, Compression, Every, Keep, Naming, OnFull, Rotation, Zone, parse_size};
 use crate::spawn::Handshake;
-use crate::writer::{self, ConfigFile, Events, Signals, StandardError};
 
 /// What a configuration says, and the command line does not say beside it.
 const OUTPUT_OPTIONS: [&str; 18] = [
@@ -192,12 +192,16 @@ pub fn main(args: WriterArgs) -> ExitCode {
         Some(path) => {
             let file =
                 ConfigFile { path: path.clone(), rings: args.rings.clone(), until_idle: args.until_idle };
-            if args.check { check(&file) } else { writer::run_config(&file, &signals, &mut events).map(drop) }
+            if args.check {
+                check(&file)
+            } else {
+                pipeline::run_config(&file, &signals, &mut events).map(drop)
+            }
         }
         None if args.rings.len() > 1 => Err(Error::Options(
             "several rings in one writer need a configuration; name it with --config FILE".to_owned(),
         )),
-        None => writer::run_with(&Options::from(args), &signals, &mut events).map(drop),
+        None => pipeline::run_with(&Options::from(args), &signals, &mut events).map(drop),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

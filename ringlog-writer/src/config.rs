@@ -19,15 +19,16 @@
 //! ```
 
 // To read: read; formatters, handlers, loggers by section; problem, syntax; targets; write.
+mod diagnostics;
 mod formatters;
 mod handlers;
 mod loggers;
-mod problem;
+pub(crate) mod options;
+mod print;
 mod read;
 mod section;
 mod syntax;
 mod targets;
-mod write;
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -36,11 +37,11 @@ use std::time::Duration;
 
 use ringlog::Level;
 
-use crate::options::{Existing, FormatKind, Fsync, Newlines, Options, Out, named};
+use crate::config::options::{Existing, FormatKind, Fsync, Newlines, Options, Out, named};
 use crate::rotation::{Rotation, Zone};
 
+pub use diagnostics::{ConfigErrors, Problem};
 pub(crate) use handlers::whereabouts;
-pub use problem::{ConfigErrors, Problem};
 pub use read::Checked;
 
 /// All of it. The names within it are resolved.

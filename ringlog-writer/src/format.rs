@@ -2,11 +2,11 @@
 
 mod colored;
 mod escape;
-mod head;
 mod id;
 mod json;
 mod number;
 mod pattern;
+mod prefix;
 mod raw;
 mod text;
 mod time;
@@ -18,7 +18,7 @@ use ringlog::reader::Entry;
 use ringlog::schema::Value;
 
 use crate::config::Formatter;
-use crate::options::{FormatKind, Newlines};
+use crate::config::options::{FormatKind, Newlines};
 use colored::Colored;
 
 pub use escape::is_harmful;

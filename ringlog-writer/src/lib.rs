@@ -22,21 +22,18 @@
 //! ```
 
 // In reading order.
-mod checkpoint;
 pub mod cli;
 pub mod config;
 mod error;
 pub mod format;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod lock;
-mod options;
+mod pipeline;
 pub mod rotation;
 mod sink;
 mod spawn;
-mod writer;
 
+pub use config::options::{Existing, FormatKind, Fsync, Newlines, Options, Out, UnknownName};
 pub use error::Error;
-pub use options::{Existing, FormatKind, Fsync, Newlines, Options, Out, UnknownName};
+pub use pipeline::{ConfigFile, Events, Signals, StandardError, Summary, run, run_config, run_with};
 pub use spawn::{Child, spawn, spawn_program};
-pub use writer::{ConfigFile, Events, Signals, StandardError, Summary, run, run_config, run_with};

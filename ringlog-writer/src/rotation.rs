@@ -43,7 +43,7 @@ mod policy;
 mod retention;
 mod schedule;
 mod trigger;
-mod words;
+mod units;
 
 pub use compress::{Compressor, decompressed};
 pub use files::{Directory, Entry, Identity, Names};
@@ -55,5 +55,5 @@ pub use plan::{Deletions, Plan, Refused, Step};
 pub use policy::{Compression, Contradiction, Keep, MAX_SHIFTED, Naming, OnFull, Rotation};
 pub use schedule::{At, Every, Schedule, Zone};
 pub use trigger::{Cause, Trigger};
-pub use words::{Unit, WordError, parse_size, size_word};
-pub(crate) use words::{nearest, suggestion};
+pub use units::{Unit, WordError, parse_size, size_word};
+pub(crate) use units::{nearest, suggestion};

@@ -1,26 +1,20 @@
 //! Where bytes go. A sink takes them in order and says when it cannot; what to do then is the loop's.
 
 mod console;
-mod file;
-mod primary;
-mod recovery;
-mod rotating;
+pub(crate) mod file;
 
 use std::io;
-use std::path::Path;
 
 use ringlog::Ring;
 use ringlog::reader::Cursor;
 
-pub(crate) use rotating::now_ns;
+pub(crate) use file::rotate::now_ns;
 
 use crate::config::Output;
 use crate::error::Error;
-use crate::options::Fsync;
-use crate::rotation::Rotation;
-use crate::writer::Events;
+use crate::pipeline::Events;
 
-pub(crate) use file::why;
+pub(crate) use file::append::why;
 
 /// Whether an output was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,20 +122,9 @@ pub(crate) trait Sink: Send {
 
 /// Opens an output for these rings, if it is one. A pipe without a reader is waited for, or refused.
 pub(crate) fn open(output: &Output, rings: &[Ring], waits: bool) -> Result<Option<Box<dyn Sink>>, Error> {
-    let output = match output {
-        Output::Console { stream, .. } => return Ok(Some(Box::new(console::Console::open(*stream)?))),
-        Output::Null => return Ok(None),
-        Output::File(output) => output,
-    };
-    let rings: Vec<&Path> = rings.iter().map(Ring::path).collect();
-    let file = file::File::open(&output.path, &rings, waits)?;
-    if file.is_regular() && output.checkpoint {
-        return Ok(Some(Box::new(primary::Primary::open(file, output)?)));
+    match output {
+        Output::Console { stream, .. } => Ok(Some(Box::new(console::Console::open(*stream)?))),
+        Output::Null => Ok(None),
+        Output::File(output) => file::open(output, rings, waits).map(Some),
     }
-    // What a pipe or a device cannot do is not left undone in silence.
-    if !file.is_regular() && (output.rotation != Rotation::default() || output.fsync != Fsync::Never) {
-        let why = "it is no regular file, so it can be neither rotated nor synced".to_owned();
-        return Err(Error::Open { path: output.path.clone(), why });
-    }
-    Ok(Some(Box::new(file.with(output.existing)?)))
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::config::options::Options;
 use crate::error::Error;
-use crate::options::Options;
 
 /// A ring of many gigabytes takes some seconds to be mapped and faulted in.
 const READY_WITHIN: Duration = Duration::from_secs(30);

@@ -3,10 +3,10 @@
 use jiff::tz::TimeZone;
 
 use super::Formatter;
-use super::problem::{Findings, Span};
+use super::diagnostics::{Findings, Span};
 use super::section::{Key, Section};
+use crate::config::options::{FormatKind, Newlines};
 use crate::format::{Pattern, Problem};
-use crate::options::{FormatKind, Newlines};
 use crate::rotation::{Zone, nearest, suggestion};
 
 const PATTERN: &str = "format";

@@ -4,13 +4,13 @@ use std::path::{Component, Path, PathBuf};
 
 use ringlog::Level;
 
+use super::diagnostics::{Findings, Span};
 use super::formatters::{Formatters, unknown};
-use super::problem::{Findings, Span};
 use super::section::{Key, Section};
 use super::{FileOutput, HANDLERS_MAX, Handler, Output};
-use crate::checkpoint::Checkpoint;
-use crate::options::{Fsync, named};
+use crate::config::options::{Fsync, named};
 use crate::rotation::{Family, Keep, Rotation, parse_size};
+use crate::sink::file::checkpoint::Checkpoint;
 
 /// What a handler is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use ringlog::Level;
 use toml::de::DeValue;
 
 use super::Logger;
+use super::diagnostics::Findings;
 use super::handlers::Handlers;
-use super::problem::Findings;
 use super::section::{Key, Named, Section};
 use crate::rotation::suggestion;
 

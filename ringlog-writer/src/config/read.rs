@@ -5,14 +5,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::diagnostics::{ConfigErrors, Cursor, Findings, Problem};
 use super::formatters::{self, Formatters};
 use super::handlers::{self, Handlers};
 use super::loggers;
-use super::problem::{ConfigErrors, Cursor, Findings, Problem};
 use super::section::{Key, Section};
 use super::syntax;
 use super::{Config, RINGS_MAX};
-use crate::options::parse_duration;
+use crate::config::options::parse_duration;
 
 const KEYS: &[Key] = &[
     Key::new("rings"),

@@ -8,7 +8,7 @@ use ringlog::Level;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Findings, Span};
+use super::diagnostics::{Findings, Span};
 use crate::rotation::{nearest, suggestion};
 
 /// A key that a table may have.
@@ -101,7 +101,7 @@ impl<'a> Section<'a> {
     /// What stands in the header of a table in this one.
     fn header(&self, name: &str) -> String {
         let dot = if self.name.is_empty() { "" } else { "." };
-        format!("{}{dot}{}", self.name, super::write::key(name))
+        format!("{}{dot}{}", self.name, super::print::key(name))
     }
 
     /// ` in [handlers.file]`, or nothing for the file itself.

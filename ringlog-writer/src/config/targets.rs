@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, eaccess};
 
-use super::problem::Problem;
+use super::diagnostics::Problem;
 use super::read::Checked;
 use super::{FileOutput, Output};
-use crate::checkpoint::Checkpoint;
-use crate::options::Fsync;
+use crate::config::options::Fsync;
 use crate::rotation::Rotation;
+use crate::sink::file::checkpoint::Checkpoint;
 use crate::sink::why;
 
 /// As the writer says it when it opens such a file.

@@ -1,6 +1,6 @@
 //! Text from strangers, made harmless: it can forge no line, move no cursor and turn no reading direction.
 
-use crate::options::Newlines;
+use crate::config::options::Newlines;
 
 use super::put;
 

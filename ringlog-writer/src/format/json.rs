@@ -7,7 +7,7 @@ use ringlog::Level;
 use ringlog::reader::{Body, Entry, Origin, Received};
 use ringlog::schema::Value;
 
-use super::head::Heads;
+use super::prefix::Heads;
 use super::time::{self, Stamps};
 use super::{Format, Source, escape, number, put};
 

@@ -11,7 +11,7 @@ use ringlog::reader::{Body, Entry, Received};
 use ringlog::schema::Value;
 
 use super::{Format, Source, escape, number, text};
-use crate::options::Newlines;
+use crate::config::options::Newlines;
 use asctime::Asctime;
 use parse::{Attribute, Piece};
 use percent::Argument;

@@ -3,7 +3,7 @@
 use ringlog::reader::{Body, Entry};
 
 use super::{Format, text};
-use crate::options::Newlines;
+use crate::config::options::Newlines;
 
 /// The message's bytes and a newline, nothing else. Only the fields of typed records, which are what those
 /// say, follow as `key=value`. Gaps are no messages: they leave no trace here.

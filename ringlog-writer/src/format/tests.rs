@@ -10,7 +10,7 @@ use serde_json::{Value as Parsed, json};
 
 use super::samples::{aside_line, changed, line, origin, source, statement, text, typed};
 use super::{Format, Json, Raw, Text};
-use crate::options::Newlines;
+use crate::config::options::Newlines;
 
 fn text_format() -> Text {
     Text::new(Newlines::Escape)

@@ -5,10 +5,10 @@ use ringlog::Level;
 use ringlog::reader::{Body, Entry, Origin, Received};
 use ringlog::schema::Value;
 
-use super::head::Heads;
+use super::prefix::Heads;
 use super::time::{self, Stamps};
 use super::{Format, Source, escape, id, number, put};
-use crate::options::Newlines;
+use crate::config::options::Newlines;
 
 /// Time, level, logger with process and thread, place in the source, message, and the fields that the
 /// message does not show. What a terminal might act upon is escaped; a cut record ends with ` [cut]`; gaps and

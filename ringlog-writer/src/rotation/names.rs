@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::files::Identity;
 use super::policy::{Compression, Naming, Rotation};
 use super::schedule::Every;
-use super::words::Unit;
+use super::units::Unit;
 
 /// What tells the closed files of an output from each other. Older ones are less than younger ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

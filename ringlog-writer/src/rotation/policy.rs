@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::schedule::{At, Every, Zone};
-use super::words::{self, WordError};
+use super::units::{self, WordError};
 
 /// When the output is rotated, and what becomes of closed files. By default nothing is rotated.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -154,13 +154,13 @@ macro_rules! worded {
             type Err = WordError;
 
             fn from_str(word: &str) -> Result<Self, WordError> {
-                words::choose($what, $table, word)
+                units::choose($what, $table, word)
             }
         }
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(words::word_of($table, *self))
+                f.pad(units::word_of($table, *self))
             }
         }
     };
@@ -192,10 +192,10 @@ impl Keep {
     fn limit(&mut self, word: &str) -> bool {
         if let Ok(count) = word.parse() {
             self.count.replace(count).is_none()
-        } else if let Some((number, unit)) = words::span(word) {
+        } else if let Some((number, unit)) = units::span(word) {
             let age = Duration::from_secs(u64::from(number) * unit.seconds());
             self.age.replace(age).is_none()
-        } else if let Some(bytes) = words::bytes_with_unit(word) {
+        } else if let Some(bytes) = units::bytes_with_unit(word) {
             self.bytes.replace(bytes).is_none()
         } else {
             false
@@ -221,8 +221,8 @@ impl fmt::Display for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limits = [
             self.count.map(|count| count.to_string()),
-            self.age.map(words::span_word),
-            self.bytes.map(words::size_word),
+            self.age.map(units::span_word),
+            self.bytes.map(units::size_word),
         ];
         let limits: Vec<String> = limits.into_iter().flatten().collect();
         f.pad(if limits.is_empty() { "all".to_owned() } else { limits.join(",") }.as_str())

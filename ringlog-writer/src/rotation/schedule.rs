@@ -16,7 +16,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Span, Timestamp};
 
 use super::policy::{Naming, Rotation};
-use super::words::{self, Unit, WordError};
+use super::units::{self, Unit, WordError};
 
 /// How often a file is closed: `30s`, `15min`, `6h`, `1d`, `midnight`, or a weekday such as `monday`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +67,11 @@ impl FromStr for Every {
         if let Some((_, weekday)) = WEEKDAYS.iter().find(|(known, _)| *known == word) {
             return Ok(Every::Weekday(*weekday));
         }
-        let interval = words::span(word).filter(|(number, _)| *number > 0);
+        let interval = units::span(word).filter(|(number, _)| *number > 0);
         interval.map(|(number, unit)| Every::Interval { number, unit }).ok_or_else(|| {
             let error =
                 WordError::new("time of rotation", word, "30s, 15min, 6h, 1d, midnight, or a weekday");
-            match words::split_number(word) {
+            match units::split_number(word) {
                 Some((number, "m")) => WordError { hint: Some(format!("{number}min")), ..error },
                 Some(_) => error,
                 None => error.near(WEEKDAYS.iter().map(|(known, _)| *known).chain([MIDNIGHT])),
@@ -84,10 +84,10 @@ impl fmt::Display for Every {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Every::Interval { number, unit } => {
-                f.pad(&format!("{number}{}", words::word_of(words::UNITS, *unit)))
+                f.pad(&format!("{number}{}", units::word_of(units::UNITS, *unit)))
             }
             Every::Midnight => f.pad(MIDNIGHT),
-            Every::Weekday(weekday) => f.pad(words::word_of(WEEKDAYS, *weekday)),
+            Every::Weekday(weekday) => f.pad(units::word_of(WEEKDAYS, *weekday)),
         }
     }
 }

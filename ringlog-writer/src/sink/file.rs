@@ -1,278 +1,431 @@
-//! One file, written at its end.
+//! The output that moves the ring's cursor: files, and the checkpoint beside them. Every record is in them
+//! exactly once, wherever the writer was killed.
 
-use std::fs::{self, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+pub(super) mod append;
+pub(crate) mod checkpoint;
+mod lock;
+mod recovery;
+pub(super) mod rotate;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use super::Sink;
+use ringlog::Ring;
+use ringlog::reader::Cursor;
+
+use append::File;
+use recovery::{Mend, Recovery};
+use rotate::{Rotating, now_ns};
+
+use super::{Looked, Sink};
+use crate::config::FileOutput;
+use crate::config::options::{Existing, Fsync};
 use crate::error::Error;
-use crate::lock::try_lock;
-use crate::options::Existing;
-use crate::rotation::Identity;
+use crate::pipeline::Events;
+use crate::rotation::{Identity, Names, Plan, Refused, Rotation, without_replacing};
+use checkpoint::{Checkpoint, FileState, State};
 
-/// A file that is opened for appending: what others write into it is never overwritten.
-#[derive(Debug)]
-pub(super) struct File {
-    file: fs::File,
-    pub(super) path: PathBuf,
-    pub(super) identity: Identity,
-    is_regular: bool,
-    /// The file's length if nobody else writes into it.
-    pub(super) len: u64,
+/// Opens a file for these rings. A pipe without a reader is waited for, or refused.
+pub(super) fn open(output: &FileOutput, rings: &[Ring], waits: bool) -> Result<Box<dyn Sink>, Error> {
+    let rings: Vec<&Path> = rings.iter().map(Ring::path).collect();
+    let file = File::open(&output.path, &rings, waits)?;
+    if file.is_regular() && output.checkpoint {
+        return Ok(Box::new(Primary::open(file, output)?));
+    }
+    // What a pipe or a device cannot do is not left undone in silence.
+    if !file.is_regular() && (output.rotation != Rotation::default() || output.fsync != Fsync::Never) {
+        let why = "it is no regular file, so it can be neither rotated nor synced".to_owned();
+        return Err(Error::Open { path: output.path.clone(), why });
+    }
+    Ok(Box::new(file.with(output.existing)?))
 }
 
-impl File {
-    /// Opens or makes the file; refuses the file of a ring.
-    pub(super) fn open(path: &Path, rings: &[&Path], waits: bool) -> Result<File, Error> {
-        let file = Identity::of_path(path);
-        if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
-            let why = "it is the ring; choose another file".to_owned();
-            return Err(Error::Open { path: path.to_owned(), why });
+/// How often to look whether the file was moved away.
+const LOOK: Duration = Duration::from_millis(250);
+const COMPLAIN: Duration = Duration::from_secs(60);
+
+/// What was written and was not due to be synced then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsynced {
+    Nothing,
+    Some,
+    /// It was due, and it has been said that it cannot be.
+    Refused,
+}
+
+struct Primary {
+    file: File,
+    rotating: Rotating,
+    /// What is left to be done to close the file, while it is being closed.
+    closing: Option<Plan>,
+    checkpoint: Checkpoint,
+    /// What to do before the first batch.
+    mend: Mend,
+    /// Before that: what was prepared is in the file and counts.
+    counts: bool,
+    said: Vec<String>,
+    /// The checkpoint knew nothing of the file.
+    is_unknown: bool,
+    existing: Existing,
+    fsync: Fsync,
+    /// What is certain, and what will be when the batch is written.
+    committed: State,
+    prepared: State,
+    /// The checkpoint does not say yet which file it is and how long.
+    is_news: bool,
+    /// The batch counts; what is left is to make that survive a power cut.
+    is_committed: bool,
+    looked: Instant,
+    synced: Instant,
+    unsynced: Unsynced,
+    /// When it was last said that others write to the file.
+    complained: Option<Instant>,
+}
+
+impl Primary {
+    /// Takes the checkpoint, so that no other writer does, and looks how things stand.
+    fn open(mut file: File, output: &FileOutput) -> Result<Primary, Error> {
+        // Closed files lie beside the open one, and not beside a link to it.
+        file.path = fs::canonicalize(&file.path).map_err(|error| failed(&file.path, &error))?;
+        if !file.try_lock().map_err(|error| failed(&file.path, &error))? {
+            let why = "another writer is writing to it, under this name or another one".to_owned();
+            return Err(Error::Open { path: file.path, why });
         }
-        if !waits && fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo()) {
-            return File::open_pipe(path);
+        let path = Checkpoint::path_of(&file.path);
+        let (checkpoint, kept) = Checkpoint::open(&path)
+            .map_err(|error| Error::Open { path: file.path.clone(), why: error.to_string() })?;
+        let is_unknown = kept.committed.is_none() && kept.damage.is_none();
+        let Recovery { state, mend, counts, said } = Recovery::of(kept, &file);
+        Ok(Primary {
+            rotating: Rotating::new(&file.path, &output.rotation),
+            closing: None,
+            file,
+            checkpoint,
+            mend,
+            counts,
+            said,
+            is_unknown,
+            existing: output.existing,
+            fsync: output.fsync,
+            prepared: state.clone(),
+            committed: state,
+            is_news: true,
+            is_committed: false,
+            looked: Instant::now(),
+            synced: Instant::now(),
+            unsynced: Unsynced::Nothing,
+            complained: None,
+        })
+    }
+
+    /// How the file is when a batch of these bytes has been appended to it.
+    fn file_with(&self, batch: &[u8]) -> FileState {
+        FileState {
+            identity: self.file.identity,
+            len: self.file.len + batch.len() as u64,
+            tail_start: self.file.len,
+            tail_crc: crc32fast::hash(batch),
         }
-        File::open_at_end(path)
     }
 
-    /// Opens a pipe that has a reader. Without one others would be held up.
-    fn open_pipe(path: &Path) -> Result<File, Error> {
-        let failed = |why| Error::Open { path: path.to_owned(), why };
-        let opened = OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-        let file = opened.map_err(|error| match error.raw_os_error() {
-            Some(errno) if errno == Errno::ENXIO as i32 => {
-                failed("nobody reads this pipe; begin its reader first".to_owned())
-            }
-            _ => failed(why(path, &error)),
-        })?;
-        fcntl(&file, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| failed(errno.to_string()))?;
-        let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
-        Ok(File::of(file, &meta, path))
-    }
-
-    /// Opens or makes the file.
-    pub(super) fn open_at_end(path: &Path) -> Result<File, Error> {
-        let opened = OpenOptions::new().append(true).create(true).open(path);
-        let file = opened.map_err(|error| Error::Open { path: path.to_owned(), why: why(path, &error) })?;
-        let meta = file.metadata().map_err(|e| Error::Open { path: path.to_owned(), why: e.to_string() })?;
-        Ok(File::of(file, &meta, path))
-    }
-
-    /// Opens a file that is there.
-    pub(super) fn open_existing(path: &Path) -> io::Result<File> {
-        let file = OpenOptions::new().append(true).open(path)?;
-        let meta = file.metadata()?;
-        Ok(File::of(file, &meta, path))
-    }
-
-    fn of(file: fs::File, meta: &Metadata, path: &Path) -> File {
-        let (identity, is_regular) = (Identity::from(meta), meta.is_file());
-        File { file, path: path.to_owned(), identity, is_regular, len: meta.len() }
-    }
-
-    /// Keeps what the file holds, or not.
-    pub(super) fn with(mut self, existing: Existing) -> Result<File, Error> {
-        if existing == Existing::Truncate && self.is_regular {
-            self.cut(0).map_err(|e| Error::Open { path: self.path.clone(), why: e.to_string() })?;
+    /// Writes down which file it is and how long, where no batch is on its way.
+    fn begin_file(&mut self) -> io::Result<()> {
+        // Until that has been done no batch may be prepared: a part of it could not be told from what others write.
+        self.is_news = true;
+        self.committed.file = Some(self.file_with(&[]));
+        self.committed.plan.clear();
+        self.checkpoint.set(&self.committed)?;
+        if self.fsync != Fsync::Never {
+            self.checkpoint.sync()?;
+            self.rotating.directory().sync()?;
         }
-        Ok(self)
-    }
-
-    /// Takes it for this writer alone, whatever names it has; false if another one has it.
-    pub(super) fn try_lock(&self) -> io::Result<bool> {
-        try_lock(&self.file)
-    }
-
-    pub(super) fn is_regular(&self) -> bool {
-        self.is_regular
-    }
-
-    /// Cuts it off at this length.
-    pub(super) fn cut(&mut self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)?;
-        self.len = len;
+        self.prepared.clone_from(&self.committed);
+        self.is_news = false;
         Ok(())
     }
 
-    /// How long it is, whoever wrote what is in it.
-    pub(super) fn found_len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+    /// Everything is in its place: files may be closed from here on.
+    fn begin_rotating(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        let since_ns = if self.file.len > 0 { self.file.modified_ns()? } else { now_ns() };
+        self.rotating.begin(self.file.identity, since_ns, events)?;
+        if self.rotating.closes_on_start() { self.rotate(now_ns(), events) } else { Ok(()) }
     }
 
-    /// How long it is; none if it was deleted, so that nobody would find what is written there.
-    pub(super) fn len_if_there(&self) -> io::Result<Option<u64>> {
-        let meta = self.file.metadata()?;
-        Ok((meta.nlink() > 0).then_some(meta.len()))
-    }
-
-    /// When it was last written, in ns since 1970.
-    pub(super) fn modified_ns(&self) -> io::Result<u64> {
-        let since =
-            self.file.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-    }
-
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    /// CRC-32 of a range of its bytes; `None` if they cannot be read, or are not all there.
-    pub(super) fn crc(&self, range: Range<u64>) -> Option<u32> {
-        // A descriptor of its own: this one may only append.
-        let mut file = fs::File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok()?;
-        file.seek(SeekFrom::Start(range.start)).ok()?;
-        let (mut left, mut crc, mut bytes) =
-            (range.end - range.start, crc32fast::Hasher::new(), [0; 16 << 10]);
-        while left > 0 {
-            let read = file.read(&mut bytes[..left.min(16 << 10) as usize]).ok().filter(|read| *read > 0)?;
-            crc.update(&bytes[..read]);
-            left -= read as u64;
+    /// Gives the file that has the output's name another one, and begins a new one.
+    fn set_aside(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        if self.file.len == 0 {
+            return Ok(());
         }
-        Some(crc.finalize())
+        let (from, to) = (self.file.path.clone(), recovery::aside(&self.file.path));
+        without_replacing(&from, &to)?;
+        events.say(&format!("{} is now {}", from.display(), to.display()));
+        self.file.reopen().map_err(io::Error::other)
+    }
+
+    /// Others may have cut the file, or written to it, which is theirs to do: logrotate's `copytruncate`
+    /// does. What is certain has to be said anew then.
+    fn notice_others(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        let Some(found) = self.file.len_if_there()? else {
+            // It was deleted: nobody would ever read what is written to it. Where no other can be made the records wait
+            // in the ring.
+            return self.reopen().map_err(io::Error::other);
+        };
+        if found == self.file.len {
+            return if self.is_news { self.begin_file() } else { Ok(()) };
+        }
+        // Who does it for every batch shall not fill the terminal.
+        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
+            self.complained = Some(Instant::now());
+            let (path, len) = (self.file.path.display(), self.file.len);
+            let what = if found < len { "cut it" } else { "written to it" };
+            events.say(&format!(
+                "{path}: others have {what}: {found} bytes, expected {len}; going on at its end"
+            ));
+        }
+        self.file.len = found;
+        self.begin_file()
+    }
+
+    /// Carries out what a writer that was killed had written down.
+    fn carry_out(&mut self, plan: &Plan, events: &mut dyn Events) -> Result<(), Refused> {
+        let directory = self.rotating.directory();
+        self.rotating.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never, events)
+    }
+
+    /// Writes down what is to be done to close the file. From here on nothing more is written to it.
+    fn begin_to_close(&mut self, names: &Names<'_>, unix_ns: u64) -> io::Result<()> {
+        if self.fsync != Fsync::Never {
+            self.file.sync()?;
+        }
+        let (plan, next_number) =
+            self.rotating.plan(names, self.file.identity, unix_ns, self.committed.next_number)?;
+        let mut state = State { file: None, next_number, ..self.committed.clone() };
+        state.plan.clear();
+        plan.encode(&mut state.plan);
+        self.checkpoint.set(&state)?;
+        self.committed = state;
+        self.closing = Some(plan);
+        Ok(())
+    }
+
+    /// Carries the plan out and begins the next file.
+    fn close(&mut self, names: &Names<'_>, plan: &Plan, events: &mut dyn Events) -> io::Result<()> {
+        match self.rotating.carry_out(names, plan, self.fsync != Fsync::Never, events) {
+            // Somebody else was faster: the next attempt finds another name.
+            Err(refused @ Refused::Taken { .. }) => {
+                self.closing = None;
+                return Err(io::Error::other(refused));
+            }
+            done => done.map_err(|refused| match &refused {
+                // So that a full disk is known for one.
+                Refused::System { source, .. } => io::Error::new(source.kind(), refused),
+                Refused::Taken { .. } => io::Error::other(refused),
+            })?,
+        }
+        self.file.reopen().map_err(io::Error::other)?;
+        self.begin_file()
+    }
+
+    fn is_moved(&self) -> bool {
+        Identity::of_path(&self.file.path).as_ref() != Some(&self.file.identity)
+    }
+
+    fn is_sync_due(&self, urgent: bool) -> bool {
+        match self.fsync {
+            Fsync::Never => false,
+            Fsync::Batch => true,
+            Fsync::Every(interval) => self.synced.elapsed() >= interval,
+            Fsync::Level(_) => urgent,
+        }
+    }
+
+    /// Syncs what was written before it was due. If that cannot be, it is due again an interval later.
+    fn sync_late(&mut self, events: &mut dyn Events) {
+        self.synced = Instant::now();
+        match self.file.sync().and_then(|()| self.checkpoint.sync()) {
+            Ok(()) => self.unsynced = Unsynced::Nothing,
+            Err(_) if self.unsynced == Unsynced::Refused => {}
+            Err(error) => {
+                self.unsynced = Unsynced::Refused;
+                events.say(&format!(
+                    "{} cannot be synced: {error}; it is tried again",
+                    self.file.path.display()
+                ));
+            }
+        }
     }
 }
 
-/// What is wrong, and what to do.
-pub(crate) fn why(path: &Path, error: &io::Error) -> String {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    match error.kind() {
-        ErrorKind::NotFound if !dir.exists() => {
-            format!("there is no directory {0}; make it with `mkdir -p {0}`", dir.display())
-        }
-        ErrorKind::NotADirectory => format!("{} is not a directory; choose another path", dir.display()),
-        ErrorKind::IsADirectory => "it is a directory; name a file in it".to_owned(),
-        ErrorKind::PermissionDenied if path.exists() => {
-            format!("no permission (you are uid {}); choose another file or change its mode", uid())
-        }
-        ErrorKind::PermissionDenied => {
-            format!(
-                "no permission to make files in {} (you are uid {}); choose another directory or change its mode",
-                dir.display(),
-                uid()
-            )
-        }
-        ErrorKind::ReadOnlyFilesystem => {
-            "the file system is mounted read-only; choose another directory".to_owned()
-        }
-        _ => error.to_string(),
-    }
+fn failed(path: &Path, error: &io::Error) -> Error {
+    Error::Open { path: path.to_owned(), why: error.to_string() }
 }
 
-fn uid() -> nix::unistd::Uid {
-    nix::unistd::geteuid()
-}
-
-impl Sink for File {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.file.write(bytes)?;
-        self.len += taken as u64;
-        Ok(taken)
+impl Sink for Primary {
+    fn cursor(&self, ring: &[u8; 16]) -> Cursor {
+        self.committed.cursor(ring)
     }
 
-    fn take_back(&mut self, bytes: u64) -> bool {
-        if bytes == 0 {
-            return true;
+    fn settle(&mut self, after_a_kill: bool, events: &mut dyn Events) -> Result<(), Error> {
+        if after_a_kill && self.is_unknown && self.file.len > 0 && self.existing == Existing::Append {
+            let path = self.file.path.display();
+            events.say(&format!(
+                "{path} has no checkpoint, and the ring's last writer was killed: lines at its end may come again"
+            ));
         }
-        // Only what is still ours to the last byte: a file that others write into, or have cut, has
-        // another length.
-        let meta = self.file.metadata();
-        let ours = meta.is_ok_and(|meta| meta.is_file() && meta.len() == self.len) && bytes <= self.len;
-        if !ours || self.file.set_len(self.len - bytes).is_err() {
-            return false;
+        for said in self.said.drain(..) {
+            events.say(&said);
         }
-        self.len -= bytes;
+        // First, for what is written down next takes the place of what was prepared.
+        let counted = if std::mem::take(&mut self.counts) { self.checkpoint.commit() } else { Ok(()) };
+        let mended = counted.and_then(|()| match std::mem::replace(&mut self.mend, Mend::Nothing) {
+            Mend::Nothing => Ok(()),
+            Mend::Cut { mut file, len } => file.cut(len),
+            Mend::Aside => self.set_aside(events),
+            Mend::Close(plan) => match self.carry_out(&plan, events) {
+                Ok(()) => self.file.reopen().map_err(io::Error::other),
+                Err(refused @ Refused::Taken { .. }) => {
+                    events.say(&format!("{refused}; the writer goes on with the file that is there"));
+                    Ok(())
+                }
+                Err(refused) => Err(io::Error::other(refused)),
+            },
+        });
+        // The length may be another one than when the file was opened.
+        let begun = mended.and_then(|()| match self.existing {
+            Existing::Truncate => self.file.cut(0),
+            Existing::Append => self.file.found_len().map(|len| self.file.len = len),
+        });
+        let path = self.file.path.clone();
+        let begun = begun.and_then(|()| self.begin_file()).and_then(|()| self.begin_rotating(events));
+        begun.map_err(|error| failed(&path, &error))
+    }
+
+    fn has_cursors(&self) -> bool {
         true
     }
 
-    fn reopen(&mut self) -> Result<(), Error> {
-        *self = File::open_at_end(&self.path)?;
+    fn prepare(&mut self, batch: &[u8], cursors: &[Cursor], events: &mut dyn Events) -> io::Result<()> {
+        self.is_committed = false;
+        self.notice_others(events)?;
+        self.prepared.file = Some(self.file_with(batch));
+        self.prepared.set_cursors(cursors);
+        self.checkpoint.prepare(&self.prepared)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn commit(&mut self, urgent: bool) -> io::Result<()> {
+        let sync = self.is_sync_due(urgent);
+        // It counts once, however often the rest has to be tried.
+        if !self.is_committed {
+            if sync {
+                self.file.sync()?;
+            }
+            self.checkpoint.commit()?;
+            self.is_committed = true;
+        }
+        if sync {
+            self.checkpoint.sync()?;
+            self.synced = Instant::now();
+        }
+        self.unsynced = match self.unsynced {
+            _ if sync || !matches!(self.fsync, Fsync::Every(_)) => Unsynced::Nothing,
+            Unsynced::Nothing => Unsynced::Some,
+            before => before,
+        };
+        self.is_committed = false;
+        std::mem::swap(&mut self.committed, &mut self.prepared);
+        self.prepared.know_rings_of(&self.committed);
         Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn open(path: &Path, existing: Existing) -> Result<File, Error> {
-        File::open(path, &[Path::new("/nowhere/ring")], true)?.with(existing)
+    fn has_committed(&self) -> bool {
+        self.is_committed
     }
 
-    fn refusal(path: &Path) -> String {
-        open(path, Existing::Truncate).map(|_| ()).unwrap_err().to_string()
+    fn take_back(&mut self, bytes: u64) -> bool {
+        self.file.take_back(bytes)
     }
 
-    #[test]
-    fn what_is_there_stays_or_goes_as_asked() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("app.log");
-        fs::write(&path, "old\n").unwrap();
-        open(&path, Existing::Append).unwrap().write(b"new\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old\nnew\n");
-        open(&path, Existing::Truncate).unwrap().write(b"only\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "only\n");
+    fn reopen(&mut self) -> Result<(), Error> {
+        // Who closes it opens the next one.
+        if self.closing.is_none() && self.is_moved() {
+            if self.fsync != Fsync::Never {
+                self.file.sync().map_err(|error| failed(&self.file.path, &error))?;
+            }
+            self.file.reopen()?;
+            self.begin_file().map_err(|error| failed(&self.file.path, &error))?;
+        }
+        Ok(())
     }
 
-    #[test]
-    fn refusals_say_what_to_do() {
-        let dir = tempfile::tempdir().unwrap();
-        let (at, missing) = (dir.path().display(), dir.path().join("logs"));
-        assert_eq!(
-            refusal(&missing.join("app.log")),
-            format!(
-                "cannot open {at}/logs/app.log for writing: there is no directory {at}/logs; \
-                 make it with `mkdir -p {at}/logs`"
-            )
-        );
-        assert_eq!(
-            refusal(dir.path()),
-            format!("cannot open {at} for writing: it is a directory; name a file in it")
-        );
-        fs::write(&missing, "").unwrap();
-        assert_eq!(
-            refusal(&missing.join("app.log")),
-            format!(
-                "cannot open {at}/logs/app.log for writing: {at}/logs is not a directory; choose another path"
-            )
-        );
-        let error = File::open(&missing, &[&missing], true).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(error, format!("cannot open {at}/logs for writing: it is the ring; choose another file"));
+    fn look(&mut self, events: &mut dyn Events) -> Result<Looked, Error> {
+        if self.looked.elapsed() < LOOK {
+            return Ok(Looked::Later);
+        }
+        self.looked = Instant::now();
+        self.rotating.listen(events);
+        if self.unsynced != Unsynced::Nothing && self.is_sync_due(false) {
+            self.sync_late(events);
+        }
+        if !self.checkpoint.is_in_place() && self.closing.is_none() {
+            // What cannot be done now is done before the next batch.
+            let _ = self.begin_file();
+        }
+        match self.reopen() {
+            // A file that was deleted is not gone on with: the next batch says what is wrong.
+            Err(_) if matches!(self.file.len_if_there(), Ok(None)) => Ok(Looked::Now),
+            done => done.map(|()| Looked::Now),
+        }
     }
 
-    #[test]
-    fn only_bytes_that_are_still_ours_are_taken_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("app.log");
-        let mut file = open(&path, Existing::Append).unwrap();
-        file.write(b"whole\nhal").unwrap();
-        assert!(file.take_back(3));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "whole\n");
-        file.write(b"hal").unwrap();
-        open(&path, Existing::Append).unwrap().write(b"another's\n").unwrap();
-        assert!(!file.take_back(3));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "whole\nhalanother's\n");
+    fn closes_files(&self) -> bool {
+        self.rotating.closes_files()
     }
 
-    #[test]
-    fn a_moved_file_is_left_and_a_new_one_begun() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, moved) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
-        let mut file = open(&path, Existing::Append).unwrap();
-        file.write(b"before\n").unwrap();
-        fs::rename(&path, &moved).unwrap();
-        file.reopen().unwrap();
-        file.write(b"after\n").unwrap();
-        assert_eq!(fs::read_to_string(&moved).unwrap(), "before\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "after\n");
+    fn closes_before(&mut self, pending: usize, len: usize, unix_ns: u64) -> bool {
+        self.rotating.closes_before(self.file.len + pending as u64, len as u64, unix_ns)
+    }
+
+    fn rotate(&mut self, unix_ns: u64, events: &mut dyn Events) -> io::Result<()> {
+        // By a time stamp from the future every closed file would be too old to be kept.
+        let unix_ns = unix_ns.min(now_ns());
+        let directory = self.rotating.directory();
+        let names = directory.lock();
+        if self.closing.is_none() {
+            if !self.rotating.may_close(self.file.len) {
+                return Ok(());
+            }
+            self.begin_to_close(&names, unix_ns)?;
+        }
+        if let Some(plan) = self.closing.clone() {
+            self.close(&names, &plan, events)?;
+            self.closing = None;
+            self.rotating.rotated(unix_ns);
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, events: &mut dyn Events) -> bool {
+        self.rotating.make_room(self.file.identity, events)
+    }
+
+    fn rest(&mut self, events: &mut dyn Events) {
+        self.rotating.finish(events);
+    }
+
+    fn finish(mut self: Box<Self>, is_known: bool, events: &mut dyn Events) {
+        if self.unsynced != Unsynced::Nothing {
+            self.sync_late(events);
+        }
+        // What is to survive a power cut may come again from a ring on a disk that has not survived it, and
+        // closed files go on being numbered from where they were.
+        if is_known && self.fsync == Fsync::Never && !self.rotating.is_configured() {
+            self.checkpoint.remove();
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! The loop: drain, route, format, persist, acknowledge.
 
 mod batch;
-mod begin;
+mod delivery;
 mod formatting;
 mod handlers;
-mod intake;
 mod levels;
-mod outlet;
 mod reload;
 mod router;
+mod session;
+mod sources;
 mod worker;
 
 use std::collections::VecDeque;
@@ -22,12 +22,12 @@ use ringlog::reader::{Body, GapReason, Mark};
 use crate::config::Config;
 use crate::error::Error;
 
-pub use begin::{ConfigFile, run, run_config, run_with};
+use delivery::{Outside, Persisted};
 use formatting::missing;
 use handlers::Handlers;
-use intake::Intake;
-use outlet::{Outside, Persisted};
 use router::Router;
+pub use session::{ConfigFile, run, run_config, run_with};
+use sources::Intake;
 
 /// A batch is written when it has grown to this; an idle ring's at once. Larger ones spare no time, and
 /// hold blocks longer.

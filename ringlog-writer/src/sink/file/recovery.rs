@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{FileState, Found, Kept, State, Verdict, Why};
+use super::checkpoint::{FileState, Found, Kept, State, Verdict, Why};
 
-use super::file::File;
+use super::append::File;
 use crate::rotation::{Identity, Plan};
 
 /// What is to be done before anything is written.

@@ -7,11 +7,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::SystemTime;
 
 use super::recovery::directory;
+use crate::pipeline::Events;
 use crate::rotation::{
     Closing, Compressor, Deletions, Directory, Family, Identity, Key, Names, OnFull, Plan, Refused, Rotation,
     Step, Timestamp, Trigger,
 };
-use crate::writer::Events;
 
 pub(super) struct Rotating {
     rotation: Rotation,

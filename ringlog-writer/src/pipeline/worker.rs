@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Events;
 use super::batch::Batch;
-use super::outlet::{Outlet, Outside, Persisted};
+use super::delivery::{Outlet, Outside, Persisted};
 use crate::error::Error;
 
 /// How long an idle thread waits until it looks at its output.

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter as Out, Write};
 
 use super::formatters::{BUILT_IN, built_in};
 use super::{Config, FileOutput, Formatter, Handler, Logger, Output, Stream};
-use crate::options::{Existing, Fsync, Newlines, duration_word, level_word};
+use crate::config::options::{Existing, Fsync, Newlines, duration_word, level_word};
 use crate::rotation::{Rotation, Zone, size_word};
 
 /// A key as TOML has it: bare if it may be.

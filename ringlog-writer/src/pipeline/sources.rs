@@ -8,8 +8,8 @@ use ringlog::{Overflow, Ring};
 use super::levels;
 use crate::error::Error;
 use crate::format::Source;
+use crate::pipeline::Events;
 use crate::sink::now_ns;
-use crate::writer::Events;
 
 /// Between two looks at rings that have nothing to give.
 const NAP: Duration = Duration::from_micros(200);

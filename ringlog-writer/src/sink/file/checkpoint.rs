@@ -13,8 +13,8 @@
 //!
 //! It is the two-slot meta page of databases like LMDB, with the batch's CRC instead of copy-on-write.
 
+mod file_check;
 mod state;
-mod verdict;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -24,11 +24,11 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use crate::lock::try_lock;
+use super::lock::try_lock;
 use crate::rotation::{Directory, Identity};
 
+pub(crate) use file_check::{Found, Verdict, Why};
 pub(crate) use state::{FileState, State};
-pub(crate) use verdict::{Found, Verdict, Why};
 
 const MAGIC: [u8; 16] = *b"ringlog chkpt 1\n";
 const CAPACITY_AT: u64 = 16;

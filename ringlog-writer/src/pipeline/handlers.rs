@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, Entry};
 
+use super::delivery::{Outlet, Persisted};
 use super::formatting::{Formatting, missing};
-use super::intake::Intake;
-use super::outlet::{Outlet, Persisted};
 use super::router::Takers;
+use super::sources::Intake;
 use super::worker::{Finished, Worker};
 use super::{BATCH_BYTES, Events, Front};
 use crate::error::Error;

@@ -64,11 +64,11 @@ macro_rules! named {
         }
 
         impl ::std::str::FromStr for $type {
-            type Err = $crate::options::UnknownName;
+            type Err = $crate::config::options::UnknownName;
 
-            fn from_str(name: &str) -> Result<Self, $crate::options::UnknownName> {
+            fn from_str(name: &str) -> Result<Self, $crate::config::options::UnknownName> {
                 let known = Self::NAMES.iter().find(|(known, _)| *known == name);
-                known.map(|(_, value)| *value).ok_or_else(|| $crate::options::UnknownName {
+                known.map(|(_, value)| *value).ok_or_else(|| $crate::config::options::UnknownName {
                     name: name.to_owned(),
                     what: $what,
                     known: Self::NAMES.iter().map(|(known, _)| *known).collect(),

@@ -8,17 +8,17 @@ use std::time::Duration;
 use ringlog::Ring;
 use ringlog::reader::Cursor;
 
+use super::delivery::Outlet;
 use super::formatting::Formatting;
 use super::handlers::{Handler, Handlers, Kind};
-use super::intake::Intake;
-use super::outlet::Outlet;
 use super::router::Router;
+use super::sources::Intake;
 use super::worker::Worker;
 use super::{End, Events, Front, Signals, StandardError, Summary, Told, Writer};
+use crate::config::options::{Existing, Options};
 use crate::config::{self, Checked, Config, ConfigErrors, Output, whereabouts};
 use crate::error::Error;
 use crate::format::Source;
-use crate::options::{Existing, Options};
 use crate::sink::{self, Sink};
 
 /// Between two attempts to begin again as before.

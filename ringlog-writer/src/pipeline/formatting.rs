@@ -5,12 +5,12 @@ use ringlog::reader::{Body, Cursor, Entry, Gap, GapReason, Origin, Step};
 
 use super::Summary;
 use super::batch::{Batch, Place};
+use crate::config::options::Fsync;
 use crate::config::{Formatter, Handler, Output};
 use crate::error::Error;
 use crate::format::{self, Format, Source};
-use crate::options::Fsync;
+use crate::pipeline::Events;
 use crate::sink::Sink;
-use crate::writer::Events;
 
 pub(super) struct Formatting {
     /// By the ring that an entry is of.
