@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::reader::dictionary::Known;
 use crate::reader::entry::{OwnedBody, OwnedEntry};
 use crate::reader::origin::Origin;
+use crate::record::decoded::ParsedDefinition;
 use crate::record::definition::Definition;
-use crate::record::encode::flag;
 use crate::ring::header::Info;
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{self, block, header};
+use crate::shm::record_header::flag;
 
 pub use steering::Steering;
 
@@ -41,7 +41,7 @@ pub fn entry(
         None => OwnedBody::Plain { sequence, payload, flags },
         Some(definition) => OwnedBody::Defined {
             sequence,
-            definition: definition.map(|definition| Arc::new(Known::new(definition))),
+            definition: definition.map(|definition| Arc::new(ParsedDefinition::new(definition))),
             payload,
             flags,
         },

@@ -8,8 +8,9 @@ pub(crate) mod observer;
 pub(crate) mod origin;
 pub(crate) mod stat;
 
+pub use crate::record::decoded::Received;
 pub use consumer::{Consumer, Cursor, Mark, Step};
-pub use entry::{Body, Died, Entry, Gap, GapReason, OwnedEntry, Received};
+pub use entry::{Body, Died, Entry, Gap, GapReason, OwnedEntry};
 pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
 pub use observer::Observer;
 pub use origin::Origin;

@@ -3,6 +3,7 @@
 pub(crate) mod level;
 pub(crate) mod number;
 
+pub(crate) mod decoded;
 pub(crate) mod definition;
 pub(crate) mod encode;
 pub(crate) mod field;

@@ -7,4 +7,6 @@ pub(crate) mod sync;
 pub(crate) mod block;
 #[cfg(not(loom))]
 pub(crate) mod clock;
+#[cfg(not(loom))]
+pub(crate) mod record_header;
 pub(crate) mod rules_area;

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 
 use crate::error::PushError;
 use crate::record::definition::Site;
-use crate::record::encode::{Encoder, Header, Inferred, Record, Types, kind, slots_for};
+use crate::record::encode::{Encoder, Inferred, Record, Types};
 use crate::ring::session::{Session, SessionState};
 use crate::shm::block::{BlockId, Kind, SharedRing, publish};
 use crate::shm::layout::{
     BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, lane as lane_entry, pair,
 };
+use crate::shm::record_header::{Header, kind, slots_for};
 
 /// The id of the record's definition in this process, after registering it if need be.
 pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -> Result<u32, PushError> {

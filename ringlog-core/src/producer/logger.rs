@@ -12,7 +12,7 @@ use crate::producer::flush;
 use crate::producer::push;
 use crate::producer::statement;
 use crate::record::definition::{Definition, Site, TEXT};
-use crate::record::encode::{Encoder, Record, flag};
+use crate::record::encode::{Encoder, Record};
 use crate::record::level::Level;
 use crate::record::value::Value;
 use crate::ring::lane;
@@ -21,6 +21,7 @@ use crate::ring::options::Overflow;
 use crate::ring::private::{FastPath, ProducerState};
 use crate::ring::session::{Refusal, Session, SessionState};
 use crate::shm::clock::Clock;
+use crate::shm::record_header::flag;
 
 /// Logs into a ring. `Clone + Send + Sync`.
 ///

@@ -13,7 +13,7 @@ use crate::error::PushError;
 use crate::os::futex;
 use crate::os::thread;
 use crate::producer::definitions;
-use crate::record::encode::{Header, Prepared, Record, control, kind, slots_for};
+use crate::record::encode::{Prepared, Record};
 use crate::ring::lane;
 use crate::ring::options::Overflow;
 use crate::ring::private::{Busy, ProducerState};
@@ -21,6 +21,7 @@ use crate::ring::session::{Refusal, Session};
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
 use crate::shm::clock::{Anchor, anchor_life_ticks};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, header, lane as lane_entry, pair};
+use crate::shm::record_header::{Header, control, kind, slots_for};
 
 /// Blocks that a lane stays within as long as it finds one free there: they stay in its caches.
 const WARM_BLOCKS: u32 = 32;

@@ -4,27 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::reader::entry::block_header;
+use crate::record::decoded::ParsedDefinition;
 use crate::record::definition::Definition;
-use crate::record::encode::{Header, kind};
-use crate::record::template::Template;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
+use crate::shm::record_header::{Header, kind};
 use crate::shm::sync::Ordering;
-
-/// A definition, and its template if its text is one.
-#[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) definition: Definition,
-    pub(crate) template: Option<Template>,
-}
-
-impl Known {
-    pub(crate) fn new(definition: Definition) -> Known {
-        let template =
-            definition.template.then(|| Template::parse(&definition.text, definition.fields.len()));
-        Known { definition, template }
-    }
-}
 
 /// A process (its lane and incarnation) and an id.
 type Key = ((u32, u32), u32);
@@ -32,8 +17,8 @@ type Key = ((u32, u32), u32);
 /// Definitions by process (its lane and incarnation) and id. A process never reuses an id.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
-    known: HashMap<Key, Arc<Known>>,
-    recent: Option<(Key, Arc<Known>)>,
+    known: HashMap<Key, Arc<ParsedDefinition>>,
+    recent: Option<(Key, Arc<ParsedDefinition>)>,
     /// What the known ones take, about.
     bytes: usize,
 }
@@ -45,13 +30,18 @@ const BYTES_EACH: usize = 512;
 
 impl Dictionary {
     /// The definition `id` of a process; `None` if it is not in the ring (any more), or damaged.
-    pub(crate) fn look_up(&mut self, ring: &SharedRing, process: (u32, u32), id: u32) -> Option<&Arc<Known>> {
+    pub(crate) fn look_up(
+        &mut self,
+        ring: &SharedRing,
+        process: (u32, u32),
+        id: u32,
+    ) -> Option<&Arc<ParsedDefinition>> {
         let key = (process, id);
         if self.recent.as_ref().is_none_or(|(recent, _)| *recent != key) {
             let definition = match self.known.get(&key) {
                 Some(definition) => definition.clone(),
                 None => {
-                    let known = Arc::new(Known::new(read(ring, process, id)?));
+                    let known = Arc::new(ParsedDefinition::new(read(ring, process, id)?));
                     if self.bytes > BYTES_MAX {
                         self.known.clear();
                         self.bytes = 0;

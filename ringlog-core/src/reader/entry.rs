@@ -1,17 +1,15 @@
 //! What readers get: entries, which are records, gaps or deaths, with who wrote them and when.
 
-mod received;
-
 use std::fmt;
 use std::sync::Arc;
 
-use crate::reader::dictionary::Known;
 use crate::reader::origin::Origin;
+use crate::record::decoded::ParsedDefinition;
 use crate::record::level::Level;
 use crate::shm::block::{BlockId, SharedRing};
 use crate::shm::layout::block;
 
-pub use received::Received;
+use crate::record::decoded::Received;
 
 /// The words of a block's header, for a block of this generation; `None` if none is published.
 pub(crate) fn block_header(ring: &SharedRing, block: BlockId) -> Option<[u64; block::WORDS]> {
@@ -174,7 +172,7 @@ pub struct OwnedEntry {
 #[derive(Clone, Debug)]
 pub(crate) enum OwnedBody {
     Plain { sequence: u64, payload: Vec<u8>, flags: u8 },
-    Defined { sequence: u64, definition: Option<Arc<Known>>, payload: Vec<u8>, flags: u8 },
+    Defined { sequence: u64, definition: Option<Arc<ParsedDefinition>>, payload: Vec<u8>, flags: u8 },
 }
 
 impl OwnedEntry {

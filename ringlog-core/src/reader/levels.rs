@@ -14,7 +14,6 @@ use crate::producer::levels::rules::LevelRules;
 use crate::reader::entry::block_header;
 use crate::reader::observer::Observer;
 use crate::record::definition::{Definition, TEXT};
-use crate::record::encode::{Header, kind};
 use crate::record::level::Level;
 use crate::record::value::Cursor;
 use crate::ring::file;
@@ -26,6 +25,7 @@ use crate::shm::clock::unix_ns;
 use crate::shm::layout::{
     self, BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves, lane as lane_entry,
 };
+use crate::shm::record_header::{Header, kind};
 use crate::shm::rules_area;
 
 /// Longer than anybody takes who does not stand still.

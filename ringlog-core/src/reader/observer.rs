@@ -10,7 +10,6 @@ use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{OwnedBody, OwnedEntry, block_header};
 use crate::reader::origin::Origin;
 use crate::record::definition::TEXT;
-use crate::record::encode::{Header, control, flag, kind};
 use crate::record::value::Cursor;
 use crate::ring::file::{self, Identity, Mapping};
 use crate::ring::header::Info;
@@ -18,6 +17,7 @@ use crate::ring::name;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing, State};
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block};
+use crate::shm::record_header::{Header, control, flag, kind};
 
 /// Sees every record that is in the ring: published ones, and those already persisted whose block has
 /// not been taken again. Any number of observers can look at the same time, at live rings and dead ones.

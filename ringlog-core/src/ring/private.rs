@@ -8,12 +8,13 @@
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use crate::record::encode::{Encoder, Header, Record, kind, slots_for};
+use crate::record::encode::{Encoder, Record};
 use crate::ring::session::Session;
 use crate::shm::block::{BlockId, publish};
 use crate::shm::clock::{Anchor, Clock};
 use crate::shm::layout::{RECORD_HEADER_BYTES, SLOT_BYTES, SLOT_WORDS, halves, pair};
 use crate::shm::memory::store_unpublished;
+use crate::shm::record_header::{Header, kind, slots_for};
 
 /// A lane's private half. All relaxed: one thread writes (the lane's; for a process lane, the one that
 /// holds `busy`), and others only look at `block` and `last_block` to know what to wait for.

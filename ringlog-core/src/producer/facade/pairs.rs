@@ -7,10 +7,11 @@ use log::kv::{self, VisitSource, VisitValue};
 use crate::producer::logger::{Text, text_site};
 use crate::producer::statement::capture::Chain;
 use crate::record::definition::Site;
-use crate::record::encode::{Encoder, Inferred, Record, flag, measure};
+use crate::record::encode::{Encoder, Inferred, Record, measure};
 use crate::record::field::FieldValue;
 use crate::record::level::Level;
 use crate::record::value::Type;
+use crate::shm::record_header::flag;
 
 /// A record of the built-in definition whose message is still to be formatted.
 pub(super) struct Message<'a> {

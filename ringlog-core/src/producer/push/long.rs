@@ -4,10 +4,11 @@ use std::sync::atomic::Ordering;
 
 use super::Push;
 use crate::error::PushError;
-use crate::record::encode::{Encoder, Header, Record, flag, kind, slots_for};
+use crate::record::encode::{Encoder, Record};
 use crate::ring::lane;
 use crate::shm::block::{BlockId, Kind, publish};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, lane as lane_entry, pair};
+use crate::shm::record_header::{Header, flag, kind, slots_for};
 
 impl Push<'_> {
     /// Pushes a record that needs several blocks. All are taken before the first byte is written, and

@@ -6,8 +6,7 @@ use std::io::Write;
 use crate::error::PushError;
 use crate::producer::levels::default_logger::{self, Destination};
 use crate::producer::logger::{Logger, Text};
-use crate::reader::dictionary::Known;
-use crate::reader::entry::Received;
+use crate::record::decoded::{ParsedDefinition, Received};
 use crate::record::definition::{Definition, Field};
 use crate::record::encode::{Prepared, Record};
 use crate::record::level::Level;
@@ -18,7 +17,7 @@ fn message(record: &dyn Record) -> Result<String, PushError> {
     let definition = record.site().definition();
     let fields = definition.fields_of(record.inferred().types);
     let fields = fields.map(|(name, ty)| Field { name: name.to_owned().into(), ty }).collect();
-    let known = Known::new(Definition { fields, ..definition.clone() });
+    let known = ParsedDefinition::new(Definition { fields, ..definition.clone() });
     let payload = Prepared::new(record, 0, usize::MAX)?.to_bytes();
     Ok(Received::defined(0, Some(&known), &payload, 0).to_string())
 }

@@ -13,10 +13,10 @@ use super::cursor::{Cursor, PassesOver};
 use super::scan::BlockCursor;
 use crate::reader::entry::{Gap, GapReason};
 use crate::reader::origin::Origin;
-use crate::record::encode::Header;
 use crate::shm::block::{BlockId, SharedRing};
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as lane_entry};
+use crate::shm::record_header::Header;
 use notices::Aside;
 
 /// A block of the lane that has been found by a scan.

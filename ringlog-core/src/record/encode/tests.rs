@@ -20,19 +20,6 @@ fn encode(window: std::ops::Range<usize>, write: impl Fn(&mut Encoder<'_>)) -> (
     (len, stored[window].iter().flat_map(|word| word.to_le_bytes()).collect())
 }
 
-#[test]
-fn header_words_round_trip() {
-    let header = Header { definition: 77, length: 0xabcdef, flags: flag::MORE | kind::CONTROL, ticks: 9 };
-    assert_eq!(Header::decode(header.words()), header);
-    assert_eq!(header.words()[0].to_le_bytes(), [77, 0, 0, 0, 0xef, 0xcd, 0xab, 0x22]);
-}
-
-#[test]
-fn slots_round_up() {
-    assert_eq!([slots_for(0), slots_for(48), slots_for(49), slots_for(112)], [1, 1, 2, 2]);
-    assert_eq!(slots_for(usize::MAX), (1 << 24) + 1, "more than any block has");
-}
-
 proptest! {
     /// Whatever the fields, the bytes are their little-endian concatenation; and putting the
     /// windows of several blocks together gives the same bytes.

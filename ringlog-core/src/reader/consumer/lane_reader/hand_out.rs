@@ -4,7 +4,8 @@ use super::notices::{Aside, What};
 use super::{Given, Head, LaneQueue, Payload};
 use crate::reader::consumer::scan::BlockCursor;
 use crate::reader::dictionary::Dictionary;
-use crate::reader::entry::{Body, Entry, Gap, GapReason, Received};
+use crate::reader::entry::{Body, Entry, Gap, GapReason};
+use crate::record::decoded::Received;
 use crate::record::definition::TEXT;
 use crate::shm::block::SharedRing;
 

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::{Head, LaneQueue, Long, Payload};
 use crate::reader::consumer::scan::BlockCursor;
-use crate::record::encode::{Header, control, flag, kind};
 use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{RECORD_HEADER_BYTES, SLOT_WORDS};
+use crate::shm::record_header::{Header, control, flag, kind};
 
 impl LaneQueue {
     /// Parses one record of the copy; false at its end.

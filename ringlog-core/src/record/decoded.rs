@@ -1,14 +1,28 @@
-//! Records on the reading side.
+//! Decoding: a record's bytes read against its definition.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::reader::dictionary::Known;
 use crate::record::definition::{Definition, Field};
-use crate::record::encode::flag;
 use crate::record::level::Level;
 use crate::record::template::Template;
 use crate::record::value::{Cursor, Type, Value};
+use crate::shm::record_header::flag;
+
+/// A definition, and its template if its text is one.
+#[derive(Debug)]
+pub(crate) struct ParsedDefinition {
+    pub(crate) definition: Definition,
+    pub(crate) template: Option<Template>,
+}
+
+impl ParsedDefinition {
+    pub(crate) fn new(definition: Definition) -> ParsedDefinition {
+        let template =
+            definition.template.then(|| Template::parse(&definition.text, definition.fields.len()));
+        ParsedDefinition { definition, template }
+    }
+}
 
 /// A record on the reading side. What does not make sense in its bytes reads as empty or ends early;
 /// nothing here can fail.
@@ -76,12 +90,17 @@ impl<'a> Received<'a> {
     }
 
     /// A record of a registered definition; without one only its size can be told.
-    pub(crate) fn defined(sequence: u64, known: Option<&'a Known>, payload: &'a [u8], flags: u8) -> Self {
+    pub(crate) fn defined(
+        sequence: u64,
+        known: Option<&'a ParsedDefinition>,
+        payload: &'a [u8],
+        flags: u8,
+    ) -> Self {
         static UNDEFINED: Definition = Definition::new(Level::INFO, "");
         let by = known.map_or(&UNDEFINED, |known| &known.definition);
         let message = match known {
             None => Message::Text(b"(its definition is not in the ring)"),
-            Some(Known { template: Some(template), .. }) => Message::Template(template),
+            Some(ParsedDefinition { template: Some(template), .. }) => Message::Template(template),
             Some(_) if by.fields.is_empty() || !by.text.is_empty() => Message::Text(by.text.as_bytes()),
             Some(_) => Message::None,
         };
@@ -217,8 +236,8 @@ mod tests {
     }
 
     /// `order {0} filled at {2:.1$}` with a nameless precision, a field besides and the record's own level.
-    fn statement() -> Known {
-        Known::new(Definition {
+    fn statement() -> ParsedDefinition {
+        ParsedDefinition::new(Definition {
             text: "order {1} filled at {3:.2$}".into(),
             template: true,
             level_in_record: true,
@@ -305,6 +324,9 @@ mod tests {
             level_in_record: true,
             ..Definition::new(Level::WARN, "")
         };
-        assert_eq!(Received::defined(0, Some(&Known::new(definition)), &[50], 0).level, Level::WARN);
+        assert_eq!(
+            Received::defined(0, Some(&ParsedDefinition::new(definition)), &[50], 0).level,
+            Level::WARN
+        );
     }
 }
