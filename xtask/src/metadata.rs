@@ -29,6 +29,8 @@ pub struct Dependency {
 pub struct Target {
     pub name: String,
     pub kind: Vec<String>,
+    /// The root of its modules.
+    pub src_path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -47,8 +49,12 @@ pub fn packages() -> Result<Vec<Package>> {
 impl Package {
     /// The name by which Rust sources know this package's library, if it has one.
     pub fn library(&self) -> Option<String> {
-        let is_library =
-            |target: &&Target| target.kind.iter().any(|kind| kind == "lib" || kind == "proc-macro");
-        self.targets.iter().find(is_library).map(|target| target.name.replace('-', "_"))
+        self.targets.iter().find(|target| target.is_library()).map(|target| target.name.replace('-', "_"))
+    }
+}
+
+impl Target {
+    pub fn is_library(&self) -> bool {
+        self.kind.iter().any(|kind| matches!(&**kind, "lib" | "rlib" | "proc-macro"))
     }
 }

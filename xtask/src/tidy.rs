@@ -1,19 +1,25 @@
 //! `cargo x tidy`: the repository's own rules, each a small function from text
 //! to findings, so that the unit tests can show each of them failing.
 
+mod circles;
 mod direction;
 pub mod files;
+mod layers;
 mod links;
+mod modules;
 mod proofs;
 mod rust;
+mod source;
 mod text;
 
 use std::fmt;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::metadata;
+use crate::metadata::{self, Package};
 use crate::shell::root;
+use files::File;
 
 /// A broken rule, and where.
 #[derive(Debug, PartialEq)]
@@ -58,8 +64,44 @@ pub fn run() -> Result<()> {
         }
     }
     findings.extend(proofs::check(&files));
-    findings.extend(direction::check(&metadata::packages()?));
+    let packages = metadata::packages()?;
+    findings.extend(direction::check(&packages));
+    let mut largest_circle = Vec::new();
+    for package in &packages {
+        findings.extend(check_modules(package, root, &files, &mut largest_circle)?);
+    }
+    println!("the largest circle of files: {}", describe(&largest_circle));
     report(files.len(), findings)
+}
+
+/// The rules between the modules of each program and library of a package.
+fn check_modules(
+    package: &Package,
+    root: &Path,
+    files: &[File],
+    largest: &mut Vec<String>,
+) -> Result<Vec<Finding>> {
+    let text = |path: &str| {
+        let position = files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
+        Some(files[position].text.as_str())
+    };
+    let mut findings = Vec::new();
+    for target in &package.targets {
+        let source = target.src_path.strip_prefix(root)?.to_string_lossy();
+        let graph = modules::read(&source, text);
+        findings.extend(circles::check(&graph, largest));
+        if target.is_library() {
+            findings.extend(layers::check(&package.name, &graph));
+        }
+    }
+    Ok(findings)
+}
+
+fn describe(circle: &[String]) -> String {
+    if circle.is_empty() {
+        return "none".to_owned();
+    }
+    format!("{} ({})", circle.len(), circle.join(", "))
 }
 
 fn report(file_count: usize, findings: Vec<Finding>) -> Result<()> {

@@ -124,7 +124,11 @@ mod tests {
             name: "ringlog-core".into(),
             manifest_path: "Cargo.toml".into(),
             dependencies: Vec::new(),
-            targets: vec![Target { name: "ringlog".into(), kind: vec!["lib".into()] }],
+            targets: vec![Target {
+                name: "ringlog".into(),
+                kind: vec!["lib".into()],
+                src_path: "src/lib.rs".into(),
+            }],
         };
         let named = |name: &str, rename: Option<&str>| {
             let dependency = Dependency { name: name.into(), rename: rename.map(str::to_owned) };

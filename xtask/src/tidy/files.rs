@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn with_or_without_git_this_very_file_is_listed_and_the_build_output_is_not() {
+    fn this_file_is_listed_with_and_without_git() {
         let root = shell::root().unwrap();
         let mut walked = Vec::new();
         walk(root, "", &mut walked).unwrap();

@@ -1,11 +1,16 @@
 //! Rules for Rust files: they stay small, and nothing unfinished stays in them.
 
 use super::Finding;
+use super::source;
 
 const MAX_LINES: usize = 450;
 /// Tests are lists of cases: they grow without becoming harder to read.
 const MAX_TEST_LINES: usize = 600;
 const MAX_COLUMNS: usize = 120;
+/// A test's name says what is promised, in one line of the test run.
+const MAX_TEST_NAME: usize = 60;
+/// Where longer names are still to be shortened.
+const LONG_TEST_NAMES: &[&str] = &["tests/", "ringlog-core/", "ringlog-writer/", "ringlog-cli/"];
 
 /// Marks of unfinished work, put together from parts so that this file obeys its own rule.
 const UNFINISHED: &[&str] = &[
@@ -19,7 +24,8 @@ const UNFINISHED: &[&str] = &[
 
 pub fn check(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let max_lines = if path.split('/').any(|part| part == "tests") { MAX_TEST_LINES } else { MAX_LINES };
+    let is_test = path.split('/').any(|part| part == "tests" || part == "tests.rs");
+    let max_lines = if is_test { MAX_TEST_LINES } else { MAX_LINES };
     let lines = text.lines().count();
     if lines > max_lines {
         findings.push(Finding::whole(path, format!("{lines} lines, at most {max_lines} are allowed")));
@@ -35,7 +41,21 @@ pub fn check(path: &str, text: &str) -> Vec<Finding> {
             findings.push(Finding::at(path, index + 1, format!("unfinished: {mark}")));
         }
     }
+    findings.extend(check_test_names(path, text));
     findings
+}
+
+fn check_test_names(path: &str, text: &str) -> Vec<Finding> {
+    let tests = source::test_functions(text).unwrap_or_default();
+    let is_open = LONG_TEST_NAMES.iter().any(|prefix| path.starts_with(prefix));
+    let long = tests.iter().filter(|test| !is_open && test.name.len() > MAX_TEST_NAME);
+    let finding = |test: &source::TestFunction| {
+        let length = test.name.len();
+        let message =
+            format!("a test's name of {length} letters, at most {MAX_TEST_NAME} are allowed: {}", test.name);
+        Finding::at(path, test.line, message)
+    };
+    long.map(finding).collect()
 }
 
 /// Whether the word stands in the line by itself and not inside a longer one.
@@ -59,6 +79,7 @@ mod tests {
         let text = "//\n".repeat(MAX_LINES + 1);
         assert_eq!(messages("a/src/b.rs", &text), ["a/src/b.rs: 451 lines, at most 450 are allowed"]);
         assert_eq!(messages("a/tests/b.rs", &text), [""; 0]);
+        assert_eq!(messages("a/src/b/tests.rs", &text), [""; 0]);
         let text = "//\n".repeat(MAX_TEST_LINES + 1);
         assert_eq!(messages("tests/b.rs", &text), ["tests/b.rs: 601 lines, at most 600 are allowed"]);
     }
@@ -70,6 +91,17 @@ mod tests {
         assert_eq!(messages("a.rs", &format!("{long}\n")), expected);
         assert_eq!(messages("a.rs", &format!("// https://a.example/{long}\n")), [""; 0]);
         assert_eq!(messages("a.rs", &format!("{}\n", "ä".repeat(MAX_COLUMNS))), [""; 0]);
+    }
+
+    #[test]
+    fn long_names_of_tests_are_found() {
+        let long = "a".repeat(MAX_TEST_NAME + 1);
+        let expected = [format!("a.rs:2: a test's name of 61 letters, at most 60 are allowed: {long}")];
+        assert_eq!(messages("a.rs", &format!("#[test]\nfn {long}() {{}}\n")), expected);
+        assert_eq!(
+            messages("a.rs", &format!("fn {long}() {{}}\n#[test]\nfn {}() {{}}\n", &long[1..])),
+            [""; 0]
+        );
     }
 
     #[test]
