@@ -97,9 +97,9 @@ pub use crate::{
     producer::levels::filter::Filter,
     producer::logger::Logger,
     producer::panics::log_panics,
-    record::encode::Record,
     record::field::FieldValue,
     record::level::{Level, ParseLevelError},
+    record::record_trait::Record,
     ring::handle::Ring,
     ring::options::{Options, Overflow},
 };

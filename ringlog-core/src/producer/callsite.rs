@@ -4,9 +4,10 @@ use crate::producer::levels::default_logger;
 use crate::producer::levels::gate::Gate;
 use crate::producer::logger::Logger;
 use crate::producer::statement::{self, Arguments, Statement};
-use crate::record::definition::{Definition, Field, Site};
+use crate::record::definition::{Definition, Field};
 use crate::record::level::Level;
-use crate::record::value::Type;
+use crate::record::site::Site;
+use crate::record::types::Type;
 use crate::ring::private::FastPath;
 
 /// The level that features with this prefix name: of several the one that leaves most in, because features

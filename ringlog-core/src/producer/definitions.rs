@@ -6,8 +6,11 @@
 use std::sync::atomic::Ordering;
 
 use crate::error::PushError;
-use crate::record::definition::Site;
-use crate::record::encode::{Encoder, Inferred, Record, Types};
+use crate::record::encode::Encoder;
+use crate::record::record_trait::{Inferred, Record};
+use crate::record::site::Site;
+use crate::record::text;
+use crate::record::types::Types;
 use crate::ring::session::{Session, SessionState};
 use crate::shm::block::{BlockId, Kind, SharedRing, publish};
 use crate::shm::layout::{
@@ -18,8 +21,8 @@ use crate::shm::record_header::{Header, kind, slots_for};
 /// The id of the record's definition in this process, after registering it if need be.
 pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -> Result<u32, PushError> {
     let (site, Inferred { types, fingerprint, .. }) = (record.site(), record.inferred());
-    if std::ptr::eq(site, crate::producer::logger::text_site()) {
-        return Ok(crate::record::definition::TEXT);
+    if std::ptr::eq(site, text::text_site()) {
+        return Ok(text::TEXT);
     }
     let ids = session.definition_ids();
     match ids.get(site.number(fingerprint)) {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::producer::levels::default_logger::{self, Destination};
 use crate::producer::levels::filter::Filter;
-use crate::producer::logger::{Logger, Text};
+use crate::producer::logger::Logger;
 use crate::producer::statement;
 use crate::record::level::Level;
+use crate::record::text::Text;
 
 use pairs::Message;
 

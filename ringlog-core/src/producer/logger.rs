@@ -11,10 +11,12 @@ use crate::os::thread;
 use crate::producer::flush;
 use crate::producer::push;
 use crate::producer::statement;
-use crate::record::definition::{Definition, Site, TEXT};
-use crate::record::encode::{Encoder, Record};
 use crate::record::level::Level;
+use crate::record::record_trait::Record;
+use crate::record::site::Site;
+use crate::record::text::{TEXT, Text, text_site};
 use crate::record::value::Value;
+use crate::record::values::Values;
 use crate::ring::lane;
 use crate::ring::name;
 use crate::ring::options::Overflow;
@@ -32,12 +34,6 @@ use crate::shm::record_header::flag;
 pub struct Logger {
     pub(crate) session: Arc<Session>,
     overflow: Option<Overflow>,
-}
-
-/// The built-in definition's site; its records are known without being registered.
-pub(crate) fn text_site() -> &'static Site {
-    static TEXT: Site = Site::new(Definition::new(Level::INFO, ""));
-    &TEXT
 }
 
 impl Logger {
@@ -199,11 +195,7 @@ impl Logger {
     /// # Errors
     /// [`PushError::Mismatch`] if they are not; otherwise as for [`push`](Self::push).
     pub fn values(&self, site: &Site, values: &[Value<'_>]) -> Result<(), PushError> {
-        let record = Values { site, values };
-        if !record.fits() {
-            return Err(PushError::Mismatch);
-        }
-        self.push(&record)
+        self.push(&Values::new(site, values).ok_or(PushError::Mismatch)?)
     }
 
     /// Opens this thread's lane now rather than with its first record.
@@ -265,107 +257,11 @@ unsafe fn push_to<R: Record + ?Sized>(
     }
 }
 
-/// A record of the built-in definition.
-#[derive(Clone, Copy)]
-pub(crate) struct Text<'a> {
-    pub(crate) level: Level,
-    pub(crate) logger: &'a str,
-    pub(crate) file: &'a str,
-    pub(crate) line: u32,
-    pub(crate) module: &'a str,
-    pub(crate) function: &'a str,
-    pub(crate) message: &'a [u8],
-}
-
-impl Text<'_> {
-    pub(crate) const EMPTY: Text<'static> =
-        Text { level: Level::INFO, logger: "", file: "", line: 0, module: "", function: "", message: b"" };
-}
-
-impl Record for Text<'_> {
-    fn site(&self) -> &Site {
-        text_site()
-    }
-
-    fn level(&self) -> Level {
-        self.level
-    }
-
-    #[inline(always)]
-    fn payload_bytes(&self) -> usize {
-        let place = self.logger.len() + self.file.len() + self.module.len() + self.function.len();
-        1 + 4 + 5 * 4 + place + self.message.len()
-    }
-
-    #[inline(always)]
-    fn encode(&self, out: &mut Encoder<'_>) {
-        self.encode_place(out);
-        out.put_bytes(self.message);
-    }
-}
-
-impl Text<'_> {
-    /// All fields but the message.
-    #[inline(always)]
-    pub(crate) fn encode_place(&self, out: &mut Encoder<'_>) {
-        out.put_u8(self.level.number());
-        out.put_bytes(self.logger.as_bytes());
-        if self.file.is_empty() && self.module.is_empty() && self.function.is_empty() {
-            // What the lines below write, in two words.
-            out.put_u64(u64::from(self.line) << 32);
-            out.put_u64(0);
-            return;
-        }
-        out.put_bytes(self.file.as_bytes());
-        out.put_u32(self.line);
-        out.put_bytes(self.module.as_bytes());
-        out.put_bytes(self.function.as_bytes());
-    }
-}
-
-/// A record of a site made at run time.
-struct Values<'a> {
-    site: &'a Site,
-    values: &'a [Value<'a>],
-}
-
-impl Values<'_> {
-    fn fits(&self) -> bool {
-        let fields = &self.site.definition().fields;
-        fields.len() == self.values.len()
-            && fields.iter().zip(self.values).all(|(field, value)| value.is_of(field.ty))
-    }
-}
-
-impl Record for Values<'_> {
-    fn site(&self) -> &Site {
-        self.site
-    }
-
-    /// The definition's, or, where that says so, the first value.
-    fn level(&self) -> Level {
-        let definition = self.site.definition();
-        match self.values.first() {
-            Some(Value::Level(level)) if definition.level_in_record => *level,
-            _ => definition.level,
-        }
-    }
-
-    fn payload_bytes(&self) -> usize {
-        let fields = self.site.definition().fields.iter();
-        fields.zip(self.values).map(|(field, value)| value.payload_bytes(field.ty)).sum()
-    }
-
-    fn encode(&self, out: &mut Encoder<'_>) {
-        for (field, value) in self.site.definition().fields.iter().zip(self.values) {
-            value.encode(field.ty, out);
-        }
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::record::definition::Definition;
+    use crate::record::encode::Encoder;
     use crate::ring::handle::Ring;
 
     struct Plain(Site);

@@ -10,10 +10,12 @@ pub mod capture;
 pub mod deferred;
 mod local;
 
-use crate::record::definition::Site;
-use crate::record::encode::{Encoder, Inferred, Record, Types};
+use crate::record::encode::Encoder;
 use crate::record::level::Level;
-use crate::record::value::Type;
+use crate::record::record_trait::{Inferred, Record};
+use crate::record::site::Site;
+use crate::record::types::Type;
+use crate::record::types::Types;
 
 #[cfg(feature = "log")]
 pub(crate) use local::show_line;

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{OwnedBody, OwnedEntry, block_header};
 use crate::reader::origin::Origin;
-use crate::record::definition::TEXT;
+use crate::record::text::TEXT;
 use crate::record::value::Cursor;
 use crate::ring::file::{self, Identity, Mapping};
 use crate::ring::header::Info;

@@ -6,7 +6,8 @@ use std::fmt;
 use crate::record::definition::{Definition, Field};
 use crate::record::level::Level;
 use crate::record::template::Template;
-use crate::record::value::{Cursor, Type, Value};
+use crate::record::types::Type;
+use crate::record::value::{Cursor, Value};
 use crate::shm::record_header::flag;
 
 /// A definition, and its template if its text is one.

@@ -1,81 +1,10 @@
-//! What a record is on the producing side: a site, a level and fields that write themselves.
+//! The encoder of payloads.
 
 use std::marker::PhantomData;
 
-use crate::error::PushError;
-use crate::record::definition::Site;
-use crate::record::level::Level;
-use crate::record::value::Type;
 use crate::shm::memory::store_unpublished;
 use crate::shm::record_header::Header;
 use crate::shm::sync::{AtomicU64, Ordering};
-
-/// Something that can be pushed: usually derived for a struct with `#[derive(Record)]`.
-///
-/// The fields travel in the order and types of the site's [`Definition`](crate::schema::Definition); no padding
-/// is ever copied. An implementation that writes more or fewer bytes than it announced is refused with
-/// [`PushError::Mismatch`](crate::PushError), it cannot hurt the ring.
-pub trait Record {
-    /// Where the record comes from and what its fields are.
-    fn site(&self) -> &Site;
-
-    /// Its level; by default the definition's.
-    #[inline]
-    fn level(&self) -> Level {
-        self.site().definition().level
-    }
-
-    /// Exact number of bytes that `encode` will write.
-    fn payload_bytes(&self) -> usize;
-
-    /// Writes the fields in the definition's order. May be called more than once for one push and has
-    /// to write the same each time.
-    fn encode(&self, out: &mut Encoder<'_>);
-
-    /// What the definition does not say because only the compiler knows it. For log statements.
-    #[doc(hidden)]
-    #[inline(always)]
-    fn inferred(&self) -> Inferred {
-        Inferred::NOTHING
-    }
-}
-
-/// What a log statement's arguments turn out to be. The statement's site is one static, its arguments may
-/// be of other types each time where it stands in a generic function.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Inferred {
-    /// The types of the fields, in place of the definition's.
-    pub(crate) types: Option<&'static Types>,
-    /// Tells apart the types that one site has seen: 48 bits, 0 where the definition says them.
-    pub(crate) fingerprint: u64,
-    /// Some field is formatted while it is written: nobody knows its length before.
-    pub(crate) formats: bool,
-    /// Its message can be made here and now, if it cannot travel as it is.
-    pub(crate) has_message: bool,
-    /// Flags for its header.
-    pub(crate) flags: u8,
-}
-
-impl Inferred {
-    pub(crate) const NOTHING: Inferred =
-        Inferred { types: None, fingerprint: 0, formats: false, has_message: false, flags: 0 };
-}
-
-/// Types in a row, as a constant that a generic function can name.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Types {
-    pub(crate) first: Type,
-    pub(crate) rest: Option<&'static Types>,
-}
-
-impl Types {
-    /// One after the other.
-    pub(crate) fn iter(types: Option<&'static Types>) -> impl Iterator<Item = Type> {
-        std::iter::successors(types, |types| types.rest).map(|types| types.first)
-    }
-}
 
 /// Writes a payload into shared words: little-endian, packed, no padding.
 ///
@@ -261,72 +190,6 @@ pub(crate) fn measure(encode: impl FnOnce(&mut Encoder<'_>)) -> usize {
     let mut out = unsafe { Encoder::new(std::ptr::NonNull::dangling().as_ptr(), 0, 0) };
     encode(&mut out);
     out.finish()
-}
-
-/// A record that has been written to private memory, because only then its length was known.
-pub(crate) struct Prepared<'a> {
-    record: &'a dyn Record,
-    words: Vec<AtomicU64>,
-    bytes: usize,
-}
-
-impl<'a> Prepared<'a> {
-    /// Writes `record`, which took `bytes` when it was tried. A `Display` may say something else each time:
-    /// then the next try has room for it.
-    pub(crate) fn new(
-        record: &'a dyn Record,
-        mut bytes: usize,
-        limit: usize,
-    ) -> Result<Prepared<'a>, PushError> {
-        for _ in 0..TRIES {
-            if bytes > limit {
-                return Err(PushError::TooLarge { bytes, limit });
-            }
-            let words: Vec<_> = (0..bytes.div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
-            #[allow(unsafe_code)]
-            // SAFETY: the window is all of `words`, which outlives the encoder.
-            let mut out = unsafe { Encoder::new(words.as_ptr(), 0, words.len()) };
-            record.encode(&mut out);
-            let room = std::mem::replace(&mut bytes, out.finish());
-            if bytes <= room {
-                return Ok(Prepared { record, words, bytes });
-            }
-        }
-        Err(PushError::Mismatch)
-    }
-
-    /// The payload.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let bytes = self.words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
-        bytes.take(self.bytes).collect()
-    }
-}
-
-/// How often a record may turn out longer than it was the last time.
-const TRIES: u32 = 4;
-
-impl Record for Prepared<'_> {
-    fn site(&self) -> &Site {
-        self.record.site()
-    }
-
-    fn level(&self) -> Level {
-        self.record.level()
-    }
-
-    fn payload_bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn encode(&self, out: &mut Encoder<'_>) {
-        let mut left = self.bytes;
-        for word in &self.words {
-            let bytes = word.load(Ordering::Relaxed).to_le_bytes();
-            let count = left.min(8);
-            out.put_raw(&bytes[..count]);
-            left -= count;
-        }
-    }
 }
 
 /// Up to 7 bytes as the low ones of a word, read in at most two pieces that may overlap.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::record::encode::Encoder;
 use crate::record::level::Level;
-use crate::record::value::{Element, Type};
+use crate::record::types::{Element, Type};
 
 /// A type that can be a field of a record.
 ///

@@ -11,7 +11,8 @@ use std::fmt::{self, Write as _};
 
 use crate::record::definition::Field;
 use crate::record::number;
-use crate::record::value::{Cursor, Type, Value};
+use crate::record::types::Type;
+use crate::record::value::{Cursor, Value};
 
 use argument::{Argument, Shown};
 use parse::{Count, Placeholder, Spec, Token};

@@ -2,7 +2,6 @@
 
 mod cursor;
 mod list;
-mod types;
 
 use std::fmt;
 use std::io::Write;
@@ -12,11 +11,10 @@ use crate::record::encode::Encoder;
 use crate::record::field::FieldValue;
 use crate::record::level::Level;
 use crate::record::number;
+use crate::record::types::{Element, Type};
 
 pub(crate) use cursor::Cursor;
 pub use list::{List, Maybe};
-pub(crate) use types::ELEMENT_BYTES;
-pub use types::{Element, Type};
 
 /// A field's value, as a reader gets it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,7 +8,8 @@
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use crate::record::encode::{Encoder, Record};
+use crate::record::encode::Encoder;
+use crate::record::record_trait::Record;
 use crate::ring::session::Session;
 use crate::shm::block::{BlockId, publish};
 use crate::shm::clock::{Anchor, Clock};
@@ -355,7 +356,7 @@ fn block_id(word: u64) -> Option<BlockId> {
 /// A process's definition ids by site number. In memory that a fork wipes, because ids belong to a
 /// process lane.
 #[repr(transparent)]
-pub(crate) struct DefinitionIds([AtomicU32; crate::record::definition::SITES_MAX as usize]);
+pub(crate) struct DefinitionIds([AtomicU32; crate::record::site::SITES_MAX as usize]);
 
 impl DefinitionIds {
     /// The id under which the site of this number is registered; 0 if it is not.

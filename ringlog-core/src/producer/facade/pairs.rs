@@ -4,13 +4,14 @@ use std::fmt::Write;
 
 use log::kv::{self, VisitSource, VisitValue};
 
-use crate::producer::logger::{Text, text_site};
 use crate::producer::statement::capture::Chain;
-use crate::record::definition::Site;
-use crate::record::encode::{Encoder, Inferred, Record, measure};
+use crate::record::encode::{Encoder, measure};
 use crate::record::field::FieldValue;
 use crate::record::level::Level;
-use crate::record::value::Type;
+use crate::record::record_trait::{Inferred, Record};
+use crate::record::site::Site;
+use crate::record::text::{Text, text_site};
+use crate::record::types::Type;
 use crate::shm::record_header::flag;
 
 /// A record of the built-in definition whose message is still to be formatted.

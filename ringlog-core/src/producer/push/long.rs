@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::Push;
 use crate::error::PushError;
-use crate::record::encode::{Encoder, Record};
+use crate::record::encode::Encoder;
+use crate::record::record_trait::Record;
 use crate::ring::lane;
 use crate::shm::block::{BlockId, Kind, publish};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, lane as lane_entry, pair};

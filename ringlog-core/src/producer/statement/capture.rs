@@ -20,7 +20,7 @@ use super::Argument;
 use super::deferred::Deferred;
 use crate::record::encode::{Encoder, measure};
 use crate::record::field::FieldValue;
-use crate::record::value::Type;
+use crate::record::types::Type;
 
 /// An argument whose form is still to be chosen.
 #[derive(Debug)]

@@ -5,11 +5,13 @@ use std::io::Write;
 
 use crate::error::PushError;
 use crate::producer::levels::default_logger::{self, Destination};
-use crate::producer::logger::{Logger, Text};
+use crate::producer::logger::Logger;
 use crate::record::decoded::{ParsedDefinition, Received};
 use crate::record::definition::{Definition, Field};
-use crate::record::encode::{Prepared, Record};
 use crate::record::level::Level;
+use crate::record::prepared::Prepared;
+use crate::record::record_trait::Record;
+use crate::record::text::Text;
 use crate::ring::private::FastPath;
 
 /// The message of a statement, with its key=values.

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use super::parse::Style;
 use crate::record::level::Level;
-use crate::record::value::{Element, List, Maybe, Type, Value};
+use crate::record::types::{Element, Type};
+use crate::record::value::{List, Maybe, Value};
 
 /// A value of the type that it had in the producer. (`usize` and `isize` have become 64 bits, which look
 /// the same.)

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use super::{List, Maybe, Type, Value};
+use super::{List, Maybe, Value};
 use crate::record::level::Level;
+use crate::record::types::Type;
 
 /// Reads plain types one after the other out of untrusted bytes.
 pub(crate) struct Cursor<'a> {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Cursor, Element, Value};
+use super::{Cursor, Value};
+use crate::record::types::Element;
 
 /// Some values of one type.
 #[derive(Clone, Copy)]

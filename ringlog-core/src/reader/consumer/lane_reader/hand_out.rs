@@ -6,7 +6,7 @@ use crate::reader::consumer::scan::BlockCursor;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{Body, Entry, Gap, GapReason};
 use crate::record::decoded::Received;
-use crate::record::definition::TEXT;
+use crate::record::text::TEXT;
 use crate::shm::block::SharedRing;
 
 impl LaneQueue {

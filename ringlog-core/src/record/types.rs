@@ -235,6 +235,21 @@ impl Type {
     }
 }
 
+/// Types in a row, as a constant that a generic function can name.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Types {
+    pub(crate) first: Type,
+    pub(crate) rest: Option<&'static Types>,
+}
+
+impl Types {
+    /// One after the other.
+    pub(crate) fn iter(types: Option<&'static Types>) -> impl Iterator<Item = Type> {
+        std::iter::successors(types, |types| types.rest).map(|types| types.first)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
