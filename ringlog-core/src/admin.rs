@@ -14,8 +14,8 @@ use crate::ring::name;
 use crate::shm::block;
 use crate::shm::layout::{self, header};
 
-pub use crate::producer::levels::rules::{LevelRule, LevelRules};
 pub use crate::reader::levels::change_levels;
+pub use crate::record::level::rules::{LevelRule, LevelRules};
 pub use crate::ring::header::Info;
 pub use crate::ring::name::{directory, resolve};
 pub use crate::ring::options::Size;

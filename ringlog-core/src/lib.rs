@@ -92,12 +92,12 @@ pub mod testing;
 pub use crate::{
     error::{Error, PushError},
     os::sigbus::survive_truncation,
+    producer::default_logger::{default_logger, set_default},
     producer::init::{Fallback, Initialized, init, init_or, init_ring},
-    producer::levels::default_logger::{default_logger, set_default},
-    producer::levels::filter::Filter,
     producer::logger::Logger,
     producer::panics::log_panics,
     record::field::FieldValue,
+    record::level::filter::Filter,
     record::level::{Level, ParseLevelError},
     record::record_trait::Record,
     ring::handle::Ring,
@@ -119,7 +119,7 @@ pub mod __private {
             AsValue as _,
         };
     }
-    pub use crate::producer::levels::default_logger::wants;
+    pub use crate::producer::levels::effective::wants;
     pub use crate::producer::levels::gate::Gate;
 }
 

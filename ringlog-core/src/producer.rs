@@ -1,5 +1,6 @@
 //! Logging: from a statement to a published record.
 
+pub(crate) mod default_logger;
 pub(crate) mod levels;
 
 pub(crate) mod callsite;

@@ -5,9 +5,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
-use crate::producer::levels::filter::Filter;
-use crate::producer::levels::rules::{self, LevelRules};
 use crate::record::level::Level;
+use crate::record::level::filter::Filter;
+use crate::record::level::rules::{self, LevelRules};
 use crate::shm::layout::{header, pair};
 use crate::shm::memory::Memory;
 use crate::shm::rules_area;

@@ -1,6 +1,7 @@
 //! What a log statement's macro leaves in the program: one static, and a few calls.
 
-use crate::producer::levels::default_logger;
+use crate::producer::default_logger;
+use crate::producer::levels::effective;
 use crate::producer::levels::gate::Gate;
 use crate::producer::logger::Logger;
 use crate::producer::statement::{self, Arguments, Statement};
@@ -72,7 +73,7 @@ impl Callsite {
 
     /// Whether the default logger wants records of this level.
     pub fn is_open_at(&'static self, level: Level) -> bool {
-        default_logger::wants(level, self.site.definition().logger_or_module())
+        effective::wants(level, self.site.definition().logger_or_module())
     }
 
     /// Whether this logger wants records of this level.
@@ -119,7 +120,7 @@ impl Callsite {
         let statement = Statement::new(&self.site, level, arguments);
         match logger.or(default_logger::default_logger()) {
             // A statement has no result; the ring has counted what it refused.
-            Some(logger) => drop(logger.log_slowly(&statement, fast)),
+            Some(logger) => drop(statement::log_slow(logger, &statement, fast)),
             None => statement::log_otherwise(&statement),
         }
     }

@@ -4,11 +4,12 @@ mod pairs;
 
 use std::time::Duration;
 
-use crate::producer::levels::default_logger::{self, Destination};
-use crate::producer::levels::filter::Filter;
+use crate::producer::default_logger::{self, Destination};
+use crate::producer::levels::effective;
 use crate::producer::logger::Logger;
 use crate::producer::statement;
 use crate::record::level::Level;
+use crate::record::level::filter::Filter;
 use crate::record::text::Text;
 
 use pairs::Message;
@@ -57,7 +58,7 @@ struct Facade;
 
 impl log::Log for Facade {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        default_logger::wants(level(metadata.level()), metadata.target())
+        effective::wants(level(metadata.level()), metadata.target())
     }
 
     fn log(&self, record: &log::Record<'_>) {

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::error::Error;
-use crate::producer::levels::default_logger::{self, Destination};
-use crate::producer::levels::filter::Filter;
+use crate::producer::default_logger::{self, Destination};
+use crate::record::level::filter::Filter;
 use crate::ring::handle::Ring;
 
 /// What becomes of log calls when there is no ring.

@@ -1,6 +1,6 @@
-//! Which levels are wanted: the process's own filter, and the rules set from outside.
+//! The levels in force: what the process's own filter and the rules in the ring give together.
 
-pub(crate) mod default_logger;
-pub(crate) mod filter;
+pub(crate) mod effective;
 pub(crate) mod gate;
-pub(crate) mod rules;
+pub(crate) mod known;
+pub(crate) mod steering;

@@ -10,7 +10,6 @@ use crate::error::{Error, PushError};
 use crate::os::thread;
 use crate::producer::flush;
 use crate::producer::push;
-use crate::producer::statement;
 use crate::record::level::Level;
 use crate::record::record_trait::Record;
 use crate::record::site::Site;
@@ -124,7 +123,7 @@ impl Logger {
     /// The long way, for what the record path has not done.
     #[cold]
     #[inline(never)]
-    fn push_slow(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
+    pub(crate) fn push_slow(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
         if fast != FastPath::Outlined || self.push_outlined(record) != FastPath::Done {
             push::push(&self.session, record, 0, self.overflow)?;
         }
@@ -132,16 +131,6 @@ impl Logger {
             self.wake();
         }
         Ok(())
-    }
-
-    /// Logs what has a message of its own, as text if there is no other way.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn log_slowly(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
-        match self.push_slow(record, fast) {
-            Err(PushError::TooLarge { .. } | PushError::Definition) => statement::log_as_text(self, record),
-            result => result,
-        }
     }
 
     #[cold]

@@ -4,7 +4,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
 use std::time::Duration;
 
-use crate::producer::levels::default_logger;
+use crate::producer::default_logger;
 
 /// Logs each panic from here on, at CRITICAL to the logger `panic`, with its place, its thread and, where
 /// `RUST_BACKTRACE` asks for one, its backtrace. Then waits until the record is persisted, `deadline` at most

@@ -1,5 +1,8 @@
 //! Levels: numbers with names, as in Python's `logging`, plus TRACE.
 
+pub(crate) mod filter;
+pub(crate) mod rules;
+
 use std::fmt;
 use std::str::FromStr;
 

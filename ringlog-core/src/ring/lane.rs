@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use crate::os::fork_guard;
 use crate::os::ofd_lock::{self, LockPage, Mode};
 use crate::os::thread;
-use crate::producer::levels::default_logger;
+use crate::producer::default_logger;
 use crate::ring::exit_history;
 use crate::ring::file;
 use crate::ring::private::{ProducerState, status};

@@ -85,7 +85,7 @@ pub(crate) enum FastPath {
     /// No room, no anchor, a record is being written, or it does not write what it announced: the long
     /// way tells which.
     Slow,
-    /// Perhaps, but not without a call: see [`Logger::push_outlined`](crate::Logger::push_outlined).
+    /// Perhaps, but not without a call: see `Logger::push_outlined`.
     Outlined,
 }
 

@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use crate::producer::levels::default_logger;
+use crate::producer::levels::effective;
 use crate::record::level::Level;
 
 /// At no epoch is anything decided yet.
@@ -69,12 +69,11 @@ impl Gate {
     #[cold]
     #[inline(never)]
     fn decide(&self, level: Level, logger: &'static str) -> bool {
-        let Some(wanted) = default_logger::wanted(logger) else { return false };
-        let is_open = level >= wanted.least;
-        if let Some(epoch) = wanted.as_of {
+        let Some((effective, word)) = effective::by_default(logger) else { return false };
+        let is_open = level >= effective.least;
+        if let Some(epoch) = effective.as_of {
             let at = if is_open { &self.open_at } else { &self.closed_at };
             at.store(epoch, Ordering::Relaxed);
-            let word: &'static AtomicU64 = wanted.epoch;
             self.epoch.store(std::ptr::from_ref(word).cast_mut(), Ordering::Relaxed);
         }
         is_open

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use crate::error::PushError;
-use crate::producer::levels::default_logger::{self, Destination};
+use crate::producer::default_logger::{self, Destination};
 use crate::producer::logger::Logger;
 use crate::record::decoded::{ParsedDefinition, Received};
 use crate::record::definition::{Definition, Field};
@@ -24,8 +24,18 @@ fn message(record: &dyn Record) -> Result<String, PushError> {
     Ok(Received::defined(0, Some(&known), &payload, 0).to_string())
 }
 
+/// Logs the statement by the slow path, and as text where it cannot travel as it is.
+#[cold]
+#[inline(never)]
+pub(crate) fn log_slow(logger: &Logger, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
+    match logger.push_slow(record, fast) {
+        Err(PushError::TooLarge { .. } | PushError::Definition) => log_as_text(logger, record),
+        result => result,
+    }
+}
+
 /// Logs the statement as plain text, which is cut where it is too long.
-pub(crate) fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
+fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
     let definition = record.site().definition();
     let Definition { file, line, module, function, .. } = definition;
     logger.write_text(&Text {
@@ -48,7 +58,7 @@ pub(crate) fn log_otherwise(record: &dyn Record) {
         // It is being set at this moment.
         Destination::Ring(logger, _) => {
             // A statement has no result; the ring has counted what it refused.
-            let _ = logger.log_slowly(record, FastPath::Slow);
+            let _ = log_slow(logger, record, FastPath::Slow);
         }
         Destination::Nothing => {}
     }

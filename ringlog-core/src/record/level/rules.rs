@@ -7,8 +7,8 @@
 use std::ops::Deref;
 
 use crate::error::Error;
-use crate::producer::levels::filter::{self, Filter, covers};
 use crate::record::level::Level;
+use crate::record::level::filter::{self, Filter, covers};
 use crate::shm::rules_area::TEXT_MAX;
 
 /// A level for a logger and those below it, set from outside the processes that log.
@@ -67,7 +67,7 @@ impl LevelRules {
 
     /// The least level that a process with this filter logs from `logger`; `None` if nothing is said of it.
     pub fn level_of(&self, logger: &str, pid: u32, own: Option<&Filter>) -> Option<Level> {
-        judge(self.0.iter().map(LevelRule::line), own, logger, || pid).map(|verdict| verdict.least)
+        nearest(self.0.iter().map(LevelRule::line), own, logger, || pid).map(|rule| rule.least)
     }
 
     pub(crate) fn decode(text: &[u8]) -> LevelRules {
@@ -114,8 +114,8 @@ impl LevelRule {
 
 /// A rule as it stands in the ring.
 #[derive(Clone, Copy)]
-pub(crate) struct Line<'a> {
-    pub(crate) level: Level,
+struct Line<'a> {
+    level: Level,
     pid: u32,
     until: u64,
     logger: &'a [u8],
@@ -154,25 +154,50 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// The rules in a text that anybody may have written.
-pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
+fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
     text.split(|byte| *byte == b'\n').filter_map(Line::parse)
 }
 
-/// What the rules say of a logger.
-pub(crate) struct Verdict {
+/// The least level in force for a logger.
+pub(crate) struct EffectiveLevel {
     pub(crate) least: Level,
-    /// It holds for this process only, and not for a child that it forks.
-    pub(crate) by_pid: bool,
+    /// The epoch of the rules that it was found by and holds for. `None` if it is for this call alone.
+    pub(crate) as_of: Option<u64>,
 }
 
-/// The least level wanted from `logger` by the rules of a ring and a process's own filter. `pid` is asked
-/// only if a rule is for one process.
-pub(crate) fn judge<'a>(
+/// The level that is in force where neither rules nor filter name one: all levels.
+const EVERYTHING: Level = Level::from_number(1);
+
+/// The least level of `logger` by the rules in force at `epoch` and a process's own filter. `pid` is called only
+/// for a rule of one process.
+pub(crate) fn resolve(
+    rules: &[u8],
+    epoch: u64,
+    own: Option<&Filter>,
+    logger: &str,
+    pid: impl Fn() -> u32,
+) -> EffectiveLevel {
+    match nearest(lines(rules), own, logger, pid) {
+        // A forked child has its parent's memory but another process id.
+        Some(rule) => EffectiveLevel { least: rule.least, as_of: (!rule.by_pid).then_some(epoch) },
+        None => EffectiveLevel { least: EVERYTHING, as_of: Some(epoch) },
+    }
+}
+
+/// What the rule that counts for a logger names.
+struct Nearest {
+    least: Level,
+    /// Whether it is for this process alone.
+    by_pid: bool,
+}
+
+/// The rule that counts for `logger`, of these lines and a process's own filter.
+fn nearest<'a>(
     lines: impl Iterator<Item = Line<'a>>,
     own: Option<&Filter>,
     logger: &str,
     pid: impl Fn() -> u32,
-) -> Option<Verdict> {
+) -> Option<Nearest> {
     // Compared from left to right: length of the name, from outside, for one process, with an end.
     let own = own.map(|filter| filter.rule_for(logger));
     let own = own.map(|(name, least)| ((filter::length(name.as_bytes()), false, false, false), least));
@@ -181,7 +206,7 @@ pub(crate) fn judge<'a>(
     let outside =
         outside.map(|line| ((filter::length(line.logger), true, line.pid != 0, line.until != 0), line.level));
     let (weight, least) = own.into_iter().chain(outside).max_by_key(|(weight, _)| *weight)?;
-    Some(Verdict { least, by_pid: weight.2 })
+    Some(Nearest { least, by_pid: weight.2 })
 }
 
 #[cfg(test)]

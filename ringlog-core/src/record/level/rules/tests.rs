@@ -94,13 +94,13 @@ proptest::proptest! {
     #[test]
     fn any_bytes_are_decided_by(text: Vec<u8>, logger: String, own in "[a-z.]{0,3}=(debug|35)|") {
         let own: Filter = own.parse().unwrap();
-        let verdict = judge(lines(&text), Some(&own), &logger, || ME).unwrap();
-        proptest::prop_assert!(verdict.least.number() > 0);
+        let rule = nearest(lines(&text), Some(&own), &logger, || ME).unwrap();
+        proptest::prop_assert!(rule.least.number() > 0);
     }
 
     /// By another way: the one rule that goes before each of the others.
     #[test]
-    fn what_is_judged_goes_before_everything_else(
+    fn the_nearest_rule_goes_before_everything_else(
         list in proptest::collection::vec(("(a(\\.b){0,2})?", 1..255_u8, 0..3_u32, 0..2_u64), 0..8),
         own in "(debug|35|error),a=(warn|3),a\\.b=critical",
         logger in "a(\\.[ab]){0,3}",
@@ -118,10 +118,10 @@ proptest::proptest! {
             let covers = rule.logger.is_empty() || logger.starts_with(&below[0]) || logger == below[1];
             covers && rule.pid.is_none_or(|pid| pid == me)
         });
-        let nearest = covering.max_by_key(|rule| (rule.logger.len(), rule.pid.is_some(), rule.until_unix.is_some()));
+        let first = covering.max_by_key(|rule| (rule.logger.len(), rule.pid.is_some(), rule.until_unix.is_some()));
         let (name, mine) = own.rule_for(&logger);
-        let expected = nearest.filter(|rule| rule.logger.len() >= name.len()).map_or(mine, |rule| rule.level);
-        proptest::prop_assert_eq!(judge(lines(&text), Some(&own), &logger, || me).unwrap().least, expected);
+        let expected = first.filter(|rule| rule.logger.len() >= name.len()).map_or(mine, |rule| rule.level);
+        proptest::prop_assert_eq!(nearest(lines(&text), Some(&own), &logger, || me).unwrap().least, expected);
         proptest::prop_assert_eq!(all.level_of(&logger, me, Some(&own)), Some(expected));
     }
 }

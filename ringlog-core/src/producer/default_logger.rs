@@ -1,0 +1,140 @@
+//! The process's default destination: where log statements go that name no logger.
+//!
+//! It is set once and never taken back, so a statement finds it by one load. It is read in any thread, in
+//! signal handlers and in forked children: reading allocates nothing and takes no lock.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::error::Error;
+use crate::os::thread;
+use crate::producer::levels::steering::Steering;
+use crate::producer::logger::Logger;
+use crate::record::level::filter::Filter;
+use crate::ring::lane;
+use crate::ring::session::Session;
+use crate::shm::layout::lane as lane_entry;
+
+/// Where log statements go that name no logger.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// Into a ring, as far as its level rules and the process's own filter want them.
+    Ring(Logger, Filter),
+    /// To standard error, a line each.
+    Stderr(Filter),
+    /// Nowhere: no default logger has been set.
+    Nothing,
+}
+
+/// What has been set, for the rest of the process's life.
+pub(crate) struct Installed {
+    destination: Destination,
+    /// The level rules of the ring; `None` where statements go elsewhere.
+    steering: Option<Steering>,
+    /// The filter as the process lane shows it.
+    shown: ShownFilter,
+}
+
+type ShownFilter = [u64; lane_entry::FILTER_BYTES / 8];
+
+impl Installed {
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    #[inline]
+    pub(crate) fn steering(&self) -> Option<&Steering> {
+        self.steering.as_ref()
+    }
+}
+
+static INSTALLED: AtomicPtr<Installed> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The logger in it, if there is one: what each statement loads.
+static LOGGER: AtomicPtr<Logger> = AtomicPtr::new(std::ptr::null_mut());
+
+#[inline(always)]
+pub(crate) fn installed() -> Option<&'static Installed> {
+    // SAFETY: null or what `install` has leaked, complete before the pointer was stored.
+    unsafe { INSTALLED.load(Ordering::Acquire).as_ref() }
+}
+
+/// Where log statements go.
+pub(crate) fn destination() -> &'static Destination {
+    installed().map_or(&Destination::Nothing, |installed| &installed.destination)
+}
+
+/// Makes `logger` the process's default: log statements go there, as far as `filter` and the ring's level
+/// rules want them. Works once in a process.
+///
+/// # Errors
+/// [`Error::DefaultLoggerSet`] if there is one already; what [`Ring::open`](crate::Ring::open) returns if
+/// the ring has been removed meanwhile.
+///
+/// ```
+/// # let dir = tempfile::tempdir_in("/dev/shm")?;
+/// # let path = dir.path().join("app");
+/// let ring = ringlog::Ring::options().size("1MiB").create(path.to_str().unwrap())?;
+/// ringlog::set_default(ring.logger(), "info,db=warn".parse()?)?;
+/// assert!(ringlog::default_logger().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn set_default(logger: Logger, filter: Filter) -> Result<(), Error> {
+    install(Destination::Ring(logger, filter))
+}
+
+/// The process's default logger, if one has been [set](set_default).
+#[inline]
+pub fn default_logger() -> Option<&'static Logger> {
+    // SAFETY: null or what `install` has leaked, complete before the pointer was stored.
+    unsafe { LOGGER.load(Ordering::Acquire).as_ref() }
+}
+
+pub(crate) fn install(destination: Destination) -> Result<(), Error> {
+    if installed().is_some() {
+        return Err(Error::DefaultLoggerSet);
+    }
+    let (steering, shown) = match &destination {
+        Destination::Ring(logger, filter) => {
+            let shown = thread::text_words(&filter.text_within(lane_entry::FILTER_BYTES));
+            (Some(Steering::new(&logger.session)?), shown)
+        }
+        _ => (None, ShownFilter::default()),
+    };
+    let new = Box::into_raw(Box::new(Installed { destination, steering, shown }));
+    let null = std::ptr::null_mut();
+    if INSTALLED.compare_exchange(null, new, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        // SAFETY: made above, and no other reference to it exists.
+        drop(unsafe { Box::from_raw(new) });
+        return Err(Error::DefaultLoggerSet);
+    }
+    if let Destination::Ring(logger, _) = self::destination() {
+        LOGGER.store(std::ptr::from_ref(logger).cast_mut(), Ordering::Release);
+        // The process lane may be open already.
+        show_filter(&logger.session);
+    }
+    Ok(())
+}
+
+/// The process's own filter, as the process lane of `session` shows it: zeros where log statements go
+/// elsewhere.
+pub(crate) fn shown_filter(session: &Session) -> ShownFilter {
+    match installed() {
+        Some(Installed { destination: Destination::Ring(logger, _), shown, .. })
+            if std::ptr::eq(&*logger.session, session) =>
+        {
+            *shown
+        }
+        _ => [0; lane_entry::FILTER_BYTES / 8],
+    }
+}
+
+/// Shows the filter in a process lane that was open before.
+fn show_filter(session: &Session) {
+    // Held by who opens the process lane: it is open by now, or its owner is going to find the filter.
+    let _guard = session.try_lock();
+    if let (Some(ring), Some(local)) = (session.ring(), lane::of_process(session)) {
+        lane::write_filter(&ring, local.lane.load(Ordering::Relaxed), &shown_filter(session));
+    }
+}

@@ -1,0 +1,87 @@
+//! The level in force for a logger, by the rules of the ring and the process's own filter.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::producer::default_logger::{self, Destination, Installed};
+use crate::producer::levels::{known, steering};
+use crate::producer::logger::Logger;
+use crate::record::level::Level;
+use crate::record::level::rules::EffectiveLevel;
+use crate::shm::rules_area;
+
+/// The epoch where no ring steers the levels.
+static UNSTEERED: AtomicU64 = AtomicU64::new(1);
+
+/// Whether the default logger wants records of this level from this logger: for levels or names that are not
+/// known at compile time.
+#[inline]
+pub fn wants(level: Level, logger: &str) -> bool {
+    let Some(installed) = default_logger::installed() else { return false };
+    match known::get(logger, epoch_of(installed).load(Ordering::Relaxed)) {
+        Some(least) => level >= least,
+        None => wants_by_rules(installed, level, logger),
+    }
+}
+
+#[cold]
+fn wants_by_rules(installed: &'static Installed, level: Level, logger: &str) -> bool {
+    let Some(effective) = resolve(installed, logger) else { return false };
+    if let Some(epoch) = effective.as_of {
+        known::set(logger, epoch, effective.least);
+    }
+    level >= effective.least
+}
+
+/// The level in force for a logger of the default destination, and the word of the epoch that it holds for.
+/// `None` where log statements go nowhere.
+pub(crate) fn by_default(logger: &str) -> Option<(EffectiveLevel, &'static AtomicU64)> {
+    let installed = default_logger::installed()?;
+    Some((resolve(installed, logger)?, epoch_of(installed)))
+}
+
+/// The epoch that a decision is compared with.
+fn epoch_of(installed: &'static Installed) -> &'static AtomicU64 {
+    installed.steering().map_or(&UNSTEERED, |steering| steering.epoch())
+}
+
+fn resolve(installed: &'static Installed, logger: &str) -> Option<EffectiveLevel> {
+    match (installed.destination(), installed.steering()) {
+        (Destination::Ring(_, filter), Some(steering)) => Some(steering.resolve(logger, filter)),
+        (Destination::Ring(_, filter) | Destination::Stderr(filter), _) => {
+            let as_of = Some(epoch_of(installed).load(Ordering::Relaxed));
+            Some(EffectiveLevel { least: filter.rule_for(logger).1, as_of })
+        }
+        (Destination::Nothing, _) => None,
+    }
+}
+
+impl Logger {
+    /// Whether records of this level are wanted from the logger of this name: by the level rules of the
+    /// ring and the process's own filter, which is the one given to [`set_default`](crate::set_default) or
+    /// found in `$RINGLOG_LEVEL`. Where neither names a level, all are wanted.
+    ///
+    /// [`push`](Self::push) and [`text`](Self::text) do not ask; log statements ask before they evaluate their
+    /// arguments.
+    pub fn allows(&self, level: Level, logger: &str) -> bool {
+        // A forked child that has not attached yet is about to log, and attaches for that.
+        let Ok(ring) = self.session.ring_or_reattach() else { return true };
+        let header = ring.memory();
+        let (own, mark) = match default_logger::destination() {
+            Destination::Ring(_, filter) | Destination::Stderr(filter) => (Some(filter), 0),
+            // What is decided without a filter does not hold once there is one.
+            Destination::Nothing => (None, 1 << 63),
+        };
+        let epoch = rules_area::epoch_word(header).load(Ordering::Relaxed);
+        if let Some(least) = known::get(logger, epoch ^ mark) {
+            return level >= least;
+        }
+        let pid = || self.session.state().pid.load(Ordering::Relaxed);
+        let Some(effective) = steering::resolve(header, own, logger, pid) else {
+            return own.is_none_or(|own| own.allows(level, logger));
+        };
+        if let Some(epoch) = effective.as_of {
+            known::set(logger, epoch ^ mark, effective.least);
+        }
+        level >= effective.least
+    }
+}
