@@ -8,7 +8,8 @@ use std::time::Duration;
 use ringlog::reader::Observer;
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Logger, Overflow, Ring};
-use ringlog_tests::{Arrivals, Kind, SOON, Scratch, Sequenced, note};
+use ringlog_testkit::{SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, Kind, Sequenced, note};
 
 /// Threads that log at the same time, how often each is followed by another one, and records of each.
 const THREADS: u32 = 3;

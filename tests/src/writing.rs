@@ -3,15 +3,13 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use ringlog::{Options, Overflow, Ring};
 
-use crate::{Child, Scratch};
+use ringlog_testkit::{Child, ENDLESS, Scratch};
 
-/// A writer that takes longer, also on a busy machine, will never end.
-const ENDLESS: Duration = Duration::from_secs(120);
+use crate::CreateRing;
 
 /// A program of the workspace, beside the test's own.
 pub fn program(name: &str) -> PathBuf {
@@ -114,19 +112,9 @@ impl Writing {
 
     /// The same where it may fail.
     pub fn try_finish(&self) -> ExitStatus {
-        let mut child = self.writer().spawn().unwrap();
-        let since = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status;
-            }
-            if since.elapsed() > ENDLESS {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                panic!("the writer does not end: {}", self.said());
-            }
-            std::thread::sleep(Duration::from_micros(500));
-        }
+        let mut child = Child::start_as_is(&mut self.writer());
+        let status = child.wait_within(ENDLESS);
+        status.unwrap_or_else(|| panic!("the writer does not end: {}", self.said()))
     }
 
     /// What the writers have said.

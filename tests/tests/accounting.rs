@@ -5,7 +5,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use ringlog::Ring;
 use ringlog::reader::{Body, Consumer, Origin};
-use ringlog_tests::{Child, Proof, SOON, Scratch, stat};
+use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_tests::{CreateRing, Proof, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

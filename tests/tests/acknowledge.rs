@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ringlog::Ring;
 use ringlog::reader::Cursor;
-use ringlog_tests::{Kind, Scratch, Sequenced, Stepped, note, received};
+use ringlog_testkit::{Scratch, Stepped};
+use ringlog_tests::{CreateRing, Kind, Sequenced, note, received};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

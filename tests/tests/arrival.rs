@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, Consumer, GapReason};
 use ringlog::{Level, Overflow, Ring};
-use ringlog_tests::{Arrivals, Child, Proof, Random, SOON, Scratch, stat};
+use ringlog_testkit::{Child, Random, SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, Proof, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

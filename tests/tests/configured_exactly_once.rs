@@ -6,7 +6,8 @@ use std::fs;
 use std::process::Command;
 
 use nix::errno::Errno;
-use ringlog_tests::{Call, Ended, Fate, Lines, Random, Writing, program, run_deciding};
+use ringlog_testkit::{Call, Ended, Fate, Random, run_deciding};
+use ringlog_tests::{Lines, Writing, program};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

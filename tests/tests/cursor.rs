@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ringlog::Ring;
 use ringlog::reader::{Consumer, Cursor, Entry, Origin};
-use ringlog_tests::{Child, Kind, Proof, SOON, Scratch, Sequenced, note};
+use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_tests::{CreateRing, Kind, Proof, Sequenced, note};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use ringlog::reader::{Body, Consumer};
 use ringlog::{Overflow, Ring};
-use ringlog_tests::{Arrivals, Child, Counters, Proof, Random, SOON, Scratch, free_blocks_after, stat};
+use ringlog_testkit::{Child, Counters, Random, SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, Proof, free_blocks_after, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

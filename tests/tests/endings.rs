@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use ringlog::reader::Consumer;
 use ringlog::{Overflow, Ring};
-use ringlog_tests::{
-    Arrivals, Child, Counters, SOON, Scratch, free_blocks_after, lanes, stat, wait_for_lanes,
-};
+use ringlog_testkit::{Child, Counters, SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, free_blocks_after, lanes, stat, wait_for_lanes};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

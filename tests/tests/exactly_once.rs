@@ -5,7 +5,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ringlog_tests::{Call, Ended, Fate, Kill, Lines, Random, Writing, run_cases, run_deciding};
+use ringlog_testkit::{Call, Ended, Fate, Kill, Random, run_cases, run_deciding};
+use ringlog_tests::{Lines, Writing};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
@@ -139,7 +140,7 @@ fn a_batch_is_made_durable_when_that_is_asked_for_and_before_it_counts() {
 fn what_was_not_due_is_synced_when_it_is_due_though_nothing_more_comes() {
     let writing = Writing::empty(&["--fsync=700ms"], ringlog::Ring::options());
     let mut child =
-        ringlog_tests::Child::spawn(PRODUCER, &["end", writing.ring(), "threads=1", "count=9", "how=wait"]);
+        ringlog_testkit::Child::spawn(PRODUCER, &["end", writing.ring(), "threads=1", "count=9", "how=wait"]);
     while child.line() != "ready" {}
     let ended = std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ringlog::{Error, Level, Ring};
-use ringlog_tests::{SOON, Scratch};
+use ringlog_testkit::{SOON, Scratch};
+use ringlog_tests::CreateRing;
 
 /// The message of a flush in vain, the milliseconds it names taken out and checked.
 fn refusal(result: Result<(), Error>, at_least_ms: u64) -> String {

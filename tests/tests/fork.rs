@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ringlog::reader::Body;
 use ringlog::{Overflow, Ring};
-use ringlog_tests::{Arrivals, Child, Proof, SOON, Scratch, stat};
+use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, Proof, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use ringlog::Ring;
 use ringlog::reader::Body;
-use ringlog_tests::{Proof, SOON, Scratch, Stepped, drained, free_blocks_after, soon, stat};
+use ringlog_testkit::{SOON, Scratch, Stepped, soon};
+use ringlog_tests::{CreateRing, Proof, drained, free_blocks_after, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

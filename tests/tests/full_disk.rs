@@ -6,7 +6,8 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
-use ringlog_tests::{SOON, Scratch, program};
+use ringlog_testkit::{SOON, Scratch};
+use ringlog_tests::{CreateRing, program};
 
 /// A writer whose files are on a tmpfs that only it sees, of 256 KiB, of which something else has the half.
 struct OnTmpfs {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringlog::admin::Clock;
 use ringlog::reader::{Body, Entry, GapReason, Observer};
 use ringlog::{Overflow, Ring};
-use ringlog_tests::Scratch;
+use ringlog_testkit::Scratch;
 
 const MAKER: &str = "tests/src/bin/make_golden.rs";
 

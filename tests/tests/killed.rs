@@ -7,9 +7,8 @@ use std::ops::Range;
 use std::sync::{Barrier, Mutex};
 
 use ringlog::{Logger, Ring};
-use ringlog_tests::{
-    Kind, Path, Scratch, Sequenced, Stepped, drained, free_blocks_after, note_of, soon, stat,
-};
+use ringlog_testkit::{Path, Scratch, Stepped, soon};
+use ringlog_tests::{CreateRing, Kind, Sequenced, drained, free_blocks_after, note_of, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, GapReason};
 use ringlog::{Level, Overflow, PushError, Ring};
-use ringlog_tests::{Arrivals, Child, SOON, Scratch, stat};
+use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use ringlog::admin::{LevelRule, LevelRules, change_levels};
 use ringlog::reader::Observer;
 use ringlog::{Level, Ring};
-use ringlog_tests::{Child, Counters, GATES, Random, SOON, Scratch};
+use ringlog_testkit::{Child, Counters, Random, SOON, Scratch};
+use ringlog_tests::{CreateRing, GATES};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 
@@ -278,7 +279,7 @@ fn rules_in(at: &Scratch, ring: &[u8], header: &[u8]) -> LevelRules {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the_new_ones() {
-    use ringlog_tests::Stepped;
+    use ringlog_testkit::Stepped;
     const HEADER: usize = 4096;
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
@@ -388,7 +389,7 @@ fn whoever_is_killed_while_he_changes_levels_keeps_nobody_from_changing_them() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn a_statement_that_is_not_wanted_takes_few_instructions() {
-    use ringlog_tests::Stepped;
+    use ringlog_testkit::Stepped;
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("1MiB"));
     let mut child = Stepped::start(PRODUCER, &["pass-closed-gates", at.name()]);

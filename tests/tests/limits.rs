@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ringlog::reader::Body;
 use ringlog::{Overflow, Ring};
-use ringlog_tests::{Arrivals, Child, Counters, SOON, Scratch, stat};
+use ringlog_testkit::{Child, Counters, SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ringlog::reader::Observer;
 use ringlog::{Level, Ring};
-use ringlog_tests::{Child, Proof, SOON, Scratch, stat};
+use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_tests::{CreateRing, Proof, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

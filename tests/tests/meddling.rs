@@ -7,7 +7,8 @@ use std::fs::{self, File};
 use std::io::Write;
 
 use ringlog::{Level, Ring};
-use ringlog_tests::{Fate, Writing, run_deciding};
+use ringlog_testkit::{Fate, run_deciding};
+use ringlog_tests::Writing;
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

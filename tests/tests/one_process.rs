@@ -5,7 +5,8 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use ringlog::{Overflow, Ring};
-use ringlog_tests::{Arrivals, Kind, SOON, Scratch, SecondCopy, Sequenced, stat};
+use ringlog_testkit::{SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, Kind, SecondCopy, Sequenced, stat};
 
 fn push(log: &ringlog::Logger, producer: u32, sequences: std::ops::Range<u64>) {
     sequences.for_each(|n| log.push(&Sequenced::new(producer, n, "one process")).unwrap());

@@ -8,7 +8,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use ringlog::reader::{Body, Consumer, Entry};
 use ringlog::{Level, Logger, Overflow, PushError, Ring};
-use ringlog_tests::{Kind, SOON, Scratch, Sequenced, note};
+use ringlog_testkit::{SOON, Scratch};
+use ringlog_tests::{CreateRing, Kind, Sequenced, note};
 
 /// A ring in which nothing more fits, not even what is urgent.
 fn full(at: &Scratch) -> (Ring, Logger) {

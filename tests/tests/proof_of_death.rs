@@ -7,7 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::Ring;
 use ringlog::reader::Consumer;
-use ringlog_tests::{Arrivals, Child, SOON, Scratch, in_namespaces, lanes, stat, wait_for_lanes};
+use ringlog_testkit::{Child, SOON, Scratch, in_namespaces};
+use ringlog_tests::{Arrivals, CreateRing, lanes, stat, wait_for_lanes};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use ringlog::{Level, Ring};
-use ringlog_tests::{BINARY, FORMATTED, Given, Kind, Scratch, Sequenced, note, stat};
+use ringlog_testkit::Scratch;
+use ringlog_tests::{BINARY, CreateRing, FORMATTED, Given, Kind, Sequenced, note, stat};
 
 struct Counting;
 

@@ -13,7 +13,8 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use ringlog::{Overflow, Ring};
-use ringlog_tests::{BINARY, Child, FORMATTED, SOON, Scratch, stat};
+use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_tests::{BINARY, CreateRing, FORMATTED, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

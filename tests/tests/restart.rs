@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ringlog::{Level, Overflow, Ring};
-use ringlog_tests::{Child, Random, SOON, Scratch, free_blocks_after, stat};
+use ringlog_testkit::{Child, Random, SOON, Scratch};
+use ringlog_tests::{CreateRing, free_blocks_after, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

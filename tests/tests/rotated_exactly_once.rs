@@ -9,7 +9,8 @@ use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
-use ringlog_tests::{Call, Ended, Fate, Kill, Lines, Writing, run_cases, run_deciding};
+use ringlog_testkit::{Call, Ended, Fate, Kill, run_cases, run_deciding};
+use ringlog_tests::{Lines, Writing};
 use ringlog_writer::rotation::decompressed;
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

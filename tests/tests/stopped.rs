@@ -5,9 +5,8 @@
 use std::time::{Duration, Instant};
 
 use ringlog::{Logger, Ring};
-use ringlog_tests::{
-    Arrivals, Kind, SOON, Scratch, Sequenced, Stepped, drained, free_blocks_after, note_of, soon, stat,
-};
+use ringlog_testkit::{SOON, Scratch, Stepped, soon};
+use ringlog_tests::{Arrivals, CreateRing, Kind, Sequenced, drained, free_blocks_after, note_of, stat};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

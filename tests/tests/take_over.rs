@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, Consumer, RingStat};
 use ringlog::{Overflow, Ring};
-use ringlog_tests::{
-    Arrivals, Child, Counters, Proof, SOON, Scratch, free_blocks_after, stat, wait_for_lanes,
-};
+use ringlog_testkit::{Child, Counters, SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing, Proof, free_blocks_after, stat, wait_for_lanes};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 

@@ -4,7 +4,8 @@
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use ringlog_tests::{Call, Fate, Lines, Writing, run_deciding};
+use ringlog_testkit::{Call, Fate, run_deciding};
+use ringlog_tests::{Lines, Writing};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 const SYNCED: &[&str] = &["--fsync=batch"];

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use ringlog::reader::{Consumer, Observer};
 use ringlog::{Error, Level, Overflow, Ring};
-use ringlog_tests::{Arrivals, Child, SOON, Scratch};
+use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_tests::{Arrivals, CreateRing};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 const BYTES: u64 = 256 << 10;

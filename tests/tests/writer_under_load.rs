@@ -8,7 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::{Options, Overflow, Ring};
-use ringlog_tests::{Child, Random, SOON, Writing, program, soon};
+use ringlog_testkit::{Child, Random, SOON, soon};
+use ringlog_tests::{Writing, program};
 
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
 const COUNT: u64 = 150_000;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use ringlog::admin::Clock;
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Logger, Overflow, Record, Ring};
-use ringlog_tests::Scratch;
+use ringlog_testkit::Scratch;
+use ringlog_tests::CreateRing;
 
 /// Where the header has the boot id, its checksum, and what that covers. Written out here, because the
 /// file must not change when somebody changes the code.

@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ringlog::{Logger, PushError, Ring};
-use ringlog_tests::{Alarm, Counters, Flood, Kind, Proof, Sequenced, note};
+use ringlog_testkit::Counters;
+use ringlog_tests::{Alarm, Flood, Kind, Proof, Sequenced, note};
 
 use crate::{Arguments, ready};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use ringlog::Ring;
 use ringlog::reader::{Observer, RingStat};
-use ringlog_tests::SOON;
+use ringlog_testkit::SOON;
 
 use crate::checker::{Checker, Message, Totals};
 use crate::findings::Findings;

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ringlog_tests::Counters;
+use ringlog_testkit::Counters;
 
 /// Voices of one life: a process, and all that it has forked.
 pub(crate) const VOICES: u32 = 120;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ringlog_tests::SOON;
+use ringlog_testkit::SOON;
 
 /// A machine so busy that we look seldom gives the others no time either.
 const LOOKS: u32 = 2_000;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ringlog_tests::Random;
+use ringlog_testkit::Random;
 
 /// Producing processes of each arena.
 pub(crate) const PRODUCERS: u32 = 3;

@@ -9,7 +9,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use ringlog::reader::Observer;
 use ringlog::{Error, Logger, Overflow, PushError, Ring};
-use ringlog_tests::{Random, fork_child};
+use ringlog_testkit::{Random, fork_child};
 
 use crate::ledger::{Identity, Ledger};
 use crate::record;

@@ -8,7 +8,7 @@ use std::sync::Barrier;
 
 use nix::unistd::ForkResult;
 use ringlog::{Logger, Ring};
-use ringlog_tests::wait_for_end;
+use ringlog_testkit::wait_for_end;
 
 use super::push;
 use crate::{Arguments, ready};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 use ringlog::{Logger, Ring};
-use ringlog_tests::{Random, fork_child};
+use ringlog_testkit::{Random, fork_child};
 
 use super::push;
 use crate::{Arguments, ready, say_ready};

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::ForkResult;
 use ringlog::{Logger, Ring};
-use ringlog_tests::{Counters, Random};
+use ringlog_testkit::{Counters, Random};
 
 use super::push;
 use crate::{Arguments, next_word, ready, say_ready};

@@ -8,7 +8,8 @@ use std::time::Instant;
 use ringlog::__private::Gate;
 use ringlog::admin::LevelRule;
 use ringlog::{Level, Ring};
-use ringlog_tests::{Counters, GATES, SOON, fork_child};
+use ringlog_testkit::{Counters, SOON, fork_child};
+use ringlog_tests::GATES;
 
 use super::forking::ended_well;
 use super::restricted::{end_with, forbid_system_calls};
@@ -112,9 +113,9 @@ pub(crate) fn change_levels(name: &str, arguments: &Arguments) {
         change(Level::WARN).unwrap();
     }
     #[cfg(target_arch = "x86_64")]
-    ringlog_tests::marker();
+    ringlog_testkit::marker();
     let changed = change(level);
     #[cfg(target_arch = "x86_64")]
-    ringlog_tests::marker();
+    ringlog_testkit::marker();
     changed.unwrap();
 }

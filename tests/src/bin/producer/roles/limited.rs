@@ -78,7 +78,7 @@ pub(crate) fn without_descriptors(name: &str, arguments: &Arguments) {
     }
     let mut paused = 0;
     for n in 0..arguments.number("forks", 30) {
-        let child = ringlog_tests::fork_child(|| {
+        let child = ringlog_testkit::fork_child(|| {
             limit(Resource::RLIMIT_NOFILE, 0);
             assert_eq!(push(&log, 0, n, 0), Err(PushError::NoLane));
             limit(Resource::RLIMIT_NOFILE, plenty);

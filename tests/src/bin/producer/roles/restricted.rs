@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use memmap2::{MmapOptions, MmapRaw};
 use ringlog::{Level, Ring};
-use ringlog_tests::{BINARY, Counters, FORMATTED, Given, SOON};
+use ringlog_testkit::{Counters, SOON};
+use ringlog_tests::{BINARY, FORMATTED, Given};
 
 use super::push;
 use crate::{Arguments, ready};

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::time::Instant;
 
 use ringlog::{Logger, Ring};
-use ringlog_tests::SOON;
+use ringlog_testkit::SOON;
 
 use super::push;
 use crate::{Arguments, next_word, say_ready};

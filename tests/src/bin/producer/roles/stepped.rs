@@ -9,7 +9,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::ForkResult;
 use ringlog::{Logger, Overflow, Ring};
-use ringlog_tests::{Alarm, Flood, Kind, SOON, Sequenced, marker, note_of};
+use ringlog_testkit::{SOON, marker};
+use ringlog_tests::{Alarm, Flood, Kind, Sequenced, note_of};
 
 use crate::{Arguments, ready};
 

@@ -1,48 +1,23 @@
-//! A ring in a directory of its own.
+//! Rings of tests: how they are made, and what is in them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, Consumer, Observer};
 use ringlog::{Options, Ring};
+use ringlog_testkit::{SOON, Scratch, soon};
 
-use crate::{Proof, SOON};
+use crate::Proof;
 
-/// A directory under `/dev/shm`, removed with everything in it.
-#[derive(Debug)]
-pub struct Scratch {
-    dir: tempfile::TempDir,
-    name: String,
+/// Makes a ring in a scratch directory.
+pub trait CreateRing {
+    /// The ring of the directory, with these options.
+    fn create(&self, options: Options) -> Ring;
 }
 
-impl Default for Scratch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Scratch {
-    /// An empty directory.
-    pub fn new() -> Scratch {
-        let dir = tempfile::Builder::new().prefix("ringlog-tests-").tempdir_in("/dev/shm").unwrap();
-        let name = dir.path().join("ring").to_str().unwrap().to_owned();
-        Scratch { dir, name }
-    }
-
-    /// The ring's name: an absolute path.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The directory.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Makes the ring.
-    pub fn create(&self, options: Options) -> Ring {
-        options.create(&self.name).unwrap()
+impl CreateRing for Scratch {
+    fn create(&self, options: Options) -> Ring {
+        options.create(self.name()).unwrap()
     }
 }
 
@@ -88,19 +63,6 @@ pub fn drained(ring: &Ring) -> BTreeMap<u32, Vec<u64>> {
         consumer.ack().unwrap();
     }
     all
-}
-
-/// What `attempt` gives as soon as it gives something. A lock that was given back may be held for a moment
-/// longer by a process that another test is just starting: until its exec it has what its parent had.
-pub fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + SOON;
-    loop {
-        let outcome = attempt();
-        if outcome.is_some() || Instant::now() > deadline {
-            return outcome;
-        }
-        std::thread::yield_now();
-    }
 }
 
 /// The ring's numbers now.
