@@ -7,7 +7,7 @@ use ringlog::{Level, Ring};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{CreateRing, Proof, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 #[test]
 fn a_record_whose_definition_is_gone_is_not_shown_without_it() {

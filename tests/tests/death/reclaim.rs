@@ -9,7 +9,7 @@ use ringlog::{Overflow, Ring};
 use ringlog_testkit::{Child, Counters, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, Proof, free_blocks_after, stat, wait_for_lanes};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 fn ring_of(at: &Scratch, lanes: u32) -> Ring {
     let options = Ring::options().size("128KiB").block_bytes(1024).lanes(lanes);

@@ -1,7 +1,5 @@
 //! A producer may be killed at any instruction of a push, of whatever kind.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Barrier, Mutex};
@@ -10,7 +8,7 @@ use ringlog::{Logger, Ring};
 use ringlog_testkit::{Path, Scratch, Stepped, soon};
 use ringlog_tests::{CreateRing, Kind, Sequenced, drained, free_blocks_after, note_of, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Producers: the one that is killed, one that lives on, and the first of those that come after the kill.
 const KILLED: u32 = 0;

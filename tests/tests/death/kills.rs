@@ -9,7 +9,7 @@ use ringlog::{Overflow, Ring};
 use ringlog_testkit::{Child, Counters, Random, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, Proof, free_blocks_after, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 #[derive(Default)]
 struct Received {

@@ -7,7 +7,7 @@ use ringlog::{Level, Overflow, Ring};
 use ringlog_testkit::{Child, Random, SOON, Scratch};
 use ringlog_tests::{CreateRing, free_blocks_after, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 #[test]
 fn the_consumer_killed_and_restarted_gets_what_was_not_acknowledged() {

@@ -16,7 +16,7 @@ use ringlog::{Overflow, Ring};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{BINARY, CreateRing, FORMATTED, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 #[test]
 fn the_push_path_makes_no_system_call_within_a_block() {

@@ -7,7 +7,7 @@ use ringlog::{Level, Overflow, PushError, Ring};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 #[test]
 fn three_hundred_lanes_at_once() {

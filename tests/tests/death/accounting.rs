@@ -8,7 +8,7 @@ use ringlog::reader::{Body, Consumer, Origin};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{CreateRing, Proof, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// What came out of the ring, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]

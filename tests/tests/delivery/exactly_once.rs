@@ -1,14 +1,12 @@
 //! The writer is killed at every system call, and in the middle of what it writes: started again, it has every
 //! record in the file exactly once.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringlog_testkit::{Call, Ended, Fate, Kill, Random, run_cases, run_deciding};
 use ringlog_tests::{Lines, Writing};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Runs a writer and does this at the call of this number.
 fn run(writing: &Writing, number: usize, fate: Fate) -> Ended {

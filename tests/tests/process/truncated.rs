@@ -9,7 +9,8 @@ use ringlog::{Error, Level, Overflow, Ring};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
+
 const BYTES: u64 = 256 << 10;
 /// Enough to reach far into the second half of the ring.
 const RECORDS: usize = 2500;

@@ -1,13 +1,12 @@
 //! The system refuses what the writer asks for: it waits, says so once, and nothing is missing in the end.
 
-#![cfg(target_arch = "x86_64")]
-
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use ringlog_testkit::{Call, Fate, run_deciding};
 use ringlog_tests::{Lines, Writing};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
+
 const SYNCED: &[&str] = &["--fsync=batch"];
 
 /// Runs a writer to its end and lets `fate` decide of its batches' calls, counted from 0 on. Returns them.

@@ -14,7 +14,7 @@ use ringlog::{Level, Ring};
 use ringlog_testkit::{Child, Counters, Random, SOON, Scratch};
 use ringlog_tests::{CreateRing, GATES};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Where the header's words of levels lie, as FORMAT.md has them.
 const EPOCH_AT: u64 = 256;

@@ -1,7 +1,5 @@
 //! Others do something to the files of a writer that was killed: it says so, and nothing is silently twice.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,7 +8,7 @@ use ringlog::{Level, Ring};
 use ringlog_testkit::{Fate, run_deciding};
 use ringlog_tests::Writing;
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// A writer that was killed when its third batch was in the file, but did not count yet; and all of its lines.
 fn killed() -> (Writing, Vec<String>) {

@@ -1,7 +1,5 @@
 //! A signal may come at any instruction of a push, and its handler may log.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -11,7 +9,7 @@ use ringlog::reader::{Body, Consumer, GapReason};
 use ringlog_testkit::{SOON, Scratch, Stepped, soon};
 use ringlog_tests::{CreateRing, Proof, drained, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Producers: the interrupted one, and its handler.
 const INTERRUPTED: u32 = 0;

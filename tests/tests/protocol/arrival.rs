@@ -7,7 +7,7 @@ use ringlog::{Level, Overflow, Ring};
 use ringlog_testkit::{Child, Random, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, Proof, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Starts `count` producers in one role and lets them begin together. `more` are their arguments
 /// besides their number.

@@ -1,7 +1,5 @@
 //! A process may fork at any instruction of a push, and the child may log at once, or only end.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -11,7 +9,7 @@ use ringlog::reader::Body;
 use ringlog_testkit::{SOON, Scratch, Stepped, soon};
 use ringlog_tests::{CreateRing, Proof, drained, free_blocks_after, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// The producer that forks. A child is the producer with the number of its process.
 const PARENT: u32 = 0;

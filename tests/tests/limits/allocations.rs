@@ -1,48 +1,8 @@
-//! The push path allocates nothing. In a program of its own, because it counts every allocation.
-
-#![allow(unsafe_code)]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+//! The push path allocates nothing.
 
 use ringlog::{Level, Ring};
-use ringlog_testkit::Scratch;
+use ringlog_testkit::{CountingAllocator, Scratch};
 use ringlog_tests::{BINARY, CreateRing, FORMATTED, Given, Kind, Sequenced, note, stat};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: hands everything to the system's allocator; the counter is a plain thread-local.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's word.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's word.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's word.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(act: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
-    act();
-    ALLOCATIONS.get() - before
-}
 
 #[test]
 fn the_push_path_allocates_nothing() {
@@ -54,20 +14,26 @@ fn the_push_path_allocates_nothing() {
             log.push(&Sequenced::new(1, sequence, note(sequence, 0))).unwrap();
         }
     };
-    assert!(allocations(|| drop(std::hint::black_box(vec![1_u8; 100]))) > 0, "the counting works");
+    assert!(
+        CountingAllocator::count(|| drop(std::hint::black_box(vec![1_u8; 100]))) > 0,
+        "the counting works"
+    );
     push(0..1);
     let blocks = || stat(&ring).free_blocks;
     let before = blocks();
-    assert_eq!(allocations(|| push(1..51)), 0, "within a block");
+    assert_eq!(CountingAllocator::count(|| push(1..51)), 0, "within a block");
     assert_eq!(blocks(), before);
-    assert_eq!(allocations(|| push(51..1000)), 0, "over block changes");
+    assert_eq!(CountingAllocator::count(|| push(51..1000)), 0, "over block changes");
     assert!(before - blocks() >= 4, "{} block changes", before - blocks());
     log.text(Level::INFO, "plain", "warm").unwrap();
-    assert_eq!(allocations(|| (0..50).for_each(|_| log.text(Level::WARN, "plain", "text").unwrap())), 0);
+    assert_eq!(
+        CountingAllocator::count(|| (0..50).for_each(|_| log.text(Level::WARN, "plain", "text").unwrap())),
+        0
+    );
     // Refusing, counting and telling the gap afterwards do not either.
     let full = || (1000..4000).filter(|n| log.push(&Sequenced::new(1, *n, note(*n, 0))).is_err()).count();
     let mut refused = 0;
-    assert_eq!(allocations(|| refused = full()), 0, "in a full ring");
+    assert_eq!(CountingAllocator::count(|| refused = full()), 0, "in a full ring");
     assert!(refused > 100, "{refused}");
 }
 
@@ -79,7 +45,7 @@ fn log_statements_allocate_nothing() {
     let given = Given::new(ring.logger());
     let run = |(source, statement): (&str, fn(&Given)), times: u64| {
         let (blocks, published) = (stat(&ring).free_blocks, stat(&ring).published);
-        assert_eq!(allocations(|| (0..times).for_each(|_| statement(&given))), 0, "{source}");
+        assert_eq!(CountingAllocator::count(|| (0..times).for_each(|_| statement(&given))), 0, "{source}");
         assert_eq!(stat(&ring).published - published, times, "{source}");
         blocks - stat(&ring).free_blocks
     };

@@ -1,7 +1,5 @@
 //! Several outputs by a configuration: wherever the writer is killed, each of them has every record exactly once.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::fs;
 use std::process::Command;
 
@@ -9,7 +7,7 @@ use nix::errno::Errno;
 use ringlog_testkit::{Call, Ended, Fate, Random, run_deciding};
 use ringlog_tests::{Lines, Writing, program};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// A file that is closed by size, one that is not, and one that gets only a part.
 const CONFIG: &str = r#"

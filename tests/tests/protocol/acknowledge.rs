@@ -1,7 +1,5 @@
 //! A consumer may die at any instruction of an acknowledgement.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,7 +8,7 @@ use ringlog::reader::Cursor;
 use ringlog_testkit::{Scratch, Stepped};
 use ringlog_tests::{CreateRing, Kind, Sequenced, note, received};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// The ring's bytes after each instruction of an acknowledgement of `count` entries, after one of
 /// `before`, where they differ from those after the last one; and the number of instructions.

@@ -9,7 +9,7 @@ use ringlog::{Overflow, Ring};
 use ringlog_testkit::{Child, Counters, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 fn started(role: &str, name: &str, arguments: &[&str]) -> Child {
     let mut child = Child::spawn(PRODUCER, &[&[role, name], arguments].concat());

@@ -9,7 +9,7 @@ use ringlog::{Overflow, Ring};
 use ringlog_testkit::{Child, Counters, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, free_blocks_after, lanes, stat, wait_for_lanes};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Takes out what there is, in a row without gaps of each producer.
 fn drain(consumer: &mut Consumer, arrivals: &mut Arrivals) {

@@ -1,14 +1,12 @@
 //! A producer may stand still at any instruction of a push, for any time, and go on.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::time::{Duration, Instant};
 
 use ringlog::{Logger, Ring};
 use ringlog_testkit::{SOON, Scratch, Stepped, soon};
 use ringlog_tests::{Arrivals, CreateRing, Kind, Sequenced, drained, free_blocks_after, note_of, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Producers: the one that stands still, one that goes on, and one whose lane is opened anew each time.
 const STOPPED: u32 = 0;

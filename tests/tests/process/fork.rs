@@ -8,7 +8,7 @@ use ringlog::{Overflow, Ring};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, Proof, stat};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 #[test]
 fn fork_child_logs_with_its_own_lane() {

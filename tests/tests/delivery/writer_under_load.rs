@@ -1,7 +1,5 @@
 //! Writers are killed and replaced while processes log: every record is in the file exactly once.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -11,7 +9,8 @@ use ringlog::{Options, Overflow, Ring};
 use ringlog_testkit::{Child, Random, SOON, soon};
 use ringlog_tests::{Writing, program};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
+
 const COUNT: u64 = 150_000;
 
 fn small_ring() -> Options {

@@ -1,8 +1,6 @@
 //! Killed and refused in the middle of rotations, the writer has every record in its files exactly once, and the
 //! files have their names.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,7 +11,7 @@ use ringlog_testkit::{Call, Ended, Fate, Kill, run_cases, run_deciding};
 use ringlog_tests::{Lines, Writing};
 use ringlog_writer::rotation::decompressed;
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Runs a writer and does this at the call of this number.
 fn run(writing: &Writing, number: usize, fate: Fate) -> Ended {

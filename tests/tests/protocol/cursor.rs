@@ -7,7 +7,7 @@ use ringlog::reader::{Consumer, Cursor, Entry, Origin};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{CreateRing, Kind, Proof, Sequenced, note};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 /// Who and what, but not when: a death is told with the time at which it was noticed.
 fn describe(entry: &Entry<'_>) -> String {

@@ -10,7 +10,7 @@ use ringlog::reader::Consumer;
 use ringlog_testkit::{Child, SOON, Scratch, in_namespaces};
 use ringlog_tests::{Arrivals, CreateRing, lanes, stat, wait_for_lanes};
 
-const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
+use crate::PRODUCER;
 
 fn ring_of(at: &Scratch, lanes: u32) -> Ring {
     at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(lanes))

@@ -1,0 +1,13 @@
+//! Owners that die or stand still: what they published arrives, what they held comes back, and their death is reported.
+
+mod accounting;
+#[cfg(target_arch = "x86_64")]
+mod killed;
+mod kills;
+mod proof_of_death;
+mod reclaim;
+#[cfg(target_arch = "x86_64")]
+mod stopped;
+
+/// The program that plays the other process.
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

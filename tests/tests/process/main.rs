@@ -1,0 +1,13 @@
+//! What a process may do to itself: fork, take signals, end in unusual ways, lose its ring.
+
+mod endings;
+mod fork;
+#[cfg(target_arch = "x86_64")]
+mod forked;
+mod one_process;
+#[cfg(target_arch = "x86_64")]
+mod signals;
+mod truncated;
+
+/// The program that plays the other process.
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

@@ -1,0 +1,15 @@
+//! The protocol between producers and consumer: what arrives, in which order, and what a full ring does.
+
+#[cfg(target_arch = "x86_64")]
+mod acknowledge;
+mod arrival;
+mod cursor;
+mod flush;
+mod golden;
+mod lanes;
+mod levels;
+mod looking;
+mod overflow;
+
+/// The program that plays the other process.
+const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");
