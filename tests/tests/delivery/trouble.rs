@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use ringlog_testkit::{Call, Fate, run_deciding};
+use ringlog_testkit::{Call, Extent, Fate, run_deciding};
 use ringlog_tests::{Lines, Writing};
 
 use crate::PRODUCER;
@@ -56,26 +56,48 @@ fn undisturbed(writing: &Writing) -> (Vec<Call>, Lines) {
 }
 
 #[test]
+fn a_call_that_fails_once_loses_nothing() {
+    fail_once(Extent::Sample(5));
+}
+
+#[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn each_call_of_a_batch_fails_once() {
+    fail_once(Extent::Every);
+}
+
+/// Lets each call of a batch, or a sample of them, fail once with each error.
+fn fail_once(extent: Extent) {
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
     let errors = [Errno::ENOSPC, Errno::EIO, Errno::EROFS, Errno::EDQUOT, Errno::EINTR];
-    for (at, call) in calls.iter().enumerate() {
+    for (at, call) in extent.of(calls.iter().enumerate().collect()) {
         for errno in errors {
             let copy = writing.copy();
             run(&copy, |number, _| if number == at { Fate::Fails(errno) } else { Fate::Done });
             check(&copy, &expected, errno != Errno::EINTR, &format!("{errno} at {call:?}"));
         }
     }
-    println!("{} calls failed once with each of {} errors", calls.len(), errors.len());
+    println!("a call of {} failed once, with each of {} errors", calls.len(), errors.len());
 }
 
 #[test]
+fn a_call_that_fails_several_times_loses_nothing() {
+    fail_several_times(Extent::Sample(5));
+}
+
+#[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn each_call_of_a_batch_fails_until_it_is_healed() {
+    fail_several_times(Extent::Every);
+}
+
+/// Lets each call of a batch, or a sample of them, fail several times.
+fn fail_several_times(extent: Extent) {
     const TIMES: usize = 4;
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
-    for (at, call) in calls.iter().enumerate() {
+    for (at, call) in extent.of(calls.iter().enumerate().collect()) {
         let copy = writing.copy();
         let mut refused = 0;
         run(&copy, |number, _| {
@@ -90,11 +112,22 @@ fn each_call_of_a_batch_fails_until_it_is_healed() {
 }
 
 #[test]
+fn a_writer_killed_while_it_retries_loses_nothing() {
+    kill_while_retrying(Extent::Sample(3));
+}
+
+#[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn each_call_of_a_batch_fails_and_then_the_writer_is_killed_while_it_tries_again() {
+    kill_while_retrying(Extent::Every);
+}
+
+/// Lets each call of a batch, or a sample of them, fail, and kills the writer while it tries again.
+fn kill_while_retrying(extent: Extent) {
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
     let mut kills = 0;
-    for failing in &calls {
+    for failing in extent.of(calls.iter().collect()) {
         for after in 1..4 {
             let copy = writing.copy();
             let mut seen = 0;
@@ -119,14 +152,25 @@ fn each_call_of_a_batch_fails_and_then_the_writer_is_killed_while_it_tries_again
 }
 
 #[test]
+fn a_committed_batch_is_not_written_again() {
+    fail_commits(Extent::Sample(2));
+}
+
+#[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn what_counts_is_not_written_again_though_another_file_is_begun_meanwhile() {
+    fail_commits(Extent::Every);
+}
+
+/// Lets each commit of a batch, or a sample of them, fail while another file is begun.
+fn fail_commits(extent: Extent) {
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
     let syncs = |calls: &[Call]| -> Vec<usize> {
         let of_checkpoint = |at: &usize| calls[*at].name == "fdatasync" && calls[*at - 1].name == "pwrite64";
         (1..calls.len()).filter(of_checkpoint).collect()
     };
-    for at in syncs(&calls) {
+    for at in extent.of(syncs(&calls)) {
         for signal in [Signal::SIGHUP, Signal::SIGTERM] {
             let copy = writing.copy();
             let mut refused = 0;
@@ -163,11 +207,22 @@ fn what_counts_is_not_written_again_though_another_file_is_begun_meanwhile() {
 }
 
 #[test]
+fn a_short_write_is_continued() {
+    cut_writes_short(Extent::Sample(6));
+}
+
+#[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn a_short_write_goes_on_where_it_ended() {
+    cut_writes_short(Extent::Every);
+}
+
+/// Cuts each write of a batch short, or a sample of them.
+fn cut_writes_short(extent: Extent) {
     let writing = Writing::new(PRODUCER, SYNCED);
     let (calls, expected) = undisturbed(&writing);
     let mut short = 0;
-    for (at, call) in calls.iter().enumerate() {
+    for (at, call) in extent.of(calls.iter().enumerate().collect()) {
         for len in [1, call.len / 2, call.len.saturating_sub(1)] {
             if len == 0 || len >= call.len {
                 continue;
@@ -179,5 +234,5 @@ fn a_short_write_goes_on_where_it_ended() {
         }
     }
     println!("{short} short writes");
-    assert!(short > 20);
+    assert!(short > if extent.is_every() { 20 } else { 3 });
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use ringlog::Ring;
 use ringlog::reader::Body;
-use ringlog_testkit::{SOON, Scratch, Stepped, soon};
+use ringlog_testkit::{Extent, SOON, Scratch, Stepped, soon};
 use ringlog_tests::{CreateRing, Proof, drained, free_blocks_after, stat};
 
 use crate::PRODUCER;
@@ -56,12 +56,13 @@ fn start(scenario: &str, rounds: usize) -> (Scratch, Ring, Stepped) {
     (at, ring, child)
 }
 
-fn a_fork_at_each_instruction(scenario: &str, everywhere: bool) {
+/// Forks after each number of instructions of a push, or after a sample of them.
+fn fork_at_each_instruction(scenario: &str, everywhere: bool, extent: Extent) {
     let (path, changes) = {
         let (at, ring, mut pilot) = start(scenario, 4);
         pilot.follow_rounds(at.name(), || drop(drained(&ring)))
     };
-    let forks = if everywhere { path.each_place(&changes) } else { path.sample(&changes) };
+    let forks = extent.of(if everywhere { path.each_place(&changes) } else { path.sample(&changes) });
     let (_at, ring, mut child) = start(scenario, forks.len());
     let (mut sent, mut forked, mut in_library, mut died) = (0, 0, 0, BTreeSet::new());
     for (round, done) in forks.iter().enumerate() {
@@ -105,26 +106,38 @@ fn a_fork_at_each_instruction(scenario: &str, everywhere: bool) {
 }
 
 #[test]
+fn a_process_that_forks_during_a_push_and_its_child_complete() {
+    for scenario in ["within", "open"] {
+        fork_at_each_instruction(scenario, true, Extent::Sample(15));
+    }
+}
+
+#[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn a_process_that_forks_at_any_instruction_of_a_push_within_a_block_and_its_child_complete() {
-    a_fork_at_each_instruction("within", true);
+    fork_at_each_instruction("within", true, Extent::Every);
 }
 
 #[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn a_process_that_forks_at_any_instruction_of_a_block_change_and_its_child_complete() {
-    a_fork_at_each_instruction("change", false);
+    fork_at_each_instruction("change", false, Extent::Every);
 }
 
 #[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn a_process_that_forks_at_any_instruction_of_a_record_over_several_blocks_and_its_child_complete() {
-    a_fork_at_each_instruction("long", false);
+    fork_at_each_instruction("long", false, Extent::Every);
 }
 
 #[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn a_process_that_forks_at_any_instruction_of_opening_its_lane_and_its_child_complete() {
-    a_fork_at_each_instruction("open", true);
+    fork_at_each_instruction("open", true, Extent::Every);
 }
 
 #[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn a_process_that_forks_at_any_instruction_of_registering_a_definition_and_its_child_complete() {
-    a_fork_at_each_instruction("define", false);
+    fork_at_each_instruction("define", false, Extent::Every);
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ringlog::admin::{LevelRule, LevelRules, change_levels};
 use ringlog::reader::Observer;
 use ringlog::{Level, Ring};
-use ringlog_testkit::{Child, Counters, Random, SOON, Scratch};
+use ringlog_testkit::{Child, Counters, Extent, Random, SOON, Scratch};
 use ringlog_tests::{CreateRing, GATES};
 
 use crate::PRODUCER;
@@ -278,7 +278,21 @@ fn rules_in(at: &Scratch, ring: &[u8], header: &[u8]) -> LevelRules {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
+fn a_kill_during_a_change_leaves_the_old_levels_or_the_new() {
+    kill_at_each_instruction_of_a_change(Extent::Sample(15));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+#[ignore = "exhaustive: run by cargo x prove"]
 fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the_new_ones() {
+    kill_at_each_instruction_of_a_change(Extent::Every);
+}
+
+/// Kills a process at each instruction of a change of levels: what it leaves behind is one of the states of the
+/// header, of which `extent` are tried.
+#[cfg(target_arch = "x86_64")]
+fn kill_at_each_instruction_of_a_change(extent: Extent) {
     use ringlog_testkit::Stepped;
     const HEADER: usize = 4096;
     let at = Scratch::new();
@@ -299,6 +313,8 @@ fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the
             }
         });
         drop(changer);
+        let all = states.len();
+        let states = extent.of(states);
         let mut expected = before.clone();
         new_rules(level).into_iter().for_each(|rule| expected.set(rule));
         let copy = Scratch::new();
@@ -306,7 +322,7 @@ fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the
         let new = found.iter().position(|rules| *rules == expected).expect("the change");
         assert!(found[..new].iter().all(|rules| *rules == before) && new > 3, "{found:?}");
         assert!(found[new..].iter().all(|rules| *rules == expected), "{found:?}");
-        let (instructions, count) = (path.len(), states.len());
+        let (instructions, count) = (path.len(), all);
         println!("{instructions} instructions, {count} states, in force from the {new}th on");
         // The second time over older texts in both halves.
         for older in [Level::ERROR, Level::CRITICAL] {
