@@ -1,11 +1,11 @@
 //! Records that prove themselves: who, the how manieth, and a checksum over everything.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use ringlog::Record;
 use ringlog::reader::{Body, Entry};
 use ringlog::schema::Value;
+use ringlog_ledger::{Arrival, Producers};
 
 /// The record of most tests.
 #[derive(Record)]
@@ -132,33 +132,30 @@ impl Proof {
     }
 }
 
-/// Holds every producer to "each record once, in order, none left out".
+/// Asserts of every producer that each of its records comes once and in order, and none is left out.
 #[derive(Debug, Default)]
-pub struct Arrivals {
-    next: BTreeMap<u32, u64>,
-}
+pub struct Arrivals(Producers);
 
 impl Arrivals {
-    /// Takes the next record, which has to be the next one of its producer. `None` for the news of a death,
-    /// which is none.
+    /// Takes the next record, which has to be the next one of its producer. `None` for a death, for which no
+    /// record is missing.
     pub fn take(&mut self, entry: &Entry<'_>) -> Option<Proof> {
         if matches!(entry.body, Body::Died(_)) {
             return None;
         }
         let Some(proof) = Proof::of(entry) else { panic!("nothing may be missing here: {entry}") };
-        let next = self.next.entry(proof.producer).or_default();
-        assert_eq!(proof.sequence, *next, "of producer {}", proof.producer);
-        *next += 1;
+        let arrival = self.0.take(proof.producer, proof.sequence);
+        assert_eq!(arrival, Arrival::Next, "record {} of producer {}", proof.sequence, proof.producer);
         Some(proof)
     }
 
     /// How many of a producer's have arrived.
     pub fn of(&self, producer: u32) -> u64 {
-        self.next.get(&producer).copied().unwrap_or(0)
+        self.0.of(producer)
     }
 
     /// How many have arrived in all.
     pub fn total(&self) -> u64 {
-        self.next.values().sum()
+        self.0.total()
     }
 }

@@ -1,7 +1,7 @@
 //! `ringlog verify`
 
-mod ledger;
 mod line;
+mod words;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,11 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use ringlog_ledger::{Account, Place};
 use ringlog_writer::rotation::decompressed;
 
 use crate::lines::Lines;
 use crate::{exit, output};
-use ledger::{Finding, Ledger, Place};
 use line::{LINE_MAX, Line};
 
 /// How many lines without a meaning are read before the output is taken for one without ids.
@@ -51,7 +51,8 @@ impl Verify {
     pub fn run(self) -> exit::Result {
         let mut check = Check {
             verify: &self,
-            ledger: Ledger::new(self.partial),
+            account: Account::new(self.partial),
+            found: Vec::new(),
             has_ids: false,
             unreadable: 0,
             out: io::BufWriter::new(io::stdout().lock()),
@@ -67,7 +68,9 @@ impl Verify {
 
 struct Check<'a> {
     verify: &'a Verify,
-    ledger: Ledger,
+    account: Account,
+    /// Lines of the report that are not printed yet.
+    found: Vec<(Place, String)>,
     /// A line with an id has been seen.
     has_ids: bool,
     /// Lines that nobody can read, and torn ones.
@@ -95,7 +98,10 @@ impl Check<'_> {
                 _ if bytes > LINE_MAX as u64 => Err(format!("it is {bytes} bytes long")),
                 Line::Entry(entry) => {
                     self.has_ids = true;
-                    self.ledger.take(place, &entry);
+                    self.account.take(place, &entry);
+                    let findings = self.account.findings();
+                    self.found
+                        .extend(findings.iter().map(|finding| (finding.place, words::finding(finding))));
                     Ok(())
                 }
                 Line::Continuation if self.has_ids => Ok(()),
@@ -127,17 +133,17 @@ impl Check<'_> {
     }
 
     fn say(&mut self, place: Place, text: &str) {
-        self.ledger.findings.push(Finding { place, text: text.to_owned() });
+        self.found.push((place, text.to_owned()));
     }
 
     /// Prints what has been found since the last time.
     fn report(&mut self) -> io::Result<()> {
         // Of an output that turns out to have no ids there is nothing else to say.
-        let found = if self.has_ids { std::mem::take(&mut self.ledger.findings) } else { Vec::new() };
-        found.iter().try_for_each(|finding| self.print(finding))
+        let found = if self.has_ids { std::mem::take(&mut self.found) } else { Vec::new() };
+        found.iter().try_for_each(|(place, text)| self.print(*place, text))
     }
 
-    fn print(&mut self, Finding { place, text }: &Finding) -> io::Result<()> {
+    fn print(&mut self, place: Place, text: &str) -> io::Result<()> {
         let name = self.name(place.file);
         writeln!(self.out, "{name}:{}: {text}", place.line)
     }
@@ -157,11 +163,11 @@ impl Check<'_> {
         if !self.has_ids && self.unreadable > 0 {
             return Ok(self.refuse(Place { file: 0, line: 1 }, "none of its lines"));
         }
-        for finding in self.ledger.close() {
-            self.print(&finding)?;
+        let (findings, sums) = std::mem::take(&mut self.account).close();
+        for finding in findings {
+            self.print(finding.place, &words::finding(&finding))?;
         }
-        let sums = self.ledger.sums;
-        let (mut faults, told) = (sums.faults(), sums.told());
+        let (mut faults, told) = (words::faults(&sums), words::reported(&sums));
         if self.unreadable > 0 {
             faults.push(format!("{} damaged", lines(self.unreadable)));
         }
@@ -182,7 +188,6 @@ impl Check<'_> {
     }
 }
 
-/// The first bytes of gzip and Zstandard.
 fn lines(count: u64) -> String {
     plural(count, "line")
 }

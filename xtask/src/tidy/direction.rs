@@ -6,7 +6,7 @@ use crate::metadata::Package;
 /// From the bottom up. A crate may depend on those before it, and on no other
 /// package of the workspace; the packages not named here stand on top of all.
 const ORDER: &[&str] =
-    &["ringlog-testkit", "ringlog-macros", "ringlog-core", "ringlog-writer", "ringlog-cli"];
+    &["ringlog-testkit", "ringlog-ledger", "ringlog-macros", "ringlog-core", "ringlog-writer", "ringlog-cli"];
 
 pub fn check(packages: &[Package]) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
+use ringlog_ledger::Producers;
+
 use super::producer::checksum;
 use crate::output;
 
@@ -12,31 +14,29 @@ const SAMPLES: u64 = 3;
 /// What was found in the file.
 #[derive(Debug, Default)]
 pub struct Proof {
-    expected: u64,
-    /// Records that came when they had to: each producer's in order, none twice, none left out.
-    in_order: u64,
-    /// Records that came out of turn: twice, too early or too late.
-    out_of_order: u64,
+    producers: u32,
+    /// How many records each producer has logged.
+    records: u64,
+    ledger: Producers,
+    /// Records that no producer has logged.
+    foreign: u64,
     /// Lines that are no whole record: another checksum, a gap, anything else.
     damaged: u64,
-    /// Each producer's next sequence.
-    next: Vec<u64>,
     samples: Vec<String>,
 }
 
 impl Proof {
-    /// Reads lines in the text format and judges each.
+    /// Reads lines in the text format and checks each.
     ///
     /// # Errors
-    /// What the system says while reading.
+    /// What the system reports while reading.
     pub fn of(log: impl Read, producers: u32, records: u64) -> io::Result<Proof> {
-        let expected = records * u64::from(producers);
-        let mut proof = Proof { expected, next: vec![0; producers as usize], ..Proof::default() };
+        let mut proof = Proof { producers, records, ..Proof::default() };
         let mut log = BufReader::with_capacity(1 << 20, log);
         let (mut line, mut number) = (Vec::new(), 0);
         while log.read_until(b'\n', &mut line)? > 0 {
-            proof.judge(&line);
-            if number % (expected / SAMPLES).max(1) == 0 && (proof.samples.len() as u64) < SAMPLES {
+            proof.check(&line);
+            if number % (proof.expected() / SAMPLES).max(1) == 0 && (proof.samples.len() as u64) < SAMPLES {
                 proof.samples.push(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
             number += 1;
@@ -45,26 +45,28 @@ impl Proof {
         Ok(proof)
     }
 
-    fn judge(&mut self, line: &[u8]) {
-        let Some((producer, sequence)) = str::from_utf8(line).ok().and_then(parse) else {
-            self.damaged += 1;
-            return;
-        };
-        match self.next.get_mut(producer as usize) {
-            Some(next) if *next == sequence => {
-                *next += 1;
-                self.in_order += 1;
+    fn check(&mut self, line: &[u8]) {
+        match str::from_utf8(line).ok().and_then(parse) {
+            None => self.damaged += 1,
+            Some((producer, sequence)) if producer >= self.producers || sequence >= self.records => {
+                self.foreign += 1;
             }
-            _ => self.out_of_order += 1,
+            Some((producer, sequence)) => _ = self.ledger.take(producer, sequence),
         }
+    }
+
+    fn expected(&self) -> u64 {
+        self.records * u64::from(self.producers)
+    }
+
+    fn missing(&self) -> u64 {
+        self.expected() - self.ledger.in_order() - self.ledger.late()
     }
 
     /// Whether every record arrived exactly once and in order, and nothing else did.
     pub fn is_complete(&self) -> bool {
-        // Every producer's records count up from 0 without a gap, so as many as expected are all of them
-        // only if no producer has more than its share.
-        let share = self.expected / self.next.len().max(1) as u64;
-        self.next.iter().all(|next| *next == share) && self.out_of_order == 0 && self.damaged == 0
+        let faults = [self.missing(), self.ledger.late(), self.ledger.doubled(), self.foreign, self.damaged];
+        faults == [0; 5]
     }
 
     /// Some lines of the file.
@@ -88,20 +90,23 @@ fn parse(line: &str) -> Option<(u32, u64)> {
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (expected, in_order) = (output::count(self.expected), output::count(self.in_order));
+        let expected = output::count(self.expected());
         if self.is_complete() {
             write!(
                 f,
                 "PROVED: all {expected} records arrived exactly once, each of the {} lanes in order, \
                  every checksum right",
-                self.next.len()
+                self.producers
             )
         } else {
             write!(
                 f,
-                "INCOMPLETE: {in_order} of {expected} records arrived in order; {} came out of turn or twice, \
-                 {} lines are no whole record",
-                output::count(self.out_of_order),
+                "INCOMPLETE: of {expected} records {} are missing, {} came late, {} came twice; {} were never \
+                 logged, {} lines are no whole record",
+                output::count(self.missing()),
+                output::count(self.ledger.late()),
+                output::count(self.ledger.doubled()),
+                output::count(self.foreign),
                 output::count(self.damaged)
             )
         }
@@ -149,7 +154,7 @@ mod tests {
         assert!(broken(&|lines| lines.push(line(0, 1))), "one is there twice");
         assert!(broken(&|lines| lines.swap(1, 2)), "two are out of order");
         assert!(broken(&|lines| lines[3] = line(1, 2)), "one of another producer");
-        assert!(broken(&|lines| lines.push(line(2, 0))), "one of nobody");
+        assert!(broken(&|lines| lines.push(line(2, 0))), "one of an unknown producer");
         assert!(broken(&|lines| lines[0] = lines[0].replace("price=5", "price=6")), "a wrong field");
         assert!(broken(&|lines| lines.push("WARN ringlog 3 records dropped here\n".into())), "a gap");
         assert!(broken(&|lines| lines[3].truncate(60)), "a torn line");

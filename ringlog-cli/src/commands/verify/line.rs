@@ -1,7 +1,8 @@
-//! What a line of an output says: whose it is, and the how manieth.
+//! The id in a line of an output: owner, and sequence.
 
 use std::borrow::Cow;
 
+use ringlog_ledger::{Entry, What};
 use serde::Deserialize;
 
 /// How long a line may be to be read. A record of 16 MiB whose every byte is escaped is shorter.
@@ -20,31 +21,7 @@ pub enum Line<'a> {
     Unreadable(String),
 }
 
-/// An entry's id.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// Of the ring.
-    pub uuid: Cow<'a, str>,
-    /// Lane and incarnation; `None` for what happened to threads without a lane.
-    pub lane: Option<(u32, u32)>,
-    pub what: What<'a>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub enum What<'a> {
-    Record(u64),
-    Gap {
-        reason: Cow<'a, str>,
-        count: u64,
-    },
-    Died {
-        last: Option<u64>,
-    },
-    /// A kind of entry that this version does not know.
-    Other,
-}
-
-/// What is wanted of a JSON line.
+/// The members of a JSON line that make its id.
 #[derive(Deserialize)]
 struct Json<'a> {
     #[serde(borrow)]

@@ -14,10 +14,10 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use nix::fcntl::{FallocateFlags, fallocate};
+use ringlog_ledger::{Arrived, Calls, LaneBook, Record};
 
 use crate::findings::Findings;
-use crate::lane_book::{Came, LaneBook, Record};
-use crate::ledger::{Calls, Identity, Ledger, VOICES};
+use crate::ledger::{Identity, Ledger, VOICES};
 use crate::record::Said;
 
 /// What one read takes.
@@ -230,11 +230,11 @@ impl Checker {
         let came = book.record(record, || self.settle_lane(lane, last, record.incarnation));
         self.lanes.insert(lane, book);
         match came.map_err(|what| format!("lane {lane}: {what}"))? {
-            Came::New if !self.lives.contains_key(&(record.id / VOICES)) => {
+            Arrived::New if !self.lives.contains_key(&(record.id / VOICES)) => {
                 return Err(format!("{record:?} has come, but that life has ended"));
             }
-            Came::New => self.totals.records += 1,
-            Came::Again => {
+            Arrived::New => self.totals.records += 1,
+            Arrived::Again => {
                 self.doubled_lines += 1;
                 self.doubled_bytes += bytes;
             }
@@ -290,7 +290,7 @@ impl Checker {
                 let received = last.map_or(0, |last| last.sequence + 1);
                 let told = last.map_or(0, |last| last.call - last.sequence);
                 let calls = life.ledger.calls(voice);
-                let left = left_behind(calls, received, told).map_err(|what| {
+                let left = calls.left_behind(received, told).map_err(|what| {
                     format!("voice {voice} of life {number}, {identity:?}, made {calls:?}: {what}")
                 })?;
                 if calls.begun > calls.done && received > 0 && !life.told_dead[voice as usize] {
@@ -371,7 +371,7 @@ impl Checker {
             if let Err(what) = left.and_then(|left| book.end(left)) {
                 self.report(format_args!("lane {lane} at the end: {what}"));
             }
-            self.totals.drops_told += book.told_in_all;
+            self.totals.drops_told += book.reported_in_all();
         }
         for (number, life) in &self.lives {
             self.report(format_args!("life {number} has calls of a voice without a lane: {life:?}"));
@@ -406,25 +406,6 @@ impl std::fmt::Debug for Life {
     }
 }
 
-/// How many of a voice's calls were refused after its last record: `received` records have come, and
-/// `told` refused calls before the last one. Of a voice that was killed one call may be open.
-fn left_behind(calls: Calls, received: u64, told: u64) -> Result<RangeInclusive<u64>, String> {
-    let Calls { begun, done, refused } = calls;
-    let open =
-        begun.checked_sub(done).filter(|open| *open <= 1).ok_or("its numbers contradict each other")?;
-    let published = done - refused;
-    let beyond = received
-        .checked_sub(published)
-        .ok_or_else(|| format!("{published} records were published, but {received} have come"))?;
-    if beyond > open {
-        return Err(format!(
-            "{published} records were published and {open} perhaps, but {received} have come"
-        ));
-    }
-    let least = refused.checked_sub(told).ok_or("more refused calls were told than there were")?;
-    Ok(least..=least + open - beyond)
-}
-
 impl Tail {
     /// Gives back to the file system what has been checked.
     fn give_back(&mut self) {
@@ -436,21 +417,5 @@ impl Tail {
         // Where a file system cannot, the file grows.
         let _ = fallocate(&self.file, flags, self.punched as i64, (until - self.punched) as i64);
         self.punched = until;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_killed_voice_may_have_left_behind() {
-        let calls = |begun, done, refused| Calls { begun, done, refused };
-        assert_eq!(left_behind(calls(5, 5, 2), 3, 1), Ok(1..=1));
-        assert_eq!(left_behind(calls(6, 5, 2), 3, 2), Ok(0..=1), "the open call was refused, or nothing");
-        assert_eq!(left_behind(calls(6, 5, 2), 4, 2), Ok(0..=0), "the open call was published");
-        assert!(left_behind(calls(5, 5, 2), 2, 2).unwrap_err().contains("3 records were published, but 2"));
-        assert!(left_behind(calls(5, 5, 2), 4, 2).unwrap_err().contains("perhaps"));
-        assert!(left_behind(calls(5, 5, 2), 3, 3).is_err());
     }
 }

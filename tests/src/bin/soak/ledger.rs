@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ringlog_ledger::Calls;
 use ringlog_testkit::Counters;
 
 /// Voices of one life: a process, and all that it has forked.
@@ -35,17 +36,6 @@ pub(crate) struct Identity {
     pub(crate) tid: u32,
     pub(crate) lane: u32,
     pub(crate) incarnation: u32,
-}
-
-/// The calls of a voice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Calls {
-    /// Calls that were begun.
-    pub(crate) begun: u64,
-    /// Calls whose outcome was noted: as many, or one fewer.
-    pub(crate) done: u64,
-    /// Of those, the refused ones.
-    pub(crate) refused: u64,
 }
 
 impl Ledger {

@@ -8,7 +8,6 @@
 mod arena;
 mod checker;
 mod findings;
-mod lane_book;
 mod ledger;
 mod life;
 mod patience;

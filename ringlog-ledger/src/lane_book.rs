@@ -1,8 +1,8 @@
-//! What has come out of one lane, and whether it is all.
+//! One lane whose producer's calls are known from elsewhere.
 //!
-//! A lane's records come in the order of its incarnations and sequences, none left out. A voice numbers
-//! its calls and the lane numbers what was published, so the difference of the two says how many calls
-//! were refused before a record: that many must have been told in gaps between it and the record before.
+//! A lane's records come in the order of its incarnations and sequences, none left out. A *voice* is one thread that
+//! logs: it numbers its calls and the lane numbers what was published, so the difference of the two says how many
+//! calls were refused before a record. That many must have been reported in gaps between it and the record before.
 //!
 //! When a writer was killed, the next one may write again what was not acknowledged: in each lane a run of
 //! entries that ends with the last one written, from somewhere near its end on.
@@ -15,11 +15,15 @@ const HISTORY: usize = 1024;
 
 /// A record that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) incarnation: u32,
-    pub(crate) sequence: u64,
-    pub(crate) id: u32,
-    pub(crate) call: u64,
+pub struct Record {
+    /// The lane's owner.
+    pub incarnation: u32,
+    /// Its number in the incarnation.
+    pub sequence: u64,
+    /// The voice.
+    pub id: u32,
+    /// The number of the voice's call.
+    pub call: u64,
 }
 
 impl Record {
@@ -31,7 +35,8 @@ impl Record {
 
 /// How a record came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Came {
+pub enum Arrived {
+    /// For the first time.
     New,
     /// Again, after the writer was killed.
     Again,
@@ -39,60 +44,69 @@ pub(crate) enum Came {
 
 /// One lane.
 #[derive(Debug, Default)]
-pub(crate) struct LaneBook {
-    /// The latest records, each with the most that can have been told between it and the one before.
+pub struct LaneBook {
+    /// The latest records, each with the most that can have been reported between it and the one before.
     history: VecDeque<(Record, u64)>,
     /// Told since the last record, by this writer.
-    told: u64,
+    reported: u64,
     /// Told since the last record by writers that were killed: may come again.
-    told_before: u64,
+    reported_before: u64,
     /// The writer before was killed, and this one has written no record of the lane yet.
     may_repeat: bool,
     /// Where in the history the run is that comes again.
     repeating: Option<usize>,
     /// The incarnation of the last record that this writer has written: the one whose name it has seen.
     named: u32,
-    /// The last incarnation of which a death was told; what was told of by writers that were killed, and
+    /// The last incarnation of which a death was reported; what was reported of by writers that were killed, and
     /// how far that has come again.
     died: u32,
     died_before: u32,
     died_again: u32,
-    /// Refused calls told in all, each once.
-    pub(crate) told_in_all: u64,
+    /// Refused calls reported in all, each once.
+    reported_in_all: u64,
 }
 
 impl LaneBook {
-    pub(crate) fn last(&self) -> Option<Record> {
+    /// The last record of the lane.
+    pub fn last(&self) -> Option<Record> {
         self.history.back().map(|(record, _)| *record)
     }
 
+    /// How many refused calls were reported, each once.
+    pub fn reported_in_all(&self) -> u64 {
+        self.reported_in_all
+    }
+
     /// The writer has ended, in whatever way: the next one knows only what is in the ring.
-    pub(crate) fn writer_has_ended(&mut self) {
+    pub fn writer_has_ended(&mut self) {
         self.named = 0;
     }
 
     /// Whether the writer may tell a death without a name: what bore it was freed in another writer's time, and
     /// the lane's entry keeps only the last two owners.
-    pub(crate) fn may_be_nameless(&self, incarnation: u32) -> bool {
+    pub fn may_be_nameless(&self, incarnation: u32) -> bool {
         self.named != incarnation
     }
 
     /// The writer was killed.
-    pub(crate) fn writer_was_killed(&mut self) {
+    pub fn writer_was_killed(&mut self) {
         self.may_repeat = true;
         self.repeating = None;
-        self.told_before += std::mem::take(&mut self.told);
+        self.reported_before += std::mem::take(&mut self.reported);
         (self.died_before, self.died_again) = (self.died, 0);
     }
 
     /// Takes a death, which stands behind all that the incarnation published.
-    pub(crate) fn death(&mut self, incarnation: u32, last_sequence: Option<u64>) -> Result<Came, String> {
+    ///
+    /// # Errors
+    /// What contradicts what came before.
+    pub fn death(&mut self, incarnation: u32, last_sequence: Option<u64>) -> Result<Arrived, String> {
         if incarnation <= self.died {
             if incarnation > self.died_before || incarnation <= self.died_again {
-                return Err(format!("the death of incarnation {incarnation} is told twice"));
+                return Err(format!("the death of incarnation {incarnation} is reported twice"));
             }
             self.died_again = incarnation;
-            return Ok(Came::Again);
+            return Ok(Arrived::Again);
         }
         self.died = incarnation;
         let last = match self.repeating {
@@ -103,20 +117,24 @@ impl LaneBook {
         if real != last_sequence || last.is_some_and(|last| last.incarnation > incarnation) {
             return Err(format!("incarnation {incarnation} died after {last:?}, not {last_sequence:?}"));
         }
-        Ok(Came::New)
+        Ok(Arrived::New)
     }
 
-    pub(crate) fn gap(&mut self, count: u64) {
-        self.told = self.told.saturating_add(count);
+    /// Takes a gap.
+    pub fn gap(&mut self, count: u64) {
+        self.reported = self.reported.saturating_add(count);
     }
 
     /// Takes the next record of the lane. `left_behind` says how many calls of earlier incarnations,
     /// after the last record, were refused: it is asked when the record is the first of a new one.
-    pub(crate) fn record(
+    ///
+    /// # Errors
+    /// What contradicts what came before: a missing, doubled or misplaced record, or gaps that do not add up.
+    pub fn record(
         &mut self,
         record: Record,
         left_behind: impl FnOnce() -> Result<RangeInclusive<u64>, String>,
-    ) -> Result<Came, String> {
+    ) -> Result<Arrived, String> {
         self.named = record.incarnation;
         if std::mem::take(&mut self.may_repeat) {
             let of = (record.incarnation, record.sequence);
@@ -126,7 +144,7 @@ impl LaneBook {
             return self.repeat(at, record);
         }
         if record.incarnation <= self.died {
-            return Err(format!("{record:?} has come, but its thread was told dead"));
+            return Err(format!("{record:?} has come, but its thread was reported dead"));
         }
         let refused = record.refused().ok_or_else(|| format!("{record:?} has too high a sequence"))?;
         let between = match self.last() {
@@ -147,16 +165,19 @@ impl LaneBook {
                 left.start() + refused..=left.end() + refused
             }
         };
-        let told = self.settle(between).map_err(|what| format!("{what} before {record:?}"))?;
+        let reported = self.settle(between).map_err(|what| format!("{what} before {record:?}"))?;
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        self.history.push_back((record, told));
-        Ok(Came::New)
+        self.history.push_back((record, reported));
+        Ok(Arrived::New)
     }
 
     /// The lane is drained; `left_behind` calls were refused since the last record.
-    pub(crate) fn end(&mut self, left_behind: RangeInclusive<u64>) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn end(&mut self, left_behind: RangeInclusive<u64>) -> Result<(), String> {
         if self.repeating.is_some() {
             return Err(format!("the run that came again ended before {:?}", self.last()));
         }
@@ -164,29 +185,29 @@ impl LaneBook {
         self.settle(left_behind).map(|_| ()).map_err(|what| format!("{what} after {after:?}"))
     }
 
-    fn repeat(&mut self, at: usize, record: Record) -> Result<Came, String> {
-        let (expected, told) = self.history[at];
+    fn repeat(&mut self, at: usize, record: Record) -> Result<Arrived, String> {
+        let (expected, reported) = self.history[at];
         if record != expected {
             return Err(format!("{record:?} came again where {expected:?} should"));
         }
-        // The writer may have died after it noted that the gap is told.
-        if std::mem::take(&mut self.told) > told {
-            return Err(format!("more than {told} refused calls were told again before {record:?}"));
+        // The writer may have died after it noted that the gap is reported.
+        if std::mem::take(&mut self.reported) > reported {
+            return Err(format!("more than {reported} refused calls were reported again before {record:?}"));
         }
         self.repeating = Some(at + 1).filter(|next| *next < self.history.len());
-        Ok(Came::Again)
+        Ok(Arrived::Again)
     }
 
-    /// Compares what was refused since the last record with what was told.
+    /// Compares what was refused since the last record with what was reported.
     fn settle(&mut self, refused: RangeInclusive<u64>) -> Result<u64, String> {
-        let least = std::mem::take(&mut self.told);
-        let most = least + std::mem::take(&mut self.told_before);
-        let told = most.min(*refused.end());
-        if told < least.max(*refused.start()) {
-            return Err(format!("{refused:?} calls were refused, but {least}..={most} told"));
+        let least = std::mem::take(&mut self.reported);
+        let most = least + std::mem::take(&mut self.reported_before);
+        let reported = most.min(*refused.end());
+        if reported < least.max(*refused.start()) {
+            return Err(format!("{refused:?} calls were refused, but {least}..={most} reported"));
         }
-        self.told_in_all += told;
-        Ok(told)
+        self.reported_in_all += reported;
+        Ok(reported)
     }
 }
 
@@ -198,17 +219,17 @@ mod tests {
         Record { incarnation, sequence, id: incarnation, call }
     }
 
-    fn take(book: &mut LaneBook, record: Record) -> Result<Came, String> {
+    fn take(book: &mut LaneBook, record: Record) -> Result<Arrived, String> {
         book.record(record, || Ok(0..=0))
     }
 
     /// Three records, and two refused calls before the last.
     fn filled() -> LaneBook {
         let mut book = LaneBook::default();
-        assert_eq!(take(&mut book, record(1, 0, 0)), Ok(Came::New));
-        assert_eq!(take(&mut book, record(1, 1, 1)), Ok(Came::New));
+        assert_eq!(take(&mut book, record(1, 0, 0)), Ok(Arrived::New));
+        assert_eq!(take(&mut book, record(1, 1, 1)), Ok(Arrived::New));
         book.gap(2);
-        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Came::New));
+        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Arrived::New));
         book
     }
 
@@ -222,24 +243,24 @@ mod tests {
         assert!(take(&mut filled(), record(1, 2, 4)).unwrap_err().contains("follows"));
         let mut book = filled();
         book.writer_was_killed();
-        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Came::Again));
+        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Arrived::Again));
         assert!(take(&mut book, record(1, 2, 4)).unwrap_err().contains("follows"), "only once a kill");
     }
 
     #[test]
-    fn gaps_are_told_at_their_place() {
+    fn gaps_are_reported_at_their_place() {
         let mut book = filled();
         assert!(
             take(&mut book, record(1, 3, 6))
                 .unwrap_err()
-                .contains("1..=1 calls were refused, but 0..=0 told")
+                .contains("1..=1 calls were refused, but 0..=0 reported")
         );
         let mut book = filled();
         book.gap(1);
         assert!(
             take(&mut book, record(1, 3, 5))
                 .unwrap_err()
-                .contains("0..=0 calls were refused, but 1..=1 told")
+                .contains("0..=0 calls were refused, but 1..=1 reported")
         );
     }
 
@@ -247,15 +268,15 @@ mod tests {
     fn what_comes_again_is_a_run_up_to_the_last() {
         let mut book = filled();
         book.writer_was_killed();
-        assert_eq!(take(&mut book, record(1, 1, 1)), Ok(Came::Again));
+        assert_eq!(take(&mut book, record(1, 1, 1)), Ok(Arrived::Again));
         book.gap(2);
-        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Came::Again));
-        assert_eq!(take(&mut book, record(1, 3, 5)), Ok(Came::New));
+        assert_eq!(take(&mut book, record(1, 2, 4)), Ok(Arrived::Again));
+        assert_eq!(take(&mut book, record(1, 3, 5)), Ok(Arrived::New));
         book.end(0..=0).unwrap();
-        assert_eq!(book.told_in_all, 2);
+        assert_eq!(book.reported_in_all(), 2);
         let mut book = filled();
         book.writer_was_killed();
-        assert_eq!(take(&mut book, record(1, 0, 0)), Ok(Came::Again));
+        assert_eq!(take(&mut book, record(1, 0, 0)), Ok(Arrived::Again));
         assert!(take(&mut book, record(1, 2, 4)).unwrap_err().contains("should"));
     }
 
@@ -272,18 +293,18 @@ mod tests {
     }
 
     #[test]
-    fn a_death_stands_behind_the_last_record_and_is_told_once() {
+    fn a_death_stands_behind_the_last_record_and_is_reported_once() {
         let mut book = filled();
         assert!(book.death(1, Some(1)).unwrap_err().contains("died after"));
         let mut book = filled();
-        assert_eq!(book.death(1, Some(2)), Ok(Came::New));
+        assert_eq!(book.death(1, Some(2)), Ok(Arrived::New));
         assert!(book.death(1, Some(2)).unwrap_err().contains("twice"));
         book.writer_was_killed();
-        assert_eq!(book.death(1, Some(2)), Ok(Came::Again));
+        assert_eq!(book.death(1, Some(2)), Ok(Arrived::Again));
         assert!(book.death(1, Some(2)).unwrap_err().contains("twice"));
-        assert!(take(&mut book, record(1, 3, 5)).unwrap_err().contains("told dead"));
-        assert_eq!(book.death(2, None), Ok(Came::New), "one that published nothing");
-        assert_eq!(take(&mut book, record(3, 0, 0)), Ok(Came::New));
+        assert!(take(&mut book, record(1, 3, 5)).unwrap_err().contains("reported dead"));
+        assert_eq!(book.death(2, None), Ok(Arrived::New), "one that published nothing");
+        assert_eq!(take(&mut book, record(3, 0, 0)), Ok(Arrived::New));
     }
 
     #[test]
@@ -292,7 +313,7 @@ mod tests {
         assert!(!book.may_be_nameless(1) && book.may_be_nameless(2));
         book.writer_has_ended();
         assert!(book.may_be_nameless(1));
-        assert_eq!(take(&mut book, record(1, 3, 5)), Ok(Came::New));
+        assert_eq!(take(&mut book, record(1, 3, 5)), Ok(Arrived::New));
         assert!(!book.may_be_nameless(1));
     }
 
@@ -300,7 +321,7 @@ mod tests {
     fn a_new_incarnation_settles_what_the_last_one_left() {
         let mut book = filled();
         book.gap(3);
-        assert_eq!(book.record(record(2, 0, 1), || Ok(1..=2)), Ok(Came::New));
+        assert_eq!(book.record(record(2, 0, 1), || Ok(1..=2)), Ok(Arrived::New));
         assert!(book.record(record(1, 3, 5), || Ok(0..=0)).unwrap_err().contains("begins an incarnation"));
         assert!(book.record(record(3, 1, 1), || Ok(0..=0)).unwrap_err().contains("begins an incarnation"));
         book.gap(1);

@@ -1,5 +1,7 @@
 //! Outputs in miniature: one lane's owner, unless it says otherwise.
 
+use ringlog_ledger::{Account, Entry, Place, What};
+
 use super::*;
 
 fn record(sequence: u64) -> What<'static> {
@@ -16,21 +18,18 @@ fn died(last: Option<u64>) -> What<'static> {
 
 /// Numbers of lines, and what is said of each.
 fn account(partial: bool, entries: &[(u32, u32, What<'static>)]) -> (Sums, Vec<(u64, String)>) {
-    let mut ledger = Ledger::new(partial);
+    let mut account = Account::new(partial);
     for (line, (lane, incarnation, what)) in (1..).zip(entries) {
-        let what = match what {
-            What::Record(sequence) => What::Record(*sequence),
-            What::Gap { reason, count } => What::Gap { reason: reason.clone(), count: *count },
-            What::Died { last } => What::Died { last: *last },
-            What::Other => What::Other,
-        };
         let lane = Some((*lane, *incarnation));
-        ledger.take(Place { file: 0, line }, &Entry { uuid: "u".into(), lane, what });
+        account.take(Place { file: 0, line }, &Entry { uuid: "u".into(), lane, what: what.clone() });
     }
-    let findings = ledger.close();
-    let place =
-        |finding: Finding| (finding.place.line, finding.text.split(", lane ").next().unwrap().to_owned());
-    (ledger.sums, findings.into_iter().map(place).collect())
+    let mut findings = account.findings();
+    let (rest, sums) = account.close();
+    findings.extend(rest);
+    findings.sort_by_key(|finding| finding.place);
+    let line_and_text =
+        |found: Finding| (found.place.line, finding(&found).split(", lane ").next().unwrap().to_owned());
+    (sums, findings.into_iter().map(line_and_text).collect())
 }
 
 #[track_caller]
@@ -151,15 +150,16 @@ fn lanes_and_their_owners_are_accounts_of_their_own() {
 
 #[test]
 fn rings_are_accounts_of_their_own() {
-    let mut ledger = Ledger::new(false);
+    let mut account = Account::new(false);
     for (line, (uuid, sequence)) in (1..).zip([("a", 0), ("b", 0), ("b", 1), ("a", 2)]) {
         let entry = Entry { uuid: uuid.into(), lane: Some((1, 1)), what: record(sequence) };
-        ledger.take(Place { file: 0, line }, &entry);
+        account.take(Place { file: 0, line }, &entry);
     }
-    let found = ledger.close();
+    let (found, sums) = account.close();
+    let [found] = &found[..] else { panic!("{found:?}") };
     let text = "missing before this: sequence 1 (1 record), lane 1, incarnation 1, ring a".to_owned();
-    assert_eq!(found, [Finding { place: Place { file: 0, line: 4 }, text }]);
-    assert_eq!((ledger.sums.lanes, ledger.sums.doubled), (2, 0));
+    assert_eq!((found.place, finding(found)), (Place { file: 0, line: 4 }, text));
+    assert_eq!((sums.lanes, sums.doubled), (2, 0));
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! The account of an output in words.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use ringlog_ledger::{Fault, Finding, Owner, Sums};
+
+use crate::output;
+
+/// A finding without its place.
+pub fn finding(finding: &Finding) -> String {
+    let text = fault(&finding.fault);
+    match &finding.owner {
+        Some(Owner { uuid, lane, incarnation }) => {
+            let uuid = output::harmless(uuid);
+            format!("{text}, lane {lane}, incarnation {incarnation}, ring {uuid}")
+        }
+        None => format!("{text}, of threads without a lane"),
+    }
+}
+
+fn fault(fault: &Fault) -> String {
+    match fault {
+        Fault::Missing(missing) => {
+            let count = (missing.end() - missing.start()).saturating_add(1);
+            format!("missing before this: {} ({})", Sequences(missing), output::records(count))
+        }
+        Fault::PartlyMissing(missing, count) => {
+            format!("missing: {} of {}, the rest is told", output::records(*count), Sequences(missing))
+        }
+        Fault::Late { sequence, after } => format!("out of order: sequence {sequence} comes after {after}"),
+        Fault::Doubled(sequence) => format!("doubled: sequence {sequence} is there already"),
+        Fault::AfterDeath(sequence) => {
+            format!("out of order: sequence {sequence} comes after its owner's death")
+        }
+        Fault::AfterIncarnation { sequence, incarnation } => {
+            format!("out of order: sequence {sequence} comes after incarnation {incarnation}")
+        }
+        Fault::DeathDoubled => "doubled: its owner's death is told already".to_owned(),
+        Fault::DeathAtOdds { last, highest } => {
+            let last = last.map_or("no record at all".to_owned(), |last| format!("sequence {last}"));
+            format!("at odds: its owner died after {last}, but {highest} is there")
+        }
+        Fault::Gap { reason, count } if reason == "damaged" => format!("told: damaged, {count} places"),
+        Fault::Gap { reason, count } => {
+            format!("told: {} {}", output::records(*count), output::harmless(reason))
+        }
+    }
+}
+
+struct Sequences<'a>(&'a RangeInclusive<u64>);
+
+impl fmt::Display for Sequences<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.start(), self.0.end()) {
+            (from, to) if from == to => write!(f, "sequence {from}"),
+            (from, to) => write!(f, "sequences {from} to {to}"),
+        }
+    }
+}
+
+/// What the output lacks or has too much of; empty if nothing.
+pub fn faults(sums: &Sums) -> Vec<String> {
+    let faults = [
+        (sums.missing, format!("{} missing", output::count(sums.missing))),
+        (sums.doubled, format!("{} doubled", output::count(sums.doubled))),
+        (sums.misplaced, format!("{} out of order", output::count(sums.misplaced))),
+    ];
+    faults.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect()
+}
+
+/// What the output itself reports as lost; empty if nothing.
+pub fn reported(sums: &Sums) -> Vec<String> {
+    let reported = [
+        (sums.dropped, format!("{} dropped", output::count(sums.dropped))),
+        (sums.overwritten, format!("{} overwritten", output::count(sums.overwritten))),
+        (sums.left_out, format!("{} left out", output::count(sums.left_out))),
+        (sums.damaged, format!("{} places damaged", output::count(sums.damaged))),
+    ];
+    reported.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect()
+}
+
+#[cfg(test)]
+mod tests;
