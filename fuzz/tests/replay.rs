@@ -62,7 +62,7 @@ impl Random {
 
 // One test, because a panic of one target must not be told as an endless loop of another.
 #[test]
-fn the_kept_inputs_and_random_ones_break_nothing() {
+fn kept_and_random_inputs_break_nothing() {
     watch();
     for (name, target) in TARGETS {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);

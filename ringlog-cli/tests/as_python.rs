@@ -63,7 +63,7 @@ fn with_replay(config: &str) -> String {
 }
 
 #[test]
-fn a_logging_conf_gives_the_same_files_as_pythons_from_several_processes_at_once() {
+fn a_logging_conf_makes_the_files_that_python_makes() {
     if !has_python() {
         return;
     }

@@ -55,7 +55,7 @@ fn a_configuration_is_checked_and_nothing_is_made() {
 }
 
 #[test]
-fn a_changed_configuration_comes_into_force_or_is_refused_with_the_reason() {
+fn a_reload_takes_effect_or_is_refused_with_the_reason() {
     let scene = scene(GOOD);
     let writer = scene.writer("app", &["--config", "ringlog.toml"]);
     scene.ringlog(&["put", "app", "one"]).ok();
@@ -79,7 +79,7 @@ fn a_changed_configuration_comes_into_force_or_is_refused_with_the_reason() {
 }
 
 #[test]
-fn what_a_configuration_says_is_not_said_beside_it() {
+fn flags_that_a_configuration_sets_are_refused_beside_it() {
     let scene = scene(GOOD);
     for option in
         [&["--out", "x.log"][..], &["--format", "json"], &["--rotate-size", "1MiB"], &["--grace", "5"]]
@@ -97,7 +97,7 @@ fn what_a_configuration_says_is_not_said_beside_it() {
 }
 
 #[test]
-fn nobody_is_asked_where_no_writer_is() {
+fn a_reload_without_a_writer_is_refused() {
     let scene = scene(GOOD);
     let ended = scene.ringlog(&["reload", "app"]);
     let expected =

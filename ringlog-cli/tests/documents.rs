@@ -183,7 +183,7 @@ fn matches(expected: &[String], printed: &[String]) -> bool {
 }
 
 #[test]
-fn what_differs_is_noticed() {
+fn a_document_that_differs_is_noticed() {
     let is_so = |expected: &[&str], printed: &[&str]| {
         let [expected, printed] =
             [expected, printed].map(|lines| lines.iter().map(|line| masked(line)).collect::<Vec<_>>());

@@ -56,7 +56,7 @@ fn the_first_five_minutes() {
 }
 
 #[test]
-fn what_nobody_persisted_is_told_when_it_goes() {
+fn removing_a_ring_reports_records_not_persisted() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     scene.ringlog(&["put", "app", "hi"]).ok();

@@ -219,21 +219,21 @@ fn lines(scene: &Scene, name: &str) -> usize {
 }
 
 #[test]
-fn a_writer_a_tail_and_looks_survive_who_scribbles_over_the_ring() {
+fn commands_survive_random_stores_into_the_ring() {
     for (seed, format) in [(1, "text"), (2, "json"), (3, "raw")] {
         hostile(seed, Where::Behind, format);
     }
 }
 
 #[test]
-fn a_writer_a_tail_and_looks_survive_who_scribbles_over_its_tables() {
+fn commands_survive_random_stores_into_its_tables() {
     for (seed, format) in [(4, "text"), (5, "json"), (6, "raw")] {
         hostile(seed, Where::Tables, format);
     }
 }
 
 #[test]
-fn a_writer_a_tail_and_looks_survive_who_scribbles_over_the_header_too() {
+fn commands_survive_random_stores_into_the_header_too() {
     for (seed, format) in [(7, "text"), (8, "json")] {
         hostile(seed, Where::Everywhere, format);
     }

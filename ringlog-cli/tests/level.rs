@@ -52,7 +52,7 @@ http      WARN+5  all  never
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_in_words() {
+fn senseless_rules_are_refused_with_a_message() {
     let scene = with_ring();
     let refused = |args: &[&str], expected: &str| {
         let ended = scene.ringlog(args);
@@ -87,7 +87,7 @@ fn staying(scene: &Scene, args: &[&str]) -> Running {
 }
 
 #[test]
-fn without_a_writer_the_command_stays_and_undoes_in_time() {
+fn without_a_writer_the_command_undoes_the_rule_in_time() {
     let scene = with_ring();
     scene.ringlog(&["level", "app", "db=error"]).ok();
     let before = rules(&scene);
@@ -99,7 +99,7 @@ fn without_a_writer_the_command_stays_and_undoes_in_time() {
 }
 
 #[test]
-fn a_signal_undoes_at_once() {
+fn a_signal_undoes_a_rule_at_once() {
     let scene = with_ring();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let command = staying(&scene, &["debug", "--for", "1h"]);
@@ -118,7 +118,7 @@ fn a_signal_undoes_at_once() {
 }
 
 #[test]
-fn the_writer_undoes_what_has_ended() {
+fn the_writer_undoes_expired_rules() {
     let scene = with_ring();
     let writer = scene.writer("app", &["--out", "app.log"]);
     let told = scene.ringlog(&["level", "app", "db=debug", "--for", "1s"]).ok();
@@ -138,7 +138,7 @@ fn the_writer_undoes_what_has_ended() {
 }
 
 #[test]
-fn processes_are_shown_with_their_filter_and_the_levels_of_their_loggers() {
+fn processes_are_shown_with_their_filters_and_levels() {
     let scene = with_ring();
     let ring = Ring::open(scene.ring("app").to_str().unwrap()).unwrap();
     let log = ring.logger();

@@ -198,7 +198,7 @@ fn sizes_that_make_no_ring() {
 }
 
 #[test]
-fn the_lane_too_many() {
+fn one_lane_too_many() {
     let scene = Scene::new();
     // A process lane and a thread's: all is taken.
     scene.ringlog(&["create", "app", "--size", "1MiB", "--lanes", "2"]).ok();

@@ -54,7 +54,7 @@ fn a_last_line_without_a_newline_counts() {
 }
 
 #[test]
-fn a_full_ring_that_nobody_drains_says_how_much_was_put() {
+fn a_full_ring_without_a_writer_reports_how_much_was_put() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "128KiB", "--lanes", "2"]).ok();
     let log = b"a line of some length\n".repeat(20_000);
@@ -74,7 +74,7 @@ fn a_full_ring_that_nobody_drains_says_how_much_was_put() {
 }
 
 #[test]
-fn a_line_too_long_is_cut_and_that_is_said() {
+fn a_line_too_long_is_cut_and_reported() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "128KiB", "--lanes", "2"]).ok();
     let mut log = b"short\n".to_vec();

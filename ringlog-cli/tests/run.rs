@@ -33,7 +33,7 @@ fn run_says_why_it_could_not() {
 }
 
 #[test]
-fn a_signal_goes_to_the_command_and_its_last_words_are_written() {
+fn a_signal_reaches_the_command_and_its_last_lines_are_kept() {
     let scene = Scene::new();
     let script =
         "trap 'ringlog put . goodbye; exit 9' TERM; ringlog put . ready; while :; do sleep 0.05; done";
@@ -47,7 +47,7 @@ fn a_signal_goes_to_the_command_and_its_last_words_are_written() {
 }
 
 #[test]
-fn what_a_command_leaves_running_is_told_of() {
+fn run_reports_processes_that_a_command_leaves_behind() {
     let scene = Scene::new();
     // It holds the ring open while it waits for its standard input, which ends with the test. Our pipes it
     // must not hold, because we read them to their ends.
@@ -102,7 +102,7 @@ fn tail_follows_until_it_is_interrupted() {
 }
 
 #[test]
-fn stop_waits_and_gives_up_in_words() {
+fn stop_waits_and_gives_up_with_a_message() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     let none = scene.ringlog(&["stop", "app"]).ok();

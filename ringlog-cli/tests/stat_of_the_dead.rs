@@ -24,7 +24,7 @@ fn putting(scene: &Scene) -> Running {
 }
 
 #[test]
-fn the_time_from_death_to_reclaimed_blocks_is_shown_in_text_and_json() {
+fn stat_shows_the_reclaim_time_in_text_and_json() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     let fresh = scene.ringlog(&["stat", "app"]).ok();

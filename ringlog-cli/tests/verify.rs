@@ -176,7 +176,7 @@ fn damaged_and_torn_lines_are_named_and_the_rest_is_read() {
 }
 
 #[test]
-fn what_the_output_tells_to_be_lost_is_listed() {
+fn losses_that_the_output_reports_are_listed() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "64KiB", "--block-size", "1024", "--lanes", "2"]).ok();
     let input: String = (0..2_000).map(|n| format!("line {n} of a flood that does not fit\n")).collect();

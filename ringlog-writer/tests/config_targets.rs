@@ -88,7 +88,7 @@ fn files_that_cannot_be_opened_or_made() {
 }
 
 #[test]
-fn what_is_not_permitted_to_the_effective_user() {
+fn files_that_the_effective_user_may_not_open() {
     let _user = USER.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -45,7 +45,7 @@ fn a_program_starts_its_writer_and_stops_it() {
 }
 
 #[test]
-fn what_a_writer_cannot_do_its_starter_hears_at_once() {
+fn a_writer_reports_a_failed_start_to_its_starter() {
     let (dir, _ring, mut options) = scratch();
     let first = spawn_program(Path::new(PROGRAM), &[], &options).unwrap();
     let error = spawn(&options).unwrap_err();
@@ -65,7 +65,7 @@ fn what_a_writer_cannot_do_its_starter_hears_at_once() {
 }
 
 #[test]
-fn a_writer_that_was_let_go_ends_when_nobody_logs_any_more() {
+fn a_dropped_writer_ends_when_no_process_logs_any_more() {
     let (dir, ring, options) = scratch();
     let writer = spawn(&options).unwrap();
     let log = ring.logger();
@@ -108,7 +108,7 @@ fn data_goes_to_standard_output() {
 }
 
 #[test]
-fn a_reader_that_goes_is_no_error_and_takes_nothing_along() {
+fn a_closed_pipe_is_no_error_and_loses_nothing() {
     let (_dir, ring, options) = scratch();
     let args = [&options.ring, "--format=raw"];
     let mut program =
@@ -133,7 +133,7 @@ fn a_reader_that_goes_is_no_error_and_takes_nothing_along() {
 }
 
 #[test]
-fn exit_codes_tell_what_was_wrong() {
+fn exit_codes_name_the_kind_of_error() {
     let (dir, _ring, options) = scratch();
     let (code, message) = said(&writer(&[&format!("{}x", options.ring)]));
     let expected =

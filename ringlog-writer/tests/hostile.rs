@@ -44,7 +44,7 @@ impl Events for Scribbler {
 }
 
 #[test]
-fn a_writer_told_to_end_ends_whatever_is_done_to_its_ring() {
+fn a_writer_told_to_end_ends_whatever_damages_its_ring() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = dir.path().join("app");
     let options = Ring::options().size("64KiB").block_bytes(BLOCK_BYTES as u32).lanes(3);

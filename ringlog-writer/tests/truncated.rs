@@ -18,7 +18,7 @@ impl Events for TruncateAtGap {
 }
 
 #[test]
-fn what_was_taken_out_of_a_ring_that_is_lost_then_is_written_all_the_same() {
+fn records_taken_out_of_a_truncated_ring_are_still_written() {
     ringlog::survive_truncation().unwrap();
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let ring = Ring::options().size("256KiB").create(dir.path().join("app").to_str().unwrap()).unwrap();

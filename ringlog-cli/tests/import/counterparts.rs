@@ -174,7 +174,7 @@ fn other_classes_are_left_out_and_why() {
 }
 
 #[test]
-fn one_that_hands_records_on_is_the_others() {
+fn a_handler_that_forwards_is_replaced_by_its_target() {
     let text = "[loggers]\nkeys=root\n[formatters]\nkeys=\n[handlers]\nkeys=memory,console\n[logger_root]\n\
                 handlers=memory\n[handler_memory]\nclass=handlers.MemoryHandler\nargs=(10,)\ntarget=console\n\
                 [handler_console]\nclass=StreamHandler\n";

@@ -55,7 +55,7 @@ fn the_typical_configuration() {
 }
 
 #[test]
-fn the_command_prints_it_or_writes_a_new_file() {
+fn the_command_prints_or_writes_a_new_file() {
     let scene = Scene::new();
     std::fs::write(scene.file("logging.conf"), TYPICAL).unwrap();
     assert_eq!(scene.ringlog(&["import", "logging.conf"]).ok().stdout, TYPICAL_TOML);

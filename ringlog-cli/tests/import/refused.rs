@@ -83,14 +83,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn no_bytes_make_it_panic(bytes: Vec<u8>, text: String) {
+    fn no_bytes_make_the_import_panic(bytes: Vec<u8>, text: String) {
         let _ = import(&bytes, &[]);
         let _ = import(text.as_bytes(), &[]);
         let _ = import(format!("{{{text}").as_bytes(), &[]);
     }
 
     #[test]
-    fn what_comes_out_can_be_read_again(text in near()) {
+    fn an_imported_configuration_can_be_read(text in near()) {
         if import(text.as_bytes(), &[]).is_ok() {
             imported(&text);
         }
@@ -104,7 +104,7 @@ proptest! {
 }
 
 #[test]
-fn references_that_grow_without_end_are_refused_soon() {
+fn endless_references_are_refused_soon() {
     let mut text = String::from("[DEFAULT]\nx0=aaaaaaaaaaaaaaaa\n");
     for i in 1..5 {
         text.push_str(&format!("x{i}={}\n", format!("%(x{})s", i - 1).repeat(40)));

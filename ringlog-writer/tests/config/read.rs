@@ -66,7 +66,7 @@ fn every_key_has_its_meaning() {
 }
 
 #[test]
-fn what_is_not_said_is_as_by_default() {
+fn keys_that_are_left_out_have_their_defaults() {
     let config = parse("handlers.f = { kind = 'file', path = 'f.log' }\nhandlers.c = { kind = 'console' }\n");
     let console = Output::Console { stream: Stream::Stderr, color: Color::Auto };
     let expected = Config {

@@ -156,7 +156,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn what_is_written_is_read_again(config in config()) {
+    fn a_printed_configuration_reads_back_the_same(config in config()) {
         let text = config.to_string();
         let read = Config::parse(&text, Path::new("ringlog.toml")).map(|checked| checked.config);
         prop_assert_eq!(read.as_ref(), Ok(&config), "{}", text);

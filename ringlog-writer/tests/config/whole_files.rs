@@ -33,7 +33,7 @@ fn whole_files() {
 }
 
 #[test]
-fn what_is_no_toml_is_said_in_plain_words_and_what_stands_before_it_is_still_looked_at() {
+fn syntax_errors_are_explained_and_lines_before_are_checked() {
     check(
         &[
             ("[root]\nlevel = INFO\n", "2:9: this is not TOML: INFO has no quotes; write \"INFO\""),

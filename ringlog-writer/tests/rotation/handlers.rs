@@ -275,7 +275,7 @@ fn log(
 }
 
 #[test]
-fn by_size_the_files_are_those_of_the_rotating_file_handler() {
+fn rotation_by_size_makes_the_files_that_python_makes() {
     let files = ["app.log.1", "app.log.2", "app.log.3", "app.log.5", "app.log.9", "app.log.bak"];
     let files = proptest::sample::subsequence(files.to_vec(), 0..=6);
     let runs =
@@ -310,7 +310,7 @@ fn starts() -> impl Strategy<Value = (&'static str, Quarters)> {
 }
 
 #[test]
-fn in_the_hour_that_comes_twice_no_file_is_lost() {
+fn no_file_is_lost_in_the_hour_that_a_clock_change_repeats() {
     let Some(mut python) = Python::start() else { return };
     // 25 October 2026, 01:30 in Berlin, and a record each quarter of an hour.
     let log = vec![Event::Record { after: 900 * 4, len: 3 }; 16];
@@ -356,7 +356,7 @@ fn timed(
 }
 
 #[test]
-fn by_intervals_the_files_are_those_of_the_timed_rotating_file_handler() {
+fn rotation_by_intervals_makes_the_files_that_python_makes() {
     let runs = timed(&[("S", 1), ("M", 60), ("H", 3600), ("D", 86_400)], Just(None), true);
     let Some(counts) = check(400, runs) else { return };
     let (compared, taken) = (counts.compared.get(), counts.taken.get());
@@ -368,7 +368,7 @@ fn by_intervals_the_files_are_those_of_the_timed_rotating_file_handler() {
 }
 
 #[test]
-fn by_days_and_weeks_the_files_are_those_of_the_timed_rotating_file_handler() {
+fn rotation_by_days_and_weeks_makes_the_files_that_python_makes() {
     let at = prop_oneof![Just((0, 0)), (0..24_u8, 0..60_u8)].prop_map(Some);
     let weekdays = ["W0", "W1", "W2", "W3", "W4", "W5", "W6"].map(|day| (day, 7 * 86_400));
     let kinds = [&[("MIDNIGHT", 86_400); 7][..], &weekdays].concat();

@@ -171,7 +171,7 @@ handlers = ["all"]
 }
 
 #[test]
-fn a_new_configuration_takes_the_place_of_the_old_one_without_losing_or_repeating_a_record() {
+fn a_reload_neither_loses_nor_repeats_a_record() {
     let scratch = Scratch::new(TWO_FILES);
     scratch
         .beside_a_writer(|signals, heard| {
@@ -207,7 +207,7 @@ fn a_new_configuration_takes_the_place_of_the_old_one_without_losing_or_repeatin
 }
 
 #[test]
-fn a_configuration_that_is_no_good_leaves_the_old_one_in_force() {
+fn an_invalid_configuration_leaves_the_old_one_in_force() {
     let scratch = Scratch::new(TWO_FILES);
     fs::create_dir(scratch.path("directory")).unwrap();
     scratch
@@ -236,7 +236,7 @@ fn a_configuration_that_is_no_good_leaves_the_old_one_in_force() {
 }
 
 #[test]
-fn a_file_that_is_to_be_truncated_or_closed_at_the_start_is_not_when_the_configuration_is_read_anew() {
+fn a_reload_truncates_and_closes_no_file() {
     let truncated =
         TWO_FILES.replace("path = \"DIR/all.log\"", "path = \"DIR/all.log\"\nexisting = \"truncate\"");
     let config =
@@ -272,7 +272,7 @@ fn a_file_that_is_to_be_truncated_or_closed_at_the_start_is_not_when_the_configu
 }
 
 #[test]
-fn a_directory_that_is_gone_when_the_configuration_is_read_anew_ends_no_writer() {
+fn a_reload_with_a_missing_directory_ends_no_writer() {
     let scratch = Scratch::with(1, || Ring::options().size("1MiB"), "");
     fs::create_dir(scratch.path("logs")).unwrap();
     scratch.configure(&TWO_FILES.replace("DIR/all.log", "DIR/logs/all.log"));

@@ -118,7 +118,7 @@ fn numbered(size: u64) -> Rotation {
 }
 
 #[test]
-fn a_file_is_closed_before_the_line_with_which_it_would_be_full_and_nothing_is_lost_at_the_seam() {
+fn a_file_is_closed_before_the_line_that_would_overfill_it() {
     let mut scratch = Scratch::new(numbered(101));
     scratch.log(35);
     let summary = scratch.drain();
@@ -134,7 +134,7 @@ fn a_file_is_closed_before_the_line_with_which_it_would_be_full_and_nothing_is_l
 }
 
 #[test]
-fn numbers_of_closed_files_grow_also_when_those_are_gone() {
+fn numbers_of_closed_files_grow_though_files_are_deleted() {
     let mut scratch = Scratch::new(numbered(21));
     scratch.log(4);
     scratch.drain();
@@ -145,7 +145,7 @@ fn numbers_of_closed_files_grow_also_when_those_are_gone() {
 }
 
 #[test]
-fn what_is_kept_is_kept_across_restarts_and_compressed() {
+fn kept_files_survive_restarts_and_are_compressed() {
     let mut scratch = Scratch::new(Rotation {
         keep: "3".parse().unwrap(),
         compression: Some("gzip".parse().unwrap()),
@@ -193,7 +193,7 @@ fn files_shift_as_pythons_do() {
 }
 
 #[test]
-fn what_is_in_closed_files_is_acknowledged_though_the_ring_is_not_empty() {
+fn closing_a_file_acknowledges_it_though_records_follow() {
     let keep = "3".parse().unwrap();
     let mut scratch = Scratch::new(Rotation { naming: "python".parse().unwrap(), keep, ..numbered(101) });
     fs::create_dir(scratch.path("app.log.3")).unwrap();
@@ -256,7 +256,7 @@ fn a_file_is_closed_when_its_time_is_over() {
 }
 
 #[test]
-fn a_file_that_was_renamed_is_noticed_without_a_word() {
+fn a_renamed_file_is_noticed_without_a_signal() {
     let mut scratch = Scratch::new(Rotation::default());
     let options = scratch.options();
     scratch.beside_a_writer(&options, |scratch, _| {
@@ -271,7 +271,7 @@ fn a_file_that_was_renamed_is_noticed_without_a_word() {
 }
 
 #[test]
-fn records_wait_in_the_ring_while_the_directory_of_the_file_is_gone() {
+fn records_wait_in_the_ring_while_the_directory_is_missing() {
     let mut scratch = Scratch::new(Rotation::default());
     let (mut options, logs) = (scratch.options(), scratch.path("logs"));
     fs::create_dir(&logs).unwrap();
@@ -295,7 +295,7 @@ fn records_wait_in_the_ring_while_the_directory_of_the_file_is_gone() {
 }
 
 #[test]
-fn a_directory_that_was_moved_away_is_told_once() {
+fn a_directory_that_was_moved_away_is_reported_once() {
     let mut scratch = Scratch::new(Rotation::default());
     let (mut options, logs, moved) = (scratch.options(), scratch.path("logs"), scratch.path("moved"));
     fs::create_dir(&logs).unwrap();
@@ -319,7 +319,7 @@ fn a_directory_that_was_moved_away_is_told_once() {
 }
 
 #[test]
-fn a_file_that_others_cut_is_gone_on_with_and_told_once() {
+fn a_file_truncated_by_others_is_continued_and_reported_once() {
     let mut scratch = Scratch::new(Rotation::default());
     let options = scratch.options();
     scratch.beside_a_writer(&options, |scratch, _| {

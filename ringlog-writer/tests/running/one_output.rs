@@ -127,7 +127,7 @@ fn a_lone_record_is_not_held_back() {
 }
 
 #[test]
-fn it_ends_when_asked_through_the_ring() {
+fn a_writer_ends_when_asked_through_the_ring() {
     let at = Scratch::new();
     let writer = Running::start(&at.options(FormatKind::Raw));
     say(&at.ring.logger(), &["last words"]);
@@ -137,7 +137,7 @@ fn it_ends_when_asked_through_the_ring() {
 }
 
 #[test]
-fn it_ends_although_somebody_keeps_on_logging() {
+fn a_writer_ends_although_a_producer_goes_on_logging() {
     let at =
         Scratch::with(Ring::options().size("1MiB").overflow(Overflow::Block(Duration::from_millis(100))));
     let writer = Running::start(&at.options(FormatKind::Raw));
@@ -183,7 +183,7 @@ fn until_idle_waits_for_the_first_and_ends_after_the_last() {
 }
 
 #[test]
-fn a_writer_nobody_waits_for_ends_when_idle() {
+fn an_abandoned_writer_ends_when_idle() {
     let at = Scratch::new();
     let writer = Running::start(&at.options(FormatKind::Raw));
     thread::sleep(Duration::from_millis(50));
@@ -246,7 +246,7 @@ fn no_such_ring_has_its_own_exit_code() {
 }
 
 #[test]
-fn a_full_disk_is_said_once_and_nothing_is_acknowledged() {
+fn a_full_disk_is_reported_once_and_nothing_acknowledged() {
     let at = Scratch::new();
     let mut options = at.options(FormatKind::Raw);
     options.out = Out::File("/dev/full".into());
@@ -305,7 +305,7 @@ fn a_rotated_file_is_reopened_and_no_line_is_torn() {
 }
 
 #[test]
-fn gaps_are_lines_at_their_place_and_only_said_in_raw() {
+fn gaps_are_lines_in_text_and_messages_in_raw() {
     for format in [FormatKind::Text, FormatKind::Json, FormatKind::Raw] {
         let at = Scratch::with(Ring::options().size("64KiB").block_bytes(1024).lanes(2));
         let log = at.ring.logger();
@@ -333,7 +333,7 @@ fn gaps_are_lines_at_their_place_and_only_said_in_raw() {
 }
 
 #[test]
-fn many_times_the_ring_comes_out_whole_and_in_order() {
+fn many_times_the_rings_size_comes_out_whole_and_in_order() {
     let at = Scratch::with(Ring::options().size("256KiB").overflow(Overflow::Block(SOON)));
     let writer = Running::start(&at.options(FormatKind::Raw));
     const COUNT: usize = 100_000;

@@ -50,7 +50,7 @@ fn read_on(mut pipe: fs::File) -> thread::JoinHandle<String> {
 }
 
 #[test]
-fn a_handler_that_does_not_keep_up_holds_up_no_other_and_says_what_it_has_left_out() {
+fn a_slow_handler_delays_no_other_and_reports_its_gaps() {
     let scratch = Scratch::with(1, || Ring::options().size("256KiB"), ONE_IS_SLOW);
     let pipe = pipe(&scratch);
     let logger = scratch.rings[0].logger();
@@ -140,7 +140,7 @@ fn until_it_is_noticed(scratch: &Scratch, heard: &Heard) {
 }
 
 #[test]
-fn a_handler_whose_reader_has_gone_leaves_the_others() {
+fn a_handler_without_a_reader_disturbs_no_other() {
     let scratch = Scratch::new(ONE_IS_SLOW);
     let pipe = pipe(&scratch);
     scratch
@@ -156,7 +156,7 @@ fn a_handler_whose_reader_has_gone_leaves_the_others() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_keeps_the_writer_neither_from_ending_nor_from_reading_anew() {
+fn an_unread_pipe_prevents_neither_stop_nor_reload() {
     let scratch = Scratch::new(ONE_IS_SLOW);
     let pipe = pipe(&scratch);
     let text = "x".repeat(1000);
@@ -185,7 +185,7 @@ fn a_pipe_that_nobody_reads_keeps_the_writer_neither_from_ending_nor_from_readin
 }
 
 #[test]
-fn a_pipe_that_is_read_late_gets_nothing_twice_when_the_configuration_is_read_anew() {
+fn a_reload_repeats_nothing_in_a_pipe_read_late() {
     let scratch = Scratch::new(ONE_IS_SLOW);
     let observer = scratch.rings[0].observe().unwrap();
     let name = scratch.rings[0].path().to_str().unwrap().to_owned();
@@ -212,7 +212,7 @@ fn a_pipe_that_is_read_late_gets_nothing_twice_when_the_configuration_is_read_an
 }
 
 #[test]
-fn a_reader_that_has_gone_does_not_keep_others_from_being_rotated() {
+fn a_closed_pipe_prevents_no_rotation_of_others() {
     let config = ONE_IS_SLOW
         .replace("path = \"DIR/file.log\"", "path = \"DIR/file.log\"\nrotate = { naming = \"number\" }");
     let scratch = Scratch::with(1, || Ring::options().size("1MiB"), "");
@@ -232,7 +232,7 @@ fn a_reader_that_has_gone_does_not_keep_others_from_being_rotated() {
 }
 
 #[test]
-fn a_pipe_without_a_reader_is_refused_and_holds_up_nothing() {
+fn a_pipe_without_a_reader_is_refused_and_delays_nothing() {
     let scratch = Scratch::new(ONE_IS_SLOW);
     drop(pipe(&scratch));
     let error = scratch.drain().unwrap_err().to_string();
@@ -256,7 +256,7 @@ fn until_it_is_left(scratch: &Scratch, heard: &Heard) {
 }
 
 #[test]
-fn the_writer_ends_with_an_error_that_names_an_output_that_others_have_gone_on_without() {
+fn the_final_error_names_an_output_that_fell_behind() {
     let scratch = with_a_full_disk();
     let ended = scratch.beside_a_writer(|_, heard| until_it_is_left(&scratch, heard));
     match ended {
@@ -268,7 +268,7 @@ fn the_writer_ends_with_an_error_that_names_an_output_that_others_have_gone_on_w
 }
 
 #[test]
-fn reading_anew_says_what_is_given_up_with_an_output_that_others_have_gone_on_without() {
+fn a_reload_reports_what_an_abandoned_output_loses() {
     let scratch = with_a_full_disk();
     scratch
         .beside_a_writer(|signals, heard| {

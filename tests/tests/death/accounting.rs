@@ -90,7 +90,7 @@ fn ring_of(at: &Scratch, lanes: u32) -> Ring {
 }
 
 #[test]
-fn a_killed_process_is_told_once_for_each_thread_behind_its_last_record() {
+fn each_thread_of_a_killed_process_is_reported_dead_once() {
     let at = Scratch::new();
     let ring = ring_of(&at, 10);
     let mut consumer = ring.consumer().unwrap();
@@ -109,7 +109,7 @@ fn a_killed_process_is_told_once_for_each_thread_behind_its_last_record() {
 }
 
 #[test]
-fn a_death_stands_behind_records_that_were_published_before_it_and_found_after() {
+fn a_death_is_reported_behind_the_records_before_it() {
     let at = Scratch::new();
     let ring = ring_of(&at, 10);
     for _ in 0..20 {
@@ -131,7 +131,7 @@ fn a_death_stands_behind_records_that_were_published_before_it_and_found_after()
 }
 
 #[test]
-fn a_death_that_was_not_acknowledged_is_told_again_and_one_that_was_is_not() {
+fn only_an_unacknowledged_death_is_reported_again() {
     let at = Scratch::new();
     let ring = ring_of(&at, 4);
     let mut ending = start(&at, 1, 5, "wait");
@@ -163,7 +163,7 @@ fn a_death_that_was_not_acknowledged_is_told_again_and_one_that_was_is_not() {
 }
 
 #[test]
-fn a_death_keeps_its_place_when_the_consumer_ends_between_two_owners() {
+fn a_death_keeps_its_place_over_a_restart_of_the_consumer() {
     let at = Scratch::new();
     let ring = ring_of(&at, 2);
     let mut first = start(&at, 1, 5, "wait");
@@ -186,7 +186,7 @@ fn a_death_keeps_its_place_when_the_consumer_ends_between_two_owners() {
 }
 
 #[test]
-fn only_who_did_not_close_its_lanes_has_died() {
+fn only_processes_that_left_lanes_open_are_reported_dead() {
     // Each with two threads that are still there when the process ends, but for the first.
     for (how, died) in [("return", 0), ("exit", 0), ("_exit", 2), ("abort", 2), ("exec", 2)] {
         let at = Scratch::new();
@@ -207,7 +207,7 @@ fn only_who_did_not_close_its_lanes_has_died() {
 }
 
 #[test]
-fn a_lane_reopened_before_anybody_looked_does_not_hide_the_death() {
+fn a_lane_reopened_at_once_hides_no_death() {
     const KILLED: usize = 40;
     let at = Scratch::new();
     // The process's lane and one thread's: each process gets both of the one before.
@@ -238,7 +238,7 @@ fn a_lane_reopened_before_anybody_looked_does_not_hide_the_death() {
 }
 
 #[test]
-fn a_lane_that_is_reopened_after_its_records_are_gone_still_knows_who_died() {
+fn a_reopened_lane_names_its_dead_owner_without_records() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(2));
     let mut first = start(&at, 1, 9, "wait");
@@ -270,7 +270,7 @@ fn a_lane_that_is_reopened_after_its_records_are_gone_still_knows_who_died() {
 
 /// An entry has room for its last two owners, and blocks that are persisted are free for others.
 #[test]
-fn a_death_that_was_not_acknowledged_is_told_without_a_name_when_two_have_had_the_lane_since() {
+fn after_two_more_owners_a_death_is_reported_without_a_name() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(2));
     let mut first = start(&at, 1, 9, "wait");
@@ -294,7 +294,7 @@ fn a_death_that_was_not_acknowledged_is_told_without_a_name_when_two_have_had_th
 }
 
 #[test]
-fn a_death_is_told_however_many_have_died_in_the_lane_since_without_a_word() {
+fn a_death_is_reported_however_many_silent_ones_follow() {
     // Of those without records the last two are told, whose names are still in the lane's entry.
     for (first_ends, deaths_told) in [("wait", 3), ("return", 2)] {
         let at = Scratch::new();
@@ -324,7 +324,7 @@ fn a_death_is_told_however_many_have_died_in_the_lane_since_without_a_word() {
 }
 
 #[test]
-fn a_forked_child_dies_for_itself_alone() {
+fn a_forked_child_that_dies_is_reported_alone() {
     let at = Scratch::new();
     let ring = ring_of(&at, 10);
     let mut consumer = ring.consumer().unwrap();
@@ -357,7 +357,7 @@ fn a_stopped_process_is_not_dead() {
 }
 
 #[test]
-fn a_process_whose_threads_have_all_ended_is_told_by_itself() {
+fn a_process_without_open_threads_is_reported_dead_itself() {
     let at = Scratch::new();
     let ring = ring_of(&at, 10);
     let mut ending = start(&at, 2, 6, "idle");

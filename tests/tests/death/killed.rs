@@ -196,30 +196,30 @@ fn a_producer_killed_during_a_push_harms_no_other() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_killed_at_any_instruction_of_a_push_within_a_block_harms_nobody() {
+fn killed_at_each_instruction_of_a_push_in_a_block() {
     kill_at_each_instruction("within", Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_killed_at_any_instruction_of_a_block_change_harms_nobody() {
+fn killed_at_each_instruction_of_a_block_change() {
     kill_at_each_instruction("change", Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_killed_at_any_instruction_of_a_record_over_several_blocks_harms_nobody() {
+fn killed_at_each_instruction_of_a_long_record() {
     kill_at_each_instruction("long", Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_killed_at_any_instruction_of_opening_its_lane_harms_nobody() {
+fn killed_at_each_instruction_of_opening_a_lane() {
     kill_at_each_instruction("open", Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_killed_at_any_instruction_of_registering_a_definition_harms_nobody() {
+fn killed_at_each_instruction_of_registering_a_definition() {
     kill_at_each_instruction("define", Extent::Every);
 }

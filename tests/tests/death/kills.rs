@@ -132,7 +132,7 @@ fn a_killed_producer_loses_nothing_it_published() {
 }
 
 #[test]
-fn a_stopped_producer_hurts_nobody() {
+fn a_stopped_producer_delays_no_other() {
     const COUNT: u64 = 200_000;
     let at = Scratch::new();
     // So small that it goes round hundreds of times while one producer stands still.

@@ -94,7 +94,7 @@ fn nobodys_number() -> u32 {
 }
 
 #[test]
-fn a_consumer_in_another_pid_and_mount_namespace_sees_who_lives_and_who_is_dead() {
+fn a_consumer_in_other_namespaces_tells_live_from_dead() {
     let at = Scratch::new();
     let ring = ring_of(&at, 8);
     let Some(mut witness) = in_namespaces(PRODUCER, "witness", at.dir(), 2, &[]) else { return };
@@ -103,7 +103,7 @@ fn a_consumer_in_another_pid_and_mount_namespace_sees_who_lives_and_who_is_dead(
 
 /// Also: the number of the dead is a living one's here, and that of the living nobody's.
 #[test]
-fn a_producer_in_another_pid_and_mount_namespace_is_dead_when_it_is_and_not_by_its_number() {
+fn a_producer_in_other_namespaces_is_not_dead_by_its_pid() {
     let at = Scratch::new();
     let ring = ring_of(&at, 8);
     let (mine, nobodys) = (std::process::id(), nobodys_number());
@@ -180,7 +180,7 @@ fn a_process_lives_as_long_as_one_of_its_threads() {
 }
 
 #[test]
-fn children_that_outlive_their_parent_do_not_keep_its_lanes_alive() {
+fn children_do_not_keep_the_lanes_of_a_dead_parent_alive() {
     let at = Scratch::new();
     let ring = ring_of(&at, 4);
     let mut consumer = ring.consumer().unwrap();
@@ -203,7 +203,7 @@ fn children_that_outlive_their_parent_do_not_keep_its_lanes_alive() {
 }
 
 #[test]
-fn a_child_forked_while_locks_are_being_taken_keeps_none_of_them() {
+fn a_child_forked_while_locks_are_taken_keeps_none() {
     const FORKS: u64 = 150;
     let at = Scratch::new();
     let ring = ring_of(&at, 8);
@@ -222,7 +222,7 @@ fn a_child_forked_while_locks_are_being_taken_keeps_none_of_them() {
 }
 
 #[test]
-fn a_producer_that_closes_every_descriptor_lives_on_and_dies_like_any_other() {
+fn closing_all_descriptors_keeps_a_producer_alive() {
     let at = Scratch::new();
     let ring = ring_of(&at, 8);
     let mut consumer = ring.consumer().unwrap();
@@ -243,7 +243,7 @@ fn a_producer_that_closes_every_descriptor_lives_on_and_dies_like_any_other() {
 }
 
 #[test]
-fn a_consumer_that_closes_every_descriptor_calls_no_living_owner_dead() {
+fn closing_all_descriptors_declares_no_owner_dead() {
     let at = Scratch::new();
     let ring = ring_of(&at, 8);
     let mut witness = Child::spawn(PRODUCER, &["witness", at.name(), "close=1"]);
@@ -251,7 +251,7 @@ fn a_consumer_that_closes_every_descriptor_calls_no_living_owner_dead() {
 }
 
 #[test]
-fn a_stopped_process_is_never_declared_dead_and_its_block_stays_its_own() {
+fn a_stopped_process_keeps_its_block_and_is_never_dead() {
     let at = Scratch::new();
     let ring = ring_of(&at, 6);
     let mut consumer = ring.consumer().unwrap();

@@ -36,7 +36,7 @@ fn drain(consumer: &mut Consumer) -> u64 {
 }
 
 #[test]
-fn a_lane_reopened_at_once_by_another_process_neither_strands_nor_steals_a_block() {
+fn a_lane_reopened_at_once_neither_strands_nor_steals_a_block() {
     const ROUNDS: u32 = 300;
     let at = Scratch::new();
     // One process at a time has both lanes.
@@ -90,7 +90,7 @@ fn a_lane_reopened_at_once_by_another_process_neither_strands_nor_steals_a_block
 }
 
 #[test]
-fn a_lane_table_full_of_the_dead_is_taken_over_and_their_blocks_are_sealed_without_a_consumer() {
+fn dead_lanes_are_reclaimed_without_a_consumer() {
     let at = Scratch::new();
     let ring = ring_of(&at, 4);
     let blocks = ring.info().geometry().block_count();
@@ -115,7 +115,7 @@ fn a_lane_table_full_of_the_dead_is_taken_over_and_their_blocks_are_sealed_witho
 }
 
 #[test]
-fn definitions_of_the_dead_that_no_block_names_are_freed_by_the_next_process_without_a_consumer() {
+fn dead_definitions_are_freed_without_a_consumer() {
     let at = Scratch::new();
     let ring = ring_of(&at, 8);
     let blocks = ring.info().geometry().block_count();
@@ -143,7 +143,7 @@ fn definitions_of_the_dead_that_no_block_names_are_freed_by_the_next_process_wit
 }
 
 #[test]
-fn a_process_that_ended_orderly_leaves_nothing_that_counts_as_taken_back_from_the_dead() {
+fn an_orderly_end_counts_nothing_as_reclaimed() {
     let at = Scratch::new();
     let ring = ring_of(&at, 4);
     let blocks = ring.info().geometry().block_count();
@@ -157,7 +157,7 @@ fn a_process_that_ended_orderly_leaves_nothing_that_counts_as_taken_back_from_th
 }
 
 #[test]
-fn the_time_from_death_to_reclaimed_blocks_is_bounded_and_told_and_never_told_too_short() {
+fn reclaim_time_is_bounded_and_never_reported_too_short() {
     assert!(Consumer::RECLAIM_INTERVAL < Duration::from_millis(500), "under a second by default");
     let at = Scratch::new();
     let ring = ring_of(&at, 4);
@@ -195,7 +195,7 @@ fn the_time_from_death_to_reclaimed_blocks_is_bounded_and_told_and_never_told_to
 }
 
 #[test]
-fn a_consumer_that_finds_the_long_dead_does_not_tell_a_time() {
+fn a_new_consumer_reports_no_reclaim_time_for_old_deaths() {
     let at = Scratch::new();
     let ring = ring_of(&at, 4);
     let mut child = standing(&at);

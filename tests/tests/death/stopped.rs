@@ -133,30 +133,30 @@ fn a_producer_stopped_during_a_push_is_left_alone() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_stopped_at_any_instruction_of_a_push_within_a_block_is_left_alone() {
+fn stopped_at_each_instruction_of_a_push_in_a_block() {
     stop_at_each_instruction("within", Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_stopped_at_any_instruction_of_a_block_change_is_left_alone() {
+fn stopped_at_each_instruction_of_a_block_change() {
     stop_at_each_instruction("change", Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_stopped_at_any_instruction_of_a_record_over_several_blocks_is_left_alone() {
+fn stopped_at_each_instruction_of_a_long_record() {
     stop_at_each_instruction("long", Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_stopped_at_any_instruction_of_opening_its_lane_is_left_alone() {
+fn stopped_at_each_instruction_of_opening_a_lane() {
     stop_at_each_instruction("open", Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_producer_stopped_at_any_instruction_of_registering_a_definition_is_left_alone() {
+fn stopped_at_each_instruction_of_registering_a_definition() {
     stop_at_each_instruction("define", Extent::Every);
 }

@@ -72,7 +72,7 @@ fn a_killed_writer_of_several_outputs_goes_on_exactly_once() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn killed_at_any_call_several_outputs_have_every_record_exactly_once() {
+fn killed_at_each_call_several_outputs_have_each_record_once() {
     kill_at_every_call(Extent::Every);
 }
 
@@ -112,7 +112,7 @@ fn kill_at_every_call(extent: Extent) {
 }
 
 #[test]
-fn an_output_that_refuses_for_a_while_gets_everything_and_the_others_do_not_wait() {
+fn a_failing_output_gets_everything_and_no_other_waits() {
     let writing = Writing::new(PRODUCER, &[]);
     let copy = writing.copy();
     run(&copy, |_| Fate::Done);

@@ -75,19 +75,19 @@ fn a_writer_killed_in_a_write_goes_on_exactly_once() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn killed_before_or_after_any_system_call_the_writer_goes_on_exactly_once() {
+fn killed_at_each_call_the_writer_goes_on_exactly_once() {
     kill_at_every_call(&[], Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn killed_at_any_system_call_when_every_batch_is_synced() {
+fn killed_at_each_call_with_every_batch_synced() {
     kill_at_every_call(&["--fsync=batch"], Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn killed_in_the_middle_of_any_write_the_writer_goes_on_exactly_once() {
+fn killed_in_each_write_the_writer_goes_on_exactly_once() {
     kill_in_each_write(Extent::Every);
 }
 
@@ -131,7 +131,7 @@ fn kill_in_each_write(extent: Extent) {
 }
 
 #[test]
-fn a_batch_is_made_durable_when_that_is_asked_for_and_before_it_counts() {
+fn a_batch_is_durable_before_it_counts_where_asked_for() {
     let calls = |options: &[&str]| undisturbed(&Writing::new(PRODUCER, options)).0;
     let synced = |calls: &[Call]| calls.iter().filter(|call| call.name == "fdatasync").count();
     for never in [&[][..], &["--fsync=never"]] {
@@ -159,7 +159,7 @@ fn a_batch_is_made_durable_when_that_is_asked_for_and_before_it_counts() {
 }
 
 #[test]
-fn what_was_not_due_is_synced_when_it_is_due_though_nothing_more_comes() {
+fn a_batch_is_synced_when_due_though_no_record_follows() {
     let writing = Writing::empty(&["--fsync=700ms"], ringlog::Ring::options());
     let mut child =
         ringlog_testkit::Child::spawn(PRODUCER, &["end", writing.ring(), "threads=1", "count=9", "how=wait"]);

@@ -102,7 +102,7 @@ fn records_wait_in_the_ring_while_the_disk_is_full() {
 }
 
 #[test]
-fn the_oldest_file_makes_room_if_that_is_wanted() {
+fn the_oldest_file_makes_room_where_configured() {
     let options = ["--rotate-size=20KiB", "--naming=number", "--on-full=drop-oldest-file"];
     let Some(on) = OnTmpfs::start(&options) else { return };
     on.log(0..6000);

@@ -32,7 +32,7 @@ fn assert_once(records: &[String]) {
 }
 
 #[test]
-fn an_output_that_was_renamed_is_found_and_not_written_twice() {
+fn a_renamed_output_is_found_and_not_written_twice() {
     let (writing, expected) = killed();
     fs::rename(writing.out(), writing.dir().join("app.log.1")).unwrap();
     writing.finish();
@@ -41,7 +41,7 @@ fn an_output_that_was_renamed_is_found_and_not_written_twice() {
 }
 
 #[test]
-fn an_output_that_was_deleted_is_said_and_begun_anew() {
+fn a_deleted_output_is_reported_and_begun_anew() {
     let (writing, expected) = killed();
     fs::remove_file(writing.out()).unwrap();
     writing.finish();
@@ -51,7 +51,7 @@ fn an_output_that_was_deleted_is_said_and_begun_anew() {
 }
 
 #[test]
-fn an_output_that_was_cut_is_set_aside_and_never_extended() {
+fn a_truncated_output_is_set_aside_and_not_extended() {
     for part in [None, Some(2), Some(3)] {
         let (writing, expected) = killed();
         let len = fs::metadata(writing.out()).unwrap().len();
@@ -67,7 +67,7 @@ fn an_output_that_was_cut_is_set_aside_and_never_extended() {
 }
 
 #[test]
-fn what_others_have_written_is_never_cut_and_nothing_is_twice() {
+fn lines_of_other_programs_are_kept_and_nothing_is_twice() {
     let (writing, expected) = killed();
     File::options().append(true).open(writing.out()).unwrap().write_all(b"theirs\n").unwrap();
     writing.finish();
@@ -81,7 +81,7 @@ fn what_others_have_written_is_never_cut_and_nothing_is_twice() {
 }
 
 #[test]
-fn a_checkpoint_that_was_damaged_is_said_and_nothing_is_lost() {
+fn a_damaged_checkpoint_is_reported_and_nothing_is_lost() {
     let (writing, expected) = killed();
     let mut bytes = fs::read(writing.checkpoint()).unwrap();
     bytes[4096 + 20..].iter_mut().for_each(|byte| *byte ^= 0x55);
@@ -95,7 +95,7 @@ fn a_checkpoint_that_was_damaged_is_said_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_cursor_of_a_ring_that_was_made_anew_counts_for_nothing() {
+fn a_cursor_of_a_ring_made_anew_is_ignored() {
     let (writing, expected) = killed();
     let before = fs::read(writing.out()).unwrap();
     fs::remove_file(writing.ring()).unwrap();
@@ -112,7 +112,7 @@ fn a_cursor_of_a_ring_that_was_made_anew_counts_for_nothing() {
 }
 
 #[test]
-fn a_checkpoint_that_was_deleted_is_said_and_nothing_is_lost() {
+fn a_deleted_checkpoint_is_reported_and_nothing_is_lost() {
     let (writing, expected) = killed();
     fs::remove_file(writing.checkpoint()).unwrap();
     writing.finish();

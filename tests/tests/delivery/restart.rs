@@ -10,7 +10,7 @@ use ringlog_tests::{CreateRing, free_blocks_after, stat};
 use crate::PRODUCER;
 
 #[test]
-fn the_consumer_killed_and_restarted_gets_what_was_not_acknowledged() {
+fn a_restarted_consumer_gets_what_was_not_acknowledged() {
     const COUNT: u64 = 200_000;
     const CONSUMERS: usize = 150;
     let at = Scratch::new();

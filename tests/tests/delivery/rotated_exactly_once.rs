@@ -113,31 +113,31 @@ fn a_call_of_a_rotation_fails_and_nothing_is_lost() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn killed_at_any_call_of_a_rotation_with_numbered_files() {
+fn killed_at_each_call_of_a_rotation_with_numbers() {
     kill_at_every_call(&["--rotate-size=6KiB", "--naming=number"], Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn killed_at_any_call_of_a_rotation_that_is_synced() {
+fn killed_at_each_call_of_a_synced_rotation() {
     kill_at_every_call(&["--rotate-size=6KiB", "--naming=number", "--fsync=batch"], Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn killed_at_any_call_of_a_rotation_that_shifts_files() {
+fn killed_at_each_call_of_a_rotation_that_shifts_files() {
     kill_at_every_call(&["--rotate-size=6KiB", "--naming=python", "--keep=50"], Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn killed_at_any_call_while_closed_files_are_compressed() {
+fn killed_at_each_call_of_a_rotation_that_compresses() {
     kill_at_every_call(&["--rotate-size=6KiB", "--naming=number", "--compress=gzip"], Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn any_call_of_a_rotation_fails_and_nothing_is_lost() {
+fn each_call_of_a_rotation_fails_and_nothing_is_lost() {
     fail_at_each_call(Extent::Every);
 }
 
@@ -164,7 +164,7 @@ fn fail_at_each_call(extent: Extent) {
 }
 
 #[test]
-fn a_last_slot_that_cannot_be_deleted_is_waited_for_and_named_once() {
+fn a_last_slot_that_cannot_be_deleted_is_reported_once() {
     let options = &["--rotate-size=6KiB", "--naming=python", "--keep=1"];
     let writing = Writing::new(PRODUCER, options);
     let copy = writing.copy();

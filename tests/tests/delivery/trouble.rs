@@ -88,7 +88,7 @@ fn a_call_that_fails_several_times_loses_nothing() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn each_call_of_a_batch_fails_until_it_is_healed() {
+fn each_call_of_a_batch_fails_several_times() {
     fail_several_times(Extent::Every);
 }
 
@@ -118,7 +118,7 @@ fn a_writer_killed_while_it_retries_loses_nothing() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn each_call_of_a_batch_fails_and_then_the_writer_is_killed_while_it_tries_again() {
+fn killed_while_retrying_each_failed_call_of_a_batch() {
     kill_while_retrying(Extent::Every);
 }
 
@@ -158,7 +158,7 @@ fn a_committed_batch_is_not_written_again() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn what_counts_is_not_written_again_though_another_file_is_begun_meanwhile() {
+fn a_committed_batch_is_not_written_again_to_a_new_file() {
     fail_commits(Extent::Every);
 }
 

@@ -59,7 +59,7 @@ fn check(writing: &Writing) {
 }
 
 #[test]
-fn killed_at_random_moments_under_load_and_started_again_at_once() {
+fn writers_killed_under_load_write_each_record_once() {
     let writing = Writing::empty(&[], small_ring());
     let kills = end_writers(&writing, Signal::SIGKILL, 300);
     println!("{kills} kills");
@@ -68,7 +68,7 @@ fn killed_at_random_moments_under_load_and_started_again_at_once() {
 }
 
 #[test]
-fn replaced_under_load_again_and_again() {
+fn writers_replaced_under_load_write_each_record_once() {
     let writing = Writing::empty(&[], small_ring());
     // One that is told to end before it listens ends by the signal, which is as good.
     let stops = end_writers(&writing, Signal::SIGTERM, 150);
@@ -85,7 +85,7 @@ fn refused(command: &mut Command) -> (Option<i32>, String) {
 }
 
 #[test]
-fn of_two_writers_on_one_ring_or_one_output_the_second_is_refused() {
+fn a_second_writer_on_a_ring_or_an_output_is_refused() {
     let (one, two) = (Writing::empty(&[], small_ring()), Writing::empty(&[], small_ring()));
     let mut first = one.daemon().spawn().unwrap();
     soon(|| (one.checkpoint().metadata().is_ok_and(|meta| meta.len() > 0)).then_some(())).expect("it begins");

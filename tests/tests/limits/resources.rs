@@ -19,7 +19,7 @@ fn started(role: &str, name: &str, arguments: &[&str]) -> Child {
 }
 
 #[test]
-fn a_full_tmpfs_refuses_a_ring_with_sizes_and_hurts_none_that_is_there() {
+fn a_full_tmpfs_refuses_a_ring_and_damages_no_other() {
     let at = Scratch::new();
     let dir = at.dir().to_str().unwrap();
     let mut child = Child::spawn(PRODUCER, &["full-tmpfs", dir]);
@@ -54,7 +54,7 @@ fn a_producer_needs_no_locked_memory() {
 }
 
 #[test]
-fn a_limited_file_size_stops_a_creation_with_words_and_no_producer() {
+fn a_file_size_limit_fails_a_creation_and_no_push() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("256KiB"));
     let mut child = started("limited", at.name(), &["what=fsize", "soft=1000"]);
@@ -70,7 +70,7 @@ fn a_limited_file_size_stops_a_creation_with_words_and_no_producer() {
 }
 
 #[test]
-fn a_ring_that_does_not_fit_the_address_space_is_refused_with_its_size() {
+fn a_ring_too_large_for_the_address_space_is_refused() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("16MiB"));
     let mut child = started("limited", at.name(), &["what=as", "soft=8000000"]);
@@ -85,7 +85,7 @@ fn a_ring_that_does_not_fit_the_address_space_is_refused_with_its_size() {
 }
 
 #[test]
-fn without_descriptors_records_are_counted_and_with_them_all_goes_on() {
+fn records_refused_for_lack_of_descriptors_are_counted() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("4MiB"));
     let mut child = started("without-descriptors", at.name(), &["forks=30"]);
@@ -103,7 +103,7 @@ fn without_descriptors_records_are_counted_and_with_them_all_goes_on() {
 }
 
 #[test]
-fn a_push_within_a_block_works_where_only_the_exit_is_allowed() {
+fn a_push_in_a_block_works_where_only_exit_is_allowed() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("4MiB").block_bytes(8192));
     let mut child = started("push-where-only-exit-is-allowed", at.name(), &["count=50"]);
@@ -116,7 +116,7 @@ fn a_push_within_a_block_works_where_only_the_exit_is_allowed() {
 }
 
 #[test]
-fn a_block_change_that_wakes_the_consumer_is_a_system_call_and_loses_nothing_published() {
+fn a_kill_at_the_wakeup_call_loses_nothing_published() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("1MiB").overflow(Overflow::Block(SOON)));
     let file = at.dir().join("counters");

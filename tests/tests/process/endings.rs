@@ -70,29 +70,29 @@ fn ends(how: &str, stays: bool) -> Vec<BTreeMap<u32, u64>> {
 }
 
 #[test]
-fn a_process_that_becomes_another_program_while_its_threads_log_is_as_good_as_dead() {
+fn exec_while_threads_log_loses_nothing_published() {
     ends("exec", true);
 }
 
 #[test]
-fn a_process_that_ends_by_underscore_exit_while_its_threads_log_loses_nothing_it_published() {
+fn immediate_exit_while_threads_log_loses_nothing_published() {
     ends("_exit", false);
 }
 
 #[test]
-fn a_process_that_aborts_while_its_threads_log_loses_nothing_it_published() {
+fn abort_while_threads_log_loses_nothing_published() {
     ends("abort", false);
 }
 
 #[test]
-fn exit_handlers_and_static_destructors_can_log_by_a_global_handle() {
+fn exit_handlers_and_static_destructors_can_log() {
     for came in ends("exit", false) {
         assert_eq!((came[&100], came[&101]), (5, 5), "of an exit handler and of a destructor after it");
     }
 }
 
 #[test]
-fn a_thread_that_ends_without_destructors_keeps_its_lane_until_its_process_ends() {
+fn a_thread_without_destructors_keeps_its_lane_until_exit() {
     const THREADS: u32 = 3;
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(6));

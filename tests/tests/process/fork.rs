@@ -11,7 +11,7 @@ use ringlog_tests::{Arrivals, CreateRing, Proof, stat};
 use crate::PRODUCER;
 
 #[test]
-fn fork_child_logs_with_its_own_lane() {
+fn a_forked_child_logs_with_its_own_lane() {
     const COUNT: u64 = 2_000;
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("256KiB").lanes(6).overflow(Overflow::Block(SOON)));
@@ -62,7 +62,7 @@ fn fork_child_logs_with_its_own_lane() {
 }
 
 #[test]
-fn fork_child_of_a_process_with_many_threads_logs_at_once() {
+fn a_forked_child_of_a_process_with_threads_logs_at_once() {
     let (forks, count) = (40, 200);
     let at = Scratch::new();
     let options = Ring::options().size("1MiB").block_bytes(2048).lanes(16);

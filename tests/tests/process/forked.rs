@@ -114,30 +114,30 @@ fn a_process_that_forks_during_a_push_and_its_child_complete() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_process_that_forks_at_any_instruction_of_a_push_within_a_block_and_its_child_complete() {
+fn a_fork_at_each_instruction_of_a_push_in_a_block() {
     fork_at_each_instruction("within", true, Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_process_that_forks_at_any_instruction_of_a_block_change_and_its_child_complete() {
+fn a_fork_at_each_instruction_of_a_block_change() {
     fork_at_each_instruction("change", false, Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_process_that_forks_at_any_instruction_of_a_record_over_several_blocks_and_its_child_complete() {
+fn a_fork_at_each_instruction_of_a_long_record() {
     fork_at_each_instruction("long", false, Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_process_that_forks_at_any_instruction_of_opening_its_lane_and_its_child_complete() {
+fn a_fork_at_each_instruction_of_opening_a_lane() {
     fork_at_each_instruction("open", true, Extent::Every);
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_process_that_forks_at_any_instruction_of_registering_a_definition_and_its_child_complete() {
+fn a_fork_at_each_instruction_of_registering_a_definition() {
     fork_at_each_instruction("define", false, Extent::Every);
 }

@@ -20,7 +20,7 @@ fn alive(ring: &Ring) -> Vec<u32> {
 }
 
 #[test]
-fn two_copies_of_the_library_in_one_process_have_their_own_lanes_and_locks() {
+fn two_copies_of_the_library_have_their_own_lanes_and_locks() {
     let at = Scratch::new();
     let first = at.create(Ring::options().size("256KiB").lanes(8));
     let log = first.logger();
@@ -67,7 +67,7 @@ fn two_copies_of_the_library_in_one_process_have_their_own_lanes_and_locks() {
 }
 
 #[test]
-fn a_consumer_in_the_producers_own_process_sees_who_lives_and_leaves_them_alone_when_it_ends() {
+fn a_consumer_leaves_producers_of_its_own_process_alive() {
     const THREADS: u32 = 3;
     const COUNT: u64 = 3_000;
     let at = Scratch::new();

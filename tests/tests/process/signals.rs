@@ -179,35 +179,35 @@ fn a_signal_handler_that_interrupts_a_push_may_log() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_handler_that_interrupts_a_push_within_a_block_at_any_instruction_may_log() {
+fn a_signal_handler_logs_at_each_instruction_in_a_block() {
     signal_at_each_instruction("within", Extent::Every);
     signals_at_all_instructions("within");
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_handler_that_interrupts_a_block_change_at_any_instruction_may_log() {
+fn a_signal_handler_logs_at_each_instruction_of_a_block_change() {
     signal_at_each_instruction("change", Extent::Every);
     signals_at_all_instructions("change");
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_handler_that_interrupts_a_record_over_several_blocks_at_any_instruction_may_log() {
+fn a_signal_handler_logs_at_each_instruction_of_a_long_record() {
     signal_at_each_instruction("long", Extent::Every);
     signals_at_all_instructions("long");
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_handler_that_interrupts_the_opening_of_a_lane_at_any_instruction_may_log() {
+fn a_signal_handler_logs_at_each_instruction_of_opening_a_lane() {
     signal_at_each_instruction("open", Extent::Every);
     signals_at_all_instructions("open");
 }
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_handler_that_interrupts_a_registration_at_any_instruction_may_log() {
+fn a_signal_handler_logs_at_each_instruction_of_a_registration() {
     signal_at_each_instruction("define", Extent::Every);
     signals_at_all_instructions("define");
 }

@@ -52,7 +52,7 @@ fn message(at: &Scratch, ring: &Ring, found: u64) -> String {
 }
 
 #[test]
-fn a_producer_and_a_consumer_survive_that_their_ring_is_truncated() {
+fn producer_and_consumer_survive_a_truncated_ring() {
     let mut rounds = 0;
     for size in [0, 1, 4096, 12_288, BYTES / 2, BYTES - 40_000] {
         for delay_us in [0, 900, 20_000] {
@@ -99,7 +99,7 @@ fn a_producer_and_a_consumer_survive_that_their_ring_is_truncated() {
 }
 
 #[test]
-fn a_producer_of_a_removed_ring_is_told_and_stays_told() {
+fn a_producer_of_a_removed_ring_gets_the_error_again() {
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size(BYTES));
     let mut child = Child::spawn(PRODUCER, &["until-gone", at.name()]);
@@ -193,7 +193,7 @@ fn a_ring_whose_file_grows_goes_on() {
 }
 
 #[test]
-fn a_foreign_sigbus_goes_to_whoever_handled_it_before() {
+fn a_foreign_sigbus_goes_to_the_previous_handler() {
     let (killed, handled) = ((Some(libc::SIGBUS), None), (None, Some(42)));
     for (before, sent, expected) in [
         ("default", 0, killed),

@@ -55,7 +55,7 @@ fn a_consumer_killed_while_it_acknowledges_loses_nothing() {
 
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn a_consumer_killed_at_any_instruction_of_an_acknowledgement_loses_and_invents_nothing() {
+fn killed_at_each_instruction_of_an_acknowledgement() {
     kill_at_each_instruction(&[(5, 1), (5, EACH - 6), (5, EACH), (EACH + 5, EACH - 5)], Extent::Every);
 }
 

@@ -92,7 +92,7 @@ fn eventful(refuses: bool) -> Scratch {
 }
 
 #[test]
-fn whatever_was_given_out_before_a_cursor_was_made_never_comes_again() {
+fn entries_behind_a_cursor_never_come_again() {
     for (refuses, least_deaths, least_gaps) in [(false, 5, 0), (true, 3, 1)] {
         check(&eventful(refuses), least_deaths, least_gaps);
     }
@@ -156,7 +156,7 @@ fn check(ring: &Scratch, least_deaths: usize, least_gaps: usize) {
 }
 
 #[test]
-fn a_cursor_of_another_ring_counts_for_nothing() {
+fn a_cursor_of_another_ring_is_ignored() {
     let (one, other) = (eventful(true), eventful(false));
     let mut consumer = from(&Ring::open(one.name()).unwrap(), &Cursor::default());
     drain(&mut consumer);
@@ -168,7 +168,7 @@ fn a_cursor_of_another_ring_counts_for_nothing() {
 }
 
 #[test]
-fn the_order_of_time_holds_behind_a_cursor_that_does_not_know_every_lane() {
+fn a_cursor_without_all_lanes_keeps_the_order_of_time() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("1MiB"));
     let push =

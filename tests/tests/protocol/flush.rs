@@ -50,7 +50,7 @@ fn flush_waits_until_persisted() {
 }
 
 #[test]
-fn flush_says_that_nobody_drains() {
+fn flush_fails_without_a_consumer() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("1MiB"));
     let log = ring.logger();

@@ -112,7 +112,7 @@ fn a_ring_of_version_1_0_can_still_be_drained() {
 }
 
 #[test]
-fn another_major_version_is_refused_with_words() {
+fn another_major_version_is_refused_with_a_message() {
     let at = Scratch::new();
     let mut bytes = std::fs::read(golden()).unwrap();
     assert_eq!(bytes[..12], *b"RINGLOG\x1a\x01\x00\x00\x00", "magic, major and minor version");

@@ -10,7 +10,7 @@ use ringlog_tests::{Arrivals, CreateRing, stat};
 use crate::PRODUCER;
 
 #[test]
-fn three_hundred_lanes_at_once() {
+fn three_hundred_lanes_log_at_once() {
     let at = Scratch::new();
     let options = Ring::options().size("4MiB").block_bytes(4096).lanes(320);
     let ring = at.create(options.overflow(Overflow::Block(SOON)));
@@ -46,7 +46,7 @@ fn three_hundred_lanes_at_once() {
 }
 
 #[test]
-fn the_lane_too_many_fails_with_words() {
+fn one_lane_too_many_fails_with_a_message() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("256KiB").lanes(4));
     // One lane is the process's, three are its threads'.
@@ -82,7 +82,7 @@ fn the_lane_too_many_fails_with_words() {
 }
 
 #[test]
-fn a_gap_of_threads_without_a_lane_is_told_again_if_it_was_not_acknowledged() {
+fn an_unacknowledged_gap_without_a_lane_is_reported_again() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("256KiB").lanes(4));
     let mut holder = Child::spawn(PRODUCER, &["many-lanes", at.name(), "threads=3", "count=1"]);
@@ -101,7 +101,7 @@ fn a_gap_of_threads_without_a_lane_is_told_again_if_it_was_not_acknowledged() {
 }
 
 #[test]
-fn a_lane_comes_back_when_its_thread_ends_and_old_records_keep_its_name() {
+fn records_keep_the_name_of_their_ended_thread() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("256KiB").lanes(3));
     let log = ring.logger();
@@ -141,7 +141,7 @@ fn a_lane_comes_back_when_its_thread_ends_and_old_records_keep_its_name() {
 }
 
 #[test]
-fn a_lane_that_another_thread_takes_in_the_moment_it_is_closed_is_that_threads_own() {
+fn a_lane_taken_while_it_is_closed_belongs_to_the_new_thread() {
     const WORKERS: usize = 24;
     const ROUNDS: u32 = 300;
     let at = Scratch::new();

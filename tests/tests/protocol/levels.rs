@@ -101,7 +101,7 @@ impl Asking {
 }
 
 #[test]
-fn each_of_1000_changes_of_levels_under_load_reaches_every_process_and_stays() {
+fn each_change_of_levels_under_load_reaches_every_process() {
     const CHANGES: usize = 1_000;
     let mut asking = Asking::new();
     for _ in 0..3 {
@@ -134,7 +134,7 @@ fn each_of_1000_changes_of_levels_under_load_reaches_every_process_and_stays() {
 }
 
 #[test]
-fn loggers_inherit_levels_and_a_rule_for_one_process_reaches_no_other() {
+fn a_rule_for_one_process_reaches_no_other() {
     let mut asking = Asking::new();
     asking.start("ask-gates", "error");
     let pid = asking.start("ask-gates", "error,db=debug").id();
@@ -186,7 +186,7 @@ fn a_forked_child_does_not_follow_a_rule_for_its_parent() {
 }
 
 #[test]
-fn a_change_of_levels_reaches_a_process_that_makes_no_system_call() {
+fn a_change_of_levels_reaches_a_process_without_system_calls() {
     let mut asking = Asking::new();
     asking.start("ask-without-system-call", "info");
     let wait = |value| {
@@ -204,7 +204,7 @@ fn a_change_of_levels_reaches_a_process_that_makes_no_system_call() {
 }
 
 #[test]
-fn processes_of_a_removed_ring_keep_their_levels_and_those_of_the_new_one_follow_it() {
+fn rules_of_a_new_ring_do_not_reach_users_of_the_removed_one() {
     let mut asking = Asking::new();
     asking.start("ask-gates", "info");
     asking.change(|rules| rules.set(rule("db", Level::DEBUG)));
@@ -222,7 +222,7 @@ fn processes_of_a_removed_ring_keep_their_levels_and_those_of_the_new_one_follow
 }
 
 #[test]
-fn whatever_is_scribbled_over_the_rules_the_next_change_puts_it_right() {
+fn the_next_change_repairs_damaged_rules() {
     const SCRIBBLES: u32 = 2_000;
     let mut asking = Asking::new();
     asking.start("ask-gates", "info");
@@ -285,7 +285,7 @@ fn a_kill_during_a_change_leaves_the_old_levels_or_the_new() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 #[ignore = "exhaustive: run by cargo x prove"]
-fn whoever_is_killed_at_any_instruction_of_a_change_leaves_the_old_levels_or_the_new_ones() {
+fn killed_at_each_instruction_of_a_change_of_levels() {
     kill_at_each_instruction_of_a_change(Extent::Every);
 }
 
@@ -332,7 +332,7 @@ fn kill_at_each_instruction_of_a_change(extent: Extent) {
 }
 
 #[test]
-fn nobody_changes_levels_while_another_one_does() {
+fn a_change_of_levels_excludes_others() {
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
     let other = File::options().read(true).write(true).open(at.name()).unwrap();
@@ -357,7 +357,7 @@ fn nobody_changes_levels_while_another_one_does() {
 }
 
 #[test]
-fn changes_made_at_the_same_time_are_all_kept() {
+fn concurrent_changes_of_levels_are_all_kept() {
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
     let names: Vec<String> = (0..60).map(|n| format!("l.{n}")).collect();
@@ -373,7 +373,7 @@ fn changes_made_at_the_same_time_are_all_kept() {
 }
 
 #[test]
-fn whoever_is_killed_while_he_changes_levels_keeps_nobody_from_changing_them() {
+fn a_process_killed_in_a_change_of_levels_blocks_no_other() {
     const KILLS: u32 = 150;
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
@@ -404,7 +404,7 @@ fn whoever_is_killed_while_he_changes_levels_keeps_nobody_from_changing_them() {
 
 #[test]
 #[cfg(target_arch = "x86_64")]
-fn a_statement_that_is_not_wanted_takes_few_instructions() {
+fn a_statement_behind_a_closed_gate_takes_few_instructions() {
     use ringlog_testkit::Stepped;
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("1MiB"));

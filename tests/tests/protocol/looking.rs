@@ -10,7 +10,7 @@ use ringlog_tests::{CreateRing, Proof, stat};
 use crate::PRODUCER;
 
 #[test]
-fn a_record_whose_definition_is_gone_is_not_shown_without_it() {
+fn a_record_without_its_definition_is_not_shown() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(4));
     let all_blocks = stat(&ring).free_blocks;

@@ -20,7 +20,7 @@ fn full(at: &Scratch) -> (Ring, Logger) {
 }
 
 #[test]
-fn a_long_record_that_found_no_room_leaves_it_to_short_ones() {
+fn a_refused_long_record_leaves_its_room_to_short_ones() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(2));
     let log = ring.logger();
@@ -38,7 +38,7 @@ fn a_long_record_that_found_no_room_leaves_it_to_short_ones() {
 }
 
 #[test]
-fn the_first_record_of_a_site_waits_for_room_as_any_other() {
+fn the_first_record_of_a_site_waits_for_room_too() {
     let at = Scratch::new();
     let (ring, log) = full(&at);
     let patient = log.with_overflow(Overflow::Block(SOON));
@@ -54,7 +54,7 @@ fn the_first_record_of_a_site_waits_for_room_as_any_other() {
 }
 
 #[test]
-fn a_record_that_waits_sleeps() {
+fn a_producer_that_waits_for_room_sleeps() {
     let cpu = || {
         getrusage(UsageWho::RUSAGE_THREAD)
             .map(|u| u.user_time().num_microseconds() + u.system_time().num_microseconds())
@@ -123,7 +123,7 @@ fn gaps(consumer: &mut Consumer) -> BTreeMap<String, (u32, u32, u64)> {
 }
 
 #[test]
-fn a_gap_is_told_as_that_of_a_thread_that_never_got_a_record_in() {
+fn a_gap_names_a_thread_none_of_whose_records_fitted() {
     let at = Scratch::new();
     let (ring, log) = full(&at);
     let refused = |name: &str, count: u64| {
@@ -151,7 +151,7 @@ fn a_gap_is_told_as_that_of_a_thread_that_never_got_a_record_in() {
 }
 
 #[test]
-fn a_thread_that_stands_still_in_the_reserve_keeps_nobody_from_logging() {
+fn an_idle_thread_in_the_reserve_keeps_no_other_from_logging() {
     const STANDING: usize = 6;
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("64KiB").block_bytes(1024).lanes(STANDING as u32 + 2));

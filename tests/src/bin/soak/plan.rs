@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn only_those_who_run_are_hurt_and_only_those_who_are_down_are_started() {
+    fn only_running_processes_are_hurt_and_only_ended_ones_started() {
         let mut states = std::collections::BTreeMap::new();
         for Step { arena, role, act, .. } in Plan::new(3, 2).take(20_000) {
             let state = states.entry((arena, format!("{role:?}"))).or_insert(State::Down);

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_a_wrong_definition_and_half_a_line_are_found() {
+    fn damaged_records_wrong_definitions_and_torn_lines_are_found() {
         let error = |bytes: &[u8]| Said::of(bytes, 1).unwrap_err();
         assert!(error(&line("test.sequenced", 1)).starts_with("a damaged record"));
         let wrong = line("test.flood", checksum(6, 0, b""));
