@@ -1,8 +1,8 @@
 //! Level rules out of any bytes, as a gate, `ringlog level` and the writer meet them.
 
+use ringlog::admin::{LevelRule, LevelRules};
 use ringlog::fuzzing::Steering;
 use ringlog::{Filter, Level};
-use ringlog::admin::{LevelRule, LevelRules};
 
 use crate::script::Script;
 

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use ringlog::{Error, Level, Logger, Overflow, Record, Ring};
 use ringlog::admin::LevelRule;
 use ringlog::reader::Consumer;
 use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Error, Level, Logger, Overflow, Record, Ring};
 
 use crate::scene;
 use crate::script::Script;

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ringlog_fuzz::{TARGETS, Target};
+use ringlog_testkit::Random;
 
 /// Of each target. They take some seconds in all.
 const RANDOM_INPUTS: u64 = 4_000;
@@ -43,21 +44,9 @@ fn run(target: Target, what: &str, input: &[u8]) {
     }
 }
 
-/// Xorshift.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn bytes(&mut self) -> Vec<u8> {
-        let length = self.next() % LONGEST;
-        (0..length).map(|_| (self.next() >> 32) as u8).collect()
-    }
+fn bytes(random: &mut Random) -> Vec<u8> {
+    let length = random.below(LONGEST);
+    (0..length).map(|_| (random.number() >> 32) as u8).collect()
 }
 
 // One test, because a panic of one target must not be told as an endless loop of another.
@@ -74,8 +63,8 @@ fn kept_and_random_inputs_break_nothing() {
         }
         assert!(kept > 0, "no corpus in {}", dir.display());
         for seed in 1..=RANDOM_INPUTS {
-            let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            run(target, &format!("{name}, seed {seed}"), &random.bytes());
+            let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            run(target, &format!("{name}, seed {seed}"), &bytes(&mut random));
         }
         println!("{name}: {kept} kept inputs, {RANDOM_INPUTS} random ones");
     }

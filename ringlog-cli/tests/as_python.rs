@@ -82,11 +82,11 @@ fn a_logging_conf_makes_the_files_that_python_makes() {
     let zone = [("TZ", "Europe/Berlin"), ("LC_ALL", "C.UTF-8")];
     let mut writer = scene.command(&["writer", "app", "--config", "ringlog.toml"]);
     writer.envs(zone).stderr(fs::File::create(scene.file("said")).unwrap());
-    let writer = Running(Some(writer.spawn().unwrap()));
+    let writer = Running::start(&mut writer);
     let producer = |name: &&str| {
         let mut command = Command::new(&program);
         command.arg(name).env("RINGLOG", scene.ring("app")).env("RINGLOG_LEVEL", "debug");
-        Running(Some(command.spawn().unwrap()))
+        Running::start(&mut command)
     };
     let producers: Vec<Running> = ["one", "two", "three", "four"].iter().map(producer).collect();
     producers.into_iter().for_each(|producer| drop(producer.output().ok()));

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::SIGTERM;
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Logger, Overflow, Ring};
+use ringlog_testkit::Random;
 
 use common::{Ended, Running, Scene, wait_until};
 
@@ -18,18 +19,6 @@ use common::{Ended, Running, Scene, wait_until};
 const WHILE: Duration = Duration::from_millis(1500);
 /// Nobody needs more than this for a ring of 256 KiB, whatever is in it.
 const MEMORY_KIB: u64 = 128 << 10;
-
-/// Xorshift.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
 
 /// Which words are scribbled over.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,28 +33,30 @@ enum Where {
 
 /// Stores `words` at random places, and returns when `done`. Says how many.
 fn scribble(ring: &File, place: Where, seed: u64, done: &AtomicBool) -> u64 {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let words = ring.metadata().unwrap().len() / 8;
     let mut stored = 0;
     while !done.load(Ordering::Relaxed) {
         for _ in 0..64 {
             let at = match place {
-                Where::Everywhere => random.next() % words,
-                Where::Behind => 512 + random.next() % (words - 512),
+                Where::Everywhere => random.number() % words,
+                Where::Behind => 512 + random.number() % (words - 512),
                 // Eight lanes, the words of 240 blocks; then blocks of 1 KiB.
-                Where::Tables if random.next().is_multiple_of(2) => 512 + random.next() % (8 * 32 + 2 * 240),
-                Where::Tables => words - (1 + random.next() % 240) * 128 + random.next() % 24,
+                Where::Tables if random.number().is_multiple_of(2) => {
+                    512 + random.number() % (8 * 32 + 2 * 240)
+                }
+                Where::Tables => words - (1 + random.number() % 240) * 128 + random.number() % 24,
             };
             let mut old = [0; 8];
             ring.read_exact_at(&mut old, at * 8).unwrap();
             let old = u64::from_le_bytes(old);
-            let new = match random.next() % 6 {
-                0 => random.next(),
-                1 => old ^ 1 << (random.next() % 64),
-                2 => old.wrapping_add(random.next() % 5).wrapping_sub(2),
+            let new = match random.number() % 6 {
+                0 => random.number(),
+                1 => old ^ 1 << (random.number() % 64),
+                2 => old.wrapping_add(random.number() % 5).wrapping_sub(2),
                 3 => old.wrapping_add(1 << 32),
-                4 => random.next() % 300,
-                _ => u64::MAX >> (random.next() % 64),
+                4 => random.number() % 300,
+                _ => u64::MAX >> (random.number() % 64),
             };
             ring.write_all_at(&new.to_le_bytes(), at * 8).unwrap();
             stored += 1;
@@ -132,14 +123,14 @@ impl Ended {
 /// Starts a command with files to write to: what it says may be more than a pipe holds.
 fn start(scene: &Scene, args: &[&str]) -> Running {
     let file = |name| File::create(scene.file(&format!("{}.{name}", args[0]))).unwrap();
-    Running(Some(scene.command(args).stdout(file("out")).stderr(file("err")).spawn().unwrap()))
+    Running::start(scene.command(args).stdout(file("out")).stderr(file("err")))
 }
 
 /// Waits for the end of a command that is told to end.
 #[track_caller]
 fn end(scene: &Scene, what: &str, mut running: Running) -> Ended {
     running.signal(SIGTERM);
-    wait_until(what, || running.0.as_mut().unwrap().try_wait().unwrap().is_some());
+    wait_until(what, || running.0.has_ended());
     Ended { stderr: scene.read(&format!("{what}.err")), ..running.output() }
 }
 

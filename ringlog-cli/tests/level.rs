@@ -83,7 +83,7 @@ fn senseless_rules_are_refused_with_a_message() {
 /// Starts a command that stays to undo what it sets.
 fn staying(scene: &Scene, args: &[&str]) -> Running {
     let mut command = scene.command(&[&["level", "app"], args].concat());
-    Running(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
 #[test]
@@ -129,9 +129,7 @@ fn the_writer_undoes_expired_rules() {
     // One that nobody could undo, because the command was killed, the next writer does.
     let mut command = staying(&scene, &["db=debug", "--for", "1s"]);
     wait_until("the rule", || rules(&scene).contains("DEBUG"));
-    let child = command.0.as_mut().unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    command.0.kill();
     wait_until("the time", || rules(&scene).contains("ago"));
     let _writer = scene.writer("app", &["--out", "app.log"]);
     wait_until("the end of the rule", || rules(&scene) == NONE);

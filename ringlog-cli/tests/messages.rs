@@ -203,8 +203,7 @@ fn one_lane_too_many() {
     // A process lane and a thread's: all is taken.
     scene.ringlog(&["create", "app", "--size", "1MiB", "--lanes", "2"]).ok();
     let mut command = scene.command(&["put", "app", "-"]);
-    let child = command.stdin(Stdio::piped()).spawn().unwrap();
-    let _holder = common::Running(Some(child));
+    let _holder = common::Running::start(command.stdin(Stdio::piped()));
     common::wait_until("its lane", || scene.ringlog(&["stat", "app"]).stdout.contains("alive"));
     common::wait_until("both lanes", || scene.ringlog(&["ls"]).stdout.contains("2/2"));
     let message =

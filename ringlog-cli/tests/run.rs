@@ -38,7 +38,7 @@ fn a_signal_reaches_the_command_and_its_last_lines_are_kept() {
     let script =
         "trap 'ringlog put . goodbye; exit 9' TERM; ringlog put . ready; while :; do sleep 0.05; done";
     let mut command = scene.command(&["run", "--out", "app.log", "--", "sh", "-c", script]);
-    let run = Running(Some(command.stderr(Stdio::piped()).spawn().unwrap()));
+    let run = Running::start(command.stderr(Stdio::piped()));
     wait_until("the command", || scene.file("app.log").exists() && scene.read("app.log").contains("ready"));
     run.signal(Signal::SIGTERM);
     let ended = run.output();
@@ -70,7 +70,7 @@ fn a_closed_pipe_is_no_error() {
     scene.ringlog(&["create", "app"]).ok();
     scene.ringlog_with(&["put", "app", "-"], &b"a line of some length\n".repeat(50_000)).ok();
     let mut command = scene.command(&["tail", "app", "-n", "50000"]);
-    let mut tail = Running(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()));
+    let mut tail = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     assert!(tail.lines().next().unwrap().ends_with(" a line of some length"));
     // The reader is gone with the iterator, long before the last line.
     let ended = tail.output();
@@ -84,7 +84,7 @@ fn tail_follows_until_it_is_interrupted() {
     scene.ringlog(&["tail", "app"]).fails(5, &format!("ringlog: nothing to show in {}/app", scene.dir()));
     scene.ringlog(&["put", "app", "before"]).ok();
     let mut command = scene.command(&["tail", "app", "-f", "--format", "raw", "--level", "info"]);
-    let mut tail = Running(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()));
+    let mut tail = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut lines = tail.lines();
     assert_eq!(lines.next().unwrap(), "before");
     scene.ringlog(&["put", "app", "--level", "debug", "unwanted"]).ok();

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::io::Write;
 use std::process::Stdio;
 
 use common::{Running, Scene, wait_until};
@@ -16,9 +15,8 @@ fn stat(scene: &Scene) -> serde_json::Value {
 fn putting(scene: &Scene) -> Running {
     let before = stat(scene)["published"].as_u64();
     let mut command = scene.command(&["put", "app", "-"]);
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.as_mut().unwrap().write_all(b"a line\n").unwrap();
-    let putting = Running(Some(child));
+    let mut putting = Running::start(command.stdin(Stdio::piped()));
+    putting.0.write(b"a line\n");
     wait_until("the line", || stat(scene)["published"].as_u64() > before);
     putting
 }

@@ -9,9 +9,7 @@ use common::{Ended, Running, Scene, wait_until};
 
 fn start(scene: &Scene, args: &[&str]) -> Running {
     let mut command = scene.command(args);
-    Running(Some(
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(),
-    ))
+    Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
 /// Waits until it shows something, and goes on reading what it shows.
@@ -35,7 +33,7 @@ fn a_truncated_ring_ends_every_command_with_a_message() {
         scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
         let bytes = scene.ring("app").metadata().unwrap().len();
         let mut put = start(&scene, &["put", "app", "--timeout", "30s", "-"]);
-        let mut pipe = put.0.as_mut().unwrap().stdin.take().unwrap();
+        let mut pipe = put.0.take_stdin();
         pipe.write_all(&b"one line\n".repeat(100)).unwrap();
         let writer = scene.writer("app", &["--out", "app.log"]);
         let mut tail = start(&scene, &["tail", "--follow", "-n", "1", "app"]);

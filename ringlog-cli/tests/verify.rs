@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::io::Write;
 use std::process::Stdio;
 
 use common::{Running, Scene, wait_until};
@@ -14,9 +13,8 @@ fn output(scene: &Scene, format: &[&str]) -> Vec<String> {
     let writer = scene.writer("app", &[&["--out", "app.log"], format].concat());
     let input = |count: u32| (0..count).map(|n| format!("line {n}, \"sequence\":0\n")).collect::<String>();
     scene.ringlog_with(&["put", "app", "-"], input(20).as_bytes()).ok();
-    let mut killed = scene.command(&["put", "app", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-    killed.stdin.as_mut().unwrap().write_all(input(10).as_bytes()).unwrap();
-    let killed = Running(Some(killed));
+    let mut killed = Running::start(scene.command(&["put", "app", "-"]).stdin(Stdio::piped()));
+    killed.0.write(input(10).as_bytes());
     wait_until("its lines", || scene.read("app.log").lines().count() == 30);
     drop(killed);
     wait_until("its death", || scene.read("app.log").lines().count() == 31);

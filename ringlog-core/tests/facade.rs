@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ringlog::{Initialized, Level, Ring};
+use ringlog_testkit::Scratch;
 
 /// Logs while it is being formatted.
 struct Chatty;
@@ -18,8 +19,8 @@ impl fmt::Display for Chatty {
 
 #[test]
 fn what_libraries_log_arrives_with_place_and_thread() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let name = dir.path().join("app").to_str().unwrap().to_owned();
+    let dir = Scratch::new();
+    let name = dir.text("app");
     let ring = Ring::options().size("1MiB").create_or_open(&name).unwrap();
     let done = ringlog::init_ring(&ring, "debug,noisy=error".parse().unwrap());
     assert_eq!(done, Initialized::Ring(ring.path().to_owned()));

@@ -3,11 +3,12 @@
 
 use ringlog::admin::{LevelRule, change_levels};
 use ringlog::{Initialized, Level, Ring};
+use ringlog_testkit::Scratch;
 
 #[test]
 fn what_libraries_log_follows_rules_from_outside() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let name = dir.path().join("app").to_str().unwrap().to_owned();
+    let dir = Scratch::new();
+    let name = dir.text("app");
     let ring = Ring::options().size("1MiB").create_or_open(&name).unwrap();
     let log = ring.logger();
     assert!(log.allows(Level::TRACE, "db"), "nothing is said of it");

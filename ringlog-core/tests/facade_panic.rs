@@ -7,6 +7,7 @@ use std::panic::catch_unwind;
 use std::time::Duration;
 
 use ringlog::Ring;
+use ringlog_testkit::Scratch;
 
 /// Writes this much, then panics.
 struct Panics(usize);
@@ -31,8 +32,8 @@ impl fmt::Display for Survives {
 
 #[test]
 fn a_panic_while_an_argument_is_formatted_leaves_the_lane_usable_and_no_part_of_the_record() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let name = dir.path().join("app").to_str().unwrap().to_owned();
+    let dir = Scratch::new();
+    let name = dir.text("app");
     let ring = Ring::options().size("1MiB").create_or_open(&name).unwrap();
     ringlog::init_ring(&ring, "debug".parse().unwrap());
     let mut expected = Vec::new();

@@ -8,6 +8,7 @@ use ringlog::admin::Clock;
 use ringlog::reader::{Body, GapReason, Observer};
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Ring};
+use ringlog_testkit::Scratch;
 
 /// Longer than anything here takes, also on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -19,7 +20,7 @@ const DEFINITION: u64 = 1 << 56;
 
 /// A ring's file, and where things lie in it.
 struct Bytes {
-    _dir: tempfile::TempDir,
+    _dir: Scratch,
     ring: Ring,
     file: File,
     states: u64,
@@ -29,8 +30,8 @@ struct Bytes {
 
 impl Bytes {
     fn new(size: &str) -> Bytes {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let path = dir.path().join("ring");
+        let dir = Scratch::new();
+        let path = dir.file("ring");
         let options =
             Ring::options().size(size).block_bytes(BLOCK_BYTES as u32).lanes(3).clock(Clock::Monotonic);
         let ring = options.create(path.to_str().unwrap()).unwrap();

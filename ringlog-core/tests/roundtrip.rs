@@ -5,17 +5,18 @@ use std::time::Duration;
 use ringlog::reader::{Body, GapReason};
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Overflow, PushError, Record, Ring};
+use ringlog_testkit::Scratch;
 
 /// A ring in a directory of its own, removed with it.
-struct Scratch {
-    _dir: tempfile::TempDir,
+struct Scene {
+    _dir: Scratch,
     name: String,
 }
 
-fn scratch() -> Scratch {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let name = dir.path().join("app").to_str().unwrap().to_owned();
-    Scratch { _dir: dir, name }
+fn scratch() -> Scene {
+    let dir = Scratch::new();
+    let name = dir.text("app");
+    Scene { _dir: dir, name }
 }
 
 const SOON: Duration = Duration::from_secs(5);

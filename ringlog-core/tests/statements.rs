@@ -11,10 +11,11 @@ use proptest::prelude::*;
 use ringlog::reader::{Consumer, Entry};
 use ringlog::schema::Value;
 use ringlog::{Level, Logger, Ring, critical, debug, error, info, log, trace, warn};
+use ringlog_testkit::Scratch;
 
 /// A ring of the test's own, and who drains it.
 struct Held {
-    _dir: tempfile::TempDir,
+    _dir: Scratch,
     ring: Ring,
     log: Logger,
     consumer: Consumer,
@@ -26,8 +27,8 @@ impl Held {
     }
 
     fn of_size(size: &str) -> Held {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let ring = Ring::options().size(size).create(dir.path().join("ring").to_str().unwrap()).unwrap();
+        let dir = Scratch::new();
+        let ring = Ring::options().size(size).create(&dir.text("ring")).unwrap();
         let mut consumer = ring.consumer().unwrap();
         consumer.set_grace(Duration::ZERO);
         Held { _dir: dir, log: ring.logger(), consumer, ring }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use ringlog::reader::{Body, GapReason};
 use ringlog::schema::{Definition, Encoder, Field, Site, Type, Value};
 use ringlog::{Level, Logger, Overflow, PushError, Record, Ring};
+use ringlog_testkit::Scratch;
 
 const SOON: Duration = Duration::from_secs(5);
 
 /// A ring with small blocks, in a directory that goes with it.
-fn ring() -> (tempfile::TempDir, Ring) {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let name = dir.path().join("app").to_str().unwrap().to_owned();
+fn ring() -> (Scratch, Ring) {
+    let dir = Scratch::new();
+    let name = dir.text("app");
     let ring = Ring::options().size("256KiB").block_bytes(1024).lanes(4).create_or_open(&name).unwrap();
     (dir, ring)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use nix::unistd::{Uid, geteuid, seteuid};
+use ringlog_testkit::Scratch;
 use ringlog_writer::config::Config;
 
 /// One test is somebody else for a while, and so would be the other.
@@ -31,7 +32,7 @@ fn listing(dir: &Path) -> Vec<String> {
 #[test]
 fn files_that_cannot_be_opened_or_made() {
     let _user = USER.lock().unwrap_or_else(PoisonError::into_inner);
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Scratch::on_disk();
     let dir = dir.path();
     fs::write(dir.join("file"), "old\n").unwrap();
     fs::create_dir_all(dir.join("logs/app.log.checkpoint")).unwrap();
@@ -90,7 +91,7 @@ fn files_that_cannot_be_opened_or_made() {
 #[test]
 fn files_that_the_effective_user_may_not_open() {
     let _user = USER.lock().unwrap_or_else(PoisonError::into_inner);
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Scratch::on_disk();
     let dir = dir.path();
     fs::create_dir(dir.join("closed")).unwrap();
     fs::create_dir(dir.join("half")).unwrap();

@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 
 use ringlog::reader::Observer;
 use ringlog::{Level, Ring};
+use ringlog_testkit::Scratch;
 use ringlog_writer::{Error, Options, Out, spawn, spawn_program};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ringlog-writer");
 const SOON: Duration = Duration::from_secs(20);
 
-fn scratch() -> (tempfile::TempDir, Ring, Options) {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let name = dir.path().join("app").to_str().unwrap().to_owned();
+fn scratch() -> (Scratch, Ring, Options) {
+    let dir = Scratch::new();
+    let name = dir.text("app");
     let ring = Ring::options().size("256KiB").create(&name).unwrap();
     let mut options = Options::new(name);
-    options.out = Out::File(dir.path().join("app.log"));
+    options.out = Out::File(dir.file("app.log"));
     (dir, ring, options)
 }
 
@@ -145,7 +146,7 @@ fn exit_codes_name_the_kind_of_error() {
     assert_eq!((code, message.as_str()), (Some(1), expected));
     let (code, message) = said(&writer(&[&options.ring, "--format=xml"]));
     assert!(code == Some(2) && message.contains("[possible values: text, json, raw]"), "{message}");
-    let out = format!("--out={}", dir.path().join("app.log").display());
+    let out = format!("--out={}", dir.file("app.log").display());
     for (args, expected) in [
         (["--rotate-size=1MiB", "--out=-"], "standard output cannot be rotated; name a file with --out FILE"),
         (["--fsync=batch", "--out=-"], "standard output cannot be synced; name a file with --out FILE"),

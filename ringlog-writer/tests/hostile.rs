@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
+use ringlog_testkit::Scratch;
 use ringlog_writer::rotation::Rotation;
 use ringlog_writer::{Events, FormatKind, Options, Out, Signals, StandardError, run_with};
 
@@ -45,8 +46,8 @@ impl Events for Scribbler {
 
 #[test]
 fn a_writer_told_to_end_ends_whatever_damages_its_ring() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let path = dir.path().join("app");
+    let dir = Scratch::new();
+    let path = dir.file("app");
     let options = Ring::options().size("64KiB").block_bytes(BLOCK_BYTES as u32).lanes(3);
     let ring = options.create(path.to_str().unwrap()).unwrap();
     let log = ring.logger();
@@ -72,7 +73,7 @@ fn a_writer_told_to_end_ends_whatever_damages_its_ring() {
     scribbler.say("at first");
     // The raw format has no lines for gaps, and says them instead.
     let mut options = Options::new(path.to_str().unwrap());
-    (options.out, options.format) = (Out::File(dir.path().join("app.log")), FormatKind::Raw);
+    (options.out, options.format) = (Out::File(dir.file("app.log")), FormatKind::Raw);
     let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
     let summary = run_with(&options, &signals, &mut scribbler).unwrap();
     println!("{summary:?} in {:?}", scribbler.began.elapsed());
@@ -87,8 +88,8 @@ const YEAR_2100_NS: u64 = 4_102_444_800 * 1_000_000_000;
 
 #[test]
 fn a_record_from_the_future_makes_no_closed_file_old() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let path = dir.path().join("app");
+    let dir = Scratch::new();
+    let path = dir.file("app");
     let ring =
         Ring::options().size("64KiB").block_bytes(BLOCK_BYTES as u32).create(path.to_str().unwrap()).unwrap();
     let log = ring.logger();
@@ -100,7 +101,7 @@ fn a_record_from_the_future_makes_no_closed_file_old() {
         file.write_all_at(&YEAR_2100_NS.to_le_bytes(), at).unwrap();
     }
     let mut options = Options::new(path.to_str().unwrap());
-    (options.out, options.format) = (Out::File(dir.path().join("app.log")), FormatKind::Text);
+    (options.out, options.format) = (Out::File(dir.file("app.log")), FormatKind::Text);
     let (naming, keep) = ("time".parse().unwrap(), "30d".parse().unwrap());
     options.rotation = Rotation { size: Some(1000), naming, keep, ..Rotation::default() };
     let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
+use ringlog_testkit::Scratch;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ringlog-writer");
 const SOON: Duration = Duration::from_secs(20);
@@ -39,8 +40,8 @@ fn numbers(path: &Path) -> Vec<u64> {
 
 /// Rotates under load; `signals` says whether the writer is told.
 fn rotates(program: &str, signals: bool) {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let dir = Scratch::new();
+    let at = |name: &str| dir.text(name);
     let ring = Ring::options().size("4MiB").create(&at("ring")).unwrap();
     let mut writer = Command::new(PROGRAM);
     writer.args([at("ring"), "--format=raw".into(), format!("--out={}", at("app.log"))]);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, PushError, Ring};
+use ringlog_testkit::Scratch;
 use ringlog_writer::{Error, Events, FormatKind, Options, Out, Signals, run_with};
 
 /// Truncates the ring when the writer says something: here, at a gap in the middle of a batch.
@@ -20,8 +21,8 @@ impl Events for TruncateAtGap {
 #[test]
 fn records_taken_out_of_a_truncated_ring_are_still_written() {
     ringlog::survive_truncation().unwrap();
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let ring = Ring::options().size("256KiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    let dir = Scratch::new();
+    let ring = Ring::options().size("256KiB").create(&dir.text("app")).unwrap();
     let log = ring.logger();
     let fields = vec![Field::new("bytes", Type::Bytes)];
     let site = Site::new(Definition { fields: fields.into(), ..Definition::new(Level::INFO, "test") });
@@ -38,10 +39,10 @@ fn records_taken_out_of_a_truncated_ring_are_still_written() {
 
     let mut options = Options::new(ring.path().to_str().unwrap());
     options.format = FormatKind::Raw;
-    options.out = Out::File(dir.path().join("app.log"));
+    options.out = Out::File(dir.file("app.log"));
     let mut events = TruncateAtGap(ring.path().to_owned());
     let ended = run_with(&options, &Signals::default(), &mut events).unwrap_err();
     assert!(matches!(ended, Error::Ring(ringlog::Error::Truncated { .. })), "{ended}");
-    let written = fs::read_to_string(dir.path().join("app.log")).unwrap();
+    let written = fs::read_to_string(dir.file("app.log")).unwrap();
     assert!(written == format!("one\ntwo\nthree\nfour\n{long}\n"), "{}", &written[..written.len().min(99)]);
 }

@@ -73,14 +73,24 @@ impl Child {
         self.stdout.take().unwrap()
     }
 
+    /// The pipe to its standard input, which [`Child::write`] cannot use any more then.
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        self.stdin.take().unwrap()
+    }
+
     /// Waits until the child prints that it is ready.
     pub fn wait_ready(&mut self) {
         assert_eq!(self.line(), "ready");
     }
 
+    /// Writes to its standard input.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
     /// Lets a child begin that is ready.
     pub fn go(&mut self) {
-        self.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        self.write(b"go\n");
     }
 
     /// Closes the child's standard input, at which a child that waits ends.

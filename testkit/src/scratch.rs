@@ -33,22 +33,28 @@ impl Scratch {
     }
 
     /// The directory.
-    pub fn dir(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// A file in the directory, which need not be there.
-    pub fn path(&self, file: impl AsRef<Path>) -> PathBuf {
-        self.dir.path().join(file)
+    pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path().join(name)
     }
 
     /// The same as text, such as the name of a ring.
-    pub fn text(&self, file: &str) -> String {
-        self.path(file).to_str().unwrap().to_owned()
+    pub fn text(&self, name: &str) -> String {
+        self.file(name).to_str().unwrap().to_owned()
     }
 
     /// The name of the ring of a test that has one: the absolute path of `ring` in the directory.
     pub fn name(&self) -> &str {
         &self.ring
+    }
+}
+
+impl AsRef<Path> for Scratch {
+    fn as_ref(&self) -> &Path {
+        self.path()
     }
 }

@@ -56,7 +56,7 @@ impl Writing {
     }
 
     fn without_ring(at: Scratch, options: Vec<String>) -> Writing {
-        fs::create_dir(at.dir().join("out")).unwrap();
+        fs::create_dir(at.file("out")).unwrap();
         Writing { at, options }
     }
 
@@ -74,7 +74,7 @@ impl Writing {
 
     /// The directory of the output's files and of nothing else.
     pub fn dir(&self) -> PathBuf {
-        self.at.dir().join("out")
+        self.at.file("out")
     }
 
     /// The output.
@@ -96,7 +96,7 @@ impl Writing {
 
     /// The writer that stays.
     pub fn daemon(&self) -> Command {
-        let said = File::options().create(true).append(true).open(self.at.dir().join("said")).unwrap();
+        let said = File::options().create(true).append(true).open(self.at.file("said")).unwrap();
         let mut command = Command::new(program("ringlog-writer"));
         command.args([self.ring(), "--ids", "--grace=0", "--out"]).arg(self.out()).args(&self.options);
         command.stderr(said);
@@ -119,7 +119,7 @@ impl Writing {
 
     /// What the writers have said.
     pub fn said(&self) -> String {
-        fs::read_to_string(self.at.dir().join("said")).unwrap_or_default()
+        fs::read_to_string(self.at.file("said")).unwrap_or_default()
     }
 
     /// Names of the files that there are, in order.

@@ -6,9 +6,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringlog::{Level, Logger, Overflow, Record, Ring};
 use ringlog::admin::Clock;
 use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Logger, Overflow, Record, Ring};
+use ringlog_testkit::Scratch;
 
 /// Where things lie in this ring, by FORMAT.md.
 const LANES_AT: usize = 4096;
@@ -117,8 +118,8 @@ fn normalise(bytes: &mut [u8]) {
 }
 
 fn main() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let name = dir.path().join("ring");
+    let dir = Scratch::new();
+    let name = dir.file("ring");
     let options = Ring::options().size("24KiB").block_bytes(BLOCK_BYTES as u32).lanes(LANES as u32);
     let ring =
         options.clock(Clock::Monotonic).overflow(Overflow::Drop).create(name.to_str().unwrap()).unwrap();

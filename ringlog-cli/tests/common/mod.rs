@@ -2,23 +2,25 @@
 
 #![allow(dead_code, missing_docs)]
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use ringlog_testkit::{Child, Scratch};
 
 pub const RINGLOG: &str = env!("CARGO_BIN_EXE_ringlog");
 
 /// A fresh directory of rings in shared memory, and one for files.
 pub struct Scene {
-    rings: tempfile::TempDir,
-    files: tempfile::TempDir,
+    rings: Scratch,
+    files: Scratch,
 }
 
 impl Scene {
     pub fn new() -> Scene {
-        let rings = tempfile::tempdir_in("/dev/shm").unwrap();
-        Scene { rings, files: tempfile::tempdir().unwrap() }
+        let rings = Scratch::new();
+        Scene { rings, files: Scratch::on_disk() }
     }
 
     /// The directory of rings, as messages name it.
@@ -27,11 +29,11 @@ impl Scene {
     }
 
     pub fn ring(&self, name: &str) -> PathBuf {
-        self.rings.path().join(name)
+        self.rings.file(name)
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
-        self.files.path().join(name)
+        self.files.file(name)
     }
 
     pub fn read(&self, name: &str) -> String {
@@ -83,8 +85,8 @@ impl Scene {
 
     /// Starts a writer and waits until it drains the ring.
     pub fn writer(&self, ring: &str, args: &[&str]) -> Running {
-        let child = self.command(&[&["writer", ring], args].concat()).stderr(Stdio::piped()).spawn().unwrap();
-        let running = Running(Some(child));
+        let mut command = self.command(&[&["writer", ring], args].concat());
+        let running = Running::start(command.stderr(Stdio::piped()));
         wait_until("a writer", || self.ringlog(&["stat", ring]).stdout.contains(&running.holder()));
         running
     }
@@ -127,42 +129,35 @@ impl Ended {
     }
 }
 
-/// A child of the test; ended with it, by its handle.
-pub struct Running(pub Option<Child>);
+/// A command that runs.
+pub struct Running(pub Child);
 
 impl Running {
-    pub fn id(&self) -> u32 {
-        self.0.as_ref().unwrap().id()
+    pub fn start(command: &mut Command) -> Running {
+        Running(Child::start_as_is(command))
     }
 
-    /// How ringlog names it.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Its name in the output of ringlog.
     pub fn holder(&self) -> String {
         format!("ringlog (pid {})", self.id())
     }
 
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.id() as i32), signal).unwrap();
+        self.0.signal(signal);
     }
 
     /// Waits for its end.
-    pub fn output(mut self) -> Ended {
-        let child = self.0.take().unwrap();
-        Ended::of(&["(a child)"], child.wait_with_output().unwrap())
+    pub fn output(self) -> Ended {
+        Ended::of(&["(a child)"], self.0.output())
     }
 
-    /// The next line of its standard output.
+    /// The lines of its standard output.
     pub fn lines(&mut self) -> impl Iterator<Item = String> + use<> {
-        let stdout = self.0.as_mut().unwrap().stdout.take().unwrap();
-        BufReader::new(stdout).lines().map(Result::unwrap)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.0.take_stdout().lines().map(Result::unwrap)
     }
 }
 

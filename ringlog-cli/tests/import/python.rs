@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ringlog::reader::{Body, Entry};
 use ringlog::{Level, Ring};
+use ringlog_testkit::Scratch;
 use ringlog_writer::Existing;
 use ringlog_writer::config::{Config, Formatter, Handler, Output};
 use ringlog_writer::format::{Format, Pattern};
@@ -93,8 +94,8 @@ fn python(text: &str) -> Option<Vec<(String, u8, Vec<Json>)>> {
         "text": text, "defaults": { "logdir": "log" }, "record": record, "names": NAMES, "levels": LEVELS,
         "times": times(),
     });
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("script.py"), SCRIPT).unwrap();
+    let dir = Scratch::on_disk();
+    fs::write(dir.file("script.py"), SCRIPT).unwrap();
     let mut python = Command::new("python3")
         .arg("script.py")
         .current_dir(&dir)
@@ -139,8 +140,8 @@ fn line(formatter: &Formatter) -> String {
     let Formatter::Pattern { pattern, date, newlines, .. } = formatter else { panic!("{formatter:?}") };
     let zone = TimeZone::get(ZONE).unwrap();
     let mut format = Pattern::new(pattern, date.as_deref(), zone, *newlines).unwrap();
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let ring = Ring::options().size("256KiB").create(dir.path().join("r").to_str().unwrap()).unwrap();
+    let dir = Scratch::new();
+    let ring = Ring::options().size("256KiB").create(&dir.text("r")).unwrap();
     ring.logger().text(Level::WARN, "a.b", MESSAGE).unwrap();
     let entries = ring.observe().unwrap().poll().unwrap();
     let entry = entries[0].entry();

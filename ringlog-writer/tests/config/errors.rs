@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use ringlog_testkit::Scratch;
 use ringlog_writer::config::{Checked, Config};
 
 /// What makes a file right to which a case adds something wrong.
@@ -331,12 +332,12 @@ fn rotation() {
 
 #[test]
 fn two_handlers_for_one_file() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Scratch::on_disk();
     let at = dir.path().display();
-    fs::create_dir(dir.path().join("logs")).unwrap();
-    std::os::unix::fs::symlink("logs", dir.path().join("link")).unwrap();
-    fs::write(dir.path().join("logs/old.log"), "").unwrap();
-    std::os::unix::fs::symlink("logs/old.log", dir.path().join("alias.log")).unwrap();
+    fs::create_dir(dir.file("logs")).unwrap();
+    std::os::unix::fs::symlink("logs", dir.file("link")).unwrap();
+    fs::write(dir.file("logs/old.log"), "").unwrap();
+    std::os::unix::fs::symlink("logs/old.log", dir.file("alias.log")).unwrap();
     let one = "2:30: the handlers \"x\" and \"y\" write to the same file; choose another path, or use one of them for \
                both";
     let two = |first: &str, second: &str| {
@@ -355,7 +356,7 @@ fn two_handlers_for_one_file() {
         check(&[(&two(first, second), one)], "");
     }
     // `..` behind a link leads elsewhere.
-    std::os::unix::fs::symlink(dir.path().join("logs"), dir.path().join("logs/self")).unwrap();
+    std::os::unix::fs::symlink(dir.file("logs"), dir.file("logs/self")).unwrap();
     let checked = parse(&two(&format!("{at}/logs/self/../app.log"), &format!("{at}/logs/app.log")));
     assert_eq!(checked.unwrap().config.handlers.len(), 3);
 }

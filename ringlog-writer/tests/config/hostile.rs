@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use ringlog_testkit::Scratch;
 use ringlog_writer::config::Config;
 
 const VALID: &str = include_str!("valid.toml");
@@ -146,8 +147,8 @@ proptest! {
 
     #[test]
     fn any_bytes_of_a_file(bytes in vec(any::<u8>(), 0..100)) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("app.toml");
+        let dir = Scratch::on_disk();
+        let path = dir.file("app.toml");
         std::fs::write(&path, bytes).unwrap();
         let _ = Config::read(&path);
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ringlog_testkit::Scratch;
 use ringlog_writer::config::Config;
 
 use crate::errors::{REST, check, parse};
@@ -92,24 +93,24 @@ fn warnings() {
 
 #[test]
 fn files_that_cannot_be_read() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Scratch::on_disk();
     let at = dir.path().display();
-    let report = |name: &str| Config::read(&dir.path().join(name)).unwrap_err().to_string();
+    let report = |name: &str| Config::read(&dir.file(name)).unwrap_err().to_string();
     assert_eq!(
         report("app.toml"),
         format!("{at}/app.toml: there is no such file; give the path of a configuration")
     );
     assert_eq!(report(""), format!("{at}/: cannot be read: Is a directory (os error 21)"));
-    fs::write(dir.path().join("latin1.toml"), b"# \n# \xc3\xa4 a\n# \xc3\xa4 \xe4\n").unwrap();
+    fs::write(dir.file("latin1.toml"), b"# \n# \xc3\xa4 a\n# \xc3\xa4 \xe4\n").unwrap();
     assert_eq!(
         report("latin1.toml"),
         format!("{at}/latin1.toml:3:5: this is not UTF-8; save the file as UTF-8")
     );
-    fs::write(dir.path().join("huge.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    fs::write(dir.file("huge.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
     assert_eq!(
         report("huge.toml"),
         format!("{at}/huge.toml: this file has more than 1024 KiB; is it a configuration?")
     );
-    fs::write(dir.path().join("right.toml"), REST).unwrap();
-    assert!(Config::read(&dir.path().join("right.toml")).is_ok());
+    fs::write(dir.file("right.toml"), REST).unwrap();
+    assert!(Config::read(&dir.file("right.toml")).is_ok());
 }

@@ -18,6 +18,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use ringlog_testkit::Scratch;
 use ringlog_writer::rotation::{Closing, Directory, Family, Naming, Plan, Rotation, Timestamp, Trigger};
 use serde_json::json;
 
@@ -232,9 +233,9 @@ impl Counts {
 }
 
 fn compare(run: &Run, python: &mut Python, counts: &Counts) -> Result<(), TestCaseError> {
-    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let dirs = [Scratch::on_disk(), Scratch::on_disk()];
     for (dir, name) in dirs.iter().flat_map(|dir| run.files.iter().map(move |name| (dir, name))) {
-        fs::write(dir.path().join(name), name).unwrap();
+        fs::write(dir.file(name), name).unwrap();
     }
     Ours::carry_out(run, dirs[0].path());
     if !python.carry_out(run, dirs[1].path()) {

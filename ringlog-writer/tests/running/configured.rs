@@ -7,34 +7,35 @@ use std::thread;
 use std::time::Duration;
 
 use ringlog::{Level, Ring};
+use ringlog_testkit::Scratch;
 use ringlog_writer::{ConfigFile, Error, Signals, Summary, run_config};
 
 use crate::common::{Heard, eventually};
 
 /// Rings, a configuration and its files, in a directory of their own.
-pub(crate) struct Scratch {
-    pub(crate) dir: tempfile::TempDir,
+pub(crate) struct Scene {
+    pub(crate) dir: Scratch,
     pub(crate) rings: Vec<Ring>,
     pub(crate) file: ConfigFile,
 }
 
-impl Scratch {
+impl Scene {
     /// With rings of these options; `DIR` stands for the directory in the configuration.
-    pub(crate) fn with(count: usize, options: impl Fn() -> ringlog::Options, config: &str) -> Scratch {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let path = |name: &str| dir.path().join(name);
+    pub(crate) fn with(count: usize, options: impl Fn() -> ringlog::Options, config: &str) -> Scene {
+        let dir = Scratch::new();
+        let path = |name: &str| dir.file(name);
         let create =
             |number: usize| options().create(path(&format!("ring{number}")).to_str().unwrap()).unwrap();
         let rings: Vec<Ring> = (0..count).map(create).collect();
         let names = rings.iter().map(|ring| ring.path().to_str().unwrap().to_owned()).collect();
         let file = ConfigFile { path: path("ringlog.toml"), rings: names, until_idle: false };
-        let scratch = Scratch { dir, rings, file };
+        let scratch = Scene { dir, rings, file };
         scratch.configure(config);
         scratch
     }
 
-    pub(crate) fn new(config: &str) -> Scratch {
-        Scratch::with(1, || Ring::options().size("1MiB"), config)
+    pub(crate) fn new(config: &str) -> Scene {
+        Scene::with(1, || Ring::options().size("1MiB"), config)
     }
 
     pub(crate) fn configure(&self, config: &str) {
@@ -43,7 +44,7 @@ impl Scratch {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.dir.file(name)
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
@@ -117,7 +118,7 @@ propagate = false
 
 #[test]
 fn records_go_to_the_handlers_of_their_loggers() {
-    let scratch = Scratch::new(TWO_FILES);
+    let scratch = Scene::new(TWO_FILES);
     for (logger, level, text) in [
         ("web", Level::DEBUG, "one"),
         ("web", Level::ERROR, "two"),
@@ -147,7 +148,7 @@ formatter = "short"
 [root]
 handlers = ["all"]
 "#;
-    let scratch = Scratch::with(3, || Ring::options().size("1MiB"), config);
+    let scratch = Scene::with(3, || Ring::options().size("1MiB"), config);
     let loggers: Vec<_> = scratch.rings.iter().map(Ring::logger).collect();
     let mut number = 0;
     let mut log = |count: u32| {
@@ -172,7 +173,7 @@ handlers = ["all"]
 
 #[test]
 fn a_reload_neither_loses_nor_repeats_a_record() {
-    let scratch = Scratch::new(TWO_FILES);
+    let scratch = Scene::new(TWO_FILES);
     scratch
         .beside_a_writer(|signals, heard| {
             let mut sent = 0;
@@ -208,7 +209,7 @@ fn a_reload_neither_loses_nor_repeats_a_record() {
 
 #[test]
 fn an_invalid_configuration_leaves_the_old_one_in_force() {
-    let scratch = Scratch::new(TWO_FILES);
+    let scratch = Scene::new(TWO_FILES);
     fs::create_dir(scratch.path("directory")).unwrap();
     scratch
         .beside_a_writer(|_, heard| {
@@ -241,7 +242,7 @@ fn a_reload_truncates_and_closes_no_file() {
         TWO_FILES.replace("path = \"DIR/all.log\"", "path = \"DIR/all.log\"\nexisting = \"truncate\"");
     let config =
         truncated.replace("path = \"DIR/db.json\"", "path = \"DIR/db.json\"\nrotate = { on-start = true }");
-    let scratch = Scratch::new(&config);
+    let scratch = Scene::new(&config);
     fs::write(scratch.path("all.log"), "old\n").unwrap();
     fs::write(scratch.path("db.json"), "old\n").unwrap();
     scratch
@@ -273,7 +274,7 @@ fn a_reload_truncates_and_closes_no_file() {
 
 #[test]
 fn a_reload_with_a_missing_directory_ends_no_writer() {
-    let scratch = Scratch::with(1, || Ring::options().size("1MiB"), "");
+    let scratch = Scene::with(1, || Ring::options().size("1MiB"), "");
     fs::create_dir(scratch.path("logs")).unwrap();
     scratch.configure(&TWO_FILES.replace("DIR/all.log", "DIR/logs/all.log"));
     scratch

@@ -8,24 +8,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
+use ringlog_testkit::Scratch;
 use ringlog_writer::rotation::Rotation;
 use ringlog_writer::{FormatKind, Fsync, Options, Out, Signals, Summary, run_with};
 
 use crate::common::{Heard, SOON, eventually};
 
-struct Scratch {
-    dir: tempfile::TempDir,
+struct Scene {
+    dir: Scratch,
     ring: Ring,
     next: u64,
     rotation: Rotation,
     heard: Heard,
 }
 
-impl Scratch {
-    fn new(rotation: Rotation) -> Scratch {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let ring = Ring::options().size("1MiB").create(dir.path().join("ring").to_str().unwrap()).unwrap();
-        Scratch { dir, ring, next: 0, rotation, heard: Heard::default() }
+impl Scene {
+    fn new(rotation: Rotation) -> Scene {
+        let dir = Scratch::new();
+        let ring = Ring::options().size("1MiB").create(&dir.text("ring")).unwrap();
+        Scene { dir, ring, next: 0, rotation, heard: Heard::default() }
     }
 
     /// Lines of ten bytes, counted.
@@ -53,7 +54,7 @@ impl Scratch {
     }
 
     /// Lets `act` happen beside a writer.
-    fn beside_a_writer(&mut self, options: &Options, act: impl FnOnce(&mut Scratch, &Signals)) {
+    fn beside_a_writer(&mut self, options: &Options, act: impl FnOnce(&mut Scene, &Signals)) {
         let (signals, mut heard) = (Signals::default(), self.heard.clone());
         thread::scope(|scope| {
             let writer = scope.spawn(|| run_with(options, &signals, &mut heard));
@@ -65,7 +66,7 @@ impl Scratch {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.dir.file(name)
     }
 
     fn flush(&self) {
@@ -119,7 +120,7 @@ fn numbered(size: u64) -> Rotation {
 
 #[test]
 fn a_file_is_closed_before_the_line_that_would_overfill_it() {
-    let mut scratch = Scratch::new(numbered(101));
+    let mut scratch = Scene::new(numbered(101));
     scratch.log(35);
     let summary = scratch.drain();
     assert_eq!((summary.records, summary.bytes), (35, 350));
@@ -135,7 +136,7 @@ fn a_file_is_closed_before_the_line_that_would_overfill_it() {
 
 #[test]
 fn numbers_of_closed_files_grow_though_files_are_deleted() {
-    let mut scratch = Scratch::new(numbered(21));
+    let mut scratch = Scene::new(numbered(21));
     scratch.log(4);
     scratch.drain();
     fs::remove_file(scratch.path("app.000001.log")).unwrap();
@@ -146,7 +147,7 @@ fn numbers_of_closed_files_grow_though_files_are_deleted() {
 
 #[test]
 fn kept_files_survive_restarts_and_are_compressed() {
-    let mut scratch = Scratch::new(Rotation {
+    let mut scratch = Scene::new(Rotation {
         keep: "3".parse().unwrap(),
         compression: Some("gzip".parse().unwrap()),
         ..numbered(101)
@@ -169,7 +170,7 @@ fn kept_files_survive_restarts_and_are_compressed() {
 #[test]
 fn a_closed_file_is_compressed_while_the_writer_goes_on() {
     let compression = Some("gzip".parse().unwrap());
-    let mut scratch = Scratch::new(Rotation { compression, ..numbered(101) });
+    let mut scratch = Scene::new(Rotation { compression, ..numbered(101) });
     let options = scratch.options();
     scratch.beside_a_writer(&options, |scratch, _| {
         scratch.log(11);
@@ -181,7 +182,7 @@ fn a_closed_file_is_compressed_while_the_writer_goes_on() {
 
 #[test]
 fn files_shift_as_pythons_do() {
-    let mut scratch = Scratch::new(Rotation {
+    let mut scratch = Scene::new(Rotation {
         naming: "python".parse().unwrap(),
         keep: "2".parse().unwrap(),
         ..numbered(101)
@@ -195,7 +196,7 @@ fn files_shift_as_pythons_do() {
 #[test]
 fn closing_a_file_acknowledges_it_though_records_follow() {
     let keep = "3".parse().unwrap();
-    let mut scratch = Scratch::new(Rotation { naming: "python".parse().unwrap(), keep, ..numbered(101) });
+    let mut scratch = Scene::new(Rotation { naming: "python".parse().unwrap(), keep, ..numbered(101) });
     fs::create_dir(scratch.path("app.log.3")).unwrap();
     scratch.log(100);
     let options = scratch.options();
@@ -210,7 +211,7 @@ fn closing_a_file_acknowledges_it_though_records_follow() {
 
 #[test]
 fn a_file_is_closed_on_start_on_a_signal_and_on_request() {
-    let mut scratch = Scratch::new(Rotation { on_start: true, ..numbered(u64::MAX) });
+    let mut scratch = Scene::new(Rotation { on_start: true, ..numbered(u64::MAX) });
     scratch.log(1);
     scratch.drain();
     let options = scratch.options();
@@ -238,7 +239,7 @@ fn a_file_is_closed_on_start_on_a_signal_and_on_request() {
 
 #[test]
 fn a_file_is_closed_when_its_time_is_over() {
-    let mut scratch = Scratch::new(Rotation { every: Some("1s".parse().unwrap()), ..numbered(u64::MAX) });
+    let mut scratch = Scene::new(Rotation { every: Some("1s".parse().unwrap()), ..numbered(u64::MAX) });
     let options = scratch.options();
     let begun = Instant::now();
     scratch.beside_a_writer(&options, |scratch, _| {
@@ -257,7 +258,7 @@ fn a_file_is_closed_when_its_time_is_over() {
 
 #[test]
 fn a_renamed_file_is_noticed_without_a_signal() {
-    let mut scratch = Scratch::new(Rotation::default());
+    let mut scratch = Scene::new(Rotation::default());
     let options = scratch.options();
     scratch.beside_a_writer(&options, |scratch, _| {
         scratch.log(5);
@@ -272,7 +273,7 @@ fn a_renamed_file_is_noticed_without_a_signal() {
 
 #[test]
 fn records_wait_in_the_ring_while_the_directory_is_missing() {
-    let mut scratch = Scratch::new(Rotation::default());
+    let mut scratch = Scene::new(Rotation::default());
     let (mut options, logs) = (scratch.options(), scratch.path("logs"));
     fs::create_dir(&logs).unwrap();
     options.out = Out::File(logs.join("app.log"));
@@ -296,7 +297,7 @@ fn records_wait_in_the_ring_while_the_directory_is_missing() {
 
 #[test]
 fn a_directory_that_was_moved_away_is_reported_once() {
-    let mut scratch = Scratch::new(Rotation::default());
+    let mut scratch = Scene::new(Rotation::default());
     let (mut options, logs, moved) = (scratch.options(), scratch.path("logs"), scratch.path("moved"));
     fs::create_dir(&logs).unwrap();
     options.out = Out::File(logs.join("app.log"));
@@ -320,7 +321,7 @@ fn a_directory_that_was_moved_away_is_reported_once() {
 
 #[test]
 fn a_file_truncated_by_others_is_continued_and_reported_once() {
-    let mut scratch = Scratch::new(Rotation::default());
+    let mut scratch = Scene::new(Rotation::default());
     let options = scratch.options();
     scratch.beside_a_writer(&options, |scratch, _| {
         for _ in 0..3 {
@@ -339,7 +340,7 @@ fn a_file_truncated_by_others_is_continued_and_reported_once() {
 
 #[test]
 fn a_checkpoint_is_left_only_where_it_is_still_needed() {
-    let mut scratch = Scratch::new(Rotation::default());
+    let mut scratch = Scene::new(Rotation::default());
     scratch.log(1);
     scratch.drain();
     assert!(!scratch.path("app.log.checkpoint").exists(), "the ring knows all that it said");
@@ -354,7 +355,7 @@ fn a_checkpoint_is_left_only_where_it_is_still_needed() {
 
 #[test]
 fn an_output_that_is_a_link_is_rotated_where_its_file_is() {
-    let mut scratch = Scratch::new(numbered(21));
+    let mut scratch = Scene::new(numbered(21));
     fs::create_dir(scratch.path("real")).unwrap();
     fs::write(scratch.path("real/data.log"), "").unwrap();
     std::os::unix::fs::symlink(scratch.path("real/data.log"), scratch.path("app.log")).unwrap();
@@ -366,7 +367,7 @@ fn an_output_that_is_a_link_is_rotated_where_its_file_is() {
 
 #[test]
 fn a_checkpoint_that_was_deleted_is_made_anew() {
-    let mut scratch = Scratch::new(Rotation::default());
+    let mut scratch = Scene::new(Rotation::default());
     let options = scratch.options();
     scratch.beside_a_writer(&options, |scratch, _| {
         scratch.log(1);
@@ -381,7 +382,7 @@ fn a_checkpoint_that_was_deleted_is_made_anew() {
 
 #[test]
 fn a_file_has_one_writer_by_whatever_name() {
-    let (mut one, other) = (Scratch::new(Rotation::default()), Scratch::new(Rotation::default()));
+    let (mut one, other) = (Scene::new(Rotation::default()), Scene::new(Rotation::default()));
     let options = one.options();
     one.beside_a_writer(&options, |one, _| {
         one.log(1);

@@ -7,29 +7,30 @@ use std::thread;
 use std::time::Duration;
 
 use ringlog::{Level, Logger, Overflow, Ring};
+use ringlog_testkit::Scratch;
 use ringlog_writer::{Error, Existing, FormatKind, Options, Out, Signals, Summary, run, run_with};
 
 use crate::common::{Heard, SOON, eventually};
 
 /// A ring and an output in a directory of their own, removed with it.
-struct Scratch {
-    dir: tempfile::TempDir,
+struct Scene {
+    dir: Scratch,
     ring: Ring,
 }
 
-impl Scratch {
-    fn new() -> Scratch {
+impl Scene {
+    fn new() -> Scene {
         Self::with(Ring::options().size("1MiB"))
     }
 
-    fn with(options: ringlog::Options) -> Scratch {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let ring = options.create(dir.path().join("app").to_str().unwrap()).unwrap();
-        Scratch { dir, ring }
+    fn with(options: ringlog::Options) -> Scene {
+        let dir = Scratch::new();
+        let ring = options.create(&dir.text("app")).unwrap();
+        Scene { dir, ring }
     }
 
     fn out(&self) -> PathBuf {
-        self.dir.path().join("app.log")
+        self.dir.file("app.log")
     }
 
     fn options(&self, format: FormatKind) -> Options {
@@ -84,7 +85,7 @@ impl Running {
 
 #[test]
 fn everything_published_before_the_stop_is_written() {
-    let at = Scratch::new();
+    let at = Scene::new();
     say(&at.ring.logger(), &["one", "two"]);
     let summary = at.drain(&at.options(FormatKind::Raw)).unwrap();
     assert_eq!(summary, Summary { records: 2, bytes: 8, ..Summary::default() });
@@ -97,7 +98,7 @@ fn everything_published_before_the_stop_is_written() {
 
 #[test]
 fn lines_look_as_the_format_says() {
-    let at = Scratch::new();
+    let at = Scene::new();
     say(&at.ring.logger(), &["91%"]);
     at.drain(&at.options(FormatKind::Text)).unwrap();
     let line = at.written();
@@ -115,7 +116,7 @@ fn lines_look_as_the_format_says() {
 
 #[test]
 fn a_lone_record_is_not_held_back() {
-    let at = Scratch::new();
+    let at = Scene::new();
     let log = at.ring.logger();
     let writer = Running::start(&at.options(FormatKind::Raw));
     for message in ["first", "second"] {
@@ -128,7 +129,7 @@ fn a_lone_record_is_not_held_back() {
 
 #[test]
 fn a_writer_ends_when_asked_through_the_ring() {
-    let at = Scratch::new();
+    let at = Scene::new();
     let writer = Running::start(&at.options(FormatKind::Raw));
     say(&at.ring.logger(), &["last words"]);
     ringlog::admin::request_stop(at.ring.path().to_str().unwrap()).unwrap();
@@ -138,8 +139,7 @@ fn a_writer_ends_when_asked_through_the_ring() {
 
 #[test]
 fn a_writer_ends_although_a_producer_goes_on_logging() {
-    let at =
-        Scratch::with(Ring::options().size("1MiB").overflow(Overflow::Block(Duration::from_millis(100))));
+    let at = Scene::with(Ring::options().size("1MiB").overflow(Overflow::Block(Duration::from_millis(100))));
     let writer = Running::start(&at.options(FormatKind::Raw));
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -157,7 +157,7 @@ fn a_writer_ends_although_a_producer_goes_on_logging() {
 
 #[test]
 fn until_idle_waits_for_the_first_and_ends_after_the_last() {
-    let at = Scratch::new();
+    let at = Scene::new();
     let mut options = at.options(FormatKind::Raw);
     options.until_idle = true;
     let writer = Running::start(&options);
@@ -175,16 +175,16 @@ fn until_idle_waits_for_the_first_and_ends_after_the_last() {
         });
     }
     // The process's own lane is closed with the last handle.
-    let Scratch { dir, ring } = at;
+    let Scene { dir, ring } = at;
     drop(ring);
     let summary = writer.thread.join().unwrap().unwrap();
     assert_eq!(summary.records, 30);
-    assert_eq!(fs::read_to_string(dir.path().join("app.log")).unwrap(), "x\n".repeat(30));
+    assert_eq!(fs::read_to_string(dir.file("app.log")).unwrap(), "x\n".repeat(30));
 }
 
 #[test]
 fn an_abandoned_writer_ends_when_idle() {
-    let at = Scratch::new();
+    let at = Scene::new();
     let writer = Running::start(&at.options(FormatKind::Raw));
     thread::sleep(Duration::from_millis(50));
     assert!(!writer.thread.is_finished());
@@ -194,7 +194,7 @@ fn an_abandoned_writer_ends_when_idle() {
 
 #[test]
 fn a_second_writer_is_refused_and_touches_nothing() {
-    let at = Scratch::new();
+    let at = Scene::new();
     say(&at.ring.logger(), &["kept"]);
     let writer = Running::start(&at.options(FormatKind::Raw));
     at.ring.logger().flush(SOON).unwrap();
@@ -209,10 +209,10 @@ fn a_second_writer_is_refused_and_touches_nothing() {
 
 #[test]
 fn an_output_that_cannot_be_opened_costs_nothing() {
-    let at = Scratch::new();
+    let at = Scene::new();
     say(&at.ring.logger(), &["kept"]);
     let mut options = at.options(FormatKind::Raw);
-    let missing = at.dir.path().join("logs");
+    let missing = at.dir.file("logs");
     options.out = Out::File(missing.join("app.log"));
     let error = at.drain(&options).unwrap_err();
     assert_eq!(
@@ -230,15 +230,15 @@ fn an_output_that_cannot_be_opened_costs_nothing() {
     assert_eq!(at.written(), "kept\n");
 }
 
-fn error_code(at: &Scratch, options: &Options) -> u8 {
+fn error_code(at: &Scene, options: &Options) -> u8 {
     at.drain(options).unwrap_err().exit_code()
 }
 
 #[test]
 fn no_such_ring_has_its_own_exit_code() {
-    let at = Scratch::new();
+    let at = Scene::new();
     let mut options = at.options(FormatKind::Raw);
-    options.ring = at.dir.path().join("ap").to_str().unwrap().to_owned();
+    options.ring = at.dir.text("ap");
     let error = at.drain(&options).unwrap_err();
     let expected = format!("no ring \"ap\" in {}; did you mean \"app\"?", at.dir.path().display());
     assert_eq!((error.to_string(), error.exit_code()), (expected, 4));
@@ -247,7 +247,7 @@ fn no_such_ring_has_its_own_exit_code() {
 
 #[test]
 fn a_full_disk_is_reported_once_and_nothing_acknowledged() {
-    let at = Scratch::new();
+    let at = Scene::new();
     let mut options = at.options(FormatKind::Raw);
     options.out = Out::File("/dev/full".into());
     let writer = Running::start(&options);
@@ -272,7 +272,7 @@ fn a_full_disk_is_reported_once_and_nothing_acknowledged() {
 #[test]
 fn an_output_that_recovers_gets_every_byte_once() {
     // The link leads to a full device at first; reopening finds a file.
-    let at = Scratch::new();
+    let at = Scene::new();
     std::os::unix::fs::symlink("/dev/full", at.out()).unwrap();
     let writer = Running::start(&at.options(FormatKind::Raw));
     say(&at.ring.logger(), &["one", "two"]);
@@ -289,9 +289,9 @@ fn an_output_that_recovers_gets_every_byte_once() {
 
 #[test]
 fn a_rotated_file_is_reopened_and_no_line_is_torn() {
-    let at = Scratch::new();
+    let at = Scene::new();
     let log = at.ring.logger();
-    let moved = at.dir.path().join("app.log.1");
+    let moved = at.dir.file("app.log.1");
     let writer = Running::start(&at.options(FormatKind::Raw));
     say(&log, &["before"]);
     log.flush(SOON).unwrap();
@@ -307,7 +307,7 @@ fn a_rotated_file_is_reopened_and_no_line_is_torn() {
 #[test]
 fn gaps_are_lines_in_text_and_messages_in_raw() {
     for format in [FormatKind::Text, FormatKind::Json, FormatKind::Raw] {
-        let at = Scratch::with(Ring::options().size("64KiB").block_bytes(1024).lanes(2));
+        let at = Scene::with(Ring::options().size("64KiB").block_bytes(1024).lanes(2));
         let log = at.ring.logger();
         let sent = 5_000;
         let published = (0..sent).filter(|_| log.text(Level::INFO, "", "flood").is_ok()).count() as u64;
@@ -334,7 +334,7 @@ fn gaps_are_lines_in_text_and_messages_in_raw() {
 
 #[test]
 fn many_times_the_rings_size_comes_out_whole_and_in_order() {
-    let at = Scratch::with(Ring::options().size("256KiB").overflow(Overflow::Block(SOON)));
+    let at = Scene::with(Ring::options().size("256KiB").overflow(Overflow::Block(SOON)));
     let writer = Running::start(&at.options(FormatKind::Raw));
     const COUNT: usize = 100_000;
     thread::scope(|scope| {

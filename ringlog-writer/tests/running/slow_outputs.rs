@@ -10,7 +10,7 @@ use ringlog::{Level, Ring};
 use ringlog_writer::Error;
 
 use crate::common::{Heard, SOON, eventually};
-use crate::configured::Scratch;
+use crate::configured::Scene;
 
 /// One handler's output is a pipe that is not read for a while.
 const ONE_IS_SLOW: &str = r#"
@@ -29,7 +29,7 @@ handlers = ["slow", "file"]
 "#;
 
 /// Makes the pipe, and returns its end for reading.
-fn pipe(scratch: &Scratch) -> fs::File {
+fn pipe(scratch: &Scene) -> fs::File {
     let path = scratch.path("slow");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     // For writing too, so that it opens.
@@ -51,7 +51,7 @@ fn read_on(mut pipe: fs::File) -> thread::JoinHandle<String> {
 
 #[test]
 fn a_slow_handler_delays_no_other_and_reports_its_gaps() {
-    let scratch = Scratch::with(1, || Ring::options().size("256KiB"), ONE_IS_SLOW);
+    let scratch = Scene::with(1, || Ring::options().size("256KiB"), ONE_IS_SLOW);
     let pipe = pipe(&scratch);
     let logger = scratch.rings[0].logger();
     let text = "x".repeat(1000);
@@ -109,7 +109,7 @@ fn a_slow_handler_delays_no_other_and_reports_its_gaps() {
 #[test]
 fn where_producers_wait_for_room_a_slow_handler_gets_everything() {
     let options = || Ring::options().size("256KiB").overflow(ringlog::Overflow::Block(SOON));
-    let scratch = Scratch::with(1, options, ONE_IS_SLOW);
+    let scratch = Scene::with(1, options, ONE_IS_SLOW);
     let pipe = pipe(&scratch);
     let logger = scratch.rings[0].logger();
     let text = "x".repeat(1000);
@@ -132,7 +132,7 @@ fn where_producers_wait_for_room_a_slow_handler_gets_everything() {
 }
 
 /// Logs until the writer has said that a pipe has no reader any more.
-fn until_it_is_noticed(scratch: &Scratch, heard: &Heard) {
+fn until_it_is_noticed(scratch: &Scene, heard: &Heard) {
     eventually("it is noticed", || {
         scratch.log(0, "x", Level::INFO, "on and on");
         heard.said().iter().any(|said| said.contains("has gone; going on without it"))
@@ -141,7 +141,7 @@ fn until_it_is_noticed(scratch: &Scratch, heard: &Heard) {
 
 #[test]
 fn a_handler_without_a_reader_disturbs_no_other() {
-    let scratch = Scratch::new(ONE_IS_SLOW);
+    let scratch = Scene::new(ONE_IS_SLOW);
     let pipe = pipe(&scratch);
     scratch
         .beside_a_writer(|_, heard| {
@@ -157,7 +157,7 @@ fn a_handler_without_a_reader_disturbs_no_other() {
 
 #[test]
 fn an_unread_pipe_prevents_neither_stop_nor_reload() {
-    let scratch = Scratch::new(ONE_IS_SLOW);
+    let scratch = Scene::new(ONE_IS_SLOW);
     let pipe = pipe(&scratch);
     let text = "x".repeat(1000);
     let mut said = Vec::new();
@@ -186,7 +186,7 @@ fn an_unread_pipe_prevents_neither_stop_nor_reload() {
 
 #[test]
 fn a_reload_repeats_nothing_in_a_pipe_read_late() {
-    let scratch = Scratch::new(ONE_IS_SLOW);
+    let scratch = Scene::new(ONE_IS_SLOW);
     let observer = scratch.rings[0].observe().unwrap();
     let name = scratch.rings[0].path().to_str().unwrap().to_owned();
     let pipe = pipe(&scratch);
@@ -215,7 +215,7 @@ fn a_reload_repeats_nothing_in_a_pipe_read_late() {
 fn a_closed_pipe_prevents_no_rotation_of_others() {
     let config = ONE_IS_SLOW
         .replace("path = \"DIR/file.log\"", "path = \"DIR/file.log\"\nrotate = { naming = \"number\" }");
-    let scratch = Scratch::with(1, || Ring::options().size("1MiB"), "");
+    let scratch = Scene::with(1, || Ring::options().size("1MiB"), "");
     let pipe = pipe(&scratch);
     scratch.configure(&config);
     let observer = scratch.rings[0].observe().unwrap();
@@ -233,20 +233,20 @@ fn a_closed_pipe_prevents_no_rotation_of_others() {
 
 #[test]
 fn a_pipe_without_a_reader_is_refused_and_delays_nothing() {
-    let scratch = Scratch::new(ONE_IS_SLOW);
+    let scratch = Scene::new(ONE_IS_SLOW);
     drop(pipe(&scratch));
     let error = scratch.drain().unwrap_err().to_string();
     assert!(error.ends_with("nobody reads this pipe; begin its reader first"), "{error}");
 }
 
 /// The device that is always full.
-fn with_a_full_disk() -> Scratch {
+fn with_a_full_disk() -> Scene {
     let config = ONE_IS_SLOW.replace("DIR/slow", "/dev/full");
-    Scratch::with(1, || Ring::options().size("256KiB"), &config)
+    Scene::with(1, || Ring::options().size("256KiB"), &config)
 }
 
 /// Logs until others go on without the output that refuses.
-fn until_it_is_left(scratch: &Scratch, heard: &Heard) {
+fn until_it_is_left(scratch: &Scene, heard: &Heard) {
     let (logger, text) = (scratch.rings[0].logger(), "x".repeat(1000));
     eventually("others go on", || {
         // What finds no room is told, here as in any program.

@@ -71,7 +71,7 @@ fn one_program_in_fifty_processes_logs_by_the_same_statements() {
     const ROUNDS: u64 = 3;
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("64MiB").lanes(128));
-    let file = at.dir().join("lines.json");
+    let file = at.file("lines.json");
     let mut options = Options::new(at.name());
     options.out = Out::File(file.clone());
     options.format = FormatKind::Json;

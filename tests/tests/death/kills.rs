@@ -64,7 +64,7 @@ fn a_killed_producer_loses_nothing_it_published() {
         let long_every = ["long_every=0", "long_every=40", "long_every=1"][round as usize % 3];
         let mut children: Vec<(Child, Counters)> = (0..2)
             .map(|n| {
-                let file = at.dir().join(format!("counters-{round}-{n}"));
+                let file = at.file(format!("counters-{round}-{n}"));
                 let counters = Counters::open(&file);
                 let file = format!("counters={}", file.to_str().unwrap());
                 (Child::spawn(PRODUCER, &["endless", at.name(), &file, "threads=2", long_every]), counters)

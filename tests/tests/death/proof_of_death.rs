@@ -97,7 +97,7 @@ fn nobodys_number() -> u32 {
 fn a_consumer_in_other_namespaces_tells_live_from_dead() {
     let at = Scratch::new();
     let ring = ring_of(&at, 8);
-    let Some(mut witness) = in_namespaces(PRODUCER, "witness", at.dir(), 2, &[]) else { return };
+    let Some(mut witness) = in_namespaces(PRODUCER, "witness", at.path(), 2, &[]) else { return };
     the_witness_sees_who_lives(&at, &ring, &mut witness, |producer| standing(&at, &[producer]));
 }
 
@@ -107,13 +107,13 @@ fn a_producer_in_other_namespaces_is_not_dead_by_its_pid() {
     let at = Scratch::new();
     let ring = ring_of(&at, 8);
     let (mine, nobodys) = (std::process::id(), nobodys_number());
-    match in_namespaces(PRODUCER, "stand", at.dir(), 2, &["count=0"]) {
+    match in_namespaces(PRODUCER, "stand", at.path(), 2, &["count=0"]) {
         Some(mut permitted) => permitted.wait_ready(),
         None => return,
     }
     let start = |producer: &str| {
         let number = if producer == "producer=0" { nobodys } else { mine };
-        let mut child = in_namespaces(PRODUCER, "stand", at.dir(), number, &[producer]).unwrap();
+        let mut child = in_namespaces(PRODUCER, "stand", at.path(), number, &[producer]).unwrap();
         child.wait_ready();
         child
     };

@@ -43,7 +43,7 @@ fn a_lane_reopened_at_once_neither_strands_nor_steals_a_block() {
     let ring = ring_of(&at, 2);
     let blocks = ring.info().geometry().block_count();
     let mut consumer = ring.consumer().unwrap();
-    let file = at.dir().join("counters");
+    let file = at.file("counters");
     let counters = Counters::open(&file);
     let arguments = [format!("rounds={ROUNDS}"), format!("counters={}", file.display())];
     let mut child = Child::spawn(PRODUCER, &["reborn", at.name(), &arguments[0], &arguments[1]]);

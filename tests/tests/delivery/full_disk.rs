@@ -21,9 +21,9 @@ impl OnTmpfs {
     fn start(options: &[&str]) -> Option<OnTmpfs> {
         let at = Scratch::new();
         let ring = at.create(Ring::options().size("4MiB"));
-        let out = at.dir().join("out");
+        let out = at.file("out");
         fs::create_dir(&out).unwrap();
-        let said = File::create(at.dir().join("said")).unwrap();
+        let said = File::create(at.file("said")).unwrap();
         let script = "mount -t tmpfs -o size=256k none \"$0\" && head -c 131072 /dev/zero > \"$0/filler\" \
                       && exec \"$@\"";
         let mut command = Command::new("unshare");
@@ -43,12 +43,12 @@ impl OnTmpfs {
 
     /// The directory of the files, as the writer sees it.
     fn dir(&self) -> PathBuf {
-        let out = self.at.dir().join("out");
+        let out = self.at.file("out");
         Path::new(&format!("/proc/{}/root", self.writer.id())).join(out.strip_prefix("/").unwrap())
     }
 
     fn said(&self) -> String {
-        fs::read_to_string(self.at.dir().join("said")).unwrap()
+        fs::read_to_string(self.at.file("said")).unwrap()
     }
 
     /// Lines of 64 bytes.

@@ -28,7 +28,7 @@ fn a_restarted_consumer_gets_what_was_not_acknowledged() {
         child.wait_ready();
         child.go();
     });
-    let file = |n: usize| at.dir().join(format!("out-{n}"));
+    let file = |n: usize| at.file(format!("out-{n}"));
     for n in 0..CONSUMERS {
         let out = format!("out={}", file(n).to_str().unwrap());
         // Small batches: then many are killed in the middle of an acknowledgement.

@@ -21,7 +21,7 @@ fn started(role: &str, name: &str, arguments: &[&str]) -> Child {
 #[test]
 fn a_full_tmpfs_refuses_a_ring_and_damages_no_other() {
     let at = Scratch::new();
-    let dir = at.dir().to_str().unwrap();
+    let dir = at.path().to_str().unwrap();
     let mut child = Child::spawn(PRODUCER, &["full-tmpfs", dir]);
     let first = child.line();
     if first.starts_with("not permitted") {
@@ -65,7 +65,7 @@ fn a_file_size_limit_fails_a_creation_and_no_push() {
     );
     assert_eq!([child.line(), child.line()], [expected, "100".to_owned()]);
     assert!(child.wait().success(), "and not killed by SIGXFSZ");
-    assert_eq!(std::fs::read_dir(at.dir()).unwrap().count(), 1, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(at.path()).unwrap().count(), 1, "nothing is left behind");
     assert_eq!(stat(&ring).published, 100);
 }
 
@@ -119,7 +119,7 @@ fn a_push_in_a_block_works_where_only_exit_is_allowed() {
 fn a_kill_at_the_wakeup_call_loses_nothing_published() {
     let at = Scratch::new();
     let ring = at.create(Ring::options().size("1MiB").overflow(Overflow::Block(SOON)));
-    let file = at.dir().join("counters");
+    let file = at.file("counters");
     let counters = Counters::open(&file);
     let ended = AtomicBool::new(false);
     let arrived = std::thread::scope(|scope| {

@@ -32,7 +32,7 @@ fn ends(how: &str, stays: bool) -> Vec<BTreeMap<u32, u64>> {
     let mut consumer = ring.consumer().unwrap();
     let mut rounds = Vec::new();
     for round in 0..8 {
-        let file = at.dir().join(format!("counters-{round}"));
+        let file = at.file(format!("counters-{round}"));
         let counters = Counters::open(&file);
         let arguments =
             [format!("how={how}"), format!("us={}", round * 150), format!("counters={}", file.display())];

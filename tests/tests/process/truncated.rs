@@ -107,7 +107,7 @@ fn a_producer_of_a_removed_ring_gets_the_error_again() {
     ringlog::admin::remove(at.name(), true).unwrap();
     child.go();
     child.line();
-    assert_eq!(child.line(), format!("no ring \"ring\" in {}", at.dir().display()));
+    assert_eq!(child.line(), format!("no ring \"ring\" in {}", at.path().display()));
 }
 
 #[test]

@@ -38,12 +38,12 @@ impl Asking {
     fn new() -> Asking {
         let at = Scratch::new();
         let ring = at.create(Ring::options().size("1MiB"));
-        let counters = Counters::open(&at.dir().join("counters"));
+        let counters = Counters::open(&at.file("counters"));
         Asking { at, ring, counters, children: Vec::new() }
     }
 
     fn counters_file(&self) -> PathBuf {
-        self.at.dir().join("counters")
+        self.at.file("counters")
     }
 
     fn start(&mut self, role: &str, filter: &str) -> &mut Child {
