@@ -3,6 +3,8 @@
 //! A subcommand is one file in `commands`, with its options and its `run`. Looking never disturbs: what
 //! only looks maps the ring read-only.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod commands;
 mod exit;
 #[cfg(fuzzing)]

@@ -50,6 +50,7 @@ static SHARED: OnceLock<Mutex<Shared>> = OnceLock::new();
 ///
 /// # Panics
 /// If the process has a default logger already, or cannot make a ring: a test could not go on.
+#[expect(clippy::panic, reason = "documented: it is called by tests only")]
 pub fn capture() -> Capture {
     let shared = SHARED.get_or_init(|| Mutex::new(Shared::new().unwrap_or_else(|why| panic!("{why}"))));
     let mut shared = lock(shared);

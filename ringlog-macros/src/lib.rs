@@ -15,6 +15,8 @@
 //! | `log` | generates what a log statement does |
 //! | `errors` | collects what went wrong, so that it is told at once |
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod attributes;
 mod errors;
 mod expand;

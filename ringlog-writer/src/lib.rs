@@ -21,6 +21,8 @@
 //! # }
 //! ```
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 // In reading order.
 pub mod cli;
 pub mod config;

@@ -1,5 +1,7 @@
 //! The daemon: takes records out of a ring and writes them to a file.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

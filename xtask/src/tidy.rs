@@ -7,9 +7,8 @@ pub mod files;
 mod layers;
 mod links;
 mod modules;
-mod proofs;
 mod rust;
-mod source;
+pub mod source;
 mod text;
 
 use std::fmt;
@@ -63,7 +62,6 @@ pub fn run() -> Result<()> {
             findings.extend(links::check(&file.path, &file.text, |path| root.join(path).exists()));
         }
     }
-    findings.extend(proofs::check(&files));
     let packages = metadata::packages()?;
     findings.extend(direction::check(&packages));
     let mut largest_circle = Vec::new();

@@ -12,15 +12,9 @@ const MAX_TEST_NAME: usize = 60;
 /// Where longer names are still to be shortened.
 const LONG_TEST_NAMES: &[&str] = &["tests/", "ringlog-core/", "ringlog-writer/", "ringlog-cli/"];
 
-/// Marks of unfinished work, put together from parts so that this file obeys its own rule.
-const UNFINISHED: &[&str] = &[
-    concat!("to", "do!"),
-    concat!("unimple", "mented!"),
-    concat!("db", "g!"),
-    concat!("TO", "DO"),
-    concat!("FIX", "ME"),
-    concat!("XX", "X"),
-];
+/// Marks of unfinished work in comments; clippy knows the macros. Put together from parts so that this file obeys its
+/// own rule.
+const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
 pub fn check(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
