@@ -1,5 +1,6 @@
 //! What cargo knows about the workspace: its packages and what they declare.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -14,6 +15,8 @@ pub struct Package {
     pub manifest_path: PathBuf,
     pub dependencies: Vec<Dependency>,
     pub targets: Vec<Target>,
+    /// Each with what it turns on.
+    pub features: BTreeMap<String, Vec<String>>,
 }
 
 /// A dependency as declared in a manifest, of any kind and for any platform.
@@ -22,6 +25,15 @@ pub struct Dependency {
     pub name: String,
     /// The key in the manifest, where `package = "…"` names another one.
     pub rename: Option<String>,
+    pub kind: Option<Kind>,
+}
+
+/// The kind of a dependency that only a part of the package can name; other dependencies have none.
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Dev,
+    Build,
 }
 
 /// Something a package builds.

@@ -1,10 +1,10 @@
-//! The rule for the crates: dependencies point one way, cli → writer → core → macros → testkit.
+//! The rule for crates: dependencies point in one direction, cli → writer → core → macros → testkit.
 
 use super::Finding;
 use crate::metadata::Package;
 
-/// From the bottom up. A crate may depend on those before it, and on no other
-/// package of the workspace; the packages not named here stand on top of all.
+/// From the bottom up. A crate may depend on those before it and on no other package of the workspace. Packages that
+/// are not named here may depend on all.
 const ORDER: &[&str] =
     &["ringlog-testkit", "ringlog-ledger", "ringlog-macros", "ringlog-core", "ringlog-writer", "ringlog-cli"];
 
@@ -29,16 +29,19 @@ fn rank(name: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::metadata::Dependency;
 
     fn package(name: &str, dependencies: &[&str]) -> Package {
-        let declare = |name: &&str| Dependency { name: (*name).into(), rename: None };
+        let declare = |name: &&str| Dependency { name: (*name).into(), rename: None, kind: None };
         Package {
             name: name.into(),
             manifest_path: "Cargo.toml".into(),
             dependencies: dependencies.iter().map(declare).collect(),
             targets: Vec::new(),
+            features: BTreeMap::new(),
         }
     }
 
