@@ -1,4 +1,4 @@
-//! `cargo x fuzz`, and what `cargo x check` and `cargo x test` do with the same package.
+//! `cargo x fuzz`, and what `cargo x check` and `cargo x prove` do with the same package.
 
 use std::env;
 use std::fs;
@@ -15,9 +15,9 @@ use crate::shell::{self, cargo, root};
 const TOOLCHAIN: &str = "nightly";
 /// The version of cargo-fuzz that this is known to work with.
 const CARGO_FUZZ: &str = "0.13.2";
-/// What `cargo x test` gives each target.
-const IN_TESTS: Limit = Limit::Seconds(10);
-/// The longest input. Longer scripts only say more of the same.
+/// How long `cargo x prove` runs each target.
+const IN_PROOFS: Limit = Limit::Seconds(10);
+/// The longest input. Longer scripts only repeat more of the same.
 const INPUT_BYTES: u32 = 512;
 
 /// When a target has run enough.
@@ -50,7 +50,7 @@ pub fn run(target: Option<&str>, limit: Limit) -> Result<()> {
     Ok(())
 }
 
-/// Runs the targets, one on each processor at a time, and says how many inputs they have tried.
+/// Runs the targets, one on each processor at a time; returns how many inputs they have tried.
 fn run_all(chosen: &[&str], limit: Limit) -> Result<u64> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<u64> {
@@ -69,29 +69,28 @@ fn run_all(chosen: &[&str], limit: Limit) -> Result<u64> {
     })
 }
 
-/// What the tests do: the fuzzer for a while, which begins with the kept inputs; without it those and random ones on
-/// any toolchain.
-pub fn test() -> Result<()> {
+/// The step of `cargo x prove`: the fuzzer for a while, which begins with the kept inputs. Without cargo-fuzz, the kept
+/// inputs and random ones, on any toolchain.
+pub fn prove() -> Result<()> {
     if has_toolchain() && has_cargo_fuzz() {
-        return run(None, IN_TESTS);
+        return run(None, IN_PROOFS);
     }
     shell::run(&mut flagged(&["test"], &["--", "--nocapture"]))?;
     println!(
-        "\n!!! SKIPPED: no fuzzer here, so only kept and random inputs were run. To have it:\n\
+        "\n!!! SKIPPED: cargo-fuzz is not installed, so only kept and random inputs were run. To install it:\n\
          !!!   rustup toolchain install {TOOLCHAIN} --profile minimal\n\
          !!!   cargo install cargo-fuzz --locked --version {CARGO_FUZZ}\n"
     );
     Ok(())
 }
 
-/// Format and lints of the package, which is no member of the workspace.
+/// Lints of the package, which is no member of the workspace.
 pub fn check() -> Result<()> {
-    shell::run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
     shell::run(&mut flagged(&["clippy", "--all-targets"], &["--", "-D", "warnings"]))
 }
 
-/// A cargo command on the package as the fuzzer builds it, but for the fuzzer itself. It has a target directory
-/// of its own: its flags would otherwise throw away everything built without them, and back again.
+/// A cargo command on the package as the fuzzer builds it, but for the fuzzer itself. It has a target directory of its
+/// own: in the common one, each change of flags would build everything again.
 fn flagged(command: &[&str], options: &[&str]) -> Command {
     let mut cargo = cargo(command);
     cargo.args(["--manifest-path", "fuzz/Cargo.toml", "--locked", "--no-default-features"]);
@@ -101,7 +100,7 @@ fn flagged(command: &[&str], options: &[&str]) -> Command {
     cargo
 }
 
-/// `cargo +nightly fuzz …`: by the name that rustup has given it, for only that knows toolchains.
+/// `cargo +nightly fuzz …`, by rustup's `cargo`: only that one takes `+nightly`.
 fn cargo_fuzz(args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.arg(format!("+{TOOLCHAIN}")).arg("fuzz").args(args);
@@ -128,8 +127,8 @@ fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Runs a target and says how many inputs it has tried. What it finds interesting goes to the build's
-/// directory; the kept corpus is only read.
+/// Runs a target; returns how many inputs it has tried. New inputs worth keeping go to the build's directory; the
+/// kept corpus is only read.
 fn run_one(target: &str, limit: Limit) -> Result<u64> {
     let found = format!("target/fuzz/corpus/{target}");
     fs::create_dir_all(root()?.join(&found)).with_context(|| format!("cannot make {found}"))?;
@@ -142,24 +141,24 @@ fn run_one(target: &str, limit: Limit) -> Result<u64> {
     // Comparisons are not traced: the scripts need no hints, and formatting would take ten times as long.
     let mut command = cargo_fuzz(&["run", "--target-dir", "target/fuzz", "--no-trace-compares", target]);
     command.args([&found, &kept, "--", &limit, &length]);
-    // A run takes a fraction of a millisecond, and a ring of some KiB needs no allocation of megabytes.
+    // A run takes a fraction of a millisecond, and a ring of a few KiB needs no allocation of megabytes.
     command.args(["-timeout=10", "-malloc_limit_mb=64", "-rss_limit_mb=2048", "-print_final_stats=1"]);
     // The C library frees what it keeps for a thread only when the next one starts.
     command.arg("-detect_leaks=0");
-    // The first looks for uses of locals that are gone, of which safe code has none, and costs a fifth; the others
-    // keep less about memory that was given back, of which a run has some KiB.
+    // The first option turns off a search for uses of dead locals, which safe code does not have, and saves a fifth of
+    // the time. The others keep less freed memory, of which a run has a few KiB.
     let options = "detect_stack_use_after_return=0:malloc_context_size=4:quarantine_size_mb=16";
     command.env("ASAN_OPTIONS", options);
     let mut runs = None;
-    shell::run_hearing(&mut command, |line| {
+    shell::run_watching(&mut command, |line| {
         runs = runs.or(executed(line));
-        // Each input that reaches something new is told; there are thousands.
+        // libFuzzer prints each input that reaches new code; there are thousands.
         !line.contains("\tNEW ") && !line.contains("\tREDUCE ")
     })?;
-    runs.with_context(|| format!("fuzz target {target} did not say how many inputs it has tried"))
+    runs.with_context(|| format!("fuzz target {target} did not print how many inputs it has tried"))
 }
 
-/// The number in libFuzzer's last words.
+/// The number of runs in libFuzzer's statistics.
 fn executed(line: &str) -> Option<u64> {
     line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok()
 }
@@ -184,9 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_target_is_refused_with_those_there_are() {
+    fn an_unknown_target_is_refused_with_the_known_ones() {
         if has_toolchain() && has_cargo_fuzz() {
-            let error = run(Some("nothing"), IN_TESTS).unwrap_err().to_string();
+            let error = run(Some("nothing"), IN_PROOFS).unwrap_err().to_string();
             assert!(
                 error.starts_with("there is no fuzz target nothing; expected one of checkpoint, consumer, "),
                 "{error}"

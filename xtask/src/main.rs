@@ -1,13 +1,14 @@
-//! The one list of commands a person may run, as `cargo x COMMAND`.
+//! The commands of this repository, as `cargo x COMMAND`.
 //!
-//! Continuous integration runs these same commands (`.ci/run`), so what passes
-//! here passes there. They need a Rust toolchain and nothing else.
+//! Continuous integration runs the same commands (`.ci/run`). They need a Rust toolchain and nothing else.
 
 mod bench;
 mod check;
 mod fuzz;
 mod metadata;
 mod model;
+mod programs;
+mod prove;
 mod races;
 mod shell;
 mod soak;
@@ -36,18 +37,23 @@ enum Command {
         #[arg(long, value_name = "STEP", value_parser = steps::names(check::STEPS))]
         only: Option<String>,
     },
-    /// All tests: unit, process and documentation tests, the loom models, ThreadSanitizer, the fuzz targets, a
-    /// minute of soak, tidy
+    /// Build everything and run the unit, process and documentation tests, in a few minutes
     Test {
         /// Run this step alone
         #[arg(long, value_name = "STEP", value_parser = steps::names(test::STEPS))]
+        only: Option<String>,
+    },
+    /// The exhaustive proofs: every instruction and call, loom, ThreadSanitizer, a minute of soak, fuzzing
+    Prove {
+        /// Run this step alone
+        #[arg(long, value_name = "STEP", value_parser = steps::names(prove::STEPS))]
         only: Option<String>,
     },
     /// Check the lock-free protocol under every interleaving, with loom
     ///
     /// LOOM_MAX_PREEMPTIONS bounds the search and is 3 unless it is set.
     Model,
-    /// Run what is in one process under ThreadSanitizer, with the nightly toolchain
+    /// Run the threads of one process under ThreadSanitizer, with the nightly toolchain
     Races,
     /// Let processes log while they are killed, stopped and forked at random
     ///
@@ -56,11 +62,11 @@ enum Command {
         /// How long
         #[arg(long, value_name = "N", default_value_t = 60)]
         seconds: u64,
-        /// What the decisions follow from; chosen at random if absent
+        /// The seed of all decisions; random if absent
         #[arg(long, value_name = "S")]
         seed: Option<u64>,
     },
-    /// Try any bytes in a ring, with cargo-fuzz and its sanitizer
+    /// Fuzz the readers and producers with any bytes in a ring, under AddressSanitizer
     ///
     /// Needs the nightly toolchain; cargo-fuzz is installed if it is missing.
     Fuzz {
@@ -78,7 +84,7 @@ enum Command {
         /// The bench target to run; all of them if absent
         name: Option<String>,
     },
-    /// Check the repository's own rules: sizes, line ends, links, proofs, dependency direction
+    /// Check the repository's own rules: sizes, line ends, links, test names, directions, circles
     Tidy,
 }
 
@@ -86,6 +92,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check { only } => steps::run("check", check::STEPS, only.as_deref()),
         Command::Test { only } => steps::run("test", test::STEPS, only.as_deref()),
+        Command::Prove { only } => steps::run("prove", prove::STEPS, only.as_deref()),
         Command::Model => model::run(),
         Command::Races => races::run(),
         Command::Soak { seconds, seed } => soak::run(seconds, seed),

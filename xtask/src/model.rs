@@ -9,15 +9,14 @@ use anyhow::{Result, bail};
 use crate::shell::{self, cargo};
 use crate::steps::seconds;
 
-/// How often loom may take the processor from a running thread. Its
-/// documentation holds two or three to be enough for most bugs, and the number
-/// of executions grows steeply with each more.
+/// How often loom may preempt a running thread. Its documentation calls two or three enough for most bugs, and the
+/// number of executions grows steeply with each further one.
 const MAX_PREEMPTIONS: &str = "3";
 
 pub fn run() -> Result<()> {
     let started = Instant::now();
     shell::run(&mut models(&["--test-threads=1"]))?;
-    // A filter that matches nothing passes in silence.
+    // A filter that matches no test would pass.
     let count = count_tests(&shell::read(&mut models(&["--list"]))?);
     if count == 0 {
         bail!(
@@ -29,8 +28,8 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// The models have a target directory of their own: their flags would
-/// otherwise throw away everything built without them, and back again.
+/// The command that runs the models. It has a target directory of its own: in the common one, each change of flags
+/// would build everything again.
 fn models(options: &[&str]) -> Command {
     let mut command = cargo(&["test", "-p", "ringlog-core", "--lib"]);
     command.args(["--target-dir", "target/loom", "--"]).args(options).arg("model");

@@ -9,26 +9,27 @@ use anyhow::Result;
 use crate::shell;
 use crate::steps::seconds;
 
-/// The one target for which nightly brings a ThreadSanitizer that has been tried here.
+/// The only target on which ThreadSanitizer has been tried with this code.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Reports that are not about ringlog, each with its reason.
 const SUPPRESSIONS: &str = "xtask/thread-sanitizer.supp";
 
-/// What runs in one process and is worth watching: one command, so that what both packages need is built once.
+/// The tests whose threads share a ring within one process. One command runs them, so that what both packages need is
+/// built once.
 #[rustfmt::skip]
 const TESTS: &[&str] = &[
     "-p", "ringlog-tests", "-p", "ringlog-core", "--lib", "--example", "races", "--test", "roundtrip",
     "--test", "stubborn", "--", "--test-threads=1",
 ];
-/// Most of the time goes into building what only the tests need, and of which nothing is judged here.
+/// Most of the time goes into building the dependencies of the tests, whose races are not ours to find.
 const OTHERS_UNOPTIMISED: [&str; 2] =
     ["profile.dev.package.\"*\".opt-level=0", "profile.dev.package.\"*\".debug=false"];
 
-/// Runs the tests under ThreadSanitizer, where the toolchain for it is there.
+/// Runs the tests under ThreadSanitizer, if its toolchain is installed.
 ///
-/// The standard library is used as it comes, without instrumentation, because building it takes sources
-/// that not every nightly has. What only it synchronises (channels, contended mutexes) the sanitizer
-/// therefore does not see; ringlog's own atomics, and all that is generic or inline, it does.
+/// The standard library is not instrumented, because building it takes sources that not every nightly has. The
+/// sanitizer therefore misses what only the library synchronises (channels, contended mutexes). It sees ringlog's own
+/// atomics and all code that is generic or inlined.
 pub fn run() -> Result<()> {
     let nightly = shell::read(&mut nightly(&["--version"]));
     if nightly.is_err() || !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
@@ -43,7 +44,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Cargo of the nightly toolchain, by way of rustup, whichever toolchain runs us.
+/// Cargo of the nightly toolchain, whichever toolchain runs this program.
 fn nightly(args: &[&str]) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", "nightly", "cargo"]).args(args);

@@ -1,5 +1,4 @@
-//! Running other programs from the workspace root, and showing how, so that a
-//! person can copy any line and run it by hand.
+//! Running other programs from the workspace root. Each command is printed so that it can be copied and run by hand.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -30,18 +29,22 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Shows and runs a command that tells on standard error what it does. `hear` gets each line and says whether it
-/// is to be shown.
-pub fn run_hearing(command: &mut Command, mut hear: impl FnMut(&str) -> bool) -> Result<()> {
+/// Shows and runs a command whose output, of both kinds in one order, is read line by line. `watch` gets each line and
+/// says whether it is to be shown.
+pub fn run_watching(command: &mut Command, mut watch: impl FnMut(&str) -> bool) -> Result<()> {
     let shown = show(command);
     println!("$ {shown}");
-    let spawned = command.current_dir(root()?).stderr(Stdio::piped()).spawn();
+    let (output, input) = std::io::pipe().context("cannot make a pipe")?;
+    command.current_dir(root()?).stdout(input.try_clone()?).stderr(input);
+    let spawned = command.spawn();
+    // The command keeps ends of the pipe, and the output would never end.
+    command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let mut child = spawned.with_context(|| format!("cannot start `{shown}`"))?;
-    for line in BufReader::new(child.stderr.take().context("no standard error")?).split(b'\n') {
+    for line in BufReader::new(output).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
-        if hear(&line) {
-            eprintln!("{line}");
+        if watch(&line) {
+            println!("{line}");
         }
     }
     let status = child.wait()?;
@@ -105,16 +108,16 @@ mod tests {
     fn a_failing_command_is_named_in_the_error() {
         let error = run(&mut Command::new("false")).unwrap_err().to_string();
         assert!(error.starts_with("`false` failed"), "{error}");
-        let mut heard = Vec::new();
-        let mut talk = Command::new("sh");
-        talk.args(["-c", "echo one >&2; echo two >&2; exit 3"]);
-        let hear = |line: &str| {
-            heard.push(line.to_owned());
+        let mut lines = Vec::new();
+        let mut script = Command::new("sh");
+        script.args(["-c", "echo one; echo two >&2; exit 3"]);
+        let watch = |line: &str| {
+            lines.push(line.to_owned());
             false
         };
-        let error = run_hearing(&mut talk, hear).unwrap_err().to_string();
+        let error = run_watching(&mut script, watch).unwrap_err().to_string();
         assert!(error.contains("failed (exit status: 3)"), "{error}");
-        assert_eq!(heard, ["one", "two"]);
+        assert_eq!(lines, ["one", "two"]);
         let error = read(&mut Command::new("no-such-program-here")).unwrap_err().to_string();
         assert_eq!(error, "cannot start `no-such-program-here`");
     }

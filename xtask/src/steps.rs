@@ -1,12 +1,12 @@
-//! A command as a list of named steps: each under a heading with the time it
-//! took, stopping at the first that fails and saying how to run it alone.
+//! A command as a list of named steps, each printed under a heading with the time it took. The first failure stops the
+//! command, with the line that runs the failed step alone.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
 
-/// One step of `cargo x check` or `cargo x test`.
+/// One step of a command.
 pub struct Step {
     /// What `--only` takes.
     pub name: &'static str,
@@ -15,7 +15,7 @@ pub struct Step {
     pub run: fn() -> Result<()>,
 }
 
-/// The parser for `--only`, which knows the names of the steps.
+/// The parser for `--only`: it accepts the names of the steps.
 pub fn names(steps: &[Step]) -> PossibleValuesParser {
     PossibleValuesParser::new(steps.iter().map(|step| step.name))
 }
@@ -59,7 +59,7 @@ fn failure(command: &str, step: &Step, time: &str, not_run: &[&Step]) -> String 
     text + &format!("\nto run just this step: cargo x {command} --only {name}")
 }
 
-/// A duration as people say it: `0.4 s`, `2 min 05 s`.
+/// A duration in the usual units: `0.4 s`, `2 min 05 s`.
 pub fn seconds(time: Duration) -> String {
     if time < Duration::from_secs(60) {
         return format!("{:.1} s", time.as_secs_f64());

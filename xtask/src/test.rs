@@ -1,28 +1,41 @@
-//! `cargo x test`
+//! `cargo x test`: what a person waits for.
+
+use std::io::{IsTerminal, stdout};
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::shell::{self, cargo};
 use crate::steps::Step;
-use crate::{fuzz, model, races, soak, tidy};
+use crate::{programs, tidy};
 
 pub const STEPS: &[Step] = &[
-    Step { name: "tests", about: "unit, process and documentation tests", run: tests },
-    Step { name: "model", about: "the protocol under every interleaving", run: model::run },
-    Step { name: "races", about: "threads of one process, under ThreadSanitizer", run: races::run },
-    Step { name: "soak", about: "processes killed, stopped and forked at random", run: soak::step },
-    Step {
-        name: "fuzz",
-        about: "any bytes in a ring: kept inputs and the fuzzer, or random ones",
-        run: fuzz::test,
-    },
+    Step { name: "build", about: "programs and tests", run: build },
     Step { name: "tidy", about: "the repository's own rules", run: tidy::run },
+    Step { name: "tests", about: "unit, process and documentation tests", run: measured },
 ];
 
-/// The binaries are built here and not in a step of their own: the process
-/// tests start whatever lies in the target directory, and a stale writer there
-/// would make `--only tests` judge yesterday's code.
-fn tests() -> Result<()> {
-    shell::run(&mut cargo(&["build", "--workspace", "--all-features", "--bins"]))?;
-    shell::run(&mut cargo(&["test", "--workspace", "--all-features"]))
+/// Builds every program and test that the steps run.
+///
+/// One command does it: `cargo build` and `cargo test` would each choose features of their own for what they share, and
+/// the workspace would be compiled twice.
+pub fn build() -> Result<()> {
+    shell::run(tests().arg("--no-run"))
+}
+
+/// The tests. The process tests start the programs in the target directory, which this command builds too.
+fn measured() -> Result<()> {
+    let outcome = programs::run(&mut tests())?;
+    println!("tests passed: {}; {}", outcome.passed, outcome.slowest());
+    Ok(())
+}
+
+/// The `cargo test` command that all steps share, so that each finds what another has built.
+pub fn tests() -> Command {
+    let mut command = cargo(&["test", "--workspace", "--all-features"]);
+    if stdout().is_terminal() {
+        // Its output goes through a pipe.
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    command
 }

@@ -1,4 +1,4 @@
-//! The files the rules are about: what git tracks, and what it would track.
+//! The files that the rules check: those that git tracks or would track.
 
 use std::fs;
 use std::path::Path;
@@ -29,12 +29,12 @@ impl File {
 /// A file or directory that cannot be read, or no file at all: a check of
 /// nothing must not look like a success.
 pub fn list(root: &Path) -> Result<Vec<File>> {
-    // A source archive has no git; there everything but the build's output counts.
+    // A source archive has no git: there every file but the build's output counts.
     let mut paths = git_paths().unwrap_or_default();
     if paths.is_empty() {
         walk(root, "", &mut paths)?;
     }
-    // What the fuzzer has found is bytes, also where it happens to be text.
+    // The fuzzer's inputs are bytes, even where they happen to be text.
     paths.retain(|path| !path.starts_with("fuzz/corpus/"));
     paths.sort();
     let mut files = Vec::new();
@@ -72,7 +72,7 @@ fn walk(root: &Path, directory: &str, paths: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// The file's text; none for what is no text, no plain file, or gone though still in git's index.
+/// Reads a file; `None` if it is not text, not a regular file, or deleted but still in git's index.
 fn read(root: &Path, path: String) -> Result<Option<File>> {
     let full = root.join(&path);
     let is_file = fs::symlink_metadata(&full).is_ok_and(|metadata| metadata.is_file());
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_gone_is_skipped() {
+    fn a_deleted_file_is_skipped() {
         let root = shell::root().unwrap();
         assert!(read(root, "xtask/no-such-file".into()).unwrap().is_none());
     }

@@ -22,7 +22,7 @@ pub fn check(path: &str, text: &str, exists: impl Fn(&Path) -> bool) -> Vec<Find
                 continue;
             }
             if !resolve(path, file).is_some_and(|file| exists(&file)) {
-                findings.push(Finding::at(path, index + 1, format!("the link leads nowhere: {target}")));
+                findings.push(Finding::at(path, index + 1, format!("the link leads to no file: {target}")));
             }
         }
     }
@@ -45,8 +45,8 @@ fn targets(line: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Where a link in the file `from` leads, seen from the root; none if it is
-/// absolute or leads out of the repository.
+/// The path, relative to the root, that a link in the file `from` leads to; `None` if it is absolute or leads out of
+/// the repository.
 fn resolve(from: &str, link: &str) -> Option<PathBuf> {
     let mut path = Path::new(from).parent()?.to_owned();
     for part in Path::new(link).components() {
@@ -70,16 +70,16 @@ mod tests {
     }
 
     #[test]
-    fn links_that_lead_somewhere_pass() {
+    fn links_to_files_pass() {
         let text = "[b](b.md) ![up](../FORMAT.md#the-header) [here](#section) [<b>](<b.md> \"title\")\n\
                     [web](https://a.example/x) [mail](mailto:a@a.example)\n[ref]: ./b.md\n";
         assert_eq!(messages(text), [""; 0]);
     }
 
     #[test]
-    fn links_that_lead_nowhere_are_found() {
+    fn links_to_no_file_are_found() {
         for target in ["c.md", "../b.md", "FORMAT.md#x", "/docs/b.md", "../../FORMAT.md"] {
-            let expected = [format!("docs/a.md:2: the link leads nowhere: {target}")];
+            let expected = [format!("docs/a.md:2: the link leads to no file: {target}")];
             assert_eq!(messages(&format!("\nsee [b](b.md), [c]({target})\n")), expected);
             assert_eq!(messages(&format!("\n[c]: {target}\n")), expected);
         }

@@ -51,7 +51,12 @@ pub struct NamedPath {
 pub struct TestFunction {
     pub name: String,
     pub line: usize,
+    /// Whether it is ignored for the reason [`EXHAUSTIVE`].
+    pub is_exhaustive: bool,
 }
+
+/// Why `cargo test` ignores a test that tries every case.
+pub const EXHAUSTIVE: &str = "exhaustive: run by cargo x prove";
 
 /// Reads the production code of a file; `None` if its tokens cannot be read.
 pub fn read(text: &str) -> Option<Scope> {
@@ -72,16 +77,18 @@ fn tokens(text: &str) -> Option<TokenStream> {
 }
 
 fn add_test_functions(stream: TokenStream, found: &mut Vec<TestFunction>) {
-    let mut is_test = false;
+    let (mut is_test, mut is_exhaustive) = (false, false);
     let mut tokens = stream.into_iter().peekable();
     while let Some(token) = tokens.next() {
         if let Some(attribute) = attribute(&token, &mut tokens) {
             is_test |= attribute.stream().to_string() == "test";
+            is_exhaustive |= value(&attribute, "ignore").is_some_and(|reason| reason == EXHAUSTIVE);
         } else if is_word(&token, "fn") {
             if let (true, Some(TokenTree::Ident(name))) = (is_test, tokens.peek()) {
-                found.push(TestFunction { name: name.to_string(), line: name.span().start().line });
+                let line = name.span().start().line;
+                found.push(TestFunction { name: name.to_string(), line, is_exhaustive });
             }
-            is_test = false;
+            (is_test, is_exhaustive) = (false, false);
         } else if let TokenTree::Group(group) = token {
             add_test_functions(group.stream(), found);
         }
@@ -100,7 +107,7 @@ impl Scope {
                 if is_for_tests(&attribute) {
                     skip_item(&mut tokens);
                 }
-                path_attribute = path_value(&attribute).or(path_attribute);
+                path_attribute = value(&attribute, "path").or(path_attribute);
                 continue;
             }
             match &token {
@@ -271,11 +278,11 @@ fn skip_item(tokens: &mut Tokens) {
     }
 }
 
-/// The value of `path = "…"`.
-fn path_value(attribute: &Group) -> Option<String> {
+/// The value of `name = "…"`.
+fn value(attribute: &Group, name: &str) -> Option<String> {
     let mut tokens = attribute.stream().into_iter();
-    let (name, _, value) = (tokens.next()?, tokens.next()?, tokens.next()?);
-    is_word(&name, "path").then(|| value.to_string().trim_matches('"').to_owned())
+    let (first, _, value) = (tokens.next()?, tokens.next()?, tokens.next()?);
+    is_word(&first, name).then(|| value.to_string().trim_matches('"').to_owned())
 }
 
 fn is_word(token: &TokenTree, word: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Rules for every text file: clean line ends, and no path of somebody's machine.
+//! Rules for every text file: clean line ends, and no path that exists on one machine only.
 
 use super::Finding;
 

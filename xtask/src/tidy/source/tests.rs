@@ -79,3 +79,12 @@ fn test_functions_are_found_inside_macros() {
     let found: Vec<_> = test_functions(text).unwrap().into_iter().map(|f| (f.name, f.line)).collect();
     assert_eq!(found, [("a".to_owned(), 2), ("b".to_owned(), 5)]);
 }
+
+#[test]
+fn exhaustive_tests_are_known_by_their_reason() {
+    let text =
+        format!("#[test] #[ignore = \"{EXHAUSTIVE}\"] fn a() {{}} #[test] #[ignore = \"slow\"] fn b() {{}}");
+    let found: Vec<_> =
+        test_functions(&text).unwrap().into_iter().map(|f| (f.name, f.is_exhaustive)).collect();
+    assert_eq!(found, [("a".to_owned(), true), ("b".to_owned(), false)]);
+}
