@@ -1,4 +1,4 @@
-//! What readers get: entries, which are records, gaps or deaths, with who wrote them and when.
+//! Entries, which readers get: records, gaps and unclean exits, each with its origin and time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::shm::layout::block;
 
 use crate::record::decoded::Received;
 
-/// The words of a block's header, for a block of this generation; `None` if none is published.
+/// The words of a block's header, for a block of this generation; `None` if no header is published.
 pub(crate) fn block_header(ring: &SharedRing, block: BlockId) -> Option<[u64; block::WORDS]> {
     ring.committed(block.index, block.generation)?;
     let mut copy = Vec::with_capacity(block::WORDS);
@@ -23,18 +23,18 @@ pub(crate) fn block_header(ring: &SharedRing, block: BlockId) -> Option<[u64; bl
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GapReason {
-    /// They were refused because no block, lane or spare block was free.
+    /// The records were refused because no block, lane or spare block was free.
     Dropped,
-    /// They were published, but their block is gone: overwritten or removed.
+    /// The records were published, but their block is gone: overwritten or removed.
     Missing,
-    /// They were in the ring, but the output did not take them while it had to: other outputs went on without it.
+    /// The records were in the ring, but this output did not take them in time, and other outputs went on without it.
     Unwritten,
-    /// Bytes that make no sense; how many records they were nobody can tell.
+    /// The bytes are no records. How many records they were is not known.
     Damaged,
 }
 
 impl GapReason {
-    /// One word for it.
+    /// The reason in one word.
     pub fn name(self) -> &'static str {
         match self {
             GapReason::Dropped => "dropped",
@@ -48,36 +48,36 @@ impl GapReason {
 /// Records that are missing at this place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// How many. For [`GapReason::Damaged`] the number of damaged places.
+    /// The number of records. For [`GapReason::Damaged`] the number of damaged places.
     pub count: u64,
-    /// Why.
+    /// Why they are missing.
     pub reason: GapReason,
 }
 
-/// The lane's owner died without closing it: killed, aborted, or ended by `_exit` or exec. Proved by the
-/// kernel, never guessed. It stands behind the last record that the owner published, and its time is when
-/// the death was noticed.
+/// An unclean exit: a thread or process ended without closing its lane. It was killed, it aborted, or it called `_exit`
+/// or exec. The kernel's lock on the lane proves it; no time-out is involved.
 ///
-/// Of a killed process each thread that had a lane open is told; its process lane only if no thread was, or
-/// if it carries records of its own: those of signal handlers.
+/// The entry follows the last record that the owner published. Its time is when the exit was noticed. When a process
+/// is killed there is one entry for each thread that had a lane open. There is one for the process lane only if
+/// there is none for a thread, or if the process lane has records of its own: those of signal handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Died {
-    /// Sequence of the last record that it published; `None` if there is none.
+    /// Sequence of the last record that the owner published; `None` if it published none.
     pub last_sequence: Option<u64>,
 }
 
-/// A record, a gap or a death, as a reader gets it.
+/// A record, a gap or an unclean exit, with its time and origin.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     /// Nanoseconds since 1970.
     pub unix_ns: u64,
-    /// Who wrote it, or to whom it happened.
+    /// The thread and process that wrote the record, lost records, or exited.
     pub origin: &'a Origin,
-    /// What it is.
+    /// The record, gap or exit.
     pub body: Body<'a>,
 }
 
-/// What an entry is.
+/// The kinds of entry.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Body<'a> {
@@ -85,12 +85,12 @@ pub enum Body<'a> {
     Record(Received<'a>),
     /// A gap.
     Gap(Gap),
-    /// A death.
+    /// An unclean exit.
     Died(Died),
 }
 
 impl Entry<'_> {
-    /// The record, if it is one.
+    /// The record, if the entry is one.
     pub fn record(&self) -> Option<&Received<'_>> {
         match &self.body {
             Body::Record(record) => Some(record),
@@ -98,12 +98,12 @@ impl Entry<'_> {
         }
     }
 
-    /// The record's text and, as `key=value`, the fields that it does not show; or the gap or death in words.
+    /// The record's text, followed by the fields that it does not show as `key=value`; or a sentence for a gap or exit.
     pub fn message(&self) -> String {
         match &self.body {
             Body::Record(record) => record.to_string(),
             Body::Gap(gap) => gap.to_string(),
-            Body::Died(died) => Obituary(*died, self.origin).to_string(),
+            Body::Died(died) => ExitMessage(*died, self.origin).to_string(),
         }
     }
 }
@@ -122,10 +122,10 @@ impl fmt::Display for Gap {
     }
 }
 
-/// A death in words, which say whose lane it was.
-struct Obituary<'a>(Died, &'a Origin);
+/// The sentence for an unclean exit, which names its origin.
+struct ExitMessage<'a>(Died, &'a Origin);
 
-impl fmt::Display for Obituary<'_> {
+impl fmt::Display for ExitMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Origin { lane, incarnation, pid, tid, thread, process, .. } = self.1;
         if *pid == 0 {
@@ -144,8 +144,8 @@ impl fmt::Display for Obituary<'_> {
     }
 }
 
-/// One line: level, logger, process, thread and message, for a quick look. The writer's formats say
-/// more and escape what a terminal might act upon.
+/// One line with level, logger, process id, thread and message, for a quick look. The writer's formats show more, and
+/// escape what a terminal might act upon.
 impl fmt::Display for Entry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Origin { pid, thread, .. } = self.origin;
@@ -160,7 +160,7 @@ impl fmt::Display for Entry<'_> {
     }
 }
 
-/// An entry that owns its bytes, as observers give it out.
+/// An entry that owns its bytes. Observers give out these.
 #[derive(Clone, Debug)]
 pub struct OwnedEntry {
     pub(crate) ticks: u64,
@@ -176,7 +176,7 @@ pub(crate) enum OwnedBody {
 }
 
 impl OwnedEntry {
-    /// The entry, borrowed.
+    /// Borrows the entry.
     pub fn entry(&self) -> Entry<'_> {
         let body = match &self.body {
             OwnedBody::Plain { sequence, payload, flags } => {
@@ -217,8 +217,8 @@ mod tests {
     fn a_death_says_whose_it_is() {
         let (thread, process) = ("worker-2".to_owned(), "shop".to_owned());
         let origin =
-            Origin { pid: 4711, tid: 4712, thread, process, process_lane: (1, 2), ..Origin::forgotten(3, 2) };
-        let words = |origin: &Origin, last_sequence| Obituary(Died { last_sequence }, origin).to_string();
+            Origin { pid: 4711, tid: 4712, thread, process, process_lane: (1, 2), ..Origin::unknown(3, 2) };
+        let words = |origin: &Origin, last_sequence| ExitMessage(Died { last_sequence }, origin).to_string();
         assert_eq!(
             words(&origin, Some(8)),
             "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last sequence 8"
@@ -229,7 +229,7 @@ mod tests {
             "lane died: process shop (pid 4711), lane 3, incarnation 2, no records"
         );
         assert_eq!(
-            words(&Origin::forgotten(3, 2), Some(0)),
+            words(&Origin::unknown(3, 2), Some(0)),
             "lane died: its process is not known any more, lane 3, incarnation 2, last sequence 0"
         );
     }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::os::thread::name_from_words;
 use crate::shm::layout::{block, halves};
 
-/// Who wrote: the lane, and the thread and process that owned it then.
+/// The origin of an entry: the lane, and the thread and process that owned it then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The lane. With incarnation and sequence it names a record uniquely in its ring.
@@ -20,12 +20,12 @@ pub struct Origin {
     pub thread: String,
     /// The process's name, up to 32 bytes.
     pub process: String,
-    /// The process lane and its incarnation: whose definitions the records name.
+    /// The process lane that holds the definitions of the records, and its incarnation.
     pub(crate) process_lane: (u32, u32),
 }
 
 impl Origin {
-    /// Out of a block header's untrusted words.
+    /// Decodes a block header's words, which are untrusted.
     pub(crate) fn from_block(words: &[u64; block::WORDS]) -> Origin {
         let (lane, incarnation) = halves(words[block::LANE]);
         let (pid, tid) = halves(words[block::PID_TID]);
@@ -40,13 +40,13 @@ impl Origin {
         }
     }
 
-    /// Nobody: for what has no lane, and what a reader has to say of its own.
-    pub fn nobody() -> &'static Origin {
-        static NOBODY: OnceLock<Origin> = OnceLock::new();
-        NOBODY.get_or_init(Origin::none)
+    /// The origin of what has no lane: drops of threads without one, and messages of a reader itself.
+    pub fn no_lane() -> &'static Origin {
+        static NO_LANE: OnceLock<Origin> = OnceLock::new();
+        NO_LANE.get_or_init(Origin::without_lane)
     }
 
-    pub(crate) fn none() -> Origin {
+    pub(crate) fn without_lane() -> Origin {
         Origin {
             lane: u32::MAX,
             incarnation: 0,
@@ -58,17 +58,17 @@ impl Origin {
         }
     }
 
-    /// Whoever it was, his name is not known any more.
-    pub(crate) fn forgotten(lane: u32, incarnation: u32) -> Origin {
-        Origin { lane, incarnation, ..Origin::none() }
+    /// An owner of a lane whose thread and process are not known any more.
+    pub(crate) fn unknown(lane: u32, incarnation: u32) -> Origin {
+        Origin { lane, incarnation, ..Origin::without_lane() }
     }
 
-    /// Whether this is a process lane.
+    /// Whether the lane is a process lane.
     pub(crate) fn is_process(&self) -> bool {
         self.process_lane == (self.lane, self.incarnation)
     }
 
-    /// Whether this stands for a thread or process; false where records were refused for want of a lane.
+    /// Whether there is a lane; false for drops of threads without one.
     pub fn is_known(&self) -> bool {
         self.lane != u32::MAX
     }

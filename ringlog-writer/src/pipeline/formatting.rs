@@ -109,7 +109,7 @@ impl Formatting {
     /// A line for records that were left out of the output.
     pub(super) fn put_lost(&mut self, count: u64, unix_ns: u64) {
         let body = Body::Gap(Gap { count, reason: GapReason::Unwritten });
-        let entry = Entry { unix_ns, origin: Origin::nobody(), body };
+        let entry = Entry { unix_ns, origin: Origin::no_lane(), body };
         if !self.is_raw {
             self.formats[0].entry(&entry, &mut self.batch.bytes);
         }

@@ -1,166 +1,205 @@
-//! Proving deaths, and telling what no later record has told, each at its place.
+//! Finding owners that exited without closing their lane, taking back what they left, and reporting what no later
+//! record reports.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::Consumer;
+use super::lanes::LaneTable;
+use super::moment::Moment;
+use super::snapshot::LaneSnapshot;
+use super::totals::LanelessDrops;
+use crate::os::probe::Probe;
+use crate::reader::dictionary::Dictionary;
 use crate::reader::origin::Origin;
 use crate::ring::exit_history::{self, Deaths};
-use crate::ring::reclaim::is_named;
+use crate::ring::reclaim::{self, is_named};
 use crate::shm::block::SharedRing;
-use crate::shm::layout::{halves, lane as lane_entry, lock as lock_byte};
+use crate::shm::clock::{Clock, unix_ns};
+use crate::shm::layout::{halves, header, lane as lane_entry, lock as lock_byte};
 use crate::shm::sync::Ordering;
 
-/// What a lane's entry said before the scans that then found nothing more in the lane.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LaneSnapshot {
-    incarnation: u32,
-    /// The refused records of all owners, and of those before the last one.
-    refused: u64,
-    refused_before: u64,
-    /// The owners that are proved to have died and not told, the older ones first.
-    died: Vec<(u32, Option<Arc<Origin>>)>,
-    /// When that was, in ticks and in ns since 1970.
-    moment: (u64, u64),
+/// A process lane and its incarnation.
+type ProcessId = (u32, u32);
+
+/// What the consumer knows of exits, and when it looks for more.
+#[derive(Debug)]
+pub(super) struct ExitWatch {
+    clock: Clock,
+    interval: Duration,
+    due: Instant,
+    /// When the last look for dead owners began.
+    looked: Option<Instant>,
+    snapshots: Vec<LaneSnapshot>,
+    /// The number of the last scan that was finished before the snapshots were taken.
+    snapshots_after_scan: u64,
+    laneless_drops: LanelessDrops,
+    /// Processes of which a thread's exit has been given out, until their own is found.
+    reported_processes: Vec<ProcessId>,
 }
 
-impl Consumer {
-    /// Reads what the lanes' entries say of refused records and of deaths, and proves those. Acquire: who sees
-    /// a count, or a lock that is free, will find every record that came before it with the next scan.
-    pub(super) fn remember(&mut self, ring: &SharedRing) {
-        let moment = (self.session.info.clock.ticks(), crate::shm::clock::unix_ns());
-        let mut remembered = std::mem::take(&mut self.reclaim.remembered);
-        for (lane, remembered) in (0_u32..).zip(&mut remembered) {
-            let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
-            *remembered = LaneSnapshot {
-                incarnation: ring.lane_state(lane).incarnation,
-                refused: word(lane_entry::DROPPED),
-                refused_before: word(lane_entry::DROPPED_AT_OPEN),
-                died: self.deaths(ring, lane),
-                moment,
-            };
+impl ExitWatch {
+    pub(super) fn new(ring: &SharedRing, clock: Clock, interval: Duration) -> ExitWatch {
+        let laneless = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
+        ExitWatch {
+            clock,
+            interval,
+            due: Instant::now(),
+            looked: None,
+            snapshots: vec![LaneSnapshot::default(); ring.geometry().lane_count as usize],
+            snapshots_after_scan: 0,
+            laneless_drops: LanelessDrops::new(laneless),
+            reported_processes: Vec::new(),
         }
-        self.reclaim.remembered = remembered;
-        self.reclaim.remembered_after_scan = self.scans_done;
-        self.reclaim.remember_without_lane(ring);
     }
 
-    /// The owners of a lane that have died and not been told.
-    fn deaths(&self, ring: &SharedRing, lane: u32) -> Vec<(u32, Option<Arc<Origin>>)> {
-        let (state, heard) = (ring.lane_state(lane), self.lanes[lane as usize].deaths_heard);
-        if state.incarnation <= heard {
-            return Vec::new();
-        }
-        let mut died = self.lanes[lane as usize].deaths_to_tell(Deaths::of(ring, lane), state.incarnation);
-        // The entry before the lock and again after it: in between, the owner may have closed the lane, and
-        // somebody else may have opened it.
-        if state.open
-            && !self.is_alive(lane)
-            && exit_history::has_died(ring, lane)
-            && ring.lane_state(lane) == state
-        {
-            died.push(state.incarnation);
-        }
-        died.into_iter()
-            .map(|incarnation| (incarnation, exit_history::owner(ring, lane, incarnation)))
-            .collect()
+    /// Passes over drops of threads without a lane that were reported before.
+    pub(super) fn resume_laneless_drops(&mut self, reported: u64) {
+        self.laneless_drops.resume(reported);
     }
 
-    /// Whether the lane's kernel lock is held. If the kernel cannot tell, its owner lives.
-    pub(super) fn is_alive(&self, lane: u32) -> bool {
-        self.probe.is_held(lock_byte::lane(lane)).unwrap_or(true)
+    /// Whether it is time to look; true once in each interval.
+    pub(super) fn take_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = now >= self.due;
+        if is_due {
+            self.due = now + self.interval;
+        }
+        is_due
     }
 
-    /// Tells what was remembered and no later record has told. The lanes have been scanned since: what they
-    /// had published before has been found, so where all of it has been given out, this is the place.
-    pub(super) fn tell_remembered(&mut self, ring: &SharedRing) {
-        if self.scans_done == self.reclaim.remembered_after_scan {
+    /// Reads what the lanes' entries say of drops and exits, and proves the exits. With Acquire: where a lock is seen
+    /// free, the next scan finds every record that came before.
+    pub(super) fn take_snapshots(
+        &mut self,
+        ring: &SharedRing,
+        lanes: &LaneTable,
+        probe: &Probe,
+        finished_scans: u64,
+    ) {
+        let moment = self.now();
+        for ((lane, _), snapshot) in lanes.iter().zip(&mut self.snapshots) {
+            *snapshot = LaneSnapshot { moment, ..LaneSnapshot::read(ring, lane) };
+            snapshot.exits = prove_exits(ring, lanes, probe, lane);
+        }
+        self.snapshots_after_scan = finished_scans;
+        self.laneless_drops.observe(ring);
+    }
+
+    /// Queues what the snapshots say and no later record reports. Where all lanes have been scanned since and all of
+    /// a lane has been given out, this is the place.
+    pub(super) fn report(&mut self, ring: &SharedRing, lanes: &mut LaneTable, finished_scans: u64) {
+        if finished_scans == self.snapshots_after_scan {
             return;
         }
-        for (lane, (queue, remembered)) in
-            (0_u32..).zip(self.lanes.iter_mut().zip(&mut self.reclaim.remembered))
-        {
-            if !queue.is_empty() {
-                continue;
-            }
-            let LaneSnapshot { incarnation, refused, refused_before, moment, .. } = *remembered;
-            queue.hear_drops(refused.min(refused_before), None);
-            let mut died = std::mem::take(&mut remembered.died).into_iter().peekable();
-            while let Some((earlier, owner)) = died.next_if(|(died, _)| *died < incarnation) {
-                queue.hear_death((lane, earlier), owner, moment);
-            }
-            if queue.has_news_of_drops(refused) {
-                let known = queue.origin.as_ref().is_some_and(|origin| origin.incarnation == incarnation);
-                let owner = if known { None } else { exit_history::owner(ring, lane, incarnation) };
-                queue.hear_drops(refused, owner);
-            }
-            for (last, owner) in died {
-                queue.hear_death((lane, last), owner, moment);
+        for ((_, reader), snapshot) in lanes.iter_mut().zip(&mut self.snapshots) {
+            if reader.is_empty() {
+                reader.observe_snapshot(ring, snapshot);
             }
         }
-        self.tell_drops_without_lane();
-        self.tell_quiet_deaths(ring);
+        if let Some((count, origin)) = self.laneless_drops.take_new() {
+            lanes.observe_laneless_drops(count, origin);
+        }
+        self.report_quiet_exits(ring, lanes);
     }
 
-    /// Tells the deaths of processes of which no thread's is told: theirs had all ended.
-    fn tell_quiet_deaths(&mut self, ring: &SharedRing) {
-        for lane in 0..self.lanes.len() {
-            for process in std::mem::take(&mut self.lanes[lane].quiet_deaths) {
+    /// Queues the exits of processes of which no thread's is reported: all of their threads had ended before.
+    fn report_quiet_exits(&mut self, ring: &SharedRing, lanes: &mut LaneTable) {
+        for lane in 0..ring.geometry().lane_count {
+            for process in lanes.reader_mut(lane).take_quiet_exits() {
                 let id = process.process_lane;
-                let told = self.lanes[lane].deaths_told >= id.1 || self.reclaim.told_processes.contains(&id);
-                if told || self.is_told(ring, id) {
-                    let queue = &mut self.lanes[lane];
-                    queue.deaths_told = queue.deaths_told.max(id.1);
-                    self.mark_dirty(id.0);
-                } else if self.may_be_told(ring, id) {
-                    self.lanes[lane].quiet_deaths.push(process);
+                let is_reported =
+                    lanes.reader(lane).exits_reported() >= id.1 || self.reported_processes.contains(&id);
+                if is_reported || is_thread_reported(ring, lanes, id) {
+                    lanes.reader_mut(lane).skip_exit(id.1);
+                    lanes.mark_dirty(id.0);
+                } else if may_be_reported(ring, lanes, id) {
+                    lanes.reader_mut(lane).defer_quiet_exit(process);
                 } else {
-                    let moment = (self.session.info.clock.ticks(), crate::shm::clock::unix_ns());
-                    self.lanes[lane].tell_death(process, None, moment);
+                    lanes.reader_mut(lane).report_quiet_exit(process, self.now());
                 }
             }
         }
-        let lanes = &self.lanes;
-        self.reclaim.told_processes.retain(|id| lanes[id.0 as usize].deaths_told < id.1);
+        self.reported_processes.retain(|id| lanes.reader(id.0).exits_reported() < id.1);
     }
 
-    /// A thread's death is given out: that of its process needs no line of its own. It counts as told from the
-    /// same acknowledgement on, unless an earlier death of that lane is still to be told.
-    pub(super) fn note_told_process(&mut self, ring: &SharedRing, process: (u32, u32)) {
-        let Some(queue) = self.lanes.get_mut(process.0 as usize) else { return };
-        let is_next = Deaths::of(ring, process.0).between(queue.deaths_told, process.1).next().is_none();
-        if is_next && !queue.has_blocks_of(process.1) {
-            queue.deaths_heard = queue.deaths_heard.max(process.1);
-            queue.deaths_told = queue.deaths_told.max(process.1);
-            self.mark_dirty(process.0);
-        } else if !self.reclaim.told_processes.contains(&process) {
-            self.reclaim.told_processes.push(process);
+    /// Notes that a thread's exit is given out: that of its process needs no line of its own. It counts as reported
+    /// from the same acknowledgement on, unless an earlier exit of the process lane is still to be reported.
+    pub(super) fn exit_given(&mut self, ring: &SharedRing, lanes: &mut LaneTable, process: ProcessId) {
+        let (lane, incarnation) = process;
+        let Some(reader) = lanes.get_mut(lane) else { return };
+        let mut unreported = Deaths::of(ring, lane).between(reader.exits_reported(), incarnation);
+        if unreported.next().is_none() && !reader.has_blocks_of(incarnation) {
+            reader.skip_exit(incarnation);
+            lanes.mark_dirty(lane);
+        } else if !self.reported_processes.contains(&process) {
+            self.reported_processes.push(process);
         }
     }
 
-    /// Whether an earlier consumer has told the death of one of the process's threads.
-    fn is_told(&self, ring: &SharedRing, process: (u32, u32)) -> bool {
-        dead_threads(ring, process)
-            .any(|(lane, incarnation)| self.lanes[lane as usize].deaths_told >= incarnation)
+    /// Takes back what dead owners left. When they died is not known; at the look before they were alive, or had no
+    /// block: so it is no longer ago than that look.
+    pub(super) fn reclaim(&mut self, ring: &SharedRing, probe: &Probe, dictionary: &mut Dictionary) {
+        let begun = Instant::now();
+        let is_alive = |lane| probe.is_held(lock_byte::lane(lane));
+        // If the kernel cannot tell, all owners count as alive until the next look.
+        let Ok(sealed) = reclaim::look(ring, is_alive, |process| dictionary.forget(process)) else { return };
+        ring.header_word(header::CONSUMER_LOOKED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
+        let before = self.looked.replace(begun);
+        if let Some(before) = before.filter(|_| sealed > 0) {
+            let within = before.elapsed().as_nanos() as u64;
+            ring.header_word(header::RECLAIMED_WITHIN_NS).store(within, Ordering::Relaxed);
+            ring.header_word(header::RECLAIMED_WITHIN_MAX_NS).fetch_max(within, Ordering::Relaxed);
+        }
     }
 
-    /// Whether a thread of the process may still be found dead, or is about to be told.
-    fn may_be_told(&self, ring: &SharedRing, process: (u32, u32)) -> bool {
-        dead_threads(ring, process).next().is_some()
-            || self.lanes.iter().any(|queue| queue.is_telling_death_in(process))
-            || (0_u32..).zip(&self.lanes).any(|(lane, queue)| {
-                // Of several deaths in one lane its entry names only the last.
-                Deaths::of(ring, lane)
-                    .between(queue.deaths_heard, ring.lane_state(lane).incarnation)
-                    .nth(1)
-                    .is_some()
-            })
-            || is_named(ring, process)
+    fn now(&self) -> Moment {
+        Moment { ticks: self.clock.ticks(), unix_ns: unix_ns() }
     }
 }
 
-/// The threads of a dead process of which their lanes' entries still know: the last owners that left them
-/// open, and the last ones that somebody else found dead.
-fn dead_threads(ring: &SharedRing, process: (u32, u32)) -> impl Iterator<Item = (u32, u32)> {
+/// The owners of a lane that exited uncleanly and have not been observed.
+fn prove_exits(
+    ring: &SharedRing,
+    lanes: &LaneTable,
+    probe: &Probe,
+    lane: u32,
+) -> Vec<(u32, Option<Arc<Origin>>)> {
+    let (state, reader) = (ring.lane_state(lane), lanes.reader(lane));
+    if state.incarnation <= reader.exits_observed() {
+        return Vec::new();
+    }
+    let mut exits = reader.unobserved_exits(Deaths::of(ring, lane), state.incarnation);
+    // If the kernel cannot tell, the owner counts as alive.
+    let is_alive = || probe.is_held(lock_byte::lane(lane)).unwrap_or(true);
+    // The entry before the lock and again after it: in between, the owner may have closed the lane, and another
+    // thread may have opened it.
+    if state.open && !is_alive() && exit_history::has_died(ring, lane) && ring.lane_state(lane) == state {
+        exits.push(state.incarnation);
+    }
+    let owner = |incarnation| (incarnation, exit_history::owner(ring, lane, incarnation));
+    exits.into_iter().map(owner).collect()
+}
+
+/// Whether the exit of one of the process's threads has been reported, by this consumer or an earlier one.
+fn is_thread_reported(ring: &SharedRing, lanes: &LaneTable, process: ProcessId) -> bool {
+    dead_threads(ring, process).any(|(lane, incarnation)| lanes.reader(lane).exits_reported() >= incarnation)
+}
+
+/// Whether a thread of the process may still be found dead, or its exit is about to be reported.
+fn may_be_reported(ring: &SharedRing, lanes: &LaneTable, process: ProcessId) -> bool {
+    dead_threads(ring, process).next().is_some()
+        || lanes.iter().any(|(_, reader)| reader.announces_exit_in(process))
+        || lanes.iter().any(|(lane, reader)| {
+            // Of several exits in one lane its entry names only the last.
+            let unobserved = (reader.exits_observed(), ring.lane_state(lane).incarnation);
+            Deaths::of(ring, lane).between(unobserved.0, unobserved.1).nth(1).is_some()
+        })
+        || is_named(ring, process)
+}
+
+/// The threads of a dead process that their lanes' entries still name: the last owners that left them open, and the
+/// last ones that another opener found dead.
+fn dead_threads(ring: &SharedRing, process: ProcessId) -> impl Iterator<Item = (u32, u32)> {
     let owners = move |lane| {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
         let state = ring.lane_state(lane);

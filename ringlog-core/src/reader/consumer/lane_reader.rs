@@ -1,399 +1,389 @@
-//! One lane on the consumer's side: its blocks in chain order, parsed one entry at a time.
+//! One lane of the ring, read in order: its blocks by their chain, their records one at a time, and the notices
+//! between them.
 
+mod block_copy;
+mod chain;
+mod delivered;
 mod hand_out;
-pub(super) mod notices;
+mod long_record;
+mod notices;
+mod owner;
 mod parse;
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::cursor::{Cursor, PassesOver};
-use super::scan::BlockCursor;
-use crate::reader::entry::{Gap, GapReason};
+use self::block_copy::BlockCopy;
+use self::chain::{Chain, ChainPlace};
+use self::delivered::Delivered;
+use self::long_record::LongRecord;
+use self::notices::{Notice, Notices};
+use self::owner::BlockOwner;
+use super::blocks::{BlockTable, FoundBlock, RecordEnd};
+use super::cursor::{Cursor, LaneCursor, PassesOver};
+use super::moment::Moment;
+use super::snapshot::LaneSnapshot;
 use crate::reader::origin::Origin;
-use crate::shm::block::{BlockId, SharedRing};
+use crate::ring::exit_history::{self, Deaths};
+use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as lane_entry};
 use crate::shm::record_header::Header;
-use notices::Aside;
+use crate::shm::sync::Ordering;
 
-/// A block of the lane that has been found by a scan.
-#[derive(Debug)]
-pub(super) struct Chained {
-    pub(super) id: BlockId,
-    pub(super) header: Box<[u64; block::WORDS]>,
-}
-
-impl Chained {
-    /// Place in the lane's life: incarnation, then number in the chain.
-    pub(super) fn place(&self) -> (u32, u64) {
-        (halves(self.header[block::LANE]).1, self.header[block::CHAIN])
-    }
-}
-
-/// The block that is being parsed, and the copy of its slots.
-#[derive(Debug)]
-pub(super) struct Current {
-    pub(super) id: BlockId,
-    /// Slot up to which the block has been copied.
-    copied: u32,
-    /// Word in the copy where the next record starts.
-    pub(super) at: usize,
-    /// Slot of the block where the copy starts.
-    pub(super) from: u32,
-    /// Records before this sequence were given out by an earlier consumer.
-    pub(super) given_before: u64,
-    pub(super) anchor: Anchor,
-}
+pub(super) use self::delivered::LaneProgress;
+pub(super) use self::hand_out::Given;
 
 /// The lane's next entry.
 #[derive(Debug)]
-pub(super) enum Head {
-    Record { header: Header, unix_ns: u64, sequence: u64, payload: Payload, end: (u32, u32) },
-    Aside { aside: Aside, ticks: u64, unix_ns: u64 },
+enum Head {
+    Record { header: Header, unix_ns: u64, sequence: u64, payload: Payload, end: RecordEnd },
+    Notice { notice: Notice, ticks: u64, unix_ns: u64 },
 }
 
 /// Where a record's payload lies.
 #[derive(Debug)]
-pub(super) enum Payload {
+enum Payload {
     /// Bytes of the current copy.
     Copy(Range<usize>),
-    /// The assembled parts.
+    /// The parts that were put together.
     Long,
 }
 
-/// What has been given out.
-pub(super) enum Given {
-    Record { ticks: u64 },
-    Gap { damaged: bool },
-    Died { process: (u32, u32) },
-}
-
-/// A record of several blocks on its way.
+/// Reads one lane. Finds the lane's next entry and keeps it until it is taken.
 #[derive(Debug)]
-pub(super) struct Long {
-    pub(super) header: Header,
-    pub(super) unix_ns: u64,
-    pub(super) sequence: u64,
-    pub(super) next_part: u32,
-}
-
-#[derive(Debug)]
-pub(super) struct LaneQueue {
-    pub(super) blocks: VecDeque<Chained>,
-    pub(super) current: Option<Current>,
-    pub(super) words: Vec<u64>,
-    pub(super) long: Option<Long>,
-    pub(super) long_bytes: Vec<u8>,
-    /// Blocks that hold parts of `long`: not to be freed before it is given out.
-    pub(super) long_blocks: Vec<u32>,
-    pub(super) asides: VecDeque<Aside>,
-    pub(super) head: Option<Head>,
-    pub(super) origin: Option<Arc<Origin>>,
-    /// Stands for an owner of whom this consumer has seen no block, and the lane's entry says nothing.
-    pub(super) forgotten: Arc<Origin>,
-    origin_words: [u64; block::WORDS],
-    pub(super) incarnation: u32,
-    pub(super) next_chain: u64,
-    /// The scan in which the next block of the chain was missed; 0 if it was not.
-    missed_in_scan: u64,
+pub(super) struct LaneReader {
+    lane: u32,
+    chain: Chain,
+    copy: BlockCopy,
+    long: LongRecord,
+    notices: Notices,
+    head: Option<Head>,
+    owner: BlockOwner,
     /// Sequence of the next record to be parsed.
-    pub(super) next_sequence: u64,
-    /// Sequence after the last record of the incarnation that was given out.
-    pub(super) given_sequence: u64,
-    /// Incarnation of the last record that this consumer or its cursor knows to be given out, and the sequence
-    /// after it. What the ring says of that is not for the next cursor: its two words may not belong together.
-    pub(super) given: (u32, u64),
-    pub(super) passes_over: PassesOver,
-    /// Incarnation, next number in the chain and sequence where an earlier owner ended, until a record of a
-    /// later one is given out. The next consumer has to begin there: what stands between the two may not
-    /// have been given out yet.
-    pub(super) ended: Option<(u32, u64, u64)>,
-    /// Drops that have been parsed, and those told in entries given out.
-    pub(super) heard: u64,
-    pub(super) told: u64,
-    /// The incarnation up to which deaths have been heard of, and up to which they were told in entries
-    /// given out.
-    pub(super) deaths_heard: u32,
-    pub(super) deaths_told: u32,
-    /// Process lanes that died without a record of their own: told if no thread of theirs is.
-    pub(super) quiet_deaths: Vec<Arc<Origin>>,
-    pub(super) persisted: u64,
-    pub(super) last_ticks: u64,
-    pub(super) last_unix_ns: u64,
-    /// Something was copied since it was last made sure that the file is whole.
-    unproved: bool,
-    pub(super) dirty: bool,
+    next_sequence: u64,
+    passes_over: PassesOver,
+    delivered: Delivered,
+    /// Time of the last record given out.
+    last: Moment,
+    /// The next mark takes the lane's progress.
+    is_dirty: bool,
 }
 
-impl LaneQueue {
-    /// Takes up where the last consumer ended: as the ring has it, or as the cursor says, if that is further.
-    pub(super) fn new(ring: &SharedRing, lane: u32, cursor: Option<&Cursor>) -> LaneQueue {
+impl LaneReader {
+    /// Begins where the last consumer ended: as the ring has it, or as the cursor says, if that is further.
+    pub(super) fn new(ring: &SharedRing, lane: u32, cursor: Option<&Cursor>) -> LaneReader {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
-        let (incarnation, next_chain) = halves(word(lane_entry::NEXT));
-        let (next_sequence, told) = (word(lane_entry::NEXT_SEQUENCE), word(lane_entry::DROPPED_TOLD));
-        let deaths_told = word(lane_entry::DEATHS_TOLD) as u32;
+        let (incarnation, next) = halves(word(lane_entry::NEXT));
+        let (drops, exits) = (word(lane_entry::DROPPED_TOLD), word(lane_entry::DEATHS_TOLD) as u32);
         let (cursor, begun_before) = cursor.and_then(|cursor| cursor.lane(lane)).unwrap_or_default();
         let given = (cursor.incarnation, cursor.sequence);
-        let ((incarnation, next_sequence), next_chain) = if given.0 > incarnation {
+        let ((incarnation, next_sequence), next) = if given.0 > incarnation {
             (given, 0)
         } else {
             let known = if given.0 == incarnation { given.1 } else { 0 };
-            ((incarnation, next_sequence.max(known)), next_chain)
+            ((incarnation, word(lane_entry::NEXT_SEQUENCE).max(known)), next)
         };
-        let (told, deaths_told) = (told.max(cursor.told), deaths_told.max(cursor.deaths_told));
-        LaneQueue {
-            blocks: VecDeque::new(),
-            current: None,
-            words: Vec::new(),
-            long: None,
-            long_bytes: Vec::new(),
-            long_blocks: Vec::new(),
-            asides: VecDeque::new(),
+        LaneReader {
+            lane,
+            chain: Chain::new(ChainPlace { incarnation, next: next.into() }),
+            copy: BlockCopy::default(),
+            long: LongRecord::default(),
+            notices: Notices::new(drops.max(cursor.drops_reported), exits.max(cursor.exits_reported)),
             head: None,
-            origin: None,
-            forgotten: Arc::new(Origin::forgotten(lane, incarnation)),
-            origin_words: [0; block::WORDS],
-            incarnation,
-            next_chain: next_chain.into(),
-            missed_in_scan: 0,
+            owner: BlockOwner::new(lane, incarnation),
             next_sequence,
-            given_sequence: next_sequence,
-            ended: None,
-            given,
             passes_over: PassesOver { given, begun_before },
-            heard: told,
-            told,
-            deaths_heard: deaths_told,
-            deaths_told,
-            quiet_deaths: Vec::new(),
-            persisted: word(lane_entry::PERSISTED),
-            last_ticks: 0,
-            last_unix_ns: 0,
-            unproved: false,
-            dirty: false,
+            delivered: Delivered::new(word(lane_entry::PERSISTED), next_sequence, given),
+            last: Moment::default(),
+            is_dirty: false,
         }
     }
 
-    /// Adds a block that a scan has found.
-    pub(super) fn add(&mut self, block: Chained) {
-        let place = block.place();
-        let at = self.blocks.partition_point(|other| other.place() <= place);
-        self.blocks.insert(at, block);
+    /// Takes a block that a scan has found. Returns false for one whose records were all given out.
+    pub(super) fn accept(&mut self, block: FoundBlock) -> bool {
+        let is_accepted = !self.passes_over.block(block.header());
+        if is_accepted {
+            self.chain.insert(block);
+        }
+        is_accepted
     }
 
-    /// Gives up a block that has become another one's before it was parsed. So there are never more blocks in
-    /// the queues than in the ring.
+    /// Gives up a block that was taken away before it was parsed. So the lanes never hold more blocks than the
+    /// ring has.
     pub(super) fn lose(&mut self, index: u32) {
-        self.blocks.retain(|block| block.id.index != index);
-        if self.current.as_ref().is_some_and(|current| current.id.index == index) {
-            self.current = None;
+        self.chain.remove(index);
+        if self.copy.index() == Some(index) {
+            self.copy.close();
         }
-        self.damaged();
+        self.observe_damage();
     }
 
-    /// When the next entry is to be merged, if there is one.
+    /// The tick by which the next entry is to be merged, if there is one.
+    #[inline]
     pub(super) fn head_ticks(&self) -> Option<u64> {
         match self.head.as_ref()? {
-            Head::Record { header, .. } => Some(header.ticks.max(self.last_ticks)),
-            Head::Aside { ticks, .. } => Some(*ticks),
+            Head::Record { header, .. } => Some(header.ticks.max(self.last.ticks)),
+            Head::Notice { ticks, .. } => Some(*ticks),
         }
     }
 
     /// The time of the next entry.
     pub(super) fn head_unix_ns(&self) -> Option<u64> {
         match self.head.as_ref()? {
-            Head::Record { unix_ns, .. } | Head::Aside { unix_ns, .. } => Some(*unix_ns),
+            Head::Record { unix_ns, .. } | Head::Notice { unix_ns, .. } => Some(*unix_ns),
         }
     }
 
-    /// From when on there may be entries that are not the head yet, because this scan cannot prove that the block
-    /// before theirs is gone. The next one can; until then nothing younger is to be given out.
+    /// From which tick on there may be entries that this scan cannot give out yet.
     pub(super) fn held_back_from(&self, scan: u64) -> Option<u64> {
-        let next = self.blocks.front().filter(|_| self.head.is_none() && self.missed_in_scan == scan)?;
-        Some(next.header[block::ANCHOR_TICKS])
+        if self.head.is_some() { None } else { self.chain.held_back_from(scan) }
     }
 
-    /// Whether it has to be made sure that the file is whole before the head is given out; asks once. The
-    /// rest of a page beyond a cut reads zero without a fault.
-    pub(super) fn needs_proof(&mut self) -> bool {
-        std::mem::take(&mut self.unproved) || matches!(self.head, Some(Head::Aside { .. }))
+    /// Whether the file has to be checked for truncation before the head is given out; true once for each copy.
+    #[inline]
+    pub(super) fn take_unchecked(&mut self) -> bool {
+        self.copy.take_unchecked() || matches!(self.head, Some(Head::Notice { .. }))
     }
 
     /// Whether nothing is left to parse in what the scans have found.
     pub(super) fn is_empty(&self) -> bool {
-        self.head.is_none() && self.blocks.is_empty() && self.asides.is_empty()
+        self.head.is_none() && self.chain.is_empty() && self.notices.is_empty()
     }
 
-    /// The time of the record before, or one for what comes before the lane's first.
-    fn unix_ns_before(&self) -> u64 {
-        match &self.current {
-            _ if self.last_unix_ns != 0 => self.last_unix_ns,
-            Some(current) => current.anchor.unix_ns,
-            None => crate::shm::clock::unix_ns(),
+    /// Marks the lane's progress for the next mark. Returns whether it was marked before.
+    #[inline]
+    pub(super) fn mark_dirty(&mut self) -> bool {
+        std::mem::replace(&mut self.is_dirty, true)
+    }
+
+    /// How far the lane is persisted when all that was given out is.
+    pub(super) fn take_progress(&mut self) -> LaneProgress {
+        self.is_dirty = false;
+        let (drops, exits) = (self.notices.drops_reported(), self.notices.exits_reported());
+        self.delivered.progress(self.chain.place(), drops, exits)
+    }
+
+    /// How far the lane has been given out.
+    pub(super) fn cursor(&self) -> LaneCursor {
+        let (incarnation, sequence) = self.delivered.last();
+        LaneCursor {
+            lane: self.lane,
+            incarnation,
+            sequence,
+            drops_reported: self.notices.drops_reported(),
+            exits_reported: self.notices.exits_reported(),
         }
     }
 
-    /// Finds the next entry, unless there is one. `seen` says how far each block is published.
-    pub(super) fn advance(
-        &mut self,
-        ring: &SharedRing,
-        seen: &mut [BlockCursor],
-        dirty: &mut Vec<u32>,
-        scan: u64,
-    ) {
+    /// Finds the next entry, unless there is one.
+    #[inline]
+    pub(super) fn advance(&mut self, ring: &SharedRing, blocks: &mut BlockTable, scan: u64) {
         while self.head.is_none() {
-            if let Some(aside) = self.asides.pop_front() {
-                let (ticks, unix_ns) =
-                    aside.moment.unwrap_or_else(|| (self.last_ticks, self.unix_ns_before()));
-                self.head = Some(Head::Aside { aside, ticks: ticks.max(self.last_ticks), unix_ns });
+            if let Some(notice) = self.notices.pop() {
+                self.head = Some(self.head_of(notice));
                 return;
             }
-            if self.current.is_none() && !self.begin_block(ring, seen, dirty, scan) {
+            if self.copy.index().is_none() && !self.begin_block(ring, blocks, scan) {
                 return;
             }
-            if self.parse_one(ring, seen, dirty)
-                || self.copy_more(ring, seen)
-                || self.finish_block(ring, seen, dirty)
+            if self.parse_next(ring, blocks)
+                || self.copy.refill(ring, blocks)
+                || self.finish_block(ring, blocks)
             {
                 continue;
             }
-            self.deliver_rest(seen, dirty);
+            self.deliver_rest(blocks);
             return;
         }
     }
 
-    /// Makes the next block of the chain the current one. If it is not there, that counts only after
-    /// another full scan: a scan is not one moment, and may find a block but miss the one before it.
-    fn begin_block(
-        &mut self,
-        ring: &SharedRing,
-        seen: &mut [BlockCursor],
-        dirty: &mut Vec<u32>,
-        scan: u64,
-    ) -> bool {
-        let Some(next) = self.blocks.front() else { return false };
-        let (incarnation, chain) = next.place();
-        let expected = incarnation == self.incarnation && chain <= self.next_chain;
-        if !expected && self.missed_in_scan == 0 {
-            self.missed_in_scan = scan;
-        }
-        if !expected && scan <= self.missed_in_scan {
-            return false;
-        }
-        self.missed_in_scan = 0;
-        let Some(next) = self.blocks.pop_front() else { return false };
-        if incarnation != self.incarnation {
-            self.abandon_long(seen, dirty);
-        }
-        let header = &next.header;
-        let earlier = self.origin.clone();
-        self.adopt_origin(header);
-        if incarnation != self.incarnation {
-            self.end_incarnation(ring, header, earlier);
+    fn head_of(&self, notice: Notice) -> Head {
+        let Moment { ticks, unix_ns } = notice.moment.unwrap_or_else(|| self.moment_before());
+        Head::Notice { notice, ticks: ticks.max(self.last.ticks), unix_ns }
+    }
+
+    /// The moment of the record before, or one for what comes before the lane's first.
+    fn moment_before(&self) -> Moment {
+        let unix_ns = match self.last.unix_ns {
+            0 => self.copy.anchor_unix_ns().unwrap_or_else(crate::shm::clock::unix_ns),
+            unix_ns => unix_ns,
+        };
+        Moment { unix_ns, ..self.last }
+    }
+
+    /// Makes the next block of the chain the current one; false if there is none yet.
+    fn begin_block(&mut self, ring: &SharedRing, blocks: &mut BlockTable, scan: u64) -> bool {
+        let Some(next) = self.chain.take_next(scan) else { return false };
+        let (id, header) = (next.block.id, next.block.header());
+        if next.block.incarnation() != next.before.incarnation {
+            self.abandon_long(blocks);
+            let earlier = self.owner.known().cloned();
+            self.owner.set(header);
+            self.end_incarnation(ring, header, next.before, earlier);
+        } else {
+            self.owner.set(header);
         }
         let given_before = self.passes_over.sequence(header);
         self.next_sequence = self.next_sequence.max(given_before);
         // Where no block is missing, a sequence that is passed over is that of a long record that was given up
         // before its first part was published.
-        if header[block::FIRST_SEQUENCE] > self.next_sequence && chain > self.next_chain {
-            let count = header[block::FIRST_SEQUENCE] - self.next_sequence;
-            self.asides.push_back(Aside::gap(Gap { count, reason: GapReason::Missing }, None, self.heard));
+        if next.follows_missing && header[block::FIRST_SEQUENCE] > self.next_sequence {
+            self.notices.observe_missing(header[block::FIRST_SEQUENCE] - self.next_sequence);
         }
-        self.hear_drops(next.header[block::DROPPED], None);
-        let header = &next.header;
-        self.next_chain = chain.wrapping_add(1);
+        self.notices.observe_drops(header[block::DROPPED], None);
         self.next_sequence = header[block::FIRST_SEQUENCE];
-        self.current = Some(Current {
-            id: next.id,
-            copied: BLOCK_HEADER_SLOTS,
-            at: 0,
-            from: BLOCK_HEADER_SLOTS,
-            given_before,
-            anchor: Anchor::of_block(header),
-        });
-        self.words.clear();
+        self.copy.open(id, given_before, Anchor::of_block(header));
         // So that a flush sees that the lane's earlier blocks are done.
-        seen[next.id.index as usize].delivered(next.id.index, BLOCK_HEADER_SLOTS, dirty);
+        blocks.deliver(RecordEnd { block: id.index, slot: BLOCK_HEADER_SLOTS });
         true
     }
 
-    fn adopt_origin(&mut self, header: &[u64; block::WORDS]) {
-        let mut words = *header;
-        // What changes from block to block is not who wrote it.
-        for word in [block::COMMITTED, block::CHAIN, block::FIRST_SEQUENCE, block::DROPPED] {
-            words[word] = 0;
+    /// All that earlier owners published has been read, up to `end`: reports their drops and unclean exits. The
+    /// owner of this block header found them dead when it opened the lane.
+    fn end_incarnation(
+        &mut self,
+        ring: &SharedRing,
+        header: &[u64; block::WORDS],
+        end: ChainPlace,
+        earlier: Option<Arc<Origin>>,
+    ) {
+        let (_, incarnation) = halves(header[block::LANE]);
+        let earlier = earlier.or_else(|| exit_history::owner(ring, self.lane, end.incarnation));
+        let drops = header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]);
+        self.notices.observe_drops(drops, earlier.clone());
+        let moment = Moment { ticks: header[block::ANCHOR_TICKS], unix_ns: header[block::ANCHOR_UNIX_NS] };
+        let history = Deaths::decode(header[block::DEATHS]);
+        for exited in self.notices.unobserved_exits(history, end.incarnation, incarnation) {
+            let owner = earlier.clone().filter(|owner| owner.incarnation == exited);
+            let owner = owner.or_else(|| exit_history::owner(ring, self.lane, exited));
+            self.observe_exit(exited, owner, end.incarnation, moment);
         }
-        words[block::ANCHOR_TICKS..block::THREAD_NAME].fill(0);
-        if self.origin.is_none() || words != self.origin_words {
-            self.origin = Some(Arc::new(Origin::from_block(header)));
-            self.origin_words = words;
-        }
+        self.delivered.end_incarnation(end);
+        self.next_sequence = 0;
     }
 
-    /// Copies what has been published in the current block since; false if nothing has.
-    fn copy_more(&mut self, ring: &SharedRing, seen: &[BlockCursor]) -> bool {
-        let Some(current) = &mut self.current else { return false };
-        let limit = seen[current.id.index as usize].limit;
-        if limit <= current.copied {
-            return false;
-        }
-        self.words.clear();
-        ring.copy_slots(current.id.index, current.copied, limit, &mut self.words);
-        current.from = current.copied;
-        current.copied = limit;
-        current.at = 0;
-        self.unproved = true;
-        true
+    /// Queues the exit of an incarnation. `read` is the incarnation whose blocks were read last.
+    fn observe_exit(&mut self, incarnation: u32, owner: Option<Arc<Origin>>, read: u32, moment: Moment) {
+        let of_blocks = self.owner.known().filter(|origin| origin.incarnation == incarnation);
+        let owner = owner.or_else(|| of_blocks.cloned());
+        let last_sequence = self.delivered.last_sequence().filter(|_| incarnation == read);
+        self.notices.observe_exit((self.lane, incarnation), owner, last_sequence, moment);
     }
 
-    /// What follows the last record of the copy, control records and the like, needs nobody's
-    /// acknowledgement; a flush may be waiting for it.
-    fn deliver_rest(&self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
-        if let Some(current) = &self.current
-            && self.long.is_none()
-            && self.asides.is_empty()
-            && !self.long_blocks.contains(&current.id.index)
+    /// Delivers what follows the last record of the copy, such as control records. It needs no acknowledgement, and
+    /// a flush may be waiting for it.
+    fn deliver_rest(&self, blocks: &mut BlockTable) {
+        if let Some(end) = self.copy.copied()
+            && !self.long.is_unfinished()
+            && self.notices.is_empty()
+            && !self.long.holds(end.block)
         {
-            seen[current.id.index as usize].deliver_up_to(current.id.index, current.copied, dirty);
+            blocks.deliver_up_to(end);
         }
     }
 
     /// Ends a sealed block that has been parsed to its end; false if more may come.
-    fn finish_block(&mut self, ring: &SharedRing, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) -> bool {
-        let Some(current) = &self.current else { return false };
-        let (index, known) = (current.id.index, &mut seen[current.id.index as usize]);
-        if !known.sealed {
+    fn finish_block(&mut self, ring: &SharedRing, blocks: &mut BlockTable) -> bool {
+        let Some(index) = self.copy.index() else { return false };
+        if !blocks.finish_parsing(index) {
             return false;
         }
-        known.parsed = true;
-        let closed = ring.block_word(index, block::CLOSED).load(Ordering::Relaxed) == 1;
-        if !self.long_blocks.contains(&index) {
-            known.delivered(index, known.limit, dirty);
+        let closes_lane = ring.block_word(index, block::CLOSED).load(Ordering::Relaxed) == 1;
+        if !self.long.holds(index) {
+            blocks.deliver_parsed(index);
         }
-        self.current = None;
-        if closed {
-            self.hear_closed();
+        self.copy.close();
+        if closes_lane {
+            // Whatever the lane's history has forgotten, this exit was not unclean.
+            self.notices.skip_exit(self.chain.place().incarnation);
         }
         true
     }
 
-    /// Gives up a record whose end will never come.
-    pub(super) fn abandon_long(&mut self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
-        if self.long.take().is_some() {
-            self.damaged();
-            self.release_long_blocks(seen, dirty);
+    fn observe_damage(&mut self) {
+        self.notices.observe_damage(self.owner.known().cloned());
+    }
+
+    /// Gives up a long record whose end will never come.
+    #[inline]
+    fn abandon_long(&mut self, blocks: &mut BlockTable) {
+        if self.long.finish().is_some() {
+            self.observe_damage();
+            self.long.release(blocks);
+        }
+    }
+}
+
+/// For the watch over exits.
+impl LaneReader {
+    /// Queues what the lane's entry said of drops and exits. Only for a lane of which all is given out that had been
+    /// published when the snapshot was taken: so this is the place.
+    pub(super) fn observe_snapshot(&mut self, ring: &SharedRing, snapshot: &mut LaneSnapshot) {
+        let LaneSnapshot { incarnation, drops, drops_before, moment, .. } = *snapshot;
+        let read = self.chain.place().incarnation;
+        self.notices.observe_drops(drops.min(drops_before), None);
+        let mut exits = std::mem::take(&mut snapshot.exits).into_iter().peekable();
+        while let Some((earlier, owner)) = exits.next_if(|(exited, _)| *exited < incarnation) {
+            self.observe_exit(earlier, owner, read, moment);
+        }
+        if self.notices.has_new_drops(drops) {
+            let is_known = self.owner.known().is_some_and(|origin| origin.incarnation == incarnation);
+            let owner = if is_known { None } else { exit_history::owner(ring, self.lane, incarnation) };
+            self.notices.observe_drops(drops, owner);
+        }
+        for (last, owner) in exits {
+            self.observe_exit(last, owner, read, moment);
         }
     }
 
-    pub(super) fn release_long_blocks(&mut self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
-        for index in self.long_blocks.drain(..) {
-            let block = &mut seen[index as usize];
-            if block.parsed {
-                block.delivered(index, block.limit, dirty);
-            }
-        }
+    /// The incarnations before `before` that exited uncleanly and have not been observed.
+    pub(super) fn unobserved_exits(&self, history: Deaths, before: u32) -> Vec<u32> {
+        self.notices.unobserved_exits(history, self.chain.place().incarnation, before)
+    }
+
+    pub(super) fn exits_observed(&self) -> u32 {
+        self.notices.exits_observed()
+    }
+
+    pub(super) fn exits_reported(&self) -> u32 {
+        self.notices.exits_reported()
+    }
+
+    /// Notes that the exit of this incarnation, and of all before it, needs no notice.
+    pub(super) fn skip_exit(&mut self, incarnation: u32) {
+        self.notices.skip_exit(incarnation);
+    }
+
+    /// Queues the exit of a process that published nothing itself.
+    pub(super) fn report_quiet_exit(&mut self, process: Arc<Origin>, moment: Moment) {
+        self.notices.push_exit(process, None, moment);
+    }
+
+    pub(super) fn take_quiet_exits(&mut self) -> Vec<Arc<Origin>> {
+        self.notices.take_quiet_exits()
+    }
+
+    pub(super) fn defer_quiet_exit(&mut self, process: Arc<Origin>) {
+        self.notices.defer_quiet_exit(process);
+    }
+
+    /// Queues drops of threads that have no lane: they have no place among any lane's records.
+    pub(super) fn observe_laneless_drops(&mut self, count: u64, origin: Arc<Origin>) {
+        self.notices.observe_laneless_drops(count, origin);
+    }
+
+    /// Whether the exit of a thread of the process is about to be reported.
+    pub(super) fn announces_exit_in(&self, process: (u32, u32)) -> bool {
+        let head = match &self.head {
+            Some(Head::Notice { notice, .. }) => Some(notice),
+            _ => None,
+        };
+        head.into_iter().chain(self.notices.iter()).any(|notice| notice.is_exit_in(process))
+    }
+
+    /// Whether the incarnation has blocks, given out or not.
+    pub(super) fn has_blocks_of(&self, incarnation: u32) -> bool {
+        self.chain.has_blocks_of(incarnation)
     }
 }

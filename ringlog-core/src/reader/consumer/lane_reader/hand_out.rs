@@ -1,87 +1,111 @@
 //! A lane's entry on its way out.
 
-use super::notices::{Aside, What};
-use super::{Given, Head, LaneQueue, Payload};
-use crate::reader::consumer::scan::BlockCursor;
+use super::notices::{Notice, NoticeKind};
+use super::{Head, LaneReader, Payload};
+use crate::reader::consumer::blocks::BlockTable;
+use crate::reader::consumer::cursor::StepKind;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{Body, Entry, Gap, GapReason};
 use crate::record::decoded::Received;
 use crate::record::text::TEXT;
 use crate::shm::block::SharedRing;
 
-impl LaneQueue {
-    /// How many refusals of threads without a lane the entry at the head tells.
-    pub(in crate::reader::consumer) fn carried(&self) -> u64 {
-        match &self.head {
-            Some(Head::Aside {
-                aside: Aside { what: What::Gap(gap, _), origin: Some(origin), .. }, ..
-            }) if !origin.is_known() => gap.count,
-            _ => 0,
-        }
-    }
+/// What has been given out.
+#[derive(Debug)]
+pub(in crate::reader::consumer) enum Given {
+    Record {
+        ticks: u64,
+    },
+    Gap {
+        is_damage: bool,
+        /// Drops of threads without a lane that it reports.
+        laneless_drops: u64,
+    },
+    /// The unclean exit of one of the process's threads, or of the process.
+    Exit {
+        process: (u32, u32),
+    },
+}
 
-    /// Notes what is given out. A time stamp younger than the scan that found it is none; believing it
-    /// would hold back all that comes after it in this lane.
-    pub(in crate::reader::consumer) fn on_hand_out(
+impl LaneReader {
+    /// Notes that the head is given out. A time stamp later than the scan that found it is clamped; otherwise one
+    /// bad time stamp would delay every later record of this lane.
+    #[inline]
+    pub(in crate::reader::consumer) fn give_head(
         &mut self,
         scan_ticks: u64,
-        seen: &mut [BlockCursor],
-        dirty: &mut Vec<u32>,
+        blocks: &mut BlockTable,
     ) -> Given {
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, end, .. }) => {
-                let ticks = header.ticks.min(scan_ticks.max(self.last_ticks));
-                self.last_ticks = self.last_ticks.max(ticks);
-                self.last_unix_ns = *unix_ns;
-                self.given_sequence = sequence.wrapping_add(1);
-                self.given = (self.incarnation, self.given_sequence);
-                self.ended = None;
-                self.persisted = self.persisted.wrapping_add(1);
-                let (index, slots) = *end;
-                seen[index as usize].delivered(index, slots, dirty);
+                let ticks = header.ticks.min(scan_ticks.max(self.last.ticks));
+                self.last.ticks = self.last.ticks.max(ticks);
+                self.last.unix_ns = *unix_ns;
+                self.delivered.record(self.chain.place().incarnation, *sequence);
+                blocks.deliver(*end);
                 Given::Record { ticks }
             }
-            Some(Head::Aside { aside: Aside { what: What::Gap(gap, told), .. }, .. }) => {
-                self.told = *told;
-                if gap.reason == GapReason::Missing {
-                    self.given = (self.incarnation, self.given_sequence.saturating_add(gap.count));
+            Some(Head::Notice { notice, .. }) => {
+                self.notices.reported(notice);
+                match notice.kind {
+                    NoticeKind::Gap { gap, .. } => {
+                        if gap.reason == GapReason::Missing {
+                            self.delivered.missing(self.chain.place().incarnation, gap.count);
+                        }
+                        let is_damage = gap.reason == GapReason::Damaged;
+                        Given::Gap { is_damage, laneless_drops: notice.laneless_drops() }
+                    }
+                    NoticeKind::Exit(_) => {
+                        let process = notice.origin.as_ref().map_or((0, 0), |origin| origin.process_lane);
+                        Given::Exit { process }
+                    }
                 }
-                Given::Gap { damaged: gap.reason == GapReason::Damaged }
             }
-            Some(Head::Aside { aside: Aside { what: What::Died(_), origin, .. }, .. }) => {
-                let (incarnation, process) =
-                    origin.as_ref().map_or((0, (0, 0)), |origin| (origin.incarnation, origin.process_lane));
-                self.deaths_told = self.deaths_told.max(incarnation);
-                Given::Died { process }
-            }
-            None => Given::Gap { damaged: false },
+            None => Given::Gap { is_damage: false, laneless_drops: 0 },
         }
     }
 
-    /// Time cannot be later than now, also where the clock has jumped back.
+    /// Keeps the time of the last record from lying in the future, also where the clock has jumped back.
     pub(in crate::reader::consumer) fn bound_ticks(&mut self, scan_ticks: u64) {
-        self.last_ticks = self.last_ticks.min(scan_ticks);
+        self.last.ticks = self.last.ticks.min(scan_ticks);
     }
 
-    /// The entry given out is no longer looked at.
-    pub(in crate::reader::consumer) fn take_head(&mut self, seen: &mut [BlockCursor], dirty: &mut Vec<u32>) {
+    /// Forgets the head. The entry that was given out is no longer looked at.
+    #[inline]
+    pub(in crate::reader::consumer) fn drop_head(&mut self, blocks: &mut BlockTable) {
         if let Some(Head::Record { payload: Payload::Long, .. }) = self.head.take() {
-            self.release_long_blocks(seen, dirty);
+            self.long.release(blocks);
+        }
+    }
+
+    /// The kind of entry at the head.
+    pub(in crate::reader::consumer) fn step_kind(&self) -> StepKind {
+        let Some(Head::Notice { notice: notice @ Notice { kind, .. }, .. }) = &self.head else {
+            return StepKind::Sequence;
+        };
+        match kind {
+            NoticeKind::Exit(_) => StepKind::Exit,
+            NoticeKind::Gap { gap, .. } => match gap.reason {
+                GapReason::Dropped if notice.laneless_drops() > 0 => StepKind::LanelessDrops,
+                GapReason::Dropped => StepKind::Drops,
+                _ => StepKind::Sequence,
+            },
         }
     }
 
     /// The entry at the head.
+    #[inline]
     pub(in crate::reader::consumer) fn entry<'a>(
-        &'a mut self,
+        &'a self,
         ring: &SharedRing,
         dictionary: &'a mut Dictionary,
     ) -> Entry<'a> {
-        let origin = self.origin.as_deref().unwrap_or(&self.forgotten);
+        let origin = self.owner.origin();
         match &self.head {
             Some(Head::Record { header, unix_ns, sequence, payload, .. }) => {
                 let bytes: &[u8] = match payload {
-                    Payload::Copy(range) => &bytemuck::cast_slice(&self.words)[range.clone()],
-                    Payload::Long => &self.long_bytes,
+                    Payload::Copy(range) => self.copy.bytes(range.clone()),
+                    Payload::Long => self.long.bytes(),
                 };
                 let record = if header.definition == TEXT {
                     Received::plain(*sequence, bytes, header.flags)
@@ -91,18 +115,18 @@ impl LaneQueue {
                 };
                 Entry { unix_ns: *unix_ns, origin, body: Body::Record(record) }
             }
-            Some(Head::Aside { aside, unix_ns, .. }) => {
-                let body = match aside.what {
-                    What::Gap(gap, _) => Body::Gap(gap),
-                    What::Died(died) => Body::Died(died),
+            Some(Head::Notice { notice, unix_ns, .. }) => {
+                let body = match notice.kind {
+                    NoticeKind::Gap { gap, .. } => Body::Gap(gap),
+                    NoticeKind::Exit(exit) => Body::Died(exit),
                 };
-                Entry { unix_ns: *unix_ns, origin: aside.origin.as_deref().unwrap_or(origin), body }
+                Entry { unix_ns: *unix_ns, origin: notice.origin.as_deref().unwrap_or(origin), body }
             }
-            // `hand_out` asks only lanes that are in the heap, and those have a head; if not, this is
-            // an entry that says nothing.
+            // Only lanes in the heap of the merge are asked, and those have a head. An empty gap stands for what
+            // cannot happen, so that damaged memory can never cause a panic here.
             None => {
                 let gap = Gap { count: 0, reason: GapReason::Damaged };
-                Entry { unix_ns: self.last_unix_ns, origin, body: Body::Gap(gap) }
+                Entry { unix_ns: self.last.unix_ns, origin, body: Body::Gap(gap) }
             }
         }
     }

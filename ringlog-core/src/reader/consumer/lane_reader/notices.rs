@@ -1,168 +1,260 @@
-//! What stands between a lane's records: gaps, and its owners' deaths.
+//! What is reported between a lane's records: gaps, and unclean exits of its owners.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Head, LaneQueue};
+use crate::reader::consumer::moment::Moment;
 use crate::reader::entry::{Died, Gap, GapReason};
 use crate::reader::origin::Origin;
-use crate::ring::exit_history::{self, Deaths};
-use crate::shm::block::SharedRing;
-use crate::shm::layout::{block, halves};
+use crate::ring::exit_history::Deaths;
 
-/// What is no record, and stands between two.
+/// A gap or an unclean exit, waiting for its place between two records.
 #[derive(Debug)]
-pub(in crate::reader::consumer) struct Aside {
-    pub(in crate::reader::consumer) what: What,
-    /// Whose it is; the owner's of the current block if `None`.
-    pub(in crate::reader::consumer) origin: Option<Arc<Origin>>,
-    /// When it was noticed, in ticks and in ns since 1970; with the record before it if `None`.
-    pub(in crate::reader::consumer) moment: Option<(u64, u64)>,
+pub(super) struct Notice {
+    pub(super) kind: NoticeKind,
+    /// The owner concerned; the current block's if `None`.
+    pub(super) origin: Option<Arc<Origin>>,
+    /// When it was observed; at the time of the record before it if `None`.
+    pub(super) moment: Option<Moment>,
 }
 
 #[derive(Debug)]
-pub(in crate::reader::consumer) enum What {
-    /// And the lane's counter of refused records as it tells it.
-    Gap(Gap, u64),
-    Died(Died),
+pub(super) enum NoticeKind {
+    Gap {
+        gap: Gap,
+        /// The lane's counter of drops, as far as this notice and those before it report it.
+        drops: u64,
+    },
+    Exit(Died),
 }
 
-impl Aside {
-    pub(in crate::reader::consumer) fn gap(gap: Gap, origin: Option<Arc<Origin>>, told: u64) -> Aside {
-        Aside { what: What::Gap(gap, told), origin, moment: None }
-    }
-
-    /// Whether it tells the death of one of the process's threads.
-    fn is_death_in(&self, process: (u32, u32)) -> bool {
-        let died = matches!(self.what, What::Died(_));
-        died && self.origin.as_ref().is_some_and(|origin| origin.process_lane == process)
-    }
-}
-
-impl LaneQueue {
-    /// Tells drops that no later record has told: of a lane that is quiet, or gone.
-    pub(in crate::reader::consumer) fn hear_drops(&mut self, dropped: u64, whose: Option<Arc<Origin>>) {
-        if self.has_news_of_drops(dropped) {
-            let gap = Gap { count: dropped - self.heard, reason: GapReason::Dropped };
-            self.heard = dropped;
-            self.asides.push_back(Aside::gap(gap, whose, dropped));
+impl Notice {
+    /// Drops of threads without a lane that the notice reports.
+    pub(super) fn laneless_drops(&self) -> u64 {
+        match self.kind {
+            NoticeKind::Gap { gap, .. } if self.origin.as_ref().is_some_and(|origin| !origin.is_known()) => {
+                gap.count
+            }
+            _ => 0,
         }
     }
 
-    /// Half of all numbers lie behind: a counter that somebody set back tells nothing.
-    pub(in crate::reader::consumer) fn has_news_of_drops(&self, dropped: u64) -> bool {
-        dropped > self.heard && dropped - self.heard < 1 << 63
+    /// Whether the notice reports the exit of a thread of the process.
+    pub(super) fn is_exit_in(&self, process: (u32, u32)) -> bool {
+        let is_exit = matches!(self.kind, NoticeKind::Exit(_));
+        is_exit && self.origin.as_ref().is_some_and(|origin| origin.process_lane == process)
+    }
+}
+
+/// The notices of one lane. Drops and exits are *observed* when a notice is queued or is found needless, and
+/// *reported* when it has been given out.
+#[derive(Debug)]
+pub(super) struct Notices {
+    waiting: VecDeque<Notice>,
+    /// The lane's counter of drops, which only grows.
+    drops_observed: u64,
+    drops_reported: u64,
+    /// The incarnation up to which exits have been observed, and reported.
+    exits_observed: u32,
+    exits_reported: u32,
+    /// Processes that exited without a record of their own: reported if no thread of theirs is.
+    quiet_exits: Vec<Arc<Origin>>,
+}
+
+impl Notices {
+    pub(super) fn new(drops_reported: u64, exits_reported: u32) -> Notices {
+        Notices {
+            waiting: VecDeque::new(),
+            drops_observed: drops_reported,
+            drops_reported,
+            exits_observed: exits_reported,
+            exits_reported,
+            quiet_exits: Vec::new(),
+        }
     }
 
-    /// Takes a gap of nobody's into the output.
-    pub(in crate::reader::consumer) fn carry_gap(&mut self, count: u64, nobody: Arc<Origin>) {
-        self.asides.push_back(Aside::gap(
-            Gap { count, reason: GapReason::Dropped },
-            Some(nobody),
-            self.heard,
-        ));
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<Notice> {
+        self.waiting.pop_front()
     }
 
-    pub(in crate::reader::consumer) fn damaged(&mut self) {
-        let gap = Gap { count: 1, reason: GapReason::Damaged };
-        self.asides.push_back(Aside::gap(gap, self.origin.clone(), self.heard));
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
-    /// Tells that an owner died, behind all that he published. One of whom nothing is known and nothing is
-    /// there is not worth a line; a process lane without records waits for its threads.
-    pub(in crate::reader::consumer) fn hear_death(
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Notice> {
+        self.waiting.iter()
+    }
+
+    fn push_gap(&mut self, count: u64, reason: GapReason, origin: Option<Arc<Origin>>) {
+        let kind = NoticeKind::Gap { gap: Gap { count, reason }, drops: self.drops_observed };
+        self.waiting.push_back(Notice { kind, origin, moment: None });
+    }
+
+    /// Queues a gap if the lane's counter of drops has grown since the last one.
+    pub(super) fn observe_drops(&mut self, counter: u64, owner: Option<Arc<Origin>>) {
+        if self.has_new_drops(counter) {
+            let count = counter - self.drops_observed;
+            self.drops_observed = counter;
+            self.push_gap(count, GapReason::Dropped, owner);
+        }
+    }
+
+    /// Whether the counter has grown. One that has gone back was damaged: a distance of half of all numbers or more
+    /// counts as backwards.
+    pub(super) fn has_new_drops(&self, counter: u64) -> bool {
+        counter > self.drops_observed && counter - self.drops_observed < 1 << 63
+    }
+
+    /// Queues a gap of threads that have no lane. `origin` stands for them.
+    pub(super) fn observe_laneless_drops(&mut self, count: u64, origin: Arc<Origin>) {
+        self.push_gap(count, GapReason::Dropped, Some(origin));
+    }
+
+    pub(super) fn observe_missing(&mut self, count: u64) {
+        self.push_gap(count, GapReason::Missing, None);
+    }
+
+    pub(super) fn observe_damage(&mut self, origin: Option<Arc<Origin>>) {
+        self.push_gap(1, GapReason::Damaged, origin);
+    }
+
+    /// Queues the unclean exit of an owner, behind its last record. An owner of which neither the name nor a record
+    /// is known is not reported. A process lane without records waits for its threads.
+    pub(super) fn observe_exit(
         &mut self,
         (lane, incarnation): (u32, u32),
         owner: Option<Arc<Origin>>,
-        moment: (u64, u64),
+        last_sequence: Option<u64>,
+        moment: Moment,
     ) {
-        if incarnation <= self.deaths_heard {
+        if incarnation <= self.exits_observed {
             return;
         }
-        self.deaths_heard = incarnation;
-        let last_sequence = self.last_sequence(incarnation);
-        let of_blocks = self.origin.clone().filter(|origin| origin.incarnation == incarnation);
-        match (owner.or(of_blocks), last_sequence) {
+        self.exits_observed = incarnation;
+        match (owner, last_sequence) {
             (None, None) => {}
-            (Some(process), None) if process.is_process() => self.quiet_deaths.push(process),
+            (Some(process), None) if process.is_process() => self.quiet_exits.push(process),
             (owner, _) => {
-                let origin = owner.unwrap_or_else(|| Arc::new(Origin::forgotten(lane, incarnation)));
-                self.tell_death(origin, last_sequence, moment);
+                let origin = owner.unwrap_or_else(|| Arc::new(Origin::unknown(lane, incarnation)));
+                self.push_exit(origin, last_sequence, moment);
             }
         }
     }
 
-    pub(in crate::reader::consumer) fn tell_death(
-        &mut self,
-        origin: Arc<Origin>,
-        last_sequence: Option<u64>,
-        moment: (u64, u64),
-    ) {
-        let what = What::Died(Died { last_sequence });
-        self.asides.push_back(Aside { what, origin: Some(origin), moment: Some(moment) });
+    pub(super) fn push_exit(&mut self, origin: Arc<Origin>, last_sequence: Option<u64>, moment: Moment) {
+        let kind = NoticeKind::Exit(Died { last_sequence });
+        self.waiting.push_back(Notice { kind, origin: Some(origin), moment: Some(moment) });
     }
 
-    /// Who died before the owner whose incarnation this is, and has not been heard of. The owner of the blocks
-    /// that have been given out is among them also where the lane has forgotten how he ended: had he closed
-    /// it, they would have said so.
-    pub(in crate::reader::consumer) fn deaths_to_tell(&self, deaths: Deaths, before: u32) -> Vec<u32> {
-        let mut died = Vec::new();
-        if self.incarnation > self.deaths_heard
-            && self.incarnation < before
-            && deaths.has_forgotten(self.incarnation)
-        {
-            died.push(self.incarnation);
+    /// The incarnations before `before` that exited uncleanly and have not been observed. `read` is the incarnation
+    /// whose blocks were read last. It is among them also where the history does not reach back to it: had it
+    /// closed the lane, its last block would have said so.
+    pub(super) fn unobserved_exits(&self, history: Deaths, read: u32, before: u32) -> Vec<u32> {
+        let is_forgotten = read > self.exits_observed && read < before && history.has_forgotten(read);
+        let read = is_forgotten.then_some(read);
+        read.into_iter().chain(history.between(self.exits_observed, before)).collect()
+    }
+
+    pub(super) fn exits_observed(&self) -> u32 {
+        self.exits_observed
+    }
+
+    pub(super) fn exits_reported(&self) -> u32 {
+        self.exits_reported
+    }
+
+    pub(super) fn drops_reported(&self) -> u64 {
+        self.drops_reported
+    }
+
+    /// Notes that the exit of this incarnation, and of all before it, needs no notice.
+    pub(super) fn skip_exit(&mut self, incarnation: u32) {
+        self.exits_observed = self.exits_observed.max(incarnation);
+        self.exits_reported = self.exits_reported.max(incarnation);
+    }
+
+    /// Notes that a notice has been given out.
+    pub(super) fn reported(&mut self, notice: &Notice) {
+        match notice.kind {
+            NoticeKind::Gap { drops, .. } => self.drops_reported = drops,
+            NoticeKind::Exit(_) => {
+                let incarnation = notice.origin.as_ref().map_or(0, |origin| origin.incarnation);
+                self.exits_reported = self.exits_reported.max(incarnation);
+            }
         }
-        died.extend(deaths.between(self.deaths_heard, before));
-        died
     }
 
-    /// The owner has closed the lane with a block that has been read to its end: whatever its entry forgets,
-    /// this was no death.
-    pub(in crate::reader::consumer) fn hear_closed(&mut self) {
-        self.deaths_heard = self.deaths_heard.max(self.incarnation);
-        self.deaths_told = self.deaths_told.max(self.incarnation);
+    pub(super) fn take_quiet_exits(&mut self) -> Vec<Arc<Origin>> {
+        std::mem::take(&mut self.quiet_exits)
     }
 
-    /// Whether the incarnation has blocks, given out or not.
-    pub(in crate::reader::consumer) fn has_blocks_of(&self, incarnation: u32) -> bool {
-        self.incarnation == incarnation || self.blocks.iter().any(|block| block.place().0 == incarnation)
+    pub(super) fn defer_quiet_exit(&mut self, process: Arc<Origin>) {
+        self.quiet_exits.push(process);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next_gap(notices: &mut Notices) -> Option<(u64, GapReason)> {
+        let notice = notices.pop()?;
+        notices.reported(&notice);
+        match notice.kind {
+            NoticeKind::Gap { gap, .. } => Some((gap.count, gap.reason)),
+            NoticeKind::Exit(_) => None,
+        }
     }
 
-    /// Sequence of the last record that has been given out of this incarnation.
-    fn last_sequence(&self, incarnation: u32) -> Option<u64> {
-        if self.incarnation == incarnation { self.given_sequence.checked_sub(1) } else { None }
+    #[test]
+    fn drops_are_reported_once_and_by_difference() {
+        let mut notices = Notices::new(10, 0);
+        for counter in [10, 12, 12, 15] {
+            notices.observe_drops(counter, None);
+        }
+        notices.observe_drops(3, None);
+        notices.observe_drops(1 << 63 | 20, None);
+        assert_eq!(next_gap(&mut notices), Some((2, GapReason::Dropped)));
+        assert_eq!(notices.drops_reported(), 12);
+        assert_eq!(next_gap(&mut notices), Some((3, GapReason::Dropped)));
+        assert_eq!((notices.drops_reported(), next_gap(&mut notices)), (15, None));
     }
 
-    /// Whether a death in this process is about to be told.
-    pub(in crate::reader::consumer) fn is_telling_death_in(&self, process: (u32, u32)) -> bool {
-        let head = match &self.head {
-            Some(Head::Aside { aside, .. }) => Some(aside),
-            _ => None,
+    #[test]
+    fn an_exit_is_observed_once() {
+        let mut notices = Notices::new(0, 2);
+        let observe = |notices: &mut Notices, incarnation| {
+            notices.observe_exit((4, incarnation), None, Some(9), Moment::default());
+            notices.iter().count()
         };
-        head.into_iter().chain(&self.asides).any(|aside| aside.is_death_in(process))
+        assert_eq!([2, 3, 3].map(|incarnation| observe(&mut notices, incarnation)), [0, 1, 1]);
+        assert_eq!(notices.exits_reported(), 2);
+        let notice = notices.pop().unwrap();
+        notices.reported(&notice);
+        assert_eq!(notices.exits_reported(), 3);
+        notices.skip_exit(7);
+        assert_eq!(observe(&mut notices, 7), 0);
     }
 
-    /// All that earlier owners published has been given out: tells what they were refused, and which of them
-    /// died. They were found dead when the owner of this block header opened the lane.
-    pub(in crate::reader::consumer) fn end_incarnation(
-        &mut self,
-        ring: &SharedRing,
-        header: &[u64; block::WORDS],
-        earlier: Option<Arc<Origin>>,
-    ) {
-        let (lane, incarnation) = halves(header[block::LANE]);
-        let earlier = earlier.or_else(|| exit_history::owner(ring, lane, self.incarnation));
-        let refused = header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]);
-        self.hear_drops(refused, earlier.clone());
-        let moment = (header[block::ANCHOR_TICKS], header[block::ANCHOR_UNIX_NS]);
-        for died in self.deaths_to_tell(Deaths::decode(header[block::DEATHS]), incarnation) {
-            let owner = earlier.clone().filter(|owner| owner.incarnation == died);
-            self.hear_death((lane, died), owner.or_else(|| exit_history::owner(ring, lane, died)), moment);
-        }
-        self.ended.get_or_insert((self.incarnation, self.next_chain, self.given_sequence));
-        self.incarnation = incarnation;
-        self.next_chain = 0;
-        self.next_sequence = 0;
-        self.given_sequence = 0;
+    #[test]
+    fn an_exit_without_name_and_records_is_not_reported() {
+        let mut notices = Notices::new(0, 0);
+        notices.observe_exit((4, 1), None, None, Moment::default());
+        assert!(notices.is_empty() && notices.take_quiet_exits().is_empty());
+        let process = Origin { process_lane: (4, 2), ..Origin::unknown(4, 2) };
+        notices.observe_exit((4, 2), Some(Arc::new(process)), None, Moment::default());
+        assert!(notices.is_empty());
+        assert_eq!(notices.take_quiet_exits().len(), 1, "it waits for its threads");
+    }
+
+    #[test]
+    fn an_exit_before_the_history_is_one_if_its_blocks_were_read() {
+        let notices = Notices::new(0, 1);
+        let history = Deaths::decode(crate::shm::layout::pair(50, 0));
+        assert_eq!(notices.unobserved_exits(history, 2, 60), [2, 50]);
+        assert_eq!(notices.unobserved_exits(history, 1, 60), [50]);
+        assert_eq!(notices.unobserved_exits(history, 50, 50), [0; 0]);
     }
 }

@@ -1,0 +1,115 @@
+//! All lanes of the ring, and which of them have progress for the next mark.
+
+use std::sync::Arc;
+
+use super::blocks::FoundBlock;
+use super::cursor::{Cursor, LaneCursor};
+use super::lane_reader::{LaneProgress, LaneReader};
+use crate::reader::origin::Origin;
+use crate::shm::block::SharedRing;
+
+/// Where a block that was found has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// Into its lane's chain.
+    Queued,
+    /// Nowhere: all of its records were given out before.
+    PassedOver,
+    /// Nowhere: its header names another lane than its state word, so it is damaged.
+    Damaged,
+}
+
+#[derive(Debug)]
+pub(super) struct LaneTable {
+    readers: Vec<LaneReader>,
+    dirty: Vec<u32>,
+}
+
+impl LaneTable {
+    pub(super) fn new(ring: &SharedRing) -> LaneTable {
+        let readers = (0..ring.geometry().lane_count).map(|lane| LaneReader::new(ring, lane, None));
+        LaneTable { readers: readers.collect(), dirty: Vec::new() }
+    }
+
+    /// Passes over what the cursor has behind it.
+    pub(super) fn resume(&mut self, ring: &SharedRing, cursor: &Cursor) {
+        for lane in cursor.lanes(ring.geometry().lane_count) {
+            *self.reader_mut(lane) = LaneReader::new(ring, lane, Some(cursor));
+            // So that the ring knows it too, should the cursor be thrown away.
+            self.mark_dirty(lane);
+        }
+    }
+
+    #[inline]
+    pub(super) fn reader(&self, lane: u32) -> &LaneReader {
+        &self.readers[lane as usize]
+    }
+
+    #[inline]
+    pub(super) fn reader_mut(&mut self, lane: u32) -> &mut LaneReader {
+        &mut self.readers[lane as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, lane: u32) -> Option<&mut LaneReader> {
+        self.readers.get_mut(lane as usize)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &LaneReader)> {
+        (0..).zip(&self.readers)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut LaneReader)> {
+        (0..).zip(&mut self.readers)
+    }
+
+    /// Puts a block where it belongs. `lane` is the owner that its state word names.
+    pub(super) fn place(&mut self, block: FoundBlock, lane: u32) -> Placement {
+        let is_consistent = block.lane() == lane;
+        let Some(reader) = self.get_mut(lane).filter(|_| is_consistent) else { return Placement::Damaged };
+        if reader.accept(block) { Placement::Queued } else { Placement::PassedOver }
+    }
+
+    /// The block was taken away from the lane before it was parsed.
+    pub(super) fn lose_block(&mut self, lane: u32, index: u32) {
+        if let Some(reader) = self.get_mut(lane) {
+            reader.lose(index);
+        }
+    }
+
+    /// Whether nothing is left to give out in what the scans have found.
+    pub(super) fn are_empty(&self) -> bool {
+        self.readers.iter().all(LaneReader::is_empty)
+    }
+
+    /// Queues drops of threads without a lane; the first lane carries them.
+    pub(super) fn observe_laneless_drops(&mut self, count: u64, origin: Arc<Origin>) {
+        if let Some(reader) = self.readers.first_mut() {
+            reader.observe_laneless_drops(count, origin);
+        }
+    }
+
+    /// The next mark takes the lane's progress.
+    #[inline]
+    pub(super) fn mark_dirty(&mut self, lane: u32) {
+        if !self.reader_mut(lane).mark_dirty() {
+            self.dirty.push(lane);
+        }
+    }
+
+    /// Whether there is progress since the last mark.
+    pub(super) fn has_progress(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Moves the progress since the last mark to `progress`.
+    pub(super) fn take_progress(&mut self, progress: &mut Vec<(u32, LaneProgress)>) {
+        for lane in self.dirty.drain(..) {
+            progress.push((lane, self.readers[lane as usize].take_progress()));
+        }
+    }
+
+    /// How far each lane has been given out.
+    pub(super) fn cursors(&self) -> impl Iterator<Item = LaneCursor> {
+        self.readers.iter().map(LaneReader::cursor)
+    }
+}

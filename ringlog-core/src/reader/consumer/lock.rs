@@ -1,0 +1,91 @@
+//! The lock that makes a consumer the only one of its ring, and what the ring's header says of its holder.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::error::Error;
+use crate::os::fork_guard;
+use crate::os::ofd_lock::{self, LockPage};
+use crate::os::thread;
+use crate::ring::session::Session;
+use crate::ring::{file, name};
+use crate::shm::block::SharedRing;
+use crate::shm::clock::unix_ns;
+use crate::shm::layout::{NAME_BYTES, header, lock as lock_byte};
+
+/// Holds the lock of the ring's one consumer. The kernel releases it at the latest when the process ends.
+#[derive(Debug)]
+pub(super) struct ConsumerLock {
+    session: Arc<Session>,
+    session_id: u64,
+    page: LockPage,
+    follows_unclean_exit: bool,
+}
+
+impl ConsumerLock {
+    /// Takes the lock and writes the holder into the header.
+    pub(super) fn take(session: Arc<Session>, ring: &SharedRing) -> Result<ConsumerLock, Error> {
+        let path = &session.path;
+        let io = |e| Error::io("lock", path, e);
+        let held = {
+            let _no_fork = fork_guard::block_forks();
+            let file = file::reopen(path, session.identity, true).map_err(io)?;
+            let file = file.ok_or_else(|| name::no_such_ring("", path))?;
+            ofd_lock::hold(&file, lock_byte::CONSUMER, ofd_lock::Mode::Exclusive).map_err(io)?
+        };
+        let Some(page) = held else {
+            return Err(Error::ConsumerExists { path: path.clone(), holder: holder(ring) });
+        };
+        let follows_unclean_exit = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) != 0;
+        write_holder(ring);
+        Ok(ConsumerLock { session_id: session.session_id(), session, page, follows_unclean_exit })
+    }
+
+    /// The ring, unless this is a copy in a forked child: the child has neither the mapping nor the lock.
+    pub(super) fn ring(&self) -> Option<SharedRing> {
+        self.session.ring().filter(|_| self.session.session_id() == self.session_id)
+    }
+
+    /// Whether the consumer before this one ended without saying so.
+    pub(super) fn follows_unclean_exit(&self) -> bool {
+        self.follows_unclean_exit
+    }
+}
+
+/// Writes into the header that the consumer has ended in order.
+pub(super) fn write_end(ring: &SharedRing) {
+    ring.header_word(header::CONSUMER_PID).store(0, Ordering::Relaxed);
+}
+
+fn write_holder(ring: &SharedRing) {
+    let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
+    set(header::CONSUMER_PID, std::process::id().into());
+    set(header::CONSUMER_SINCE_UNIX_NS, unix_ns());
+    for (i, word) in thread::name_words(&thread::process_name()).into_iter().enumerate() {
+        debug_assert!(i < NAME_BYTES / 8);
+        set(header::CONSUMER_NAME + i * 8, word);
+    }
+}
+
+/// The consumer's process name and id, as the header has them. For messages: control characters are escaped.
+pub(crate) fn holder(ring: &SharedRing) -> String {
+    let words: Vec<u64> = (0..NAME_BYTES / 8)
+        .map(|i| ring.header_word(header::CONSUMER_NAME + i * 8).load(Ordering::Relaxed))
+        .collect();
+    let pid = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed);
+    format!("{} (pid {pid})", thread::name_from_words(&words).escape_debug())
+}
+
+impl Drop for ConsumerLock {
+    fn drop(&mut self) {
+        let Some(ring) = self.ring() else { return };
+        if self.session.is_whole() {
+            write_end(&ring);
+        }
+        #[allow(unsafe_code)]
+        // SAFETY: held in `take` in this very session, released once.
+        unsafe {
+            LockPage::release(self.page.as_ptr());
+        };
+    }
+}
