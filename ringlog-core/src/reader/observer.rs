@@ -1,10 +1,14 @@
 //! Looking into a ring without disturbing it: a read-only mapping, no locks, nothing consumed.
 
-use std::collections::HashMap;
+mod long_records;
+mod missed;
+
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use self::long_records::{LongRecords, Part};
+use self::missed::MissedRecords;
 use crate::error::Error;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{OwnedBody, OwnedEntry, block_header};
@@ -19,11 +23,11 @@ use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block};
 use crate::shm::record_header::{Header, control, flag, kind};
 
-/// Sees every record that is in the ring: published ones, and those already persisted whose block has
-/// not been taken again. Any number of observers can look at the same time, at live rings and dead ones.
+/// Shows every record that is in the ring: published ones, and persisted ones whose block has not been taken again. Any
+/// number of observers can look at the same time, at live rings and at rings that no process uses any more.
 ///
-/// A lane that finds free blocks near the ones it used last takes those, to stay in its caches: of what
-/// is persisted not much more than its last 32 blocks can be seen, 256 KiB in a ring of the default size.
+/// A lane prefers free blocks near the ones that it used last, to stay in its caches. Of its persisted records not much
+/// more than the last 32 blocks can be seen, 256 KiB in a ring of the default size.
 #[derive(Debug)]
 pub struct Observer {
     pub(crate) info: Info,
@@ -31,24 +35,15 @@ pub struct Observer {
     pub(crate) identity: Identity,
     pub(crate) mapping: Mapping,
     file: File,
-    blocks: Vec<Watched>,
-    /// Next sequence of each lane's incarnation that has been seen.
-    next: HashMap<(u32, u32), u64>,
+    blocks: Vec<WatchedBlock>,
     dictionary: Dictionary,
-    missed: u64,
-    /// Incarnations of the lanes at the first poll, or when `next` was last begun anew: later ones are seen
-    /// from their first record on.
-    at_first_poll: Vec<u32>,
-    /// Parts of long records that were found without the others; looked at once more.
-    unjoined: Vec<Part>,
+    missed: MissedRecords,
+    long_records: LongRecords,
 }
-
-/// More incarnations than this are not remembered; their missing records are no longer counted then.
-const INCARNATIONS_MAX: usize = 1 << 16;
 
 /// How far one block has been read.
 #[derive(Clone, Debug, Default)]
-struct Watched {
+struct WatchedBlock {
     generation: u32,
     started: bool,
     /// Slots that have been read.
@@ -56,16 +51,6 @@ struct Watched {
     sequence: u64,
     anchor: Option<Anchor>,
     origin: Option<Arc<Origin>>,
-}
-
-/// A part of a record of several blocks, in the order of the lane's chain.
-#[derive(Debug)]
-struct Part {
-    place: (u32, u32, u64),
-    header: Header,
-    bytes: Vec<u8>,
-    first: Option<OwnedEntry>,
-    waited: bool,
 }
 
 impl Observer {
@@ -91,12 +76,10 @@ impl Observer {
             identity: opened.identity,
             mapping,
             file: opened.file,
-            blocks: vec![Watched::default(); opened.info.geometry.block_count as usize],
-            next: HashMap::new(),
+            blocks: vec![WatchedBlock::default(); opened.info.geometry.block_count as usize],
             dictionary: Dictionary::default(),
-            missed: 0,
-            at_first_poll: Vec::new(),
-            unjoined: Vec::new(),
+            missed: MissedRecords::default(),
+            long_records: LongRecords::default(),
         })
     }
 
@@ -117,17 +100,17 @@ impl Observer {
         SharedRing::new(memory, self.info.geometry)
     }
 
-    /// How many records were overwritten or freed before they could be seen, since the first
+    /// The number of records that were overwritten or freed before they could be seen, since the first
     /// [`poll`](Self::poll).
     pub fn missed(&self) -> u64 {
-        self.missed
+        self.missed.count()
     }
 
-    /// The records that have appeared since the last call, in the order of their time; the first call
-    /// gives all that are there. Never waits.
+    /// The records that have appeared since the last call, by time. The first call returns all that are there.
+    /// Never waits.
     ///
     /// # Errors
-    /// [`Error::Truncated`] if the ring's file has been truncated. What earlier calls gave is good.
+    /// [`Error::Truncated`] if the ring's file has been truncated. What earlier calls returned is good.
     pub fn poll(&mut self) -> Result<Vec<OwnedEntry>, Error> {
         let entries = self.look();
         self.check_whole().map(|()| entries)
@@ -145,24 +128,19 @@ impl Observer {
 
     fn look(&mut self) -> Vec<OwnedEntry> {
         let ring = self.ring();
-        // Whoever looks for months, or at made-up lanes, sees any number of incarnations.
-        if self.at_first_poll.is_empty() || self.next.len() > INCARNATIONS_MAX {
-            let lanes = 0..self.info.geometry.lane_count;
-            self.at_first_poll = lanes.map(|lane| ring.lane_state(lane).incarnation).collect();
-            self.next.clear();
-        }
+        self.missed.begin_poll(&ring);
         let mut entries = Vec::new();
-        let mut parts = std::mem::take(&mut self.unjoined);
+        let mut parts = Vec::new();
         for index in 0..self.info.geometry.block_count {
             self.read_block(&ring, index, &mut entries, &mut parts);
         }
-        self.join(parts, &mut entries);
-        self.count_missed(&mut entries);
+        self.long_records.join(parts, self.info.geometry.record_limit(), &mut entries);
+        self.missed.observe(&mut entries);
         entries.sort_by_key(|entry| (entry.ticks, entry.origin.lane, entry.sequence()));
         entries
     }
 
-    /// Reads what is new in one block. A block that is taken again meanwhile gives nothing.
+    /// Reads what is new in one block; nothing if the block is taken again meanwhile.
     fn read_block(
         &mut self,
         ring: &SharedRing,
@@ -187,6 +165,7 @@ impl Observer {
         let mut found = Vec::new();
         let mut found_parts = Vec::new();
         let chain = header.map_or(0, |header| header[block::CHAIN]);
+        let place = (origin.lane, origin.incarnation, chain);
         let mut at = 0;
         while let Some([first, ticks]) = words.get(at..).and_then(|w| w.first_chunk::<2>()) {
             let header = Header::decode([*first, *ticks]);
@@ -200,29 +179,20 @@ impl Observer {
             match header.kind() {
                 kind::CONTROL => watched.control(header, bytes),
                 kind::CONTINUATION => {
-                    let place = (origin.lane, origin.incarnation, chain);
-                    found_parts.push(Part {
-                        place,
-                        header,
-                        bytes: bytes.to_vec(),
-                        first: None,
-                        waited: false,
-                    });
+                    found_parts.push(Part::new(place, header, bytes, None));
                 }
                 kind::RECORD => {
                     let Some(entry) = self.entry(ring, index, &mut watched, header, bytes) else { continue };
                     if header.flags & flag::MORE == 0 {
                         found.push(entry);
                     } else {
-                        let place = (origin.lane, origin.incarnation, chain);
-                        let (bytes, first) = (bytes.to_vec(), Some(entry));
-                        found_parts.push(Part { place, header, bytes, first, waited: false });
+                        found_parts.push(Part::new(place, header, bytes, Some(entry)));
                     }
                 }
                 _ => {}
             }
         }
-        // The copy counts only if nobody has taken the block in the meantime.
+        // The copy counts only if the block has not been taken again in the meantime.
         if ring.still_holds(index, generation) {
             watched.read = limit;
             entries.append(&mut found);
@@ -231,13 +201,13 @@ impl Observer {
         }
     }
 
-    /// The record, or nothing if its definition went with its dead process: a block that has been freed,
-    /// so that its records are persisted, keeps their definitions no longer.
+    /// The record; `None` if its definition has been freed with its dead process. Only a block in use keeps the
+    /// definitions of its records; those of a freed block are persisted.
     fn entry(
         &mut self,
         ring: &SharedRing,
         index: u32,
-        watched: &mut Watched,
+        watched: &mut WatchedBlock,
         header: Header,
         bytes: &[u8],
     ) -> Option<OwnedEntry> {
@@ -259,64 +229,9 @@ impl Observer {
         };
         Some(OwnedEntry { ticks: header.ticks, unix_ns: anchor.unix_ns_at(header.ticks), origin, body })
     }
-
-    /// Puts records of several blocks together. Parts whose others were published while we looked wait
-    /// for the next poll; after that the others are gone, and the record shows as missed.
-    fn join(&mut self, mut parts: Vec<Part>, entries: &mut Vec<OwnedEntry>) {
-        parts.sort_by_key(|part| part.place);
-        let limit = self.info.geometry.record_limit();
-        let mut parts = parts.into_iter().peekable();
-        while let Some(part) = parts.next() {
-            let mut run = vec![part];
-            while let (Some(last), Some(next)) = (run.last(), parts.peek())
-                && last.header.flags & flag::MORE != 0
-                && next.first.is_none()
-                && next.place == (last.place.0, last.place.1, last.place.2.wrapping_add(1))
-                && let Some(next) = parts.next()
-            {
-                run.push(next);
-            }
-            let complete = run.last().is_some_and(|last| last.header.flags & flag::MORE == 0);
-            let bytes: usize = run.iter().map(|part| part.bytes.len()).sum();
-            match run[0].first.clone() {
-                Some(mut entry) if complete && bytes <= limit => {
-                    let whole = run.into_iter().flat_map(|part| part.bytes).collect();
-                    match &mut entry.body {
-                        OwnedBody::Plain { payload, .. } | OwnedBody::Defined { payload, .. } => {
-                            *payload = whole
-                        }
-                    }
-                    entries.push(entry);
-                }
-                _ => {
-                    let fresh = run.into_iter().filter(|part| !part.waited);
-                    self.unjoined.extend(fresh.map(|part| Part { waited: true, ..part }));
-                }
-            }
-        }
-    }
-
-    /// Counts sequences that were passed over since the lane was last seen.
-    fn count_missed(&mut self, entries: &mut [OwnedEntry]) {
-        entries.sort_by_key(|entry| (entry.origin.lane, entry.origin.incarnation, entry.sequence()));
-        for entry in entries {
-            let (lane, incarnation) = (entry.origin.lane, entry.origin.incarnation);
-            let sequence = entry.sequence();
-            let at_first_poll = self.at_first_poll.get(lane as usize);
-            let is_new = at_first_poll.is_some_and(|earlier| incarnation > *earlier);
-            let next = self.next.entry((lane, incarnation)).or_insert(if is_new { 0 } else { sequence });
-            if sequence < *next {
-                // A long record that had to wait for its parts has been counted already.
-                self.missed = self.missed.saturating_sub(1);
-            } else {
-                self.missed = self.missed.saturating_add(sequence - *next);
-                *next = sequence.wrapping_add(1);
-            }
-        }
-    }
 }
 
-/// The generation of the bytes that a block holds: of a free one, those of its last owner.
+/// The generation of the records in a block. A free block still holds those of its last owner.
 fn readable(state: Option<State>) -> Option<u32> {
     match state? {
         State { phase: Phase::Free, generation, .. } => generation.checked_sub(1),
@@ -339,8 +254,8 @@ pub(crate) fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 
     records
 }
 
-fn begin(generation: u32, header: &[u64; block::WORDS]) -> Watched {
-    Watched {
+fn begin(generation: u32, header: &[u64; block::WORDS]) -> WatchedBlock {
+    WatchedBlock {
         generation,
         started: true,
         read: BLOCK_HEADER_SLOTS,
@@ -350,7 +265,7 @@ fn begin(generation: u32, header: &[u64; block::WORDS]) -> Watched {
     }
 }
 
-impl Watched {
+impl WatchedBlock {
     fn control(&mut self, header: Header, bytes: &[u8]) {
         let mut at = Cursor::new(bytes);
         if header.definition == control::ANCHOR
@@ -361,7 +276,7 @@ impl Watched {
     }
 }
 
-/// The entries that are there now, oldest first; none of a ring that is truncated meanwhile.
+/// The entries that are there now, oldest first; none if the ring is truncated meanwhile.
 impl IntoIterator for Observer {
     type Item = OwnedEntry;
     type IntoIter = std::vec::IntoIter<OwnedEntry>;
@@ -380,41 +295,6 @@ impl Drop for Observer {
             unsafe {
                 self.mapping.unmap();
             };
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::shm::layout::pair;
-    use std::sync::atomic::Ordering;
-
-    #[test]
-    fn an_observer_remembers_no_more_incarnations_than_it_has_to() {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let name = dir.path().join("ring");
-        let options = crate::Ring::options().size("64KiB").block_bytes(1024).lanes(3);
-        let ring = options.create(name.to_str().unwrap()).unwrap();
-        let mut observer = ring.observe().unwrap();
-        let blocks = observer.info.geometry.block_count;
-        for round in 1..=2 * INCARNATIONS_MAX as u32 / blocks {
-            ring.with_ring(|ring| {
-                for index in 0..blocks {
-                    let put = |word: usize, value| ring.memory().word(word).store(value, Ordering::Relaxed);
-                    // In each block an empty text of an incarnation that nobody has seen.
-                    let (start, state) = (ring.block_start(index), ring.geometry().states_offset() / 8);
-                    put(start + block::LANE, pair(1, round * blocks + index));
-                    put(start + BLOCK_HEADER_SLOTS as usize * SLOT_WORDS, 0);
-                    put(start + block::COMMITTED, pair(round, BLOCK_HEADER_SLOTS + 1));
-                    put(
-                        state + index as usize,
-                        State { phase: Phase::Sealed, lane: 1, ..State::free(round) }.word(),
-                    );
-                }
-            });
-            assert_eq!(observer.poll().unwrap().len(), blocks as usize);
-            assert!(observer.next.len() <= INCARNATIONS_MAX + blocks as usize);
         }
     }
 }
