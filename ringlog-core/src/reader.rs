@@ -1,4 +1,47 @@
-//! Reading a ring: draining it, or looking at it without disturbing anyone.
+//! Reading a ring: draining it with a [`Consumer`], or looking into it with an [`Observer`].
+//!
+//! **A consumer drains.** A ring has one at a time. It takes out entries in the order of their time, and frees their
+//! space once it acknowledges them. What a consumer does not acknowledge, the next one gets again. The writer is built
+//! on it; so is any program that brings records to another place.
+//!
+//! **An observer only looks.** There can be any number. It maps the ring read-only, takes no lock and consumes nothing.
+//! It also reads the ring of a process that has been killed.
+//!
+//! ```
+//! use std::time::Duration;
+//! use ringlog::reader::{Body, Observer};
+//! use ringlog::{Level, Ring};
+//!
+//! let ring = Ring::options().size("1MiB").create_or_open("reader-example")?;
+//! ring.logger().text(Level::WARN, "orders", "disk 91%")?;
+//!
+//! // Looking changes nothing: the record is still there for the consumer.
+//! let seen = Observer::open("reader-example")?.poll()?;
+//! assert_eq!(seen[0].entry().message(), "disk 91%");
+//!
+//! let mut consumer = ring.consumer()?;
+//! while let Some(entry) = consumer.next(Duration::from_millis(100))? {
+//!     let origin = entry.origin;
+//!     match &entry.body {
+//!         Body::Record(record) => println!("{} {} {record}", record.level, origin.thread),
+//!         Body::Gap(gap) => println!("{} records are missing: {}", gap.count, gap.reason.name()),
+//!         _ => println!("process {}: {}", origin.process, entry.message()),
+//!     }
+//! }
+//! consumer.ack()?; // written: the space is free again
+//! assert!(consumer.is_drained()?);
+//! ringlog::admin::remove("reader-example", true)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | what | type |
+//! |---|---|
+//! | a record, a gap or an unclean exit, with its time and [`Origin`] | [`Entry`], [`OwnedEntry`] |
+//! | a record's level, logger, text and fields | [`Received`] |
+//! | a place in the output, to begin from exactly once | [`Cursor`], [`Step`] |
+//! | acknowledging some of what was taken out | [`Mark`] |
+//! | counters of a ring and its lanes | [`Observer::stat`], [`RingStat`] |
+//! | the levels of each process | [`Observer::levels`], [`LevelStat`] |
 
 pub(crate) mod consumer;
 pub(crate) mod dictionary;

@@ -1,4 +1,4 @@
-//! Definitions on the reading side: found in the ring by their place, checked, and kept.
+//! The definitions that readers have found in the ring: read from their place, checked, and cached.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, bl
 use crate::shm::record_header::{Header, kind};
 use crate::shm::sync::Ordering;
 
-/// A process (its lane and incarnation) and an id.
+/// A process lane, its incarnation, and the id of a definition.
 type Key = ((u32, u32), u32);
 
-/// Definitions by process (its lane and incarnation) and id. A process never reuses an id.
+/// A cache of definitions, by process and id. A process never reuses an id.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
     known: HashMap<Key, Arc<ParsedDefinition>>,
     recent: Option<(Key, Arc<ParsedDefinition>)>,
-    /// What the known ones take, about.
+    /// Estimated memory of the cached definitions.
     bytes: usize,
 }
 
-/// More than this is only kept by who floods us with definitions: start afresh.
+/// Above this the cache is emptied. Only a flood of definitions needs more.
 const BYTES_MAX: usize = 64 << 20;
-/// What a definition takes besides its texts.
+/// Estimated memory of a definition besides its texts.
 const BYTES_EACH: usize = 512;
 
 impl Dictionary {
-    /// The definition `id` of a process; `None` if it is not in the ring (any more), or damaged.
+    /// The definition `id` of a process; `None` if it is damaged or not in the ring.
     pub(crate) fn look_up(
         &mut self,
         ring: &SharedRing,
@@ -56,15 +56,15 @@ impl Dictionary {
         self.recent.as_ref().map(|(_, definition)| definition)
     }
 
-    /// Forgets a process's definitions: its lane has been reclaimed.
+    /// Forgets the definitions of a process whose lane has been reclaimed.
     pub(crate) fn forget(&mut self, process: (u32, u32)) {
         self.known.retain(|(of, _), _| *of != process);
         self.recent = None;
     }
 }
 
-/// Reads a definition from its place, which is untrusted like everything there. The place counts only
-/// if its block belongs to the same process: it may have been given to another one since.
+/// Reads a definition from its place, which is untrusted. The place is valid only while its block belongs to the same
+/// process: the block may have been given to another one since.
 fn read(ring: &SharedRing, process: (u32, u32), id: u32) -> Option<Definition> {
     let slots = ring.geometry().block_slots();
     let (index, slot) = (id / slots, id % slots);
@@ -99,8 +99,8 @@ fn read(ring: &SharedRing, process: (u32, u32), id: u32) -> Option<Definition> {
     Definition::decode(bytes.get(RECORD_HEADER_BYTES..)?.get(..header.length as usize)?)
 }
 
-/// Whether one of the block's records begins at `slot`. Were any place good enough, each slot of a crafted block
-/// could be a definition as long as all that follows it, and a small ring would fill a large memory.
+/// Whether one of the block's records begins at `slot`. Without this check each slot of a forged block could be a
+/// definition as long as the rest of the block, and a small ring would fill a large memory.
 fn begins_record(ring: &SharedRing, index: u32, slot: u32, committed: u32) -> bool {
     let mut at = BLOCK_HEADER_SLOTS;
     while at < slot.min(committed) {
@@ -118,7 +118,7 @@ mod tests {
     use crate::shm::layout::pair;
 
     #[test]
-    fn definitions_without_end_are_not_all_kept() {
+    fn a_flood_of_definitions_is_not_all_kept() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let name = dir.path().join("ring");
         let options = crate::Ring::options().size("16MiB").block_bytes(1 << 20).lanes(3);

@@ -1,4 +1,4 @@
-//! Levels seen and steered from outside: what `ringlog level` and the writer do.
+//! Levels shown and changed from outside the logging process, for `ringlog level` and the writer.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,48 +29,48 @@ use crate::shm::layout::{
 use crate::shm::record_header::{Header, kind};
 use crate::shm::rules_area;
 
-/// Longer than anybody takes who does not stand still.
+/// Far longer than a change takes, unless its process has been stopped.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
-/// Which levels are wanted in a ring, as of one look.
+/// The levels of a ring, read at one look.
 #[derive(Clone, Debug)]
 pub struct LevelStat {
     /// The rules in force.
     pub rules: LevelRules,
-    /// The processes that log at the moment, by their process ids.
+    /// The processes that are alive, by process id.
     pub processes: Vec<ProcessLevels>,
 }
 
-/// What a living process logs.
+/// The levels of a living process.
 #[derive(Clone, Debug)]
 pub struct ProcessLevels {
     /// Process id, in its own PID namespace.
     pub pid: u32,
-    /// Its name.
+    /// The process's name.
     pub process: String,
-    /// Its own filter, as it shows it; a long one ends with `…`. `None` if it has no default logger here.
+    /// The process's own filter; a long one is cut and ends with `…`. `None` if the process has no default logger in this
+    /// ring.
     pub filter: Option<String>,
-    /// Its loggers, as far as they have logged: those of its definitions, and those of the plain text that is
-    /// in the ring at the moment.
+    /// The process's loggers that have logged: those of its definitions, and those of plain texts that are still in the
+    /// ring.
     pub loggers: Vec<LoggerLevel>,
 }
 
-/// What is logged by a logger.
+/// The level of one logger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggerLevel {
-    /// Its name.
+    /// The logger's name.
     pub logger: String,
-    /// The least level that is logged; all are if `None`.
+    /// The least level that is logged; `None` if all levels are.
     pub least: Option<Level>,
 }
 
-/// Changes the level rules of the ring `name` and returns those in force then. Producers follow them from
-/// their next log call on. Rules whose end has come are removed too. `change` is called again where others
-/// have been quicker.
+/// Changes the level rules of the ring `name`, and returns the new ones. Producers follow them from their next log call
+/// on. Expired rules are removed too. `change` is called again when another process has changed the rules meanwhile.
 ///
 /// # Errors
-/// [`Error::Levels`] if the ring has no room for the rules, or somebody who changes them stands still;
+/// [`Error::Levels`] if the ring has no room for the rules, or another process has been stopped while changing them;
 /// otherwise as for [`Ring::open`].
 pub fn change_levels(name: &str, change: impl FnMut(&mut LevelRules)) -> Result<LevelRules, Error> {
     let path =
@@ -85,8 +85,8 @@ pub fn change_levels(name: &str, change: impl FnMut(&mut LevelRules)) -> Result<
 }
 
 impl Ring {
-    /// Removes the level rules whose end has come, if there are any. Never waits: where somebody else is
-    /// changing them, they are left to the next call.
+    /// Removes expired level rules. Never waits: while another process is changing the rules, it leaves them to the next
+    /// call.
     ///
     /// # Errors
     /// As for [`change_levels`].
@@ -122,7 +122,7 @@ fn change(
     _lock: ScopedLock,
     mut change: impl FnMut(&mut LevelRules),
 ) -> Result<LevelRules, Error> {
-    // Others raise the epoch too when they begin to follow it, but that once only.
+    // Producers raise the epoch too, but each only once, when it begins to follow the rules.
     for _ in 0..8 {
         rules_area::begin(ring.memory(), unix_ns());
         let mut room = rules_area::ROOM;
@@ -135,7 +135,7 @@ fn change(
             return Ok(rules);
         }
     }
-    Err(Error::Levels(format!("somebody else writes to the header of {}", path.display())))
+    Err(Error::Levels(format!("another process keeps changing the header of {}", path.display())))
 }
 
 fn lock(path: &Path, identity: Identity, within: Duration) -> Result<ScopedLock, Error> {
@@ -147,7 +147,9 @@ fn lock(path: &Path, identity: Identity, within: Duration) -> Result<ScopedLock,
         match ScopedLock::try_hold(file, layout::lock::LEVELS).map_err(io)? {
             Ok(lock) => return Ok(lock),
             Err(_) if begun.elapsed() >= within => {
-                return Err(Error::Levels("another process is changing them, and stands still".to_owned()));
+                return Err(Error::Levels(
+                    "another process is changing them, and does not finish".to_owned(),
+                ));
             }
             Err(again) => file = again,
         }
@@ -161,7 +163,7 @@ impl Observer {
         in_force(&self.ring())
     }
 
-    /// Which rules are in force, and what they and its own filter mean for each process.
+    /// The rules in force, and the levels that result for each process from them and from its own filter.
     ///
     /// # Errors
     /// As for [`stat`](Self::stat).
@@ -192,10 +194,10 @@ fn shown_filter(ring: &SharedRing, lane: u32) -> Option<String> {
     Some(name_from_words(&words)).filter(|text| !text.is_empty())
 }
 
-/// The parts of a filter that can be read; one that was cut has others.
+/// Parses a filter that may have been cut: parts that are not valid are left out.
 fn parse_shown(text: &str) -> Filter {
     let parts = text.split(',').filter(|part| part.parse::<Filter>().is_ok());
-    // Each of its parts can be read, so all of them can.
+    // Each part is valid by itself, so all of them together are.
     parts.collect::<Vec<_>>().join(",").parse().unwrap_or_default()
 }
 
@@ -234,13 +236,13 @@ fn loggers_in(words: &[u64]) -> Vec<String> {
             _ => None,
         });
         loggers.extend(logger);
-        // At least one slot, so this ends.
+        // A record has at least one slot, so this ends.
         at += header.slots() as usize * SLOT_WORDS;
     }
     loggers
 }
 
-/// The logger that a plain text names, if it names one: the second of its fields.
+/// The logger that a plain text names, in the second of its fields.
 fn logger_of_text(payload: &[u8]) -> Option<String> {
     let mut at = Cursor::new(payload);
     at.u8()?;

@@ -1,4 +1,4 @@
-//! Numbers about a ring, for `stat` and for metrics.
+//! Counters and states of a ring, for `ringlog stat` and for metrics.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,119 +13,119 @@ use crate::ring::reclaim;
 use crate::shm::block::{Kind, Phase, SharedRing};
 use crate::shm::layout::{NAME_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
 
-/// What is going on in a ring, as of one look.
+/// Counters and states of a ring, read at one look.
 #[derive(Clone, Debug)]
 pub struct RingStat {
     /// Records published by all lanes.
     pub published: u64,
-    /// Records that the consumers have persisted.
+    /// Records persisted by consumers.
     pub persisted: u64,
-    /// Records refused.
+    /// Records dropped, which is refused, by all lanes and by threads without one.
     pub dropped: u64,
-    /// Of those, refused because the thread had no lane.
+    /// Records dropped by threads without a lane.
     pub dropped_without_lane: u64,
-    /// Blocks that are free.
+    /// Free blocks.
     pub free_blocks: u32,
     /// Blocks that hold definitions.
     pub definition_blocks: u32,
-    /// Records emitted after a younger one.
+    /// Records given out after a younger one.
     pub late: u64,
-    /// Places given up because their bytes made no sense.
+    /// Places skipped because their bytes were no records.
     pub damaged: u64,
-    /// What was taken back from dead lanes, and how soon.
+    /// Blocks taken back from dead owners, and how soon.
     pub reclaim: ReclaimStat,
     /// What happens when no block is free.
     pub overflow: Overflow,
-    /// Who drains, if anybody does.
+    /// The consumer, if there is one.
     pub consumer: Option<ConsumerStat>,
-    /// The last request to begin a new output file that the consumer has answered.
+    /// The number of the last answered request to begin a new output file.
     pub rotations: u64,
-    /// The last request to read the configuration anew that the consumer has answered, and whether it took what it
-    /// read.
+    /// The number of the last answered request to read the configuration again, and whether the new configuration was
+    /// taken.
     pub reloads: (u64, bool),
-    /// The file has been removed or replaced.
+    /// Whether the ring's file has been removed or replaced.
     pub retired: bool,
-    /// Lanes that have been used.
+    /// The lanes that have been used, by number.
     pub lanes: Vec<LaneStat>,
 }
 
 impl RingStat {
-    /// Published records that are not persisted yet.
+    /// The number of published records that are not persisted yet.
     pub fn lag(&self) -> u64 {
         self.published.saturating_sub(self.persisted)
     }
 }
 
-/// What was taken back from dead lanes, and how soon.
+/// Blocks taken back from dead owners, and how soon.
 ///
-/// When an owner died nobody knows. What a consumer knows is that the owner lived, or had not taken the
-/// block yet, when it looked the time before; so the death is no longer ago than that.
+/// The moment of an owner's death is not known. At the consumer's look before, the owner was alive or had not taken the
+/// block yet: so its death is no longer ago than that look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReclaimStat {
-    /// Blocks of records that were sealed for dead owners, by consumers and by others who opened lanes.
+    /// Blocks of records sealed in place of dead owners, by consumers and by threads that opened the lane next.
     pub blocks: u64,
-    /// When a consumer last looked for dead owners, in nanoseconds since 1970; 0 if none ever has.
+    /// When a consumer last looked for dead owners, in nanoseconds since 1970; 0 if no consumer has yet.
     pub looked_unix_ns: u64,
-    /// The last time blocks were taken back they were so within this time of their owner's death. `None`
-    /// if no consumer has looked before it found one.
+    /// The upper bound of the time from an owner's death to its blocks being taken back, at the last time. `None` if
+    /// that has happened at a consumer's first look only, or never.
     pub last_within: Option<Duration>,
-    /// The longest of these times since the ring was made.
+    /// The longest of these times since the ring was created.
     pub longest_within: Option<Duration>,
 }
 
-/// Who drains the ring.
+/// The process that drains the ring.
 #[derive(Clone, Debug)]
 pub struct ConsumerStat {
     /// Process name and id.
     pub holder: String,
     /// Process id, in its own PID namespace.
     pub pid: u32,
-    /// Since when, in nanoseconds since 1970.
+    /// When it began, in nanoseconds since 1970.
     pub since_unix_ns: u64,
     /// When it last looked at the ring.
     pub beat_unix_ns: u64,
 }
 
-/// One lane.
+/// Counters and owner of one lane.
 #[derive(Clone, Debug)]
 pub struct LaneStat {
-    /// Its number.
+    /// The lane's number.
     pub lane: u32,
-    /// Grows with each owner.
+    /// The number of owners so far.
     pub incarnation: u32,
-    /// Whether it stands for a process and its definitions.
+    /// Whether this is a process lane, which holds a process's definitions.
     pub is_process: bool,
-    /// Whether its owner has it open, as far as the entry says.
+    /// Whether the lane's entry says that its owner has it open.
     pub open: bool,
-    /// Whether its owner lives, by the kernel's word.
+    /// Whether the owner is alive: the kernel's lock on the lane is held.
     pub alive: bool,
     /// Process id of the owner.
     pub pid: u32,
-    /// Thread id.
+    /// Thread id of the owner.
     pub tid: u32,
-    /// Thread name.
+    /// Thread name of the owner.
     pub thread: String,
-    /// Process name.
+    /// Process name of the owner.
     pub process: String,
-    /// Records published, by all incarnations.
+    /// Records published by all incarnations.
     pub published: u64,
-    /// Records persisted, of all incarnations.
+    /// Records of all incarnations that are persisted.
     pub persisted: u64,
-    /// Records refused, of all incarnations.
+    /// Records of all incarnations that were dropped.
     pub dropped: u64,
 }
 
 impl Observer {
-    /// Counts everything once.
+    /// Reads all counters and states once.
     ///
     /// # Errors
-    /// [`Error::Io`] if the kernel's locks cannot be asked for; [`Error::Truncated`] if the file has been
+    /// [`Error::Io`] if the kernel's locks cannot be queried; [`Error::Truncated`] if the file has been
     /// truncated since it was opened.
     pub fn stat(&self) -> Result<RingStat, Error> {
         let ring = self.ring();
         let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
         let io = |e| Error::io("probe", &self.path, e);
-        // Where the path leads elsewhere by now, nobody can be asked about this file any more.
+        // Where the path leads to another file by now, this one can no longer be opened for a probe.
         let probe = match Probe::open(&self.path, self.identity) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             other => Some(other.map_err(io)?),
@@ -156,8 +156,8 @@ impl Observer {
             lane.published = lane.published.max(lane.persisted);
         }
         let dropped_without_lane = word(header::DROPPED_WITHOUT_LANE);
-        // The numbers are whatever somebody wrote there.
         self.check_whole()?;
+        // The counters are untrusted: their sum may wrap.
         let sum = |count: fn(&LaneStat) -> u64| lanes.iter().map(count).fold(0, u64::wrapping_add);
         Ok(RingStat {
             published: sum(|lane| lane.published),
@@ -215,8 +215,8 @@ fn lane_stat(ring: &SharedRing, lane: u32, alive: bool) -> LaneStat {
     }
 }
 
-/// Free and definition blocks. A lane's entry counts only the blocks it has closed, so the records of
-/// the open one are counted here.
+/// The numbers of free and of definition blocks. A lane's entry counts only the records of closed blocks; those of the
+/// open one are added here.
 fn count_blocks(ring: &SharedRing, lanes: &mut [LaneStat]) -> (u32, u32) {
     let (mut free, mut definitions) = (0, 0);
     for index in 0..ring.geometry().block_count {
