@@ -1,17 +1,16 @@
 //! Administering rings: making room for them, finding, listing and removing them, asking their writer, and changing
 //! levels from outside. What `ringlog rm`, `ls`, `stop`, `rotate`, `reload` and `level` do.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
+use crate::os::file::reopen;
 use crate::os::ofd_lock;
 use crate::reader::observer::Observer;
 use crate::ring::file;
-use crate::ring::file::Mapping;
 use crate::ring::handle::Ring;
 use crate::ring::name;
-use crate::shm::block;
 use crate::shm::layout::{self, header};
 
 pub use crate::reader::levels::change_levels;
@@ -29,8 +28,7 @@ pub use crate::shm::layout::Geometry;
 /// [`Error::InUse`], saying by whom; what [`Observer::open`] returns, except that with `force` a damaged
 /// ring is removed too.
 pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
-    let path =
-        std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+    let path = name::resolve_absolute(name)?;
     let unlink = || std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
     let opened = match file::open(name, &path, true) {
         Err(Error::Damaged { .. } | Error::Version { .. }) if force => {
@@ -38,7 +36,7 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
         }
         other => other?,
     };
-    let file = file::reopen(&path, opened.identity, true).map_err(|e| Error::io("lock", &path, e))?;
+    let file = reopen(&path, opened.identity, true).map_err(|e| Error::io("lock", &path, e))?;
     let Some(file) = file else { return Err(name::no_such_ring(name, &path)) };
     let exclusive = ofd_lock::hold(&file, layout::lock::ATTACH, ofd_lock::Mode::Exclusive);
     let exclusive = exclusive.map_err(|e| Error::io("lock", &path, e))?;
@@ -59,7 +57,7 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
 
 /// Tells those who still hold the file that it is not the ring any more.
 fn retire(opened: &file::Opened) -> Result<(), Error> {
-    with_memory(opened, |ring| {
+    opened.with_ring(|ring| {
         ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
     })
 }
@@ -69,12 +67,9 @@ fn retire(opened: &file::Opened) -> Result<(), Error> {
 /// # Errors
 /// As for [`Ring::open`].
 pub fn request_stop(name: &str) -> Result<(), Error> {
-    let path =
-        std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
-    let opened = file::open(name, &path, true)?;
-    with_memory(&opened, |ring| {
+    file::open_by_name(name, true)?.with_ring(|ring| {
         ring.header_word(header::STOP_REQUESTS).fetch_add(1, Ordering::Relaxed);
-        crate::ring::lane::wake_consumer(ring);
+        crate::shm::wakeup::wake_consumer(ring);
     })
 }
 
@@ -98,27 +93,11 @@ pub fn request_reload(name: &str) -> Result<u64, Error> {
 
 /// Counts a request of the consumer. Returns its number.
 fn request(name: &str, word: usize) -> Result<u64, Error> {
-    let path =
-        std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
-    let opened = file::open(name, &path, true)?;
-    let mut request = 0;
-    with_memory(&opened, |ring| {
+    file::open_by_name(name, true)?.with_ring(|ring| {
         let before = ring.header_word(word).fetch_add(1, Ordering::Relaxed);
-        request = before.wrapping_add(1);
-        crate::ring::lane::wake_consumer(ring);
-    })?;
-    Ok(request)
-}
-
-pub(crate) fn with_memory(opened: &file::Opened, act: impl FnOnce(&block::SharedRing)) -> Result<(), Error> {
-    let mapping = Mapping::without_faulting_in(opened)?;
-    #[allow(unsafe_code)]
-    // SAFETY: unmapped below, when `act` has ended and the ring is gone.
-    unsafe {
-        act(&block::SharedRing::new(mapping.memory(), opened.info.geometry));
-        mapping.unmap();
-    };
-    Ok(())
+        crate::shm::wakeup::wake_consumer(ring);
+        before.wrapping_add(1)
+    })
 }
 
 /// Who uses the ring: the consumer, living lanes, and whoever else has it mapped.

@@ -102,7 +102,8 @@ pub use crate::{
     record::level::{Level, ParseLevelError},
     record::record_trait::Record,
     ring::handle::Ring,
-    ring::options::{Options, Overflow},
+    ring::options::Options,
+    shm::overflow::Overflow,
 };
 
 /// For the code that ringlog's macros generate, and its own tests. No promise is made about it.

@@ -1,7 +1,10 @@
-//! What Linux gives: kernel locks, futexes, memory that a fork wipes, signals, threads.
+//! What Linux gives: files, mappings, kernel locks, futexes, memory that a fork wipes, signals, threads.
 
+pub(crate) mod boot;
+pub(crate) mod file;
 pub(crate) mod fork_guard;
 pub(crate) mod futex;
+pub(crate) mod mapping;
 pub(crate) mod ofd_lock;
 pub(crate) mod owner_lock;
 pub(crate) mod probe;

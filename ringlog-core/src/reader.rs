@@ -51,6 +51,9 @@ pub(crate) mod observer;
 pub(crate) mod origin;
 pub(crate) mod stat;
 
+use crate::error::Error;
+use crate::ring::handle::Ring;
+
 pub use crate::record::decoded::Received;
 pub use consumer::{Consumer, Cursor, Mark, Step};
 pub use entry::{Body, Died, Entry, Gap, GapReason, OwnedEntry};
@@ -58,3 +61,22 @@ pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
 pub use observer::Observer;
 pub use origin::Origin;
 pub use stat::{ConsumerStat, LaneStat, ReclaimStat, RingStat};
+
+impl Ring {
+    /// Drains the ring: the one consumer.
+    ///
+    /// # Errors
+    /// [`Error::ConsumerExists`], saying who it is.
+    pub fn consumer(&self) -> Result<Consumer, Error> {
+        Consumer::new(self.session().clone())
+    }
+
+    /// Looks at what is in the ring, without disturbing anyone: its own read-only mapping, any number
+    /// at the same time.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn observe(&self) -> Result<Observer, Error> {
+        Observer::of_file(self.path())
+    }
+}

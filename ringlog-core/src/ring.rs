@@ -1,12 +1,17 @@
 //! A ring, and the processes and threads that are attached to it.
 
+pub(crate) mod create;
+pub(crate) mod exit;
 pub(crate) mod exit_history;
 pub(crate) mod file;
 pub(crate) mod handle;
 pub(crate) mod header;
+pub(crate) mod header_page;
 pub(crate) mod lane;
+pub(crate) mod lane_close;
 pub(crate) mod name;
 pub(crate) mod options;
 pub(crate) mod private;
 pub(crate) mod reclaim;
 pub(crate) mod session;
+pub(crate) mod thread_lanes;

@@ -5,8 +5,18 @@ pub(crate) mod memory;
 pub(crate) mod sync;
 
 pub(crate) mod block;
+pub(crate) mod rules_area;
+
+// The models have no use for the rest.
 #[cfg(not(loom))]
 pub(crate) mod clock;
 #[cfg(not(loom))]
+pub(crate) mod lane_entry;
+#[cfg(not(loom))]
+pub(crate) mod overflow;
+#[cfg(not(loom))]
 pub(crate) mod record_header;
-pub(crate) mod rules_area;
+#[cfg(not(loom))]
+pub(crate) mod wakeup;
+#[cfg(not(loom))]
+pub(crate) mod words;

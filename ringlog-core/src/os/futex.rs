@@ -2,9 +2,8 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-
-use crate::shm::sync::AtomicU64;
 
 /// The low half of a word, which is what the kernel compares: little-endian machines only.
 fn low_half(word: &AtomicU64) -> *const u32 {

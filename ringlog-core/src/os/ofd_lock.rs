@@ -19,8 +19,6 @@ use std::ptr::NonNull;
 
 use nix::errno::Errno;
 
-use crate::shm::layout;
-
 /// How a byte is locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -133,11 +131,9 @@ pub(crate) fn is_held(probe: &File, byte: i64) -> io::Result<bool> {
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
 
-/// Whether this file system keeps a lock with a mapping, tried out on a byte that nobody else uses.
-pub(crate) fn keeps_locks(path: &Path) -> io::Result<bool> {
+/// Whether the file system of `path` keeps a lock with a mapping. Tested on `byte`, which no other process uses.
+pub(crate) fn keeps_locks(path: &Path, byte: i64) -> io::Result<bool> {
     let open = || File::options().read(true).write(true).open(path);
-    let unique = i64::from(std::process::id()) << 20 | (crate::shm::clock::monotonic_ns() & 0xf_ffff) as i64;
-    let byte = layout::lock::TEST + unique;
     let Some(page) = hold(&open()?, byte, Mode::Exclusive)? else { return Ok(true) };
     let kept = open().and_then(|probe| is_held(&probe, byte));
     // SAFETY: from `hold` just now.
@@ -161,7 +157,7 @@ mod tests {
         // SAFETY: held above, released once.
         unsafe { LockPage::release(page.as_ptr()) };
         assert!(!is_held(&open(), 7).unwrap());
-        assert!(keeps_locks(file.path()).unwrap());
+        assert!(keeps_locks(file.path(), 9).unwrap());
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use crate::os::file::{self, Identity};
 use crate::os::ofd_lock;
-use crate::ring::file::{self, Identity};
 
 /// A description of a ring's file to ask for locks with. Read-only, so that it can never be an owner's:
 /// asked through the description that holds it, a lock seems free.

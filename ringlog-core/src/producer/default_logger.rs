@@ -8,13 +8,13 @@
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::error::Error;
-use crate::os::thread;
+
 use crate::producer::levels::steering::Steering;
 use crate::producer::logger::Logger;
 use crate::record::level::filter::Filter;
 use crate::ring::lane;
-use crate::ring::session::Session;
 use crate::shm::layout::lane as lane_entry;
+use crate::shm::words;
 
 /// Where log statements go that name no logger.
 #[derive(Debug)]
@@ -32,11 +32,7 @@ pub(crate) struct Installed {
     destination: Destination,
     /// The level rules of the ring; `None` where statements go elsewhere.
     steering: Option<Steering>,
-    /// The filter as the process lane shows it.
-    shown: ShownFilter,
 }
-
-type ShownFilter = [u64; lane_entry::FILTER_BYTES / 8];
 
 impl Installed {
     pub(crate) fn destination(&self) -> &Destination {
@@ -95,46 +91,21 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
     if installed().is_some() {
         return Err(Error::DefaultLoggerSet);
     }
-    let (steering, shown) = match &destination {
-        Destination::Ring(logger, filter) => {
-            let shown = thread::text_words(&filter.text_within(lane_entry::FILTER_BYTES));
-            (Some(Steering::new(&logger.session)?), shown)
-        }
-        _ => (None, ShownFilter::default()),
+    let steering = match &destination {
+        Destination::Ring(logger, _) => Some(Steering::new(&logger.session)?),
+        _ => None,
     };
-    let new = Box::into_raw(Box::new(Installed { destination, steering, shown }));
+    let new = Box::into_raw(Box::new(Installed { destination, steering }));
     let null = std::ptr::null_mut();
     if INSTALLED.compare_exchange(null, new, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         // SAFETY: made above, and no other reference to it exists.
         drop(unsafe { Box::from_raw(new) });
         return Err(Error::DefaultLoggerSet);
     }
-    if let Destination::Ring(logger, _) = self::destination() {
+    if let Destination::Ring(logger, filter) = self::destination() {
         LOGGER.store(std::ptr::from_ref(logger).cast_mut(), Ordering::Release);
-        // The process lane may be open already.
-        show_filter(&logger.session);
+        let shown = words::text_words(&filter.text_within(lane_entry::FILTER_BYTES));
+        lane::show_filter(&logger.session, shown);
     }
     Ok(())
-}
-
-/// The process's own filter, as the process lane of `session` shows it: zeros where log statements go
-/// elsewhere.
-pub(crate) fn shown_filter(session: &Session) -> ShownFilter {
-    match installed() {
-        Some(Installed { destination: Destination::Ring(logger, _), shown, .. })
-            if std::ptr::eq(&*logger.session, session) =>
-        {
-            *shown
-        }
-        _ => [0; lane_entry::FILTER_BYTES / 8],
-    }
-}
-
-/// Shows the filter in a process lane that was open before.
-fn show_filter(session: &Session) {
-    // Held by who opens the process lane: it is open by now, or its owner is going to find the filter.
-    let _guard = session.try_lock();
-    if let (Some(ring), Some(local)) = (session.ring(), lane::of_process(session)) {
-        lane::write_filter(&ring, local.lane.load(Ordering::Relaxed), &shown_filter(session));
-    }
 }

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::os::file;
 use crate::os::ofd_lock;
-use crate::ring::file;
-use crate::ring::lane;
 use crate::ring::session::Session;
 use crate::shm::block::{BlockId, SharedRing};
 use crate::shm::layout::{halves, lock as lock_byte};
+use crate::shm::wakeup;
 
 /// The end of what one lane has published.
 struct Goal {
@@ -35,7 +35,7 @@ pub(crate) fn flush(session: &Session, start: Instant, timeout: Duration) -> Res
             let why = if has_consumer(session) { "the consumer is behind" } else { "nobody drains the ring" };
             return Err(Error::FlushTimeout { waited_ms: start.elapsed().as_millis() as u64, why });
         }
-        lane::wake_consumer(&ring);
+        wakeup::wake_consumer(&ring);
         std::thread::sleep(nap.min(left));
         nap = (nap * 2).min(Duration::from_millis(1));
     }

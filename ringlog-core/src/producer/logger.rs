@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, PushError};
-use crate::os::thread;
 use crate::producer::flush;
 use crate::producer::push;
 use crate::record::level::Level;
@@ -16,13 +15,16 @@ use crate::record::site::Site;
 use crate::record::text::{TEXT, Text, text_site};
 use crate::record::value::Value;
 use crate::record::values::Values;
+use crate::ring::handle::Ring;
 use crate::ring::lane;
 use crate::ring::name;
-use crate::ring::options::Overflow;
 use crate::ring::private::{FastPath, ProducerState};
 use crate::ring::session::{Refusal, Session, SessionState};
+use crate::ring::thread_lanes;
 use crate::shm::clock::Clock;
+use crate::shm::overflow::Overflow;
 use crate::shm::record_header::flag;
+use crate::shm::wakeup;
 
 /// Logs into a ring. `Clone + Send + Sync`.
 ///
@@ -33,6 +35,14 @@ use crate::shm::record_header::flag;
 pub struct Logger {
     pub(crate) session: Arc<Session>,
     overflow: Option<Overflow>,
+}
+
+impl Ring {
+    /// A handle to log with; clone it freely, send it to any thread. Each thread gets its lane by
+    /// itself with its first record.
+    pub fn logger(&self) -> Logger {
+        Logger::new(self.session().clone())
+    }
 }
 
 impl Logger {
@@ -87,7 +97,7 @@ impl Logger {
     fn push_defined<R: Record>(&self, record: &R, definition: u32, state: &SessionState) -> FastPath {
         let level = record.level();
         // SAFETY: the attachment lives as long as `self` is borrowed.
-        let Some(local) = (unsafe { thread::first_lane_of(state.session_id()) }) else {
+        let Some(local) = (unsafe { thread_lanes::first_lane_of(state.session_id()) }) else {
             return FastPath::Outlined;
         };
         if !local.clock_is_inlined() {
@@ -111,7 +121,7 @@ impl Logger {
             self.session.definition_ids().get(site.number(record.inferred().fingerprint))
         };
         // SAFETY: the attachment lives as long as `self` is borrowed.
-        match unsafe { thread::lane_of(self.session.session_id()) } {
+        match unsafe { thread_lanes::lane_of(self.session.session_id()) } {
             // SAFETY: as above.
             Some(local) if definition != 0 => unsafe {
                 push_to(local, record, definition, self.session.info.clock)
@@ -136,7 +146,7 @@ impl Logger {
     #[cold]
     fn wake(&self) {
         if let Some(ring) = self.session.ring() {
-            lane::wake_consumer(&ring);
+            wakeup::wake_consumer(&ring);
         }
     }
 

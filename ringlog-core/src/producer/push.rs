@@ -11,18 +11,19 @@ use std::time::{Duration, Instant};
 
 use crate::error::PushError;
 use crate::os::futex;
-use crate::os::thread;
 use crate::producer::definitions;
 use crate::record::prepared::Prepared;
 use crate::record::record_trait::Record;
 use crate::ring::lane;
-use crate::ring::options::Overflow;
 use crate::ring::private::{Busy, ProducerState};
 use crate::ring::session::{Refusal, Session};
+use crate::ring::thread_lanes;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
 use crate::shm::clock::{Anchor, anchor_life_ticks};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, header, lane as lane_entry, pair};
+use crate::shm::overflow::Overflow;
 use crate::shm::record_header::{Header, control, kind, slots_for};
+use crate::shm::wakeup;
 
 /// Blocks that a lane stays within as long as it finds one free there: they stay in its caches.
 const WARM_BLOCKS: u32 = 32;
@@ -37,7 +38,7 @@ pub(crate) fn push(
     let without_lane = |ring: Option<&SharedRing>, why: Refusal| {
         session.state().count_without_lane(ring);
         // SAFETY: the attachment lives as long as this call.
-        if let Some(local) = unsafe { thread::lane_of(session.session_id()) } {
+        if let Some(local) = unsafe { thread_lanes::lane_of(session.session_id()) } {
             // The ring is gone: nor shall a shorter record find room in the block.
             local.leave_record_path();
         }
@@ -288,7 +289,7 @@ impl<'a> Push<'a> {
         self.seal_open_block();
         self.begin_block(fresh, urgent);
         self.restore_limits();
-        lane::wake_consumer(self.ring);
+        wakeup::wake_consumer(self.ring);
     }
 
     fn seal_open_block(&self) {
@@ -358,7 +359,7 @@ impl<'a> Push<'a> {
         if let Some(taken) = attempt() {
             return Ok(taken);
         }
-        lane::wake_consumer(self.ring);
+        wakeup::wake_consumer(self.ring);
         let policy = self.overflow.unwrap_or_else(|| self.session.overflow(self.ring));
         let Overflow::Block(patience) = policy else { return Err(PushError::Full) };
         let deadline = Instant::now().checked_add(patience);

@@ -43,10 +43,10 @@ use self::merge::Merge;
 use self::scan::Scans;
 use self::totals::Totals;
 use crate::error::Error;
+use crate::os::boot::boot_id;
 use crate::os::probe::Probe;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::Entry;
-use crate::ring::header::boot_id;
 use crate::ring::session::Session;
 use crate::shm::block::SharedRing;
 use crate::shm::layout::{header, lock as lock_byte};
@@ -105,7 +105,7 @@ impl Consumer {
         };
         // An earlier consumer may have died between freeing blocks and announcing it; producers that
         // found the ring full would never look again.
-        crate::ring::lane::announce_freed(&ring, block_count.into());
+        crate::shm::wakeup::announce_freed(&ring, block_count.into());
         Ok(consumer)
     }
 
@@ -193,7 +193,7 @@ impl Consumer {
     }
 
     /// What the ring's header says.
-    pub fn info(&self) -> &crate::admin::Info {
+    pub fn info(&self) -> &crate::ring::header::Info {
         &self.session.info
     }
 

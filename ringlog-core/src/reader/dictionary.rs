@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::reader::entry::block_header;
 use crate::record::decoded::ParsedDefinition;
 use crate::record::definition::Definition;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
@@ -76,7 +75,7 @@ fn read(ring: &SharedRing, process: (u32, u32), id: u32) -> Option<Definition> {
         return None;
     }
     let committed = ring.committed(index, state.generation)?;
-    let header = block_header(ring, BlockId { index, generation: state.generation })?;
+    let header = ring.block_header(BlockId { index, generation: state.generation })?;
     if halves(header[block::PROCESS]) != process || !begins_record(ring, index, slot, committed) {
         return None;
     }

@@ -6,18 +6,8 @@ use std::sync::Arc;
 use crate::reader::origin::Origin;
 use crate::record::decoded::ParsedDefinition;
 use crate::record::level::Level;
-use crate::shm::block::{BlockId, SharedRing};
-use crate::shm::layout::block;
 
 use crate::record::decoded::Received;
-
-/// The words of a block's header, for a block of this generation; `None` if no header is published.
-pub(crate) fn block_header(ring: &SharedRing, block: BlockId) -> Option<[u64; block::WORDS]> {
-    ring.committed(block.index, block.generation)?;
-    let mut copy = Vec::with_capacity(block::WORDS);
-    ring.memory().copy_words(ring.block_start(block.index), block::WORDS, &mut copy);
-    copy.try_into().ok()
-}
 
 /// Why records are missing at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

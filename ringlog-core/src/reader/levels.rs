@@ -5,11 +5,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::admin;
 use crate::error::Error;
+use crate::os::file::{Identity, reopen};
 use crate::os::ofd_lock::ScopedLock;
-use crate::os::thread::name_from_words;
-use crate::reader::entry::block_header;
 use crate::reader::observer::Observer;
 use crate::record::definition::Definition;
 use crate::record::level::Level;
@@ -18,7 +16,6 @@ use crate::record::level::rules::LevelRules;
 use crate::record::text::TEXT;
 use crate::record::value::Cursor;
 use crate::ring::file;
-use crate::ring::file::Identity;
 use crate::ring::handle::Ring;
 use crate::ring::name;
 use crate::shm::block::{BlockId, Phase, SharedRing};
@@ -28,6 +25,7 @@ use crate::shm::layout::{
 };
 use crate::shm::record_header::{Header, kind};
 use crate::shm::rules_area;
+use crate::shm::words::text_from_words;
 
 /// Far longer than a change takes, unless its process has been stopped.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
@@ -73,15 +71,11 @@ pub struct LoggerLevel {
 /// [`Error::Levels`] if the ring has no room for the rules, or another process has been stopped while changing them;
 /// otherwise as for [`Ring::open`].
 pub fn change_levels(name: &str, change: impl FnMut(&mut LevelRules)) -> Result<LevelRules, Error> {
-    let path =
-        std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
-    let opened = file::open(name, &path, true)?;
-    let mut changed = Ok(LevelRules::default());
-    admin::with_memory(&opened, |ring| {
-        let lock = lock(&path, opened.identity, LOCK_WITHIN);
-        changed = lock.and_then(|lock| self::change(ring, &path, lock, change));
-    })?;
-    changed
+    let opened = file::open_by_name(name, true)?;
+    opened.with_ring(|ring| {
+        let lock = lock(&opened.path, opened.identity, LOCK_WITHIN)?;
+        self::change(ring, &opened.path, lock, change)
+    })?
 }
 
 impl Ring {
@@ -140,7 +134,7 @@ fn change(
 
 fn lock(path: &Path, identity: Identity, within: Duration) -> Result<ScopedLock, Error> {
     let io = |e| Error::io("lock", path, e);
-    let file = file::reopen(path, identity, true).map_err(io)?;
+    let file = reopen(path, identity, true).map_err(io)?;
     let mut file = file.ok_or_else(|| name::no_such_ring("", path))?;
     let begun = Instant::now();
     loop {
@@ -191,7 +185,7 @@ impl Observer {
 fn shown_filter(ring: &SharedRing, lane: u32) -> Option<String> {
     let word = |i: usize| ring.lane_word(lane, lane_entry::FILTER + i * 8).load(Ordering::Relaxed);
     let words: Vec<u64> = (0..lane_entry::FILTER_BYTES / 8).map(word).collect();
-    Some(name_from_words(&words)).filter(|text| !text.is_empty())
+    Some(text_from_words(&words)).filter(|text| !text.is_empty())
 }
 
 /// Parses a filter that may have been cut: parts that are not valid are left out.
@@ -209,7 +203,7 @@ fn loggers_in_ring(ring: &SharedRing) -> BTreeSet<((u32, u32), String)> {
         if state.phase == Phase::Free {
             continue;
         }
-        let header = block_header(ring, BlockId { index, generation: state.generation });
+        let header = ring.block_header(BlockId { index, generation: state.generation });
         let committed = ring.committed(index, state.generation);
         let (Some(header), Some(committed)) = (header, committed) else { continue };
         let mut words = Vec::new();

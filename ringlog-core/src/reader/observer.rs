@@ -10,17 +10,19 @@ use std::sync::Arc;
 use self::long_records::{LongRecords, Part};
 use self::missed::MissedRecords;
 use crate::error::Error;
+use crate::os::file::{Identity, size_if_shorter};
+use crate::os::mapping::{Access, Mapping};
 use crate::reader::dictionary::Dictionary;
-use crate::reader::entry::{OwnedBody, OwnedEntry, block_header};
+use crate::reader::entry::{OwnedBody, OwnedEntry};
 use crate::reader::origin::Origin;
 use crate::record::text::TEXT;
 use crate::record::value::Cursor;
-use crate::ring::file::{self, Identity, Mapping};
+use crate::ring::file;
 use crate::ring::header::Info;
-use crate::ring::name;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing, State};
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block};
+use crate::shm::memory::Memory;
 use crate::shm::record_header::{Header, control, flag, kind};
 
 /// Shows every record that is in the ring: published ones, and persisted ones whose block has not been taken again. Any
@@ -59,9 +61,7 @@ impl Observer {
     /// # Errors
     /// As for [`Ring::open`](crate::Ring::open).
     pub fn open(name: &str) -> Result<Observer, Error> {
-        let path =
-            std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
-        Self::of(file::open(name, &path, false)?)
+        Self::of(file::open_by_name(name, false)?)
     }
 
     pub(crate) fn of_file(path: &Path) -> Result<Observer, Error> {
@@ -69,7 +69,7 @@ impl Observer {
     }
 
     fn of(opened: file::Opened) -> Result<Observer, Error> {
-        let mapping = Mapping::new(&opened, false)?;
+        let mapping = opened.map(Access::ReadOnly)?;
         Ok(Observer {
             info: opened.info,
             path: opened.path.clone(),
@@ -96,7 +96,7 @@ impl Observer {
     pub(crate) fn ring(&self) -> SharedRing {
         #[allow(unsafe_code)]
         // SAFETY: the mapping stays until `self` is dropped, and the ring is not kept longer.
-        let memory = unsafe { self.mapping.memory() };
+        let memory = unsafe { Memory::of_mapping(&self.mapping) };
         SharedRing::new(memory, self.info.geometry)
     }
 
@@ -120,7 +120,7 @@ impl Observer {
     /// reads zero without a fault, so the file is asked as well.
     pub(crate) fn check_whole(&self) -> Result<(), Error> {
         let bytes = self.info.geometry.file_bytes;
-        if self.mapping.is_whole() && file::size_if_shorter(&self.file, bytes).is_none() {
+        if self.mapping.is_whole() && size_if_shorter(&self.file, bytes).is_none() {
             return Ok(());
         }
         Err(file::truncated(&self.path, self.identity, bytes))
@@ -152,7 +152,7 @@ impl Observer {
         let mut watched = self.blocks[index as usize].clone();
         let id = BlockId { index, generation };
         if !watched.started || watched.generation != generation {
-            let Some(header) = block_header(ring, id) else { return };
+            let Some(header) = ring.block_header(id) else { return };
             watched = begin(generation, &header);
         }
         let Some(limit) = ring.committed(index, generation).filter(|limit| *limit > watched.read) else {
@@ -161,7 +161,7 @@ impl Observer {
         let Some(origin) = watched.origin.clone() else { return };
         let mut words = Vec::new();
         ring.copy_slots(index, watched.read, limit, &mut words);
-        let header = block_header(ring, id);
+        let header = ring.block_header(id);
         let mut found = Vec::new();
         let mut found_parts = Vec::new();
         let chain = header.map_or(0, |header| header[block::CHAIN]);
@@ -238,20 +238,6 @@ fn readable(state: Option<State>) -> Option<u32> {
         State { kind: Kind::Records, generation, .. } => Some(generation),
         _ => None,
     }
-}
-
-/// How many records a block holds, for counting only: what a live block says may be old at once.
-pub(crate) fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
-    let limit = ring.committed(index, generation).unwrap_or(0);
-    let mut at = BLOCK_HEADER_SLOTS;
-    let mut records = 0;
-    while at < limit {
-        let word = |i: usize| ring.block_word(index, at as usize * SLOT_WORDS + i);
-        let header = Header::decode([word(0).load(std::sync::atomic::Ordering::Relaxed), 0]);
-        records += u64::from(header.kind() == kind::RECORD);
-        at = at.saturating_add(header.slots());
-    }
-    records
 }
 
 fn begin(generation: u32, header: &[u64; block::WORDS]) -> WatchedBlock {

@@ -1,9 +1,11 @@
 //! The thread and process that wrote an entry.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use crate::os::thread::name_from_words;
+use crate::ring::exit_history::{self, Owner};
+use crate::shm::block::SharedRing;
 use crate::shm::layout::{block, halves};
+use crate::shm::words::text_from_words;
 
 /// The origin of an entry: the lane, and the thread and process that owned it then.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +36,17 @@ impl Origin {
             incarnation,
             pid,
             tid,
-            thread: name_from_words(&words[block::THREAD_NAME..block::PROCESS_NAME]),
-            process: name_from_words(&words[block::PROCESS_NAME..block::WORDS]),
+            thread: text_from_words(&words[block::THREAD_NAME..block::PROCESS_NAME]),
+            process: text_from_words(&words[block::PROCESS_NAME..block::WORDS]),
             process_lane: halves(words[block::PROCESS]),
         }
+    }
+
+    /// The owner that a lane's entry names for one of its incarnations, as far as it still does.
+    pub(crate) fn of_incarnation(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Arc<Origin>> {
+        let owner = exit_history::owner(ring, lane, incarnation)?;
+        let Owner { pid, tid, thread, process, process_lane } = owner;
+        Some(Arc::new(Origin { lane, incarnation, pid, tid, thread, process, process_lane }))
     }
 
     /// The origin of what has no lane: drops of threads without one, and messages of a reader itself.

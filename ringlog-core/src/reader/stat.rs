@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::os::probe::Probe;
-use crate::os::thread::name_from_words;
 use crate::reader::consumer::holder;
 use crate::reader::observer::Observer;
-use crate::ring::options::Overflow;
 use crate::ring::reclaim;
 use crate::shm::block::{Kind, Phase, SharedRing};
 use crate::shm::layout::{NAME_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
+use crate::shm::overflow::Overflow;
+use crate::shm::words::text_from_words;
 
 /// Counters and states of a ring, read at one look.
 #[derive(Clone, Debug)]
@@ -194,7 +194,7 @@ fn lane_stat(ring: &SharedRing, lane: u32, alive: bool) -> LaneStat {
     let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
     let name = |offset: usize| {
         let words: Vec<u64> = (0..NAME_BYTES / 8).map(|i| word(offset + i * 8)).collect();
-        name_from_words(&words)
+        text_from_words(&words)
     };
     let state = ring.lane_state(lane);
     let (pid, tid) = halves(word(lane_entry::PID_TID));

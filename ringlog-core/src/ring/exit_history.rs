@@ -8,13 +8,11 @@
 //! A process that runs its exit handlers has ended in order. Its threads need not all have closed their
 //! lanes by then, and are not dead before their time.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::os::thread::name_from_words;
-use crate::reader::origin::Origin;
 use crate::shm::block::SharedRing;
 use crate::shm::layout::{NAME_BYTES, halves, lane as lane_entry, pair};
+use crate::shm::words::text_from_words;
 
 /// The deaths in a lane's past: the last incarnation that died, and which of the 32 before it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,8 +114,19 @@ pub(crate) fn leave_word(ring: &SharedRing, lane: u32) {
     word(lane_entry::DEATHS).store(deaths.with(last).word(), Ordering::Release);
 }
 
-/// Who owned the lane in that incarnation, as far as its entry still says.
-pub(crate) fn owner(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Arc<Origin>> {
+/// The owner of one incarnation of a lane, as its entry names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) thread: String,
+    pub(crate) process: String,
+    /// The process lane and its incarnation.
+    pub(crate) process_lane: (u32, u32),
+}
+
+/// The owner of the lane in that incarnation, as far as its entry still says.
+pub(crate) fn owner(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Owner> {
     let is_dead = || {
         ring.lane_word(lane, lane_entry::DEAD_INCARNATION).load(Ordering::Acquire) == u64::from(incarnation)
     };
@@ -125,10 +134,10 @@ pub(crate) fn owner(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Ar
     if is_last() && !is_dead() {
         let places =
             [lane_entry::PID_TID, lane_entry::PROCESS, lane_entry::THREAD_NAME, lane_entry::PROCESS_NAME];
-        let origin = read(ring, lane, incarnation, places);
+        let owner = read(ring, lane, places);
         // Whoever opens the lane now has first copied what we may have read half of.
         if is_last() && !is_dead() {
-            return Some(origin);
+            return Some(owner);
         }
     }
     let places = [
@@ -137,19 +146,18 @@ pub(crate) fn owner(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Ar
         lane_entry::DEAD_THREAD_NAME,
         lane_entry::DEAD_PROCESS_NAME,
     ];
-    is_dead().then(|| read(ring, lane, incarnation, places)).filter(|_| is_dead())
+    is_dead().then(|| read(ring, lane, places)).filter(|_| is_dead())
 }
 
-fn read(ring: &SharedRing, lane: u32, incarnation: u32, places: [usize; 4]) -> Arc<Origin> {
+fn read(ring: &SharedRing, lane: u32, places: [usize; 4]) -> Owner {
     let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
     let [pid_tid, process_lane, thread, process] = places;
     let name = |offset: usize| {
         let words: Vec<u64> = (0..NAME_BYTES).step_by(8).map(|i| word(offset + i)).collect();
-        name_from_words(&words)
+        text_from_words(&words)
     };
     let (pid, tid) = halves(word(pid_tid));
-    let (thread, process, process_lane) = (name(thread), name(process), halves(word(process_lane)));
-    Arc::new(Origin { lane, incarnation, pid, tid, thread, process, process_lane })
+    Owner { pid, tid, thread: name(thread), process: name(process), process_lane: halves(word(process_lane)) }
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! Handles that applications hold: [`Ring`] here, [`Logger`] in its own module.
+//! [`Ring`]: the handle that applications hold.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::producer::logger::Logger;
-use crate::reader::consumer::Consumer;
-use crate::reader::observer::Observer;
+use crate::ring::create;
+use crate::ring::exit;
 use crate::ring::file;
 use crate::ring::header::Info;
 use crate::ring::name;
 use crate::ring::options::Options;
 use crate::ring::session::Session;
+use crate::shm::clock::Clock;
 
 /// A ring that this process is attached to. Cheap to clone; the last clone to go detaches.
 ///
@@ -51,8 +51,8 @@ impl Ring {
     /// [`Error::Version`] or [`Error::Damaged`] for what is in the file; [`Error::Permission`];
     /// [`Error::LocksNotKept`] where the file system cannot carry a ring.
     pub fn open(name: &str) -> Result<Ring, Error> {
-        let path =
-            std::path::absolute(name::resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))?;
+        exit::prepare();
+        let path = name::resolve_absolute(name)?;
         // A ring that is being replaced: look at the new one. More often than this nobody replaces it.
         for _ in 0..8 {
             let opened = file::open(name, &path, true)?;
@@ -63,36 +63,17 @@ impl Ring {
         Err(name::no_such_ring(name, &path))
     }
 
-    /// A handle to log with; clone it freely, send it to any thread. Each thread gets its lane by
-    /// itself with its first record.
-    pub fn logger(&self) -> Logger {
-        Logger::new(self.session.clone())
-    }
-
-    /// Drains the ring: the one consumer.
-    ///
-    /// # Errors
-    /// [`Error::ConsumerExists`], saying who it is.
-    pub fn consumer(&self) -> Result<Consumer, Error> {
-        Consumer::new(self.session.clone())
-    }
-
-    /// Looks at what is in the ring, without disturbing anyone: its own read-only mapping, any number
-    /// at the same time.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
-    pub fn observe(&self) -> Result<Observer, Error> {
-        Observer::of_file(&self.session.path)
-    }
-
     pub(crate) fn with_ring(&self, act: impl FnOnce(&crate::shm::block::SharedRing)) {
         if let Some(ring) = self.session.ring() {
             act(&ring);
         }
     }
 
-    pub(crate) fn identity(&self) -> crate::ring::file::Identity {
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(crate) fn identity(&self) -> crate::os::file::Identity {
         self.session.identity
     }
 
@@ -104,5 +85,42 @@ impl Ring {
     /// What its header says.
     pub fn info(&self) -> &Info {
         &self.session.info
+    }
+}
+
+impl Options {
+    /// Makes the ring `name` and opens it. It is never seen half-made.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if it is there already; what [`Ring::open`] returns; [`Error::NoSpace`].
+    pub fn create(self, name: &str) -> Result<Ring, Error> {
+        let path = name::resolve(name)?;
+        self.create_file(&path)?;
+        Ring::open(name)
+    }
+
+    /// Opens the ring `name`, or makes it if it is not there. The options count only if it is made.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create) and [`Ring::open`].
+    pub fn create_or_open(self, name: &str) -> Result<Ring, Error> {
+        match Ring::open(name) {
+            Err(Error::NoSuchRing { .. }) => {}
+            other => return other,
+        }
+        match self.create_file(&name::resolve(name)?) {
+            Ok(()) | Err(Error::Exists { .. }) => Ring::open(name),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_file(&self, path: &Path) -> Result<(), Error> {
+        let geometry = self.geometry()?;
+        name::prepare_directory(path)?;
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path: path.to_owned() });
+        }
+        let info = Info::new(geometry, self.clock.unwrap_or_else(Clock::best));
+        create::create(path, &info, self.overflow, self.mode, self.group)
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::error::Error;
-use crate::ring::options::Overflow;
+use crate::os::boot::boot_id;
 use crate::shm::clock::{Anchor, Clock, Rate, monotonic_ns, unix_ns};
 use crate::shm::layout::{self, Geometry, header, pair};
+use crate::shm::overflow::Overflow;
 
 /// From 1 kHz to 1 THz, in 32.32 fixed point: no clock of a machine is outside, and spans of time that are told in
 /// ticks stay near what they mean.
@@ -180,17 +181,6 @@ impl Info {
             ns_per_tick,
         })
     }
-}
-
-/// The kernel's id of this boot; zero where it cannot be read, so that two unknown ones are equal.
-pub(crate) fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
-    let mut id = [0; 16];
-    for (byte, nibbles) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibbles[0] << 4 | nibbles[1];
-    }
-    id
 }
 
 /// A version 4 UUID. Without a random source the clock and the process make it unique enough.

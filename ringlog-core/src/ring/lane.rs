@@ -7,61 +7,22 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::os::file;
 use crate::os::fork_guard;
 use crate::os::ofd_lock::{self, LockPage, Mode};
 use crate::os::thread;
-use crate::producer::default_logger;
+use crate::ring::exit;
 use crate::ring::exit_history;
-use crate::ring::file;
+use crate::ring::lane_close;
 use crate::ring::private::{ProducerState, status};
 use crate::ring::reclaim;
-use crate::ring::session::{Refusal, Session};
-use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
+use crate::ring::session::{NO_FILTER, Refusal, Session, ShownFilter};
+use crate::ring::thread_lanes;
+use crate::shm::block::{BlockId, Phase, SharedRing};
 use crate::shm::clock::{Clock, unix_ns};
-use crate::shm::layout::{self, block, header, lane as lane_entry, pair};
-use crate::shm::sync::AtomicU64;
-
-/// What a lane's entry says of its owner. Whether he lives, only the lock knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LaneState {
-    pub(crate) incarnation: u32,
-    /// Stands for a process and owns its definitions.
-    pub(crate) process: bool,
-    pub(crate) open: bool,
-}
-
-impl LaneState {
-    pub(crate) const fn word(self) -> u64 {
-        pair(self.incarnation, (self.process as u32) << 8 | self.open as u32)
-    }
-
-    pub(crate) const fn decode(word: u64) -> LaneState {
-        let (incarnation, low) = layout::halves(word);
-        LaneState { incarnation, process: low >> 8 & 0xff == 1, open: low & 0xff == 1 }
-    }
-}
-
-impl SharedRing {
-    /// A word of lane `lane`'s entry.
-    pub(crate) fn lane_word(&self, lane: u32, offset: usize) -> &AtomicU64 {
-        self.memory().word((self.geometry().lanes_offset() + lane as usize * lane_entry::BYTES + offset) / 8)
-    }
-
-    /// A word of the file header.
-    pub(crate) fn header_word(&self, offset: usize) -> &AtomicU64 {
-        self.memory().word(offset / 8)
-    }
-
-    /// Whether the ring's file was removed, or truncated under us.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.header_word(header::FLAGS).load(Ordering::Relaxed) & header::FLAG_RETIRED != 0
-            || !self.memory().is_whole()
-    }
-
-    pub(crate) fn lane_state(&self, lane: u32) -> LaneState {
-        LaneState::decode(self.lane_word(lane, lane_entry::STATE).load(Ordering::Acquire))
-    }
-}
+use crate::shm::lane_entry::LaneState;
+use crate::shm::layout::{self, lane as lane_entry, pair};
+use crate::shm::words;
 
 /// This thread's lane, opened if need be; also the process's.
 pub(crate) fn open_for_thread<'a>(
@@ -70,31 +31,32 @@ pub(crate) fn open_for_thread<'a>(
 ) -> Result<&'a ProducerState, Refusal> {
     let session_id = session.session_id();
     // SAFETY: the lane is used no longer than the attachment is borrowed.
-    if let Some(local) = unsafe { thread::lane_of(session_id) } {
+    if let Some(local) = unsafe { thread_lanes::lane_of(session_id) } {
         return Ok(local);
     }
     let state = session.state();
     state.still_refused()?;
     // A child that is forked in the middle finds its parent's mark, which is not its own.
     let me = std::process::id();
-    if thread::OPENING.replace(me) == me {
+    if thread_lanes::OPENING.replace(me) == me {
         return Err(Refusal::INTERRUPTED);
     }
     let opened = (|| {
         // SAFETY: as above.
-        if let Some(local) = unsafe { thread::lane_of(session_id) } {
+        if let Some(local) = unsafe { thread_lanes::lane_of(session_id) } {
             // A signal handler has opened it since we looked.
             return Ok(local);
         }
         open_for_process(session, ring)?;
         let local = open(session, ring, false)?;
-        if !thread::remember(session_id, local) {
-            close(ring, local, session_id);
+        if !thread_lanes::remember(session_id, local) {
+            lane_close::close(ring, local, session_id);
             return Err(Refusal::LanesTaken);
         }
+        exit::close_at_thread_end();
         Ok(local)
     })();
-    thread::OPENING.set(0);
+    thread_lanes::OPENING.set(0);
     match opened {
         Ok(_) => state.count_the_uncounted(ring),
         Err(Refusal::INTERRUPTED) => {}
@@ -196,16 +158,12 @@ fn begin<'a>(
     let named_incarnation =
         if process { incarnation } else { process_state.process_incarnation.load(Ordering::Relaxed) };
     word(lane_entry::PROCESS).store(pair(named, named_incarnation), Ordering::Release);
-    let thread_name = thread::name_words(&if process { String::new() } else { thread::name() });
+    let thread_name = words::name_words(&if process { String::new() } else { thread::name() });
     for (i, (thread, process)) in thread_name.iter().zip(&process_state.name).enumerate() {
         word(lane_entry::THREAD_NAME + i * 8).store(*thread, Ordering::Release);
         word(lane_entry::PROCESS_NAME + i * 8).store(process.load(Ordering::Relaxed), Ordering::Release);
     }
-    write_filter(
-        ring,
-        lane,
-        &if process { default_logger::shown_filter(session) } else { Default::default() },
-    );
+    write_filter(ring, lane, &if process { session.shown_filter() } else { NO_FILTER });
     word(lane_entry::STATE).store(state.word(), Ordering::Release);
     let local = session.local(lane);
     let set = |field: &std::sync::atomic::AtomicU32, value| field.store(value, Ordering::Relaxed);
@@ -232,91 +190,19 @@ fn begin<'a>(
     local
 }
 
-/// Shows the process's own filter in its lane.
-pub(crate) fn write_filter(ring: &SharedRing, lane: u32, filter: &[u64; lane_entry::FILTER_BYTES / 8]) {
+/// Shows `filter` as the process's own in its lane, also in one that is open already.
+pub(crate) fn show_filter(session: &Session, filter: ShownFilter) {
+    session.set_shown_filter(filter);
+    // Held while the process lane is opened: it is open by now, or its opener is going to find the filter.
+    let _guard = session.try_lock();
+    if let (Some(ring), Some(local)) = (session.ring(), of_process(session)) {
+        write_filter(&ring, local.lane.load(Ordering::Relaxed), &session.shown_filter());
+    }
+}
+
+fn write_filter(ring: &SharedRing, lane: u32, filter: &ShownFilter) {
     for (i, word) in filter.iter().enumerate() {
         ring.lane_word(lane, lane_entry::FILTER + i * 8).store(*word, Ordering::Relaxed);
-    }
-}
-
-/// Closes a lane of this session, or waits until the thread that is closing it has done so. Whoever
-/// calls knows that nothing is being pushed on it.
-pub(crate) fn close(ring: &SharedRing, local: &ProducerState, session_id: u64) {
-    if local.session_id.load(Ordering::Acquire) != session_id {
-        return;
-    }
-    let claim =
-        local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire);
-    match claim {
-        Ok(_) => finish(ring, local),
-        Err(status::CLOSING) => {
-            while local.status.load(Ordering::Acquire) == status::CLOSING {
-                std::thread::yield_now();
-            }
-        }
-        Err(_) => {}
-    }
-}
-
-/// Closes a lane whose thread is ending.
-pub(crate) fn close_at_thread_end(local: &ProducerState, session_id: u64) {
-    match claim(local, session_id) {
-        Some(Some(ring)) => finish(&ring, local),
-        Some(None) => local.status.store(status::CLOSED, Ordering::Release),
-        None => {}
-    }
-}
-
-/// The process runs its exit handlers: what its lanes leave open from here on is no death. Threads may
-/// still be logging, so the lane keeps its lock, and the process its definitions, to the very end.
-pub(crate) fn end_process(local: &ProducerState, session_id: u64) {
-    if let Some(ring) = claim(local, session_id) {
-        if let Some(ring) = ring {
-            say_closed(&ring, local.lane.load(Ordering::Relaxed));
-        }
-        local.status.store(status::OPEN, Ordering::Release);
-    }
-}
-
-/// Moves an open lane of this session to CLOSING. The attachment may be going at the same time: it waits
-/// until the lane is moved on, so its ring, if it still has one, stays until then.
-fn claim(local: &ProducerState, session_id: u64) -> Option<Option<SharedRing>> {
-    if local.session_id.load(Ordering::Acquire) != session_id {
-        return None;
-    }
-    local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire).ok()?;
-    // SAFETY: set with the lane, and the attachment does not go before we leave CLOSING.
-    let session = unsafe { &*local.session.load(Ordering::Relaxed) };
-    Some(session.ring())
-}
-
-fn say_closed(ring: &SharedRing, lane: u32) {
-    let state = ring.lane_state(lane);
-    ring.lane_word(lane, lane_entry::STATE)
-        .store(LaneState { open: false, ..state }.word(), Ordering::Release);
-}
-
-/// The caller has moved the lane to CLOSING.
-fn finish(ring: &SharedRing, local: &ProducerState) {
-    let lane = local.lane.load(Ordering::Relaxed);
-    for limit in &local.limit {
-        limit.store(0, Ordering::Relaxed);
-    }
-    if let Some(block) = local.block() {
-        local.count_block(ring);
-        // SYNC SEAL carries it.
-        ring.block_word(block.index, block::CLOSED).store(1, Ordering::Relaxed);
-        ring.seal(block, lane, Kind::Records);
-    }
-    say_closed(ring, lane);
-    wake_consumer(ring);
-    let page = local.lock_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
-    local.session_id.store(0, Ordering::Release);
-    local.status.store(status::CLOSED, Ordering::Release);
-    // The lock last: from here on the private half may be that of another thread of this process.
-    if !page.is_null() {
-        // SAFETY: this session's own lock page, swapped out so that it is released once.
-        unsafe { LockPage::release(page) };
     }
 }
 
@@ -346,30 +232,5 @@ impl ProducerState {
         let count = ring.lane_word(lane, lane_entry::PUBLISHED);
         count.store(count.load(Ordering::Relaxed).wrapping_add(records), Ordering::Relaxed);
         self.sequence.store(self.sequence.load(Ordering::Relaxed).wrapping_add(records), Ordering::Relaxed);
-    }
-}
-
-/// Wakes the consumer if it naps. Called when a block changes, at a flush, and for ERROR and above;
-/// the record path never looks at the sleep word, because the consumer writes it.
-pub(crate) fn wake_consumer(ring: &SharedRing) {
-    // Pairs with the fence in the consumer's nap: it either sees what was published before this, or we
-    // see that it sleeps.
-    crate::shm::sync::fence(Ordering::SeqCst);
-    let sleep = ring.header_word(header::SLEEP);
-    if sleep.load(Ordering::Relaxed) != 0 {
-        sleep.store(0, Ordering::Relaxed);
-        crate::os::futex::wake(sleep, 1);
-    }
-}
-
-/// Tells those who found no free block, or wait for one, that there are some now.
-pub(crate) fn announce_freed(ring: &SharedRing, count: u64) {
-    if count == 0 {
-        return;
-    }
-    let word = ring.header_word(header::FREED);
-    word.fetch_add(count, Ordering::SeqCst);
-    if ring.header_word(header::FREED_WAITERS).load(Ordering::SeqCst) != 0 {
-        crate::os::futex::wake(word, i32::MAX);
     }
 }

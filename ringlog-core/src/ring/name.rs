@@ -34,6 +34,11 @@ pub fn resolve(name: &str) -> Result<PathBuf, Error> {
     }
 }
 
+/// The absolute path of the file that `name` means.
+pub(crate) fn resolve_absolute(name: &str) -> Result<PathBuf, Error> {
+    std::path::absolute(resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))
+}
+
 fn from_environment(ringlog: Option<OsString>) -> Result<PathBuf, Error> {
     let bad = |why: &str| Err(Error::Name { name: ".".to_owned(), why: why.to_owned() });
     match ringlog.map(PathBuf::from) {

@@ -1,39 +1,9 @@
 //! How a ring is made.
 
-use std::path::Path;
-use std::time::Duration;
-
 use crate::error::Error;
-use crate::ring::file;
-use crate::ring::handle::Ring;
-use crate::ring::header::Info;
-use crate::ring::name;
 use crate::shm::clock::Clock;
 use crate::shm::layout::Geometry;
-
-/// What happens to a record when no block is free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// It is dropped and counted; the gap shows in the output.
-    Drop,
-    /// The call waits for the consumer, at most this long, then drops and counts.
-    Block(Duration),
-}
-
-impl Overflow {
-    pub(crate) fn words(self) -> (u64, u64) {
-        match self {
-            Overflow::Drop => (0, 0),
-            Overflow::Block(deadline) => (1, u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX)),
-        }
-    }
-
-    /// The policy in shared memory; what this version does not know means `Drop`.
-    pub(crate) fn from_words(policy: u64, deadline_ns: u64) -> Overflow {
-        if policy & 0xff == 1 { Overflow::Block(Duration::from_nanos(deadline_ns)) } else { Overflow::Drop }
-    }
-}
+use crate::shm::overflow::Overflow;
 
 /// The size of a ring: a number of bytes or a text such as `"16MiB"`.
 #[derive(Clone, Debug)]
@@ -68,16 +38,16 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(wrong)
 }
 
-/// How a ring is made; see [`Ring::options`].
+/// How a ring is made; see [`Ring::options`](crate::Ring::options).
 #[derive(Clone, Debug)]
 pub struct Options {
     size: Size,
     lanes: Option<u32>,
     block_bytes: Option<u32>,
-    overflow: Overflow,
-    mode: u32,
-    group: Option<u32>,
-    clock: Option<Clock>,
+    pub(crate) overflow: Overflow,
+    pub(crate) mode: u32,
+    pub(crate) group: Option<u32>,
+    pub(crate) clock: Option<Clock>,
 }
 
 impl Default for Options {
@@ -146,41 +116,6 @@ impl Options {
     pub fn geometry(&self) -> Result<Geometry, Error> {
         let size = self.size.0.clone().map_err(Error::Geometry)?;
         Geometry::fit(size, self.block_bytes, self.lanes).map_err(|why| Error::Geometry(why.to_string()))
-    }
-
-    /// Makes the ring `name` and opens it. It is never seen half-made.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] if it is there already; what [`Ring::open`] returns; [`Error::NoSpace`].
-    pub fn create(self, name: &str) -> Result<Ring, Error> {
-        let path = name::resolve(name)?;
-        self.create_file(&path)?;
-        Ring::open(name)
-    }
-
-    /// Opens the ring `name`, or makes it if it is not there. The options count only if it is made.
-    ///
-    /// # Errors
-    /// As for [`create`](Self::create) and [`Ring::open`].
-    pub fn create_or_open(self, name: &str) -> Result<Ring, Error> {
-        match Ring::open(name) {
-            Err(Error::NoSuchRing { .. }) => {}
-            other => return other,
-        }
-        match self.create_file(&name::resolve(name)?) {
-            Ok(()) | Err(Error::Exists { .. }) => Ring::open(name),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn create_file(&self, path: &Path) -> Result<(), Error> {
-        let geometry = self.geometry()?;
-        name::prepare_directory(path)?;
-        if path.symlink_metadata().is_ok() {
-            return Err(Error::Exists { path: path.to_owned() });
-        }
-        let info = Info::new(geometry, self.clock.unwrap_or_else(Clock::best));
-        file::create(path, &info, self.overflow, self.mode, self.group)
     }
 }
 

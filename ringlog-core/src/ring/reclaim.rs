@@ -9,10 +9,12 @@ use std::collections::HashSet;
 use std::io;
 
 use crate::os::probe::Probe;
-use crate::reader::observer::records_in;
 use crate::ring::session::Session;
 use crate::shm::block::{Kind, Phase, SharedRing, State};
-use crate::shm::layout::{block, halves, header, lane as lane_entry, lock as lock_byte};
+use crate::shm::layout::{
+    BLOCK_HEADER_SLOTS, SLOT_WORDS, block, halves, header, lane as lane_entry, lock as lock_byte,
+};
+use crate::shm::record_header::{Header, kind};
 use crate::shm::sync::Ordering;
 
 /// Seals a block whose owner has been proved dead since its state was judged, and counts its records for
@@ -43,6 +45,20 @@ pub(crate) fn published_with(ring: &SharedRing, index: u32, open: State) -> Opti
     let before = ring.lane_word(open.lane, lane_entry::PUBLISHED_AT_OPEN).load(Ordering::Acquire);
     let is_open_still = ring.state(index) == Some(open);
     (records > 0 && is_open_still).then(|| before.wrapping_add(first).wrapping_add(records))
+}
+
+/// How many records a block holds, for counting only: what a live block says may be old at once.
+fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
+    let limit = ring.committed(index, generation).unwrap_or(0);
+    let mut at = BLOCK_HEADER_SLOTS;
+    let mut records = 0;
+    while at < limit {
+        let word = |i: usize| ring.block_word(index, at as usize * SLOT_WORDS + i);
+        let header = Header::decode([word(0).load(Ordering::Relaxed), 0]);
+        records += u64::from(header.kind() == kind::RECORD);
+        at = at.saturating_add(header.slots());
+    }
+    records
 }
 
 /// Looks at every block once: seals what the dead have left open, then frees definitions that no block
@@ -82,7 +98,7 @@ fn seal_open_blocks(ring: &SharedRing, is_alive: impl Fn(u32) -> io::Result<bool
         } else if seal(ring, index, state) {
             sealed += u64::from(state.kind == Kind::Records);
             // The dead may have given blocks back and not lived to say so.
-            crate::ring::lane::announce_freed(ring, 1);
+            crate::shm::wakeup::announce_freed(ring, 1);
         }
     }
     Ok(sealed)
@@ -117,7 +133,7 @@ fn free_definitions(
         }
         let end = ring.committed(index, state.generation).unwrap_or(0);
         if ring.free(index, state, end) {
-            crate::ring::lane::announce_freed(ring, 1);
+            crate::shm::wakeup::announce_freed(ring, 1);
             process.into_iter().for_each(&mut forget);
         }
     }

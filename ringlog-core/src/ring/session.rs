@@ -5,23 +5,29 @@
 use std::io;
 use std::path::PathBuf;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, PushError};
+use crate::os::file::Identity;
+use crate::os::mapping::{Access, Mapping};
 use crate::os::ofd_lock::LockPage;
 use crate::os::owner_lock::{OwnerGuard, OwnerLock};
 use crate::os::probe::Probe;
 use crate::os::sigbus;
 use crate::os::thread;
 use crate::os::zero_on_fork::ZeroOnFork;
-use crate::ring::file::{self, Identity, Mapping, Opened};
+use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
-use crate::ring::options::Overflow;
+use crate::ring::lane_close;
 use crate::ring::private::{DefinitionIds, ProducerState};
 use crate::shm::block::SharedRing;
 use crate::shm::clock::monotonic_ns;
-use crate::shm::layout::{NAME_BYTES, header};
+use crate::shm::layout::{NAME_BYTES, header, lane as lane_entry};
+use crate::shm::memory::Memory;
+use crate::shm::overflow::Overflow;
+use crate::shm::words;
 
 /// What the process keeps about one ring. Lies in memory that a fork wipes.
 #[repr(C, align(128))]
@@ -137,7 +143,13 @@ pub(crate) struct Session {
     pub(crate) identity: Identity,
     pub(crate) info: Info,
     wiped: ZeroOnFork,
+    /// The process's own filter, for its lane to show. A child keeps it: its own lane shows the same.
+    shown_filter: OnceLock<ShownFilter>,
 }
+
+/// The text of a filter as a process lane shows it; zeros for none.
+pub(crate) type ShownFilter = [u64; lane_entry::FILTER_BYTES / 8];
+pub(crate) const NO_FILTER: ShownFilter = [0; lane_entry::FILTER_BYTES / 8];
 
 /// Sessions of all rings, so that a thread never takes a stale lane for its own.
 static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
@@ -149,15 +161,20 @@ impl Session {
         let bytes = Self::locals_offset() + lanes * size_of::<ProducerState>();
         let wiped = ZeroOnFork::new(bytes.next_multiple_of(4096))
             .map_err(|e| Error::io("keep private state for", &opened.path, e))?;
-        let session =
-            Session { path: opened.path.clone(), identity: opened.identity, info: opened.info, wiped };
+        let session = Session {
+            path: opened.path.clone(),
+            identity: opened.identity,
+            info: opened.info,
+            wiped,
+            shown_filter: OnceLock::new(),
+        };
         remember(session.state());
         Ok(session.begin_session(&opened)?.then_some(session))
     }
 
     fn begin_session(&self, opened: &Opened) -> Result<bool, Error> {
         let Some(page) = file::attach(opened)? else { return Ok(false) };
-        let mapping = match Mapping::new(opened, true) {
+        let mapping = match opened.map(Access::WriteAll) {
             Ok(mapping) => mapping,
             Err(error) => {
                 // SAFETY: held just now, not given to anyone.
@@ -169,10 +186,9 @@ impl Session {
         state.attach_page.store(page.as_ptr(), Ordering::Relaxed);
         state.base.store(mapping.base(), Ordering::Relaxed);
         state.pid.store(std::process::id(), Ordering::Relaxed);
-        for (word, value) in state.name.iter().zip(thread::name_words(&thread::process_name())) {
+        for (word, value) in state.name.iter().zip(words::name_words(&thread::process_name())) {
             word.store(value, Ordering::Relaxed);
         }
-        thread::prepare();
         // Release: who sees the session sees the rest.
         state.session_id.store(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
         Ok(true)
@@ -218,7 +234,8 @@ impl Session {
         let base = NonNull::new(self.state().base.load(Ordering::Relaxed))?;
         // SAFETY: this session's own mapping, unmapped only when the attachment goes; it is borrowed by
         // handles that keep the attachment.
-        let memory = unsafe { Mapping::from_raw(base, self.info.geometry.file_bytes as usize).memory() };
+        let memory =
+            unsafe { Memory::of_mapping(&Mapping::from_raw(base, self.info.geometry.file_bytes as usize)) };
         Some(SharedRing::new(memory, self.info.geometry))
     }
 
@@ -276,6 +293,17 @@ impl Session {
         self.state().lock.lock()
     }
 
+    /// The process's own filter, if log statements go to this ring by default.
+    pub(crate) fn shown_filter(&self) -> ShownFilter {
+        self.shown_filter.get().copied().unwrap_or(NO_FILTER)
+    }
+
+    /// Sets what the process lane is to show. The first one stays: a process has one default logger.
+    pub(crate) fn set_shown_filter(&self, filter: ShownFilter) {
+        // One that is there already is the same.
+        let _ = self.shown_filter.set(filter);
+    }
+
     /// The overflow policy in force, which may be changed from outside.
     pub(crate) fn overflow(&self, ring: &SharedRing) -> Overflow {
         let word = |offset: usize| ring.memory().word(offset / 8).load(Ordering::Relaxed);
@@ -320,19 +348,17 @@ fn remember(state: &SessionState) {
     }
 }
 
-/// The process runs its exit handlers.
-pub(crate) fn end_sessions() {
-    for state in kept() {
+/// The lanes of the process, one of each session that has opened one, with the session's id.
+pub(crate) fn process_lanes() -> impl Iterator<Item = (&'static ProducerState, u64)> {
+    kept().filter_map(|state| {
         // SAFETY: atomics only, in a piece that is never unmapped and long enough for every lane of its ring.
-        let (session_id, local) = unsafe {
-            let Some(lane) = (*state).process_lane.load(Ordering::Acquire).checked_sub(1) else { continue };
+        unsafe {
+            let lane = (*state).process_lane.load(Ordering::Acquire).checked_sub(1)?;
             let locals = state.byte_add(Session::locals_offset()).cast::<ProducerState>();
-            ((*state).session_id.load(Ordering::Acquire), &*locals.add(lane as usize))
-        };
-        if session_id != 0 {
-            crate::ring::lane::end_process(local, session_id);
+            let session_id = (*state).session_id.load(Ordering::Acquire);
+            (session_id != 0).then(|| (&*locals.add(lane as usize), session_id))
         }
-    }
+    })
 }
 
 impl Drop for Session {
@@ -341,7 +367,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(ring) = self.ring() else { return };
         for lane in 0..self.info.geometry.lane_count {
-            crate::ring::lane::close(&ring, self.local(lane), self.session_id());
+            lane_close::close(&ring, self.local(lane), self.session_id());
         }
         let state = self.state();
         state.session_id.store(0, Ordering::Release);

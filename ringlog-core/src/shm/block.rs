@@ -130,6 +130,17 @@ impl SharedRing {
         &self.memory
     }
 
+    /// A word of the file header.
+    pub(crate) fn header_word(&self, offset: usize) -> &AtomicU64 {
+        self.memory.word(offset / 8)
+    }
+
+    /// Whether the ring's file was removed, or truncated under us.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.header_word(layout::header::FLAGS).load(Ordering::Relaxed) & layout::header::FLAG_RETIRED != 0
+            || !self.memory.is_whole()
+    }
+
     fn state_word(&self, index: u32) -> &AtomicU64 {
         self.memory.word(self.geometry.states_offset() / 8 + index as usize)
     }
@@ -228,6 +239,14 @@ impl SharedRing {
         let (of, slots) = layout::halves(self.committed_word(index).load(Sync::Publish.acquire()));
         (of == generation && (BLOCK_HEADER_SLOTS..=self.geometry.block_slots()).contains(&slots))
             .then_some(slots)
+    }
+
+    /// The words of a block's header; `None` if nothing of this generation is published.
+    pub(crate) fn block_header(&self, block: BlockId) -> Option<[u64; layout::block::WORDS]> {
+        self.committed(block.index, block.generation)?;
+        let mut copy = Vec::with_capacity(layout::block::WORDS);
+        self.memory.copy_words(self.block_start(block.index), layout::block::WORDS, &mut copy);
+        copy.try_into().ok()
     }
 
     /// For a reader that owns nothing: whether block `index` still held the bytes of `generation` when

@@ -6,6 +6,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(loom))]
+use crate::os::mapping::Mapping;
 use crate::shm::sync::{AtomicU64, Ordering};
 
 /// The words of one ring. Cheap to copy; whoever made it keeps the memory alive.
@@ -33,6 +35,15 @@ impl Memory {
     /// atomics may exist to them.
     pub(crate) const unsafe fn borrow(base: *const AtomicU64, words: usize) -> Self {
         Memory { base, words }
+    }
+
+    /// The words of a mapping.
+    ///
+    /// # Safety
+    /// The mapping must outlive the value and its copies.
+    pub(crate) unsafe fn of_mapping(mapping: &Mapping) -> Self {
+        // SAFETY: a mapping is page-aligned; that it stays is the caller's word. Only atomics look in.
+        unsafe { Memory::borrow(mapping.base().cast(), mapping.bytes() / 8) }
     }
 
     /// The word at `index`. Panics when out of bounds: every index is computed from the geometry that

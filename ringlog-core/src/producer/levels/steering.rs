@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::os::zero_on_fork::ZeroOnFork;
 use crate::record::level::filter::Filter;
 use crate::record::level::rules::{self, EffectiveLevel};
-use crate::ring::file::HeaderPage;
+use crate::ring::header_page::HeaderPage;
 use crate::ring::session::Session;
 use crate::shm::clock::unix_ns;
 use crate::shm::memory::Memory;

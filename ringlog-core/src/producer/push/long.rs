@@ -6,10 +6,10 @@ use super::Push;
 use crate::error::PushError;
 use crate::record::encode::Encoder;
 use crate::record::record_trait::Record;
-use crate::ring::lane;
 use crate::shm::block::{BlockId, Kind, publish};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, lane as lane_entry, pair};
 use crate::shm::record_header::{Header, flag, kind, slots_for};
+use crate::shm::wakeup;
 
 impl Push<'_> {
     /// Pushes a record that needs several blocks. All are taken before the first byte is written, and
@@ -64,7 +64,7 @@ impl Push<'_> {
         }
         drop(parts);
         self.restore_limits();
-        lane::wake_consumer(self.ring);
+        wakeup::wake_consumer(self.ring);
         if written == bytes { Ok(()) } else { Err(PushError::Mismatch) }
     }
 
@@ -110,7 +110,7 @@ impl Push<'_> {
                 let given_back = blocks.len() as u64;
                 blocks.into_iter().for_each(|block| self.ring.untake(block, lane, Kind::Records));
                 // Others may have found the ring full because of us.
-                lane::announce_freed(self.ring, given_back);
+                wakeup::announce_freed(self.ring, given_back);
                 self.given_back.set(given_back);
                 return None;
             };
@@ -159,6 +159,6 @@ impl Drop for Parts<'_> {
         for block in unused {
             self.push.ring.untake(*block, lane, Kind::Records);
         }
-        lane::announce_freed(self.push.ring, unused.len() as u64);
+        wakeup::announce_freed(self.push.ring, unused.len() as u64);
     }
 }

@@ -72,7 +72,7 @@ impl Acks {
             freed += batch.write(ring, blocks);
             self.spare.push(batch);
         }
-        crate::ring::lane::announce_freed(ring, freed);
+        crate::shm::wakeup::announce_freed(ring, freed);
     }
 }
 

@@ -1,7 +1,6 @@
 //! The blocks of the ring as the consumer sees them: how far each is published, and how far its records have
 //! been given out.
 
-use crate::reader::entry::block_header;
 use crate::shm::block::{BlockId, Phase, SharedRing, State};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, pair};
 use crate::shm::sync::Ordering;
@@ -126,7 +125,7 @@ impl BlockTable {
         cursor.limit = cursor.limit.max(limit.unwrap_or(0));
         if !cursor.found {
             let id = BlockId { index, generation: state.generation };
-            match limit.and_then(|_| block_header(ring, id)) {
+            match limit.and_then(|_| ring.block_header(id)) {
                 Some(header) => {
                     cursor.found = true;
                     news.found = Some(FoundBlock::new(id, header));

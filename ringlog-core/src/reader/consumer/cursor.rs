@@ -1,6 +1,6 @@
 //! How far a ring has been drained, kept outside of the ring.
 
-use crate::ring::header::boot_id;
+use crate::os::boot::boot_id;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{block, halves, pair};
 

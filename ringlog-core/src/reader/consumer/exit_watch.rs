@@ -176,7 +176,7 @@ fn prove_exits(
     if state.open && !is_alive() && exit_history::has_died(ring, lane) && ring.lane_state(lane) == state {
         exits.push(state.incarnation);
     }
-    let owner = |incarnation| (incarnation, exit_history::owner(ring, lane, incarnation));
+    let owner = |incarnation| (incarnation, Origin::of_incarnation(ring, lane, incarnation));
     exits.into_iter().map(owner).collect()
 }
 

@@ -24,7 +24,7 @@ use super::cursor::{Cursor, LaneCursor, PassesOver};
 use super::moment::Moment;
 use super::snapshot::LaneSnapshot;
 use crate::reader::origin::Origin;
-use crate::ring::exit_history::{self, Deaths};
+use crate::ring::exit_history::Deaths;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as lane_entry};
@@ -249,14 +249,14 @@ impl LaneReader {
         earlier: Option<Arc<Origin>>,
     ) {
         let (_, incarnation) = halves(header[block::LANE]);
-        let earlier = earlier.or_else(|| exit_history::owner(ring, self.lane, end.incarnation));
+        let earlier = earlier.or_else(|| Origin::of_incarnation(ring, self.lane, end.incarnation));
         let drops = header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]);
         self.notices.observe_drops(drops, earlier.clone());
         let moment = Moment { ticks: header[block::ANCHOR_TICKS], unix_ns: header[block::ANCHOR_UNIX_NS] };
         let history = Deaths::decode(header[block::DEATHS]);
         for exited in self.notices.unobserved_exits(history, end.incarnation, incarnation) {
             let owner = earlier.clone().filter(|owner| owner.incarnation == exited);
-            let owner = owner.or_else(|| exit_history::owner(ring, self.lane, exited));
+            let owner = owner.or_else(|| Origin::of_incarnation(ring, self.lane, exited));
             self.observe_exit(exited, owner, end.incarnation, moment);
         }
         self.delivered.end_incarnation(end);
@@ -329,7 +329,7 @@ impl LaneReader {
         }
         if self.notices.has_new_drops(drops) {
             let is_known = self.owner.known().is_some_and(|origin| origin.incarnation == incarnation);
-            let owner = if is_known { None } else { exit_history::owner(ring, self.lane, incarnation) };
+            let owner = if is_known { None } else { Origin::of_incarnation(ring, self.lane, incarnation) };
             self.notices.observe_drops(drops, owner);
         }
         for (last, owner) in exits {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
+use crate::os::file::reopen;
 use crate::os::fork_guard;
 use crate::os::ofd_lock::{self, LockPage};
 use crate::os::thread;
+use crate::ring::name;
 use crate::ring::session::Session;
-use crate::ring::{file, name};
 use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{NAME_BYTES, header, lock as lock_byte};
+use crate::shm::words::{name_words, text_from_words};
 
 /// Holds the lock of the ring's one consumer. The kernel releases it at the latest when the process ends.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl ConsumerLock {
         let io = |e| Error::io("lock", path, e);
         let held = {
             let _no_fork = fork_guard::block_forks();
-            let file = file::reopen(path, session.identity, true).map_err(io)?;
+            let file = reopen(path, session.identity, true).map_err(io)?;
             let file = file.ok_or_else(|| name::no_such_ring("", path))?;
             ofd_lock::hold(&file, lock_byte::CONSUMER, ofd_lock::Mode::Exclusive).map_err(io)?
         };
@@ -61,7 +63,7 @@ fn write_holder(ring: &SharedRing) {
     let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
     set(header::CONSUMER_PID, std::process::id().into());
     set(header::CONSUMER_SINCE_UNIX_NS, unix_ns());
-    for (i, word) in thread::name_words(&thread::process_name()).into_iter().enumerate() {
+    for (i, word) in name_words(&thread::process_name()).into_iter().enumerate() {
         debug_assert!(i < NAME_BYTES / 8);
         set(header::CONSUMER_NAME + i * 8, word);
     }
@@ -73,7 +75,7 @@ pub(crate) fn holder(ring: &SharedRing) -> String {
         .map(|i| ring.header_word(header::CONSUMER_NAME + i * 8).load(Ordering::Relaxed))
         .collect();
     let pid = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed);
-    format!("{} (pid {pid})", thread::name_from_words(&words).escape_debug())
+    format!("{} (pid {pid})", text_from_words(&words).escape_debug())
 }
 
 impl Drop for ConsumerLock {
