@@ -25,7 +25,7 @@ thread_local! {
 /// would leave no time for that, and has a target of its own.
 pub(crate) fn judge_some(number: usize, entry: &Entry<'_>) {
     if number < 4 {
-        judge(number, entry);
+        check(number, entry);
     } else if let Some(record) = entry.record() {
         record.fields().for_each(|field| _ = std::hint::black_box(field));
     }
@@ -35,7 +35,7 @@ pub(crate) fn judge_some(number: usize, entry: &Entry<'_>) {
 ///
 /// # Panics
 /// Where a line is not one line of UTF-8 without control characters, or JSON that does not parse.
-pub(crate) fn judge(way: usize, entry: &Entry<'_>) -> usize {
+pub(crate) fn check(way: usize, entry: &Entry<'_>) -> usize {
     LINES.with_borrow_mut(|Lines { text, json, out }| {
         out.clear();
         match way % 4 {

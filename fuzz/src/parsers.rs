@@ -54,7 +54,7 @@ pub fn records(data: &[u8]) {
     // Every field takes a byte at least.
     assert!(fields <= payload.len(), "{fields} fields of {} bytes", payload.len());
     // A byte becomes six at most, and a field of one byte has its name with it.
-    let bytes = lines::judge((flags >> 6).into(), &entry);
+    let bytes = lines::check((flags >> 6).into(), &entry);
     assert!(bytes <= 4096 + 64 * data.len(), "{bytes} bytes");
 }
 

@@ -1,4 +1,4 @@
-//! Who reads a ring: the consumer, observers, and the verbs of the command line.
+//! Readers of a ring: the consumer, observers, and the verbs of the command line.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub fn consumer(data: &[u8]) {
     });
 }
 
-/// Takes out what is there, or a few entries of it. Nobody changes the ring meanwhile, so it comes to an end.
+/// Takes out what is there, or a few entries of it. The ring is not changed meanwhile, so it comes to an end.
 fn take_batch(consumer: &mut Consumer, scene: &Scene, how: u8) {
     if how & 2 != 0 {
         consumer.set_grace(Duration::ZERO);

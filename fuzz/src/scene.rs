@@ -35,7 +35,7 @@ pub(crate) struct Scene {
     pub(crate) ring: Ring,
 }
 
-/// The ring's words. Nobody else is at them while they are changed: a script is one thread.
+/// The ring's words. No other thread uses them while they are changed: a script is one thread.
 pub(crate) struct Words {
     map: MmapRaw,
     geometry: Geometry,

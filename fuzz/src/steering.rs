@@ -23,10 +23,10 @@ pub fn rules(data: &[u8]) {
     steering.put(epoch, bytes, is_text);
     let filter = "info,db=error,db.pool=trace".parse::<Filter>().ok().filter(|_| wants_filter);
 
-    // Nobody changes it meanwhile, so there is an answer.
+    // It is not changed meanwhile, so there is an answer.
     let (as_of, mut rules) = steering.rules().unwrap();
     assert_eq!(as_of, epoch);
-    judge(&steering, &rules, filter.as_ref());
+    check(&steering, &rules, filter.as_ref());
     rules.remove_ended(NOW_UNIX);
     assert!(!rules.iter().any(|rule| rule.has_ended(NOW_UNIX)));
     let brief = LevelRule {
@@ -43,14 +43,14 @@ pub fn rules(data: &[u8]) {
             let (later, read) = steering.rules().unwrap();
             assert_eq!(read, rules);
             assert!(later & 1 != epoch & 1 && later != 0, "{later} after {epoch}");
-            judge(&steering, &read, filter.as_ref());
+            check(&steering, &read, filter.as_ref());
         }
         Err(error) => assert!(!error.to_string().is_empty() && steering.rules().unwrap().0 == epoch),
     }
 }
 
 /// Asks for some loggers, and holds the answer against another way to find it.
-fn judge(steering: &Steering, rules: &LevelRules, own: Option<&Filter>) {
+fn check(steering: &Steering, rules: &LevelRules, own: Option<&Filter>) {
     for (logger, pid) in LOGGERS.iter().flat_map(|logger| PIDS.map(|pid| (*logger, pid))) {
         let found = steering.level_of(logger, pid, own);
         if own.is_none() {
@@ -59,7 +59,7 @@ fn judge(steering: &Steering, rules: &LevelRules, own: Option<&Filter>) {
             assert!(found.is_some(), "a filter says something of every logger");
         }
         let by_rules = rules.level_of(logger, pid, own);
-        assert_eq!(found, by_rules, "{logger:?} of process {pid}, told and followed, by {rules:?}");
+        assert_eq!(found, by_rules, "{logger:?} of process {pid}, asked and followed, by {rules:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who logs into a ring that somebody else scribbles over. What he publishes may be lost; he himself may not
+//! A producer in a ring that another process damages. Its records may be lost; it itself may not
 //! come to harm, nor wait for what never comes.
 
 use std::time::Duration;

@@ -15,7 +15,7 @@ const LONGEST: u64 = 160;
 /// An input takes a fraction of a millisecond; one that takes this long will never end.
 const ENDLESS: Duration = Duration::from_secs(60);
 
-/// What is being run, and since when; for who watches over endless loops.
+/// What is being run, and since when; for the thread that looks for endless loops.
 static RUNNING: Mutex<Option<(String, Instant)>> = Mutex::new(None);
 
 fn watch() {
@@ -49,7 +49,7 @@ fn bytes(random: &mut Random) -> Vec<u8> {
     (0..length).map(|_| (random.number() >> 32) as u8).collect()
 }
 
-// One test, because a panic of one target must not be told as an endless loop of another.
+// One test, because a panic of one target must not be reported as an endless loop of another.
 #[test]
 fn kept_and_random_inputs_break_nothing() {
     watch();

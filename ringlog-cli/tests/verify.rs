@@ -182,9 +182,9 @@ fn losses_that_the_output_reports_are_listed() {
     assert_eq!(put.code, Some(5), "{put:#?}");
     scene.ringlog(&["writer", "app", "--out", "app.log", "--format", "json", "--until-idle"]).ok();
     let report = report(&scene, &["app.log"], 0);
-    assert!(report[0].ends_with(": told: 1 record dropped, lane 1, incarnation 1"), "{report:?}");
+    assert!(report[0].ends_with(": reported: 1 record dropped, lane 1, incarnation 1"), "{report:?}");
     assert!(
-        report[1].starts_with("complete: ") && report[1].ends_with("; told as lost: 1 dropped"),
+        report[1].starts_with("complete: ") && report[1].ends_with("; reported as lost: 1 dropped"),
         "{report:?}"
     );
     let strict = self::report(&scene, &["--strict", "app.log"], 3);
@@ -222,7 +222,7 @@ fn an_output_without_ids_is_refused() {
         scene.ringlog(&["verify", "app.log"]).fails(
             2,
             &format!(
-                "ringlog: app.log:{line}: {what}: no record's id is there, so nobody can tell what is missing; let \
+                "ringlog: app.log:{line}: {what}: there are no ids of records, so missing ones cannot be found; let \
                  the writer write with --format json, or text with --ids"
             ),
         );

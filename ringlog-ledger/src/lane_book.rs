@@ -47,9 +47,9 @@ pub enum Arrived {
 pub struct LaneBook {
     /// The latest records, each with the most that can have been reported between it and the one before.
     history: VecDeque<(Record, u64)>,
-    /// Told since the last record, by this writer.
+    /// Reported since the last record, by this writer.
     reported: u64,
-    /// Told since the last record by writers that were killed: may come again.
+    /// Reported since the last record by writers that were killed: may come again.
     reported_before: u64,
     /// The writer before was killed, and this one has written no record of the lane yet.
     may_repeat: bool,
@@ -82,7 +82,7 @@ impl LaneBook {
         self.named = 0;
     }
 
-    /// Whether the writer may tell a death without a name: what bore it was freed in another writer's time, and
+    /// Whether the writer may report a death without a name: the block that had it was freed under another writer, and
     /// the lane's entry keeps only the last two owners.
     pub fn may_be_nameless(&self, incarnation: u32) -> bool {
         self.named != incarnation

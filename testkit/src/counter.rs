@@ -1,4 +1,4 @@
-//! Numbers that a process tells others without a system call, so that it can be killed in between.
+//! Numbers that a process shares with others without a system call, so that it can be killed in between.
 
 #![allow(unsafe_code)]
 

@@ -10,12 +10,12 @@ use std::process::Command;
 
 use crate::Child;
 
-/// Where such a child finds the directory that it is given.
+/// The mount point of the directory in such a child.
 const MOUNTED_AT: &str = "/mnt";
 
 /// Starts the helper in one of its roles in new PID and mount namespaces, where `dir` is mounted at
-/// another place and `/dev/shm` is not there. Its process id is `pid`, as it sees it. `None`, and a word
-/// about it, where that is not permitted.
+/// another place and `/dev/shm` is not there. Its process id is `pid`, as it sees it. `None`, and a
+/// message, where that is not permitted.
 pub fn in_namespaces(program: &str, role: &str, dir: &Path, pid: u32, arguments: &[&str]) -> Option<Child> {
     let mut command = Command::new(program);
     command.args([role, &format!("{MOUNTED_AT}/ring")]).args(arguments);
@@ -61,7 +61,7 @@ fn become_child() -> io::Result<()> {
         if child == 0 {
             return Ok(());
         }
-        // Above all the pipe by which the exec is told.
+        // Above all the pipe that reports a failed exec.
         libc::close_range(0, u32::MAX, 0);
         let mut status = 0;
         libc::waitpid(child, &raw mut status, 0);

@@ -1,4 +1,4 @@
-//! A program of which a test decides at each system call on files what becomes of it.
+//! Tracing of system calls on files: a test decides at each what becomes of it.
 
 #![allow(unsafe_code)]
 
@@ -27,7 +27,7 @@ const ENDLESS: Duration = Duration::from_secs(120);
 /// A system call that can change files, or say how they are locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// The how manieth of the program's it is, from 0 on.
+    /// Its number among the calls of the program, from 0 on.
     pub number: usize,
     /// Its name.
     pub name: &'static str,
@@ -48,7 +48,7 @@ pub enum Fate {
     KilledAfter,
     /// Only so many of the bytes are written, and then the program is killed.
     Torn(u64),
-    /// Only so many of the bytes are written, as the program is told.
+    /// Only so many of the bytes are written, and the program sees the short count.
     Short(u64),
     /// It does nothing and returns this error.
     Fails(Errno),
@@ -117,7 +117,7 @@ const CALLS: [(i64, &str, i32); 22] = [
 /// Runs the program to its end. Asks `decide` at each call of any of its threads that is about a file below `dir`
 /// and can change it; its standard streams are none of these.
 pub fn run_deciding<D: FnMut(&Call) -> Fate + Send>(command: &mut Command, dir: &Path, decide: D) -> Ended {
-    // Tracing belongs to a thread, and this one shall see nobody else's children end.
+    // Tracing belongs to a thread, and this one must see no other children end.
     let run = || {
         stay_on_this_processor();
         Run::start(command, dir, decide).follow()
@@ -155,7 +155,7 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
                 install(&filter)
             })
         };
-        // Whoever traces waits himself; it dies with this thread, should that fail.
+        // The tracer waits itself; the program dies with this thread, should that fail.
         #[expect(clippy::zombie_processes)]
         let process = command.stdin(Stdio::null()).spawn().unwrap();
         let pid = Pid::from_raw(process.id() as i32);
@@ -218,7 +218,7 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
     }
 
     /// To the end of the call that was decided about, or to the next one that matters. A thread that was killed
-    /// meanwhile is told of by its end.
+    /// meanwhile is reported by its end.
     fn go_on(&self, thread: Pid, signal: Option<Signal>) {
         let _ = match self.places.get(&thread) {
             Some(Place::Decided(..)) => ptrace::syscall(thread, signal),

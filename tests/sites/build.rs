@@ -11,7 +11,7 @@ fn main() {
     let out = std::env::var_os("OUT_DIR").expect("cargo says where to");
     let mut source = String::new();
     for site in 0..SITES {
-        // Each on a line of its own, which its definition tells as well.
+        // Each on a line of its own, which its definition names as well.
         writeln!(source, "fn site_{site}(n: u64) {{ ringlog::info!(\"site {site} said {{n}}\"); }}")
             .expect("memory");
     }

@@ -1,4 +1,4 @@
-//! Records that prove themselves: who, the how manieth, and a checksum over everything.
+//! Records that prove themselves: producer, sequence, and a checksum over everything.
 
 use std::sync::LazyLock;
 
@@ -102,12 +102,12 @@ macro_rules! kinds {
 }
 kinds!(Sequenced Flood Alarm);
 
-/// What a received record says of itself, after its checksum has been found right.
+/// Producer and sequence of a received record whose checksum is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// Who sent it.
+    /// The producer that sent it.
     pub producer: u32,
-    /// The how manieth of his.
+    /// Its number among the records of that producer.
     pub sequence: u64,
 }
 

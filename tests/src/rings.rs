@@ -39,7 +39,7 @@ pub fn free_blocks_after(ring: &Ring, count: u32, mut drain: impl FnMut()) -> u3
 pub fn received(consumer: &mut Consumer, patience: Duration) -> BTreeMap<u32, Vec<u64>> {
     let mut received = BTreeMap::<u32, Vec<u64>>::new();
     while let Some(entry) = consumer.next(patience).unwrap() {
-        // That somebody died is news, but nothing is missing for it.
+        // A death is reported, but no record is missing for it.
         if matches!(entry.body, Body::Died(_)) {
             continue;
         }
@@ -51,7 +51,7 @@ pub fn received(consumer: &mut Consumer, patience: Duration) -> BTreeMap<u32, Ve
 
 /// What a new consumer gets out of the ring when it drains and acknowledges all that is there.
 pub fn drained(ring: &Ring) -> BTreeMap<u32, Vec<u64>> {
-    let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+    let mut consumer = soon(|| ring.consumer().ok()).expect("no other consumer drains");
     consumer.set_grace(Duration::ZERO);
     let deadline = Instant::now() + SOON;
     let mut all = BTreeMap::<u32, Vec<u64>>::new();

@@ -1,4 +1,4 @@
-//! A ring that waits to be written, the real writer, and what has to be in the files in the end.
+//! A ring with records, the real writer, and the files that it has to make of them.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ impl Writing {
         writing
     }
 
-    /// A ring into which nobody has logged.
+    /// An empty ring.
     pub fn empty(options: &[&str], ring: Options) -> Writing {
         let writing =
             Writing::without_ring(Scratch::new(), options.iter().map(|o| (*o).to_owned()).collect());
@@ -87,7 +87,7 @@ impl Writing {
         self.dir().join("app.log.checkpoint")
     }
 
-    /// The writer that ends when all is written. What it says is kept.
+    /// The writer that ends when all is written. Its messages are kept.
     pub fn writer(&self) -> Command {
         let mut command = self.daemon();
         command.arg("--until-idle");
@@ -117,7 +117,7 @@ impl Writing {
         status.unwrap_or_else(|| panic!("the writer does not end: {}", self.said()))
     }
 
-    /// What the writers have said.
+    /// The messages of all writers.
     pub fn said(&self) -> String {
         fs::read_to_string(self.at.file("said")).unwrap_or_default()
     }
@@ -131,12 +131,12 @@ impl Writing {
         names
     }
 
-    /// What is in the output itself.
+    /// The lines of the output itself.
     pub fn lines(&self) -> Lines {
         Lines::of(&fs::read(self.out()).unwrap_or_default())
     }
 
-    /// What is in all of the files together, the older ones first.
+    /// The lines of all files together, the older ones first.
     pub fn all_lines(&self) -> Lines {
         let mut all = Vec::new();
         // `app.log` is the youngest, and the first in the alphabet.
@@ -156,7 +156,7 @@ pub struct Lines {
     /// Records, in their order, without their times.
     pub records: Vec<String>,
     times: Vec<Option<Timestamp>>,
-    /// Deaths that are told. When that is depends on who looks, and with it their places and times.
+    /// Reported deaths. Their places and times depend on when the consumer notices them.
     pub deaths: usize,
 }
 
@@ -176,7 +176,7 @@ impl PartialEq for Lines {
 }
 
 impl Lines {
-    /// What these bytes of files hold. Each line has to be whole.
+    /// Reads the bytes of files. Each line has to be whole.
     pub fn of(bytes: &[u8]) -> Lines {
         assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn line is left at the end");
         let text = String::from_utf8(bytes.to_vec()).unwrap();

@@ -27,10 +27,10 @@ const PATIENCE: usize = 100;
 /// files, compressed or not, are read one after the other, as parts of one output: give the oldest first.
 ///
 /// Reported, each with its line: records that are missing, doubled or out of order, deaths that are at odds
-/// with the records before them, lines that cannot be read, and a last line without a newline. What the
-/// output itself tells to be lost (dropped because the ring was full, and the like) is listed, and is no
-/// fault unless --strict is given. What a lane published after the last record here nobody can know, unless
-/// its owner's death is told.
+/// with the records before them, lines that cannot be read, and a last line without a newline. Losses
+/// that the output itself reports (records dropped because the ring was full, and the like) are listed, and are no
+/// fault unless --strict is given. What a lane published after its last record here is not known, unless the death
+/// of its owner is reported.
 #[derive(Args)]
 #[command(after_help = "\
 Exit codes: 0 complete, 1 a file cannot be read, 2 the output has no ids,
@@ -42,7 +42,7 @@ pub struct Verify {
     /// The output begins in the middle: what comes before the first record of an owner is not missing
     #[arg(long)]
     partial: bool,
-    /// Records that the output tells to be lost count as missing
+    /// Records that the output reports as lost count as missing
     #[arg(long)]
     strict: bool,
 }
@@ -73,7 +73,7 @@ struct Check<'a> {
     found: Vec<(Place, String)>,
     /// A line with an id has been seen.
     has_ids: bool,
-    /// Lines that nobody can read, and torn ones.
+    /// Lines that cannot be read, and torn ones.
     unreadable: u64,
     out: io::BufWriter<io::StdoutLock<'static>>,
 }
@@ -151,7 +151,7 @@ impl Check<'_> {
     /// Says that the output cannot be verified.
     fn refuse(&self, place: Place, what: &str) -> ExitCode {
         output::say(format_args!(
-            "{}:{}: {what}: no record's id is there, so nobody can tell what is missing; let the writer write with \
+            "{}:{}: {what}: there are no ids of records, so missing ones cannot be found; let the writer write with \
              --format json, or text with --ids",
             self.name(place.file),
             place.line
@@ -167,11 +167,11 @@ impl Check<'_> {
         for finding in findings {
             self.print(finding.place, &words::finding(&finding))?;
         }
-        let (mut faults, told) = (words::faults(&sums), words::reported(&sums));
+        let (mut faults, reported) = (words::faults(&sums), words::reported(&sums));
         if self.unreadable > 0 {
             faults.push(format!("{} damaged", lines(self.unreadable)));
         }
-        let is_complete = faults.is_empty() && (told.is_empty() || !self.verify.strict);
+        let is_complete = faults.is_empty() && (reported.is_empty() || !self.verify.strict);
         let mut parts = vec![format!(
             "{}: {} of {} in {}",
             if is_complete { "complete" } else { "incomplete" },
@@ -180,7 +180,7 @@ impl Check<'_> {
             plural(self.verify.outputs.len() as u64, "file"),
         )];
         parts.extend((!faults.is_empty()).then(|| faults.join(", ")));
-        parts.extend((!told.is_empty()).then(|| format!("told as lost: {}", told.join(", "))));
+        parts.extend((!reported.is_empty()).then(|| format!("reported as lost: {}", reported.join(", "))));
         parts.extend((sums.died > 0).then(|| format!("{} died", plural(sums.died, "lane"))));
         writeln!(self.out, "{}", parts.join("; "))?;
         self.out.flush()?;

@@ -1,7 +1,7 @@
 //! A program with 10,000 log statements: `ringlog-test-sites RING FIRST COUNT ROUNDS`.
 //!
 //! Waits as the helper process does, then logs `COUNT` of its statements, from number `FIRST` on, `ROUNDS` times;
-//! each tells the process's id. Prints how many that were.
+//! each logs the process's id. Prints how many that were.
 
 include!(concat!(env!("OUT_DIR"), "/sites.rs"));
 

@@ -47,7 +47,7 @@ fn ten_thousand_statements_of_one_process_keep_their_texts() {
     assert_eq!(stat(&ring).published, 2 * SITES);
     let expected: Vec<u64> = (0..SITES).chain(0..SITES).collect();
 
-    // Who comes when the process has gone finds all of its definitions.
+    // An observer that is opened when the process has gone finds all of its definitions.
     let seen = Observer::open(at.name()).unwrap().poll().unwrap();
     let seen = seen.iter().map(|entry| site_of_record(entry.entry().record().expect("no gap"), pid));
     assert!(seen.eq(expected.iter().copied()), "what an observer sees");

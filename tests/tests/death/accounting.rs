@@ -1,4 +1,4 @@
-//! Who died is told: once, with its name, behind its last record.
+//! Each death is reported: once, with the name of the owner, behind its last record.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn nothing_more(ring: &Ring, mut consumer: Consumer) {
     }
     drop(consumer);
     let mut next = ring.consumer().unwrap();
-    assert!(next.next(Duration::from_millis(500)).unwrap().is_none(), "told to the next consumer again");
+    assert!(next.next(Duration::from_millis(500)).unwrap().is_none(), "reported to the next consumer again");
     assert_eq!(drain(&mut next), []);
 }
 
@@ -246,21 +246,21 @@ fn a_reopened_lane_names_its_dead_owner_without_records() {
     assert_eq!(drain(&mut consumer).len(), 9);
     drop(consumer);
     first.child.kill();
-    // It has the lane open and has published nothing: no block tells of the one before.
+    // It has the lane open and has published nothing: no block names the one before.
     let mut second = start(&at, 1, 0, "wait");
     let mut consumer = ring.consumer().unwrap();
     let came = drain(&mut consumer);
     let [Came::Died { last: Some(8), owner }] = &came[..] else { panic!("{came:?}") };
     assert_eq!((first.thread(owner), owner.lane, owner.incarnation), (0, 1, 1));
     drop(consumer);
-    // Of the second, which was killed too, the lane's last owner has left word.
+    // The second was killed too: the entry of the lane, which the third has written, names it.
     second.child.kill();
     let mut third = start(&at, 1, 0, "wait");
     let mut consumer = ring.consumer().unwrap();
     let came = drain(&mut consumer);
     let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
     assert_eq!((second.thread(owner), owner.incarnation), (0, 2));
-    // And of the third nobody has: its own entry says so.
+    // The third is named by its own entry.
     third.child.kill();
     let came = drain(&mut consumer);
     let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
@@ -277,8 +277,8 @@ fn after_two_more_owners_a_death_is_reported_without_a_name() {
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(drain(&mut consumer).len(), 9);
     first.child.kill();
-    let told = consumer.next(SOON).unwrap().map(|entry| (first.thread(entry.origin), entry.body));
-    assert!(matches!(told, Some((0, Body::Died(_)))), "{told:?}");
+    let reported = consumer.next(SOON).unwrap().map(|entry| (first.thread(entry.origin), entry.body));
+    assert!(matches!(reported, Some((0, Body::Died(_)))), "{reported:?}");
     drop(consumer);
     let mut second = start(&at, 1, 0, "wait");
     second.child.kill();
@@ -295,7 +295,7 @@ fn after_two_more_owners_a_death_is_reported_without_a_name() {
 
 #[test]
 fn a_death_is_reported_however_many_silent_ones_follow() {
-    // Of those without records the last two are told, whose names are still in the lane's entry.
+    // Of those without records the last two are reported, whose names are still in the lane's entry.
     for (first_ends, deaths_told) in [("wait", 3), ("return", 2)] {
         let at = Scratch::new();
         let ring = at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(2));

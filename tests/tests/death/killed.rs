@@ -59,7 +59,7 @@ impl Scene {
     }
 }
 
-/// Who comes first after the kill.
+/// What comes first after the kill.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum First {
     /// The consumer, which has to find out that the owner is dead.
@@ -135,8 +135,8 @@ fn open_every_lane(ring: &Ring, lanes: u32, act: impl FnOnce()) -> Range<u32> {
 /// The bytes of a ring in which nothing is left, but of which every block has been used.
 fn used_ring() -> Vec<u8> {
     let at = Scratch::new();
-    // Room also for the openers that come after the dead, who may each need a block for a definition: those
-    // who find another registering spend one rather than wait.
+    // Room also for the openers that come after the dead, which may each need a block for a definition: those
+    // that find another registering spend one rather than wait.
     let ring = at.create(Ring::options().size("32KiB").block_bytes(1024).lanes(6));
     let log = ring.logger();
     for sequence in 0..600 {

@@ -15,7 +15,7 @@ use crate::PRODUCER;
 struct Received {
     /// How many records of each thread of a killed process: by pid, producer and tid.
     records: BTreeMap<(u32, u32, u32), u64>,
-    /// The last sequence of each that was told to have died: by pid and tid.
+    /// The last sequence of each thread that was reported dead: by pid and tid.
     deaths: BTreeMap<(u32, u32), Option<u64>>,
 }
 
@@ -24,12 +24,16 @@ fn drain(consumer: &mut Consumer, patience: Duration, until: Instant, received: 
     let mut entries = 0;
     while let Some(entry) = consumer.next(patience).unwrap() {
         if let Body::Gap(gap) = entry.body {
-            panic!("nobody was refused, yet: {gap} in {:?}", entry.origin);
+            panic!("no call was refused, yet: {gap} in {:?}", entry.origin);
         }
         let (pid, tid) = (entry.origin.pid, entry.origin.tid);
         if let Body::Died(died) = entry.body {
-            // Of a process whose threads had no lanes yet, the main thread is told, which opened its lane.
-            assert_eq!(received.deaths.insert((pid, tid), died.last_sequence), None, "told twice: {entry}");
+            // Of a process whose threads had no lanes yet, the main thread is reported, which opened its lane.
+            assert_eq!(
+                received.deaths.insert((pid, tid), died.last_sequence),
+                None,
+                "reported twice: {entry}"
+            );
         } else {
             let Proof { producer, sequence } = Proof::of(&entry).unwrap();
             assert_eq!(received.deaths.get(&(pid, tid)), None, "behind its death: {entry}");
@@ -109,7 +113,7 @@ fn a_killed_producer_loses_nothing_it_published() {
         );
     }
     println!(
-        "{} deaths told, of threads with {} records",
+        "{} deaths reported, of threads with {} records",
         received.deaths.len(),
         received.records.values().sum::<u64>()
     );

@@ -1,5 +1,5 @@
-//! Who is dead and who lives: by the kernel's word alone, wherever it is asked and whatever the processes
-//! have done to themselves.
+//! Live and dead owners are told apart by kernel locks alone, in every namespace and whatever the processes have
+//! done to themselves.
 
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,8 @@ fn another_round(child: &mut Child) {
     child.wait_ready();
 }
 
-/// Drains until the consumer has looked for the dead twice: who died before this call has been buried,
-/// and what he left is free.
+/// Drains until the consumer has looked for the dead twice: owners that died before this call have been
+/// reclaimed, and what they left is free.
 fn bury(ring: &Ring, consumer: &mut Consumer, arrivals: &mut Arrivals) {
     let deadline = Instant::now() + SOON;
     let mut looked = stat(ring).reclaim.looked_unix_ns;
@@ -101,7 +101,7 @@ fn a_consumer_in_other_namespaces_tells_live_from_dead() {
     the_witness_sees_who_lives(&at, &ring, &mut witness, |producer| standing(&at, &[producer]));
 }
 
-/// Also: the number of the dead is a living one's here, and that of the living nobody's.
+/// Also: the pid of the dead one is a live process here, and that of the live one is not in use.
 #[test]
 fn a_producer_in_other_namespaces_is_not_dead_by_its_pid() {
     let at = Scratch::new();
@@ -123,7 +123,9 @@ fn a_producer_in_other_namespaces_is_not_dead_by_its_pid() {
         let lanes = stat(&ring).lanes.into_iter().filter(|lane| lane.open && lane.alive == alive);
         lanes.map(|lane| lane.pid).collect::<Vec<_>>()
     };
-    println!("alive under number {nobodys}, which nobody has here; dead under {mine}, which is this test's");
+    println!(
+        "alive under number {nobodys}, which is not in use here; dead under {mine}, which is this test's"
+    );
     assert_eq!((numbers(true), numbers(false)), (vec![nobodys; 2], vec![mine; 2]));
     assert!(kill(Pid::from_raw(nobodys as i32), None).is_err());
 }
@@ -153,7 +155,7 @@ fn a_zombie_is_dead() {
     wait_for_zombie(&child);
     wait_for_lanes(&ring, (0, 2));
     bury(&ring, &mut consumer, &mut arrivals);
-    // Nobody has reaped it: its number is still taken.
+    // It has not been reaped: its pid is still in use.
     wait_for_zombie(&child);
     kill(Pid::from_raw(child.id() as i32), None).unwrap();
     let stat = stat(&ring);
@@ -216,9 +218,9 @@ fn a_child_forked_while_locks_are_taken_keeps_none() {
     assert!(held.is_empty(), "their threads have ended: {held:#?}");
     parent.kill();
     wait_for_lanes(&ring, (0, 1));
-    drop(ring.consumer().expect("nobody is the consumer"));
+    drop(ring.consumer().expect("there is no consumer"));
     drop(ring);
-    ringlog::admin::remove(at.name(), false).expect("nobody is attached");
+    ringlog::admin::remove(at.name(), false).expect("no process is attached");
 }
 
 #[test]

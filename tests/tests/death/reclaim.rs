@@ -1,5 +1,5 @@
-//! What dead owners left is taken back: by the consumer within a bounded time, by the next owner of the
-//! lane at once, and by whoever begins to log where there is no consumer.
+//! Blocks and lanes of dead owners are reclaimed: by the consumer within a bounded time, by the next owner of the
+//! lane at once, and without a consumer by the next process that begins to log.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -107,7 +107,7 @@ fn dead_lanes_are_reclaimed_without_a_consumer() {
     // All that the dead had open is sealed, whichever lanes were taken over, and counted.
     assert_eq!((taken_over.reclaim.blocks, taken_over.published), (2, 30));
     assert_eq!((taken_over.reclaim.looked_unix_ns, taken_over.reclaim.last_within), (0, None));
-    // What they published is there for the next consumer, who frees it.
+    // What they published is there for the next consumer, which frees it.
     let mut consumer = ring.consumer().unwrap();
     let mut records = 0;
     assert_eq!(free_blocks_after(&ring, blocks - 2, || records += drain(&mut consumer)), blocks - 2);
@@ -164,13 +164,13 @@ fn reclaim_time_is_bounded_and_never_reported_too_short() {
     let blocks = ring.info().geometry().block_count();
     let mut consumer = ring.consumer().unwrap();
     drain(&mut consumer);
-    let mut told = Vec::new();
+    let mut times = Vec::new();
     for round in 0..9_u64 {
         let mut child = standing(&at);
         drain(&mut consumer);
         child.kill();
         let died = Instant::now();
-        // In some rounds nobody drains for a while: that has to be told.
+        // In some rounds no consumer drains for a while: the time has to include that.
         let pause = Duration::from_millis(if round % 3 == 2 { 700 } else { 0 });
         std::thread::sleep(pause);
         while stat(&ring).reclaim.blocks == round {
@@ -179,17 +179,17 @@ fn reclaim_time_is_bounded_and_never_reported_too_short() {
         }
         let reclaim = stat(&ring).reclaim;
         let within = reclaim.last_within.expect("the consumer has looked before");
-        assert!(within >= pause, "{within:?} is told, but nobody looked for {pause:?}");
+        assert!(within >= pause, "{within:?} is reported, but no consumer looked for {pause:?}");
         assert!(reclaim.longest_within >= Some(within));
         if pause.is_zero() {
-            told.push(within);
+            times.push(within);
         }
         assert_eq!(free_blocks_after(&ring, blocks, || _ = drain(&mut consumer)), blocks);
     }
-    told.sort_unstable();
-    println!("blocks of the dead were taken back within {told:?} of their deaths");
+    times.sort_unstable();
+    println!("blocks of the dead were taken back within {times:?} of their deaths");
     // On a busy machine some take longer; that most do means that the interval is not kept.
-    assert!(told[0] < Duration::from_secs(1), "{told:?}");
+    assert!(times[0] < Duration::from_secs(1), "{times:?}");
     let longest = stat(&ring).reclaim.longest_within.unwrap();
     assert!(longest >= Duration::from_millis(700));
 }

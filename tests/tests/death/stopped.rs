@@ -1,4 +1,4 @@
-//! A producer may stand still at any instruction of a push, for any time, and go on.
+//! A producer may be stopped at any instruction of a push, for any time, and go on.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const ROUNDS_MAX: usize = 8_000;
 /// Laps around the ring that the others make at each stop.
 const LAPS: u64 = 2;
 
-/// Those who go on while one stands still.
+/// The producers that go on while one is stopped.
 struct Others {
     ring: Ring,
     log: Logger,
@@ -42,7 +42,7 @@ impl Others {
     fn go_around(&mut self, laps: u64) {
         let blocks = u64::from(self.ring.info().geometry().block_count());
         let ring = self.ring.clone();
-        let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+        let mut consumer = soon(|| ring.consumer().ok()).expect("no other consumer drains");
         consumer.set_grace(Duration::ZERO);
         let to_send = self.sent[0] + laps * blocks;
         let deadline = Instant::now() + SOON;

@@ -19,7 +19,7 @@ fn run(writing: &Writing, number: usize, fate: Fate) -> Ended {
     )
 }
 
-/// The calls of a writer that nobody disturbs, and what it writes.
+/// The calls of an undisturbed writer, and what it writes.
 fn undisturbed(writing: &Writing) -> (Vec<Call>, Lines) {
     let copy = writing.copy();
     let ended = run_deciding(&mut copy.writer(), &copy.dir(), |_| Fate::Done);
@@ -145,7 +145,7 @@ fn a_batch_is_durable_before_it_counts_where_asked_for() {
     for every in [&["--fsync=batch"][..], &["--fsync=info"]] {
         let calls = calls(every);
         let batches: Vec<usize> = (0..calls.len()).filter(|at| calls[*at].name == "write").collect();
-        // The last one tells a death, which has no record's level.
+        // The last one reports a death, which has no level.
         let last = usize::from(every == ["--fsync=info"]);
         for at in &batches[..batches.len() - last] {
             let names: Vec<_> = calls[*at..].iter().take(4).map(|call| (call.name, call.len)).collect();

@@ -17,7 +17,7 @@ struct OnTmpfs {
 }
 
 impl OnTmpfs {
-    /// `None` where nobody may mount anything.
+    /// `None` where a file system cannot be mounted.
     fn start(options: &[&str]) -> Option<OnTmpfs> {
         let at = Scratch::new();
         let ring = at.create(Ring::options().size("4MiB"));

@@ -1,4 +1,4 @@
-//! Others do something to the files of a writer that was killed: it says so, and nothing is silently twice.
+//! Other programs change the files of a writer that was killed: the next one reports it, and repeats no line silently.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -70,7 +70,7 @@ fn writers_killed_under_load_write_each_record_once() {
 #[test]
 fn writers_replaced_under_load_write_each_record_once() {
     let writing = Writing::empty(&[], small_ring());
-    // One that is told to end before it listens ends by the signal, which is as good.
+    // A writer that is signalled before it handles signals is killed by it, which is as good.
     let stops = end_writers(&writing, Signal::SIGTERM, 150);
     println!("{stops} writers replaced");
     check(&writing);

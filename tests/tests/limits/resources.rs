@@ -1,4 +1,4 @@
-//! Little memory, few descriptors, no room: what cannot be had is said, and hurts nobody.
+//! Little memory, few descriptors, no room: errors say what is lacking, and other processes are not affected.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,7 +109,7 @@ fn a_push_in_a_block_works_where_only_exit_is_allowed() {
     let mut child = started("push-where-only-exit-is-allowed", at.name(), &["count=50"]);
     assert_eq!(child.wait().code(), Some(0), "all were pushed");
     assert_eq!(stat(&ring).published, 51);
-    // Changing the block makes no call either, as long as there is nobody to be woken.
+    // Changing the block makes no call either, as long as no consumer sleeps.
     let mut child = started("push-where-only-exit-is-allowed", at.name(), &["count=6000"]);
     assert_eq!(child.wait().code(), Some(0));
     assert_eq!(stat(&ring).published, 51 + 6001);

@@ -49,7 +49,7 @@ fn log_statements_make_no_system_call() {
     assert_eq!(child.finish(), [1]);
     let after = stat(&ring);
     assert_eq!((after.published, after.dropped), (statements * (1 + rounds), 0));
-    // Nobody sleeps, so changing blocks wakes nobody.
+    // No consumer sleeps, so changing blocks makes no wakeup call.
     assert!(
         before.free_blocks - after.free_blocks >= 10,
         "{} block changes",
@@ -93,7 +93,7 @@ fn number_of_call(child: Pid) -> i64 {
     // SAFETY: all zero is a valid value of this plain C struct.
     let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::ptrace_syscall_info>();
-    // SAFETY: our own stopped child, and a buffer of the size that is told.
+    // SAFETY: our own stopped child, and a buffer of the given size.
     let got = unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, child.as_raw(), size, &raw mut info) };
     assert!(got > 0);
     assert_eq!(info.op, libc::PTRACE_SYSCALL_INFO_ENTRY);
@@ -134,7 +134,7 @@ fn at_most_one_futex_call_per_block_change() {
     let ring = at.create(Ring::options().size("4MiB").block_bytes(8192).overflow(Overflow::Block(SOON)));
     let (calls, pushed) = traced_pushes(&at, &ring, &["bursts=1", "count=6000"]);
     assert_eq!(pushed, 6001);
-    assert_eq!(calls, BTreeMap::new(), "nobody sleeps, so there is nobody to wake");
+    assert_eq!(calls, BTreeMap::new(), "no consumer sleeps, so there is none to wake");
 
     // Now with a consumer that has gone to sleep before each burst.
     let drained = AtomicBool::new(false);

@@ -104,5 +104,5 @@ fn a_forked_child_of_a_process_with_threads_logs_at_once() {
     assert_eq!(children.len() as u64, forks, "each child with a pid of its own");
     assert!(!children.contains(&child.id()));
     died.sort_unstable();
-    assert_eq!(died, children, "each child has left by `_exit`, which is told once");
+    assert_eq!(died, children, "each child has left by `_exit`, which is reported once");
 }

@@ -24,7 +24,7 @@ struct FromProcess {
 /// What a new consumer finds, by process; nothing may be missing. `died` gets those whose lane is said to
 /// have died.
 fn drained_by_process(ring: &Ring, died: &mut BTreeSet<u32>) -> BTreeMap<u32, FromProcess> {
-    let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+    let mut consumer = soon(|| ring.consumer().ok()).expect("no other consumer drains");
     consumer.set_grace(Duration::ZERO);
     let mut processes = BTreeMap::<u32, FromProcess>::new();
     let deadline = Instant::now() + SOON;

@@ -22,7 +22,7 @@ struct Tally {
     sequences: BTreeMap<u32, Vec<u64>>,
     /// The next record's place in each incarnation of a lane.
     next: BTreeMap<(u32, u32), u64>,
-    told: u64,
+    reported: u64,
     /// The lanes of threads, with their incarnations.
     thread_lanes: BTreeSet<(u32, u32)>,
 }
@@ -30,7 +30,7 @@ struct Tally {
 impl Tally {
     /// A new consumer takes out what is there: it looks for what the dead have left at once.
     fn drain(&mut self, ring: &Ring) {
-        let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+        let mut consumer = soon(|| ring.consumer().ok()).expect("no other consumer drains");
         consumer.set_grace(Duration::ZERO);
         // A lane's next block counts as missing only after a second look.
         (0..2).for_each(|_| self.take_out(&mut consumer));
@@ -41,7 +41,7 @@ impl Tally {
             match &entry.body {
                 Body::Record(record) => {
                     let lane = (entry.origin.lane, entry.origin.incarnation);
-                    assert_ne!(lane.1, 0, "nobody's lane: {entry}");
+                    assert_ne!(lane.1, 0, "a lane without an owner: {entry}");
                     let next = self.next.entry(lane).or_default();
                     assert_eq!(record.sequence, *next, "in lane {lane:?}: {entry}");
                     *next += 1;
@@ -58,7 +58,7 @@ impl Tally {
                 }
                 Body::Gap(gap) => {
                     assert_eq!(gap.reason, GapReason::Dropped, "{entry}");
-                    self.told += gap.count;
+                    self.reported += gap.count;
                 }
                 _ => panic!("{entry}"),
             }
@@ -68,7 +68,7 @@ impl Tally {
 
     /// Takes out the rest, and holds the numbers against what the process says that it has done.
     fn settle(mut self, ring: &Ring, sessions: usize, printed: &[u64]) -> String {
-        let mut consumer = soon(|| ring.consumer().ok()).expect("nobody else drains");
+        let mut consumer = soon(|| ring.consumer().ok()).expect("no other consumer drains");
         let deadline = Instant::now() + SOON;
         while !consumer.is_drained().unwrap() {
             assert!(Instant::now() < deadline, "something in the ring cannot be taken out");
@@ -87,9 +87,9 @@ impl Tally {
         }
         assert!(self.sequences.is_empty());
         assert_eq!(self.thread_lanes.len(), sessions, "a thread has one lane");
-        assert_eq!(refused, 0, "who waits for room is not refused because of a handler");
+        assert_eq!(refused, 0, "a call that waits for room is not refused because of a handler");
         let stat = stat(ring);
-        assert_eq!((self.told, stat.dropped), (handlers_refused, handlers_refused));
+        assert_eq!((self.reported, stat.dropped), (handlers_refused, handlers_refused));
         assert_eq!(stat.damaged, 0);
         format!("{handlers_sent} handlers logged, {handlers_refused} of their records were dropped")
     }

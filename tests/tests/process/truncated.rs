@@ -1,4 +1,4 @@
-//! The file truncated under those who use it.
+//! A ring whose file is truncated while processes use it.
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
@@ -123,7 +123,7 @@ fn without_the_guard_a_producer_is_killed_by_sigbus() {
 
 #[test]
 fn an_observer_of_a_truncated_ring_says_so() {
-    // The last cut is behind all that was ever written: of that only the file tells.
+    // The last cut is behind all that was ever written: only the length of the file shows that.
     for size in [0, 4096, BYTES / 2, BYTES - 10_000] {
         let at = Scratch::new();
         let ring = ring(&at);
@@ -144,7 +144,7 @@ fn an_observer_of_a_truncated_ring_says_so() {
 
 #[test]
 fn a_flush_never_calls_persisted_what_was_truncated() {
-    // What lies behind a cut in the same page reads zero without a fault: of some cuts only the file tells.
+    // What lies behind a cut in the same page reads zero without a fault: some cuts show only in the length of the file.
     let (mut noticed, mut waited) = (0, 0);
     for size in (0..32_000).step_by(777) {
         let at = Scratch::new();

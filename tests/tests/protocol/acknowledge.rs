@@ -1,4 +1,4 @@
-//! A consumer may die at any instruction of an acknowledgement.
+//! A consumer may be killed at any instruction of an acknowledgement.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What was published arrives, and what was not is told.
+//! Published records arrive, and refused ones are reported.
 
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ fn count_acknowledged(consumer: &mut Consumer, limit: usize, batch: usize, arriv
         match entry.body {
             Body::Gap(gap) => {
                 assert_eq!(gap.reason, GapReason::Dropped);
-                pending.told += gap.count;
+                pending.reported += gap.count;
             }
             _ => pending.proofs.push(Proof::of(&entry).unwrap()),
         }
@@ -82,13 +82,13 @@ fn count_acknowledged(consumer: &mut Consumer, limit: usize, batch: usize, arriv
 #[derive(Default)]
 struct Tally {
     proofs: Vec<Proof>,
-    told: u64,
+    reported: u64,
 }
 
 impl Tally {
     fn add(&mut self, other: &mut Tally) {
         self.proofs.append(&mut other.proofs);
-        self.told += std::mem::take(&mut other.told);
+        self.reported += std::mem::take(&mut other.reported);
     }
 }
 
@@ -101,7 +101,7 @@ fn published_plus_dropped_is_sent() {
     let mut random = Random::new(7);
     let (mut published, mut dropped) = (0, 0);
     const COUNT: u64 = 30_000;
-    // Three times the ring overflows while nobody drains, so gaps lie before, between and after records.
+    // Three times the ring overflows without a consumer, so gaps lie before, between and after records.
     for round in 0..3 {
         let mut children = start("sequence", &at, 4, &[&format!("count={COUNT}"), "threads=2"]);
         for child in &mut children {
@@ -124,7 +124,7 @@ fn published_plus_dropped_is_sent() {
     consumer = ring.consumer().unwrap();
     count_acknowledged(&mut consumer, usize::MAX, 50, &mut tally);
     assert!(dropped > published, "the ring was too large for this test");
-    assert_eq!(tally.told, dropped);
+    assert_eq!(tally.reported, dropped);
     assert_eq!(tally.proofs.len() as u64, published);
     assert_eq!(published + dropped, 3 * 4 * 2 * COUNT);
     let stat = stat(&ring);
@@ -145,14 +145,14 @@ fn no_warning_is_dropped_in_a_debug_flood() {
     const COUNT: u64 = 500_000;
     let mut children = start("flood", &at, 2, &[&format!("count={COUNT}")]);
     let mut arrivals = Arrivals::default();
-    let (mut told, mut warnings, mut entries) = (0, 0, 0_u64);
+    let (mut reported, mut warnings, mut entries) = (0, 0, 0_u64);
     let mut ended = false;
     loop {
         match consumer.next(Duration::from_millis(500)).unwrap() {
             None if ended => break,
             None => {}
             Some(entry) => match entry.body {
-                Body::Gap(gap) => told += gap.count,
+                Body::Gap(gap) => reported += gap.count,
                 _ => {
                     arrivals.take(&entry);
                     warnings += u64::from(entry.record().unwrap().level == Level::WARN);
@@ -169,7 +169,7 @@ fn no_warning_is_dropped_in_a_debug_flood() {
     let dropped: u64 = numbers.iter().map(|n| n[1]).sum();
     assert!(dropped > COUNT / 100, "only {dropped} were dropped: no flood");
     assert_eq!(numbers.iter().map(|n| n[3]).sum::<u64>(), 0, "warnings were dropped");
-    assert_eq!((told, warnings), (dropped, 2 * COUNT / 100));
+    assert_eq!((reported, warnings), (dropped, 2 * COUNT / 100));
     assert_eq!(arrivals.total(), numbers.iter().map(|n| n[0] + n[2]).sum::<u64>());
 }
 

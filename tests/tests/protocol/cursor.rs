@@ -1,4 +1,4 @@
-//! A cursor is a place between two entries: what is behind it never comes again, what is before it comes.
+//! A cursor is a place between two entries: those behind it never come again, those before it come.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use ringlog_tests::{CreateRing, Kind, Proof, Sequenced, note};
 
 use crate::PRODUCER;
 
-/// Who and what, but not when: a death is told with the time at which it was noticed.
+/// Lane and content, but no time: a death has the time at which it was noticed.
 fn describe(entry: &Entry<'_>) -> String {
     let Origin { lane, incarnation, .. } = entry.origin;
     let what =
@@ -17,8 +17,8 @@ fn describe(entry: &Entry<'_>) -> String {
     format!("lane {lane:?}.{incarnation}: {what}")
 }
 
-/// In the order of each lane, whatever that of the lanes is: who died before the cursor was made and was
-/// not told may be told later than otherwise.
+/// In the order of each lane, whatever that of the lanes is: a death before the cursor that was not reported yet
+/// may be reported later than otherwise.
 #[track_caller]
 fn assert_same(came: &[String], expected: &[String], when: &str) {
     let by_lane = |lines: &[String]| {
@@ -66,7 +66,7 @@ fn run(ring: &Scratch, arguments: &[&str], kill: bool) {
     }
 }
 
-/// A ring with all that there is to tell: owners one after the other in the same lanes, orderly and
+/// A ring with every kind of entry: owners one after the other in the same lanes, orderly and
 /// killed, and long records; if it `refuses` some, their first entries are gone already.
 fn eventful(refuses: bool) -> Scratch {
     let at = Scratch::new();

@@ -71,7 +71,7 @@ fn one_lane_too_many_fails_with_a_message() {
         assert_eq!(entry.message(), "57 records dropped here: the ring was full");
     }
     consumer.ack().unwrap();
-    assert!(consumer.next(Duration::from_millis(500)).unwrap().is_none(), "told once");
+    assert!(consumer.next(Duration::from_millis(500)).unwrap().is_none(), "reported once");
     holder.go();
     assert_eq!(holder.finish(), []);
     // The thread that was refused so often gets a lane as soon as there is one.

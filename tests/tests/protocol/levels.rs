@@ -19,7 +19,7 @@ use crate::PRODUCER;
 /// Where the header's words of levels lie, as FORMAT.md has them.
 const EPOCH_AT: u64 = 256;
 const RULES_AT: [u64; 2] = [1024, 2048];
-/// The byte that is locked by who changes them.
+/// The byte that a process locks to change them.
 const LEVELS_LOCK: i64 = (1 << 40) + 2;
 
 fn rule(logger: &str, level: Level) -> LevelRule {
@@ -270,7 +270,7 @@ fn the_next_change_repairs_damaged_rules() {
 fn rules_in(at: &Scratch, ring: &[u8], header: &[u8]) -> LevelRules {
     std::fs::write(at.name(), [header, &ring[header.len()..]].concat()).unwrap();
     let rules = Observer::open(at.name()).unwrap().level_rules();
-    // Whoever comes next changes them from there.
+    // The next change begins from there.
     let next = change_levels(at.name(), |rules| rules.set(rule("next", Level::INFO))).unwrap();
     assert_eq!(next.len(), rules.len() + 1);
     rules
@@ -343,7 +343,7 @@ fn a_change_of_levels_excludes_others() {
         // SAFETY: a valid descriptor and struct.
         assert_eq!(unsafe { libc::fcntl(other.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }, 0);
     };
-    // Shared, so that who only shares it too is found out.
+    // Shared, so that a change that takes only a shared lock is found out.
     lock(libc::F_RDLCK);
     std::thread::scope(|scope| {
         let change = scope.spawn(|| change_levels(at.name(), |rules| rules.set(rule("db", Level::INFO))));

@@ -1,4 +1,4 @@
-//! Looking into a ring whose records are persisted and whose producers are dead.
+//! Observing a ring whose records are persisted and whose producers are dead.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn a_record_without_its_definition_is_not_shown() {
         consumer.ack().unwrap();
     }
     assert_eq!(stat(&ring).free_blocks, all_blocks, "the definitions of the dead process have gone too");
-    assert_eq!(shown(), 0, "their bytes are still there, but nobody can tell what they mean");
+    assert_eq!(shown(), 0, "their bytes are still there, but not what they mean");
     ring.logger().text(Level::INFO, "", "plain text needs no definition").unwrap();
     consumer.next(SOON).unwrap().unwrap();
     consumer.ack().unwrap();

@@ -1,4 +1,4 @@
-//! A full ring: who is refused, who waits, and what that costs.
+//! A full ring: which records are refused, which wait, and what that costs.
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;
@@ -112,9 +112,9 @@ fn gaps(consumer: &mut Consumer) -> BTreeMap<String, (u32, u32, u64)> {
     while !consumer.is_drained().unwrap() && Instant::now() < deadline {
         while let Some(entry) = consumer.next(Duration::from_millis(50)).unwrap() {
             if let Entry { origin, body: Body::Gap(gap), .. } = entry {
-                assert!(origin.is_known(), "{gap} is told as that of a thread without a lane");
-                let told = gaps.insert(origin.thread.clone(), (origin.pid, origin.tid, gap.count));
-                assert_eq!(told, None, "a gap of {origin:?} was told twice");
+                assert!(origin.is_known(), "{gap} is reported for a thread without a lane");
+                let reported = gaps.insert(origin.thread.clone(), (origin.pid, origin.tid, gap.count));
+                assert_eq!(reported, None, "a gap of {origin:?} was reported twice");
             }
         }
         consumer.ack().unwrap();
@@ -140,14 +140,14 @@ fn a_gap_names_a_thread_none_of_whose_records_fitted() {
     // The lane gets another owner; a consumer that has seen neither of them names the right one.
     while log.text(Level::WARN, "", "urgent").is_ok() {}
     let second = refused("second", 3);
-    let told = gaps(&mut ring.consumer().unwrap());
-    assert_eq!((told.get("first"), told.get("second")), (None, Some(&second)));
+    let reported = gaps(&mut ring.consumer().unwrap());
+    assert_eq!((reported.get("first"), reported.get("second")), (None, Some(&second)));
     // Of two owners at once the earlier one's name is not known any more, but his lane is.
     while log.text(Level::WARN, "", "urgent").is_ok() {}
     refused("third", 5);
     let fourth = refused("fourth", 2);
-    let told = gaps(&mut ring.consumer().unwrap());
-    assert_eq!((told.get(""), told.get("fourth")), (Some(&(0, 0, 5)), Some(&fourth)));
+    let reported = gaps(&mut ring.consumer().unwrap());
+    assert_eq!((reported.get(""), reported.get("fourth")), (Some(&(0, 0, 5)), Some(&fourth)));
 }
 
 #[test]

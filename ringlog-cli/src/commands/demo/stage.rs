@@ -50,7 +50,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Has the producers log, and everything written. Says how long that took.
+    /// Lets the producers log, and the writer write everything. Returns how long that took.
     ///
     /// # Errors
     /// What went wrong.
@@ -122,7 +122,7 @@ impl Drop for Stage {
         }
         self.ring = None;
         if let Some(writer) = self.writer.take() {
-            // The error that brought us here is the one to tell.
+            // The error that brought us here is the one to report.
             let _ = writer.stop();
         }
         if let Err(error) = ringlog::admin::remove(&self.name, true) {

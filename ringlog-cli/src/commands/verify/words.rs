@@ -26,7 +26,7 @@ fn fault(fault: &Fault) -> String {
             format!("missing before this: {} ({})", Sequences(missing), output::records(count))
         }
         Fault::PartlyMissing(missing, count) => {
-            format!("missing: {} of {}, the rest is told", output::records(*count), Sequences(missing))
+            format!("missing: {} of {}, the rest is reported", output::records(*count), Sequences(missing))
         }
         Fault::Late { sequence, after } => format!("out of order: sequence {sequence} comes after {after}"),
         Fault::Doubled(sequence) => format!("doubled: sequence {sequence} is there already"),
@@ -36,14 +36,14 @@ fn fault(fault: &Fault) -> String {
         Fault::AfterIncarnation { sequence, incarnation } => {
             format!("out of order: sequence {sequence} comes after incarnation {incarnation}")
         }
-        Fault::DeathDoubled => "doubled: its owner's death is told already".to_owned(),
+        Fault::DeathDoubled => "doubled: its owner's death is reported already".to_owned(),
         Fault::DeathAtOdds { last, highest } => {
             let last = last.map_or("no record at all".to_owned(), |last| format!("sequence {last}"));
             format!("at odds: its owner died after {last}, but {highest} is there")
         }
-        Fault::Gap { reason, count } if reason == "damaged" => format!("told: damaged, {count} places"),
+        Fault::Gap { reason, count } if reason == "damaged" => format!("reported: damaged, {count} places"),
         Fault::Gap { reason, count } => {
-            format!("told: {} {}", output::records(*count), output::harmless(reason))
+            format!("reported: {} {}", output::records(*count), output::harmless(reason))
         }
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn sequence(name: &str, arguments: &Arguments) {
     println!("{} {}", published.into_inner(), dropped.into_inner());
 }
 
-/// As `sequence`, for ever: it is going to be killed. Each published record is told in the file
+/// As `sequence`, for ever: it is going to be killed. Each published record is counted in the file
 /// `counters` at once.
 pub(crate) fn endless(name: &str, arguments: &Arguments) {
     let ring = Ring::open(name).unwrap();

@@ -45,7 +45,7 @@ pub(crate) struct Arena {
     producers: [Option<u32>; PRODUCERS as usize],
     writer: Option<Process>,
     follower: Option<Reader>,
-    /// Readers that have been told to end, or end by themselves.
+    /// Readers that were asked to end, or end by themselves.
     readers: Vec<(Reader, Patience)>,
     next_life: u32,
     next_number: u64,
@@ -106,7 +106,7 @@ impl Arena {
         self.findings.report(format_args!("{}: {what}", self.spec.name));
     }
 
-    fn judge(&self, judged: Result<(), String>) {
+    fn report_end(&self, judged: Result<(), String>) {
         if let Err(wrong) = judged {
             self.report(wrong);
         }
@@ -152,13 +152,13 @@ impl Arena {
         self.next_life += 1;
         let path = Ledger::path(&self.dir, life);
         let ledger = Arc::new(Ledger::open(&path, life));
-        self.tell(Message::Life(life, ledger.clone()));
+        self.send(Message::Life(life, ledger.clone()));
         let order = Order { ring: self.ring.clone(), ledger: path, life, seed, sites: self.spec.sites };
         self.lives.push(Life::start(self.spec.name, &order, ledger, &self.dir));
         life
     }
 
-    fn tell(&self, message: Message) {
+    fn send(&self, message: Message) {
         // Fails only if the checker has panicked, which shows when it is joined.
         let _ = self.messages.send(message);
     }
@@ -200,14 +200,14 @@ impl Arena {
         self.next_number
     }
 
-    /// Ends the writer, and tells the checker where what it has written ends.
+    /// Ends the writer, and sends the checker the length of its output.
     fn end_writer(&mut self, how: impl FnOnce(&mut Process)) {
         let Some(mut writer) = self.writer.take() else { return };
         how(&mut writer);
         let judged = writer.wait();
-        self.judge(judged);
+        self.report_end(judged);
         let end = self.output.metadata().unwrap().len();
-        self.tell(Message::Writer { end, was_killed: writer.died_of_a_signal() });
+        self.send(Message::Writer { end, was_killed: writer.died_of_a_signal() });
     }
 
     fn looking(&self) -> Looking<'_> {
@@ -253,7 +253,7 @@ impl Arena {
         }
     }
 
-    /// Looks after everybody: who has ended, and whether as he should; whether records come.
+    /// Checks all processes: whether those that ended did so as they should, and whether records come.
     pub(crate) fn tend(&mut self, deeds: &mut Deeds) {
         for mut life in std::mem::take(&mut self.lives) {
             match life.look() {
@@ -264,7 +264,7 @@ impl Arena {
                     deeds.children_killed += kills;
                     deeds.orphans += life.orphans;
                     let (pid, ended_well) = (life.process.id(), !life.process.died_of_a_signal());
-                    self.tell(Message::Ended { life: life.number, pid, ended_well });
+                    self.send(Message::Ended { life: life.number, pid, ended_well });
                 }
                 Stage::Wrong(what) => {
                     self.report(what);
@@ -277,7 +277,7 @@ impl Arena {
             match reader.poll() {
                 None if patience.is_over() => self.report(format_args!("{} hangs", reader.process.what())),
                 None => self.readers.push((reader, patience)),
-                Some(judged) => self.judge(judged),
+                Some(judged) => self.report_end(judged),
             }
         }
         let running = [self.writer.as_mut(), self.follower.as_mut().map(|f| &mut f.process)];
@@ -319,7 +319,7 @@ impl Arena {
             return;
         }
         self.end_writer(Process::ask_to_end);
-        self.tell(Message::Finish);
+        self.send(Message::Finish);
         self.join_checker();
         if !self.findings.any() {
             self.open_every_lane();
@@ -339,7 +339,7 @@ impl Arena {
             let _ = reader.process.wait();
             reader.join();
         }
-        self.tell(Message::Finish);
+        self.send(Message::Finish);
         self.join_checker();
     }
 
@@ -355,7 +355,7 @@ impl Arena {
         summary::Arena { name: self.spec.name, totals: self.totals, shown }
     }
 
-    /// Nobody has a lane, so every block has to come free.
+    /// No lane is open, so every block has to come free.
     fn wait_for_everything_to_come_back(&self) {
         let mut patience = Patience::new();
         while !self.findings.any() {
@@ -400,13 +400,13 @@ impl Arena {
         }
     }
 
-    /// `ringlog rm` refuses a ring that anybody is attached to.
+    /// `ringlog rm` refuses a ring that a process is attached to.
     fn remove(&mut self) {
         let mut command = Command::new(&self.programs.ringlog);
         command.arg("rm").arg(&self.ring);
         let judged =
             Process::start(format!("{}-rm", self.spec.name), &mut command, Stdio::null(), &self.dir).wait();
-        self.judge(judged);
+        self.report_end(judged);
     }
 }
 

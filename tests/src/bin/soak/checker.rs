@@ -1,4 +1,4 @@
-//! Reads what the writers write, as they write it, and holds it against what the producers know.
+//! Reads the output while the writers write it, and compares it with the calls that the producers have counted.
 //!
 //! Its memory is bounded by lanes and living producers, not by records: what has been checked of the
 //! output is given back to the file system.
@@ -22,12 +22,12 @@ use crate::record::Said;
 
 /// What one read takes.
 const CHUNK: usize = 256 << 10;
-/// So much of what has been checked stays in the file, for whoever looks into a finding.
+/// So much of what has been checked stays in the file, so that a finding can be looked into.
 const KEPT: u64 = 8 << 20;
 /// Longest batch of the writer, beside its last line.
 const BATCH: u64 = 64 << 10;
 
-/// What the checker is told by whoever starts and kills.
+/// A message from the thread that starts and kills processes.
 pub(crate) enum Message {
     /// A new life, before its process is started.
     Life(u32, Arc<Ledger>),
@@ -35,7 +35,7 @@ pub(crate) enum Message {
     Ended { life: u32, pid: u32, ended_well: bool },
     /// A writer has ended when the file was so long; the next one is started after this.
     Writer { end: u64, was_killed: bool },
-    /// All is drained, nobody lives.
+    /// All is drained, and no process lives.
     Finish,
 }
 
@@ -64,7 +64,7 @@ struct Life {
     ended: bool,
     settled: [bool; VOICES as usize],
     told_dead: [bool; VOICES as usize],
-    /// The process, if it has closed its lanes: none of its threads may be told dead.
+    /// The process, if it has closed its lanes: none of its threads may be reported dead.
     closed: Option<u32>,
 }
 
@@ -116,13 +116,13 @@ impl Checker {
         }
     }
 
-    /// Checks until it is told to finish. `progress` counts the new records.
+    /// Checks until it receives [`Message::Finish`]. `progress` counts the new records.
     pub(crate) fn run(mut self, file: File, messages: &Receiver<Message>, progress: &AtomicU64) -> Totals {
         let mut tail = Tail { file, position: 0, punched: 0, rest: Vec::new() };
         let mut ends = VecDeque::new();
         let mut is_last = false;
         loop {
-            // The length first: what a new writer has written lies behind an end that we were told of
+            // The length first: what a new writer has written lies behind an end that was sent
             // before.
             let len = tail.file.metadata().unwrap().len();
             loop {
@@ -258,11 +258,11 @@ impl Checker {
             if is_nameless && self.lanes.get(&lane).is_none_or(|book| book.may_be_nameless(incarnation)) {
                 self.totals.nameless_deaths += 1;
             } else if known != Some(identity) {
-                return Err(format!("{identity:?} was told dead, but is {known:?}"));
+                return Err(format!("{identity:?} was reported dead, but is {known:?}"));
             }
             life.told_dead[voice as usize] = true;
         } else if last_sequence.is_none() {
-            // A process's own lane: that is told when no thread of it can be, so not always at its place.
+            // A process's own lane: it is reported when none of its threads can be, so not always at its place.
             return Ok(());
         }
         let book = self.lanes.entry(lane).or_default();
@@ -294,7 +294,9 @@ impl Checker {
                     format!("voice {voice} of life {number}, {identity:?}, made {calls:?}: {what}")
                 })?;
                 if calls.begun > calls.done && received > 0 && !life.told_dead[voice as usize] {
-                    return Err(format!("{identity:?} died in the middle of a call, and nothing tells it"));
+                    return Err(format!(
+                        "{identity:?} died in the middle of a call, and its death is not reported"
+                    ));
                 }
                 (least, most) = (least + left.start(), most + left.end());
                 if !std::mem::replace(&mut life.settled[voice as usize], true) {
@@ -323,10 +325,10 @@ impl Checker {
             if done {
                 if let Some(voice) = life.false_death() {
                     findings.report(format_args!(
-                        "{arena}: voice {voice} of life {number} was told dead, but ended by itself"
+                        "{arena}: voice {voice} of life {number} was reported dead, but ended by itself"
                     ));
                 }
-                // Nobody needs it any more.
+                // It is not needed any more.
                 let _ = std::fs::remove_file(Ledger::path(dir, *number));
             }
             !done
@@ -379,14 +381,14 @@ impl Checker {
         let Totals { records, drops_told, calls_done, calls_begun, .. } = self.totals;
         if !(calls_done..=calls_begun).contains(&(records + drops_told)) {
             self.report(format_args!(
-                "{calls_done} to {calls_begun} calls, but {records} records and {drops_told} refused calls told"
+                "{calls_done} to {calls_begun} calls, but {records} records and {drops_told} refused calls reported"
             ));
         }
     }
 }
 
 impl Life {
-    /// A voice that was told dead though its process ended in the orderly way.
+    /// A voice that was reported dead though its process ended in the orderly way.
     fn false_death(&self) -> Option<u32> {
         let closed =
             |voice: &u32| self.ledger.identity(*voice).is_some_and(|known| Some(known.pid) == self.closed);

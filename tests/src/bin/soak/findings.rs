@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// More than this need not be told: the first ones count.
+/// How many are kept: the first ones count.
 const TOLD_MAX: usize = 20;
 
 /// A list that all parts of the soak share.

@@ -29,7 +29,7 @@ pub(crate) struct Ledger {
     life: u32,
 }
 
-/// Whose lane a voice has.
+/// The lane of a voice, and its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) pid: u32,
@@ -63,14 +63,14 @@ impl Ledger {
         self.counters.get(NEXT_VOICE).min(VOICES.into()) as u32
     }
 
-    /// Says who a voice is, before its first call.
+    /// Notes the identity of a voice, before its first call.
     pub(crate) fn introduce(&self, voice: u32, identity: Identity) {
         let Identity { pid, tid, lane, incarnation } = identity;
         self.counters.set(at(voice, 1), pair(lane + 1, incarnation));
         self.counters.set(at(voice, 0), pair(pid, tid));
     }
 
-    /// Who a voice is, once it has a lane.
+    /// The identity of a voice, once it has a lane.
     pub(crate) fn identity(&self, voice: u32) -> Option<Identity> {
         let (pid, tid) = halves(self.counters.get(at(voice, 0)));
         let (lane, incarnation) = halves(self.counters.get(at(voice, 1)));
@@ -94,7 +94,7 @@ impl Ledger {
         Calls { begun, done: done.into(), refused: refused.into() }
     }
 
-    /// Tells all processes of the life to end in the orderly way.
+    /// Asks all processes of the life to end in the orderly way.
     pub(crate) fn ask_to_end(&self) {
         self.counters.set(END, 1);
     }

@@ -3,7 +3,7 @@
 //! Real processes log into rings, are killed, stopped, forked and started again at random, and so are the
 //! writers that persist the records and the commands that look on. Meanwhile every line that the writers
 //! write is checked: each record that was published has to come, whole, in order, once; each refused one
-//! has to be told at its place. Only after a writer was killed may its last batch come again.
+//! has to be reported at its place. Only after a writer was killed may its last batch come again.
 
 mod arena;
 mod checker;
@@ -32,7 +32,7 @@ use summary::{Deeds, Summary};
 /// How often a long run says how far it is.
 const SAY: Duration = Duration::from_secs(120);
 
-/// A step that takes longer is told: usually the machine was busy, or a writer had much to write at its end.
+/// A step that takes longer is reported: usually the machine was busy, or a writer had much to write at its end.
 const LONG: Duration = Duration::from_secs(3);
 
 struct Options {

@@ -1,4 +1,4 @@
-//! What is done to whom, and when: a sequence that follows from the seed alone. How long a step takes to
+//! What is done to which process, and when: a sequence that follows from the seed alone. How long a step takes to
 //! carry out changes nothing in it, so a seed can be replayed; what the steps hit is chance.
 
 use std::time::Duration;
@@ -95,7 +95,7 @@ impl Plan {
         }
     }
 
-    /// What is done to somebody who runs.
+    /// What is done to a process that runs.
     fn choose(&mut self, role: Role) -> Act {
         let with_children = self.random.below(2) == 0;
         let dice = self.random.below(100);

@@ -1,4 +1,4 @@
-//! Processes that are signalled, and judged by how they end.
+//! Processes that are signalled, and checked for how they end.
 
 #![allow(unsafe_code)]
 
@@ -29,7 +29,7 @@ pub(crate) fn note_signals() {
     }
 }
 
-/// Whether somebody wants this run to end.
+/// Whether this run was asked to end by a signal.
 pub(crate) fn is_asked_to_end() -> bool {
     ASKED_TO_END.load(Ordering::Relaxed)
 }
@@ -125,7 +125,7 @@ impl Process {
     pub(crate) fn poll(&mut self) -> Option<Result<(), String>> {
         if self.ended.is_none() {
             let status = self.child.try_wait().unwrap()?;
-            self.ended = Some((self.judge(status), status.signal().is_some()));
+            self.ended = Some((self.check(status), status.signal().is_some()));
         }
         self.ended.as_ref().map(|(judged, _)| judged.clone())
     }
@@ -154,7 +154,7 @@ impl Process {
         fs::read_to_string(&self.stderr).unwrap_or_default().trim_end().to_owned()
     }
 
-    fn judge(&self, status: ExitStatus) -> Result<(), String> {
+    fn check(&self, status: ExitStatus) -> Result<(), String> {
         let said = self.said();
         let ended_well = match (status.code(), status.signal().and_then(|n| Signal::try_from(n).ok())) {
             (Some(code), _) => self.allowed.contains(&code),
@@ -177,7 +177,7 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
         if matches!(self.ended, Some((Ok(()), _))) {
-            // Nobody needs it any more.
+            // It is not needed any more.
             let _ = fs::remove_file(&self.stderr);
         }
     }

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(1);
 const BURST_MAX: u64 = 250;
 const PAUSE_MAX_US: u64 = 60_000;
 
-/// What a producing process is told.
+/// The options of a producing process.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) ring: PathBuf,
@@ -59,7 +59,7 @@ struct Speaker {
     sites: u64,
 }
 
-/// The process. Ends when it is told to, and panics where a call does what it must not.
+/// The process. Ends when it is asked to, and panics where a call does what it must not.
 pub(crate) fn run(order: &Order) {
     let name = order.ring.to_str().unwrap();
     let speaker = Speaker {
@@ -176,7 +176,7 @@ impl Speaker {
         }
     }
 
-    /// Waits for a lane, and tells who has it; false if the process ends before there is one.
+    /// Waits for a lane, and notes its owner; false if the process ends before there is one.
     fn open_lane(&self, log: &Logger, voice: u32) -> bool {
         loop {
             match log.open_lane() {

@@ -73,7 +73,7 @@ fn doubled_records_are_no_missing_ones() {
         &[(3, "doubled: sequence 1 is there already"), (4, "doubled: sequence 0 is there already")],
     );
     assert_eq!((sums.doubled, sums.missing), (2, 0));
-    let twice = &[(3, "doubled: its owner's death is told already")];
+    let twice = &[(3, "doubled: its owner's death is reported already")];
     assert_eq!(of_one(vec![record(0), died(Some(0)), died(Some(0))], twice).doubled, 1);
 }
 
@@ -101,24 +101,24 @@ fn a_record_that_comes_late_is_out_of_order_and_not_missing() {
 
 #[test]
 fn what_was_refused_has_no_sequence_and_excuses_nothing() {
-    let told = (2, "told: 5 records dropped");
-    let sums = of_one(vec![record(0), gap("dropped", 5), record(1)], &[told]);
+    let reported = (2, "reported: 5 records dropped");
+    let sums = of_one(vec![record(0), gap("dropped", 5), record(1)], &[reported]);
     assert_eq!((sums.missing, sums.dropped), (0, 5));
     let missing = (3, "missing before this: sequence 1 (1 record)");
-    assert_eq!(of_one(vec![record(0), gap("dropped", 5), record(2)], &[told, missing]).missing, 1);
+    assert_eq!(of_one(vec![record(0), gap("dropped", 5), record(2)], &[reported, missing]).missing, 1);
 }
 
 #[test]
 fn what_is_told_to_be_gone_is_not_missing_besides() {
-    let told = (2, "told: 2 records missing");
-    assert_eq!(of_one(vec![record(0), gap("missing", 2), record(3)], &[told]).missing, 0);
-    let more = (3, "missing: 1 record of sequences 1 to 3, the rest is told");
-    assert_eq!(of_one(vec![record(0), gap("missing", 2), record(4)], &[told, more]).missing, 1);
+    let reported = (2, "reported: 2 records missing");
+    assert_eq!(of_one(vec![record(0), gap("missing", 2), record(3)], &[reported]).missing, 0);
+    let more = (3, "missing: 1 record of sequences 1 to 3, the rest is reported");
+    assert_eq!(of_one(vec![record(0), gap("missing", 2), record(4)], &[reported, more]).missing, 1);
     // It excuses the hole at its own place only.
     let later = (4, "missing before this: sequences 2 to 3 (2 records)");
-    let sums = of_one(vec![record(0), gap("missing", 2), record(1), record(4)], &[told, later]);
+    let sums = of_one(vec![record(0), gap("missing", 2), record(1), record(4)], &[reported, later]);
     assert_eq!((sums.missing, sums.overwritten), (2, 2));
-    let damaged = (2, "told: damaged, 1 places");
+    let damaged = (2, "reported: damaged, 1 places");
     assert_eq!(of_one(vec![record(0), gap("damaged", 1), record(9)], &[damaged]).missing, 0);
 }
 

@@ -20,7 +20,7 @@ fn counters(arguments: &Arguments) -> Counters {
     Counters::open(Path::new(arguments.text("counters").unwrap()))
 }
 
-/// Pushes for ever, and tells each published record.
+/// Pushes for ever, and counts each published record.
 fn push_endlessly(log: &Logger, producer: u32, counters: &Counters) {
     for sequence in 0.. {
         push(log, producer, sequence, 0).unwrap();

@@ -31,7 +31,7 @@ fn set_default(ring: &Ring, arguments: &Arguments) {
     ringlog::set_default(ring.logger(), filter).unwrap();
 }
 
-/// Asks all gates and tells the answer, again and again, until the counter after the answers is set; every
+/// Asks all gates and stores the answer, again and again, until the counter after the answers is set; every
 /// thousandth time logs a record too, so that the process has its lanes.
 fn ask(counters: &Counters, first: u32) {
     let [open_at, rounds_at, end_at] = [first, first + 1, first + 2];
@@ -42,7 +42,7 @@ fn ask(counters: &Counters, first: u32) {
         counters.set(open_at, open_gates());
         counters.set(rounds_at, round);
         if round % 1000 == 1 {
-            // A ring that nobody drains is full some day.
+            // A ring without a consumer is full some day.
             let _ = ringlog::default_logger().unwrap().text(Level::INFO, "http", "asked");
         }
         // The machine is shared by more processes than it has processors.
@@ -70,7 +70,7 @@ pub(crate) fn ask_without_system_call(name: &str, arguments: &Arguments) {
     for wanted in [1, 0] {
         let begun = Instant::now();
         while good && open_gates() & 1 != wanted {
-            // Seen by whoever steers: a loop without system calls cannot print.
+            // A loop without system calls cannot print, so the test reads a counter.
             good = begun.elapsed() < SOON;
         }
         counters.set(0, wanted + 1);

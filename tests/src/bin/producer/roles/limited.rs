@@ -97,7 +97,7 @@ pub(crate) fn without_descriptors(name: &str, arguments: &Arguments) {
     println!("50\n{said}\n{paused}");
 }
 
-/// Mounts a tmpfs of 1 MiB at `dir` that nobody else sees.
+/// Mounts a tmpfs of 1 MiB at `dir` that no other process sees.
 fn private_tmpfs(dir: &Path) -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)
         .or_else(|_| unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS))?;

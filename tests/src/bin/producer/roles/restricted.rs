@@ -114,7 +114,7 @@ pub(super) fn end_with(good: bool) {
 }
 
 /// Pushes `count` records where any system call but the exit kills; the exit code says whether all were
-/// pushed. Before each `every`th it waits until the consumer sleeps; it tells each published record in the file
+/// pushed. Before each `every`th it waits until the consumer sleeps; it counts each published record in the file
 /// `counters`.
 pub(crate) fn push_where_only_exit_is_allowed(name: &str, arguments: &Arguments) {
     let ring = Ring::open(name).unwrap();

@@ -1,4 +1,4 @@
-//! Processes that stand by: living ones to be found alive, and one that tells what it sees of others.
+//! Processes that stay alive to be found alive, and a witness that reports what it sees of others.
 
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ use crate::{Arguments, next_word, say_ready};
 /// Closes every descriptor that this process has but for the standard ones, as daemons do, and opens
 /// others: they get the numbers.
 fn close_everything() -> Vec<File> {
-    // SAFETY: that those who own descriptors cope with it is what the tests are about.
+    // SAFETY: that the owners of descriptors cope with it is what the tests are about.
     assert_eq!(unsafe { libc::close_range(3, u32::MAX, 0) }, 0);
     (0..4).map(|_| File::open("/dev/null").unwrap()).collect()
 }

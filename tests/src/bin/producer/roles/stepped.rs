@@ -211,7 +211,7 @@ pub(crate) fn pass_closed_gates(name: &str, _: &Arguments) {
 #[inline(never)]
 fn ten_closed_gates() {
     fn evaluated() -> u64 {
-        panic!("nobody wants it")
+        panic!("no signal is expected")
     }
     macro_rules! each {
         ($($message:literal)*) => { $(ringlog::debug!($message, n = evaluated());)* };
