@@ -7,6 +7,7 @@ mod cursor;
 mod flush;
 mod golden;
 mod lanes;
+mod level_changes;
 mod levels;
 mod looking;
 mod overflow;

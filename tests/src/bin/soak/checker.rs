@@ -13,17 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use nix::fcntl::{FallocateFlags, fallocate};
 use ringlog_ledger::{Arrived, Calls, LaneBook, Record};
 
 use crate::findings::Findings;
 use crate::ledger::{Identity, Ledger, VOICES};
 use crate::record::Said;
+use crate::tail::Tail;
 
 /// What one read takes.
 const CHUNK: usize = 256 << 10;
-/// So much of what has been checked stays in the file, so that a finding can be looked into.
-const KEPT: u64 = 8 << 20;
 /// Longest batch of the writer, beside its last line.
 const BATCH: u64 = 64 << 10;
 
@@ -91,14 +89,6 @@ pub(crate) struct Checker {
     kills_in_a_row: u64,
 }
 
-/// The file as far as it has been read.
-struct Tail {
-    file: File,
-    position: u64,
-    punched: u64,
-    rest: Vec<u8>,
-}
-
 impl Checker {
     pub(crate) fn new(arena: &'static str, sites: u64, dir: PathBuf, findings: Findings) -> Checker {
         Checker {
@@ -118,7 +108,7 @@ impl Checker {
 
     /// Checks until it receives [`Message::Finish`]. `progress` counts the new records.
     pub(crate) fn run(mut self, file: File, messages: &Receiver<Message>, progress: &AtomicU64) -> Totals {
-        let mut tail = Tail { file, position: 0, punched: 0, rest: Vec::new() };
+        let mut tail = Tail::new(file);
         let mut ends = VecDeque::new();
         let mut is_last = false;
         loop {
@@ -405,19 +395,5 @@ impl std::fmt::Debug for Life {
         let voices = 0..self.ledger.voices();
         let voices = voices.map(|voice| (voice, self.ledger.identity(voice), self.ledger.calls(voice)));
         f.debug_list().entries(voices).finish()
-    }
-}
-
-impl Tail {
-    /// Gives back to the file system what has been checked.
-    fn give_back(&mut self) {
-        let until = self.position.saturating_sub(KEPT);
-        if until < self.punched + KEPT {
-            return;
-        }
-        let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        // Where a file system cannot, the file grows.
-        let _ = fallocate(&self.file, flags, self.punched as i64, (until - self.punched) as i64);
-        self.punched = until;
     }
 }

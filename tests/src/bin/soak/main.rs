@@ -18,6 +18,7 @@ mod reader;
 mod record;
 mod spec;
 mod summary;
+mod tail;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

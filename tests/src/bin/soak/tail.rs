@@ -1,0 +1,34 @@
+//! The output while it grows.
+
+use std::fs::File;
+
+use nix::fcntl::{FallocateFlags, fallocate};
+
+/// So much of what has been checked stays in the file, so that a finding can be looked into.
+const KEPT: u64 = 8 << 20;
+
+/// The file as far as it has been read.
+pub(crate) struct Tail {
+    pub(crate) file: File,
+    pub(crate) position: u64,
+    punched: u64,
+    pub(crate) rest: Vec<u8>,
+}
+
+impl Tail {
+    pub(crate) fn new(file: File) -> Tail {
+        Tail { file, position: 0, punched: 0, rest: Vec::new() }
+    }
+
+    /// Gives back to the file system what has been checked.
+    pub(crate) fn give_back(&mut self) {
+        let until = self.position.saturating_sub(KEPT);
+        if until < self.punched + KEPT {
+            return;
+        }
+        let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        // Where a file system cannot, the file grows.
+        let _ = fallocate(&self.file, flags, self.punched as i64, (until - self.punched) as i64);
+        self.punched = until;
+    }
+}
