@@ -21,9 +21,6 @@ const TESTS: &[&str] = &[
     "-p", "ringlog-tests", "-p", "ringlog-core", "--lib", "--example", "races", "--test", "roundtrip",
     "--test", "stubborn", "--", "--test-threads=1",
 ];
-/// Most of the time goes into building the dependencies of the tests, whose races are not ours to find.
-const OTHERS_UNOPTIMISED: [&str; 2] =
-    ["profile.dev.package.\"*\".opt-level=0", "profile.dev.package.\"*\".debug=false"];
 
 /// Runs the tests under ThreadSanitizer, if its toolchain is installed.
 ///
@@ -53,7 +50,6 @@ fn nightly(args: &[&str]) -> Command {
 
 fn under_sanitizer() -> Result<Command> {
     let mut command = nightly(&["test", "--target", TARGET, "--target-dir", "target/races"]);
-    OTHERS_UNOPTIMISED.iter().for_each(|setting| _ = command.args(["--config", setting]));
     command.args(TESTS);
     let flags = env::var("RUSTFLAGS").unwrap_or_default();
     let ours = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg races";
