@@ -10,7 +10,7 @@ const MAX_COLUMNS: usize = 120;
 /// A test's name says what is promised, in one line of the test run.
 const MAX_TEST_NAME: usize = 60;
 /// Where longer names are still to be shortened.
-const LONG_TEST_NAMES: &[&str] = &["tests/", "ringlog-core/", "ringlog-writer/", "ringlog-cli/"];
+const LONG_TEST_NAMES: &[&str] = &["ringlog-core/", "ringlog-writer/"];
 
 /// Marks of unfinished work in comments; clippy knows the macros. Put together from parts so that this file obeys its
 /// own rule.
