@@ -1,6 +1,5 @@
 //! The subcommands, in the order in which one meets them.
 
-mod ask;
 mod create;
 mod demo;
 mod import;
@@ -16,10 +15,11 @@ pub(crate) mod stat;
 mod stop;
 pub(crate) mod tail;
 mod verify;
+mod writer_request;
 
 use clap::Subcommand;
 
-use crate::exit;
+use crate::exit_code;
 
 /// What `ringlog` can do.
 #[derive(Subcommand)]
@@ -49,7 +49,7 @@ impl Command {
     ///
     /// # Errors
     /// What went wrong, in words for the user.
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         match self {
             Command::Demo(command) => command.run(),
             Command::Run(command) => command.run(),

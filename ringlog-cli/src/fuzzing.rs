@@ -39,7 +39,7 @@ pub fn look(verb: Verb, name: &str, json: bool) -> anyhow::Result<String> {
         }
         Verb::Ls => ls::show(vec![(name.to_owned(), opened)], json)?,
         Verb::Tail(format) => {
-            let mut view = tail::View::of(opened?, format, false);
+            let mut view = tail::RingView::of(opened?, format, false);
             let entries = view.observer.poll()?;
             let mut lines = Vec::new();
             view.write(&entries, &mut lines)?;

@@ -1,18 +1,20 @@
 //! Configurations of Python's `logging`, made ours: what `ringlog import` does, without files.
 //!
-//! `file` and `dict` read the two ways in which they are written, into one `Source`; `formatters`, `handlers` and
+//! `file_config` and `dict_config` read the two ways in which they are written, into one `Source`; `formatters`, `handlers` and
 //! `loggers` find the counterparts. What has none becomes a [`Note`]. Nothing is guessed.
 
 // In reading order.
-mod source;
+mod python_config;
 
-mod dict;
+mod dict_config;
 mod expression;
-mod file;
+mod file_config;
 mod ini;
 mod json;
 
+mod arguments;
 mod formatters;
+mod handler_class;
 mod handlers;
 mod loggers;
 mod rotation;
@@ -22,7 +24,7 @@ use std::fmt;
 
 use ringlog_writer::config::Config;
 
-use source::Source;
+use python_config::PythonConfig;
 
 /// A configuration made ours, and what got lost.
 #[derive(Clone, Debug)]
@@ -120,10 +122,10 @@ pub fn import(bytes: &[u8], defines: &[(String, String)]) -> Result<Imported, Un
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut notes = Notes::default();
-    let source: Source = if text.trim_start().starts_with('{') {
-        dict::read(text, &mut notes)?
+    let source: PythonConfig = if text.trim_start().starts_with('{') {
+        dict_config::read(text, &mut notes)?
     } else {
-        file::read(text, defines, &mut notes)?
+        file_config::read(text, defines, &mut notes)?
     };
     let formatters = formatters::convert(&source, &mut notes);
     let handlers = handlers::convert(&source, &formatters, &mut notes);

@@ -6,13 +6,14 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod commands;
-mod exit;
+mod exit_code;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod humanize;
 pub mod import;
-mod lines;
-mod output;
-mod values;
+mod line_reader;
+mod option_values;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,6 @@ pub fn main() -> ExitCode {
     let guarded = ringlog::survive_truncation().context("cannot listen to SIGBUS");
     match guarded.and_then(|()| arguments.command.run()) {
         Ok(code) => code,
-        Err(error) => exit::explain(&error),
+        Err(error) => exit_code::report(&error),
     }
 }

@@ -60,7 +60,7 @@ fn senseless_rules_are_refused_with_a_message() {
     };
     refused(&["level", "app", "db=loud"], "\"loud\" is not a level; expected trace, debug");
     refused(&["level", "app", "=info"], "there is no logger before the `=`");
-    refused(&["level", "app", "info", "--for", "soon"], "\"soon\" is no duration");
+    refused(&["level", "app", "info", "--for", "soon"], "\"soon\" is not a duration");
     refused(&["level", "app", "--for", "1m"], "required arguments were not provided");
     refused(&["level", "app", "info", "--pid", "0"], "0 is not in 1..");
     let message = "ringlog: --for is for a level that is set; what is taken back stays so";

@@ -8,7 +8,7 @@ use ringlog::admin::Geometry;
 use ringlog::{Overflow, Ring};
 use serde::Serialize;
 
-use crate::{exit, output, values};
+use crate::{exit_code, humanize, option_values, terminal};
 
 /// Make a ring, and say how its size is used
 #[derive(Args)]
@@ -25,13 +25,13 @@ pub struct Create {
     #[arg(long, value_name = "BYTES")]
     block_size: Option<u32>,
     /// What happens to a record when no block is free: drop it and count, or wait up to a deadline first
-    #[arg(long, value_name = "drop|block[:5s]", default_value = "drop", value_parser = values::overflow)]
+    #[arg(long, value_name = "drop|block[:5s]", default_value = "drop", value_parser = option_values::overflow)]
     overflow: Overflow,
     /// Permissions of the file. Whoever may write it can forge and erase records
-    #[arg(long, default_value = "600", value_parser = values::mode)]
+    #[arg(long, default_value = "600", value_parser = option_values::mode)]
     mode: u32,
     /// Group of the file, by name or number
-    #[arg(long, value_parser = values::group)]
+    #[arg(long, value_parser = option_values::group)]
     group: Option<u32>,
     /// Print as JSON
     #[arg(long)]
@@ -39,7 +39,7 @@ pub struct Create {
 }
 
 impl Create {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let mut options = Ring::options().size(self.size.as_str()).overflow(self.overflow).mode(self.mode);
         if let Some(lanes) = self.lanes {
             options = options.lanes(lanes);
@@ -51,32 +51,32 @@ impl Create {
             options = options.group(gid);
         }
         let ring = options.create(&self.name)?;
-        let sizes = Sizes::of(ring.info().geometry());
+        let sizes = RingSizes::of(ring.info().geometry());
         if self.json {
-            output::print_json(&Created {
+            terminal::print_json(&CreateReport {
                 path: ring.path().to_owned(),
-                overflow: values::overflow_text(self.overflow),
+                overflow: option_values::overflow_text(self.overflow),
                 sizes,
             })?;
         } else {
-            output::print(format_args!("created {}", ring.path().display()))?;
-            output::print(sizes.arithmetic())?;
+            terminal::print_text(format_args!("created {}", ring.path().display()))?;
+            terminal::print_text(sizes.arithmetic())?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 #[derive(Serialize)]
-struct Created {
+struct CreateReport {
     path: PathBuf,
     overflow: String,
     #[serde(flatten)]
-    sizes: Sizes,
+    sizes: RingSizes,
 }
 
 /// What the bytes of a ring are used for.
 #[derive(Serialize)]
-pub struct Sizes {
+pub struct RingSizes {
     file_bytes: u64,
     tables_bytes: u64,
     block_bytes: u64,
@@ -87,13 +87,13 @@ pub struct Sizes {
     record_limit_bytes: u64,
 }
 
-impl Sizes {
-    pub fn of(geometry: &Geometry) -> Sizes {
+impl RingSizes {
+    pub fn of(geometry: &Geometry) -> RingSizes {
         let (block_bytes, block_count) =
             (u64::from(geometry.block_bytes()), u64::from(geometry.block_count()));
         let (reserved_blocks, lane_count) =
             (u64::from(geometry.reserved_blocks()), u64::from(geometry.lane_count()));
-        Sizes {
+        RingSizes {
             file_bytes: geometry.file_bytes(),
             tables_bytes: geometry.file_bytes() - block_bytes * block_count,
             block_bytes,
@@ -108,7 +108,7 @@ impl Sizes {
 
     /// The whole sum, line by line.
     pub fn arithmetic(&self) -> String {
-        let count = output::count;
+        let count = humanize::count;
         let lines = [
             (
                 "size",
@@ -117,7 +117,7 @@ impl Sizes {
                     count(self.file_bytes),
                     count(self.tables_bytes),
                     count(self.block_count),
-                    output::bytes(self.block_bytes)
+                    humanize::bytes(self.block_bytes)
                 ),
             ),
             ("reserved", format!("{} blocks, for WARN and above", count(self.reserved_blocks))),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::{exit, output};
+use crate::{exit_code, humanize, terminal};
 pub use producer::Producer;
 use proof::Proof;
 use stage::Stage;
@@ -35,15 +35,15 @@ pub struct Demo {
 }
 
 impl Demo {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let mut dir =
             tempfile::Builder::new().prefix("ringlog-demo-").tempdir().context("cannot make a directory")?;
         let file = dir.path().join("demo.log");
         let total = self.records * u64::from(self.producers);
-        output::print(format_args!(
+        terminal::print_text(format_args!(
             "{} processes log {} typed records each into one ring of {}; another one writes them to a file.",
             self.producers,
-            output::count(self.records),
+            humanize::count(self.records),
             stage::RING_SIZE
         ))?;
 
@@ -55,19 +55,19 @@ impl Demo {
         let reader = File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
         let proof = Proof::of(reader, self.producers, self.records)
             .with_context(|| format!("cannot read {}", file.display()))?;
-        output::print(&proof)?;
-        output::print("")?;
+        terminal::print_text(&proof)?;
+        terminal::print_text("")?;
         for line in proof.samples() {
-            output::print(format_args!("  {}", output::harmless(line)))?;
+            terminal::print_text(format_args!("  {}", terminal::escape(line)))?;
         }
         if self.keep {
             dir.disable_cleanup(true);
-            output::print(format_args!("\nkept: {}", file.display()))?;
+            terminal::print_text(format_args!("\nkept: {}", file.display()))?;
         }
         if !proof.is_complete() {
-            return Ok(ExitCode::from(exit::INCOMPLETE));
+            return Ok(ExitCode::from(exit_code::INCOMPLETE));
         }
-        output::print(what_next()?)?;
+        terminal::print_text(what_next()?)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -78,9 +78,9 @@ fn print_rates(records: u64, time: Duration, file: &Path) -> anyhow::Result<()> 
     if seconds == 0.0 {
         bail!("the clock does not move");
     }
-    output::print(format_args!(
+    terminal::print_text(format_args!(
         "from the first record to the last written line: {seconds:.2} s, {} records/s, {:.0} MB/s of text",
-        output::count((records as f64 / seconds) as u64),
+        humanize::count((records as f64 / seconds) as u64),
         bytes as f64 / 1e6 / seconds
     ))?;
     Ok(())

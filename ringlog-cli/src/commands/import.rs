@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::import::{self, Imported, Kind, Note};
-use crate::{exit, output};
+use crate::{exit_code, humanize, terminal};
 
 /// More than any configuration has.
 const BYTES_MAX: u64 = 4 << 20;
@@ -35,30 +35,30 @@ pub struct Import {
 }
 
 impl Import {
-    pub fn run(self) -> exit::Result {
-        let name = output::harmless(&self.file.to_string_lossy());
+    pub fn run(self) -> exit_code::CommandResult {
+        let name = terminal::escape(&self.file.to_string_lossy());
         let bytes = match read(&self.file) {
             Ok(bytes) => bytes,
             Err(error) => {
-                output::say(format_args!("{name} cannot be read: {error}"));
-                return Ok(ExitCode::from(exit::USAGE));
+                terminal::print_message(format_args!("{name} cannot be read: {error}"));
+                return Ok(ExitCode::from(exit_code::USAGE));
             }
         };
         let imported = match import::import(&bytes, &self.define) {
             Ok(imported) => imported,
             Err(error) => {
                 let place = Line(error.line);
-                output::say(format_args!("{name}{place}: {}", output::harmless(&error.what)));
-                return Ok(ExitCode::from(exit::USAGE));
+                terminal::print_message(format_args!("{name}{place}: {}", terminal::escape(&error.what)));
+                return Ok(ExitCode::from(exit_code::USAGE));
             }
         };
         let text = toml(&name, &imported);
         match &self.output {
             Some(path) => write(path, &text)?,
-            None => output::print(text.trim_end())?,
+            None => terminal::print_text(text.trim_end())?,
         }
         for note in &imported.notes {
-            output::say(format_args!("{name}{}: {}", Line(note.at.line), Said(note)));
+            terminal::print_message(format_args!("{name}{}: {}", Line(note.at.line), Said(note)));
         }
         let failed = self.strict && !imported.is_complete();
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -80,7 +80,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
     }
     if bytes.len() as u64 > BYTES_MAX {
-        let what = format!("it has more than {}; is it a configuration?", output::bytes(BYTES_MAX));
+        let what = format!("it has more than {}; is it a configuration?", humanize::bytes(BYTES_MAX));
         return Err(io::Error::new(ErrorKind::InvalidData, what));
     }
     Ok(bytes)
@@ -98,7 +98,7 @@ fn toml(name: &str, imported: &Imported) -> String {
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let shown = output::harmless(&path.to_string_lossy());
+    let shown = terminal::escape(&path.to_string_lossy());
     let mut file = File::create_new(path).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             anyhow::anyhow!("{shown} is there already; remove it, or give another name")
@@ -132,6 +132,6 @@ struct Said<'a>(&'a Note);
 impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Note { at, what, .. } = self.0;
-        write!(f, "{}: {}", output::harmless(&at.place), output::harmless(what))
+        write!(f, "{}: {}", terminal::escape(&at.place), terminal::escape(what))
     }
 }

@@ -8,8 +8,8 @@ use ringlog::admin::Clock;
 use ringlog::reader::Observer;
 use serde::Serialize;
 
-use super::create::Sizes;
-use crate::{exit, output, values};
+use super::create::RingSizes;
+use crate::{exit_code, humanize, option_values, terminal};
 
 /// Show what a ring's header says
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub struct Info {
 }
 
 #[derive(Serialize)]
-struct Facts {
+struct InfoReport {
     path: PathBuf,
     format: u16,
     uuid: String,
@@ -35,43 +35,43 @@ struct Facts {
     overflow: String,
     retired: bool,
     #[serde(flatten)]
-    sizes: Sizes,
+    sizes: RingSizes,
 }
 
 impl Info {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let observer = Observer::open(&self.name)?;
-        output::print(show(&observer, self.json)?)?;
+        terminal::print_text(show(&observer, self.json)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// What is printed.
 pub(crate) fn show(observer: &Observer, json: bool) -> anyhow::Result<String> {
-    let facts = Facts::of(observer)?;
-    Ok(if json { output::json(&facts)? } else { facts.text() })
+    let facts = InfoReport::of(observer)?;
+    Ok(if json { terminal::to_json(&facts)? } else { facts.text() })
 }
 
-impl Facts {
-    fn of(observer: &Observer) -> Result<Facts, ringlog::Error> {
+impl InfoReport {
+    fn of(observer: &Observer) -> Result<InfoReport, ringlog::Error> {
         let (info, stat) = (observer.info(), observer.stat()?);
-        Ok(Facts {
+        Ok(InfoReport {
             path: observer.path().to_owned(),
             // Another major version would not have been opened.
             format: 1,
-            uuid: output::uuid(&info.uuid),
-            boot_id: output::uuid(&info.boot_id),
+            uuid: humanize::uuid(&info.uuid),
+            boot_id: humanize::uuid(&info.boot_id),
             is_of_this_boot: info.is_of_this_boot(),
-            created: output::time(info.created_unix_ns),
+            created: humanize::time(info.created_unix_ns),
             created_unix_ns: info.created_unix_ns,
             creator_pid: info.creator_pid,
             clock: match info.clock {
                 Clock::Tsc => "tsc",
                 Clock::Monotonic => "monotonic",
             },
-            overflow: values::overflow_text(stat.overflow),
+            overflow: option_values::overflow_text(stat.overflow),
             retired: stat.retired,
-            sizes: Sizes::of(info.geometry()),
+            sizes: RingSizes::of(info.geometry()),
         })
     }
 
@@ -88,7 +88,7 @@ impl Facts {
                 format!(
                     "{} ({}) by process {}",
                     self.created,
-                    output::ago(self.created_unix_ns),
+                    humanize::ago(self.created_unix_ns),
                     self.creator_pid
                 ),
             ),

@@ -11,8 +11,8 @@ use ringlog::Level;
 use ringlog::admin::{LevelRule, LevelRules};
 use ringlog::reader::{LevelStat, Observer};
 
-use crate::{exit, output, values};
-use undo::Undo;
+use crate::{exit_code, option_values, terminal};
+use undo::TimedUndo;
 
 /// Show or change which levels are logged, in processes that run
 ///
@@ -29,13 +29,13 @@ pub struct LevelArgs {
     name: String,
     /// The least level for a logger and those below it, or for all; `default` takes the rule back
     #[arg(value_name = "[LOGGER=]LEVEL", value_parser = change)]
-    changes: Vec<Change>,
+    changes: Vec<LevelChange>,
     /// For this process only
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
     /// Undo the change after this time: 90s, 10m, 2h, 1d. The ring's writer does it; where there is none,
     /// this command stays until then
-    #[arg(long = "for", value_name = "TIME", requires = "changes", value_parser = values::duration)]
+    #[arg(long = "for", value_name = "TIME", requires = "changes", value_parser = option_values::duration)]
     time: Option<Duration>,
     /// First take back all rules, with --pid those for this process
     #[arg(long)]
@@ -47,13 +47,13 @@ pub struct LevelArgs {
 
 /// What is to become of a logger's rule. An empty name stands for all loggers.
 #[derive(Clone, Debug, PartialEq)]
-struct Change {
+struct LevelChange {
     logger: String,
     /// `None` takes the rule back.
     level: Option<Level>,
 }
 
-fn change(text: &str) -> Result<Change, String> {
+fn change(text: &str) -> Result<LevelChange, String> {
     let (logger, level) = match text.rsplit_once('=') {
         Some((logger, level)) => (logger.trim(), level.trim()),
         None => ("", text.trim()),
@@ -65,11 +65,11 @@ fn change(text: &str) -> Result<Change, String> {
         "default" => None,
         level => Some(level.parse::<Level>().map_err(|error| format!("{error}, or default"))?),
     };
-    Ok(Change { logger: logger.to_owned(), level })
+    Ok(LevelChange { logger: logger.to_owned(), level })
 }
 
 impl LevelArgs {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         if self.changes.is_empty() && !self.reset {
             return self.show();
         }
@@ -78,7 +78,7 @@ impl LevelArgs {
         }
         let until = self.until()?;
         // Before anything is changed: from here on a signal finds somebody who undoes.
-        let undo = until.map(|until| Undo::new(&self.name, until)).transpose()?;
+        let undo = until.map(|until| TimedUndo::new(&self.name, until)).transpose()?;
         let before = Observer::open(&self.name)?.level_rules();
         let rules = ringlog::admin::change_levels(&self.name, |rules| self.apply(rules, until))?;
         self.show()?;
@@ -102,7 +102,7 @@ impl LevelArgs {
         if self.reset {
             rules.retain(|rule| self.pid.is_some() && rule.pid != self.pid);
         }
-        for Change { logger, level } in &self.changes {
+        for LevelChange { logger, level } in &self.changes {
             match *level {
                 Some(level) => {
                     rules.set(LevelRule { logger: logger.clone(), level, pid: self.pid, until_unix })
@@ -112,15 +112,15 @@ impl LevelArgs {
         }
     }
 
-    fn show(&self) -> exit::Result {
+    fn show(&self) -> exit_code::CommandResult {
         let observer = Observer::open(&self.name)?;
         let stat = observer.levels()?;
-        output::print(shown(&observer, &stat, self.json)?)?;
+        terminal::print_text(shown(&observer, &stat, self.json)?)?;
         if let Some(pid) = self.pid
             && !stat.processes.iter().any(|process| process.pid == pid)
         {
             let path = observer.path().display();
-            output::say(format_args!("no process {pid} logs into {path} at the moment"));
+            terminal::print_message(format_args!("no process {pid} logs into {path} at the moment"));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -128,7 +128,7 @@ impl LevelArgs {
 
 /// What is printed.
 pub(crate) fn shown(observer: &Observer, stat: &LevelStat, json: bool) -> serde_json::Result<String> {
-    if json { output::json(&show::Report::new(observer, stat)) } else { Ok(show::text(stat)) }
+    if json { terminal::to_json(&show::LevelReport::new(observer, stat)) } else { Ok(show::text(stat)) }
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn changes_are_read_as_people_write_them() {
-        let read = |logger: &str, level| Ok(Change { logger: logger.to_owned(), level });
+        let read = |logger: &str, level| Ok(LevelChange { logger: logger.to_owned(), level });
         assert_eq!(change("debug"), read("", Some(Level::DEBUG)));
         assert_eq!(change("db.pool=WARN"), read("db.pool", Some(Level::WARN)));
         assert_eq!(change("a=b=35"), read("a=b", Some(Level::from_number(35))));

@@ -7,7 +7,7 @@ use ringlog::admin::Listed;
 use ringlog::reader::{Observer, RingStat};
 use serde::Serialize;
 
-use crate::{exit, output};
+use crate::{exit_code, humanize, terminal};
 
 /// List the rings of this user, or those in $RINGLOG_DIR
 #[derive(Args)]
@@ -18,15 +18,15 @@ pub struct Ls {
 }
 
 #[derive(Serialize)]
-struct Found {
+struct ListedRing {
     name: String,
     #[serde(flatten)]
-    what: What,
+    what: RingSummary,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum What {
+enum RingSummary {
     Ring {
         file_bytes: u64,
         lanes_in_use: usize,
@@ -42,13 +42,16 @@ enum What {
 }
 
 impl Ls {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let listed = ringlog::admin::list()?;
         if listed.is_empty() && !self.json {
             let dir = ringlog::admin::directory();
-            output::say(format_args!("no rings in {}; make one with `ringlog create NAME`", dir.display()));
+            terminal::print_message(format_args!(
+                "no rings in {}; make one with `ringlog create NAME`",
+                dir.display()
+            ));
         } else {
-            output::print(show(listed, self.json)?)?;
+            terminal::print_text(show(listed, self.json)?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -56,17 +59,17 @@ impl Ls {
 
 /// What is printed.
 pub(crate) fn show(listed: Vec<Listed>, json: bool) -> serde_json::Result<String> {
-    let of = |(name, opened)| Found { name, what: What::of(opened) };
-    let found: Vec<Found> = listed.into_iter().map(of).collect();
-    if json { output::json(&found) } else { Ok(text(&found)) }
+    let of = |(name, opened)| ListedRing { name, what: RingSummary::of(opened) };
+    let found: Vec<ListedRing> = listed.into_iter().map(of).collect();
+    if json { terminal::to_json(&found) } else { Ok(text(&found)) }
 }
 
-impl What {
-    fn of(opened: Result<Observer, ringlog::Error>) -> What {
+impl RingSummary {
+    fn of(opened: Result<Observer, ringlog::Error>) -> RingSummary {
         let looked = opened.and_then(|observer| {
             let RingStat { lanes, published, persisted, dropped, consumer, .. } = observer.stat()?;
             let geometry = observer.info().geometry();
-            Ok(What::Ring {
+            Ok(RingSummary::Ring {
                 file_bytes: geometry.file_bytes(),
                 lanes_in_use: lanes.iter().filter(|lane| lane.alive).count(),
                 lane_count: geometry.lane_count(),
@@ -76,32 +79,39 @@ impl What {
                 writer: consumer.map(|consumer| consumer.holder),
             })
         });
-        looked.unwrap_or_else(|error| What::Broken { error: error.to_string() })
+        looked.unwrap_or_else(|error| RingSummary::Broken { error: error.to_string() })
     }
 }
 
-fn text(found: &[Found]) -> String {
+fn text(found: &[ListedRing]) -> String {
     let mut table =
-        output::table(&["NAME", ">SIZE", ">LANES", ">PUBLISHED", ">PERSISTED", ">DROPPED", "WRITER"]);
-    for Found { name, what } in found {
-        if let What::Ring { file_bytes, lanes_in_use, lane_count, published, persisted, dropped, writer } =
-            what
+        terminal::table(&["NAME", ">SIZE", ">LANES", ">PUBLISHED", ">PERSISTED", ">DROPPED", "WRITER"]);
+    for ListedRing { name, what } in found {
+        if let RingSummary::Ring {
+            file_bytes,
+            lanes_in_use,
+            lane_count,
+            published,
+            persisted,
+            dropped,
+            writer,
+        } = what
         {
             table.add_row([
-                output::harmless(name),
-                output::bytes(*file_bytes),
+                terminal::escape(name),
+                humanize::bytes(*file_bytes),
                 format!("{lanes_in_use}/{lane_count}"),
-                output::count(*published),
-                output::count(*persisted),
-                output::count(*dropped),
-                writer.as_deref().map_or("none".to_owned(), output::harmless),
+                humanize::count(*published),
+                humanize::count(*persisted),
+                humanize::count(*dropped),
+                writer.as_deref().map_or("none".to_owned(), terminal::escape),
             ]);
         }
     }
-    let broken = found.iter().filter_map(|Found { what, .. }| match what {
-        What::Broken { error } => Some(format!("broken: {}", output::harmless(error))),
-        What::Ring { .. } => None,
+    let broken = found.iter().filter_map(|ListedRing { what, .. }| match what {
+        RingSummary::Broken { error } => Some(format!("broken: {}", terminal::escape(error))),
+        RingSummary::Ring { .. } => None,
     });
-    let rings = (!table.is_empty()).then(|| output::show(&table));
+    let rings = (!table.is_empty()).then(|| terminal::table_text(&table));
     rings.into_iter().chain(broken).collect::<Vec<_>>().join("\n")
 }

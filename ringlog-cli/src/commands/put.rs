@@ -9,8 +9,8 @@ use clap::Args;
 use ringlog::reader::Observer;
 use ringlog::{Level, Logger, Overflow, PushError, Ring};
 
-use crate::lines::Lines;
-use crate::{exit, output, values};
+use crate::line_reader::LineReader;
+use crate::{exit_code, humanize, option_values, terminal};
 
 /// Put records into a ring
 ///
@@ -27,7 +27,7 @@ pub struct Put {
     #[arg(long, value_name = "NAME", default_value = "put")]
     logger: String,
     /// How long to wait for room in a full ring
-    #[arg(long, default_value = "10s", value_parser = values::duration)]
+    #[arg(long, default_value = "10s", value_parser = option_values::duration)]
     timeout: Duration,
     /// Words of one record; `-` puts each line of standard input, byte for byte
     #[arg(required = true, value_name = "TEXT|-")]
@@ -35,14 +35,15 @@ pub struct Put {
 }
 
 impl Put {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let ring = Ring::open(&self.name)?;
         let log = ring.logger().with_overflow(Overflow::Block(self.timeout));
         // A thread without a lane would only hear that there is none; this says how many there are.
         log.open_lane()?;
-        let mut putting = Putting { put: &self, limit: log.text_limit(&self.logger), log, lines: 0, cut: 0 };
+        let mut putting =
+            LinePutter { put: &self, limit: log.text_limit(&self.logger), log, lines: 0, cut: 0 };
         if self.text == ["-"] {
-            let mut lines = Lines::new(io::stdin().lock(), putting.limit);
+            let mut lines = LineReader::new(io::stdin().lock(), putting.limit);
             while let Some((line, bytes)) = lines.next().context("cannot read standard input")? {
                 if let Some(code) = putting.line(line, bytes)? {
                     return Ok(code);
@@ -55,11 +56,11 @@ impl Put {
                 return Ok(code);
             }
         }
-        Ok(ExitCode::from(if putting.cut > 0 { exit::INCOMPLETE } else { 0 }))
+        Ok(ExitCode::from(if putting.cut > 0 { exit_code::INCOMPLETE } else { 0 }))
     }
 }
 
-struct Putting<'a> {
+struct LinePutter<'a> {
     put: &'a Put,
     log: Logger,
     /// The longest text that goes whole.
@@ -68,7 +69,7 @@ struct Putting<'a> {
     cut: u64,
 }
 
-impl Putting<'_> {
+impl LinePutter<'_> {
     /// Puts one line, of which `bytes` were there. The code to exit with, if that ends it.
     fn line(&mut self, line: &[u8], bytes: u64) -> anyhow::Result<Option<ExitCode>> {
         match self.log.text(self.put.level, &self.put.logger, line) {
@@ -83,7 +84,7 @@ impl Putting<'_> {
         self.lines += 1;
         if bytes > self.limit as u64 {
             self.cut += 1;
-            output::say(format_args!(
+            terminal::print_message(format_args!(
                 "line {} is {bytes} bytes long; this ring takes at most {}, so it was cut",
                 self.lines, self.limit
             ));
@@ -94,21 +95,21 @@ impl Putting<'_> {
     fn full(&self) -> ExitCode {
         let stat = Observer::open(&self.put.name).and_then(|observer| observer.stat());
         let why = match stat.ok().and_then(|stat| stat.consumer) {
-            Some(consumer) => format!("{} has not made room", output::harmless(&consumer.holder)),
+            Some(consumer) => format!("{} has not made room", terminal::escape(&consumer.holder)),
             None => format!("nobody drains it; `ringlog writer {}` does", self.put.name),
         };
-        output::say(format_args!(
+        terminal::print_message(format_args!(
             "the ring was full for {:?}: {why}; {} put, the next was dropped and counted",
             self.put.timeout,
             lines(self.lines)
         ));
-        ExitCode::from(exit::TIMED_OUT_OR_EMPTY)
+        ExitCode::from(exit_code::TIMED_OUT_OR_EMPTY)
     }
 }
 
 fn lines(number: u64) -> String {
     match number {
         1 => "1 line was".to_owned(),
-        _ => format!("{} lines were", output::count(number)),
+        _ => format!("{} lines were", humanize::count(number)),
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::ask::Question;
-use crate::{exit, output, values};
+use super::writer_request::WriterRequest;
+use crate::{exit_code, option_values, terminal};
 
 /// Ask a ring's writer to read its configuration anew, and wait until that is in force
 ///
@@ -17,25 +17,25 @@ pub struct Reload {
     /// The ring whose writer is to read it
     name: String,
     /// How long to wait for it
-    #[arg(long, default_value = "30s", value_parser = values::duration)]
+    #[arg(long, default_value = "30s", value_parser = option_values::duration)]
     timeout: Duration,
 }
 
 impl Reload {
-    pub fn run(self) -> exit::Result {
-        let question = Question {
+    pub fn run(self) -> exit_code::CommandResult {
+        let request = WriterRequest {
             ask: ringlog::admin::request_reload,
             answered: |stat| stat.reloads.0,
             nothing: "no configuration in force",
             later: "the next writer will read it",
         };
-        let stat = match question.put(&self.name, self.timeout)? {
+        let stat = match request.send(&self.name, self.timeout)? {
             Ok(stat) => stat,
             Err(code) => return Ok(code),
         };
         let (_, is_taken) = stat.reloads;
         if !is_taken {
-            output::say(format_args!(
+            terminal::print_message(format_args!(
                 "the configuration is no good, and the one that was read before stays in force; see what the writer \
                  has said, or run `ringlog writer --config FILE --check`"
             ));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use ringlog::reader::Observer;
 
-use crate::{exit, output};
+use crate::{exit_code, humanize, terminal};
 
 /// Remove a ring; refused while anybody uses it
 #[derive(Args)]
@@ -21,15 +21,18 @@ pub struct Rm {
 }
 
 impl Rm {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         // Nothing is lost silently. What cannot be looked into cannot be counted either.
         let stat = Observer::open(&self.name).and_then(|observer| observer.stat());
         let path = ringlog::admin::remove(&self.name, self.force)?;
-        output::say(format_args!("removed {}", path.display()));
+        terminal::print_message(format_args!("removed {}", path.display()));
         if let Ok(stat) = stat
             && stat.lag() > 0
         {
-            output::say(format_args!("{} in it had not been persisted", output::records(stat.lag())));
+            terminal::print_message(format_args!(
+                "{} in it had not been persisted",
+                humanize::records(stat.lag())
+            ));
         }
         Ok(ExitCode::SUCCESS)
     }

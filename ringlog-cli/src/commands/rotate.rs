@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::ask::Question;
-use crate::{exit, values};
+use super::writer_request::WriterRequest;
+use crate::{exit_code, option_values};
 
 /// Ask a ring's writer to close its files and to begin other ones, and wait until it has
 ///
@@ -17,19 +17,19 @@ pub struct Rotate {
     /// The ring whose writer is to rotate
     name: String,
     /// How long to wait for it
-    #[arg(long, default_value = "30s", value_parser = values::duration)]
+    #[arg(long, default_value = "30s", value_parser = option_values::duration)]
     timeout: Duration,
 }
 
 impl Rotate {
-    pub fn run(self) -> exit::Result {
-        let question = Question {
+    pub fn run(self) -> exit_code::CommandResult {
+        let request = WriterRequest {
             ask: ringlog::admin::request_rotation,
             answered: |stat| stat.rotations,
             nothing: "no file to close",
             later: "the next writer will begin a new file",
         };
-        let answer = question.put(&self.name, self.timeout)?;
+        let answer = request.send(&self.name, self.timeout)?;
         Ok(answer.map_or_else(|code| code, |_| ExitCode::SUCCESS))
     }
 }

@@ -1,7 +1,7 @@
 //! `ringlog run`
 
-mod forward;
 mod ring;
+mod signals;
 
 use std::ffi::OsString;
 use std::io;
@@ -14,9 +14,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringlog::Overflow;
 use ringlog_writer::FormatKind;
 
-use crate::{exit, output, values};
-use forward::{Event, Events};
+use crate::{exit_code, option_values, terminal};
 use ring::PrivateRing;
+use signals::{RunEvent, SignalEvents};
 
 /// As shells and `timeout` have it.
 const OWN_FAILURE: u8 = 125;
@@ -42,7 +42,7 @@ pub struct Run {
     #[arg(long, default_value = "16MiB")]
     size: String,
     /// What happens to a record when the ring is full
-    #[arg(long, value_name = "drop|block[:5s]", default_value = "block:5s", value_parser = values::overflow)]
+    #[arg(long, value_name = "drop|block[:5s]", default_value = "block:5s", value_parser = option_values::overflow)]
     overflow: Overflow,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
@@ -54,14 +54,14 @@ fn formats() -> impl TypedValueParser<Value = FormatKind> {
 }
 
 impl Run {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let failed = |error: anyhow::Error| {
             // Every code below 125 is the command's own to use.
-            output::say(format_args!("{error:#}"));
+            terminal::print_message(format_args!("{error:#}"));
             Ok(ExitCode::from(OWN_FAILURE))
         };
         // From here on a signal ends the command, not us.
-        let mut events = match Events::listen() {
+        let mut events = match SignalEvents::listen() {
             Ok(events) => events,
             Err(error) => return failed(error),
         };
@@ -82,13 +82,13 @@ impl Run {
 }
 
 /// Waits for the command, and passes signals on to it.
-fn wait(mut command: Child, events: &mut Events, ring: &mut PrivateRing) -> anyhow::Result<ExitStatus> {
+fn wait(mut command: Child, events: &mut SignalEvents, ring: &mut PrivateRing) -> anyhow::Result<ExitStatus> {
     loop {
         for event in events.wait() {
             match event {
                 // Only a child that is not waited for yet is signalled: its number is still its own.
-                Event::Signal(signal) => forward::forward(signal, &command),
-                Event::ChildChanged => {
+                RunEvent::Signal(signal) => signals::forward(signal, &command),
+                RunEvent::ChildChanged => {
                     if let Some(status) = command.try_wait()? {
                         return Ok(status);
                     }
@@ -111,9 +111,9 @@ fn exit_code(status: ExitStatus) -> u8 {
 fn not_started(program: &OsString, error: &io::Error) -> u8 {
     let program = program.to_string_lossy();
     if error.kind() == io::ErrorKind::NotFound {
-        output::say(format_args!("cannot run {program}: there is no such command"));
+        terminal::print_message(format_args!("cannot run {program}: there is no such command"));
         return NOT_FOUND;
     }
-    output::say(format_args!("cannot run {program}: {error}"));
+    terminal::print_message(format_args!("cannot run {program}: {error}"));
     NOT_EXECUTABLE
 }

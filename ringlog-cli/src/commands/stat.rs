@@ -9,7 +9,7 @@ use clap::Args;
 use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RingStat};
 use serde::Serialize;
 
-use crate::{exit, output, values};
+use crate::{exit_code, humanize, option_values, terminal};
 
 /// Show what is going on in a ring and in each of its lanes
 ///
@@ -24,12 +24,12 @@ pub struct Stat {
     #[arg(long)]
     json: bool,
     /// Look again every so many seconds, and show rates
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = values::duration)]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = option_values::duration)]
     watch: Option<Duration>,
 }
 
 impl Stat {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let mut last: Option<(Instant, RingStat)> = None;
         loop {
             // Anew each time: the ring may have been replaced.
@@ -39,13 +39,13 @@ impl Stat {
                 // Home, and clear what is below.
                 write!(io::stdout(), "\x1b[H\x1b[J")?;
             }
-            output::print(show(&observer, &stat, self.json)?)?;
+            terminal::print_text(show(&observer, &stat, self.json)?)?;
             if !self.json {
                 if let Some((before, old)) = &last {
-                    output::print(rates(old, &stat, now - *before))?;
+                    terminal::print_text(rates(old, &stat, now - *before))?;
                 }
                 if self.watch.is_some() {
-                    output::print("")?;
+                    terminal::print_text("")?;
                 }
             }
             let Some(pause) = self.watch else { return Ok(ExitCode::SUCCESS) };
@@ -57,11 +57,11 @@ impl Stat {
 
 /// What is printed of one look.
 pub(crate) fn show(observer: &Observer, stat: &RingStat, json: bool) -> serde_json::Result<String> {
-    if json { output::json(&Report::new(observer, stat)) } else { Ok(text(observer, stat)) }
+    if json { terminal::to_json(&StatReport::new(observer, stat)) } else { Ok(text(observer, stat)) }
 }
 
 fn text(observer: &Observer, stat: &RingStat) -> String {
-    let count = output::count;
+    let count = humanize::count;
     let mut lines = vec![
         format!("ring      {}", observer.path().display()),
         format!(
@@ -79,11 +79,11 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
             stat.definition_blocks
         ),
         format!("dead      {}", reclaim(&stat.reclaim)),
-        format!("overflow  {}", values::overflow_text(stat.overflow)),
+        format!("overflow  {}", option_values::overflow_text(stat.overflow)),
         format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), writer)),
     ];
     if stat.dropped_without_lane > 0 {
-        let refused = output::records(stat.dropped_without_lane);
+        let refused = humanize::records(stat.dropped_without_lane);
         lines.push(format!(
             "no lane   {refused} dropped because every lane was in use; make the ring with more --lanes"
         ));
@@ -109,18 +109,18 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
 fn reclaim(reclaim: &ReclaimStat) -> String {
     let blocks = match reclaim.blocks {
         1 => "1 block taken back".to_owned(),
-        blocks => format!("{} blocks taken back", output::count(blocks)),
+        blocks => format!("{} blocks taken back", humanize::count(blocks)),
     };
     let within = match (reclaim.last_within, reclaim.longest_within) {
         (Some(last), Some(longest)) => {
-            let (last, longest) = (output::at_most(last), output::at_most(longest));
+            let (last, longest) = (humanize::at_most(last), humanize::at_most(longest));
             format!(", the last within {last} of its owner's death, none later than {longest}")
         }
         _ => String::new(),
     };
     let looked = match reclaim.looked_unix_ns {
         0 => "no writer has looked for the dead".to_owned(),
-        looked => format!("a writer last looked for the dead {}", output::ago(looked)),
+        looked => format!("a writer last looked for the dead {}", humanize::ago(looked)),
     };
     format!("{blocks}{within}; {looked}")
 }
@@ -128,10 +128,10 @@ fn reclaim(reclaim: &ReclaimStat) -> String {
 fn writer(consumer: &ConsumerStat) -> String {
     format!(
         "{} alive, since {} ({}), looked at the ring {}",
-        output::harmless(&consumer.holder),
-        output::time(consumer.since_unix_ns),
-        output::ago(consumer.since_unix_ns),
-        output::ago(consumer.beat_unix_ns)
+        terminal::escape(&consumer.holder),
+        humanize::time(consumer.since_unix_ns),
+        humanize::ago(consumer.since_unix_ns),
+        humanize::ago(consumer.beat_unix_ns)
     )
 }
 
@@ -148,23 +148,23 @@ fn lanes(lanes: &[LaneStat]) -> String {
         ">BEHIND",
         ">DROPPED",
     ];
-    let mut table = output::table(&headings);
+    let mut table = terminal::table(&headings);
     for lane in lanes {
-        let thread = if lane.is_process { "(process)".to_owned() } else { output::harmless(&lane.thread) };
+        let thread = if lane.is_process { "(process)".to_owned() } else { terminal::escape(&lane.thread) };
         table.add_row([
             lane.lane.to_string(),
             state(lane).to_owned(),
-            output::harmless(&lane.process),
+            terminal::escape(&lane.process),
             lane.pid.to_string(),
             thread,
             lane.tid.to_string(),
-            output::count(lane.published),
-            output::count(lane.persisted),
-            output::count(lane.published.saturating_sub(lane.persisted)),
-            output::count(lane.dropped),
+            humanize::count(lane.published),
+            humanize::count(lane.persisted),
+            humanize::count(lane.published.saturating_sub(lane.persisted)),
+            humanize::count(lane.dropped),
         ]);
     }
-    output::show(&table)
+    terminal::table_text(&table)
 }
 
 fn state(lane: &LaneStat) -> &'static str {
@@ -179,7 +179,7 @@ fn state(lane: &LaneStat) -> &'static str {
 
 fn rates(old: &RingStat, new: &RingStat, time: Duration) -> String {
     let rate =
-        |old: u64, new: u64| output::count((new.saturating_sub(old) as f64 / time.as_secs_f64()) as u64);
+        |old: u64, new: u64| humanize::count((new.saturating_sub(old) as f64 / time.as_secs_f64()) as u64);
     format!(
         "rates     {}/s published, {}/s persisted, {}/s dropped",
         rate(old.published, new.published),
@@ -190,7 +190,7 @@ fn rates(old: &RingStat, new: &RingStat, time: Duration) -> String {
 
 /// The same for programs.
 #[derive(Serialize)]
-struct Report {
+struct StatReport {
     path: PathBuf,
     uuid: String,
     published: u64,
@@ -212,12 +212,12 @@ struct Report {
     reclaim_looked_unix_ns: Option<u64>,
     overflow: String,
     retired: bool,
-    writer: Option<Writer>,
-    lanes: Vec<Lane>,
+    writer: Option<WriterReport>,
+    lanes: Vec<LaneReport>,
 }
 
 #[derive(Serialize)]
-struct Writer {
+struct WriterReport {
     holder: String,
     pid: u32,
     since_unix_ns: u64,
@@ -225,7 +225,7 @@ struct Writer {
 }
 
 #[derive(Serialize)]
-struct Lane {
+struct LaneReport {
     lane: u32,
     incarnation: u32,
     is_process: bool,
@@ -241,11 +241,11 @@ struct Lane {
     dropped: u64,
 }
 
-impl Report {
-    fn new(observer: &Observer, stat: &RingStat) -> Report {
-        Report {
+impl StatReport {
+    fn new(observer: &Observer, stat: &RingStat) -> StatReport {
+        StatReport {
             path: observer.path().to_owned(),
-            uuid: output::uuid(&observer.info().uuid),
+            uuid: humanize::uuid(&observer.info().uuid),
             published: stat.published,
             persisted: stat.persisted,
             lag: stat.lag(),
@@ -260,15 +260,15 @@ impl Report {
             reclaimed_within_ns: stat.reclaim.last_within.map(nanoseconds),
             reclaimed_within_max_ns: stat.reclaim.longest_within.map(nanoseconds),
             reclaim_looked_unix_ns: Some(stat.reclaim.looked_unix_ns).filter(|looked| *looked != 0),
-            overflow: values::overflow_text(stat.overflow),
+            overflow: option_values::overflow_text(stat.overflow),
             retired: stat.retired,
-            writer: stat.consumer.as_ref().map(|consumer| Writer {
+            writer: stat.consumer.as_ref().map(|consumer| WriterReport {
                 holder: consumer.holder.clone(),
                 pid: consumer.pid,
                 since_unix_ns: consumer.since_unix_ns,
                 beat_unix_ns: consumer.beat_unix_ns,
             }),
-            lanes: stat.lanes.iter().map(Lane::new).collect(),
+            lanes: stat.lanes.iter().map(LaneReport::new).collect(),
         }
     }
 }
@@ -277,9 +277,9 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl Lane {
-    fn new(lane: &LaneStat) -> Lane {
-        Lane {
+impl LaneReport {
+    fn new(lane: &LaneStat) -> LaneReport {
+        LaneReport {
             lane: lane.lane,
             incarnation: lane.incarnation,
             is_process: lane.is_process,

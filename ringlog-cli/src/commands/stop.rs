@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use ringlog::reader::Observer;
 
-use crate::{exit, output, values};
+use crate::{exit_code, humanize, option_values, terminal};
 
 /// Ask a ring's writer to persist what is published and to end, and wait until it has
 #[derive(Args)]
@@ -14,16 +14,16 @@ pub struct Stop {
     /// The ring whose writer is to end
     name: String,
     /// How long to wait for it
-    #[arg(long, default_value = "30s", value_parser = values::duration)]
+    #[arg(long, default_value = "30s", value_parser = option_values::duration)]
     timeout: Duration,
 }
 
 impl Stop {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let observer = Observer::open(&self.name)?;
         let path = observer.path().display();
         let Some(asked) = observer.stat()?.consumer else {
-            output::say(format_args!("no writer drains {path}"));
+            terminal::print_message(format_args!("no writer drains {path}"));
             return Ok(ExitCode::SUCCESS);
         };
         ringlog::admin::request_stop(&self.name)?;
@@ -35,22 +35,22 @@ impl Stop {
                 Some(now) if now.pid == asked.pid => {}
                 // Ended, or ended and followed by another.
                 _ => {
-                    let holder = output::harmless(&asked.holder);
-                    output::say(format_args!(
+                    let holder = terminal::escape(&asked.holder);
+                    terminal::print_message(format_args!(
                         "{holder} has ended; {} left in {path}",
-                        output::records(stat.lag())
+                        humanize::records(stat.lag())
                     ));
                     return Ok(ExitCode::SUCCESS);
                 }
             }
             if start.elapsed() >= self.timeout {
-                output::say(format_args!(
+                terminal::print_message(format_args!(
                     "{} still drains {path} after {:?}: {} behind; it ends when that is written",
-                    output::harmless(&asked.holder),
+                    terminal::escape(&asked.holder),
                     self.timeout,
-                    output::records(stat.lag())
+                    humanize::records(stat.lag())
                 ));
-                return Ok(ExitCode::from(exit::TIMED_OUT_OR_EMPTY));
+                return Ok(ExitCode::from(exit_code::TIMED_OUT_OR_EMPTY));
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -15,7 +15,7 @@ use ringlog::reader::{Observer, OwnedEntry};
 use ringlog_writer::{FormatKind, Newlines, format};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::{exit, output};
+use crate::{exit_code, humanize, terminal};
 
 /// How soon a followed ring is looked at again: at once while records come, because a lane that is drained
 /// uses the same few blocks again and again, and seldom when it is quiet.
@@ -54,8 +54,8 @@ fn formats() -> impl TypedValueParser<Value = FormatKind> {
 }
 
 impl Tail {
-    pub fn run(self) -> exit::Result {
-        let mut view = View::open(&self)?;
+    pub fn run(self) -> exit_code::CommandResult {
+        let mut view = RingView::open(&self)?;
         let mut entries = view.observer.poll()?;
         entries.retain(|entry| self.wants(entry));
         let latest = entries.len().saturating_sub(self.lines);
@@ -67,8 +67,8 @@ impl Tail {
             return self.follow(view);
         }
         if shown.is_empty() {
-            output::say(format_args!("nothing to show in {}", view.observer.path().display()));
-            return Ok(ExitCode::from(exit::TIMED_OUT_OR_EMPTY));
+            terminal::print_message(format_args!("nothing to show in {}", view.observer.path().display()));
+            return Ok(ExitCode::from(exit_code::TIMED_OUT_OR_EMPTY));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -79,7 +79,7 @@ impl Tail {
         entry.record().is_none_or(|record| self.level.is_none_or(|level| record.level >= level))
     }
 
-    fn follow(&self, mut view: View) -> exit::Result {
+    fn follow(&self, mut view: RingView) -> exit_code::CommandResult {
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, stop.clone()).context("cannot listen to signals")?;
@@ -97,14 +97,18 @@ impl Tail {
             nap = if came { LOOK_SOON } else { (nap * 2).min(LOOK_LATEST) };
             if is_gone {
                 let path = view.observer.path().display().to_string();
-                match View::open(self) {
+                match RingView::open(self) {
                     Ok(next) => {
-                        output::say(format_args!("{path} was replaced; this goes on with the new ring"));
+                        terminal::print_message(format_args!(
+                            "{path} was replaced; this goes on with the new ring"
+                        ));
                         view = next;
                         continue;
                     }
                     Err(_) => {
-                        output::say(format_args!("{path} was removed; its last records have been shown"));
+                        terminal::print_message(format_args!(
+                            "{path} was removed; its last records have been shown"
+                        ));
                         return Ok(ExitCode::SUCCESS);
                     }
                 }
@@ -116,7 +120,7 @@ impl Tail {
 }
 
 /// A ring that is looked at.
-pub(crate) struct View {
+pub(crate) struct RingView {
     pub(crate) observer: Observer,
     format: Box<dyn format::Format>,
     /// Device and inode: which file it was when it was opened.
@@ -124,16 +128,16 @@ pub(crate) struct View {
     missed: u64,
 }
 
-impl View {
-    fn open(tail: &Tail) -> Result<View, ringlog::Error> {
-        Ok(View::of(Observer::open(&tail.name)?, tail.format, tail.ids))
+impl RingView {
+    fn open(tail: &Tail) -> Result<RingView, ringlog::Error> {
+        Ok(RingView::of(Observer::open(&tail.name)?, tail.format, tail.ids))
     }
 
-    pub(crate) fn of(observer: Observer, format: FormatKind, ids: bool) -> View {
+    pub(crate) fn of(observer: Observer, format: FormatKind, ids: bool) -> RingView {
         let source = format::Source::new(observer.path(), observer.info());
         let format = format::new(format, Newlines::default(), ids, &source);
         let file = file(&observer);
-        View { observer, format, file, missed: 0 }
+        RingView { observer, format, file, missed: 0 }
     }
 
     fn print(&mut self, entries: &[OwnedEntry]) -> io::Result<()> {
@@ -167,9 +171,9 @@ impl View {
     fn tell_missed(&mut self) {
         let missed = self.observer.missed();
         if missed > self.missed {
-            output::say(format_args!(
+            terminal::print_message(format_args!(
                 "missed {} here: their space was used again first",
-                output::records(missed - self.missed)
+                humanize::records(missed - self.missed)
             ));
             self.missed = missed;
         }

@@ -13,8 +13,8 @@ use clap::Args;
 use ringlog_ledger::{Account, Place};
 use ringlog_writer::rotation::decompressed;
 
-use crate::lines::Lines;
-use crate::{exit, output};
+use crate::line_reader::LineReader;
+use crate::{exit_code, humanize, terminal};
 use line::{LINE_MAX, Line};
 
 /// How many lines without a meaning are read before the output is taken for one without ids.
@@ -48,7 +48,7 @@ pub struct Verify {
 }
 
 impl Verify {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let mut check = Check {
             verify: &self,
             account: Account::new(self.partial),
@@ -88,7 +88,7 @@ impl Check<'_> {
             _ => Box::new(File::open(path).with_context(what)?),
         };
         let input = decompressed(input).with_context(what)?;
-        let mut lines = Lines::new(input, LINE_MAX);
+        let mut lines = LineReader::new(input, LINE_MAX);
         let mut place = Place { file: number, line: 0 };
         while let Some((line, bytes)) =
             lines.next().with_context(|| format!("cannot read {}", self.name(number)))?
@@ -129,7 +129,7 @@ impl Check<'_> {
 
     fn name(&self, file: usize) -> String {
         let path = self.verify.outputs.get(file).map(|path| path.to_string_lossy()).unwrap_or_default();
-        if path == "-" { "standard input".to_owned() } else { output::harmless(&path) }
+        if path == "-" { "standard input".to_owned() } else { terminal::escape(&path) }
     }
 
     fn say(&mut self, place: Place, text: &str) {
@@ -150,16 +150,16 @@ impl Check<'_> {
 
     /// Says that the output cannot be verified.
     fn refuse(&self, place: Place, what: &str) -> ExitCode {
-        output::say(format_args!(
+        terminal::print_message(format_args!(
             "{}:{}: {what}: there are no ids of records, so missing ones cannot be found; let the writer write with \
              --format json, or text with --ids",
             self.name(place.file),
             place.line
         ));
-        ExitCode::from(exit::USAGE)
+        ExitCode::from(exit_code::USAGE)
     }
 
-    fn close(mut self) -> exit::Result {
+    fn close(mut self) -> exit_code::CommandResult {
         if !self.has_ids && self.unreadable > 0 {
             return Ok(self.refuse(Place { file: 0, line: 1 }, "none of its lines"));
         }
@@ -175,7 +175,7 @@ impl Check<'_> {
         let mut parts = vec![format!(
             "{}: {} of {} in {}",
             if is_complete { "complete" } else { "incomplete" },
-            output::records(sums.records),
+            humanize::records(sums.records),
             plural(sums.lanes, "lane"),
             plural(self.verify.outputs.len() as u64, "file"),
         )];
@@ -184,7 +184,7 @@ impl Check<'_> {
         parts.extend((sums.died > 0).then(|| format!("{} died", plural(sums.died, "lane"))));
         writeln!(self.out, "{}", parts.join("; "))?;
         self.out.flush()?;
-        Ok(ExitCode::from(if is_complete { 0 } else { exit::INCOMPLETE }))
+        Ok(ExitCode::from(if is_complete { 0 } else { exit_code::INCOMPLETE }))
     }
 }
 
@@ -193,5 +193,5 @@ fn lines(count: u64) -> String {
 }
 
 fn plural(count: u64, what: &str) -> String {
-    format!("{} {what}{}", output::count(count), if count == 1 { "" } else { "s" })
+    format!("{} {what}{}", humanize::count(count), if count == 1 { "" } else { "s" })
 }

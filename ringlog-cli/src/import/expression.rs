@@ -2,39 +2,39 @@
 
 /// What an expression says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum PythonValue {
     None,
     Bool(bool),
     Integer(i128),
     Float(f64),
     Text(String),
     /// A tuple or a list.
-    Items(Vec<Value>),
+    Items(Vec<PythonValue>),
     /// A dictionary with strings for keys.
-    Pairs(Vec<(String, Value)>),
+    Pairs(Vec<(String, PythonValue)>),
     /// `sys.stdout`, for example.
     Name(String),
 }
 
-impl Value {
+impl PythonValue {
     /// As people write it.
     pub fn shown(&self) -> String {
         match self {
-            Value::None => "None".to_owned(),
-            Value::Bool(true) => "True".to_owned(),
-            Value::Bool(false) => "False".to_owned(),
-            Value::Integer(number) => number.to_string(),
-            Value::Float(number) => number.to_string(),
-            Value::Text(text) => format!("{text:?}"),
-            Value::Items(items) => {
-                format!("({})", items.iter().map(Value::shown).collect::<Vec<_>>().join(", "))
+            PythonValue::None => "None".to_owned(),
+            PythonValue::Bool(true) => "True".to_owned(),
+            PythonValue::Bool(false) => "False".to_owned(),
+            PythonValue::Integer(number) => number.to_string(),
+            PythonValue::Float(number) => number.to_string(),
+            PythonValue::Text(text) => format!("{text:?}"),
+            PythonValue::Items(items) => {
+                format!("({})", items.iter().map(PythonValue::shown).collect::<Vec<_>>().join(", "))
             }
-            Value::Pairs(pairs) => {
+            PythonValue::Pairs(pairs) => {
                 let pairs: Vec<_> =
                     pairs.iter().map(|(key, value)| format!("{key:?}: {}", value.shown())).collect();
                 format!("{{{}}}", pairs.join(", "))
             }
-            Value::Name(name) => name.clone(),
+            PythonValue::Name(name) => name.clone(),
         }
     }
 }
@@ -47,7 +47,7 @@ const TEXT_MAX_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// What cannot be told from the file alone, in words.
-pub fn parse(text: &str) -> Result<Value, String> {
+pub fn parse(text: &str) -> Result<PythonValue, String> {
     let mut reader = Reader { rest: text, depth: 0 };
     let value = reader.sum()?;
     reader.skip();
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Sums of products of signed powers; shifts bind less than sums do.
-    fn sum(&mut self) -> Result<Value, String> {
+    fn sum(&mut self) -> Result<PythonValue, String> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err("it is nested too deeply".to_owned());
@@ -103,12 +103,12 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn plain_sum(&mut self) -> Result<Value, String> {
+    fn plain_sum(&mut self) -> Result<PythonValue, String> {
         let mut value = self.product()?;
         loop {
             if self.eat("+") {
                 value = match (value, self.product()?) {
-                    (Value::Text(a), Value::Text(b)) => Value::Text(a + &b),
+                    (PythonValue::Text(a), PythonValue::Text(b)) => PythonValue::Text(a + &b),
                     (a, b) => integers(a, b, i128::checked_add)?,
                 };
             } else if self.eat("-") {
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn product(&mut self) -> Result<Value, String> {
+    fn product(&mut self) -> Result<PythonValue, String> {
         let mut value = self.signed()?;
         loop {
             let apply: fn(i128, i128) -> Option<i128> = if self.eat("//") {
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn signed(&mut self) -> Result<Value, String> {
+    fn signed(&mut self) -> Result<PythonValue, String> {
         let mut negative = false;
         while let Some(sign @ ('-' | '+')) = self.peek() {
             self.rest = &self.rest[1..];
@@ -150,16 +150,16 @@ impl<'a> Reader<'a> {
             value = integers(value, power, |a, b| a.checked_pow(u32::try_from(b).ok()?))?;
         }
         Ok(match value {
-            Value::Integer(number) if negative => {
-                Value::Integer(number.checked_neg().ok_or("a number is out of all bounds")?)
+            PythonValue::Integer(number) if negative => {
+                PythonValue::Integer(number.checked_neg().ok_or("a number is out of all bounds")?)
             }
-            Value::Float(number) if negative => Value::Float(-number),
+            PythonValue::Float(number) if negative => PythonValue::Float(-number),
             _ if negative => return Err(format!("-{} is no number", value.shown())),
             value => value,
         })
     }
 
-    fn atom(&mut self) -> Result<Value, String> {
+    fn atom(&mut self) -> Result<PythonValue, String> {
         match self.peek() {
             None => Err("expected a value, found the end".to_owned()),
             Some('(') => {
@@ -169,13 +169,13 @@ impl<'a> Reader<'a> {
                     Some(only) if items.is_empty() && !has_comma => Ok(only),
                     last => {
                         items.extend(last);
-                        Ok(Value::Items(items))
+                        Ok(PythonValue::Items(items))
                     }
                 }
             }
             Some('[') => {
                 self.rest = &self.rest[1..];
-                Ok(Value::Items(self.items("]")?.0))
+                Ok(PythonValue::Items(self.items("]")?.0))
             }
             Some('{') => {
                 self.rest = &self.rest[1..];
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Up to the closing bracket, and whether there is a comma.
-    fn items(&mut self, close: &str) -> Result<(Vec<Value>, bool), String> {
+    fn items(&mut self, close: &str) -> Result<(Vec<PythonValue>, bool), String> {
         let (mut items, mut has_comma) = (Vec::new(), false);
         while !self.eat(close) {
             items.push(self.sum()?);
@@ -204,10 +204,10 @@ impl<'a> Reader<'a> {
         Ok((items, has_comma))
     }
 
-    fn pairs(&mut self) -> Result<Value, String> {
+    fn pairs(&mut self) -> Result<PythonValue, String> {
         let mut pairs = Vec::new();
         while !self.eat("}") {
-            let Value::Text(key) = self.sum()? else {
+            let PythonValue::Text(key) = self.sum()? else {
                 return Err("a key in it is no string".to_owned());
             };
             if !self.eat(":") {
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
                 return Err(self.expected("}"));
             }
         }
-        Ok(Value::Pairs(pairs))
+        Ok(PythonValue::Pairs(pairs))
     }
 
     fn expected(&mut self, what: &str) -> String {
@@ -235,20 +235,20 @@ impl<'a> Reader<'a> {
         word
     }
 
-    fn number(&mut self) -> Result<Value, String> {
+    fn number(&mut self) -> Result<PythonValue, String> {
         let word = self.word(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
         let digits = word.replace('_', "").to_ascii_lowercase();
         let based = [("0x", 16), ("0o", 8), ("0b", 2)];
         let based = based.into_iter().find_map(|(prefix, base)| Some((digits.strip_prefix(prefix)?, base)));
         let (digits_only, base) = based.unwrap_or((&digits, 10));
         if let Ok(number) = i128::from_str_radix(digits_only, base) {
-            return Ok(Value::Integer(number));
+            return Ok(PythonValue::Integer(number));
         }
         // Also what looks like a number and is none ends here.
-        digits.parse().map(Value::Float).map_err(|_| format!("{word:?} is no number"))
+        digits.parse().map(PythonValue::Float).map_err(|_| format!("{word:?} is no number"))
     }
 
-    fn name(&mut self) -> Result<Value, String> {
+    fn name(&mut self) -> Result<PythonValue, String> {
         let before = self.rest;
         let name = self.word(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
         if matches!(self.rest.chars().next(), Some('"' | '\'')) {
@@ -259,16 +259,16 @@ impl<'a> Reader<'a> {
             Some('(') => Err(format!("the call of {name} is not evaluated")),
             Some('[') => Err(format!("{:?} is not evaluated", head(before))),
             _ => Ok(match name {
-                "None" => Value::None,
-                "True" => Value::Bool(true),
-                "False" => Value::Bool(false),
-                name => Value::Name(name.to_owned()),
+                "None" => PythonValue::None,
+                "True" => PythonValue::Bool(true),
+                "False" => PythonValue::Bool(false),
+                name => PythonValue::Name(name.to_owned()),
             }),
         }
     }
 
     /// Strings that follow each other are one.
-    fn texts(&mut self) -> Result<Value, String> {
+    fn texts(&mut self) -> Result<PythonValue, String> {
         let mut text = String::new();
         loop {
             self.skip();
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
             self.rest = &self.rest[prefix.len()..];
             self.text(is_raw, &mut text)?;
         }
-        Ok(Value::Text(text))
+        Ok(PythonValue::Text(text))
     }
 
     fn text(&mut self, is_raw: bool, text: &mut String) -> Result<(), String> {
@@ -355,10 +355,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn integers(left: Value, right: Value, apply: impl Fn(i128, i128) -> Option<i128>) -> Result<Value, String> {
+fn integers(
+    left: PythonValue,
+    right: PythonValue,
+    apply: impl Fn(i128, i128) -> Option<i128>,
+) -> Result<PythonValue, String> {
     match (&left, &right) {
-        (Value::Integer(a), Value::Integer(b)) => {
-            apply(*a, *b).map(Value::Integer).ok_or_else(|| "a number is out of all bounds".to_owned())
+        (PythonValue::Integer(a), PythonValue::Integer(b)) => {
+            apply(*a, *b).map(PythonValue::Integer).ok_or_else(|| "a number is out of all bounds".to_owned())
         }
         _ => Err(format!("what is made of {} and {} is not evaluated", left.shown(), right.shown())),
     }
@@ -366,7 +370,7 @@ fn integers(left: Value, right: Value, apply: impl Fn(i128, i128) -> Option<i128
 
 #[cfg(test)]
 mod tests {
-    use super::Value::*;
+    use super::PythonValue::*;
     use super::*;
 
     #[test]

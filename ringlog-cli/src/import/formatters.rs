@@ -6,7 +6,7 @@ use ringlog_writer::config::Formatter;
 use ringlog_writer::format::Pattern;
 use ringlog_writer::rotation::Zone;
 
-use super::source::{self, Source};
+use super::python_config::{PythonConfig, PythonFormatter};
 use super::{At, Notes, style};
 
 /// What Python writes where no formatter or no format is named.
@@ -26,12 +26,12 @@ impl Formatters {
     }
 }
 
-pub fn convert(source: &Source, notes: &mut Notes) -> Formatters {
+pub fn convert(source: &PythonConfig, notes: &mut Notes) -> Formatters {
     let convert = |formatter| (formatter_name(formatter), one(formatter, notes));
     Formatters(source.formatters.iter().map(convert).collect())
 }
 
-fn formatter_name(formatter: &source::Formatter) -> String {
+fn formatter_name(formatter: &PythonFormatter) -> String {
     formatter.name.clone()
 }
 
@@ -41,7 +41,7 @@ fn pattern(pattern: String, date: Option<String>) -> Formatter {
     Formatter::Pattern { pattern, date, zone, newlines: Newlines::Raw }
 }
 
-fn one(formatter: &source::Formatter, notes: &mut Notes) -> Formatter {
+fn one(formatter: &PythonFormatter, notes: &mut Notes) -> Formatter {
     let at = &formatter.at;
     match formatter.class.as_deref() {
         None | Some("logging.Formatter") => {}

@@ -5,20 +5,20 @@ use super::Unreadable;
 /// Sections and the values that hold in all of them.
 #[derive(Debug, Default)]
 pub struct Ini {
-    defaults: Vec<Entry>,
-    sections: Vec<Section>,
+    defaults: Vec<IniEntry>,
+    sections: Vec<IniSection>,
 }
 
 #[derive(Debug)]
-struct Section {
+struct IniSection {
     name: String,
     line: usize,
-    entries: Vec<Entry>,
+    entries: Vec<IniEntry>,
 }
 
 /// `key = value`, over several lines if the later ones are indented.
 #[derive(Debug)]
-struct Entry {
+struct IniEntry {
     key: String,
     value: String,
     line: usize,
@@ -74,18 +74,18 @@ impl Ini {
     pub fn define(&mut self, name: &str, value: &str) {
         let key = name.to_lowercase();
         if self.defaults.iter().all(|entry| entry.key != key) {
-            self.defaults.push(Entry { key, value: value.to_owned(), line: 0 });
+            self.defaults.push(IniEntry { key, value: value.to_owned(), line: 0 });
         }
     }
 
-    fn entries(&mut self, place: Option<usize>) -> &mut Vec<Entry> {
+    fn entries(&mut self, place: Option<usize>) -> &mut Vec<IniEntry> {
         match place.and_then(|at| self.sections.get_mut(at)) {
             Some(section) => &mut section.entries,
             None => &mut self.defaults,
         }
     }
 
-    fn last(&mut self, place: Option<Option<usize>>) -> Option<&mut Entry> {
+    fn last(&mut self, place: Option<Option<usize>>) -> Option<&mut IniEntry> {
         self.entries(place?).last_mut()
     }
 
@@ -99,7 +99,7 @@ impl Ini {
                 format!("the section [{name}] is there twice, first in line {}", other.line),
             ));
         }
-        self.sections.push(Section { name: name.to_owned(), line, entries: Vec::new() });
+        self.sections.push(IniSection { name: name.to_owned(), line, entries: Vec::new() });
         Ok(Some(self.sections.len() - 1))
     }
 
@@ -119,17 +119,17 @@ impl Ini {
                 format!("{key:?} is there twice, first in line {}", other.line),
             ));
         }
-        entries.push(Entry { key, value, line });
+        entries.push(IniEntry { key, value, line });
         Ok(())
     }
 
     /// A section that has to be there.
-    pub fn section(&self, name: &str, wanted_in: Option<usize>) -> Result<View<'_>, Unreadable> {
+    pub fn section(&self, name: &str, wanted_in: Option<usize>) -> Result<SectionView<'_>, Unreadable> {
         let section = self.sections.iter().find(|section| section.name == name).ok_or_else(|| {
             let why = if wanted_in.is_some() { ", which is named here" } else { "" };
             Unreadable { line: wanted_in, what: format!("there is no section [{name}]{why}") }
         })?;
-        Ok(View { section, defaults: &self.defaults })
+        Ok(SectionView { section, defaults: &self.defaults })
     }
 }
 
@@ -151,12 +151,12 @@ fn no_section(text: &str) -> String {
 
 /// A section with the values that hold in all of them.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
-    section: &'a Section,
-    defaults: &'a [Entry],
+pub struct SectionView<'a> {
+    section: &'a IniSection,
+    defaults: &'a [IniEntry],
 }
 
-impl<'a> View<'a> {
+impl<'a> SectionView<'a> {
     /// The line of its header.
     pub fn line(&self) -> usize {
         self.section.line
@@ -167,7 +167,7 @@ impl<'a> View<'a> {
         &self.section.name
     }
 
-    fn entry(&self, key: &str) -> Option<&'a Entry> {
+    fn entry(&self, key: &str) -> Option<&'a IniEntry> {
         self.section.entries.iter().chain(self.defaults).find(|entry| entry.key == key)
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::Unreadable;
-use super::expression::Value;
+use super::expression::PythonValue;
 
 pub type Object = Map<String, Json>;
 
@@ -32,22 +32,22 @@ pub fn wrong(place: &str, expected: &str, found: &Json) -> Unreadable {
 }
 
 /// As the value of an argument. `ext://` names something in a program.
-pub fn value(json: &Json) -> Value {
+pub fn value(json: &Json) -> PythonValue {
     match json {
-        Json::Null => Value::None,
-        Json::Bool(truth) => Value::Bool(*truth),
+        Json::Null => PythonValue::None,
+        Json::Bool(truth) => PythonValue::Bool(*truth),
         Json::Number(number) => match number.as_i128() {
-            Some(number) => Value::Integer(number),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            Some(number) => PythonValue::Integer(number),
+            None => PythonValue::Float(number.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(text) => match text.strip_prefix("ext://") {
-            Some(name) => Value::Name(name.to_owned()),
-            None if text.starts_with("cfg://") => Value::Name(text.clone()),
-            None => Value::Text(text.clone()),
+            Some(name) => PythonValue::Name(name.to_owned()),
+            None if text.starts_with("cfg://") => PythonValue::Name(text.clone()),
+            None => PythonValue::Text(text.clone()),
         },
-        Json::Array(items) => Value::Items(items.iter().map(value).collect()),
+        Json::Array(items) => PythonValue::Items(items.iter().map(value).collect()),
         Json::Object(pairs) => {
-            Value::Pairs(pairs.iter().map(|(name, json)| (name.clone(), value(json))).collect())
+            PythonValue::Pairs(pairs.iter().map(|(name, json)| (name.clone(), value(json))).collect())
         }
     }
 }

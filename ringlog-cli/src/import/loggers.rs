@@ -5,13 +5,13 @@ use ringlog_writer::config::Logger;
 
 use super::Notes;
 use super::handlers::Handlers;
-use super::source::{self, Source};
+use super::python_config::{self, PythonConfig, PythonLogger};
 
 /// What Python's root has where nothing is said.
 const ROOT_LEVEL: Level = Level::WARN;
 
 /// The root and the others, in the order in which they come first.
-pub fn convert(source: &Source, handlers: &Handlers, notes: &mut Notes) -> Vec<Logger> {
+pub fn convert(source: &PythonConfig, handlers: &Handlers, notes: &mut Notes) -> Vec<Logger> {
     let mut loggers = vec![Logger { level: Some(ROOT_LEVEL), ..Logger::root(Vec::new()) }];
     for said in &source.loggers {
         let name = said.name.as_str();
@@ -34,7 +34,7 @@ pub fn convert(source: &Source, handlers: &Handlers, notes: &mut Notes) -> Vec<L
 }
 
 /// A logger and one above it may name the same handler. Python then writes a record for each.
-fn note_twice(said: &source::Logger, loggers: &[Logger], handlers: &Handlers, notes: &mut Notes) {
+fn note_twice(said: &PythonLogger, loggers: &[Logger], handlers: &Handlers, notes: &mut Notes) {
     let of = |name: &str| loggers.iter().find(|logger| logger.name == name);
     let Some(logger) = of(&said.name).filter(|logger| !logger.name.is_empty()) else { return };
     let (mut name, mut propagates) = (logger.name.as_str(), logger.propagate);
@@ -50,8 +50,8 @@ fn note_twice(said: &source::Logger, loggers: &[Logger], handlers: &Handlers, no
     }
 }
 
-fn apply(said: &source::Logger, logger: &mut Logger, handlers: &Handlers, notes: &mut Notes) {
-    if let Some(level) = source::level(said.level.as_ref(), &said.at, notes) {
+fn apply(said: &PythonLogger, logger: &mut Logger, handlers: &Handlers, notes: &mut Notes) {
+    if let Some(level) = python_config::level(said.level.as_ref(), &said.at, notes) {
         // NOTSET asks the logger above; the root has none, and lets everything through.
         logger.level = Some(level).filter(|level| level.number() > 0);
     }

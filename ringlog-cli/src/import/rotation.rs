@@ -2,12 +2,12 @@
 
 use ringlog_writer::rotation::{Every, MAX_SHIFTED, Naming, Rotation, Unit, Weekday, Zone};
 
-use super::expression::Value;
-use super::handlers::Bound;
+use super::arguments::BoundArguments;
+use super::expression::PythonValue;
 use super::{At, Notes};
 
 /// Of a `RotatingFileHandler`.
-pub fn by_size(bound: &Bound, at: &At, notes: &mut Notes) -> Rotation {
+pub fn by_size(bound: &BoundArguments, at: &At, notes: &mut Notes) -> Rotation {
     let (size, count) = (bound.number("maxBytes", 0, notes), bound.number("backupCount", 0, notes));
     let (Ok(size), Ok(count)) = (u64::try_from(size.max(0)), u64::try_from(count.max(0))) else {
         notes.lost(at, "maxBytes or backupCount is out of all bounds; the file is not rotated");
@@ -31,16 +31,16 @@ pub fn by_size(bound: &Bound, at: &At, notes: &mut Notes) -> Rotation {
 }
 
 /// Of a `TimedRotatingFileHandler`.
-pub fn by_time(bound: &Bound, at: &At, notes: &mut Notes) -> Result<Rotation, String> {
+pub fn by_time(bound: &BoundArguments, at: &At, notes: &mut Notes) -> Result<Rotation, String> {
     let when = match bound.get("when") {
         None => "H".to_owned(),
-        Some(Value::Text(when)) => when.to_ascii_uppercase(),
+        Some(PythonValue::Text(when)) => when.to_ascii_uppercase(),
         Some(other) => return Err(format!("when={} is no text", other.shown())),
     };
     let interval = bound.number("interval", 1, notes);
     let number = u32::try_from(interval).ok().filter(|number| *number > 0);
     let number = number.ok_or_else(|| format!("interval={interval} is no number of times"))?;
-    let has_time = bound.get("atTime").is_some_and(|time| *time != Value::None);
+    let has_time = bound.get("atTime").is_some_and(|time| *time != PythonValue::None);
     let mut is_day = true;
     let every = match when.as_str() {
         "MIDNIGHT" => Every::Midnight,

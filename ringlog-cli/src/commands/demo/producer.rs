@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use ringlog::{Record, Ring};
 
-use crate::exit;
+use crate::exit_code;
 
 /// A record that proves itself.
 #[derive(Record)]
@@ -45,7 +45,7 @@ pub struct Producer {
 }
 
 impl Producer {
-    pub fn run(self) -> exit::Result {
+    pub fn run(self) -> exit_code::CommandResult {
         let log = Ring::open(&self.ring)?.logger();
         log.open_lane()?;
         let producer = self.producer;

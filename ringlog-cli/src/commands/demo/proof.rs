@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use ringlog_ledger::Producers;
 
 use super::producer::checksum;
-use crate::output;
+use crate::humanize;
 
 /// How many lines are shown.
 const SAMPLES: u64 = 3;
@@ -90,7 +90,7 @@ fn parse(line: &str) -> Option<(u32, u64)> {
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let expected = output::count(self.expected());
+        let expected = humanize::count(self.expected());
         if self.is_complete() {
             write!(
                 f,
@@ -103,11 +103,11 @@ impl fmt::Display for Proof {
                 f,
                 "INCOMPLETE: of {expected} records {} are missing, {} came late, {} came twice; {} were never \
                  logged, {} lines are no whole record",
-                output::count(self.missing()),
-                output::count(self.ledger.late()),
-                output::count(self.ledger.doubled()),
-                output::count(self.foreign),
-                output::count(self.damaged)
+                humanize::count(self.missing()),
+                humanize::count(self.ledger.late()),
+                humanize::count(self.ledger.doubled()),
+                humanize::count(self.foreign),
+                humanize::count(self.damaged)
             )
         }
     }

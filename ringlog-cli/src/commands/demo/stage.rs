@@ -13,7 +13,7 @@ use ringlog::{Overflow, Ring};
 use ringlog_writer::{Existing, Options, spawn_program};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::output;
+use crate::terminal;
 
 /// Far smaller than what goes through it, so that every block is used many times.
 pub const RING_SIZE: &str = "4MiB";
@@ -126,7 +126,7 @@ impl Drop for Stage {
             let _ = writer.stop();
         }
         if let Err(error) = ringlog::admin::remove(&self.name, true) {
-            output::say(format_args!("cannot clean up: {error}"));
+            terminal::print_message(format_args!("cannot clean up: {error}"));
         }
     }
 }

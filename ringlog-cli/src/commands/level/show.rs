@@ -7,7 +7,7 @@ use ringlog::admin::LevelRule;
 use ringlog::reader::{LevelStat, Observer};
 use serde::Serialize;
 
-use crate::output;
+use crate::{humanize, terminal};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -16,53 +16,53 @@ pub fn text(stat: &LevelStat) -> String {
     let mut parts =
         vec![if stat.rules.is_empty() { "no rules are in force".to_owned() } else { rules(&stat.rules) }];
     if !stat.processes.is_empty() {
-        let mut table = output::table(&["PROCESS", ">PID", "OWN FILTER"]);
+        let mut table = terminal::table(&["PROCESS", ">PID", "OWN FILTER"]);
         for process in &stat.processes {
             let filter = process.filter.as_deref().unwrap_or("none");
             table.add_row([name(&process.process), process.pid.to_string(), name(filter)]);
         }
-        parts.push(output::show(&table));
+        parts.push(terminal::table_text(&table));
     }
     if stat.processes.iter().any(|process| !process.loggers.is_empty()) {
-        let mut table = output::table(&["LOGGER", "LEVEL", "PROCESS", ">PID"]);
+        let mut table = terminal::table(&["LOGGER", "LEVEL", "PROCESS", ">PID"]);
         for process in &stat.processes {
             for known in &process.loggers {
                 let level = known.least.map_or("all".to_owned(), |level| level.to_string());
                 table.add_row([name(&known.logger), level, name(&process.process), process.pid.to_string()]);
             }
         }
-        parts.push(output::show(&table));
+        parts.push(terminal::table_text(&table));
     }
     parts.join("\n\n")
 }
 
 fn rules(rules: &[LevelRule]) -> String {
-    let mut table = output::table(&["RULE FOR", "LEVEL", ">PID", "ENDS"]);
+    let mut table = terminal::table(&["RULE FOR", "LEVEL", ">PID", "ENDS"]);
     for rule in rules {
         let ends = match rule.until_unix {
             None => "never".to_owned(),
-            Some(until) => output::ahead(until.saturating_mul(SECOND_NS)),
+            Some(until) => humanize::ahead(until.saturating_mul(SECOND_NS)),
         };
         let pid = rule.pid.map_or("all".to_owned(), |pid| pid.to_string());
         table.add_row([name(&rule.logger), rule.level.to_string(), pid, ends]);
     }
-    output::show(&table)
+    terminal::table_text(&table)
 }
 
 fn name(text: &str) -> String {
-    if text.is_empty() { "(all)".to_owned() } else { output::harmless(text) }
+    if text.is_empty() { "(all)".to_owned() } else { terminal::escape(text) }
 }
 
 /// The same for programs.
 #[derive(Serialize)]
-pub struct Report {
+pub struct LevelReport {
     path: PathBuf,
-    rules: Vec<Rule>,
-    processes: Vec<Process>,
+    rules: Vec<RuleReport>,
+    processes: Vec<ProcessReport>,
 }
 
 #[derive(Serialize)]
-struct Rule {
+struct RuleReport {
     /// Empty for all.
     logger: String,
     level: String,
@@ -72,44 +72,48 @@ struct Rule {
 }
 
 #[derive(Serialize)]
-struct Process {
+struct ProcessReport {
     process: String,
     pid: u32,
     filter: Option<String>,
-    loggers: Vec<Logger>,
+    loggers: Vec<LoggerReport>,
 }
 
 #[derive(Serialize)]
-struct Logger {
+struct LoggerReport {
     logger: String,
     /// Absent if every level is logged.
     level: Option<String>,
     level_number: Option<u8>,
 }
 
-impl Report {
-    pub fn new(observer: &Observer, stat: &LevelStat) -> Report {
-        let rules = stat.rules.iter().map(|rule| Rule {
+impl LevelReport {
+    pub fn new(observer: &Observer, stat: &LevelStat) -> LevelReport {
+        let rules = stat.rules.iter().map(|rule| RuleReport {
             logger: rule.logger.clone(),
             level: rule.level.to_string(),
             level_number: rule.level.number(),
             pid: rule.pid,
             until_unix: rule.until_unix,
         });
-        let processes = stat.processes.iter().map(|process| Process {
+        let processes = stat.processes.iter().map(|process| ProcessReport {
             process: process.process.clone(),
             pid: process.pid,
             filter: process.filter.clone(),
             loggers: process
                 .loggers
                 .iter()
-                .map(|known| Logger {
+                .map(|known| LoggerReport {
                     logger: known.logger.clone(),
                     level: known.least.map(|level| level.to_string()),
                     level_number: known.least.map(Level::number),
                 })
                 .collect(),
         });
-        Report { path: observer.path().to_owned(), rules: rules.collect(), processes: processes.collect() }
+        LevelReport {
+            path: observer.path().to_owned(),
+            rules: rules.collect(),
+            processes: processes.collect(),
+        }
     }
 }

@@ -11,7 +11,7 @@ use ringlog::admin::LevelRule;
 use ringlog::reader::Observer;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::{exit, output};
+use crate::{exit_code, humanize, terminal};
 
 /// How long a signal waits to be noticed.
 const NOTICE: Duration = Duration::from_millis(20);
@@ -19,39 +19,39 @@ const NOTICE: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Sees to it that a change is undone.
-pub struct Undo<'a> {
+pub struct TimedUndo<'a> {
     ring: &'a str,
     until_unix: u64,
     signalled: Arc<AtomicBool>,
 }
 
-impl<'a> Undo<'a> {
+impl<'a> TimedUndo<'a> {
     /// From here on a signal does not end the command.
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(ring: &'a str, until_unix: u64) -> anyhow::Result<Undo<'a>> {
+    pub fn new(ring: &'a str, until_unix: u64) -> anyhow::Result<TimedUndo<'a>> {
         let signalled = Arc::new(AtomicBool::new(false));
         for signal in [SIGHUP, SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, signalled.clone()).context("cannot listen to signals")?;
         }
-        Ok(Undo { ring, until_unix, signalled })
+        Ok(TimedUndo { ring, until_unix, signalled })
     }
 
     /// Leaves the undoing of these rules to the ring's writer, or stays and does it.
-    pub fn see_to(self, rules: &[LevelRule]) -> exit::Result {
+    pub fn see_to(self, rules: &[LevelRule]) -> exit_code::CommandResult {
         let observer = Observer::open(self.ring)?;
-        let end = output::time(self.until_unix.saturating_mul(1_000_000_000));
+        let end = humanize::time(self.until_unix.saturating_mul(1_000_000_000));
         let signalled = || self.signalled.load(Ordering::Relaxed);
         if let Some(writer) = observer.stat()?.consumer
             && !signalled()
         {
-            let writer = output::harmless(&writer.holder);
-            output::say(format_args!("its writer, {writer}, undoes this at {end}"));
+            let writer = terminal::escape(&writer.holder);
+            terminal::print_message(format_args!("its writer, {writer}, undoes this at {end}"));
             return Ok(ExitCode::SUCCESS);
         }
         let path = observer.path().display();
-        output::say(format_args!(
+        terminal::print_message(format_args!(
             "no writer drains {path}: staying here to undo this at {end}; Ctrl-C undoes it at once"
         ));
         let mut looked = Instant::now();
@@ -60,15 +60,19 @@ impl<'a> Undo<'a> {
             if looked.elapsed() > LOOK {
                 looked = Instant::now();
                 if !self.are_in_force(rules)? {
-                    output::say("somebody else has changed these levels; nothing is left to undo");
+                    terminal::print_message(
+                        "somebody else has changed these levels; nothing is left to undo",
+                    );
                     return Ok(ExitCode::SUCCESS);
                 }
             }
         }
         match ringlog::admin::change_levels(self.ring, |all| all.retain(|rule| !rules.contains(rule))) {
-            Ok(_) => output::say("undone"),
+            Ok(_) => terminal::print_message("undone"),
             // Its processes have nobody to follow any more.
-            Err(Error::NoSuchRing { .. }) => output::say(format_args!("{path} has been removed meanwhile")),
+            Err(Error::NoSuchRing { .. }) => {
+                terminal::print_message(format_args!("{path} has been removed meanwhile"))
+            }
             Err(other) => return Err(other.into()),
         }
         Ok(ExitCode::SUCCESS)

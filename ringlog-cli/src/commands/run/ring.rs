@@ -11,7 +11,7 @@ use ringlog::{Error, Ring};
 use ringlog_writer::{Child, Options, spawn_program};
 
 use super::Run;
-use crate::output;
+use crate::{humanize, terminal};
 
 /// A ring for one command, and the writer that drains it.
 pub struct PrivateRing {
@@ -67,7 +67,9 @@ impl PrivateRing {
         if let Some(Ok(Some(status))) = self.writer.as_mut().map(Child::try_wait) {
             self.writer_has_ended = true;
             let path = self.path.display();
-            output::say(format_args!("the writer has ended with {status}; records now stay in {path}"));
+            terminal::print_message(format_args!(
+                "the writer has ended with {status}; records now stay in {path}"
+            ));
         }
     }
 
@@ -81,14 +83,17 @@ impl PrivateRing {
         if let Err(error) = stopped
             && stat.lag() > 0
         {
-            let left = output::records(stat.lag());
+            let left = humanize::records(stat.lag());
             let (ring, out) = (&self.name, out.display());
             return Err(anyhow!(
                 "{error}; {left} left: `ringlog writer {ring} --until-idle --out {out}` writes them"
             ));
         }
         if stat.dropped > 0 {
-            output::say(format_args!("{} dropped: the ring was full", output::records(stat.dropped)));
+            terminal::print_message(format_args!(
+                "{} dropped: the ring was full",
+                humanize::records(stat.dropped)
+            ));
         }
         self.remove()
     }
@@ -99,7 +104,7 @@ impl PrivateRing {
         self.ring = None;
         match ringlog::admin::remove(&self.name, false) {
             Err(error @ Error::InUse { .. }) => {
-                output::say(format_args!(
+                terminal::print_message(format_args!(
                     "{error}; it is removed all the same, and what they log from here on is lost"
                 ));
                 ringlog::admin::remove(&self.name, true)?;

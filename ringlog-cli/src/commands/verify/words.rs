@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 
 use ringlog_ledger::{Fault, Finding, Owner, Sums};
 
-use crate::output;
+use crate::{humanize, terminal};
 
 /// A finding without its place.
 pub fn finding(finding: &Finding) -> String {
     let text = fault(&finding.fault);
     match &finding.owner {
         Some(Owner { uuid, lane, incarnation }) => {
-            let uuid = output::harmless(uuid);
+            let uuid = terminal::escape(uuid);
             format!("{text}, lane {lane}, incarnation {incarnation}, ring {uuid}")
         }
         None => format!("{text}, of threads without a lane"),
@@ -23,10 +23,10 @@ fn fault(fault: &Fault) -> String {
     match fault {
         Fault::Missing(missing) => {
             let count = (missing.end() - missing.start()).saturating_add(1);
-            format!("missing before this: {} ({})", Sequences(missing), output::records(count))
+            format!("missing before this: {} ({})", Sequences(missing), humanize::records(count))
         }
         Fault::PartlyMissing(missing, count) => {
-            format!("missing: {} of {}, the rest is reported", output::records(*count), Sequences(missing))
+            format!("missing: {} of {}, the rest is reported", humanize::records(*count), Sequences(missing))
         }
         Fault::Late { sequence, after } => format!("out of order: sequence {sequence} comes after {after}"),
         Fault::Doubled(sequence) => format!("doubled: sequence {sequence} is there already"),
@@ -43,7 +43,7 @@ fn fault(fault: &Fault) -> String {
         }
         Fault::Gap { reason, count } if reason == "damaged" => format!("reported: damaged, {count} places"),
         Fault::Gap { reason, count } => {
-            format!("reported: {} {}", output::records(*count), output::harmless(reason))
+            format!("reported: {} {}", humanize::records(*count), terminal::escape(reason))
         }
     }
 }
@@ -62,9 +62,9 @@ impl fmt::Display for Sequences<'_> {
 /// What the output lacks or has too much of; empty if nothing.
 pub fn faults(sums: &Sums) -> Vec<String> {
     let faults = [
-        (sums.missing, format!("{} missing", output::count(sums.missing))),
-        (sums.doubled, format!("{} doubled", output::count(sums.doubled))),
-        (sums.misplaced, format!("{} out of order", output::count(sums.misplaced))),
+        (sums.missing, format!("{} missing", humanize::count(sums.missing))),
+        (sums.doubled, format!("{} doubled", humanize::count(sums.doubled))),
+        (sums.misplaced, format!("{} out of order", humanize::count(sums.misplaced))),
     ];
     faults.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect()
 }
@@ -72,10 +72,10 @@ pub fn faults(sums: &Sums) -> Vec<String> {
 /// What the output itself reports as lost; empty if nothing.
 pub fn reported(sums: &Sums) -> Vec<String> {
     let reported = [
-        (sums.dropped, format!("{} dropped", output::count(sums.dropped))),
-        (sums.overwritten, format!("{} overwritten", output::count(sums.overwritten))),
-        (sums.left_out, format!("{} left out", output::count(sums.left_out))),
-        (sums.damaged, format!("{} places damaged", output::count(sums.damaged))),
+        (sums.dropped, format!("{} dropped", humanize::count(sums.dropped))),
+        (sums.overwritten, format!("{} overwritten", humanize::count(sums.overwritten))),
+        (sums.left_out, format!("{} left out", humanize::count(sums.left_out))),
+        (sums.damaged, format!("{} places damaged", humanize::count(sums.damaged))),
     ];
     reported.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect()
 }

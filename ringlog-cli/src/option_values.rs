@@ -1,18 +1,18 @@
-//! How the values of options are read.
+//! Parsers for the values of command-line options.
 
 use std::time::Duration;
 
 use ringlog::Overflow;
 
-/// How long a producer waits for room under `block`, if nothing else is said.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest time that a producer waits for space under `block` without a time.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A duration: `500ms`, `10s`, `2min`, `3h`, `1d`; a number alone means seconds.
+/// Parses a duration: `500ms`, `10s`, `2min`, `3h`, `1d`; a number alone means seconds.
 ///
 /// # Errors
-/// What was expected, in words.
+/// A message that says what was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration; expected a number with a unit: 500ms, 10s, 2min");
+    let wrong = || format!("{text:?} is not a duration; expected a number with a unit: 500ms, 10s, 2min");
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let seconds = match unit.trim() {
@@ -27,42 +27,42 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
 }
 
-/// An overflow policy: `drop`, `block`, `block:5s`.
+/// Parses an overflow policy: `drop`, `block`, `block:5s`.
 ///
 /// # Errors
-/// What was expected, in words.
+/// A message that says what was expected.
 pub fn overflow(text: &str) -> Result<Overflow, String> {
     match text.split_once(':') {
         None if text == "drop" => Ok(Overflow::Drop),
-        None if text == "block" => Ok(Overflow::Block(PATIENCE)),
-        Some(("block", patience)) => Ok(Overflow::Block(duration(patience)?)),
-        _ => Err(format!("{text:?} is no overflow policy; expected drop, block or block:5s")),
+        None if text == "block" => Ok(Overflow::Block(BLOCK_TIMEOUT)),
+        Some(("block", timeout)) => Ok(Overflow::Block(duration(timeout)?)),
+        _ => Err(format!("{text:?} is not an overflow policy; expected drop, block or block:5s")),
     }
 }
 
-/// The same the other way.
+/// Formats an overflow policy as [`overflow`] parses it.
 pub fn overflow_text(overflow: Overflow) -> String {
     match overflow {
         Overflow::Drop => "drop".to_owned(),
-        Overflow::Block(patience) => format!("block:{patience:?}"),
-        // A policy of a later version; this build does not know its name.
+        Overflow::Block(timeout) => format!("block:{timeout:?}"),
+        // `Overflow` is non-exhaustive; a policy that has no name here is shown by its `Debug`.
         other => format!("{other:?}"),
     }
 }
 
-/// Permissions in octal: `600`, `0640`.
+/// Parses file permissions in octal: `600`, `0640`.
 ///
 /// # Errors
-/// What was expected, in words.
+/// A message that says what was expected.
 pub fn mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| format!("{text:?} is no mode; expected three octal digits such as 600 or 660"))
+    mode.ok_or_else(|| format!("{text:?} is not a mode; expected three octal digits such as 600 or 660"))
 }
 
-/// A group, by name or number.
+/// Parses a group, given by name or number.
 ///
 /// # Errors
-/// What was expected, in words.
+/// A message that says what was expected.
 pub fn group(text: &str) -> Result<u32, String> {
     if let Ok(gid) = text.parse() {
         return Ok(gid);
@@ -78,23 +78,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_as_people_write_them() {
+    fn durations_take_the_usual_units() {
         let ms = |text| duration(text).map(|duration| duration.as_millis());
         assert_eq!(
             [ms("500ms"), ms("10"), ms("1.5s"), ms("2 min"), ms("1d")],
             [Ok(500), Ok(10_000), Ok(1_500), Ok(120_000), Ok(86_400_000)]
         );
         for wrong in ["", "s", "-1s", "1 parsec", "1e400", "1.2.3s"] {
-            assert!(duration(wrong).unwrap_err().contains("is no duration; expected"), "{wrong}");
+            assert!(duration(wrong).unwrap_err().contains("is not a duration; expected"), "{wrong}");
         }
     }
 
     #[test]
-    fn overflow_policies_are_read_and_shown() {
+    fn overflow_policies_are_parsed_and_formatted() {
         for text in ["drop", "block:5s", "block:250ms"] {
             assert_eq!(overflow_text(overflow(text).unwrap()), text);
         }
-        assert_eq!(overflow("block"), Ok(Overflow::Block(PATIENCE)));
+        assert_eq!(overflow("block"), Ok(Overflow::Block(BLOCK_TIMEOUT)));
         assert!(overflow("overwrite").unwrap_err().contains("expected drop, block"));
     }
 

@@ -2,21 +2,21 @@
 
 use ringlog::Level;
 
-use super::expression::Value;
+use super::expression::PythonValue;
 use super::{At, Notes};
 
 /// All of it.
 #[derive(Debug, Default)]
-pub struct Source {
-    pub formatters: Vec<Formatter>,
-    pub handlers: Vec<Handler>,
+pub struct PythonConfig {
+    pub formatters: Vec<PythonFormatter>,
+    pub handlers: Vec<PythonHandler>,
     /// In the order in which Python applies them: what a later one says of the same logger counts.
-    pub loggers: Vec<Logger>,
+    pub loggers: Vec<PythonLogger>,
 }
 
 /// A formatter.
 #[derive(Debug, Default)]
-pub struct Formatter {
+pub struct PythonFormatter {
     pub name: String,
     pub at: At,
     pub format: Option<String>,
@@ -29,16 +29,16 @@ pub struct Formatter {
 
 /// A handler.
 #[derive(Debug, Default)]
-pub struct Handler {
+pub struct PythonHandler {
     pub name: String,
     pub at: At,
     /// As it is written: `handlers.RotatingFileHandler`, `logging.FileHandler`.
     pub class: String,
-    pub level: Option<Value>,
+    pub level: Option<PythonValue>,
     pub formatter: Option<String>,
     /// What stands before the names.
-    pub args: Vec<Value>,
-    pub kwargs: Vec<(String, Value)>,
+    pub args: Vec<PythonValue>,
+    pub kwargs: Vec<(String, PythonValue)>,
     /// Where the arguments are.
     pub args_at: At,
     /// Why they cannot be known, if so.
@@ -47,11 +47,11 @@ pub struct Handler {
 
 /// A logger.
 #[derive(Debug, Default)]
-pub struct Logger {
+pub struct PythonLogger {
     /// Empty for the root.
     pub name: String,
     pub at: At,
-    pub level: Option<Value>,
+    pub level: Option<PythonValue>,
     pub handlers: Vec<String>,
     pub propagate: bool,
 }
@@ -65,11 +65,11 @@ pub fn logger_name(name: &str) -> String {
 }
 
 /// What a level says; 0 for `NOTSET`. `None` also if nobody knows, which is noted.
-pub fn level(value: Option<&Value>, at: &At, notes: &mut Notes) -> Option<Level> {
+pub fn level(value: Option<&PythonValue>, at: &At, notes: &mut Notes) -> Option<Level> {
     let number = match value? {
-        Value::None => return None,
-        Value::Integer(number) => *number,
-        Value::Text(name) => match name.as_str() {
+        PythonValue::None => return None,
+        PythonValue::Integer(number) => *number,
+        PythonValue::Text(name) => match name.as_str() {
             "NOTSET" => 0,
             // By these exact names, as Python has them, and the one that we have more.
             "TRACE" | "DEBUG" | "INFO" | "WARN" | "WARNING" | "ERROR" | "CRITICAL" | "FATAL" => {

@@ -1,29 +1,29 @@
-//! Lines of any bytes and any length, in bounded memory.
+//! A reader of lines of any bytes and any length, in bounded memory.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// Reads lines: what is between newlines, byte for byte. A last line without a newline counts, an empty
-/// one is an empty line.
-pub struct Lines<R> {
+/// Reads lines byte for byte. Every newline ends a line; bytes after the last newline are a line too.
+pub struct LineReader<R> {
     input: BufReader<R>,
-    /// How much of a line is kept.
+    /// The most bytes of a line that are kept.
     limit: usize,
     line: Vec<u8>,
-    torn: bool,
+    is_torn: bool,
 }
 
-impl<R: Read> Lines<R> {
-    /// Of each line a byte more than `limit` is kept, so that it still shows that it was longer.
-    pub fn new(input: R, limit: usize) -> Lines<R> {
-        Lines {
+impl<R: Read> LineReader<R> {
+    /// Makes a reader that keeps `limit + 1` bytes of each line. The extra byte shows that a line was longer than
+    /// `limit`.
+    pub fn new(input: R, limit: usize) -> LineReader<R> {
+        LineReader {
             input: BufReader::with_capacity(64 << 10, input),
             limit: limit + 1,
             line: Vec::new(),
-            torn: false,
+            is_torn: false,
         }
     }
 
-    /// The next line as far as it is kept, and how many bytes it had.
+    /// Returns the kept part of the next line, and the length of the whole line in bytes.
     pub fn next(&mut self) -> io::Result<Option<(&[u8], u64)>> {
         self.line.clear();
         let mut bytes = 0;
@@ -31,7 +31,7 @@ impl<R: Read> Lines<R> {
             let chunk = match self.input.fill_buf() {
                 Ok([]) if bytes == 0 => return Ok(None),
                 Ok([]) => {
-                    self.torn = true;
+                    self.is_torn = true;
                     break;
                 }
                 Ok(chunk) => chunk,
@@ -52,9 +52,9 @@ impl<R: Read> Lines<R> {
         Ok(Some((&self.line, bytes)))
     }
 
-    /// Whether the last line had no newline.
+    /// Whether the input has ended without a newline.
     pub fn is_torn(&self) -> bool {
-        self.torn
+        self.is_torn
     }
 }
 
@@ -62,7 +62,7 @@ impl<R: Read> Lines<R> {
 mod tests {
     use super::*;
 
-    /// Gives out its bytes a few at a time, as a pipe does.
+    /// Returns at most three bytes from each read, as a slow pipe does.
     struct Trickle<'a>(&'a [u8]);
 
     impl Read for Trickle<'_> {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     fn lines(input: &[u8], limit: usize) -> Vec<(Vec<u8>, u64)> {
-        let mut lines = Lines::new(Trickle(input), limit);
+        let mut lines = LineReader::new(Trickle(input), limit);
         let mut all = Vec::new();
         while let Some((line, bytes)) = lines.next().unwrap() {
             all.push((line.to_vec(), bytes));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_counts_and_none_is_made_up() {
+    fn each_newline_ends_one_line() {
         let whole = |input: &[u8]| lines(input, 100).into_iter().map(|(line, _)| line).collect::<Vec<_>>();
         assert_eq!(whole(b""), [b""; 0]);
         assert_eq!(whole(b"\n"), [b""]);
@@ -93,14 +93,14 @@ mod tests {
     #[test]
     fn a_last_line_without_a_newline_is_torn() {
         for (input, torn) in [(&b""[..], false), (b"one\n", false), (b"one\ntwo", true)] {
-            let mut lines = Lines::new(input, 100);
+            let mut lines = LineReader::new(input, 100);
             while lines.next().unwrap().is_some() {}
             assert_eq!(lines.is_torn(), torn);
         }
     }
 
     #[test]
-    fn a_long_line_is_counted_but_not_kept() {
+    fn a_long_line_is_counted_and_its_rest_is_dropped() {
         assert_eq!(lines(b"0123456789\nab", 4), [(b"01234".to_vec(), 10), (b"ab".to_vec(), 2)]);
     }
 }

@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// What happens while the command runs.
-pub enum Event {
+pub enum RunEvent {
     /// A signal for the command.
     Signal(i32),
     /// The command or the writer has changed its state.
@@ -18,26 +18,26 @@ pub enum Event {
 }
 
 /// Signals, taken one after the other by the one thread that also waits for the command.
-pub struct Events {
+pub struct SignalEvents {
     signals: Signals,
 }
 
-impl Events {
+impl SignalEvents {
     /// From here on the signals are taken instead of ending us. Children get the usual ones.
     ///
     /// # Errors
     /// What the system says.
-    pub fn listen() -> anyhow::Result<Events> {
+    pub fn listen() -> anyhow::Result<SignalEvents> {
         let signals =
             Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM]).context("cannot listen to signals")?;
-        Ok(Events { signals })
+        Ok(SignalEvents { signals })
     }
 
     /// What has happened since the last time; waits until something has.
-    pub fn wait(&mut self) -> impl Iterator<Item = Event> + '_ {
+    pub fn wait(&mut self) -> impl Iterator<Item = RunEvent> + '_ {
         self.signals.wait().map(|signal| match signal {
-            SIGCHLD => Event::ChildChanged,
-            other => Event::Signal(other),
+            SIGCHLD => RunEvent::ChildChanged,
+            other => RunEvent::Signal(other),
         })
     }
 }

@@ -1,17 +1,17 @@
 //! `logging.config.fileConfig`: sections of keys, in which arguments are Python expressions.
 
-use super::expression::{self, Value};
-use super::ini::{Ini, View};
-use super::source::{Formatter, Handler, Logger, Source, logger_name};
+use super::expression::{self, PythonValue};
+use super::ini::{Ini, SectionView};
+use super::python_config::{PythonConfig, PythonFormatter, PythonHandler, PythonLogger, logger_name};
 use super::{At, Notes, Unreadable};
 
 /// Reads a file. What Python would refuse is refused.
-pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Result<Source, Unreadable> {
+pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Result<PythonConfig, Unreadable> {
     let mut ini = Ini::parse(text)?;
     for (name, value) in defines {
         ini.define(name, value);
     }
-    let mut source = Source::default();
+    let mut source = PythonConfig::default();
     for (name, line) in listed(&ini, "formatters")? {
         let section = ini.section(&format!("formatter_{name}"), Some(line))?;
         source.formatters.push(formatter(name, section, notes)?);
@@ -41,17 +41,21 @@ fn listed(ini: &Ini, name: &str) -> Result<Vec<(String, usize)>, Unreadable> {
     Ok(section.names("keys")?.into_iter().map(|name| (name, line)).collect())
 }
 
-fn at(section: View<'_>, key: &str) -> At {
+fn at(section: SectionView<'_>, key: &str) -> At {
     At { line: Some(section.line_of(key)), place: format!("[{}]", section.name()) }
 }
 
-fn formatter(name: String, section: View<'_>, notes: &mut Notes) -> Result<Formatter, Unreadable> {
+fn formatter(
+    name: String,
+    section: SectionView<'_>,
+    notes: &mut Notes,
+) -> Result<PythonFormatter, Unreadable> {
     if section.raw("defaults").is_some() {
         let what = "defaults of a formatter have no counterpart: a field that a record lacks is empty";
         notes.lost(&at(section, "defaults"), what);
     }
     let raw = |key| section.raw(key).map(str::to_owned);
-    Ok(Formatter {
+    Ok(PythonFormatter {
         at: at(section, "format"),
         format: raw("format"),
         date: raw("datefmt"),
@@ -61,15 +65,19 @@ fn formatter(name: String, section: View<'_>, notes: &mut Notes) -> Result<Forma
     })
 }
 
-fn handler(name: String, section: View<'_>, formatters: &[Formatter]) -> Result<Handler, Unreadable> {
-    let mut handler = Handler {
+fn handler(
+    name: String,
+    section: SectionView<'_>,
+    formatters: &[PythonFormatter],
+) -> Result<PythonHandler, Unreadable> {
+    let mut handler = PythonHandler {
         at: At { line: Some(section.line()), place: format!("[{}]", section.name()) },
         class: section.need("class")?,
-        level: section.get("level")?.map(Value::Text),
+        level: section.get("level")?.map(PythonValue::Text),
         formatter: section.get("formatter")?.filter(|name| !name.is_empty()),
         args_at: at(section, if section.raw("args").is_some() { "args" } else { "kwargs" }),
         name,
-        ..Handler::default()
+        ..PythonHandler::default()
     };
     if let Some(name) = &handler.formatter
         && !formatters.iter().any(|formatter| formatter.name == *name)
@@ -83,20 +91,20 @@ fn handler(name: String, section: View<'_>, formatters: &[Formatter]) -> Result<
     }
     if let Some(target) = section.get("target")?.filter(|target| !target.is_empty()) {
         handler.kwargs.retain(|(name, _)| name != "target");
-        handler.kwargs.push(("target".to_owned(), Value::Text(target)));
+        handler.kwargs.push(("target".to_owned(), PythonValue::Text(target)));
     }
     Ok(handler)
 }
 
-type Arguments = (Vec<Value>, Vec<(String, Value)>);
+type Arguments = (Vec<PythonValue>, Vec<(String, PythonValue)>);
 
 /// The arguments, or why they cannot be known.
-fn arguments(section: View<'_>) -> Result<Result<Arguments, String>, Unreadable> {
+fn arguments(section: SectionView<'_>) -> Result<Result<Arguments, String>, Unreadable> {
     let args = section.get("args")?.unwrap_or_else(|| "()".to_owned());
     let kwargs = section.get("kwargs")?.unwrap_or_else(|| "{}".to_owned());
     Ok(expression::parse(&args).and_then(|args| {
         let args = match args {
-            Value::Items(args) => args,
+            PythonValue::Items(args) => args,
             other => {
                 return Err(format!(
                     "args is {}, which is no tuple; one of one has a comma: (…,)",
@@ -105,13 +113,17 @@ fn arguments(section: View<'_>) -> Result<Result<Arguments, String>, Unreadable>
             }
         };
         match expression::parse(&kwargs)? {
-            Value::Pairs(kwargs) => Ok((args, kwargs)),
+            PythonValue::Pairs(kwargs) => Ok((args, kwargs)),
             other => Err(format!("kwargs is {}, which is no dictionary", other.shown())),
         }
     }))
 }
 
-fn logger(name: &str, section: View<'_>, handlers: &[Handler]) -> Result<Logger, Unreadable> {
+fn logger(
+    name: &str,
+    section: SectionView<'_>,
+    handlers: &[PythonHandler],
+) -> Result<PythonLogger, Unreadable> {
     let names = section.names("handlers")?;
     for wanted in &names {
         if !handlers.iter().any(|handler| handler.name == *wanted) {
@@ -127,10 +139,10 @@ fn logger(name: &str, section: View<'_>, handlers: &[Handler]) -> Result<Logger,
             Unreadable::at(line, format!("propagate is {word:?}; Python takes 0 or 1 alone"))
         })?,
     };
-    Ok(Logger {
+    Ok(PythonLogger {
         name: if is_root { String::new() } else { logger_name(&section.need("qualname")?) },
         at: at(section, "level"),
-        level: section.get("level")?.map(Value::Text),
+        level: section.get("level")?.map(PythonValue::Text),
         handlers: names,
         propagate,
     })

@@ -1,34 +1,34 @@
-//! Exit codes, and which error means which.
+//! Exit codes of the commands, and the code of each error.
 
 use std::io;
 use std::process::ExitCode;
 
-use crate::output;
+use crate::terminal;
 
-/// Something failed.
+/// The command failed.
 pub const FAILED: u8 = 1;
-/// What was asked for makes no sense.
+/// The arguments or an input file make no sense.
 pub const USAGE: u8 = 2;
-/// Records were cut or did not arrive, or are not in an output as they should be.
+/// Records were cut or did not arrive, or `verify` found some missing, doubled or out of order.
 pub const INCOMPLETE: u8 = 3;
-/// No such ring.
+/// There is no such ring.
 pub const NO_SUCH_RING: u8 = 4;
-/// Timed out, or nothing there.
+/// The time was up, or there was nothing to show.
 pub const TIMED_OUT_OR_EMPTY: u8 = 5;
 
-/// What a command ends with, unless with an error.
-pub type Result = anyhow::Result<ExitCode>;
+/// The exit code of a command that ran, or the error that ended it.
+pub type CommandResult = anyhow::Result<ExitCode>;
 
-/// Says what went wrong, and gives the exit code for it.
-pub fn explain(error: &anyhow::Error) -> ExitCode {
+/// Prints an error and returns its exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    output::say(format_args!("{error:#}"));
+    terminal::print_message(format_args!("{error:#}"));
     ExitCode::from(code(error))
 }
 
-/// Whoever read our output has seen enough: `| head` is no error.
+/// Whether the error says that the reader of our output has closed its end, as `| head` does. That is no failure.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
@@ -50,7 +50,7 @@ mod tests {
     use anyhow::Context;
 
     #[test]
-    fn an_error_keeps_its_code_whatever_is_said_around_it() {
+    fn an_error_with_context_keeps_its_code() {
         let missing = ringlog::Error::NoSuchRing { name: "ap".into(), dir: "/x".into(), similar: None };
         assert_eq!(code(&anyhow::Error::new(missing).context("while looking")), NO_SUCH_RING);
         let late = ringlog::Error::FlushTimeout { waited_ms: 5, why: "nobody drains the ring" };

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use ringlog::reader::{Observer, RingStat};
 
-use crate::{exit, output};
+use crate::{exit_code, terminal};
 
 /// A writer that reads its configuration anew lets go of its rings for a moment.
 const GONE_FOR: Duration = Duration::from_secs(1);
 
 /// What is asked for.
-pub struct Question {
+pub struct WriterRequest {
     /// Asks, and returns the request's number.
     pub ask: fn(&str) -> Result<u64, ringlog::Error>,
     /// The number of the last request that was answered.
@@ -22,19 +22,19 @@ pub struct Question {
     pub later: &'static str,
 }
 
-impl Question {
+impl WriterRequest {
     /// Asks the writer of the ring `name`, and returns how the ring stands when it has answered; or, if it does not,
     /// says so and with which code to exit.
-    pub fn put(&self, name: &str, timeout: Duration) -> anyhow::Result<Result<RingStat, ExitCode>> {
+    pub fn send(&self, name: &str, timeout: Duration) -> anyhow::Result<Result<RingStat, ExitCode>> {
         let observer = Observer::open(name)?;
         let path = observer.path().display();
         let Some(consumer) = observer.stat()?.consumer else {
-            output::say(format_args!("no writer drains {path}, so there is {}", self.nothing));
+            terminal::print_message(format_args!("no writer drains {path}, so there is {}", self.nothing));
             return Ok(Err(ExitCode::FAILURE));
         };
         let request = (self.ask)(name)?;
         let (start, mut seen) = (Instant::now(), Instant::now());
-        let holder = output::harmless(&consumer.holder);
+        let holder = terminal::escape(&consumer.holder);
         loop {
             let stat = observer.stat()?;
             if (self.answered)(&stat) >= request {
@@ -43,12 +43,12 @@ impl Question {
             if stat.consumer.is_some() {
                 seen = Instant::now();
             } else if seen.elapsed() >= GONE_FOR {
-                output::say(format_args!("{holder} has ended meanwhile; {}", self.later));
+                terminal::print_message(format_args!("{holder} has ended meanwhile; {}", self.later));
                 return Ok(Err(ExitCode::FAILURE));
             }
             if start.elapsed() >= timeout {
-                output::say(format_args!("{holder} has not answered within {timeout:?}"));
-                return Ok(Err(ExitCode::from(exit::TIMED_OUT_OR_EMPTY)));
+                terminal::print_message(format_args!("{holder} has not answered within {timeout:?}"));
+                return Ok(Err(ExitCode::from(exit_code::TIMED_OUT_OR_EMPTY)));
             }
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::json::{self, Object};
-use super::source::{Formatter, Handler, Logger, Source, logger_name};
+use super::python_config::{PythonConfig, PythonFormatter, PythonHandler, PythonLogger, logger_name};
 use super::{At, Notes, Unreadable};
 
 const FACTORY: &str = "()";
@@ -11,7 +11,7 @@ const FACTORY: &str = "()";
 const ATTRIBUTES: &str = ".";
 
 /// Reads a dictionary. What Python would refuse is refused.
-pub fn read(text: &str, notes: &mut Notes) -> Result<Source, Unreadable> {
+pub fn read(text: &str, notes: &mut Notes) -> Result<PythonConfig, Unreadable> {
     let dict = json::parse(text)?;
     let unreadable = |what: &str| Unreadable { line: None, what: what.to_owned() };
     match dict.get("version") {
@@ -33,7 +33,7 @@ pub fn read(text: &str, notes: &mut Notes) -> Result<Source, Unreadable> {
     for name in json::object(&dict, "filters", "filters")?.keys() {
         notes.lost(&place(&format!("filters.{name}")), "filters have no counterpart: they are Python code");
     }
-    let mut source = Source::default();
+    let mut source = PythonConfig::default();
     for (name, formatter) in objects(&dict, "formatters")? {
         source.formatters.push(self::formatter(name, formatter, notes)?);
     }
@@ -77,7 +77,7 @@ fn text(object: &Object, key: &str, at: &At) -> Result<Option<String>, Unreadabl
     }
 }
 
-fn formatter(name: String, object: Object, notes: &mut Notes) -> Result<Formatter, Unreadable> {
+fn formatter(name: String, object: Object, notes: &mut Notes) -> Result<PythonFormatter, Unreadable> {
     let at = place(&format!("formatters.{name}"));
     if object.get("defaults").is_some_and(json::is_true) {
         let what = "defaults of a formatter have no counterpart: a field that a record lacks is empty";
@@ -87,15 +87,15 @@ fn formatter(name: String, object: Object, notes: &mut Notes) -> Result<Formatte
     // A factory takes what it likes; this is what most call it.
     let format = text(&object, "format", &at)?.or(text(&object, "fmt", &at)?);
     let (date, style) = (text(&object, "datefmt", &at)?, text(&object, "style", &at)?);
-    Ok(Formatter { name, format, date, style, class: class.filter(|class| !class.is_empty()), at })
+    Ok(PythonFormatter { name, format, date, style, class: class.filter(|class| !class.is_empty()), at })
 }
 
 fn handler(
     name: String,
     mut object: Object,
-    formatters: &[Formatter],
+    formatters: &[PythonFormatter],
     notes: &mut Notes,
-) -> Result<Handler, Unreadable> {
+) -> Result<PythonHandler, Unreadable> {
     let at = place(&format!("handlers.{name}"));
     note_filters(&object, &at, notes);
     if object.get(ATTRIBUTES).is_some_and(json::is_true) {
@@ -116,16 +116,25 @@ fn handler(
         object.remove(known);
     }
     let kwargs = object.iter().map(|(name, value)| (name.clone(), json::value(value))).collect();
-    Ok(Handler { name, class, level, formatter, kwargs, args_at: at.clone(), at, ..Handler::default() })
+    Ok(PythonHandler {
+        name,
+        class,
+        level,
+        formatter,
+        kwargs,
+        args_at: at.clone(),
+        at,
+        ..PythonHandler::default()
+    })
 }
 
 fn logger(
     name: &str,
     at: At,
     object: &Object,
-    handlers: &[Handler],
+    handlers: &[PythonHandler],
     notes: &mut Notes,
-) -> Result<Logger, Unreadable> {
+) -> Result<PythonLogger, Unreadable> {
     note_filters(object, &at, notes);
     let wrong =
         |found: &Json| json::wrong(&format!("{}.handlers", at.place), "a list of names of handlers", found);
@@ -146,7 +155,7 @@ fn logger(
         }
     }
     let propagate = object.get("propagate").is_none_or(|json| json.is_null() || json::is_true(json));
-    Ok(Logger {
+    Ok(PythonLogger {
         name: name.to_owned(),
         level: object.get("level").map(json::value),
         handlers: names,
