@@ -1,4 +1,4 @@
-//! The subcommands, in the order in which one meets them.
+//! The subcommands of `ringlog`.
 
 mod create;
 mod demo;
@@ -21,7 +21,7 @@ use clap::Subcommand;
 
 use crate::exit_code;
 
-/// What `ringlog` can do.
+/// The subcommands, in the order of `--help`: first those that a newcomer needs.
 #[derive(Subcommand)]
 pub enum Command {
     Demo(demo::Demo),
@@ -45,10 +45,10 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs it, and says with which code to exit.
+    /// Runs the command and returns its exit code.
     ///
     /// # Errors
-    /// What went wrong, in words for the user.
+    /// An error whose text is meant for the user.
     pub fn run(self) -> exit_code::CommandResult {
         match self {
             Command::Demo(command) => command.run(),

@@ -1,12 +1,11 @@
-//! What the verbs that look into a ring show, as texts, for the fuzz targets. Built under `--cfg fuzzing` alone;
-//! no part of the program.
+//! The output of the commands that inspect a ring, as text, for the fuzz targets. Only built under `--cfg fuzzing`.
 
 use ringlog::reader::Observer;
 use ringlog_writer::FormatKind;
 
 use crate::commands::{info, level, ls, stat, tail};
 
-/// A verb that looks into a ring.
+/// A command that inspects a ring.
 #[derive(Clone, Copy, Debug)]
 pub enum Verb {
     /// `ringlog info`
@@ -15,16 +14,16 @@ pub enum Verb {
     Stat,
     /// `ringlog level`
     Level,
-    /// `ringlog ls`, where the ring is the only one
+    /// `ringlog ls` in a directory with this ring alone
     Ls,
     /// `ringlog tail`
     Tail(FormatKind),
 }
 
-/// Opens the ring and shows what the verb prints, with `--json` where it has that.
+/// Opens a ring and returns what the command prints, as JSON if `json` is set and the command has `--json`.
 ///
 /// # Errors
-/// What the verb would say.
+/// The error that the command would print.
 pub fn look(verb: Verb, name: &str, json: bool) -> anyhow::Result<String> {
     let opened = Observer::open(name);
     Ok(match verb {

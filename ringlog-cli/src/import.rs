@@ -1,7 +1,7 @@
-//! Configurations of Python's `logging`, made ours: what `ringlog import` does, without files.
+//! Conversion of configurations of Python's `logging` to ringlog's, on text in memory.
 //!
-//! `file_config` and `dict_config` read the two ways in which they are written, into one `Source`; `formatters`, `handlers` and
-//! `loggers` find the counterparts. What has none becomes a [`Note`]. Nothing is guessed.
+//! `file_config` and `dict_config` read the two forms of a Python configuration into one `PythonConfig`. `formatters`,
+//! `handlers` and `loggers` find the counterparts. Each part without a counterpart becomes a [`Note`]; nothing is guessed.
 
 // In reading order.
 mod python_config;
@@ -26,71 +26,71 @@ use ringlog_writer::config::Config;
 
 use python_config::PythonConfig;
 
-/// A configuration made ours, and what got lost.
+/// A converted configuration, with notes on what could not be converted.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// What has a counterpart.
+    /// The parts that have a counterpart.
     pub config: Config,
-    /// What has none, and what is to be known.
+    /// The parts that have none, and differences that the user should know.
     pub notes: Vec<Note>,
 }
 
 impl Imported {
-    /// Whether all has a counterpart.
+    /// Whether every part has a counterpart.
     pub fn is_complete(&self) -> bool {
-        self.notes.iter().all(|note| note.kind == Kind::Hint)
+        self.notes.iter().all(|note| note.kind == NoteKind::Hint)
     }
 }
 
-/// Something that the new configuration does not say.
+/// A difference between the Python configuration and the new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Where it is in the old one.
-    pub at: At,
-    /// What it is and why, in words.
+    /// Its place in the Python configuration.
+    pub at: ConfigPlace,
+    /// What differs, and why.
     pub what: String,
-    /// How much it matters.
-    pub kind: Kind,
+    /// Whether something is lost.
+    pub kind: NoteKind,
 }
 
-/// How much a note matters.
+/// The weight of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Something has no counterpart.
+pub enum NoteKind {
+    /// A part has no counterpart.
     Lost,
-    /// All is there, but it is to be known.
+    /// Nothing is lost, but the user should know the difference.
     Hint,
 }
 
-/// A place in a configuration.
+/// A place in a Python configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct At {
-    /// Counts from 1.
+pub struct ConfigPlace {
+    /// The line, counted from 1; `None` in a dictionary.
     pub line: Option<usize>,
     /// `[handler_file]`, or `handlers.file`.
     pub place: String,
 }
 
-/// The notes so far.
+/// The notes collected so far.
 #[derive(Default)]
 struct Notes(Vec<Note>);
 
 impl Notes {
-    fn lost(&mut self, at: &At, what: impl fmt::Display) {
-        self.0.push(Note { at: at.clone(), what: what.to_string(), kind: Kind::Lost });
+    fn lost(&mut self, at: &ConfigPlace, what: impl fmt::Display) {
+        self.0.push(Note { at: at.clone(), what: what.to_string(), kind: NoteKind::Lost });
     }
 
-    fn hint(&mut self, at: &At, what: impl fmt::Display) {
-        self.0.push(Note { at: at.clone(), what: what.to_string(), kind: Kind::Hint });
+    fn hint(&mut self, at: &ConfigPlace, what: impl fmt::Display) {
+        self.0.push(Note { at: at.clone(), what: what.to_string(), kind: NoteKind::Hint });
     }
 }
 
-/// Why a text is no configuration of Python's `logging`.
+/// The reason why a text is not a configuration of Python's `logging`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Counts from 1.
+    /// The line, counted from 1.
     pub line: Option<usize>,
-    /// In words.
+    /// The reason.
     pub what: String,
 }
 
@@ -109,11 +109,11 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Makes a configuration of `fileConfig`, or of `dictConfig` in JSON, ours. `defines` are the `defaults` that the
+/// Converts a configuration of `fileConfig`, or one of `dictConfig` in JSON. `defines` are the `defaults` that the
 /// program gives to `fileConfig`.
 ///
 /// # Errors
-/// [`Unreadable`], if it is neither.
+/// [`Unreadable`] if the text is neither, or if Python would refuse it.
 pub fn import(bytes: &[u8], defines: &[(String, String)]) -> Result<Imported, Unreadable> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
@@ -130,7 +130,7 @@ pub fn import(bytes: &[u8], defines: &[(String, String)]) -> Result<Imported, Un
     let formatters = formatters::convert(&source, &mut notes);
     let handlers = handlers::convert(&source, &formatters, &mut notes);
     let loggers = loggers::convert(&source, &handlers, &mut notes);
-    // What is of no line comes last.
+    // Notes without a line come last.
     notes.0.sort_by_key(|note| (note.at.line.is_none(), note.at.line));
     let config = Config { rings: Vec::new(), grace: None, handlers: handlers.handlers, loggers };
     Ok(Imported { config, notes: notes.0 })

@@ -1,7 +1,7 @@
-//! `ringlog`: looks into rings, puts records into them, and runs programs that log into them.
+//! The command `ringlog`: inspects rings, logs records into them, and runs programs that log into them.
 //!
-//! A subcommand is one file in `commands`, with its options and its `run`. Looking never disturbs: what
-//! only looks maps the ring read-only.
+//! Each subcommand is one file in `commands`, with its options and its `run`. Commands that only inspect a ring map it
+//! read-only, so they cannot disturb the processes that use it.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -23,23 +23,24 @@ use clap::Parser;
 use commands::Command;
 
 const AFTER_HELP: &str = "\
-NAME means $RINGLOG_DIR/NAME, by default /dev/shm/ringlog-<uid>/NAME;
-`.` means $RINGLOG, an absolute path that `ringlog run` sets;
-anything with a slash is a path. A ring on a disk works the same.
+A ring is a file. Its NAME is one of:
+  app             $RINGLOG_DIR/app, by default /dev/shm/ringlog-<uid>/app
+  ./app or /x/app a path, on a disk too
+  .               the ring that the variable RINGLOG names; `ringlog run` sets it
 
 Data goes to standard output, messages go to standard error.
 
 Exit codes:
-  0  ok
-  1  failed
-  2  usage
-  3  incomplete: records were cut or did not arrive, or `verify` found some missing
+  0  success
+  1  failure
+  2  wrong usage, or an input file that cannot be used
+  3  incomplete: records were cut or did not arrive, or `verify` found a fault
   4  no such ring
-  5  timed out, or nothing there
-`run` exits as its command did, with 128+N if signal N killed it, and with 125, 126 or 127 if the
-command could not be run to its end.";
+  5  timed out, or nothing to show
+`run` exits with the code of its command, with 128+N if signal N killed it, and with 125, 126 or 127
+if the command could not be run.";
 
-/// Shared-memory logging: many processes write, one persists
+/// Shared-memory logging: many processes log, one writer process writes the files
 ///
 /// New here? Begin with `ringlog demo`.
 #[derive(Parser)]
@@ -49,7 +50,7 @@ struct Arguments {
     command: Command,
 }
 
-/// Does what the command line says.
+/// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let guarded = ringlog::survive_truncation().context("cannot listen to SIGBUS");

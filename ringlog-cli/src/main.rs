@@ -1,4 +1,4 @@
-//! The inspector's program; everything is in its library, where the fuzz targets reach it too.
+//! The program `ringlog`. All of its code is in the library, so that the fuzz targets can call it.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -1,5 +1,4 @@
-//! Whoever has a logging.conf gets the same files as before, from several processes at once: what several processes
-//! log goes through the imported configuration, and the same records through Python's own `logging`.
+//! An imported logging.conf gives the same files as Python's own `logging`, for records of several processes.
 
 mod common;
 
@@ -11,7 +10,7 @@ use common::{RINGLOG, Running, Scene, wait_until};
 
 const LOGGING_CONF: &str = include_str!("import/logging.conf");
 
-/// Puts every record that our writer has written through the loggers of Python's `fileConfig`.
+/// Passes every record that ringlog's writer has written to the loggers of Python's `fileConfig`.
 const REPLAY: &str = r"
 import calendar, json, logging, logging.config, os.path, time
 logging.config.fileConfig('logging.conf', disable_existing_loggers=False)
@@ -38,7 +37,7 @@ fn has_python() -> bool {
     let has =
         Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
     if !has {
-        eprintln!("SKIPPED: no python3, so nobody compares with its logging; apt-get install python3");
+        eprintln!("SKIPPED: no python3, so its logging cannot be compared; apt-get install python3");
     }
     has
 }
@@ -55,7 +54,7 @@ fn files(dir: &Path) -> Vec<(String, String)> {
     files
 }
 
-/// Everything that goes to a configuration's handlers goes to a file of JSON too.
+/// Adds a JSON file that gets every record that the configuration's handlers get.
 fn with_replay(config: &str) -> String {
     let replay =
         "[handlers.replay]\nkind = \"file\"\npath = \"replay.json\"\nformatter = \"json\"\n\n[root]\n";

@@ -1,4 +1,4 @@
-//! `--config`, `--check` and `ringlog reload` as one types them.
+//! `--config`, `--check` and `ringlog reload` on the command line.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn check(scene: &Scene) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_configuration_is_checked_and_nothing_is_made() {
+fn check_reports_errors_and_creates_no_file() {
     let scene = scene(GOOD);
     assert_eq!(check(&scene), (Some(0), String::new()));
     let unused = format!("{GOOD}[handlers.other]\nkind = \"null\"\n");
@@ -67,7 +67,7 @@ fn a_reload_takes_effect_or_is_refused_with_the_reason() {
     fs::write(scene.file("ringlog.toml"), "[root]\nhandler = []\n").unwrap();
     let refused = scene.ringlog(&["reload", "app"]);
     assert!(
-        refused.code == Some(1) && refused.stderr.contains("the one that was read before stays in force"),
+        refused.code == Some(1) && refused.stderr.contains("the previous one stays in force"),
         "{refused:?}"
     );
     scene.ringlog(&["put", "app", "three"]).ok();

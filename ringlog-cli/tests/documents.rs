@@ -1,4 +1,4 @@
-//! The shell sessions in the documents: each is typed word for word, and what comes out is what stands there.
+//! The shell sessions in README.md and docs/logging.md: each is run word for word, and its output compared.
 
 mod common;
 
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use common::{RINGLOG, Scene};
 
-/// Where the documents say that rings lie.
+/// The directory of rings in the documents.
 const RINGS: &str = "/dev/shm/ringlog-1000";
 /// The program that the sessions call `orders`.
 const ORDERS: &str = include_str!("../examples/orders/orders.rs");
-/// What is in the background has been told to end by now, or the session does not say how.
+/// Waits for the last background job, which the session must have stopped.
 const AT_THE_END: &str = "for _ in $(seq 600); do kill -0 $! 2>&- || exit 0; sleep 0.05; done
 kill $! && echo 'a job is left in the background' >&2";
 
@@ -20,17 +20,17 @@ fn document(name: &str) -> String {
 }
 
 #[test]
-fn the_sessions_in_readme() {
+fn the_sessions_in_readme_are_true() {
     assert_eq!(play("README.md"), 2);
 }
 
 #[test]
-fn the_sessions_about_logging() {
+fn the_sessions_in_docs_logging_are_true() {
     assert_eq!(play("docs/logging.md"), 3);
 }
 
 #[test]
-fn the_program_of_the_sessions_is_readmes_first() {
+fn the_program_orders_is_the_first_in_readme() {
     let readme = document("README.md");
     let program = &blocks(&readme, "rust")[0].1;
     assert_eq!(
@@ -40,9 +40,9 @@ fn the_program_of_the_sessions_is_readmes_first() {
     );
 }
 
-/// What is in none of these blocks nobody has run.
+/// Shell blocks without output are not run, so they may only hold `cargo` commands.
 #[test]
-fn a_shell_block_without_output_only_builds() {
+fn shell_blocks_without_output_only_run_cargo() {
     for name in ["README.md", "docs/logging.md"] {
         let text = document(name);
         for (line, block) in ["sh", "bash", "shell"].iter().flat_map(|language| blocks(&text, language)) {
@@ -52,7 +52,7 @@ fn a_shell_block_without_output_only_builds() {
     }
 }
 
-/// Every block fenced as `language`, with the number of the line before it.
+/// All blocks of a language, with the number of the line before each.
 fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut lines = text.lines().enumerate();
@@ -81,7 +81,7 @@ struct Step {
     output: Vec<String>,
 }
 
-/// Types every session of a document; how many there were.
+/// Runs every session of a document and returns their number.
 fn play(name: &str) -> usize {
     let text = document(name);
     let sessions = blocks(&text, "console");
@@ -120,8 +120,8 @@ fn steps(session: &str) -> Vec<Step> {
     steps
 }
 
-/// The command as a script has it that puts what it prints aside. After a writer in the background comes the
-/// time that a person takes to type on: until it holds the ring.
+/// The script for one command, which writes the output to a file. After a writer in the background the script waits
+/// until the writer holds the ring, as a person's typing would.
 fn typed(number: usize, Step { command, .. }: &Step) -> String {
     let run =
         format!("{{ {command}\n}} > printed.{number} 2>&1 || echo \"exit code $?\" >> printed.{number}\n");
@@ -141,7 +141,7 @@ fn examples() -> PathBuf {
     directory
 }
 
-/// The line without what is another each time: times and process ids.
+/// Replaces what differs from run to run: times and process ids.
 fn masked(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let masked = words.iter().enumerate().map(|(at, word)| {
@@ -171,7 +171,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether it is what is expected, where `...` stands for any number of lines.
+/// Whether the output matches, where `...` stands for any number of lines.
 fn matches(expected: &[String], printed: &[String]) -> bool {
     match expected.split_first() {
         None => printed.is_empty(),

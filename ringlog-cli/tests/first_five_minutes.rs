@@ -1,4 +1,4 @@
-//! What a newcomer types in the first five minutes, word for word.
+//! The commands of a newcomer's first five minutes, word for word.
 
 mod common;
 

@@ -15,23 +15,23 @@ use ringlog_testkit::Random;
 
 use common::{Ended, Running, Scene, wait_until};
 
-/// How long each seed is scribbled with.
-const WHILE: Duration = Duration::from_millis(1500);
-/// Nobody needs more than this for a ring of 256 KiB, whatever is in it.
+/// How long each seed overwrites the ring.
+const RUN_TIME: Duration = Duration::from_millis(1500);
+/// Upper bound for the memory of a reader of a ring of 256 KiB, whatever its bytes are.
 const MEMORY_KIB: u64 = 128 << 10;
 
-/// Which words are scribbled over.
+/// Which words are overwritten.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Where {
-    /// All but the first page, where it says what the ring is and whether the writer is to end.
+    /// All but the first page, which holds the geometry and the request to stop.
     Behind,
     /// Lanes, state words, progress words and the headers of blocks.
     Tables,
-    /// All of them.
+    /// All words.
     Everywhere,
 }
 
-/// Stores `words` at random places, and returns when `done`. Says how many.
+/// Stores random words at random places until `done`. Returns how many.
 fn scribble(ring: &File, place: Where, seed: u64, done: &AtomicBool) -> u64 {
     let mut random = Random::new(seed);
     let words = ring.metadata().unwrap().len() / 8;
@@ -61,7 +61,7 @@ fn scribble(ring: &File, place: Where, seed: u64, done: &AtomicBool) -> u64 {
             ring.write_all_at(&new.to_le_bytes(), at * 8).unwrap();
             stored += 1;
         }
-        // By turns with a rest, in which the readers find something that stays as it is, and without.
+        // Alternates between running with pauses, in which the readers see stable bytes, and running without.
         if stored / 16_384 % 2 == 0 {
             std::thread::sleep(Duration::from_micros(300));
         }
@@ -69,7 +69,7 @@ fn scribble(ring: &File, place: Where, seed: u64, done: &AtomicBool) -> u64 {
     stored
 }
 
-/// Logs all kinds of records until `done`. Refusals are fine.
+/// Logs all kinds of records until `done`. Refused records are fine.
 fn produce(log: &Logger, done: &AtomicBool) -> u64 {
     static SITE: Site = Site::new(Definition::new(Level::WARN, "hostile.site"));
     let fields = vec![Field::new("number", Type::U64), Field::new("note", Type::Str)].into();
@@ -94,14 +94,14 @@ fn produce(log: &Logger, done: &AtomicBool) -> u64 {
     published
 }
 
-/// The most memory that a process has had.
+/// The peak memory of a process, in KiB.
 fn peak_kib(process: &Running) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
 }
 
-/// Ended by itself, without a panic, and said in words what it did not like.
+/// Asserts that a command ended by itself, without a panic, and that its error names the damage.
 #[track_caller]
 fn survived(ended: &Ended) {
     assert!(matches!(ended.code, Some(0 | 1 | 5)), "{ended:?}");
@@ -114,19 +114,19 @@ fn survived(ended: &Ended) {
 }
 
 impl Ended {
-    /// Says that the file is none, or of another version: the header has been hit.
+    /// Whether the error says that the file is not a ring or has another version: the header was overwritten.
     fn is_no_ring(&self) -> bool {
         ["is not a ring", "is a ring of format"].iter().any(|words| self.stderr.contains(words))
     }
 }
 
-/// Starts a command with files to write to: what it says may be more than a pipe holds.
+/// Starts a command with files for its output, which may be more than a pipe holds.
 fn start(scene: &Scene, args: &[&str]) -> Running {
     let file = |name| File::create(scene.file(&format!("{}.{name}", args[0]))).unwrap();
     Running::start(scene.command(args).stdout(file("out")).stderr(file("err")))
 }
 
-/// Waits for the end of a command that is told to end.
+/// Sends SIGTERM to a command and waits for its end.
 #[track_caller]
 fn end(scene: &Scene, what: &str, mut running: Running) -> Ended {
     running.signal(SIGTERM);
@@ -134,7 +134,7 @@ fn end(scene: &Scene, what: &str, mut running: Running) -> Ended {
     Ended { stderr: scene.read(&format!("{what}.err")), ..running.output() }
 }
 
-/// Sets the flag when it goes, so that threads end also where the test fails.
+/// Sets the flag when it is dropped, so that the threads end also if the test fails.
 struct SetAtEnd<'a>(&'a AtomicBool);
 
 impl Drop for SetAtEnd<'_> {
@@ -153,7 +153,7 @@ fn hostile(seed: u64, place: Where, format: &str) {
     wait_until("a writer", || scene.ringlog(&["stat", "app"]).stdout.contains(&writer.holder()));
     let tail = start(&scene, &["tail", "app", "--follow", "--format", format]);
     let (done, all_done) = (AtomicBool::new(false), AtomicBool::new(false));
-    // A deadline in the ring may by now be any number of years.
+    // The ring's own overflow policy may be overwritten by any deadline, even years.
     let log = Ring::open(name.to_str().unwrap()).unwrap().logger().with_overflow(Overflow::Drop);
     let published = AtomicU64::new(0);
     let (looks, stored, peaks) = std::thread::scope(|scope| {
@@ -165,7 +165,7 @@ fn hostile(seed: u64, place: Where, format: &str) {
         let scribbler = scope.spawn(|| scribble(&file, place, seed, &all_done));
         let began = Instant::now();
         let mut looks = 0;
-        while began.elapsed() < WHILE || looks < 2 {
+        while began.elapsed() < RUN_TIME || looks < 2 {
             for look in [
                 &["stat", "app"][..],
                 &["stat", "app", "--json"],
@@ -181,7 +181,7 @@ fn hostile(seed: u64, place: Where, format: &str) {
         }
         drop(end_of_producers);
         let peaks = [&writer, &tail].map(peak_kib);
-        // Still scribbled over.
+        // The scribbler still runs.
         survived(&end(&scene, "writer", writer));
         survived(&end(&scene, "tail", tail));
         drop(end_of_scribbling);
@@ -190,7 +190,7 @@ fn hostile(seed: u64, place: Where, format: &str) {
     let stat = scene.ringlog(&["stat", "app"]);
     survived(&stat);
     let damaged =
-        stat.stdout.lines().find(|line| line.starts_with("damaged")).unwrap_or("damaged   nothing told");
+        stat.stdout.lines().find(|line| line.starts_with("damaged")).unwrap_or("damaged   nothing reported");
     println!(
         "seed {seed}, {place:?}, {format}: {stored} words scribbled, {} records published, {looks} times 7 looks; \
          writer {} lines, {} KiB, tail {} lines, {} KiB; {damaged}",
@@ -201,8 +201,8 @@ fn hostile(seed: u64, place: Where, format: &str) {
         peaks[1],
     );
     assert!(peaks.iter().all(|peak| *peak < MEMORY_KIB), "{peaks:?} KiB");
-    // What was hit has to be told, but for a hit that made the ring unreadable for `stat` as well.
-    assert!(place == Where::Everywhere || damaged.contains("made no sense"), "{stat:?}");
+    // Damage has to be reported, unless the header's damage makes the ring unreadable for `stat` too.
+    assert!(place == Where::Everywhere || damaged.contains("are not valid"), "{stat:?}");
 }
 
 fn lines(scene: &Scene, name: &str) -> usize {

@@ -1,4 +1,4 @@
-//! `ringlog level`: rules shown, changed, and undone in time.
+//! `ringlog level`: rules are shown, changed, and undone in time.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn rules(scene: &Scene) -> String {
 const NONE: &str = "no rules are in force\n";
 
 #[test]
-fn rules_are_set_replaced_and_taken_back() {
+fn rules_are_set_replaced_and_removed() {
     let scene = with_ring();
     assert_eq!(rules(&scene), NONE);
     let shown = scene.ringlog(&["level", "app", "warn", "db.pool=trace", "http=35"]).ok();
@@ -63,7 +63,7 @@ fn senseless_rules_are_refused_with_a_message() {
     refused(&["level", "app", "info", "--for", "soon"], "\"soon\" is not a duration");
     refused(&["level", "app", "--for", "1m"], "required arguments were not provided");
     refused(&["level", "app", "info", "--pid", "0"], "0 is not in 1..");
-    let message = "ringlog: --for is for a level that is set; what is taken back stays so";
+    let message = "ringlog: --for needs a level to set; `default` only removes rules, and that is not undone";
     scene.ringlog(&["level", "app", "default", "--for", "1m"]).fails(1, message);
     let message = format!("ringlog: no ring \"ap\" in {}; did you mean \"app\"?", scene.dir());
     scene.ringlog(&["level", "ap"]).fails(4, &message);
@@ -80,7 +80,7 @@ fn senseless_rules_are_refused_with_a_message() {
     assert_eq!(rules(&scene), NONE, "nothing was changed");
 }
 
-/// Starts a command that stays to undo what it sets.
+/// Starts a command that keeps running to undo its rules.
 fn staying(scene: &Scene, args: &[&str]) -> Running {
     let mut command = scene.command(&[&["level", "app"], args].concat());
     Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
@@ -93,7 +93,8 @@ fn without_a_writer_the_command_undoes_the_rule_in_time() {
     let before = rules(&scene);
     let ended = staying(&scene, &["db=debug", "http=debug", "--for", "1s"]).output().ok();
     assert!(ended.stdout.contains("db        ERROR  all  never\ndb        DEBUG  all  in "), "{ended:#?}");
-    let told = format!("ringlog: no writer drains {}/app: staying here to undo this at ", scene.dir());
+    let told =
+        format!("ringlog: no writer drains {}/app: this command keeps running to undo this at ", scene.dir());
     assert!(ended.stderr.starts_with(&told) && ended.stderr.ends_with("\nringlog: undone\n"), "{ended:#?}");
     assert_eq!(rules(&scene), before, "what was said before is in force again");
 }
@@ -114,7 +115,7 @@ fn a_signal_undoes_a_rule_at_once() {
     scene.ringlog(&["level", "app", "error"]).ok();
     let ended = command.output().ok();
     assert!(ended.stderr.ends_with("nothing is left to undo\n"), "{ended:#?}");
-    assert!(rules(&scene).contains("ERROR"), "what somebody else has set stays");
+    assert!(rules(&scene).contains("ERROR"), "what another command has set stays");
 }
 
 #[test]
@@ -122,11 +123,11 @@ fn the_writer_undoes_expired_rules() {
     let scene = with_ring();
     let writer = scene.writer("app", &["--out", "app.log"]);
     let told = scene.ringlog(&["level", "app", "db=debug", "--for", "1s"]).ok();
-    let expected = format!("ringlog: its writer, {}, undoes this at ", writer.holder());
+    let expected = format!("ringlog: the writer {} undoes this at ", writer.holder());
     assert!(told.stderr.starts_with(&expected), "{told:#?}");
     wait_until("the end of the rule", || rules(&scene) == NONE);
     scene.ringlog(&["stop", "app"]).ok();
-    // One that nobody could undo, because the command was killed, the next writer does.
+    // If the command is killed before it can undo its rule, the next writer removes it.
     let mut command = staying(&scene, &["db=debug", "--for", "1s"]);
     wait_until("the rule", || rules(&scene).contains("DEBUG"));
     command.0.kill();
@@ -156,7 +157,7 @@ fn processes_are_shown_with_their_filters_and_levels() {
     for row in rows("none", "all  ") {
         assert!(shown.contains(&row), "{shown}\n{row}");
     }
-    // Also where the process's lane was open before.
+    // A filter that is set after the process's lane was opened is shown too.
     ringlog::set_default(log, "error,db=warn".parse().unwrap()).unwrap();
     let shown = scene.ringlog(&["level", "app"]).ok().stdout;
     for row in rows("error,db=warn", "ERROR") {

@@ -1,4 +1,4 @@
-//! Bad input, and exactly what is said about it.
+//! Exact error messages for wrong input.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn with_ring() -> Scene {
 }
 
 #[test]
-fn no_such_ring() {
+fn a_missing_ring_is_named_with_a_suggestion() {
     let scene = with_ring();
     let dir = scene.dir();
     for command in
@@ -37,7 +37,7 @@ fn no_such_ring() {
 }
 
 #[test]
-fn names_that_name_no_ring() {
+fn invalid_ring_names_are_refused() {
     let scene = Scene::new();
     let refused = |name: &str, why: &str| {
         scene.ringlog(&["stat", name]).fails(1, &format!("ringlog: {name:?} is not a ring name: {why}"));
@@ -50,14 +50,14 @@ fn names_that_name_no_ring() {
 }
 
 #[test]
-fn files_that_are_no_rings() {
+fn files_that_are_not_rings_are_refused() {
     let scene = Scene::new();
     let refused = |name: &str, found: &str| {
         let message = format!("ringlog: {}/{name} is not a ring: {found}", scene.dir());
         for command in [&["stat", name][..], &["put", name, "x"], &["rm", name, "--force"]] {
             scene.ringlog(command).fails(1, &message);
         }
-        assert!(scene.ring(name).exists(), "not even --force removes what is no ring");
+        assert!(scene.ring(name).exists(), "not even --force removes a file that is not a ring");
     };
     fs::write(scene.ring("empty"), "").unwrap();
     refused("empty", "it is empty");
@@ -73,7 +73,7 @@ fn files_that_are_no_rings() {
 }
 
 #[test]
-fn rings_that_are_truncated_damaged_or_of_another_version() {
+fn damaged_rings_and_other_versions_are_refused() {
     let scene = with_ring();
     let ring = scene.ring("app");
     let whole = fs::read(&ring).unwrap();
@@ -112,20 +112,20 @@ fn rings_that_are_truncated_damaged_or_of_another_version() {
 }
 
 #[test]
-fn no_permission() {
+fn missing_permission_is_reported() {
     let scene = with_ring();
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED no_permission: only root can become somebody else");
+        eprintln!("SKIPPED missing_permission_is_reported: only root can become another user");
         return;
     }
-    // Where the directory may be entered but the ring is not ours.
+    // The directory may be entered, but the ring belongs to another user.
     fs::set_permissions(scene.dir(), fs::Permissions::from_mode(0o755)).unwrap();
     let nobody = |args: &[&str]| {
-        // The build directory may be closed to others, so the binary is lent from where all may go.
+        // Other users may not be able to enter the build directory, so the binary is copied to where they can.
         let lent = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
         let program = lent.path().join("ringlog");
-        // By another process: a child that this one forks meanwhile would hold the copy open for writing,
-        // and such a program cannot be started.
+        // `cp` makes the copy. If this process wrote it, a child forked meanwhile could hold it open for writing, and a
+        // program that is open for writing cannot be started.
         assert!(Command::new("cp").arg(RINGLOG).arg(&program).status().unwrap().success());
         let mut command = Command::new(program);
         command.args(args).env("RINGLOG_DIR", scene.dir()).current_dir("/").uid(65_534).gid(65_534);
@@ -145,7 +145,7 @@ fn no_permission() {
 }
 
 #[test]
-fn a_second_writer() {
+fn a_second_writer_is_refused() {
     let scene = with_ring();
     let first = scene.writer("app", &["--out", "app.log"]);
     let message = format!(
@@ -159,7 +159,7 @@ fn a_second_writer() {
 }
 
 #[test]
-fn an_output_directory_that_is_not_there() {
+fn a_missing_output_directory_is_reported() {
     let scene = with_ring();
     scene.ringlog(&["writer", "app", "--out", "logs/app.log"]).fails(
         1,
@@ -169,7 +169,7 @@ fn an_output_directory_that_is_not_there() {
 }
 
 #[test]
-fn a_ring_that_is_there_already() {
+fn an_existing_ring_is_not_replaced() {
     let scene = with_ring();
     let message =
         format!("ringlog: {}/app exists already; open it, or remove it first with `ringlog rm`", scene.dir());
@@ -177,7 +177,7 @@ fn a_ring_that_is_there_already() {
 }
 
 #[test]
-fn sizes_that_make_no_ring() {
+fn impossible_sizes_are_refused() {
     let scene = Scene::new();
     let create = |args: &[&str]| scene.ringlog(&[&["create", "app"], args].concat());
     create(&["--size", "1MiB", "--lanes", "100"]).fails(
@@ -200,7 +200,7 @@ fn sizes_that_make_no_ring() {
 #[test]
 fn one_lane_too_many() {
     let scene = Scene::new();
-    // A process lane and a thread's: all is taken.
+    // The first `put` takes both lanes: one for its process, one for its thread.
     scene.ringlog(&["create", "app", "--size", "1MiB", "--lanes", "2"]).ok();
     let mut command = scene.command(&["put", "app", "-"]);
     let _holder = common::Running::start(command.stdin(Stdio::piped()));
@@ -212,7 +212,7 @@ fn one_lane_too_many() {
 }
 
 #[test]
-fn a_full_shared_memory() {
+fn a_full_file_system_is_reported() {
     let scene = Scene::new();
     let Some(mount) = Mount::tmpfs(&scene, "size=1m") else { return };
     let create = scene.command(&["create", "app"]).env("RINGLOG_DIR", mount.dir()).output().unwrap();
@@ -226,7 +226,7 @@ fn a_full_shared_memory() {
 }
 
 #[test]
-fn a_file_system_that_forgets_locks() {
+fn a_file_system_without_lasting_locks_is_refused() {
     let scene = Scene::new();
     let Some(below) = Mount::tmpfs(&scene, "size=8m") else { return };
     let Some(mount) = Mount::overlay(&scene, below.dir()) else { return };

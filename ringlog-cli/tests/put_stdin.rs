@@ -1,10 +1,10 @@
-//! A whole log goes in by standard input and comes out byte for byte.
+//! `ringlog put -`: a whole log from standard input reaches the file byte for byte.
 
 mod common;
 
 use common::Scene;
 
-/// A log as a server would write it, with everything that trips programs in between.
+/// A log like a server's, with lines that are empty, very long, not UTF-8, or hold control characters.
 fn log() -> Vec<u8> {
     let mut log = Vec::new();
     for number in 0..12_000_u32 {
@@ -66,7 +66,7 @@ fn a_full_ring_without_a_writer_reports_how_much_was_put() {
     let dotted = format!("{},{:03}", put / 1000, put % 1000);
     let shown = if put < 1000 { put.to_string() } else { dotted };
     let expected = format!(
-        "ringlog: the ring was full for 100ms: nobody drains it; `ringlog writer app` does; {shown} lines were put, \
+        "ringlog: the ring was full for 100ms: no writer drains it; start one with `ringlog writer app`; {shown} lines were put, \
          the next was dropped and counted\n"
     );
     assert_eq!(full.stderr, expected);
@@ -81,7 +81,7 @@ fn a_line_too_long_is_cut_and_reported() {
     long(&mut log, 100_000);
     let info = scene.ringlog(&["info", "app", "--json"]).ok();
     let info: serde_json::Value = serde_json::from_str(&info.stdout).unwrap();
-    // What goes around a text: level, line, five lengths, and the logger's name, "put".
+    // A text record's other fields: level, line, five lengths, and the logger's name, "put".
     let limit = info["record_limit_bytes"].as_u64().unwrap() - 28;
     let put = scene.ringlog_with(&["put", "app", "-"], &log);
     put.fails(

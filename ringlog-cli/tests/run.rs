@@ -1,4 +1,4 @@
-//! `run` stands in for its command; looking ends well.
+//! `ringlog run` behaves as its command does; `tail`, `stop` and the JSON outputs.
 
 mod common;
 
@@ -18,7 +18,7 @@ fn run_exits_as_its_command_did() {
 }
 
 #[test]
-fn run_says_why_it_could_not() {
+fn run_reports_why_a_command_did_not_start() {
     let scene = Scene::new();
     let run = |out: &str, command: &str| scene.ringlog(&["run", "--out", out, "--", command]);
     run("app.log", "no-such-command-here")
@@ -49,8 +49,8 @@ fn a_signal_reaches_the_command_and_its_last_lines_are_kept() {
 #[test]
 fn run_reports_processes_that_a_command_leaves_behind() {
     let scene = Scene::new();
-    // It holds the ring open while it waits for its standard input, which ends with the test. Our pipes it
-    // must not hold, because we read them to their ends.
+    // The left process holds the ring open while it waits for its standard input, which ends with the test. It must not
+    // hold our pipes, which we read to their ends.
     let script =
         "ringlog put . - < $1 > /dev/null 2>&1 & while ! ringlog stat . | grep -q alive; do sleep 0.05; done";
     let pipe = scene.file("pipe");
@@ -60,7 +60,7 @@ fn run_reports_processes_that_a_command_leaves_behind() {
     let ended = scene.ringlog(&["run", "--out", "app.log", "--", "sh", "-c", &script]).ok();
     drop(end);
     assert!(ended.stderr.contains(" is in use by ringlog (pid "), "{ended:#?}");
-    assert!(ended.stderr.contains("; it is removed all the same"), "{ended:#?}");
+    assert!(ended.stderr.contains("; it is removed nevertheless"), "{ended:#?}");
     assert_eq!(std::fs::read_dir(scene.dir()).unwrap().count(), 0);
 }
 
@@ -72,7 +72,7 @@ fn a_closed_pipe_is_no_error() {
     let mut command = scene.command(&["tail", "app", "-n", "50000"]);
     let mut tail = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     assert!(tail.lines().next().unwrap().ends_with(" a line of some length"));
-    // The reader is gone with the iterator, long before the last line.
+    // Dropping the iterator closed the pipe, long before the last line.
     let ended = tail.output();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
@@ -97,7 +97,7 @@ fn tail_follows_until_it_is_interrupted() {
     assert_eq!(lines.next().unwrap(), "anew");
     tail.signal(Signal::SIGINT);
     let ended = tail.output();
-    let expected = format!("ringlog: {}/app was replaced; this goes on with the new ring\n", scene.dir());
+    let expected = format!("ringlog: {}/app was replaced; continuing with the new ring\n", scene.dir());
     assert_eq!((ended.code, ended.stderr), (Some(0), expected));
 }
 
@@ -121,7 +121,7 @@ fn stop_waits_and_gives_up_with_a_message() {
 }
 
 #[test]
-fn programs_can_read_everything() {
+fn json_output_has_all_facts() {
     let scene = Scene::new();
     let json = |args: &[&str]| -> serde_json::Value {
         serde_json::from_str(&scene.ringlog(args).ok().stdout).unwrap()

@@ -1,4 +1,4 @@
-//! What `ringlog stat` says of the dead: who, how many blocks came back, and within which time.
+//! `ringlog stat` after an unclean exit: how many blocks were freed, and within which time.
 
 mod common;
 
@@ -11,7 +11,7 @@ fn stat(scene: &Scene) -> serde_json::Value {
     serde_json::from_str(&stat.stdout).unwrap()
 }
 
-/// A `put` that has put a line and waits for the next.
+/// A `put` that has logged one line and waits for the next.
 fn putting(scene: &Scene) -> Running {
     let before = stat(scene)["published"].as_u64();
     let mut command = scene.command(&["put", "app", "-"]);
@@ -26,14 +26,14 @@ fn stat_shows_the_reclaim_time_in_text_and_json() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     let fresh = scene.ringlog(&["stat", "app"]).ok();
-    let line = "dead      0 blocks taken back; no writer has looked for the dead";
+    let line = "reclaim   0 blocks of ended owners freed; no writer has looked for ended owners";
     assert!(fresh.stdout.lines().any(|found| found == line), "{}", fresh.stdout);
     assert!(
         stat(&scene)["reclaim_looked_unix_ns"].is_null() && stat(&scene)["reclaimed_within_ns"].is_null()
     );
 
     let _writer = scene.writer("app", &["--out", "app.log"]);
-    wait_until("the first look", || !stat(&scene)["reclaim_looked_unix_ns"].is_null());
+    wait_until("the first check", || !stat(&scene)["reclaim_looked_unix_ns"].is_null());
     let killed = putting(&scene);
     let pid = killed.id();
     drop(killed);
@@ -48,8 +48,8 @@ fn stat_shows_the_reclaim_time_in_text_and_json() {
         ms => format!("{} s", ms.div_ceil(1_000)),
     };
     let line = format!(
-        "dead      1 block taken back, the last within {} of its owner's death, none later than {}; \
-         a writer last looked for the dead ",
+        "reclaim   1 block of an ended owner freed, the last at most {} after its owner's end, the longest {}; \
+         a writer last looked for ended owners ",
         at_most(last),
         at_most(longest)
     );

@@ -1,4 +1,4 @@
-//! The ring's file truncated under `ringlog writer`, `tail`, `stat` and `put` at work.
+//! `ringlog writer`, `tail`, `stat` and `put` while the ring's file is truncated.
 
 mod common;
 
@@ -12,14 +12,14 @@ fn start(scene: &Scene, args: &[&str]) -> Running {
     Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
-/// Waits until it shows something, and goes on reading what it shows.
+/// Waits for the first line of output, then reads the rest in a thread.
 fn shows(child: &mut Running) {
     let mut lines = child.lines();
     assert!(lines.next().is_some());
     std::thread::spawn(move || lines.count());
 }
 
-/// Ended by itself, as a failure, and said what became of which file.
+/// Asserts that a command failed with this message.
 #[track_caller]
 fn said(ended: &Ended, words: &str) {
     assert_eq!(ended.code, Some(1), "{ended:#?}");
@@ -50,7 +50,7 @@ fn a_truncated_ring_ends_every_command_with_a_message() {
         assert!(writer.stderr.starts_with("ringlog-writer: "), "{writer:#?}");
         said(&tail.output(), &lost);
         said(&stat.output(), if size == 0 { "is not a ring: it is empty" } else { "is damaged: cut to" });
-        // So much that its block cannot hold it; the pipe breaks when `put` ends.
+        // More than the block of `put` holds. The pipe breaks when `put` ends.
         while pipe.write_all(&b"more\n".repeat(1000)).is_ok() {}
         said(&put.output(), &lost);
         let log = scene.read("app.log");

@@ -10,24 +10,25 @@ use serde::Serialize;
 
 use crate::{exit_code, humanize, option_values, terminal};
 
-/// Make a ring, and say how its size is used
+/// Create a ring, and show how its space is divided
 #[derive(Args)]
 pub struct Create {
-    /// The ring to make
+    /// The ring to create
     name: String,
-    /// Size of the file: 16MiB, 1GiB
+    /// Size of the ring's file: 16MiB, 1GiB
     #[arg(long, default_value = "16MiB")]
     size: String,
-    /// Threads that log at the same time, plus one for each process [default: one for every four blocks]
+    /// Number of lanes: one for each thread that logs at the same time, and one for each process
+    /// [default: one for every four blocks]
     #[arg(long)]
     lanes: Option<u32>,
     /// Size of a block in bytes, a power of two [default: 8192; 16384 in rings above 64 MiB]
     #[arg(long, value_name = "BYTES")]
     block_size: Option<u32>,
-    /// What happens to a record when no block is free: drop it and count, or wait up to a deadline first
+    /// What a log call does when the ring is full: drop the record and count it, or first wait this long for space
     #[arg(long, value_name = "drop|block[:5s]", default_value = "drop", value_parser = option_values::overflow)]
     overflow: Overflow,
-    /// Permissions of the file. Whoever may write it can forge and erase records
+    /// Permissions of the file. A user who may write it can forge and erase records
     #[arg(long, default_value = "600", value_parser = option_values::mode)]
     mode: u32,
     /// Group of the file, by name or number
@@ -74,7 +75,7 @@ struct CreateReport {
     sizes: RingSizes,
 }
 
-/// What the bytes of a ring are used for.
+/// How the bytes of a ring's file are divided.
 #[derive(Serialize)]
 pub struct RingSizes {
     file_bytes: u64,
@@ -100,13 +101,13 @@ impl RingSizes {
             block_count,
             reserved_blocks,
             lane_count,
-            // A geometry that was checked has two lanes at least.
+            // A checked geometry has at least two lanes, so this never divides by zero.
             lane_bytes: (block_count - reserved_blocks) * block_bytes / lane_count,
             record_limit_bytes: geometry.record_limit() as u64,
         }
     }
 
-    /// The whole sum, line by line.
+    /// Formats the division of the file as lines of text.
     pub fn arithmetic(&self) -> String {
         let count = humanize::count;
         let lines = [
@@ -124,7 +125,7 @@ impl RingSizes {
             (
                 "lanes",
                 format!(
-                    "{}: threads that log at the same time, and one for each process",
+                    "{}: one for each thread that logs at the same time, and one for each process",
                     count(self.lane_count)
                 ),
             ),

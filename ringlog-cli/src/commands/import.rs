@@ -9,27 +9,28 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use crate::import::{self, Imported, Kind, Note};
+use crate::import::{self, Imported, Note, NoteKind};
 use crate::{exit_code, humanize, terminal};
 
-/// More than any configuration has.
+/// Upper bound for the size of a configuration; real ones are far smaller.
 const BYTES_MAX: u64 = 4 << 20;
 
-/// Make a ringlog.toml of a configuration of Python's logging
+/// Convert a configuration of Python's logging to a ringlog.toml
 ///
-/// It goes to standard output. What has no counterpart is listed on standard error, and in the new file's first
-/// lines. Nothing is executed: what only a running program could tell is left out, and said.
+/// The new configuration goes to standard output. Parts without a counterpart are listed on standard error and in
+/// the first lines of the new file. No Python code is executed: values that only a running program knows are left
+/// out and listed too.
 #[derive(Args)]
 pub struct Import {
-    /// A file for fileConfig (logging.conf), or a dictionary for dictConfig as JSON; `-` for standard input
+    /// A file for fileConfig (logging.conf), or a dictConfig dictionary as JSON; `-` for standard input
     file: PathBuf,
     /// Write to this file, which must not exist yet
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What the program gives to fileConfig as `defaults`, for %(NAME)s in the file; may be repeated
+    /// A value for %(NAME)s in the file, which the program gives to fileConfig as `defaults`; may be repeated
     #[arg(short = 'D', long, value_name = "NAME=VALUE", value_parser = definition)]
     define: Vec<(String, String)>,
-    /// Exit with 1 if anything has no counterpart
+    /// Exit with 1 if a part has no counterpart
     #[arg(long)]
     strict: bool,
 }
@@ -47,7 +48,7 @@ impl Import {
         let imported = match import::import(&bytes, &self.define) {
             Ok(imported) => imported,
             Err(error) => {
-                let place = Line(error.line);
+                let place = LineSuffix(error.line);
                 terminal::print_message(format_args!("{name}{place}: {}", terminal::escape(&error.what)));
                 return Ok(ExitCode::from(exit_code::USAGE));
             }
@@ -58,14 +59,14 @@ impl Import {
             None => terminal::print_text(text.trim_end())?,
         }
         for note in &imported.notes {
-            terminal::print_message(format_args!("{name}{}: {}", Line(note.at.line), Said(note)));
+            terminal::print_message(format_args!("{name}{}: {}", LineSuffix(note.at.line), PlacedNote(note)));
         }
         let failed = self.strict && !imported.is_complete();
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 
-/// `NAME=VALUE`.
+/// Parses `NAME=VALUE`.
 fn definition(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let (name, value) = parts.ok_or("expected NAME=VALUE")?;
@@ -86,13 +87,17 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The new file, which says where it comes from and what it lacks.
+/// Makes the new file's text, which names its origin and lists the parts that it lacks.
 fn toml(name: &str, imported: &Imported) -> String {
     let mut text = format!(
         "# Made by `ringlog import {name}`. Name the rings here, or on the command line:\n# rings = [\"app\"]\n"
     );
-    for note in imported.notes.iter().filter(|note| note.kind == Kind::Lost) {
-        text.push_str(&format!("# Without a counterpart{}: {}\n", Behind(note.at.line), Said(note)));
+    for note in imported.notes.iter().filter(|note| note.kind == NoteKind::Lost) {
+        text.push_str(&format!(
+            "# Without a counterpart{}: {}\n",
+            LineInParentheses(note.at.line),
+            PlacedNote(note)
+        ));
     }
     format!("{text}\n{}", imported.config)
 }
@@ -101,35 +106,35 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let shown = terminal::escape(&path.to_string_lossy());
     let mut file = File::create_new(path).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
-            anyhow::anyhow!("{shown} is there already; remove it, or give another name")
+            anyhow::anyhow!("{shown} already exists; remove it, or give another name")
         }
-        _ => anyhow::Error::new(error).context(format!("{shown} cannot be made")),
+        _ => anyhow::Error::new(error).context(format!("{shown} cannot be created")),
     })?;
     file.write_all(text.as_bytes()).with_context(|| format!("{shown} cannot be written"))
 }
 
-/// `:12`, as compilers say it.
-struct Line(Option<usize>);
+/// A line number after a file's name, as in compiler messages: `:12`.
+struct LineSuffix(Option<usize>);
 
-impl fmt::Display for Line {
+impl fmt::Display for LineSuffix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
 }
 
-/// ` (line 12)`.
-struct Behind(Option<usize>);
+/// A line number in parentheses: ` (line 12)`.
+struct LineInParentheses(Option<usize>);
 
-impl fmt::Display for Behind {
+impl fmt::Display for LineInParentheses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |line| write!(f, " (line {line})"))
     }
 }
 
-/// A note behind its place.
-struct Said<'a>(&'a Note);
+/// A note after its place, safe for a terminal.
+struct PlacedNote<'a>(&'a Note);
 
-impl fmt::Display for Said<'_> {
+impl fmt::Display for PlacedNote<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Note { at, what, .. } = self.0;
         write!(f, "{}: {}", terminal::escape(&at.place), terminal::escape(what))

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::create::RingSizes;
 use crate::{exit_code, humanize, option_values, terminal};
 
-/// Show what a ring's header says
+/// Show the facts in a ring's header: format, age, clock and sizes
 #[derive(Args)]
 pub struct Info {
     /// The ring to look at
@@ -46,7 +46,7 @@ impl Info {
     }
 }
 
-/// What is printed.
+/// Formats a ring's header as the command prints it.
 pub(crate) fn show(observer: &Observer, json: bool) -> anyhow::Result<String> {
     let facts = InfoReport::of(observer)?;
     Ok(if json { terminal::to_json(&facts)? } else { facts.text() })
@@ -57,7 +57,7 @@ impl InfoReport {
         let (info, stat) = (observer.info(), observer.stat()?);
         Ok(InfoReport {
             path: observer.path().to_owned(),
-            // Another major version would not have been opened.
+            // A ring of another major version is refused when it is opened.
             format: 1,
             uuid: humanize::uuid(&info.uuid),
             boot_id: humanize::uuid(&info.boot_id),
@@ -76,8 +76,11 @@ impl InfoReport {
     }
 
     fn text(&self) -> String {
-        let boot =
-            if self.is_of_this_boot { "this one" } else { "another one: nobody who logged then lives" };
+        let boot = if self.is_of_this_boot {
+            "this one"
+        } else {
+            "an earlier one: every process that logged then has ended"
+        };
         let lines = [
             ("ring", self.path.display().to_string()),
             ("format", self.format.to_string()),
@@ -97,7 +100,7 @@ impl InfoReport {
         ];
         let mut text = lines.map(|(what, value)| format!("  {what:<9} {value}")).join("\n");
         if self.retired {
-            text.push_str("\n  retired   removed or replaced; producers are told at their next block");
+            text.push_str("\n  retired   removed or replaced; producers get an error at their next block");
         }
         format!("{text}\n{}", self.sizes.arithmetic())
     }

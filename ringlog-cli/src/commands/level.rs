@@ -14,30 +14,30 @@ use ringlog::reader::{LevelStat, Observer};
 use crate::{exit_code, option_values, terminal};
 use undo::TimedUndo;
 
-/// Show or change which levels are logged, in processes that run
+/// Show or change which levels running processes log
 ///
-/// A change takes effect with each process's next log call. A rule for a logger holds for those below it
-/// too: `db` stands for `db.pool` and `db::query`. The longest name counts; of equal ones a rule from here
-/// goes before the process's own filter, one for a process before one for all, and one with an end before
-/// one without.
+/// A rule sets the least level of a logger and of the loggers below it: `db` covers `db.pool` and
+/// `db::query`. Processes follow a change with their next log call. If several rules match, the one with the
+/// longest name applies. Between rules of the same name, a rule set here precedes the process's own filter,
+/// one with --pid precedes one without, and one with an end (--for) precedes one without.
 ///
 /// Levels are trace, debug, info, warn, error, critical, and numbers from 1 to 255.
 #[derive(Args)]
 pub struct LevelArgs {
-    /// The ring whose processes are meant
+    /// The ring into which the processes log
     #[arg(value_name = "RING")]
     name: String,
-    /// The least level for a logger and those below it, or for all; `default` takes the rule back
+    /// The least level of a logger, or of all loggers; `default` removes the rule
     #[arg(value_name = "[LOGGER=]LEVEL", value_parser = change)]
     changes: Vec<LevelChange>,
-    /// For this process only
+    /// Change this process only
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
-    /// Undo the change after this time: 90s, 10m, 2h, 1d. The ring's writer does it; where there is none,
-    /// this command stays until then
+    /// Undo the change after this time: 90s, 10m, 2h, 1d. The ring's writer undoes it; without a writer, this command
+    /// keeps running until then
     #[arg(long = "for", value_name = "TIME", requires = "changes", value_parser = option_values::duration)]
     time: Option<Duration>,
-    /// First take back all rules, with --pid those for this process
+    /// First remove all rules; with --pid, those for that process
     #[arg(long)]
     reset: bool,
     /// Print as JSON
@@ -45,11 +45,11 @@ pub struct LevelArgs {
     json: bool,
 }
 
-/// What is to become of a logger's rule. An empty name stands for all loggers.
+/// A change of one rule. An empty logger name means all loggers.
 #[derive(Clone, Debug, PartialEq)]
 struct LevelChange {
     logger: String,
-    /// `None` takes the rule back.
+    /// `None` removes the rule.
     level: Option<Level>,
 }
 
@@ -74,17 +74,17 @@ impl LevelArgs {
             return self.show();
         }
         if self.time.is_some() && self.changes.iter().all(|change| change.level.is_none()) {
-            anyhow::bail!("--for is for a level that is set; what is taken back stays so");
+            anyhow::bail!("--for needs a level to set; `default` only removes rules, and that is not undone");
         }
         let until = self.until()?;
-        // Before anything is changed: from here on a signal finds somebody who undoes.
+        // Installs the signal handlers before the change, so that no signal can leave the change in force.
         let undo = until.map(|until| TimedUndo::new(&self.name, until)).transpose()?;
         let before = Observer::open(&self.name)?.level_rules();
         let rules = ringlog::admin::change_levels(&self.name, |rules| self.apply(rules, until))?;
         self.show()?;
         let mine: Vec<LevelRule> = rules.iter().filter(|rule| !before.contains(rule)).cloned().collect();
         match undo {
-            Some(undo) if mine.iter().any(|rule| rule.until_unix.is_some()) => undo.see_to(&mine),
+            Some(undo) if mine.iter().any(|rule| rule.until_unix.is_some()) => undo.undo_in_time(&mine),
             _ => Ok(ExitCode::SUCCESS),
         }
     }
@@ -94,7 +94,7 @@ impl LevelArgs {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let end = now.checked_add(time).filter(|end| end.as_secs() < u64::MAX / 1_000_000_000);
         let end = end.ok_or_else(|| anyhow::anyhow!("--for {time:?} ends after the year 2554"))?;
-        // Whole seconds, and none too early.
+        // Rules end at whole seconds; rounded up, so that none ends early.
         Ok(Some(end.as_secs() + u64::from(end.subsec_nanos() > 0)))
     }
 
@@ -126,7 +126,7 @@ impl LevelArgs {
     }
 }
 
-/// What is printed.
+/// Formats rules and levels as the command prints them.
 pub(crate) fn shown(observer: &Observer, stat: &LevelStat, json: bool) -> serde_json::Result<String> {
     if json { terminal::to_json(&show::LevelReport::new(observer, stat)) } else { Ok(show::text(stat)) }
 }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_read_as_people_write_them() {
+    fn changes_are_parsed() {
         let read = |logger: &str, level| Ok(LevelChange { logger: logger.to_owned(), level });
         assert_eq!(change("debug"), read("", Some(Level::DEBUG)));
         assert_eq!(change("db.pool=WARN"), read("db.pool", Some(Level::WARN)));

@@ -12,7 +12,7 @@ use crate::{exit_code, humanize, terminal};
 /// List the rings of this user, or those in $RINGLOG_DIR
 #[derive(Args)]
 pub struct Ls {
-    /// Print as JSON: an array with an object for each ring
+    /// Print as JSON, an array with an object for each ring
     #[arg(long)]
     json: bool,
 }
@@ -57,7 +57,7 @@ impl Ls {
     }
 }
 
-/// What is printed.
+/// Formats the list as the command prints it.
 pub(crate) fn show(listed: Vec<Listed>, json: bool) -> serde_json::Result<String> {
     let of = |(name, opened)| ListedRing { name, what: RingSummary::of(opened) };
     let found: Vec<ListedRing> = listed.into_iter().map(of).collect();

@@ -12,13 +12,13 @@ use ringlog::{Level, Logger, Overflow, PushError, Ring};
 use crate::line_reader::LineReader;
 use crate::{exit_code, humanize, option_values, terminal};
 
-/// Put records into a ring
+/// Log records into a ring
 ///
-/// Needs no writer: the record stays in the ring until one persists it. When the ring is full it waits
-/// for the writer up to --timeout, then fails and says how much was put.
+/// No writer has to run: records stay in the ring until a writer writes them to a file. If the ring is
+/// full, `put` waits up to --timeout for space, then fails and says how many lines were put.
 #[derive(Args)]
 pub struct Put {
-    /// The ring to write into
+    /// The ring to log into
     name: String,
     /// Level of the records: a name or a number
     #[arg(long, default_value = "info")]
@@ -26,10 +26,10 @@ pub struct Put {
     /// Name of the logger
     #[arg(long, value_name = "NAME", default_value = "put")]
     logger: String,
-    /// How long to wait for room in a full ring
+    /// How long to wait for space in a full ring
     #[arg(long, default_value = "10s", value_parser = option_values::duration)]
     timeout: Duration,
-    /// Words of one record; `-` puts each line of standard input, byte for byte
+    /// The message of one record; `-` makes a record of each line of standard input, byte for byte
     #[arg(required = true, value_name = "TEXT|-")]
     text: Vec<String>,
 }
@@ -38,7 +38,7 @@ impl Put {
     pub fn run(self) -> exit_code::CommandResult {
         let ring = Ring::open(&self.name)?;
         let log = ring.logger().with_overflow(Overflow::Block(self.timeout));
-        // A thread without a lane would only hear that there is none; this says how many there are.
+        // `text` would only report that the thread has no lane; this error says how many lanes the ring has.
         log.open_lane()?;
         let mut putting =
             LinePutter { put: &self, limit: log.text_limit(&self.logger), log, lines: 0, cut: 0 };
@@ -63,20 +63,20 @@ impl Put {
 struct LinePutter<'a> {
     put: &'a Put,
     log: Logger,
-    /// The longest text that goes whole.
+    /// The longest text that is not cut, in bytes.
     limit: usize,
     lines: u64,
     cut: u64,
 }
 
 impl LinePutter<'_> {
-    /// Puts one line, of which `bytes` were there. The code to exit with, if that ends it.
+    /// Logs one line whose full length is `bytes`. Returns an exit code if the ring stayed full.
     fn line(&mut self, line: &[u8], bytes: u64) -> anyhow::Result<Option<ExitCode>> {
         match self.log.text(self.put.level, &self.put.logger, line) {
             Ok(()) => {}
             Err(PushError::Full) => return Ok(Some(self.full())),
             Err(error) => {
-                // Where the ring is lost this has the words.
+                // If the ring is gone, this error says why.
                 let why = self.log.open_lane().err().map_or_else(|| error.to_string(), |why| why.to_string());
                 bail!("{why}; {} put before it", lines(self.lines))
             }
@@ -95,8 +95,8 @@ impl LinePutter<'_> {
     fn full(&self) -> ExitCode {
         let stat = Observer::open(&self.put.name).and_then(|observer| observer.stat());
         let why = match stat.ok().and_then(|stat| stat.consumer) {
-            Some(consumer) => format!("{} has not made room", terminal::escape(&consumer.holder)),
-            None => format!("nobody drains it; `ringlog writer {}` does", self.put.name),
+            Some(consumer) => format!("{} has not made space", terminal::escape(&consumer.holder)),
+            None => format!("no writer drains it; start one with `ringlog writer {}`", self.put.name),
         };
         terminal::print_message(format_args!(
             "the ring was full for {:?}: {why}; {} put, the next was dropped and counted",

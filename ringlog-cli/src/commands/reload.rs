@@ -8,15 +8,15 @@ use clap::Args;
 use super::writer_request::WriterRequest;
 use crate::{exit_code, option_values, terminal};
 
-/// Ask a ring's writer to read its configuration anew, and wait until that is in force
+/// Make a ring's writer read its configuration file again, and wait until it is in force
 ///
-/// A configuration that is no good leaves the one in force as it is; the writer says on its standard error what is
-/// wrong, and so does `ringlog writer --config FILE --check`. A writer without a configuration opens its file anew.
+/// If the file has an error, the previous configuration stays in force. The writer prints the error on its standard
+/// error; `ringlog writer --config FILE --check` prints it too. A writer without a configuration reopens its file.
 #[derive(Args)]
 pub struct Reload {
-    /// The ring whose writer is to read it
+    /// The ring whose writer reloads
     name: String,
-    /// How long to wait for it
+    /// How long to wait for the writer
     #[arg(long, default_value = "30s", value_parser = option_values::duration)]
     timeout: Duration,
 }
@@ -36,8 +36,8 @@ impl Reload {
         let (_, is_taken) = stat.reloads;
         if !is_taken {
             terminal::print_message(format_args!(
-                "the configuration is no good, and the one that was read before stays in force; see what the writer \
-                 has said, or run `ringlog writer --config FILE --check`"
+                "the writer has refused the configuration, and the previous one stays in force; the reason is on the \
+                 writer's standard error, or run `ringlog writer --config FILE --check`"
             ));
             return Ok(ExitCode::FAILURE);
         }

@@ -8,15 +8,14 @@ use clap::Args;
 use super::writer_request::WriterRequest;
 use crate::{exit_code, option_values};
 
-/// Ask a ring's writer to close its files and to begin other ones, and wait until it has
+/// Make a ring's writer close its files and start new ones, and wait until it has
 ///
-/// A writer that does not write to a file, or keeps no checkpoint, closes nothing, and neither does one whose file is
-/// empty.
+/// Empty files are not rotated. Neither is the output of a writer that writes to no file or keeps no checkpoint.
 #[derive(Args)]
 pub struct Rotate {
-    /// The ring whose writer is to rotate
+    /// The ring whose writer rotates its files
     name: String,
-    /// How long to wait for it
+    /// How long to wait for the writer
     #[arg(long, default_value = "30s", value_parser = option_values::duration)]
     timeout: Duration,
 }

@@ -18,30 +18,31 @@ use crate::{exit_code, option_values, terminal};
 use ring::PrivateRing;
 use signals::{RunEvent, SignalEvents};
 
-/// As shells and `timeout` have it.
+/// Exit codes of `run` itself, the same as those of shells and of `timeout`.
 const OWN_FAILURE: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 /// Run a command whose processes log into one file
 ///
-/// Makes a ring for it, starts a writer, and runs the command with RINGLOG set: there `ringlog put .`
-/// and everything that calls ringlog::init() logs into it. When the command has ended, what it has
-/// logged is written, the ring is removed, and `run` exits as the command did.
+/// Creates a ring, starts a writer for it, and runs the command with the variable RINGLOG set to the
+/// ring. In the command and its children, `ringlog put .` and programs that call ringlog::init() log
+/// into that ring. When the command has ended, all its records are written, the ring is removed, and
+/// `run` exits with the command's code.
 ///
-/// SIGTERM, SIGINT, SIGHUP and SIGQUIT go to the command; what it logs about them is still written.
+/// SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command; what it logs then is still written.
 #[derive(Args)]
 pub struct Run {
-    /// File to write to, `-` for standard output; what it holds stays
+    /// File to append to, `-` for standard output
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// How a line looks
+    /// Format of the output
     #[arg(short, long, default_value = "text", value_parser = formats())]
     format: FormatKind,
     /// Size of the ring
     #[arg(long, default_value = "16MiB")]
     size: String,
-    /// What happens to a record when the ring is full
+    /// What a log call does when the ring is full: drop the record and count it, or first wait this long for space
     #[arg(long, value_name = "drop|block[:5s]", default_value = "block:5s", value_parser = option_values::overflow)]
     overflow: Overflow,
     /// The command and its arguments
@@ -56,11 +57,11 @@ fn formats() -> impl TypedValueParser<Value = FormatKind> {
 impl Run {
     pub fn run(self) -> exit_code::CommandResult {
         let failed = |error: anyhow::Error| {
-            // Every code below 125 is the command's own to use.
+            // Codes below 125 belong to the command.
             terminal::print_message(format_args!("{error:#}"));
             Ok(ExitCode::from(OWN_FAILURE))
         };
-        // From here on a signal ends the command, not us.
+        // From here on signals end the command, not this process.
         let mut events = match SignalEvents::listen() {
             Ok(events) => events,
             Err(error) => return failed(error),
@@ -81,18 +82,18 @@ impl Run {
     }
 }
 
-/// Waits for the command, and passes signals on to it.
+/// Waits for the command to end, and passes signals on to it.
 fn wait(mut command: Child, events: &mut SignalEvents, ring: &mut PrivateRing) -> anyhow::Result<ExitStatus> {
     loop {
         for event in events.wait() {
             match event {
-                // Only a child that is not waited for yet is signalled: its number is still its own.
+                // The child has not been waited for, so its process id cannot belong to another process.
                 RunEvent::Signal(signal) => signals::forward(signal, &command),
                 RunEvent::ChildChanged => {
                     if let Some(status) = command.try_wait()? {
                         return Ok(status);
                     }
-                    ring.look_after_writer();
+                    ring.check_writer();
                 }
             }
         }
@@ -101,7 +102,7 @@ fn wait(mut command: Child, events: &mut SignalEvents, ring: &mut PrivateRing) -
 
 fn exit_code(status: ExitStatus) -> u8 {
     match (status.code(), status.signal()) {
-        // Exit statuses have eight bits, so neither is ever cut.
+        // Exit statuses have eight bits, so neither cast truncates.
         (Some(code), _) => code as u8,
         (None, Some(signal)) => 128 + signal as u8,
         (None, None) => OWN_FAILURE,

@@ -11,19 +11,23 @@ use serde::Serialize;
 
 use crate::{exit_code, humanize, option_values, terminal};
 
-/// Show what is going on in a ring and in each of its lanes
+/// Show the state and the counters of a ring and of each lane
 ///
-/// A lane is a thread that logs; one more for each process keeps what its records look like. A lane is
-/// alive as long as its thread is, by the kernel's word; dead if its owner was killed; closed if it ended
-/// orderly.
+/// A lane is the part of the ring that one logging thread uses. Each process has one more lane, for the
+/// definitions of its records. The STATE of a lane is
+///   alive    while its thread runs,
+///   dead     if its process ended without closing it,
+///   closed   if its thread ended normally,
+///   opening  while its thread takes it.
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct Stat {
-    /// The ring to look at
+    /// The ring to show
     name: String,
-    /// Print as JSON; with --watch one line for each look
+    /// Print as JSON; with --watch, one line each time
     #[arg(long)]
     json: bool,
-    /// Look again every so many seconds, and show rates
+    /// Repeat after this many seconds, and show rates
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = option_values::duration)]
     watch: Option<Duration>,
 }
@@ -32,11 +36,11 @@ impl Stat {
     pub fn run(self) -> exit_code::CommandResult {
         let mut last: Option<(Instant, RingStat)> = None;
         loop {
-            // Anew each time: the ring may have been replaced.
+            // Opened each time, because the ring may have been replaced.
             let observer = Observer::open(&self.name)?;
             let (now, stat) = (Instant::now(), observer.stat()?);
             if !self.json && self.watch.is_some() && io::stdout().is_terminal() {
-                // Home, and clear what is below.
+                // Moves the cursor to the top left and clears the screen below it.
                 write!(io::stdout(), "\x1b[H\x1b[J")?;
             }
             terminal::print_text(show(&observer, &stat, self.json)?)?;
@@ -55,7 +59,7 @@ impl Stat {
     }
 }
 
-/// What is printed of one look.
+/// Formats one reading of the counters as the command prints it.
 pub(crate) fn show(observer: &Observer, stat: &RingStat, json: bool) -> serde_json::Result<String> {
     if json { terminal::to_json(&StatReport::new(observer, stat)) } else { Ok(text(observer, stat)) }
 }
@@ -78,7 +82,7 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
             count(observer.info().geometry().block_count().into()),
             stat.definition_blocks
         ),
-        format!("dead      {}", reclaim(&stat.reclaim)),
+        format!("reclaim   {}", reclaim(&stat.reclaim)),
         format!("overflow  {}", option_values::overflow_text(stat.overflow)),
         format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), writer)),
     ];
@@ -89,16 +93,13 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         ));
     }
     if stat.damaged > 0 {
-        lines.push(format!(
-            "damaged   {} places were given up: their bytes made no sense",
-            count(stat.damaged)
-        ));
+        lines.push(format!("damaged   {} places skipped: their bytes are not valid", count(stat.damaged)));
     }
     if stat.retired {
-        lines.push("retired   removed or replaced; producers are told at their next block".to_owned());
+        lines.push("retired   removed or replaced; producers get an error at their next block".to_owned());
     }
     if stat.lanes.is_empty() {
-        lines.push("lanes     none was ever used".to_owned());
+        lines.push("lanes     none has been used yet".to_owned());
     } else {
         lines.push(String::new());
         lines.push(lanes(&stat.lanes));
@@ -108,26 +109,26 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
 
 fn reclaim(reclaim: &ReclaimStat) -> String {
     let blocks = match reclaim.blocks {
-        1 => "1 block taken back".to_owned(),
-        blocks => format!("{} blocks taken back", humanize::count(blocks)),
+        1 => "1 block of an ended owner freed".to_owned(),
+        blocks => format!("{} blocks of ended owners freed", humanize::count(blocks)),
     };
     let within = match (reclaim.last_within, reclaim.longest_within) {
         (Some(last), Some(longest)) => {
             let (last, longest) = (humanize::at_most(last), humanize::at_most(longest));
-            format!(", the last within {last} of its owner's death, none later than {longest}")
+            format!(", the last at most {last} after its owner's end, the longest {longest}")
         }
         _ => String::new(),
     };
     let looked = match reclaim.looked_unix_ns {
-        0 => "no writer has looked for the dead".to_owned(),
-        looked => format!("a writer last looked for the dead {}", humanize::ago(looked)),
+        0 => "no writer has looked for ended owners".to_owned(),
+        looked => format!("a writer last looked for ended owners {}", humanize::ago(looked)),
     };
     format!("{blocks}{within}; {looked}")
 }
 
 fn writer(consumer: &ConsumerStat) -> String {
     format!(
-        "{} alive, since {} ({}), looked at the ring {}",
+        "{} alive, since {} ({}), last polled {}",
         terminal::escape(&consumer.holder),
         humanize::time(consumer.since_unix_ns),
         humanize::ago(consumer.since_unix_ns),
@@ -171,7 +172,7 @@ fn state(lane: &LaneStat) -> &'static str {
     match (lane.open, lane.alive) {
         (true, true) => "alive",
         (true, false) => "dead",
-        // Its owner has the lock, but not said hello yet.
+        // The owner holds the lock, and has not yet written the lane's header.
         (false, true) => "opening",
         (false, false) => "closed",
     }
@@ -188,7 +189,7 @@ fn rates(old: &RingStat, new: &RingStat, time: Duration) -> String {
     )
 }
 
-/// The same for programs.
+/// State and counters as JSON.
 #[derive(Serialize)]
 struct StatReport {
     path: PathBuf,
@@ -204,11 +205,11 @@ struct StatReport {
     definition_blocks: u32,
     block_count: u32,
     reclaimed_blocks: u64,
-    /// The last one at most so long after its owner's death; null if that is not known.
+    /// Upper bound of the time from the last owner's end to the reclaim of its blocks; null if unknown.
     reclaimed_within_ns: Option<u64>,
-    /// The longest of these times.
+    /// The largest of these bounds so far.
     reclaimed_within_max_ns: Option<u64>,
-    /// When a writer last looked for dead owners; null if none has.
+    /// When a writer last looked for ended owners; null if none has.
     reclaim_looked_unix_ns: Option<u64>,
     overflow: String,
     retired: bool,

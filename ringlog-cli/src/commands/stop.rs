@@ -8,12 +8,12 @@ use ringlog::reader::Observer;
 
 use crate::{exit_code, humanize, option_values, terminal};
 
-/// Ask a ring's writer to persist what is published and to end, and wait until it has
+/// Make a ring's writer write all records that are in the ring and exit, and wait until it has
 #[derive(Args)]
 pub struct Stop {
-    /// The ring whose writer is to end
+    /// The ring whose writer stops
     name: String,
-    /// How long to wait for it
+    /// How long to wait for the writer
     #[arg(long, default_value = "30s", value_parser = option_values::duration)]
     timeout: Duration,
 }
@@ -31,9 +31,9 @@ impl Stop {
         loop {
             let stat = observer.stat()?;
             match &stat.consumer {
-                // One that reads its configuration anew begins anew.
+                // The same process: a reload starts a new consumer in it.
                 Some(now) if now.pid == asked.pid => {}
-                // Ended, or ended and followed by another.
+                // The writer has ended; another one may drain the ring by now.
                 _ => {
                     let holder = terminal::escape(&asked.holder);
                     terminal::print_message(format_args!(

@@ -17,34 +17,34 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::{exit_code, humanize, terminal};
 
-/// How soon a followed ring is looked at again: at once while records come, because a lane that is drained
-/// uses the same few blocks again and again, and seldom when it is quiet.
-const LOOK_SOON: Duration = Duration::from_millis(2);
-const LOOK_LATEST: Duration = Duration::from_millis(50);
-/// How often it is asked whether the ring is still the one of that name.
-const ASK: Duration = Duration::from_secs(1);
+/// Time between two polls of a followed ring. It is short while records come: a drained lane reuses the same few
+/// blocks, so their records are soon overwritten. In a quiet ring it doubles up to `POLL_PAUSE_MAX`.
+const POLL_PAUSE_MIN: Duration = Duration::from_millis(2);
+const POLL_PAUSE_MAX: Duration = Duration::from_millis(50);
+/// Time between two checks whether the name still leads to the same ring.
+const REPLACED_CHECK: Duration = Duration::from_secs(1);
 
-/// Show the latest records in a ring, without consuming any
+/// Show the latest records of a ring, without consuming them
 ///
-/// Shows what is not persisted yet, and what is persisted as long as its block has not been taken again.
-/// Any number of tails can look, with and without a writer; nobody notices.
+/// Shows records that no writer has written yet, and records that were written while their space has not
+/// been reused. Any number of `tail`s can run, with and without a writer, without affecting any of them.
 #[derive(Args)]
 pub struct Tail {
-    /// The ring to look at
+    /// The ring to show
     name: String,
-    /// How many records to begin with
+    /// How many of the latest records to show first
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     lines: usize,
-    /// Go on with what comes, until SIGINT
+    /// Then show new records as they come, until SIGINT
     #[arg(short, long)]
     follow: bool,
-    /// How a line looks
+    /// Format of the output
     #[arg(long, default_value = "text", value_parser = formats())]
     format: FormatKind,
-    /// In text, put the record's id behind the time: the ring's UUID, lane, incarnation and sequence
+    /// In the text format, show each record's id after the time: the ring's UUID, lane, incarnation, sequence
     #[arg(long)]
     ids: bool,
-    /// Only records of this level and above
+    /// Show only records of this level and above; gaps are always shown
     #[arg(long)]
     level: Option<Level>,
 }
@@ -61,7 +61,7 @@ impl Tail {
         let latest = entries.len().saturating_sub(self.lines);
         let shown = &entries[latest..];
         view.print(shown)?;
-        view.tell_missed();
+        view.report_missed();
         if self.follow {
             drop(entries);
             return self.follow(view);
@@ -75,7 +75,7 @@ impl Tail {
 
     fn wants(&self, entry: &OwnedEntry) -> bool {
         let entry = entry.entry();
-        // What is no record is a gap, and a gap is worth knowing at any level.
+        // Entries that are not records, such as gaps, have no level and are always shown.
         entry.record().is_none_or(|record| self.level.is_none_or(|level| record.level >= level))
     }
 
@@ -84,23 +84,23 @@ impl Tail {
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, stop.clone()).context("cannot listen to signals")?;
         }
-        let mut asked = Instant::now();
-        let mut nap = LOOK_SOON;
+        let mut checked = Instant::now();
+        let mut nap = POLL_PAUSE_MIN;
         while !stop.load(Ordering::Relaxed) {
-            // Before the last look, so that nothing falls between the two.
-            let ask = asked.elapsed() >= ASK;
-            let is_gone = ask && view.is_gone()?;
-            if ask {
-                asked = Instant::now();
+            // Checked before the last poll, so that no record is missed between the two.
+            let is_due = checked.elapsed() >= REPLACED_CHECK;
+            let is_gone = is_due && view.is_gone()?;
+            if is_due {
+                checked = Instant::now();
             }
             let came = view.print_new(|entry| self.wants(entry))?;
-            nap = if came { LOOK_SOON } else { (nap * 2).min(LOOK_LATEST) };
+            nap = if came { POLL_PAUSE_MIN } else { (nap * 2).min(POLL_PAUSE_MAX) };
             if is_gone {
                 let path = view.observer.path().display().to_string();
                 match RingView::open(self) {
                     Ok(next) => {
                         terminal::print_message(format_args!(
-                            "{path} was replaced; this goes on with the new ring"
+                            "{path} was replaced; continuing with the new ring"
                         ));
                         view = next;
                         continue;
@@ -119,11 +119,11 @@ impl Tail {
     }
 }
 
-/// A ring that is looked at.
+/// A ring that is shown, with its format and position.
 pub(crate) struct RingView {
     pub(crate) observer: Observer,
     format: Box<dyn format::Format>,
-    /// Device and inode: which file it was when it was opened.
+    /// Device and inode of the file that was opened.
     file: Option<(u64, u64)>,
     missed: u64,
 }
@@ -157,29 +157,29 @@ impl RingView {
         out.flush()
     }
 
-    /// Whether there was anything new, wanted or not.
+    /// Prints the new entries that `wants` accepts. Returns whether there were new entries at all.
     fn print_new(&mut self, wants: impl Fn(&OwnedEntry) -> bool) -> anyhow::Result<bool> {
         let mut entries = self.observer.poll()?;
         let came = !entries.is_empty();
         entries.retain(wants);
         self.print(&entries)?;
-        self.tell_missed();
+        self.report_missed();
         Ok(came)
     }
 
-    /// Says how many records were gone before they could be shown.
-    fn tell_missed(&mut self) {
+    /// Prints how many records were overwritten before they could be shown.
+    fn report_missed(&mut self) {
         let missed = self.observer.missed();
         if missed > self.missed {
             terminal::print_message(format_args!(
-                "missed {} here: their space was used again first",
+                "missed {} here: their space was reused before they could be shown",
                 humanize::records(missed - self.missed)
             ));
             self.missed = missed;
         }
     }
 
-    /// Whether the name leads elsewhere by now, or to nothing.
+    /// Whether the ring of this name was replaced or removed.
     fn is_gone(&self) -> Result<bool, ringlog::Error> {
         Ok(file(&self.observer) != self.file || self.observer.stat()?.retired)
     }

@@ -1,4 +1,4 @@
-//! Asking a ring's writer for something, and waiting until it answers.
+//! Requests to a ring's writer: send one, and wait for the answer.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -7,24 +7,25 @@ use ringlog::reader::{Observer, RingStat};
 
 use crate::{exit_code, terminal};
 
-/// A writer that reads its configuration anew lets go of its rings for a moment.
+/// How long a ring may be without a writer before the writer counts as ended. During a reload a writer releases its
+/// rings for a moment.
 const GONE_FOR: Duration = Duration::from_secs(1);
 
-/// What is asked for.
+/// A request to a writer.
 pub struct WriterRequest {
-    /// Asks, and returns the request's number.
+    /// Sends the request and returns its number.
     pub ask: fn(&str) -> Result<u64, ringlog::Error>,
-    /// The number of the last request that was answered.
+    /// Reads the number of the last request that was answered.
     pub answered: fn(&RingStat) -> u64,
-    /// What there is not if there is no writer.
+    /// What is missing without a writer: "so there is …".
     pub nothing: &'static str,
-    /// What becomes of it if the writer ends meanwhile.
+    /// What happens to the request if the writer ends before it answers.
     pub later: &'static str,
 }
 
 impl WriterRequest {
-    /// Asks the writer of the ring `name`, and returns how the ring stands when it has answered; or, if it does not,
-    /// says so and with which code to exit.
+    /// Sends the request to the writer of the ring `name` and waits for the answer. Returns the ring's counters after the
+    /// answer. Without an answer it prints the reason and returns the exit code.
     pub fn send(&self, name: &str, timeout: Duration) -> anyhow::Result<Result<RingStat, ExitCode>> {
         let observer = Observer::open(name)?;
         let path = observer.path().display();
@@ -43,7 +44,10 @@ impl WriterRequest {
             if stat.consumer.is_some() {
                 seen = Instant::now();
             } else if seen.elapsed() >= GONE_FOR {
-                terminal::print_message(format_args!("{holder} has ended meanwhile; {}", self.later));
+                terminal::print_message(format_args!(
+                    "{holder} has ended before it answered; {}",
+                    self.later
+                ));
                 return Ok(Err(ExitCode::FAILURE));
             }
             if start.elapsed() >= timeout {

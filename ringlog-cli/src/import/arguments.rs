@@ -3,12 +3,12 @@
 use super::expression::PythonValue;
 use super::handler_class::HandlerClass;
 use super::python_config::PythonHandler;
-use super::{At, Notes};
+use super::{ConfigPlace, Notes};
 
 /// The arguments of a Python constructor by the names of its parameters.
 pub struct BoundArguments<'a> {
     /// The place of the arguments in the file.
-    place: &'a At,
+    place: &'a ConfigPlace,
     arguments: Vec<(&'a str, &'a PythonValue)>,
 }
 
@@ -29,7 +29,7 @@ impl<'a> BoundArguments<'a> {
                 return Err(format!("it takes no argument {name:?}"));
             }
             if arguments.iter().any(|(known, _)| known == name) {
-                return Err(format!("the argument {name:?} is there twice"));
+                return Err(format!("the argument {name:?} is given twice"));
             }
             arguments.push((name, value));
         }
@@ -37,7 +37,7 @@ impl<'a> BoundArguments<'a> {
     }
 
     /// The place of the arguments, for notes.
-    pub fn place(&self) -> &'a At {
+    pub fn place(&self) -> &'a ConfigPlace {
         self.place
     }
 
@@ -56,7 +56,7 @@ impl<'a> BoundArguments<'a> {
             Some(other) => {
                 notes.lost(
                     self.place,
-                    format_args!("{name}={} is no number; {default} is taken", other.shown()),
+                    format_args!("{name}={} is not a number; {default} is taken", other.shown()),
                 );
                 default
             }

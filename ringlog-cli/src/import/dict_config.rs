@@ -1,33 +1,34 @@
-//! `logging.config.dictConfig`, in JSON.
+//! Reader for the dictionaries of `logging.config.dictConfig`, in JSON.
 
 use serde_json::Value as Json;
 
 use super::json::{self, Object};
 use super::python_config::{PythonConfig, PythonFormatter, PythonHandler, PythonLogger, logger_name};
-use super::{At, Notes, Unreadable};
+use super::{ConfigPlace, Notes, Unreadable};
 
 const FACTORY: &str = "()";
-/// Attributes to be set.
+/// The key of attributes that are set on a handler.
 const ATTRIBUTES: &str = ".";
 
-/// Reads a dictionary. What Python would refuse is refused.
+/// Reads a dictionary.
+///
+/// # Errors
+/// The reason why Python would refuse it.
 pub fn read(text: &str, notes: &mut Notes) -> Result<PythonConfig, Unreadable> {
     let dict = json::parse(text)?;
     let unreadable = |what: &str| Unreadable { line: None, what: what.to_owned() };
     match dict.get("version") {
-        None => return Err(unreadable("there is no \"version\": 1, so this is no dictionary of dictConfig")),
+        None => return Err(unreadable("there is no \"version\": 1, so this is not a dictConfig dictionary")),
         Some(version) if version.as_f64() != Some(1.0) => {
             return Err(unreadable(&format!("version is {version}; only 1 is known")));
         }
         Some(_) => {}
     }
     if dict.get("incremental").is_some_and(json::is_true) {
-        return Err(unreadable(
-            "incremental only changes levels of a configuration that is there; import that one",
-        ));
+        return Err(unreadable("incremental only changes levels of another configuration; import that one"));
     }
     if dict.get("disable_existing_loggers").is_some_and(json::is_true) {
-        let what = "loggers that the program has made before are not silenced; levels count for all";
+        let what = "loggers that the program made before are not disabled; levels apply to all";
         notes.hint(&place("disable_existing_loggers"), what);
     }
     for name in json::object(&dict, "filters", "filters")?.keys() {
@@ -51,11 +52,11 @@ pub fn read(text: &str, notes: &mut Notes) -> Result<PythonConfig, Unreadable> {
     Ok(source)
 }
 
-fn place(place: &str) -> At {
-    At { line: None, place: place.to_owned() }
+fn place(place: &str) -> ConfigPlace {
+    ConfigPlace { line: None, place: place.to_owned() }
 }
 
-/// The objects in an object.
+/// Returns the objects under a key, by name.
 fn objects(dict: &Object, key: &str) -> Result<Vec<(String, Object)>, Unreadable> {
     let all = json::object(dict, key, key)?;
     let names: Vec<String> = all.keys().cloned().collect();
@@ -68,8 +69,8 @@ fn objects(dict: &Object, key: &str) -> Result<Vec<(String, Object)>, Unreadable
         .collect()
 }
 
-/// A string under a key.
-fn text(object: &Object, key: &str, at: &At) -> Result<Option<String>, Unreadable> {
+/// Returns the string under a key, `None` if it is missing or null.
+fn text(object: &Object, key: &str, at: &ConfigPlace) -> Result<Option<String>, Unreadable> {
     match object.get(key) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(text)) => Ok(Some(text.clone())),
@@ -84,7 +85,7 @@ fn formatter(name: String, object: Object, notes: &mut Notes) -> Result<PythonFo
         notes.lost(&at, what);
     }
     let class = text(&object, FACTORY, &at)?.or(text(&object, "class", &at)?);
-    // A factory takes what it likes; this is what most call it.
+    // A factory may name its parameter `fmt`; most do.
     let format = text(&object, "format", &at)?.or(text(&object, "fmt", &at)?);
     let (date, style) = (text(&object, "datefmt", &at)?, text(&object, "style", &at)?);
     Ok(PythonFormatter { name, format, date, style, class: class.filter(|class| !class.is_empty()), at })
@@ -130,7 +131,7 @@ fn handler(
 
 fn logger(
     name: &str,
-    at: At,
+    at: ConfigPlace,
     object: &Object,
     handlers: &[PythonHandler],
     notes: &mut Notes,
@@ -164,7 +165,7 @@ fn logger(
     })
 }
 
-fn note_filters(object: &Object, at: &At, notes: &mut Notes) {
+fn note_filters(object: &Object, at: &ConfigPlace, notes: &mut Notes) {
     if let Some(filters) = object.get("filters").filter(|filters| json::is_true(filters)) {
         notes.lost(at, format_args!("its filters {filters} have no counterpart: they are Python code"));
     }

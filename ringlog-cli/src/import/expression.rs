@@ -1,6 +1,6 @@
-//! The Python expressions in `args` and `kwargs`, as far as they are literals, numbers to be multiplied, and names.
+//! Parser for the Python expressions in `args` and `kwargs`: literals, integer arithmetic and plain names.
 
-/// What an expression says.
+/// The value of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PythonValue {
     None,
@@ -17,7 +17,7 @@ pub enum PythonValue {
 }
 
 impl PythonValue {
-    /// As people write it.
+    /// Formats the value as Python would.
     pub fn shown(&self) -> String {
         match self {
             PythonValue::None => "None".to_owned(),
@@ -39,25 +39,25 @@ impl PythonValue {
     }
 }
 
-/// Deeper ones nobody writes, and nobody shall use up the stack.
+/// Bound for nested expressions, so that no input overflows the stack. Real files nest far less.
 const DEPTH_MAX: usize = 50;
 const TEXT_MAX_BYTES: usize = 1 << 20;
 
-/// Reads an expression.
+/// Evaluates an expression.
 ///
 /// # Errors
-/// What cannot be told from the file alone, in words.
+/// The part whose value the file alone does not tell.
 pub fn parse(text: &str) -> Result<PythonValue, String> {
     let mut reader = Reader { rest: text, depth: 0 };
     let value = reader.sum()?;
     reader.skip();
     match reader.rest.chars().next() {
         None => Ok(value),
-        Some(_) => Err(format!("{:?} is no literal, so it is not evaluated", head(reader.rest))),
+        Some(_) => Err(format!("{:?} is not a literal, so it is not evaluated", head(reader.rest))),
     }
 }
 
-/// The beginning of a text, to be shown.
+/// The first 40 characters of a text, for messages.
 fn head(text: &str) -> &str {
     let end = text.char_indices().nth(40).map_or(text.len(), |(at, _)| at);
     &text[..end]
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         rest.is_some()
     }
 
-    /// Sums of products of signed powers; shifts bind less than sums do.
+    /// Parses shifts of sums: in Python shifts bind less than sums.
     fn sum(&mut self) -> Result<PythonValue, String> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
@@ -151,10 +151,10 @@ impl<'a> Reader<'a> {
         }
         Ok(match value {
             PythonValue::Integer(number) if negative => {
-                PythonValue::Integer(number.checked_neg().ok_or("a number is out of all bounds")?)
+                PythonValue::Integer(number.checked_neg().ok_or("a number is out of range")?)
             }
             PythonValue::Float(number) if negative => PythonValue::Float(-number),
-            _ if negative => return Err(format!("-{} is no number", value.shown())),
+            _ if negative => return Err(format!("-{} is not a number", value.shown())),
             value => value,
         })
     }
@@ -184,11 +184,11 @@ impl<'a> Reader<'a> {
             Some('0'..='9' | '.') => self.number(),
             Some('"' | '\'') => self.texts(),
             Some(c) if c.is_alphabetic() || c == '_' => self.name(),
-            Some(_) => Err(format!("{:?} is no literal, so it is not evaluated", head(self.rest))),
+            Some(_) => Err(format!("{:?} is not a literal, so it is not evaluated", head(self.rest))),
         }
     }
 
-    /// Up to the closing bracket, and whether there is a comma.
+    /// Parses items up to the closing bracket. Returns them, and whether there was a comma.
     fn items(&mut self, close: &str) -> Result<(Vec<PythonValue>, bool), String> {
         let (mut items, mut has_comma) = (Vec::new(), false);
         while !self.eat(close) {
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
         let mut pairs = Vec::new();
         while !self.eat("}") {
             let PythonValue::Text(key) = self.sum()? else {
-                return Err("a key in it is no string".to_owned());
+                return Err("a key is not a string".to_owned());
             };
             if !self.eat(":") {
                 return Err(self.expected(":"));
@@ -224,7 +224,7 @@ impl<'a> Reader<'a> {
     fn expected(&mut self, what: &str) -> String {
         match self.peek() {
             None => format!("expected `{what}`, found the end"),
-            Some(_) => format!("expected `{what}`, found {:?}, which is no literal", head(self.rest)),
+            Some(_) => format!("expected `{what}`, found {:?}, which is not a literal", head(self.rest)),
         }
     }
 
@@ -244,8 +244,8 @@ impl<'a> Reader<'a> {
         if let Ok(number) = i128::from_str_radix(digits_only, base) {
             return Ok(PythonValue::Integer(number));
         }
-        // Also what looks like a number and is none ends here.
-        digits.parse().map(PythonValue::Float).map_err(|_| format!("{word:?} is no number"))
+        // A word that begins like a number but is not one ends here too.
+        digits.parse().map(PythonValue::Float).map_err(|_| format!("{word:?} is not a number"))
     }
 
     fn name(&mut self) -> Result<PythonValue, String> {
@@ -267,7 +267,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Strings that follow each other are one.
+    /// Parses adjacent strings, which Python joins.
     fn texts(&mut self) -> Result<PythonValue, String> {
         let mut text = String::new();
         loop {
@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
         Some(c)
     }
 
-    /// What follows a backslash.
+    /// Parses an escape after its backslash.
     fn escape(&mut self, text: &mut String) -> Result<(), String> {
         let c = self.next().ok_or("a string has no end")?;
         let digits = match c {
@@ -362,9 +362,9 @@ fn integers(
 ) -> Result<PythonValue, String> {
     match (&left, &right) {
         (PythonValue::Integer(a), PythonValue::Integer(b)) => {
-            apply(*a, *b).map(PythonValue::Integer).ok_or_else(|| "a number is out of all bounds".to_owned())
+            apply(*a, *b).map(PythonValue::Integer).ok_or_else(|| "a number is out of range".to_owned())
         }
-        _ => Err(format!("what is made of {} and {} is not evaluated", left.shown(), right.shown())),
+        _ => Err(format!("an operation on {} and {} is not evaluated", left.shown(), right.shown())),
     }
 }
 
@@ -374,7 +374,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn literals() {
+    fn literals_and_arithmetic_are_evaluated() {
         let text = |text: &str| Text(text.to_owned());
         for (expression, expected) in [
             ("()", Items(vec![])),
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_guessed() {
+    fn other_expressions_are_refused() {
         for (expression, why) in [
             ("(os.path.join('a', 'b'),)", "the call of os.path.join is not evaluated"),
             ("(os.environ['HOME'],)", "is not evaluated"),
@@ -413,14 +413,14 @@ mod tests {
             ("'a.log", "a string has no end"),
             ("'a\nb'", "a string has no end in its line"),
             ("", "expected a value, found the end"),
-            ("1 2", "is no literal"),
-            ("10**1000", "out of all bounds"),
-            ("1 << 200", "out of all bounds"),
-            ("-(-(2**126)*2)", "out of all bounds"),
-            ("1/0", "is no literal"),
-            ("1//0", "out of all bounds"),
-            ("lambda: 1", "is no literal"),
-            ("{1: 2}", "a key in it is no string"),
+            ("1 2", "is not a literal"),
+            ("10**1000", "out of range"),
+            ("1 << 200", "out of range"),
+            ("-(-(2**126)*2)", "out of range"),
+            ("1/0", "is not a literal"),
+            ("1//0", "out of range"),
+            ("lambda: 1", "is not a literal"),
+            ("{1: 2}", "a key is not a string"),
             (r"'\x4'", "without its 2 digits"),
         ] {
             let said = parse(expression).unwrap_err();

@@ -1,11 +1,14 @@
-//! `logging.config.fileConfig`: sections of keys, in which arguments are Python expressions.
+//! Reader for the files of `logging.config.fileConfig`: sections of keys whose arguments are Python expressions.
 
 use super::expression::{self, PythonValue};
 use super::ini::{Ini, SectionView};
 use super::python_config::{PythonConfig, PythonFormatter, PythonHandler, PythonLogger, logger_name};
-use super::{At, Notes, Unreadable};
+use super::{ConfigPlace, Notes, Unreadable};
 
-/// Reads a file. What Python would refuse is refused.
+/// Reads a file.
+///
+/// # Errors
+/// The reason why Python would refuse it.
 pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Result<PythonConfig, Unreadable> {
     let mut ini = Ini::parse(text)?;
     for (name, value) in defines {
@@ -25,7 +28,7 @@ pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Resu
         let line = ini.section("loggers", None)?.line_of("keys");
         return Err(Unreadable::at(line, "the keys of [loggers] lack root, and Python refuses that"));
     }
-    // The root comes first, wherever it stands.
+    // Python applies the root first, wherever it stands.
     let (roots, others): (Vec<_>, Vec<_>) = loggers.into_iter().partition(|(name, _)| name == "root");
     for (name, line) in roots.into_iter().take(1).chain(others) {
         let section = ini.section(&format!("logger_{name}"), Some(line))?;
@@ -34,15 +37,15 @@ pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Resu
     Ok(source)
 }
 
-/// The names under `keys` in a section, with the line.
+/// Returns the names under `keys` in a section, with their line.
 fn listed(ini: &Ini, name: &str) -> Result<Vec<(String, usize)>, Unreadable> {
     let section = ini.section(name, None)?;
     let line = section.line_of("keys");
     Ok(section.names("keys")?.into_iter().map(|name| (name, line)).collect())
 }
 
-fn at(section: SectionView<'_>, key: &str) -> At {
-    At { line: Some(section.line_of(key)), place: format!("[{}]", section.name()) }
+fn at(section: SectionView<'_>, key: &str) -> ConfigPlace {
+    ConfigPlace { line: Some(section.line_of(key)), place: format!("[{}]", section.name()) }
 }
 
 fn formatter(
@@ -71,7 +74,7 @@ fn handler(
     formatters: &[PythonFormatter],
 ) -> Result<PythonHandler, Unreadable> {
     let mut handler = PythonHandler {
-        at: At { line: Some(section.line()), place: format!("[{}]", section.name()) },
+        at: ConfigPlace { line: Some(section.line()), place: format!("[{}]", section.name()) },
         class: section.need("class")?,
         level: section.get("level")?.map(PythonValue::Text),
         formatter: section.get("formatter")?.filter(|name| !name.is_empty()),
@@ -98,7 +101,7 @@ fn handler(
 
 type Arguments = (Vec<PythonValue>, Vec<(String, PythonValue)>);
 
-/// The arguments, or why they cannot be known.
+/// Returns a handler's arguments, or the reason why the file alone does not tell them.
 fn arguments(section: SectionView<'_>) -> Result<Result<Arguments, String>, Unreadable> {
     let args = section.get("args")?.unwrap_or_else(|| "()".to_owned());
     let kwargs = section.get("kwargs")?.unwrap_or_else(|| "{}".to_owned());
@@ -107,14 +110,14 @@ fn arguments(section: SectionView<'_>) -> Result<Result<Arguments, String>, Unre
             PythonValue::Items(args) => args,
             other => {
                 return Err(format!(
-                    "args is {}, which is no tuple; one of one has a comma: (…,)",
+                    "args is {}, which is not a tuple; a tuple of one has a comma: (…,)",
                     other.shown()
                 ));
             }
         };
         match expression::parse(&kwargs)? {
             PythonValue::Pairs(kwargs) => Ok((args, kwargs)),
-            other => Err(format!("kwargs is {}, which is no dictionary", other.shown())),
+            other => Err(format!("kwargs is {}, which is not a dictionary", other.shown())),
         }
     }))
 }

@@ -1,4 +1,4 @@
-//! Formatters and their counterparts.
+//! Conversion of formatters.
 
 use jiff::tz::TimeZone;
 use ringlog_writer::Newlines;
@@ -7,19 +7,19 @@ use ringlog_writer::format::Pattern;
 use ringlog_writer::rotation::Zone;
 
 use super::python_config::{PythonConfig, PythonFormatter};
-use super::{At, Notes, style};
+use super::{ConfigPlace, Notes, style};
 
-/// What Python writes where no formatter or no format is named.
+/// Python's format for a handler without a formatter, or a formatter without a format.
 const MESSAGE: &str = "%(message)s";
 
-/// Attributes of Python's records that ours do not have.
+/// Attributes of Python's records that ringlog's records do not have.
 const UNKNOWN: &[&str] = &["args", "msg", "exc_text", "stack_info", "taskName"];
 
-/// By name, in the order of the source.
+/// The converted formatters by name, in the order of the source.
 pub struct Formatters(Vec<(String, Formatter)>);
 
 impl Formatters {
-    /// The one that a handler names; Python's own if it names none.
+    /// Returns the formatter of this name; for `None`, Python's default.
     pub fn of(&self, name: Option<&str>) -> Formatter {
         let named = self.0.iter().find(|(known, _)| Some(known.as_str()) == name);
         named.map_or_else(|| pattern(MESSAGE.to_owned(), None), |(_, formatter)| formatter.clone())
@@ -35,7 +35,7 @@ fn formatter_name(formatter: &PythonFormatter) -> String {
     formatter.name.clone()
 }
 
-/// In local time, with newlines as they are: as Python writes it.
+/// Makes a pattern that writes as Python does: in local time, with newlines as they are.
 fn pattern(pattern: String, date: Option<String>) -> Formatter {
     let zone = "local".parse::<Zone>().unwrap_or_default();
     Formatter::Pattern { pattern, date, zone, newlines: Newlines::Raw }
@@ -46,10 +46,7 @@ fn one(formatter: &PythonFormatter, notes: &mut Notes) -> Formatter {
     match formatter.class.as_deref() {
         None | Some("logging.Formatter") => {}
         Some(class) if class.starts_with("pythonjsonlogger.") => {
-            notes.lost(
-                at,
-                format_args!("{class}: lines are JSON objects here too, but their keys are others"),
-            );
+            notes.lost(at, format_args!("{class}: lines are JSON objects here too, but with other keys"));
             return Formatter::Json;
         }
         Some(class) => {
@@ -62,7 +59,7 @@ fn one(formatter: &PythonFormatter, notes: &mut Notes) -> Formatter {
         ("%", Some(format)) => Ok(format.to_owned()),
         ("{", Some(format)) => style::from_braces(format),
         ("$", Some(format)) => style::from_dollars(format),
-        (style, _) => Err(format!("the style {style:?} is none of %, {{ and $")),
+        (style, _) => Err(format!("the style {style:?} is not %, {{ or $")),
     };
     let format = translated.and_then(|format| check(&format, None).map(|()| format));
     let format = match format {
@@ -70,7 +67,10 @@ fn one(formatter: &PythonFormatter, notes: &mut Notes) -> Formatter {
         Err(why) => {
             notes.lost(
                 at,
-                format_args!("the format {:?}: {why}; lines are our own text", given.unwrap_or_default()),
+                format_args!(
+                    "the format {:?}: {why}; lines are written in ringlog's text format",
+                    given.unwrap_or_default()
+                ),
             );
             return Formatter::Text { newlines: Newlines::Raw, ids: false };
         }
@@ -81,7 +81,10 @@ fn one(formatter: &PythonFormatter, notes: &mut Notes) -> Formatter {
         Some(Err(why)) => {
             notes.lost(
                 at,
-                format_args!("datefmt {:?}: {why}; times are as without it", date.unwrap_or_default()),
+                format_args!(
+                    "datefmt {:?}: {why}; times are written in the default form",
+                    date.unwrap_or_default()
+                ),
             );
             pattern(format, None)
         }
@@ -92,7 +95,7 @@ fn one(formatter: &PythonFormatter, notes: &mut Notes) -> Formatter {
 fn check(pattern: &str, date: Option<&str>) -> Result<(), String> {
     let read = Pattern::new(pattern, date, TimeZone::UTC, Newlines::Raw);
     if read.as_ref().is_ok_and(|read| !pattern.is_empty() && read.shows_nothing()) {
-        return Err("it shows nothing of a record, and Python refuses it too".to_owned());
+        return Err("it shows nothing of a record; Python refuses it too".to_owned());
     }
     read.map(|_| ()).map_err(|problem| {
         format!("at character {}, {problem}", {
@@ -102,7 +105,7 @@ fn check(pattern: &str, date: Option<&str>) -> Result<(), String> {
     })
 }
 
-fn note_attributes(format: &str, at: &At, notes: &mut Notes) {
+fn note_attributes(format: &str, at: &ConfigPlace, notes: &mut Notes) {
     for name in UNKNOWN.iter().filter(|name| format.contains(&format!("%({name})"))) {
         notes.lost(
             at,

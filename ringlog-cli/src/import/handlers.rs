@@ -1,4 +1,4 @@
-//! Handlers and their counterparts.
+//! Conversion of handlers.
 
 use ringlog::Level;
 use ringlog_writer::Existing;
@@ -10,26 +10,26 @@ use super::expression::PythonValue;
 use super::formatters::Formatters;
 use super::handler_class::HandlerClass;
 use super::python_config::{self, PythonConfig, PythonHandler};
-use super::{At, Notes, rotation};
+use super::{ConfigPlace, Notes, rotation};
 
-/// What loggers name, and which of ours that is.
+/// The converted handlers, and the Python names that lead to them.
 pub struct Handlers {
-    /// Those that have a counterpart.
+    /// The handlers of the new configuration.
     pub handlers: Vec<Handler>,
     names: Vec<(String, Vec<usize>)>,
 }
 
 impl Handlers {
-    /// The places of those that stand for this one.
+    /// The indices of the handlers that replace the Python handler of this name.
     pub fn of(&self, name: &str) -> &[usize] {
         self.names.iter().find(|(known, _)| known == name).map_or(&[], |(_, places)| places)
     }
 }
 
-/// What a handler is instead.
+/// What replaces a Python handler.
 enum Counterpart {
     Ours(Output),
-    /// Others, by their names.
+    /// Other Python handlers, by their names.
     Others(Vec<String>),
 }
 
@@ -62,7 +62,10 @@ pub fn convert(source: &PythonConfig, formatters: &Formatters, notes: &mut Notes
             if all.of(&name).is_empty() {
                 notes.lost(
                     &handler.at,
-                    format_args!("{:?} hands records on to {name:?}, which has no counterpart", handler.name),
+                    format_args!(
+                        "{:?} passes records on to {name:?}, which has no counterpart",
+                        handler.name
+                    ),
                 );
             }
             note_levels(handler, &name, source, notes);
@@ -73,14 +76,14 @@ pub fn convert(source: &PythonConfig, formatters: &Formatters, notes: &mut Notes
         all.names.push((handler.name.clone(), places));
     }
     if all.handlers.is_empty() {
-        let at = At { line: None, place: "[handlers]".to_owned() };
+        let at = ConfigPlace { line: None, place: "[handlers]".to_owned() };
         notes.lost(&at, "no handler has a counterpart, so nothing is written; add one to the new file");
         all.handlers.push(nowhere());
     }
     all
 }
 
-/// A configuration has to have a handler.
+/// The handler of a configuration that has no other: a configuration must have at least one.
 fn nowhere() -> Handler {
     Handler {
         name: "nowhere".to_owned(),
@@ -92,7 +95,7 @@ fn nowhere() -> Handler {
 
 impl Handlers {
     /// Adds a handler. A file has one writer, so two handlers of one file become one.
-    fn place(&mut self, handler: Handler, at: &At, notes: &mut Notes) -> Option<usize> {
+    fn place(&mut self, handler: Handler, at: &ConfigPlace, notes: &mut Notes) -> Option<usize> {
         let path = |handler: &Handler| match &handler.output {
             Output::File(file) => Some(file.path.clone()),
             _ => None,
@@ -102,7 +105,7 @@ impl Handlers {
             let other = &self.handlers[place];
             let is_same = Handler { name: String::new(), ..other.clone() }
                 == Handler { name: String::new(), ..handler };
-            let what = format!("it writes to the same file as {:?}, which takes its place", other.name);
+            let what = format!("it writes to the same file as {:?}, which replaces it", other.name);
             if is_same {
                 notes.hint(at, what);
             } else {
@@ -113,7 +116,7 @@ impl Handlers {
         if self.handlers.len() == HANDLERS_MAX {
             notes.lost(
                 at,
-                format_args!("there may be {HANDLERS_MAX} handlers; {:?} is left out", handler.name),
+                format_args!("at most {HANDLERS_MAX} handlers are allowed; {:?} is left out", handler.name),
             );
             return None;
         }
@@ -122,7 +125,7 @@ impl Handlers {
     }
 }
 
-/// The level of one that hands records on counts, and in Python those of the others do not.
+/// Notes a difference in levels: Python applies the level of the handler that passes records on, ringlog the target's.
 fn note_levels(handler: &PythonHandler, target: &str, source: &PythonConfig, notes: &mut Notes) {
     let respects = handler
         .kwargs
@@ -134,7 +137,7 @@ fn note_levels(handler: &PythonHandler, target: &str, source: &PythonConfig, not
     notes.lost(
         &handler.at,
         format_args!(
-            "the level of {:?} counts here, where in Python that of {:?} does for what goes through it",
+            "here the level of {:?} applies to these records; in Python that of {:?} does",
             target.name, handler.name
         ),
     );
@@ -186,18 +189,18 @@ fn stream(stream: Option<&PythonValue>) -> Result<Stream, String> {
 fn file(bound: &BoundArguments<'_>, rotation: Rotation, notes: &mut Notes) -> Result<FileOutput, String> {
     let path = match bound.get("filename") {
         Some(PythonValue::Text(path)) if !path.is_empty() && !path.contains('\0') => path,
-        Some(other) => return Err(format!("its filename {} is none", other.shown())),
+        Some(other) => return Err(format!("its filename {} is not usable", other.shown())),
         None => return Err("it has no filename".to_owned()),
     };
     let mut output = FileOutput::new(path);
     match bound.get("mode") {
-        // Python's own rule: what is rotated by size is never discarded.
+        // As in Python, a file that is rotated by size is never truncated.
         Some(PythonValue::Text(mode)) if mode == "w" && bound.number("maxBytes", 0, notes) > 0 => {}
         Some(PythonValue::Text(mode)) if mode == "w" => output.existing = Existing::Truncate,
         Some(PythonValue::Text(mode)) if mode == "a" => {}
         Some(other) => notes.lost(
             bound.place(),
-            format_args!("mode={} has no counterpart; what the file holds stays", other.shown()),
+            format_args!("mode={} has no counterpart; the file is appended to", other.shown()),
         ),
         None => {}
     }
@@ -230,7 +233,7 @@ fn memory(
 ) -> Result<Counterpart, String> {
     match bound.get("target") {
         Some(PythonValue::Text(target)) => {
-            let what = format!("the ring is the buffer: records reach {target:?} as they come");
+            let what = format!("the ring is the buffer, so records go to {target:?} without delay");
             notes.hint(&handler.at, what);
             Ok(Counterpart::Others(vec![target.clone()]))
         }
@@ -248,7 +251,7 @@ fn queue(handler: &PythonHandler, notes: &mut Notes) -> Result<Counterpart, Stri
     let Some((_, PythonValue::Items(names))) = handlers else { return Err(handed_on_by_the_program()) };
     let names = names.iter().map(|name| match name {
         PythonValue::Text(name) => Ok(name.clone()),
-        other => Err(format!("{} is no name of a handler", other.shown())),
+        other => Err(format!("{} is not the name of a handler", other.shown())),
     });
     let names = names.collect::<Result<Vec<_>, _>>()?;
     notes.hint(&handler.at, "the ring is the queue: its listener's handlers are taken");

@@ -1,8 +1,8 @@
-//! Files as Python's `configparser` reads them, with the line of each entry.
+//! Parser for files in the form of Python's `configparser`, with the line of each entry.
 
 use super::Unreadable;
 
-/// Sections and the values that hold in all of them.
+/// The sections of a file, and the values that apply to all of them.
 #[derive(Debug, Default)]
 pub struct Ini {
     defaults: Vec<IniEntry>,
@@ -16,7 +16,7 @@ struct IniSection {
     entries: Vec<IniEntry>,
 }
 
-/// `key = value`, over several lines if the later ones are indented.
+/// `key = value`. Indented lines after it continue the value.
 #[derive(Debug)]
 struct IniEntry {
     key: String,
@@ -25,16 +25,16 @@ struct IniEntry {
 }
 
 const DEFAULT: &str = "DEFAULT";
-/// As in `configparser`.
+/// Depth of references to other values, as in `configparser`.
 const INTERPOLATIONS_MAX: usize = 10;
-/// Nobody needs longer values, and nobody shall fill our memory with a few lines.
+/// Bound for the length of a value, so that a few lines of references cannot fill the memory.
 const VALUE_MAX_BYTES: usize = 1 << 20;
 
 impl Ini {
     /// Reads a file.
     pub fn parse(text: &str) -> Result<Ini, Unreadable> {
         let mut ini = Ini::default();
-        // Where entries go, and how far in the last one begins: what is further in goes on with it.
+        // `place` is the section that takes entries. A line indented more than `indent` continues the last entry.
         let mut place: Option<Option<usize>> = None;
         let (mut indent, mut goes_on) = (0, false);
         for (index, raw) in text.lines().enumerate() {
@@ -70,7 +70,7 @@ impl Ini {
         Ok(ini)
     }
 
-    /// Sets a value for all sections, as the `defaults` of `fileConfig` do: what the file says counts more.
+    /// Sets a value for all sections, as the `defaults` of `fileConfig` do. Values in the file take precedence.
     pub fn define(&mut self, name: &str, value: &str) {
         let key = name.to_lowercase();
         if self.defaults.iter().all(|entry| entry.key != key) {
@@ -96,7 +96,7 @@ impl Ini {
         if let Some(other) = self.sections.iter().find(|section| section.name == name) {
             return Err(Unreadable::at(
                 line,
-                format!("the section [{name}] is there twice, first in line {}", other.line),
+                format!("the section [{name}] is given twice, first in line {}", other.line),
             ));
         }
         self.sections.push(IniSection { name: name.to_owned(), line, entries: Vec::new() });
@@ -116,14 +116,14 @@ impl Ini {
         if let Some(other) = entries.iter().find(|entry| entry.key == key) {
             return Err(Unreadable::at(
                 line,
-                format!("{key:?} is there twice, first in line {}", other.line),
+                format!("{key:?} is given twice, first in line {}", other.line),
             ));
         }
         entries.push(IniEntry { key, value, line });
         Ok(())
     }
 
-    /// A section that has to be there.
+    /// Returns a required section.
     pub fn section(&self, name: &str, wanted_in: Option<usize>) -> Result<SectionView<'_>, Unreadable> {
         let section = self.sections.iter().find(|section| section.name == name).ok_or_else(|| {
             let why = if wanted_in.is_some() { ", which is named here" } else { "" };
@@ -133,7 +133,7 @@ impl Ini {
     }
 }
 
-/// What stands between brackets.
+/// The name in a section header.
 fn header(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('[')?;
     inner.rfind(']').map(|end| &inner[..end]).filter(|name| !name.is_empty())
@@ -141,15 +141,15 @@ fn header(text: &str) -> Option<&str> {
 
 fn no_section(text: &str) -> String {
     let yaml = if text.starts_with("version:") || text == "---" {
-        "; this looks like YAML, which `python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), \
-         sys.stdout)'` makes JSON of"
+        "; this looks like YAML, convert it with `python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), \
+         sys.stdout)'`"
     } else {
         ""
     };
     format!("expected a [section], or JSON that begins with an opening brace, found {text:?}{yaml}")
 }
 
-/// A section with the values that hold in all of them.
+/// A section together with the values that apply to all sections.
 #[derive(Clone, Copy)]
 pub struct SectionView<'a> {
     section: &'a IniSection,
@@ -157,12 +157,12 @@ pub struct SectionView<'a> {
 }
 
 impl<'a> SectionView<'a> {
-    /// The line of its header.
+    /// The line of the header.
     pub fn line(&self) -> usize {
         self.section.line
     }
 
-    /// Its name.
+    /// The section's name.
     pub fn name(&self) -> &'a str {
         &self.section.name
     }
@@ -171,17 +171,17 @@ impl<'a> SectionView<'a> {
         self.section.entries.iter().chain(self.defaults).find(|entry| entry.key == key)
     }
 
-    /// The line of an entry; that of the header if it is not in this file.
+    /// The line of an entry; the header's line if the entry is not in the file.
     pub fn line_of(&self, key: &str) -> usize {
         self.entry(key).map(|entry| entry.line).filter(|line| *line > 0).unwrap_or(self.section.line)
     }
 
-    /// A value as it is written.
+    /// A value as written, without interpolation.
     pub fn raw(&self, key: &str) -> Option<&'a str> {
         self.entry(key).map(|entry| entry.value.as_str())
     }
 
-    /// A value with the others that it refers to.
+    /// A value with its references to other values replaced.
     pub fn get(&self, key: &str) -> Result<Option<String>, Unreadable> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
         let mut value = String::new();
@@ -191,14 +191,14 @@ impl<'a> SectionView<'a> {
         }
     }
 
-    /// A value that has to be there.
+    /// A required value.
     pub fn need(&self, key: &str) -> Result<String, Unreadable> {
         self.get(key)?.ok_or_else(|| {
             Unreadable::at(self.line(), format!("[{}] has no {key:?}, and Python refuses that", self.name()))
         })
     }
 
-    /// The names in a list, which may be empty.
+    /// The names in a required list, which may be empty.
     pub fn names(&self, key: &str) -> Result<Vec<String>, Unreadable> {
         let list = self.need(key)?;
         if list.is_empty() {
@@ -209,7 +209,7 @@ impl<'a> SectionView<'a> {
 
     fn interpolate(&self, raw: &str, depth: usize, value: &mut String) -> Result<(), String> {
         if depth > INTERPOLATIONS_MAX || value.len() + raw.len() > VALUE_MAX_BYTES {
-            return Err("its references lead to no end".to_owned());
+            return Err("its references never end".to_owned());
         }
         let mut rest = raw;
         while let Some(at) = rest.find('%') {
@@ -227,7 +227,7 @@ impl<'a> SectionView<'a> {
             };
             let Some(entry) = self.entry(&name.to_lowercase()) else {
                 return Err(format!(
-                    "it refers to %({name})s, which the program has to give; say --define {name}=VALUE"
+                    "it refers to %({name})s, which the program provides; give it with --define {name}=VALUE"
                 ));
             };
             self.interpolate(&entry.value, depth + 1, value)?;
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn values_as_configparser_has_them() {
+    fn values_are_parsed_as_configparser_does() {
         let text = "; comment\n[DEFAULT]\nb: base\n[s]\n  A = one\n    two # no comment\n\n    # comment\n    three\n\n\
                     \nc=%(B)s/%(d)s%%\nd = x = y\ne=\n[t]\na=1\n";
         assert_eq!(value(text, "a"), "one\ntwo # no comment\n\nthree");
@@ -264,27 +264,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_further_in_does_not_go_on() {
+    fn only_indented_lines_continue_a_value() {
         let text = "[s]\n  a = 1\n  b = 2\n   3\n c = 4\n";
         assert_eq!([value(text, "a"), value(text, "b"), value(text, "c")], ["1", "2\n3", "4"]);
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
+    fn errors_name_their_line() {
         assert!(refused("a = 1\n").starts_with("line 1: expected a [section]"));
         assert!(refused("version: 1\n").contains("looks like YAML"));
         assert!(refused("[s]\njunk\n").starts_with("line 2: expected `key = value`"));
         assert!(refused("[s]\n= 1\n").starts_with("line 2: expected `key = value`"));
-        assert!(refused("[s]\na=1\nA=2\n").starts_with("line 3: \"a\" is there twice, first in line 2"));
-        assert!(refused("[s]\n[s]\n").starts_with("line 2: the section [s] is there twice, first in line 1"));
+        assert!(refused("[s]\na=1\nA=2\n").starts_with("line 3: \"a\" is given twice, first in line 2"));
+        assert!(refused("[s]\n[s]\n").starts_with("line 2: the section [s] is given twice, first in line 1"));
         assert!(refused("[s]\na=%(dir)s\n").contains("line 2: a: it refers to %(dir)s, which the program"));
         assert!(refused("[s]\na=5%\n").contains("write %% for itself"));
-        assert!(refused("[s]\na=%(a)s\n").contains("lead to no end"));
+        assert!(refused("[s]\na=%(a)s\n").contains("never end"));
         assert!(refused("[t]\n").contains("there is no section [s]"));
     }
 
     #[test]
-    fn a_program_may_give_values_but_the_file_counts_more() {
+    fn values_in_the_file_precede_those_of_the_program() {
         let mut ini = Ini::parse("[DEFAULT]\nx = file\n[s]\na=%(Dir)s/%(x)s\n").unwrap();
         ini.define("DIR", "/var/log");
         ini.define("x", "program");

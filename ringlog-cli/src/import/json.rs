@@ -1,4 +1,4 @@
-//! JSON as Python reads it, for a dictionary of `dictConfig`.
+//! JSON for the dictionaries of `dictConfig`, with Python's notion of values.
 
 use serde_json::{Map, Value as Json};
 
@@ -7,17 +7,17 @@ use super::expression::PythonValue;
 
 pub type Object = Map<String, Json>;
 
-/// Reads an object.
+/// Parses a text that is one JSON object.
 pub fn parse(text: &str) -> Result<Object, Unreadable> {
     serde_json::from_str(text).map_err(|error| {
-        // Its own words end with the place.
+        // The parser's message ends with the place, which is reported apart.
         let what = error.to_string();
         let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
-        Unreadable::at(error.line().max(1), format!("this is no JSON: {what}, column {}", error.column()))
+        Unreadable::at(error.line().max(1), format!("this is not JSON: {what}, column {}", error.column()))
     })
 }
 
-/// An object under a key; an empty one if it is not there.
+/// Returns the object under a key; an empty one if it is missing.
 pub fn object(parent: &Object, key: &str, place: &str) -> Result<Object, Unreadable> {
     match parent.get(key) {
         None | Some(Json::Null) => Ok(Object::new()),
@@ -26,12 +26,12 @@ pub fn object(parent: &Object, key: &str, place: &str) -> Result<Object, Unreada
     }
 }
 
-/// What is said of a value of the wrong type.
+/// The error for a value of the wrong type.
 pub fn wrong(place: &str, expected: &str, found: &Json) -> Unreadable {
     Unreadable { line: None, what: format!("{place}: expected {expected}, found {found}") }
 }
 
-/// As the value of an argument. `ext://` names something in a program.
+/// Converts JSON to the value of an argument. `ext://` names an object of the program.
 pub fn value(json: &Json) -> PythonValue {
     match json {
         Json::Null => PythonValue::None,
@@ -52,7 +52,7 @@ pub fn value(json: &Json) -> PythonValue {
     }
 }
 
-/// Whether Python takes it for true.
+/// Whether Python takes the value as true.
 pub fn is_true(json: &Json) -> bool {
     match json {
         Json::Null => false,

@@ -1,4 +1,4 @@
-//! Loggers, applied in their order as Python does.
+//! Conversion of loggers, applied in the order in which Python applies them.
 
 use ringlog::Level;
 use ringlog_writer::config::Logger;
@@ -7,16 +7,16 @@ use super::Notes;
 use super::handlers::Handlers;
 use super::python_config::{self, PythonConfig, PythonLogger};
 
-/// What Python's root has where nothing is said.
+/// The level of Python's root logger if none is set.
 const ROOT_LEVEL: Level = Level::WARN;
 
-/// The root and the others, in the order in which they come first.
+/// Converts the loggers: the root first, the others in the order of their first appearance.
 pub fn convert(source: &PythonConfig, handlers: &Handlers, notes: &mut Notes) -> Vec<Logger> {
     let mut loggers = vec![Logger { level: Some(ROOT_LEVEL), ..Logger::root(Vec::new()) }];
     for said in &source.loggers {
         let name = said.name.as_str();
         if name.split('.').any(str::is_empty) && !name.is_empty() || name.contains("::") {
-            notes.lost(&said.at, format_args!("the logger's name {name:?} is none here"));
+            notes.lost(&said.at, format_args!("the logger's name {name:?} is not valid here"));
             continue;
         }
         let place = loggers.iter().position(|logger| logger.name == name).unwrap_or(loggers.len());
@@ -33,7 +33,7 @@ pub fn convert(source: &PythonConfig, handlers: &Handlers, notes: &mut Notes) ->
     loggers
 }
 
-/// A logger and one above it may name the same handler. Python then writes a record for each.
+/// Notes a handler that a logger and one above it both name: Python then writes each record twice.
 fn note_twice(said: &PythonLogger, loggers: &[Logger], handlers: &Handlers, notes: &mut Notes) {
     let of = |name: &str| loggers.iter().find(|logger| logger.name == name);
     let Some(logger) = of(&said.name).filter(|logger| !logger.name.is_empty()) else { return };
@@ -43,7 +43,7 @@ fn note_twice(said: &PythonLogger, loggers: &[Logger], handlers: &Handlers, note
         let Some(above) = of(name) else { continue };
         for place in above.handlers.iter().filter(|place| logger.handlers.contains(place)) {
             let handler = handlers.handlers.get(*place).map_or("", |handler| &handler.name);
-            let what = "as a logger above it does, so Python writes its records there twice; here once";
+            let what = "as a logger above it does; Python writes its records there twice, ringlog once";
             notes.lost(&said.at, format_args!("it names {handler:?}, {what}"));
         }
         propagates = above.propagate;
@@ -52,7 +52,7 @@ fn note_twice(said: &PythonLogger, loggers: &[Logger], handlers: &Handlers, note
 
 fn apply(said: &PythonLogger, logger: &mut Logger, handlers: &Handlers, notes: &mut Notes) {
     if let Some(level) = python_config::level(said.level.as_ref(), &said.at, notes) {
-        // NOTSET asks the logger above; the root has none, and lets everything through.
+        // NOTSET takes the level of the logger above. On the root it means no limit.
         logger.level = Some(level).filter(|level| level.number() > 0);
     }
     logger.handlers.clear();
@@ -61,7 +61,7 @@ fn apply(said: &PythonLogger, logger: &mut Logger, handlers: &Handlers, notes: &
             if !logger.handlers.contains(place) {
                 logger.handlers.push(*place);
             } else if !said.handlers[..i].contains(name) {
-                let what = "by two ways in Python, which writes it twice; here once";
+                let what = "by two ways; Python writes it twice, ringlog once";
                 notes.lost(&said.at, format_args!("a record reaches what {name:?} writes to {what}"));
             }
         }

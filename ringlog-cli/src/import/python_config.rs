@@ -1,16 +1,16 @@
-//! What a configuration of Python's `logging` says, whichever way it is written.
+//! A configuration of Python's `logging`, independent of the form in which it was written.
 
 use ringlog::Level;
 
 use super::expression::PythonValue;
-use super::{At, Notes};
+use super::{ConfigPlace, Notes};
 
-/// All of it.
+/// A whole configuration.
 #[derive(Debug, Default)]
 pub struct PythonConfig {
     pub formatters: Vec<PythonFormatter>,
     pub handlers: Vec<PythonHandler>,
-    /// In the order in which Python applies them: what a later one says of the same logger counts.
+    /// In the order in which Python applies them: a later entry for the same logger replaces an earlier one.
     pub loggers: Vec<PythonLogger>,
 }
 
@@ -18,7 +18,7 @@ pub struct PythonConfig {
 #[derive(Debug, Default)]
 pub struct PythonFormatter {
     pub name: String,
-    pub at: At,
+    pub at: ConfigPlace,
     pub format: Option<String>,
     pub date: Option<String>,
     /// `%` if `None`.
@@ -31,17 +31,17 @@ pub struct PythonFormatter {
 #[derive(Debug, Default)]
 pub struct PythonHandler {
     pub name: String,
-    pub at: At,
-    /// As it is written: `handlers.RotatingFileHandler`, `logging.FileHandler`.
+    pub at: ConfigPlace,
+    /// As written: `handlers.RotatingFileHandler`, `logging.FileHandler`.
     pub class: String,
     pub level: Option<PythonValue>,
     pub formatter: Option<String>,
-    /// What stands before the names.
+    /// The positional arguments.
     pub args: Vec<PythonValue>,
     pub kwargs: Vec<(String, PythonValue)>,
-    /// Where the arguments are.
-    pub args_at: At,
-    /// Why they cannot be known, if so.
+    /// The place of the arguments.
+    pub args_at: ConfigPlace,
+    /// The reason why the file alone does not tell the arguments, if so.
     pub unknown_args: Option<String>,
 }
 
@@ -50,28 +50,28 @@ pub struct PythonHandler {
 pub struct PythonLogger {
     /// Empty for the root.
     pub name: String,
-    pub at: At,
+    pub at: ConfigPlace,
     pub level: Option<PythonValue>,
     pub handlers: Vec<String>,
     pub propagate: bool,
 }
 
-/// The name of the root, for who asks for a logger.
+/// The name under which Python returns the root logger.
 const ROOT: &str = "root";
 
-/// A logger's name as ours: the root's is empty.
+/// Converts a logger's name. The root's name is empty.
 pub fn logger_name(name: &str) -> String {
     if name == ROOT { String::new() } else { name.to_owned() }
 }
 
-/// What a level says; 0 for `NOTSET`. `None` also if nobody knows, which is noted.
-pub fn level(value: Option<&PythonValue>, at: &At, notes: &mut Notes) -> Option<Level> {
+/// Converts a level; `NOTSET` is 0. A level that is unknown is noted and gives `None`.
+pub fn level(value: Option<&PythonValue>, at: &ConfigPlace, notes: &mut Notes) -> Option<Level> {
     let number = match value? {
         PythonValue::None => return None,
         PythonValue::Integer(number) => *number,
         PythonValue::Text(name) => match name.as_str() {
             "NOTSET" => 0,
-            // By these exact names, as Python has them, and the one that we have more.
+            // Python's names, case-sensitive as there, and ringlog's TRACE.
             "TRACE" | "DEBUG" | "INFO" | "WARN" | "WARNING" | "ERROR" | "CRITICAL" | "FATAL" => {
                 return name.parse().ok();
             }
@@ -79,7 +79,7 @@ pub fn level(value: Option<&PythonValue>, at: &At, notes: &mut Notes) -> Option<
                 notes.lost(
                     at,
                     format_args!(
-                        "the level {name:?} is none of Python's own, so its number is not known; write the number \
+                        "the level {name:?} is not one of Python's own, so its number is unknown; write the number \
                          of addLevelName into the new file"
                     ),
                 );
@@ -87,14 +87,16 @@ pub fn level(value: Option<&PythonValue>, at: &At, notes: &mut Notes) -> Option<
             }
         },
         other => {
-            notes.lost(at, format_args!("{} is no level", other.shown()));
+            notes.lost(at, format_args!("{} is not a level", other.shown()));
             return None;
         }
     };
     let level = number.clamp(0, u8::MAX.into());
     if level != number {
-        notes
-            .lost(at, format_args!("the level {number} is out of the range from 0 to 255; {level} is taken"));
+        notes.lost(
+            at,
+            format_args!("the level {number} is outside of the range from 0 to 255; {level} is taken"),
+        );
     }
     Some(Level::from_number(level as u8))
 }

@@ -1,20 +1,20 @@
-//! `maxBytes`, `when` and `backupCount` and their counterparts.
+//! Conversion of `maxBytes`, `when` and `backupCount` to a rotation.
 
 use ringlog_writer::rotation::{Every, MAX_SHIFTED, Naming, Rotation, Unit, Weekday, Zone};
 
 use super::arguments::BoundArguments;
 use super::expression::PythonValue;
-use super::{At, Notes};
+use super::{ConfigPlace, Notes};
 
-/// Of a `RotatingFileHandler`.
-pub fn by_size(bound: &BoundArguments, at: &At, notes: &mut Notes) -> Rotation {
+/// Converts the arguments of a `RotatingFileHandler`.
+pub fn by_size(bound: &BoundArguments, at: &ConfigPlace, notes: &mut Notes) -> Rotation {
     let (size, count) = (bound.number("maxBytes", 0, notes), bound.number("backupCount", 0, notes));
     let (Ok(size), Ok(count)) = (u64::try_from(size.max(0)), u64::try_from(count.max(0))) else {
-        notes.lost(at, "maxBytes or backupCount is out of all bounds; the file is not rotated");
+        notes.lost(at, "maxBytes or backupCount is out of range; the file is not rotated");
         return Rotation::default();
     };
     if size > 0 && count == 0 {
-        notes.hint(at, "with backupCount=0 Python never rotates, whatever maxBytes is, so neither here");
+        notes.hint(at, "with backupCount=0 Python never rotates, whatever maxBytes is; neither does ringlog");
     }
     if size == 0 || count == 0 {
         return Rotation::default();
@@ -22,7 +22,7 @@ pub fn by_size(bound: &BoundArguments, at: &At, notes: &mut Notes) -> Rotation {
     if count > u64::from(MAX_SHIFTED) {
         notes.lost(
             at,
-            format_args!("backupCount={count} would rename as many files at once; {MAX_SHIFTED} are kept"),
+            format_args!("backupCount={count} would rename as many files at each rotation; at most {MAX_SHIFTED} are kept"),
         );
     }
     let mut rotation = Rotation { size: Some(size), naming: Naming::Python, ..Rotation::default() };
@@ -30,22 +30,22 @@ pub fn by_size(bound: &BoundArguments, at: &At, notes: &mut Notes) -> Rotation {
     rotation
 }
 
-/// Of a `TimedRotatingFileHandler`.
-pub fn by_time(bound: &BoundArguments, at: &At, notes: &mut Notes) -> Result<Rotation, String> {
+/// Converts the arguments of a `TimedRotatingFileHandler`.
+pub fn by_time(bound: &BoundArguments, at: &ConfigPlace, notes: &mut Notes) -> Result<Rotation, String> {
     let when = match bound.get("when") {
         None => "H".to_owned(),
         Some(PythonValue::Text(when)) => when.to_ascii_uppercase(),
-        Some(other) => return Err(format!("when={} is no text", other.shown())),
+        Some(other) => return Err(format!("when={} is not text", other.shown())),
     };
     let interval = bound.number("interval", 1, notes);
     let number = u32::try_from(interval).ok().filter(|number| *number > 0);
-    let number = number.ok_or_else(|| format!("interval={interval} is no number of times"))?;
+    let number = number.ok_or_else(|| format!("interval={interval} is not a positive number"))?;
     let has_time = bound.get("atTime").is_some_and(|time| *time != PythonValue::None);
     let mut is_day = true;
     let every = match when.as_str() {
         "MIDNIGHT" => Every::Midnight,
         day if day.len() == 2 && day.starts_with('W') => {
-            Every::Weekday(weekday(day, has_time).ok_or_else(|| format!("when={when:?} is no weekday"))?)
+            Every::Weekday(weekday(day, has_time).ok_or_else(|| format!("when={when:?} is not a weekday"))?)
         }
         unit => {
             is_day = false;
@@ -60,7 +60,7 @@ pub fn by_time(bound: &BoundArguments, at: &At, notes: &mut Notes) -> Result<Rot
         }
     };
     if is_day && number > 1 {
-        notes.lost(at, format_args!("interval={number} with when={when:?}: it is rotated each time here"));
+        notes.lost(at, format_args!("interval={number} with when={when:?}: here it is rotated each time"));
     }
     if is_day && has_time {
         notes.lost(
@@ -75,7 +75,8 @@ pub fn by_time(bound: &BoundArguments, at: &At, notes: &mut Notes) -> Result<Rot
     Ok(rotation)
 }
 
-/// Python's files of `W0`, Monday, end with the day, unless a time of it is said; ours end as the day begins.
+/// Converts a weekday. Python closes a file of `W0` (Monday) at the end of Monday unless `atTime` is given; ringlog closes
+/// at the day's beginning, so the day after is used.
 fn weekday(when: &str, has_time: bool) -> Option<Weekday> {
     let day: i8 = when[1..].parse().ok().filter(|day| (0..=6).contains(day))?;
     Weekday::from_monday_zero_offset((day + i8::from(!has_time)) % 7).ok()

@@ -1,4 +1,4 @@
-//! Patterns in the styles `{` and `$`, in the style `%`.
+//! Conversion of patterns in the styles `{` and `$` to the style `%`.
 
 const INTEGERS: &[&str] = &["levelno", "lineno", "thread", "process"];
 const FLOATS: &[&str] = &["created", "msecs", "relativeCreated"];
@@ -15,10 +15,10 @@ const TEXTS: &[&str] = &[
     "message",
 ];
 
-/// `%(name)s` for each `$name` and `${name}`.
+/// Replaces each `$name` and `${name}` with `%(name)s`.
 ///
 /// # Errors
-/// What has no counterpart, in words.
+/// The part that has no counterpart.
 pub fn from_dollars(pattern: &str) -> Result<String, String> {
     let mut made = String::new();
     let mut rest = pattern;
@@ -30,7 +30,9 @@ pub fn from_dollars(pattern: &str) -> Result<String, String> {
             rest = behind;
             continue;
         }
-        let wrong = || format!("`$` before {:?} begins no name", rest.chars().take(10).collect::<String>());
+        let wrong = || {
+            format!("`$` before {:?} is not followed by a name", rest.chars().take(10).collect::<String>())
+        };
         let (inner, braced) = rest.strip_prefix('{').map_or((rest, false), |inner| (inner, true));
         let name_len = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
         let (name, behind) = inner.split_at(name_len);
@@ -44,10 +46,10 @@ pub fn from_dollars(pattern: &str) -> Result<String, String> {
     Ok(made)
 }
 
-/// `%(name)-8s` for each `{name:<8}`.
+/// Replaces each `{name:<8}` with `%(name)-8s`.
 ///
 /// # Errors
-/// What has no counterpart, in words.
+/// The part that has no counterpart.
 pub fn from_braces(pattern: &str) -> Result<String, String> {
     let mut made = String::new();
     let mut rest = pattern;
@@ -61,12 +63,12 @@ pub fn from_braces(pattern: &str) -> Result<String, String> {
             continue;
         }
         let field = rest.split_once('}').filter(|(field, _)| brace == "{" && !field.contains('{'));
-        let (field, behind) = field.ok_or_else(|| format!("`{brace}` is alone, or in another one"))?;
+        let (field, behind) = field.ok_or_else(|| format!("`{brace}` has no partner, or is nested"))?;
         rest = behind;
         let (name, spec) = field.split_once(':').unwrap_or((field, ""));
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
         if name.is_empty() || !name.chars().all(is_name) {
-            return Err(format!("`{{{field}}}` is no plain name"));
+            return Err(format!("`{{{field}}}` is not a plain name"));
         }
         let spec = percent_spec(name, spec)
             .ok_or_else(|| format!("`{{{field}}}` has no counterpart in the style %"))?;
@@ -80,10 +82,10 @@ fn literal(text: &str, made: &mut String) {
     made.push_str(&text.replace('%', "%%"));
 }
 
-/// `-8s` for `<8`, as far as both can say it.
+/// Converts a format specification: `<8` to `-8s`. `None` if the style `%` cannot express it.
 fn percent_spec(name: &str, spec: &str) -> Option<String> {
     let (rest, align) = match spec.as_bytes() {
-        // Only blanks can fill it up.
+        // `%` pads with blanks only.
         [b' ', align @ (b'<' | b'>'), ..] => (&spec[2..], Some(*align)),
         [align @ (b'<' | b'>'), ..] => (&spec[1..], Some(*align)),
         _ => (spec, None),
@@ -113,13 +115,13 @@ fn percent_spec(name: &str, spec: &str) -> Option<String> {
         "x" | "X" | "o" if INTEGERS.contains(&name) => kind,
         "e" | "E" | "f" | "F" | "g" | "G" if !is_text => kind,
         "" if INTEGERS.contains(&name) && precision.is_none() => "d",
-        // A float with a width but no letter is written in a way that `%` does not know.
+        // `%` has no conversion for a float with a width but no letter.
         "" if FLOATS.contains(&name) && !spec.is_empty() => return None,
         "" => "s",
         _ => return None,
     };
     let numeric = letter != "s";
-    // Without a sign for it, numbers go to the right and texts to the left; of a field nobody knows which it is.
+    // Without an alignment, numbers are aligned right and texts left; the type of a field is not known here.
     let is_unknown = kind.is_empty() && !is_text && !is_number;
     let is_ambiguous = is_unknown && (precision.is_some() || align.is_none() && !width.is_empty());
     if is_ambiguous || !numeric && (zeros || sign.is_some()) || numeric && zeros && align.is_some() {
@@ -150,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dollars() {
+    fn dollars_become_percents() {
         assert_eq!(
             from_dollars("$asctime 100% ${levelname}: $$5 $message_x!"),
             Ok("%(asctime)s 100%% %(levelname)s: $5 %(message_x)s!".to_owned())

@@ -1,4 +1,4 @@
-//! What each idiom becomes.
+//! The counterpart of each idiom.
 
 use ringlog::Level;
 use ringlog_writer::config::{Color, FileOutput, Formatter, Output, Stream};
@@ -7,12 +7,12 @@ use ringlog_writer::{Existing, Newlines};
 
 use super::{file_with, imported, lost};
 
-/// The same as a dictionary.
+/// A dictionary whose one handler has these keys.
 fn dict_with(handler: &str) -> String {
     format!("{{\"version\": 1, \"handlers\": {{\"h\": {{{handler}}}}}, \"root\": {{\"handlers\": [\"h\"]}}}}")
 }
 
-/// What such a handler becomes, where all of it has a counterpart.
+/// Converts a configuration that has a counterpart, and returns the handler's output.
 fn output(text: &str) -> Output {
     let imported = imported(text);
     assert_eq!(lost(&imported), [""; 0], "{text}");
@@ -20,7 +20,7 @@ fn output(text: &str) -> Output {
     imported.config.handlers[0].output.clone()
 }
 
-/// What is said of such a handler that has none.
+/// Converts a configuration whose handler has no counterpart, and returns the note.
 fn left_out(text: &str) -> String {
     let imported = imported(&format!("{text}\n"));
     let [nowhere] = &imported.config.handlers[..] else { panic!("{text}") };
@@ -87,13 +87,13 @@ fn a_file_handler_is_a_file() {
     }
     for (args, said) in [
         ("", "it has no filename"),
-        ("args=('x.log')", "args is \"x.log\", which is no tuple; one of one has a comma"),
+        ("args=('x.log')", "args is \"x.log\", which is not a tuple; a tuple of one has a comma"),
         ("args=(os.path.join('a', 'b'),)", "the call of os.path.join is not evaluated"),
-        ("args=(1,)", "its filename 1 is none"),
+        ("args=(1,)", "its filename 1 is not usable"),
         ("args=('x', 'a', None, 0, None, 7)", "6 arguments, at most 5 are known"),
-        ("args=('x',)\nkwargs={'filename': 'x'}", "the argument \"filename\" is there twice"),
+        ("args=('x',)\nkwargs={'filename': 'x'}", "the argument \"filename\" is given twice"),
         ("args=('x',)\nkwargs={'size': 1}", "it takes no argument \"size\""),
-        ("args=('x',)\nkwargs=[]", "kwargs is (), which is no dictionary"),
+        ("args=('x',)\nkwargs=[]", "kwargs is (), which is not a dictionary"),
     ] {
         let left_out = left_out(&file_with(&format!("class=FileHandler\n{args}")));
         assert!(left_out.contains(said), "{args}: {left_out}");
@@ -136,10 +136,10 @@ fn rotating_handlers_rotate() {
         assert_eq!(rotation(&file_with(&text)), expected, "{arguments}");
     }
     for (arguments, said) in [
-        ("'W7'", "when=\"W7\" is no weekday"),
+        ("'W7'", "when=\"W7\" is not a weekday"),
         ("'fortnight'", "when=\"FORTNIGHT\"; expected S, M, H, D, midnight or W0 to W6"),
-        ("'D', 0", "interval=0 is no number of times"),
-        ("5", "when=5 is no text"),
+        ("'D', 0", "interval=0 is not a positive number"),
+        ("5", "when=5 is not text"),
     ] {
         let text = format!("class=handlers.TimedRotatingFileHandler\nargs=('x', {arguments})");
         assert!(left_out(&file_with(&text)).contains(said), "{arguments}");
@@ -150,7 +150,7 @@ fn rotating_handlers_rotate() {
 }
 
 #[test]
-fn other_classes_are_left_out_and_why() {
+fn other_classes_are_left_out_with_a_reason() {
     for (class, said) in [
         ("handlers.SocketHandler", "nothing is sent over a network"),
         ("handlers.DatagramHandler", "nothing is sent over a network"),
@@ -186,7 +186,7 @@ fn a_handler_that_forwards_is_replaced_by_its_target() {
     );
     assert_eq!((memory.config.handlers.len(), &memory.config.loggers[0].handlers), (1, &vec![0]));
     let quiet = text.replace("[handler_console]\n", "[handler_console]\nlevel=ERROR\n");
-    assert!(lost(&imported(&quiet))[0].contains("the level of \"console\" counts here"));
+    assert!(lost(&imported(&quiet))[0].contains("here the level of \"console\" applies"));
     let dict = |rest: &str| {
         imported(&format!(
             "{{\"version\": 1, \"handlers\": {{
@@ -199,11 +199,11 @@ fn a_handler_that_forwards_is_replaced_by_its_target() {
     let queue = dict(", \"respect_handler_level\": true");
     assert!(queue.is_complete(), "{:?}", queue.notes);
     assert_eq!(queue.config.loggers[0].handlers, [1, 0]);
-    assert!(lost(&dict(""))[0].contains("the level of \"a\" counts here"));
+    assert!(lost(&dict(""))[0].contains("here the level of \"a\" applies"));
 }
 
 #[test]
-fn a_file_has_one_writer() {
+fn two_handlers_of_one_file_become_one() {
     let text = |other: &str, root: &str| {
         format!(
             "{{\"version\": 1, \"handlers\": {{
@@ -218,14 +218,14 @@ fn a_file_has_one_writer() {
     assert_eq!(same.config.handlers.len(), 1);
     assert!(same.config.loggers.iter().all(|logger| logger.handlers == [0]));
     let quiet = lost(&imported(&text(", \"level\": \"ERROR\"", "[\"a\"]")));
-    assert!(quiet[0].contains("which takes its place, with its level"), "{quiet:?}");
+    assert!(quiet[0].contains("which replaces it, with its level"), "{quiet:?}");
     let both = lost(&imported(&text("", "[\"a\", \"b\", \"b\"]")));
     assert!(both[0].contains("a record reaches what \"b\" writes to by two ways"), "{both:?}");
     assert_eq!(both.len(), 1);
 }
 
 #[test]
-fn formatters_are_patterns_as_python_has_them() {
+fn formatters_become_patterns() {
     let formatter = |formatter: &str| {
         let text = format!(
             "{{\"version\": 1, \"formatters\": {{\"f\": {{{formatter}}}}}, \"handlers\": {{\"h\": {{\"class\": \
@@ -256,9 +256,9 @@ fn formatters_are_patterns_as_python_has_them() {
         (
             "\"format\": \"hello\"",
             &text,
-            "the format \"hello\": it shows nothing of a record, and Python refuses it too",
+            "the format \"hello\": it shows nothing of a record; Python refuses it too",
         ),
-        ("\"format\": \"x\", \"style\": \"!\"", &text, "the style \"!\" is none of %, { and $"),
+        ("\"format\": \"x\", \"style\": \"!\"", &text, "the style \"!\" is not %, { or $"),
         (
             "\"datefmt\": \"%H:%f\"",
             &pattern("%(message)s", None),
@@ -274,7 +274,7 @@ fn formatters_are_patterns_as_python_has_them() {
             &pattern("%(name)s", None),
             "the class my.F is Python code",
         ),
-        ("\"()\": \"pythonjsonlogger.jsonlogger.JsonFormatter\"", &Formatter::Json, "their keys are others"),
+        ("\"()\": \"pythonjsonlogger.jsonlogger.JsonFormatter\"", &Formatter::Json, "but with other keys"),
         ("\"format\": \"%(taskName)s\"", &pattern("%(taskName)s", None), "%(taskName) is unknown here"),
         ("\"defaults\": {\"ip\": 1}", &pattern("%(message)s", None), "defaults of a formatter"),
     ] {
@@ -285,7 +285,7 @@ fn formatters_are_patterns_as_python_has_them() {
 }
 
 #[test]
-fn loggers_and_levels() {
+fn loggers_and_levels_are_converted() {
     let handlers = "\"handlers\": {\"h\": {\"class\": \"logging.NullHandler\"}}";
     let dict = |rest: &str| imported(&format!("{{\"version\": 1, {handlers}, {rest}}}"));
     let root = |rest: &str| dict(rest).config.loggers[0].clone();
@@ -298,10 +298,10 @@ fn loggers_and_levels() {
         Some(Level::INFO)
     );
     for (level, said) in [
-        ("\"loud\"", "the level \"loud\" is none of Python's own"),
-        ("\"info\"", "the level \"info\" is none of Python's own"),
-        ("1000", "the level 1000 is out of the range from 0 to 255; 255 is taken"),
-        ("1.5", "1.5 is no level"),
+        ("\"loud\"", "the level \"loud\" is not one of Python's own"),
+        ("\"info\"", "the level \"info\" is not one of Python's own"),
+        ("1000", "the level 1000 is outside of the range from 0 to 255; 255 is taken"),
+        ("1.5", "1.5 is not a level"),
     ] {
         let said_of = lost(&dict(&format!("\"root\": {{\"level\": {level}}}")));
         assert!(said_of[0].starts_with("None root: ") && said_of[0].contains(said), "{said_of:?}");
@@ -315,8 +315,8 @@ fn loggers_and_levels() {
     assert_eq!(
         twice(true),
         [
-            "None loggers.a.b.c: it names \"h\", as a logger above it does, so Python writes its records there twice; \
-          here once"
+            "None loggers.a.b.c: it names \"h\", as a logger above it does; Python writes its records there twice, \
+          ringlog once"
         ]
     );
     assert_eq!(twice(false), [""; 0]);
@@ -326,5 +326,5 @@ fn loggers_and_levels() {
     ));
     assert!(filtered[0].contains("filters.f: filters have no counterpart"), "{filtered:?}");
     assert!(filtered[1].contains("loggers.a: its filters [\"f\"] have no counterpart"), "{filtered:?}");
-    assert!(filtered[2].contains("the logger's name \"a..b\" is none here"), "{filtered:?}");
+    assert!(filtered[2].contains("the logger's name \"a..b\" is not valid here"), "{filtered:?}");
 }

@@ -1,4 +1,4 @@
-//! docs/from-python-logging.md says what is so.
+//! The code blocks of docs/from-python-logging.md are true.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use ringlog_writer::config::Config;
 
 use super::{imported, lost};
 
-/// Every block of a language, with the number of the line before it.
+/// All code blocks: the line before the block, its language, its text.
 fn blocks() -> Vec<(usize, String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/from-python-logging.md");
     let text = fs::read_to_string(path).unwrap();

@@ -1,4 +1,4 @@
-//! `ringlog import`: what each idiom becomes, what is said of those without a counterpart, and of what is broken.
+//! `ringlog import`: counterparts of each idiom, notes on parts without one, and errors in broken input.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -9,28 +9,28 @@ mod refused;
 
 use common::Scene;
 use ringlog::Level;
-use ringlog_cli::import::{Imported, Kind, import};
+use ringlog_cli::import::{Imported, NoteKind, import};
 use ringlog_writer::config::{Config, Output};
 
-/// The configuration that most projects have copied from somewhere.
+/// A configuration that many projects have copied.
 const TYPICAL: &str = include_str!("logging.conf");
-/// What it becomes.
+/// Its conversion.
 const TYPICAL_TOML: &str = include_str!("ringlog.toml");
 
 fn imported(text: &str) -> Imported {
     let imported = import(text.as_bytes(), &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    // Whatever comes out can be read again, and says the same.
+    // The printed configuration can be parsed again, and is equal.
     let toml = imported.config.to_string();
     let read = Config::parse(&toml, "made.toml".as_ref());
     let mut read = read.unwrap_or_else(|errors| panic!("{errors}\n{toml}")).config;
-    // A file cannot say it, and needs not.
+    // The rings are not part of the conversion.
     read.rings = imported.config.rings.clone();
     assert_eq!(read, imported.config, "{toml}");
     imported
 }
 
 fn lost(imported: &Imported) -> Vec<String> {
-    let lost = imported.notes.iter().filter(|note| note.kind == Kind::Lost);
+    let lost = imported.notes.iter().filter(|note| note.kind == NoteKind::Lost);
     lost.map(|note| format!("{:?} {}: {}", note.at.line, note.at.place, note.what)).collect()
 }
 
@@ -43,7 +43,7 @@ fn file_with(handler: &str) -> String {
 }
 
 #[test]
-fn the_typical_configuration() {
+fn the_typical_configuration_is_converted() {
     let imported = imported(TYPICAL);
     assert_eq!(imported.notes, []);
     let [root, file, rt] = &imported.config.loggers[..] else { panic!("three loggers") };
@@ -64,14 +64,14 @@ fn the_command_prints_or_writes_a_new_file() {
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
     assert_eq!(scene.read("ringlog.toml"), TYPICAL_TOML);
     let again = scene.ringlog(&["import", "logging.conf", "-o", "ringlog.toml"]);
-    again.fails(1, "ringlog: ringlog.toml is there already; remove it, or give another name");
+    again.fails(1, "ringlog: ringlog.toml already exists; remove it, or give another name");
     scene
         .ringlog(&["import", "nothing"])
         .fails(2, "ringlog: nothing cannot be read: No such file or directory (os error 2)");
 }
 
 #[test]
-fn what_has_no_counterpart_is_listed_in_both_and_strict_fails() {
+fn lost_parts_are_listed_twice_and_strict_fails() {
     let scene = Scene::new();
     let text = file_with("class=handlers.SMTPHandler\nargs=('host', 'a', 'b', 'c\\x1b[m')");
     std::fs::write(scene.file("mail.conf"), text).unwrap();
@@ -89,7 +89,7 @@ fn what_has_no_counterpart_is_listed_in_both_and_strict_fails() {
     assert_eq!(scene.ringlog(&["import", "mail.conf", "--strict"]).code, Some(1));
     let text = file_with("class=FileHandler\nargs=('%(dir)s/x.log',)");
     std::fs::write(scene.file("defaults.conf"), text).unwrap();
-    let said = "ringlog: defaults.conf:11: args: it refers to %(dir)s, which the program has to give; say --define \
+    let said = "ringlog: defaults.conf:11: args: it refers to %(dir)s, which the program provides; give it with --define \
                 dir=VALUE";
     let missing = scene.ringlog(&["import", "defaults.conf"]);
     missing.fails(2, said);

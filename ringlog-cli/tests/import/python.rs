@@ -1,5 +1,4 @@
-//! What Python itself makes of the same configuration: which handlers a record reaches, its line there, and when files
-//! are rotated.
+//! Comparison with Python: which handlers a record reaches, its line there, and when files are rotated.
 
 use std::fs;
 use std::io::Write;
@@ -79,10 +78,10 @@ fn times() -> Vec<i64> {
 const MESSAGE: &str = "100% grüße";
 const NS: u64 = 1_795_256_130_123_000_000;
 
-/// Python's answer; `None`, and said so, if there is no Python.
+/// Python's answer; `None`, with a message, if there is no Python.
 fn python(text: &str) -> Option<Vec<(String, u8, Vec<Json>)>> {
     if !Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success()) {
-        eprintln!("SKIPPED: no python3, so nobody compares with its logging; apt-get install python3 tzdata");
+        eprintln!("SKIPPED: no python3, so its logging cannot be compared; apt-get install python3 tzdata");
         return None;
     }
     let record = json!({
@@ -110,7 +109,7 @@ fn python(text: &str) -> Option<Vec<(String, u8, Vec<Json>)>> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// The handlers that get a record, as the documents say it.
+/// The handlers that get a record, by the rules of docs/configuration.md.
 fn reached<'a>(config: &'a Config, name: &str, level: Level) -> Vec<&'a Handler> {
     let mut above: Vec<&str> = name.match_indices('.').map(|(at, _)| &name[..at]).collect();
     above.push(name);
@@ -152,7 +151,7 @@ fn line(formatter: &Formatter) -> String {
     String::from_utf8(line).unwrap().trim_end_matches('\n').to_owned()
 }
 
-/// In the words of the script.
+/// The handler in the form that the script prints.
 fn shown(handler: &Handler) -> Json {
     let line = || line(&handler.formatter);
     match &handler.output {
@@ -182,7 +181,7 @@ fn shown(handler: &Handler) -> Json {
     }
 }
 
-/// Everything is as Python has it.
+/// Asserts that records reach the same handlers with the same lines as in Python.
 fn same(text: &str) {
     let Some(answer) = python(text) else { return };
     assert_eq!(answer.len(), NAMES.len() * LEVELS.len());
@@ -190,7 +189,7 @@ fn same(text: &str) {
     let imported = import(text.as_bytes(), &defines).unwrap_or_else(|error| panic!("{error}:\n{text}"));
     let mut count = 0;
     for (name, level, theirs) in answer {
-        // Whoever asks Python for the logger `root` gets the root.
+        // In Python `getLogger("root")` is the root logger.
         let ours =
             reached(&imported.config, if name == "root" { "" } else { &name }, Level::from_number(level));
         let ours: Vec<Json> = ours.into_iter().map(shown).collect();
@@ -227,7 +226,7 @@ fn files_are_the_same() {
     ] {
         same(&format!("{head}{loggers}"));
     }
-    // Without a level of its own, the root has Python's.
+    // A root without a level has Python's default.
     same(&TYPICAL.replacen("[logger_root]\nlevel=INFO\n", "[logger_root]\n", 1));
 }
 
@@ -266,7 +265,7 @@ fn files_are_rotated_at_the_same_times() {
 }
 
 #[test]
-fn styles_say_the_same() {
+fn styles_give_the_same_lines() {
     let braces = [
         "{asctime} {levelname:<8}|{name:>5}|{name:3}|{message} 100% {{x}}",
         "{levelname:.4}{name:6.1}|{lineno:5}|{lineno:05d}|{lineno:<5}|{lineno:>+5d}|{levelno:x}",

@@ -1,4 +1,4 @@
-//! How level rules, and what they come to, are shown.
+//! Level rules and the levels that result, as tables and as JSON.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::{humanize, terminal};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Everything as tables: rules, processes, loggers.
+/// Formats rules, processes and loggers as tables.
 pub fn text(stat: &LevelStat) -> String {
     let mut parts =
         vec![if stat.rules.is_empty() { "no rules are in force".to_owned() } else { rules(&stat.rules) }];
@@ -53,7 +53,7 @@ fn name(text: &str) -> String {
     if text.is_empty() { "(all)".to_owned() } else { terminal::escape(text) }
 }
 
-/// The same for programs.
+/// Rules, processes and loggers as JSON.
 #[derive(Serialize)]
 pub struct LevelReport {
     path: PathBuf,
@@ -63,7 +63,7 @@ pub struct LevelReport {
 
 #[derive(Serialize)]
 struct RuleReport {
-    /// Empty for all.
+    /// Empty for all loggers.
     logger: String,
     level: String,
     level_number: u8,
@@ -82,7 +82,7 @@ struct ProcessReport {
 #[derive(Serialize)]
 struct LoggerReport {
     logger: String,
-    /// Absent if every level is logged.
+    /// `None` if every level is logged.
     level: Option<String>,
     level_number: Option<u8>,
 }

@@ -1,4 +1,4 @@
-//! Undoing what was to hold for a time only, where no writer does it.
+//! Undoes level rules that have an end, if the ring has no writer to do it.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::{exit_code, humanize, terminal};
 
-/// How long a signal waits to be noticed.
-const NOTICE: Duration = Duration::from_millis(20);
-/// How often to look whether the rules are still there.
-const LOOK: Duration = Duration::from_millis(500);
+/// The longest time from a signal to its effect.
+const SIGNAL_CHECK: Duration = Duration::from_millis(20);
+/// The time between two checks whether the rules are still in force.
+const RULES_CHECK: Duration = Duration::from_millis(500);
 
-/// Sees to it that a change is undone.
+/// A change of levels that is undone at a given time or by a signal.
 pub struct TimedUndo<'a> {
     ring: &'a str,
     until_unix: u64,
@@ -26,10 +26,10 @@ pub struct TimedUndo<'a> {
 }
 
 impl<'a> TimedUndo<'a> {
-    /// From here on a signal does not end the command.
+    /// Installs the signal handlers. From here on SIGHUP, SIGINT and SIGTERM do not end the command.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn new(ring: &'a str, until_unix: u64) -> anyhow::Result<TimedUndo<'a>> {
         let signalled = Arc::new(AtomicBool::new(false));
         for signal in [SIGHUP, SIGINT, SIGTERM] {
@@ -38,8 +38,8 @@ impl<'a> TimedUndo<'a> {
         Ok(TimedUndo { ring, until_unix, signalled })
     }
 
-    /// Leaves the undoing of these rules to the ring's writer, or stays and does it.
-    pub fn see_to(self, rules: &[LevelRule]) -> exit_code::CommandResult {
+    /// Returns at once if the ring has a writer, which removes the rules when they end. Otherwise waits and removes them.
+    pub fn undo_in_time(self, rules: &[LevelRule]) -> exit_code::CommandResult {
         let observer = Observer::open(self.ring)?;
         let end = humanize::time(self.until_unix.saturating_mul(1_000_000_000));
         let signalled = || self.signalled.load(Ordering::Relaxed);
@@ -47,21 +47,21 @@ impl<'a> TimedUndo<'a> {
             && !signalled()
         {
             let writer = terminal::escape(&writer.holder);
-            terminal::print_message(format_args!("its writer, {writer}, undoes this at {end}"));
+            terminal::print_message(format_args!("the writer {writer} undoes this at {end}"));
             return Ok(ExitCode::SUCCESS);
         }
         let path = observer.path().display();
         terminal::print_message(format_args!(
-            "no writer drains {path}: staying here to undo this at {end}; Ctrl-C undoes it at once"
+            "no writer drains {path}: this command keeps running to undo this at {end}; Ctrl-C undoes it at once"
         ));
-        let mut looked = Instant::now();
+        let mut checked = Instant::now();
         while !signalled() && !self.is_time() {
-            std::thread::sleep(NOTICE);
-            if looked.elapsed() > LOOK {
-                looked = Instant::now();
+            std::thread::sleep(SIGNAL_CHECK);
+            if checked.elapsed() > RULES_CHECK {
+                checked = Instant::now();
                 if !self.are_in_force(rules)? {
                     terminal::print_message(
-                        "somebody else has changed these levels; nothing is left to undo",
+                        "another command has changed these levels; nothing is left to undo",
                     );
                     return Ok(ExitCode::SUCCESS);
                 }
@@ -69,7 +69,7 @@ impl<'a> TimedUndo<'a> {
         }
         match ringlog::admin::change_levels(self.ring, |all| all.retain(|rule| !rules.contains(rule))) {
             Ok(_) => terminal::print_message("undone"),
-            // Its processes have nobody to follow any more.
+            // A removed ring has no rules left to undo.
             Err(Error::NoSuchRing { .. }) => {
                 terminal::print_message(format_args!("{path} has been removed meanwhile"))
             }

@@ -1,4 +1,4 @@
-//! The ring and the writer of one run.
+//! The ring and the writer of one `ringlog run`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,19 +16,19 @@ use crate::{humanize, terminal};
 /// A ring for one command, and the writer that drains it.
 pub struct PrivateRing {
     path: PathBuf,
-    /// Its path as text, as the ring's functions take it.
+    /// The path as text, the form that the functions of `ringlog` take.
     name: String,
-    /// Held so that nobody removes it in between.
+    /// Held open, so that `ringlog rm` refuses to remove the ring during the run.
     ring: Option<Ring>,
     writer: Option<Child>,
     writer_has_ended: bool,
 }
 
 impl PrivateRing {
-    /// Makes the ring and starts the writer. Leaves nothing behind if that fails.
+    /// Creates the ring and starts the writer. If the writer does not start, the ring is removed again.
     ///
     /// # Errors
-    /// What went wrong.
+    /// The error of the creation or of the start.
     pub fn new(run: &Run) -> anyhow::Result<PrivateRing> {
         let name = new_path()?;
         let ring = Ring::options().size(run.size.as_str()).overflow(run.overflow).create(&name)?;
@@ -52,15 +52,15 @@ impl PrivateRing {
         Ok(spawn_program(&program, &["writer"], &options)?)
     }
 
-    /// The command, told where the ring is.
+    /// Makes the command, with `RINGLOG` set to the ring's path.
     pub fn command(&self, words: &[OsString]) -> Command {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env("RINGLOG", &self.path);
         command
     }
 
-    /// Says at once when the writer has ended before its time: nothing is persisted any more.
-    pub fn look_after_writer(&mut self) {
+    /// Prints a message if the writer has ended before the command: from then on no record is written.
+    pub fn check_writer(&mut self) {
         if self.writer_has_ended {
             return;
         }
@@ -73,10 +73,10 @@ impl PrivateRing {
         }
     }
 
-    /// Has everything persisted and removes the ring. If something was not persisted the ring stays.
+    /// Stops the writer, which writes all records first, and removes the ring. If records are left the ring stays.
     ///
     /// # Errors
-    /// What was not persisted, and how to get it.
+    /// The number of records left, and the command that writes them.
     pub fn drain(mut self, out: &Path) -> anyhow::Result<()> {
         let stopped = self.writer.take().map_or(Ok(()), Child::stop);
         let stat = Observer::open(&self.name).and_then(|observer| observer.stat())?;
@@ -98,14 +98,14 @@ impl PrivateRing {
         self.remove()
     }
 
-    /// Removes the ring. What the command has left running may still be attached; it would log into a
-    /// ring that nobody reads, so it is told that the ring is gone.
+    /// Removes the ring, also if processes that the command has left running still use it. Without a writer their
+    /// records would be lost silently; in a removed ring their log calls return an error.
     fn remove(&mut self) -> anyhow::Result<()> {
         self.ring = None;
         match ringlog::admin::remove(&self.name, false) {
             Err(error @ Error::InUse { .. }) => {
                 terminal::print_message(format_args!(
-                    "{error}; it is removed all the same, and what they log from here on is lost"
+                    "{error}; it is removed nevertheless, and records that they log from now on are lost"
                 ));
                 ringlog::admin::remove(&self.name, true)?;
             }
@@ -115,9 +115,9 @@ impl PrivateRing {
     }
 }
 
-/// A path for a new ring that no other run uses.
+/// Chooses a path for the ring that no other run uses.
 fn new_path() -> anyhow::Result<String> {
-    // The clock may stand before 1970; the process's number alone is then distinct enough.
+    // If the clock is before 1970 the process id alone has to be unique.
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
     let file = format!("run-{}-{nanos:08x}", std::process::id());
     let path = std::path::absolute(ringlog::admin::directory().join(file))

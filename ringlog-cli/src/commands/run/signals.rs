@@ -1,4 +1,4 @@
-//! Signals that arrive while the command runs.
+//! The signals that arrive while the command of `run` runs.
 
 use std::fs::File;
 use std::process::Child;
@@ -9,31 +9,31 @@ use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// What happens while the command runs.
+/// An event while the command runs.
 pub enum RunEvent {
-    /// A signal for the command.
+    /// A signal that is to be passed on to the command.
     Signal(i32),
-    /// The command or the writer has changed its state.
+    /// SIGCHLD: the command or the writer has changed its state.
     ChildChanged,
 }
 
-/// Signals, taken one after the other by the one thread that also waits for the command.
+/// A queue of signals, read by the thread that waits for the command.
 pub struct SignalEvents {
     signals: Signals,
 }
 
 impl SignalEvents {
-    /// From here on the signals are taken instead of ending us. Children get the usual ones.
+    /// Installs the signal handlers. From here on these signals do not end this process; children have the defaults.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn listen() -> anyhow::Result<SignalEvents> {
         let signals =
             Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM]).context("cannot listen to signals")?;
         Ok(SignalEvents { signals })
     }
 
-    /// What has happened since the last time; waits until something has.
+    /// Waits for the next events and returns them.
     pub fn wait(&mut self) -> impl Iterator<Item = RunEvent> + '_ {
         self.signals.wait().map(|signal| match signal {
             SIGCHLD => RunEvent::ChildChanged,
@@ -42,18 +42,18 @@ impl SignalEvents {
     }
 }
 
-/// Passes a signal on to the command, unless the terminal has sent it to the command too.
+/// Passes a signal on to the command, unless the terminal has already sent it to the whole process group.
 pub fn forward(signal: i32, command: &Child) {
     let from_terminal = signal != SIGTERM && is_foreground();
     if let Ok(signal) = Signal::try_from(signal)
         && !from_terminal
     {
-        // It may have ended in this very moment; then there is nobody to tell.
+        // If the command has just ended there is no process to signal, and the error is of no use.
         let _ = kill(Pid::from_raw(command.id().cast_signed()), signal);
     }
 }
 
-/// Whether a key such as Ctrl-C reaches us, and so all of our process group.
+/// Whether this process group is in the terminal's foreground, where keys such as Ctrl-C reach all its processes.
 fn is_foreground() -> bool {
     File::open("/dev/tty").is_ok_and(|terminal| tcgetpgrp(&terminal) == Ok(getpgrp()))
 }
