@@ -1,4 +1,4 @@
-//! What can go wrong, said so that the reader knows what to do next.
+//! Errors. Each message names the cause and, where there is one, the remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nothing of that name is there.
+    /// No ring of that name exists.
     #[error("no ring {name:?} in {}{}", dir.display(), did_you_mean(similar))]
     NoSuchRing {
         /// The name as given.
         name: String,
         /// Where it was looked for.
         dir: PathBuf,
-        /// A ring that is there and has nearly the same name.
+        /// An existing ring with nearly the same name.
         similar: Option<String>,
     },
-    /// A ring of that name is there already.
+    /// A ring of that name exists already.
     #[error("{} exists already; open it, or remove it first with `ringlog rm`", path.display())]
     Exists {
         /// The file.
@@ -28,7 +28,7 @@ pub enum Error {
     NotARing {
         /// The file.
         path: PathBuf,
-        /// What was found instead.
+        /// The content that was found instead.
         found: String,
     },
     /// The file is a ring of another format version.
@@ -59,10 +59,10 @@ pub enum Error {
     Truncated {
         /// The file.
         path: PathBuf,
-        /// What is there of it, and what should be.
+        /// The size found and the size expected.
         what: String,
     },
-    /// The name cannot name a ring.
+    /// The text is no valid ring name.
     #[error("{name:?} is not a ring name: {why}")]
     Name {
         /// The name as given.
@@ -78,7 +78,7 @@ pub enum Error {
         /// Why not, and what to do.
         why: String,
     },
-    /// An option that makes no ring.
+    /// The options make no valid ring.
     #[error("cannot make this ring: {0}")]
     Geometry(String),
     /// Not allowed by the file's or directory's permissions.
@@ -88,9 +88,9 @@ pub enum Error {
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// Who owns it.
+        /// The user that owns it.
         owner: u32,
-        /// Who tried.
+        /// The user of this process.
         uid: u32,
     },
     /// The file system has too little room.
@@ -104,7 +104,7 @@ pub enum Error {
         path: PathBuf,
         /// Its size.
         bytes: u64,
-        /// What the file system has left for us.
+        /// The free space of the file system.
         free: u64,
     },
     /// The process may not make files of that size.
@@ -121,7 +121,7 @@ pub enum Error {
         /// The process's limit, RLIMIT_FSIZE.
         limit: u64,
     },
-    /// The file system forgets a lock when its descriptor is closed, so no death could be proved.
+    /// The file system drops a lock when its descriptor is closed, so no owner's death could be proved.
     #[error(
         "{} lies on a file system that does not keep locks with mappings (overlayfs is known for it); \
          put the ring on tmpfs, ext4 or xfs",
@@ -139,12 +139,12 @@ pub enum Error {
         /// How many lanes it has.
         lanes: u32,
     },
-    /// Somebody else drains the ring.
+    /// Another consumer drains the ring.
     #[error("{} is drained by {holder} already; a ring has one consumer", path.display())]
     ConsumerExists {
         /// The file.
         path: PathBuf,
-        /// Who: process name and id, as far as known.
+        /// Its process: name and id, as far as known.
         holder: String,
     },
     /// The ring is in use.
@@ -152,7 +152,7 @@ pub enum Error {
     InUse {
         /// The file.
         path: PathBuf,
-        /// Who uses it.
+        /// The processes that use it.
         holders: String,
     },
     /// The process has a default logger already.
@@ -164,12 +164,12 @@ pub enum Error {
     /// Not everything was persisted in time.
     #[error("not persisted within {waited_ms} ms: {why}")]
     FlushTimeout {
-        /// How long it was waited for.
+        /// The time waited.
         waited_ms: u64,
-        /// Whether anybody drains the ring.
+        /// Whether a consumer drains the ring.
         why: &'static str,
     },
-    /// The consumer called `ack` or `next` after the ring was lost in a fork.
+    /// A forked child used the consumer of its parent.
     #[error("this consumer belongs to the parent process; open one of your own after a fork")]
     Forked,
     /// This operating system has no shared rings.
@@ -184,12 +184,12 @@ pub enum Error {
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// As `Display`: `unwrap` and a `main` that returns the error show it, and its reader wants to know what to do.
+/// As `Display`, because `unwrap` and a `main` that returns the error print it.
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
@@ -201,7 +201,7 @@ fn did_you_mean(similar: &Option<String>) -> String {
 }
 
 impl Error {
-    /// An error of the operating system, told apart where the user can do something about it.
+    /// An error of the operating system; a variant of its own where there is a remedy.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Error {
         use std::os::unix::fs::MetadataExt;
         let path = path.to_owned();
@@ -231,8 +231,8 @@ pub enum PushError {
         /// The ring's limit: 16 MiB or a quarter of the ring.
         limit: usize,
     },
-    /// Every lane has a living owner, or the system has no descriptor or memory for one more; which of
-    /// them, [`Logger::open_lane`](crate::Logger::open_lane) says in words.
+    /// Every lane has a living owner, or the system has no descriptor or memory for another one.
+    /// [`Logger::open_lane`](crate::Logger::open_lane) returns which of them it is.
     #[error("no lane was free for this thread; the record was dropped and counted")]
     NoLane,
     /// A record begun inside another one, while a third was doing the same.
@@ -249,7 +249,7 @@ pub enum PushError {
     Gone,
 }
 
-/// As `Display`: `unwrap` and a `main` that returns the error show it, and its reader wants to know what to do.
+/// As `Display`, because `unwrap` and a `main` that returns the error print it.
 impl std::fmt::Debug for PushError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
@@ -262,7 +262,7 @@ mod tests {
     use crate::record::level::Level;
 
     #[test]
-    fn a_program_that_ends_with_an_error_says_what_to_do() {
+    fn debug_output_of_an_error_is_its_message() {
         let error =
             Error::NoSuchRing { name: "ap".into(), dir: "/rings".into(), similar: Some("app".into()) };
         assert_eq!(format!("{error:?}"), "no ring \"ap\" in /rings; did you mean \"app\"?");

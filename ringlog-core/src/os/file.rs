@@ -11,7 +11,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-/// Which file it is, whatever its name.
+/// The identity of a file, independent of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,
@@ -39,10 +39,10 @@ impl Identity {
     }
 }
 
-/// Opens the file once more: for a lock or a probe, which need a description of their own. `None` if
-/// `path` leads to another file by now.
+/// Opens the file again, for a lock or a probe, which need a description of their own. `None` if `path` leads to
+/// another file by now. Allocates nothing.
 pub(crate) fn reopen(path: &Path, identity: Identity, write: bool) -> io::Result<Option<File>> {
-    // By hand, because this runs where nothing may be allocated.
+    // Without `File::open`, which allocates for long paths.
     let mut buffer = [0_u8; libc::PATH_MAX as usize];
     let bytes = path.as_os_str().as_bytes();
     let Some(target) = buffer.get_mut(..bytes.len()) else { return Err(Errno::ENAMETOOLONG.into()) };
@@ -54,13 +54,14 @@ pub(crate) fn reopen(path: &Path, identity: Identity, write: bool) -> io::Result
     // SAFETY: the buffer is longer than the path and zero behind it, so it ends with a NUL.
     let fd = unsafe { libc::open(buffer.as_ptr().cast(), access | libc::O_CLOEXEC) };
     Errno::result(fd)?;
-    // SAFETY: a descriptor just opened that nobody else knows.
+    // SAFETY: a descriptor just opened and owned by nothing else.
     let file = unsafe { File::from_raw_fd(fd) };
     let same = Identity::of(&file.metadata()?) == identity;
     Ok(same.then_some(file))
 }
 
-/// The size of the file, if it is less than `bytes`. What the system does not tell is no proof.
+/// The size of the file, if it is less than `bytes`. `None` if the system does not tell the size: that proves
+/// nothing.
 pub(crate) fn size_if_shorter(file: &File, bytes: u64) -> Option<u64> {
     nix::sys::stat::fstat(file).ok().map(|stat| stat.st_size as u64).filter(|found| *found < bytes)
 }

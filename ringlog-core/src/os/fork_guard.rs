@@ -1,9 +1,9 @@
-//! Forks wait while a kernel lock is being taken.
+//! Delays forks while a kernel lock is taken.
 //!
-//! Between opening a file and closing it again its descriptor is copied into every child that is forked,
-//! and with it the open file description, and with that the lock: the lock would outlive us in a child
-//! that neither ends nor execs. So `fork` waits for those few system calls. A child made behind the C
-//! library's back (a raw `clone`) may still keep the lock, until it ends or execs.
+//! Between opening a file and closing it again, a fork copies the descriptor into the child. The child then shares
+//! the open file description, and with it the lock, which would outlive this process if the child neither ends
+//! nor calls exec. So `fork` waits for those few system calls. A child made by a raw `clone` does not wait: it may
+//! keep the lock until it ends or calls exec.
 
 #![allow(unsafe_code)]
 
@@ -13,21 +13,21 @@ use std::sync::OnceLock;
 use crate::os::owner_lock::{OwnerGuard, OwnerLock};
 use crate::os::zero_on_fork::ZeroOnFork;
 
-/// Held by whoever takes a kernel lock, or forks. In memory that a fork wipes: free in every child.
+/// Held while a thread takes a kernel lock or forks. A fork zeroes it, so it is free in every child.
 static GATE: OnceLock<Option<ZeroOnFork>> = OnceLock::new();
 
 thread_local! {
-    /// This thread forks, and holds the gate for that.
+    /// Whether this thread holds the gate because it forks.
     static FORKING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps the process from being forked while it lives.
+/// Blocks forks of the process as long as it exists.
 pub(crate) struct ForksBlocked {
     _gate: Option<OwnerGuard<'static>>,
 }
 
-/// Makes forks wait. Where this thread is itself on its way to a fork, or has been interrupted while it
-/// holds forks off, there is nothing to wait for.
+/// Blocks forks. Does nothing if this thread holds the gate already: in its own fork, or in a signal handler that
+/// interrupted a blocked section.
 pub(crate) fn block_forks() -> ForksBlocked {
     ForksBlocked { _gate: gate().and_then(OwnerLock::lock) }
 }
@@ -37,7 +37,7 @@ fn gate() -> Option<&'static OwnerLock> {
         let page = ZeroOnFork::new(4096).ok()?;
         // SAFETY: functions of this library, which the C library forgets when it is unloaded.
         let registered = unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
-        // Without handlers or memory for them forks are not held off; all else works.
+        // Without handlers, or memory for them, forks are not blocked; everything else works.
         (registered == 0).then_some(page)
     });
     // SAFETY: an atomic, valid when zero, alone in its page.

@@ -10,8 +10,8 @@ fn low_half(word: &AtomicU64) -> *const u32 {
     std::ptr::from_ref(word).cast()
 }
 
-/// Sleeps until woken, for `timeout` at most; returns at once if the low half of `word` is no longer
-/// `expected`. May return early: whoever calls looks again.
+/// Sleeps until woken, for `timeout` at most. Returns at once if the low half of `word` is no longer
+/// `expected`. May return early, so the caller checks its condition again.
 pub(crate) fn wait(word: &AtomicU64, expected: u32, timeout: Duration) {
     let timeout = libc::timespec {
         tv_sec: timeout.as_secs().min(i32::MAX as u64) as libc::time_t,

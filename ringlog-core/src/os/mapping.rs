@@ -98,7 +98,7 @@ impl Mapping {
     /// Made in this process, and nothing refers to it any more.
     pub(crate) unsafe fn unmap(self) {
         sigbus::unwatch(self.base.as_ptr());
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's contract.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
 }

@@ -3,11 +3,11 @@
 //! An open-file-description lock lives as long as its description, and a mapping keeps the description
 //! alive after the descriptor is closed. So: open the file, map one page of it, keep that page from
 //! children, lock one byte, close the descriptor. From then on the lock ends exactly when the page is
-//! unmapped: by us, or by the kernel when the process is gone. It is immune to `close_range`, fork,
+//! unmapped: by the process, or by the kernel when the process ends. It is immune to `close_range`, fork,
 //! exec in a child, zombies, stopped processes and PID namespaces.
 //!
-//! Some file systems (overlayfs) hand the mapping another description and drop the lock at close;
-//! [`keeps_locks`] finds out.
+//! Some file systems (overlayfs) give the mapping another description and drop the lock at close;
+//! [`keeps_locks`] tests for that.
 
 #![allow(unsafe_code)]
 
@@ -26,8 +26,8 @@ pub(crate) enum Mode {
     Exclusive,
 }
 
-/// The mapped page that keeps a lock. Not unmapped on drop: the owner decides, because in a forked
-/// child the address may belong to something else.
+/// The mapped page that keeps a lock. Not unmapped on drop, because in a forked child the address may belong to
+/// another mapping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LockPage(NonNull<libc::c_void>);
 
@@ -41,12 +41,12 @@ impl LockPage {
     /// # Safety
     /// `page` came from [`hold`] in this process (not its parent) and is not used again.
     pub(crate) unsafe fn release(page: *mut libc::c_void) {
-        // SAFETY: one page, mapped by `hold`, by the caller's word still ours.
+        // SAFETY: one page, mapped by `hold`; the caller guarantees that it still is.
         unsafe { libc::munmap(page, 1) };
     }
 }
 
-// SAFETY: a page is unmapped as well by one thread as by another, and nothing is read or written there.
+// SAFETY: any thread may unmap the page, and nothing is read or written there.
 unsafe impl Send for LockPage {}
 
 fn flock(byte: i64, kind: i32) -> libc::flock {
@@ -59,8 +59,8 @@ fn flock(byte: i64, kind: i32) -> libc::flock {
     lock
 }
 
-/// Locks `byte` of `file` and ties the lock to a mapping; the caller closes `file` then. `None` if
-/// somebody else holds it. Each lock needs a description of its own: a freshly opened `file`.
+/// Locks `byte` of `file` and ties the lock to a mapping; the caller closes `file` afterwards. `None` if the byte is
+/// locked through another description. Each lock needs a description of its own: a freshly opened `file`.
 pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<LockPage>> {
     // SAFETY: a new mapping at an address of the kernel's choice; length 1 means one page.
     let page = unsafe {
@@ -80,7 +80,7 @@ pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<Lock
     match locked {
         Ok(()) => Ok(Some(LockPage(page))),
         Err(errno) => {
-            // SAFETY: the page just mapped, not given to anyone.
+            // SAFETY: the page just mapped; no other reference to it exists.
             unsafe { LockPage::release(page.as_ptr()) };
             match errno {
                 Errno::EAGAIN | Errno::EACCES => Ok(None),
@@ -90,7 +90,7 @@ pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<Lock
     }
 }
 
-/// An exclusive lock for a few steps, without a mapping: it ends with the value or the process.
+/// An exclusive lock for a short section, without a mapping: it ends with the value or the process.
 #[derive(Debug)]
 pub(crate) struct ScopedLock {
     file: File,
@@ -98,7 +98,7 @@ pub(crate) struct ScopedLock {
 }
 
 impl ScopedLock {
-    /// Locks `byte` by a freshly opened `file`. The file comes back if somebody else holds it.
+    /// Locks `byte` of a freshly opened `file`. Returns the file if the byte is locked already.
     pub(crate) fn try_hold(file: File, byte: i64) -> io::Result<Result<ScopedLock, File>> {
         match set(&file, byte, libc::F_WRLCK) {
             Ok(()) => Ok(Ok(ScopedLock { file, byte })),
@@ -110,8 +110,8 @@ impl ScopedLock {
 
 impl Drop for ScopedLock {
     fn drop(&mut self) {
-        // A child forked meanwhile has the description too, so closing it would not do. If this fails,
-        // the lock ends with the last of them.
+        // A child forked meanwhile shares the description, so closing the file would not unlock. If this fails,
+        // the lock ends with the last process that has the description.
         let _ = set(&self.file, self.byte, libc::F_UNLCK);
     }
 }
@@ -122,8 +122,8 @@ fn set(file: &File, byte: i64, kind: i32) -> nix::Result<()> {
     Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).map(drop)
 }
 
-/// Whether anybody holds a lock on `byte`. `probe` has to be a description that holds no locks itself:
-/// asking through the owner's, or by trying to lock, both lie.
+/// Whether `byte` is locked. `probe` must be a description that holds no locks itself: through the owner's own
+/// description, a held lock seems free.
 pub(crate) fn is_held(probe: &File, byte: i64) -> io::Result<bool> {
     let mut lock = flock(byte, libc::F_WRLCK);
     // SAFETY: a valid descriptor and struct, which the kernel fills in.
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_lives_as_long_as_its_page() {
+    fn a_lock_ends_with_its_page() {
         let file = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
         file.as_file().set_len(4096).unwrap();
         let open = || File::options().read(true).write(true).open(file.path()).unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_locks_keep_an_exclusive_one_out() {
+    fn shared_locks_exclude_an_exclusive_one() {
         let file = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
         let open = || File::options().read(true).write(true).open(file.path()).unwrap();
         file.as_file().set_len(4096).unwrap();

@@ -1,4 +1,4 @@
-//! A lock that knows its holder's thread.
+//! A lock that stores the thread that holds it, so that a signal handler never waits for its own thread.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,17 +6,17 @@ use crossbeam_utils::Backoff;
 
 use crate::os::thread;
 
-/// For what the threads of a process share in rare cases. Zero is free, so it can lie in memory that a
-/// fork wipes: a child never waits for a thread that it does not have.
+/// A spin lock for rare cases. Zero means free, so in memory that a fork zeroes a child never waits for a thread
+/// that it does not have.
 #[repr(transparent)]
 pub(crate) struct OwnerLock(AtomicU32);
 
-/// Held while it lives.
+/// Holds the lock until it is dropped.
 pub(crate) struct OwnerGuard<'a>(&'a OwnerLock);
 
 impl OwnerLock {
-    /// Waits for the lock. `None` if this very thread holds it: then we run in a signal handler or in a
-    /// fork handler, and waiting would be for ever.
+    /// Waits for the lock. `None` if the calling thread holds it: it runs in a signal handler or a fork handler, and
+    /// would wait forever.
     pub(crate) fn lock(&self) -> Option<OwnerGuard<'_>> {
         let me = thread::id();
         let backoff = Backoff::new();
@@ -30,7 +30,7 @@ impl OwnerLock {
         }
     }
 
-    /// Frees the lock, whoever holds it.
+    /// Frees the lock, whichever thread holds it.
     pub(crate) fn unlock(&self) {
         self.0.store(0, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! Asking the kernel who lives.
+//! Asks the kernel whether a lock is held.
 
 #![allow(unsafe_code)]
 
@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use crate::os::file::{self, Identity};
 use crate::os::ofd_lock;
 
-/// A description of a ring's file to ask for locks with. Read-only, so that it can never be an owner's:
-/// asked through the description that holds it, a lock seems free.
+/// A description of a ring's file through which locks are queried. Read-only, so that it is never an owner's:
+/// through the description that holds it, a lock seems free.
 ///
-/// A program may close descriptors that it does not know; the number may be another file's then, whose
-/// locks would say that everybody is dead. So each answer counts only if the descriptor is still ours
-/// after it was given, and else the file is opened anew.
+/// A program may close descriptors that it does not know. The number may then belong to another file, in which no
+/// lock is held and every owner seems dead. So an answer counts only if the descriptor is still the probe's own
+/// afterwards; otherwise the file is opened again.
 #[derive(Debug)]
 pub(crate) struct Probe {
     path: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Probe {
     file: RefCell<ManuallyDrop<File>>,
 }
 
-/// How often to open the file anew for one question.
+/// How often one query opens the file again.
 const TRIES: u32 = 3;
 
 impl Probe {
@@ -35,22 +35,22 @@ impl Probe {
         Ok(Probe { path: path.to_owned(), identity, file })
     }
 
-    /// Whether anybody holds a lock on `byte`.
+    /// Whether `byte` is locked.
     pub(crate) fn is_held(&self, byte: i64) -> io::Result<bool> {
         for _ in 0..TRIES {
             let held = ofd_lock::is_held(&self.file.borrow(), byte);
-            // After the question: what it was asked of is ours if this still is.
+            // Checked after the query: if the descriptor is the probe's now, it was during the query.
             if self.is_ours() {
                 return held;
             }
-            // The old one is not dropped: whatever has its number now is not ours to close.
+            // The old one is not dropped: its number may belong to another file now, which stays open.
             *self.file.borrow_mut() = ManuallyDrop::new(open(&self.path, self.identity)?);
         }
         Err(io::Error::other("its descriptor is closed by another part of this program again and again"))
     }
 
-    /// The size of the file, if it is less than `bytes`. Nothing is said through a descriptor that has been
-    /// closed: the next question opens another.
+    /// The size of the file, if it is less than `bytes`. `None` if the descriptor is no longer the probe's own; the
+    /// next query opens the file again.
     pub(crate) fn size_if_shorter(&self, bytes: u64) -> Option<u64> {
         let found = file::size_if_shorter(&self.file.borrow(), bytes);
         found.filter(|_| self.is_ours())
@@ -58,7 +58,7 @@ impl Probe {
 
     fn is_ours(&self) -> bool {
         let file = self.file.borrow();
-        // SAFETY: asks for the flags of whatever the descriptor is, if anything.
+        // SAFETY: reads the flags of the descriptor, open or not.
         let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
         flags >= 0 && flags & libc::O_ACCMODE == libc::O_RDONLY && self.identity.is_of(&file)
     }
@@ -83,26 +83,29 @@ mod tests {
     use std::os::fd::{FromRawFd, OwnedFd};
 
     use super::*;
+    use crate::os::fork_guard;
     use crate::os::ofd_lock::{LockPage, Mode};
 
     fn read_write(path: &Path) -> File {
         File::options().read(true).write(true).open(path).unwrap()
     }
 
-    /// Puts `file` in the place of the probe's descriptor, as a program does that closes what it does not
-    /// know and then opens something.
+    /// Puts `file` in the place of the probe's descriptor, as a program does that closes unknown descriptors and
+    /// then opens a file.
     fn replace_descriptor(probe: &Probe, file: &File) -> OwnedFd {
         let number = probe.file.borrow().as_raw_fd();
         // SAFETY: two open descriptors; the probe copes with the loss of its own.
         assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), number) }, number);
-        // SAFETY: made just now, and the probe will find that it is not its own.
+        // SAFETY: made just now; the probe will find that it is not its own.
         unsafe { OwnedFd::from_raw_fd(number) }
     }
 
     #[test]
-    fn a_probe_whose_descriptor_is_closed_or_replaced_calls_nobody_dead() {
+    fn a_probe_without_its_descriptor_reports_no_false_death() {
         let ring = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
         ring.as_file().set_len(4096).unwrap();
+        // A child forked by another test would inherit `owner` and keep its lock.
+        let no_fork = fork_guard::block_forks();
         let owner = read_write(ring.path());
         let page = ofd_lock::hold(&owner, 7, Mode::Exclusive).unwrap().unwrap();
         let identity = Identity::of(&ring.as_file().metadata().unwrap());
@@ -120,11 +123,12 @@ mod tests {
         // SAFETY: held above, released once.
         unsafe { LockPage::release(page.as_ptr()) };
         drop(owner);
+        drop(no_fork);
         assert!(!probe.is_held(7).unwrap());
     }
 
     #[test]
-    fn a_probe_that_is_dropped_closes_nobody_elses_descriptor() {
+    fn a_dropped_probe_closes_no_foreign_descriptor() {
         let ring = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
         let other = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
         let identity = Identity::of(&ring.as_file().metadata().unwrap());
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_can_not_be_opened_anew_says_so() {
+    fn a_probe_that_cannot_open_again_returns_an_error() {
         let ring = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
         let identity = Identity::of(&ring.as_file().metadata().unwrap());
         let probe = Probe::open(ring.path(), identity).unwrap();

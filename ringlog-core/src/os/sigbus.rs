@@ -1,8 +1,8 @@
-//! Surviving a ring file that somebody truncates: mapped pages without a file behind them.
+//! Surviving the truncation of a mapped ring file, which leaves pages without a file behind them.
 //!
 //! Touching such a page raises SIGBUS, which ends the process. [`survive_truncation`] installs a handler
-//! that puts zeros there instead, as Wayland's `wl_shm` does, and marks the mapping as lost: the access
-//! goes on, and whoever asks [`is_whole`] afterwards learns that what was read meant nothing.
+//! that maps zero pages there instead, as Wayland's `wl_shm` does, and marks the mapping as lost. The access
+//! continues, and [`is_whole`] returns false afterwards: the values read are meaningless.
 //!
 //! Everything that the handler uses is async-signal-safe: atomics and three system calls. The table of
 //! mappings lies in memory that a fork wipes, because a child does not inherit them.
@@ -20,10 +20,10 @@ use crate::os::zero_on_fork::ZeroOnFork;
 /// How many rings a process can have mapped at the same time.
 const MAPPINGS_MAX: usize = 256;
 
-/// One mapping of a ring. All zero: none.
+/// One mapping of a ring; all zero if the entry is free.
 struct Range {
     start: AtomicUsize,
-    /// Zero as long as the range is being entered or given up.
+    /// Zero while the range is entered or removed.
     bytes: AtomicUsize,
     lost: AtomicBool,
 }
@@ -32,11 +32,12 @@ type Table = [Range; MAPPINGS_MAX];
 
 /// The table, made with the first mapping and never unmapped.
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
-/// Whether any mapping of this process was ever lost: what the readers ask first, at no cost.
+/// Whether any mapping of this process was ever lost: checked first, because it costs next to nothing.
 static ANY_LOST: AtomicBool = AtomicBool::new(false);
 
 impl Range {
-    /// The bytes of the mapping from the page of `address` on, if it lies in this one.
+    /// The start of the page of `address`, and the bytes from there to the end of the mapping, if the address lies in
+    /// this one.
     fn rest_from(&self, address: usize, page_bytes: usize) -> Option<(usize, usize)> {
         let start = self.start.load(Ordering::Acquire);
         let bytes = self.bytes.load(Ordering::Acquire);
@@ -68,7 +69,7 @@ fn table_or_new() -> io::Result<&'static Table> {
     table().ok_or_else(|| io::Error::other("no table of mappings"))
 }
 
-/// Notes a mapping before anybody looks into it.
+/// Enters a mapping into the table before it is read.
 pub(crate) fn watch(base: *const u8, bytes: usize) -> io::Result<()> {
     let start = base.addr();
     let free =
@@ -83,7 +84,7 @@ pub(crate) fn watch(base: *const u8, bytes: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Forgets a mapping that is about to be unmapped.
+/// Removes a mapping that is about to be unmapped.
 pub(crate) fn unwatch(base: *const u8) {
     if let Some(range) = range_of(base) {
         range.bytes.store(0, Ordering::Release);
@@ -101,7 +102,7 @@ fn range_of(base: *const u8) -> Option<&'static Range> {
 /// Whether everything that was loaded from the mapping at `base` before this call came from its file.
 #[inline]
 pub(crate) fn is_whole(base: *const u8) -> bool {
-    // The mark is set before the page is replaced, so whoever read zeros sees it from here on.
+    // The mark is set before the page is replaced, so a thread that has read zeros sees it from here on.
     fence(Ordering::Acquire);
     !ANY_LOST.load(Ordering::Relaxed) || !is_lost(base)
 }
@@ -111,7 +112,7 @@ fn is_lost(base: *const u8) -> bool {
     range_of(base).is_some_and(|range| range.lost.load(Ordering::Acquire))
 }
 
-/// Marks the mapping at `base` as lost, where that was found out without touching it.
+/// Marks the mapping at `base` as lost, if its truncation was found without touching it.
 pub(crate) fn mark_lost(base: *const u8) {
     if let Some(range) = range_of(base) {
         mark(range);
@@ -123,7 +124,7 @@ fn mark(range: &Range) {
     ANY_LOST.store(true, Ordering::SeqCst);
 }
 
-/// Who handled SIGBUS before, and how large a page is.
+/// The action for SIGBUS that was installed before, and the size of a page.
 struct Earlier {
     action: libc::sigaction,
     page_bytes: usize,
@@ -131,16 +132,16 @@ struct Earlier {
 
 static EARLIER: OnceLock<Earlier> = OnceLock::new();
 
-/// Lets this process survive that somebody truncates a ring file which it has mapped. Without it the
-/// kernel ends the process with SIGBUS at its next access to a page that is gone.
+/// Lets this process survive the truncation of a ring file that it has mapped. Without it the kernel ends the process
+/// with SIGBUS at its next access to a page that is gone.
 ///
 /// Afterwards readers of such a ring get [`Error::Truncated`](crate::Error::Truncated), and producers
-/// [`PushError::Gone`](crate::PushError::Gone) at their next block; what they log up to there is lost with
-/// the file. Opening the ring anew, once it has been made anew, works as ever.
+/// [`PushError::Gone`](crate::PushError::Gone) at their next block; the records that they log up to there are lost
+/// with the file. Once the ring has been made again, it can be opened as usual.
 ///
-/// This installs a handler for SIGBUS, once for the process, which is why the library does not do it by
-/// itself. It looks at faults within mapped rings only; every other SIGBUS goes to the handler that was
-/// there before. Call it early, before threads that block all signals: a blocked SIGBUS ends the process.
+/// This installs a handler for SIGBUS in the whole process, which is why the library does not call it by itself. The
+/// handler acts on faults within mapped rings only; every other SIGBUS goes to the handler that was installed
+/// before. Call it early, before starting threads that block all signals: a blocked SIGBUS ends the process.
 ///
 /// ```
 /// ringlog::survive_truncation()?;
@@ -148,7 +149,7 @@ static EARLIER: OnceLock<Earlier> = OnceLock::new();
 /// ```
 ///
 /// # Errors
-/// What the system says, if it does not let the process handle signals.
+/// The system's error, if the process may not handle signals.
 pub fn survive_truncation() -> io::Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     // A panic cannot have left the flag wrong, so a poisoned lock is as good as any.
@@ -168,8 +169,8 @@ pub fn survive_truncation() -> io::Result<()> {
     let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = on_sigbus;
     let mut action = earlier.action;
     action.sa_sigaction = handler as libc::sighandler_t;
-    // On the thread's signal stack, because its own may be what has run out. The rest as it was: the
-    // earlier handler is called from ours.
+    // On the signal stack, because the thread's own may be exhausted. The other flags stay as they were: the
+    // earlier handler is called from this one.
     action.sa_flags = earlier.action.sa_flags & !libc::SA_RESETHAND | libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: a handler that is async-signal-safe, in a struct that outlives the call.
     Errno::result(unsafe { libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()) })?;
@@ -187,8 +188,8 @@ extern "C" fn on_sigbus(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     Errno::set_raw(errno);
 }
 
-/// Puts private zero pages in the place of a page that is gone and of all behind it in the same mapping,
-/// where nothing can be trusted any more either. False if the address is none of ours.
+/// Maps private zero pages in place of a page that is gone and of all pages behind it in the same mapping, which
+/// cannot be trusted either. Returns false if the address lies in no watched mapping.
 fn replace(address: usize) -> bool {
     let (Some(table), Some(Earlier { page_bytes, .. })) = (table(), EARLIER.get()) else { return false };
     for range in table {
@@ -197,8 +198,8 @@ fn replace(address: usize) -> bool {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
         let page = std::ptr::without_provenance_mut(page);
-        // SAFETY: replaces pages of a mapping of ours, which whoever uses it reaches through atomics only.
-        // As before, children do not inherit them.
+        // SAFETY: replaces pages of a watched mapping, which is accessed through atomics only. As before, children
+        // do not inherit them.
         return unsafe {
             let replaced = libc::mmap(page, bytes, protection, flags, -1, 0) == page;
             libc::madvise(page, bytes, libc::MADV_DONTFORK);
@@ -208,17 +209,17 @@ fn replace(address: usize) -> bool {
     false
 }
 
-/// Lets whoever handled SIGBUS before handle this one.
+/// Passes the signal on to the action that was installed before.
 fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(Earlier { action, .. }) = EARLIER.get() else { return };
     // SAFETY: the kernel hands us a valid siginfo.
     let is_fault = unsafe { (*info).si_code } > 0;
     match action.sa_sigaction {
-        // Ignored: one that somebody sent. A fault cannot be, and ends the process as the default does.
+        // A sent signal is ignored. A fault cannot be ignored: it ends the process, as by default.
         libc::SIG_IGN if !is_fault => {}
         libc::SIG_DFL | libc::SIG_IGN => {
-            // SAFETY: the default action; a fault happens again when we return, and a signal that somebody
-            // sent is raised again and delivered then.
+            // SAFETY: the default action. A fault occurs again when the handler returns; a sent signal is raised
+            // again and delivered then.
             unsafe {
                 libc::signal(signal, libc::SIG_DFL);
                 if !is_fault {
@@ -276,8 +277,8 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_is_watched_until_it_is_not() {
-        // Addresses at which nothing is mapped: nobody touches them here.
+    fn a_mapping_is_watched_until_unwatch() {
+        // Addresses at which nothing is mapped; the test does not touch them.
         let (one, other) = (std::ptr::without_provenance(1 << 46), std::ptr::without_provenance(2 << 46));
         watch(one, 4 * PAGE).unwrap();
         watch(other, 4 * PAGE).unwrap();
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_watches_nothing_of_its_parents() {
+    fn a_child_does_not_inherit_watched_mappings() {
         let base = std::ptr::without_provenance(3 << 46);
         watch(base, PAGE).unwrap();
         // SAFETY: the child only reads atomics and ends.
@@ -307,7 +308,7 @@ mod tests {
                 status
             }
         };
-        assert_eq!(status, 0, "what lies at that address in a child is not ours");
+        assert_eq!(status, 0, "the child has no mapping at that address");
         assert!(range_of(base).is_some());
         unwatch(base);
     }

@@ -1,11 +1,10 @@
-//! Memory that a fork wipes: in a child it reads zero.
+//! Memory that reads zero in a forked child.
 //!
-//! Everything that leads into a ring's mapping lies in such memory. A forked child, which does not
-//! inherit the mapping, therefore finds "no block, no lane, no session" instead of its parent's, at no
-//! cost to the record path.
+//! Every pointer into a ring's mapping lies in such memory. A forked child does not inherit the mapping, so it
+//! finds "no block, no lane, no session" instead of its parent's, at no cost to the record path.
 //!
-//! A piece is never unmapped: when its owner is done it is wiped and kept for the next one of the same
-//! size. So a stale pointer into it reads zeros, never a fault.
+//! A piece is never unmapped: when its owner drops it, it is zeroed and kept for the next owner of the same
+//! size. So a stale pointer into it reads zeros and never faults.
 
 #![allow(unsafe_code)]
 
@@ -25,14 +24,14 @@ pub(crate) struct ZeroOnFork {
     bytes: usize,
 }
 
-// SAFETY: an address; what lies there is used through atomics only.
+// SAFETY: an address; the memory there is used through atomics only.
 unsafe impl Send for ZeroOnFork {}
 // SAFETY: as for Send.
 unsafe impl Sync for ZeroOnFork {}
 
 impl ZeroOnFork {
     pub(crate) fn new(bytes: usize) -> io::Result<ZeroOnFork> {
-        // Never wait: another thread may have forked us while it held the lock.
+        // Never waits: in a forked child, another thread of the parent may have held the lock.
         if let Ok(mut spare) = SPARE.try_lock()
             && let Some(at) = spare.iter().position(|(_, size)| *size == bytes)
         {
@@ -62,7 +61,7 @@ impl ZeroOnFork {
     #[inline(always)]
     pub(crate) unsafe fn at<T>(&self, offset: usize) -> &T {
         debug_assert!(offset + size_of::<T>() <= self.bytes && offset.is_multiple_of(align_of::<T>()));
-        // SAFETY: never unmapped; the rest is the caller's word.
+        // SAFETY: never unmapped; the rest is the caller's contract.
         unsafe { &*self.base.as_ptr().add(offset).cast() }
     }
 }

@@ -18,8 +18,8 @@ use crate::shm::clock::monotonic_ns;
 use crate::shm::layout::{self, header};
 use crate::shm::overflow::Overflow;
 
-/// Makes a ring at `path`. The file gets its name only when it is complete, magic last, so nobody ever
-/// sees it half-made and nothing is left behind when we die in between.
+/// Makes a ring at `path`. The file gets its name only when it is complete, magic last, so no process sees it
+/// half-made, and no file is left behind if this process dies in between.
 pub(crate) fn create(
     path: &Path,
     info: &Info,
@@ -32,7 +32,7 @@ pub(crate) fn create(
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    // First of all: the kernel would answer the attempt with SIGXFSZ.
+    // Checked first: the kernel would answer the attempt with SIGXFSZ.
     let limit = nix::sys::resource::getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
     if bytes > limit {
         return Err(Error::FileSizeLimit { path: path.to_owned(), bytes, limit });
@@ -45,7 +45,7 @@ pub(crate) fn create(
         other => Error::io("create", path, other.into()),
     };
     let draft = Draft::new(dir, path)?;
-    // Now, while it costs nothing: nobody could open the ring afterwards.
+    // Tested before any work is done: the ring could not be opened later.
     if !file::keeps_locks(&draft.place()).map_err(|e| Error::io("lock", path, e))? {
         return Err(Error::LocksNotKept { path: path.to_owned() });
     }
@@ -55,8 +55,8 @@ pub(crate) fn create(
             None => Error::io("write", path, e),
         })
     };
-    // Both: space is promised by the first, and the second touches every page, also where the first is
-    // emulated or a promise. A page that is missing later would be a SIGBUS in somebody's log call.
+    // Both are needed: the first reserves space, and the second touches every page, also where the first is emulated.
+    // A page that is missing later would be a SIGBUS in a log call.
     nix::fcntl::posix_fallocate(&draft.file, 0, bytes as libc::off_t).map_err(no_space)?;
     let zeros = vec![0; 1 << 20];
     for at in (0..bytes).step_by(zeros.len()) {
@@ -115,7 +115,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            // If this fails a hidden file stays behind, which no one takes for a ring.
+            // If this fails, a hidden file is left behind, which is not taken for a ring.
             let _ = std::fs::remove_file(temporary);
         }
     }

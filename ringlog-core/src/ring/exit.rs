@@ -1,4 +1,4 @@
-//! What happens to lanes when a thread ends, or the process runs its exit handlers.
+//! Closes lanes when a thread ends, and process lanes when the process runs its exit handlers.
 
 #![allow(unsafe_code)]
 
@@ -12,14 +12,14 @@ use crate::ring::thread_lanes;
 /// destructor: registering one allocates, and the first record may come from a signal handler.
 static EXIT_KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
 
-/// Prepares thread and process ends. Called before a ring is opened; works once.
+/// Installs the handlers for the ends of threads and of the process. Called before a ring is opened; acts once.
 pub(crate) fn prepare() {
     EXIT_KEY.get_or_init(|| {
         let mut key = 0;
         // SAFETY: the destructor and the handler are functions of this library.
         unsafe {
             if libc::pthread_key_create(&raw mut key, Some(thread_ends)) != 0 {
-                // No key left: lanes of ended threads come back when the process ends.
+                // No key left: lanes of ended threads stay open until the process ends.
                 return libc::pthread_key_t::MAX;
             }
             libc::atexit(process_ends);
@@ -29,8 +29,8 @@ pub(crate) fn prepare() {
     });
 }
 
-/// Keeps this library's code in memory, should it be part of an object that the program unloads: a thread
-/// that has logged by it runs the destructor above whenever it ends.
+/// Keeps this library's code in memory if it is part of an object that the program unloads: threads that have logged
+/// run the destructor above when they end.
 fn stay_loaded() {
     // SAFETY: `dladdr` fills in the struct, valid when zero; the object it names is open already, so
     // `dlopen` runs no initialisers. Not closing it again is what keeps it.

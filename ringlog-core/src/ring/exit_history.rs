@@ -1,12 +1,12 @@
-//! Deaths: which owners of a lane died without closing it, and who they were.
+//! The exit history of a lane: which of its owners exited without closing it, and their names.
 //!
-//! The proof is the lane's kernel lock: it is free, and the entry still says open. The consumer finds that
-//! out by looking. Whoever opens the lane before it looked finds it out too, and leaves word: the
-//! incarnation goes into the lane's history of deaths, of which each block carries a copy, and the dead
-//! owner's name into the second half of the entry, before it is overwritten in the first.
+//! An unclean exit is proved by the lane's kernel lock: it is free, and the entry still says open. The consumer finds
+//! that when it checks the lanes. A process that opens the lane before that check finds it too, and records it: the
+//! incarnation goes into the lane's history, of which each block carries a copy, and the dead owner's name into
+//! the second half of the entry, before the first half is overwritten.
 //!
-//! A process that runs its exit handlers has ended in order. Its threads need not all have closed their
-//! lanes by then, and are not dead before their time.
+//! A process that runs its exit handlers ends in order. Its threads may still have lanes open then; those are not
+//! unclean exits.
 
 use std::sync::atomic::Ordering;
 
@@ -14,16 +14,16 @@ use crate::shm::block::SharedRing;
 use crate::shm::layout::{NAME_BYTES, halves, lane as lane_entry, pair};
 use crate::shm::words::text_from_words;
 
-/// The deaths in a lane's past: the last incarnation that died, and which of the 32 before it did.
+/// The unclean exits in a lane's past: the last one, and which of the 32 incarnations before it exited uncleanly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Deaths {
-    /// 0 if none has.
+    /// The last incarnation that exited uncleanly; 0 if none has.
     last: u32,
-    /// Bit n: incarnation `last - 1 - n` died.
+    /// Bit n: incarnation `last - 1 - n` exited uncleanly.
     before: u32,
 }
 
-/// How many incarnations before the last dead one are remembered.
+/// How many incarnations before the last one are remembered.
 const REMEMBERED: u32 = 32;
 
 impl Deaths {
@@ -40,7 +40,7 @@ impl Deaths {
         Deaths::decode(ring.lane_word(lane, lane_entry::DEATHS).load(Ordering::Acquire))
     }
 
-    /// With one more, which is younger than all others.
+    /// Adds the youngest one.
     fn with(self, incarnation: u32) -> Deaths {
         let distance = incarnation.wrapping_sub(self.last);
         let before = match distance {
@@ -51,7 +51,7 @@ impl Deaths {
         Deaths { last: incarnation, before }
     }
 
-    /// Whether the incarnation died. Of one that is forgotten nobody knows: it has, if nothing says otherwise.
+    /// Whether the incarnation exited uncleanly. True for one that is too old to be remembered.
     pub(crate) fn may_include(self, incarnation: u32) -> bool {
         self.includes(incarnation) || self.has_forgotten(incarnation)
     }
@@ -66,15 +66,15 @@ impl Deaths {
         self.last.saturating_sub(incarnation) > REMEMBERED
     }
 
-    /// The dead incarnations between two others, the older ones first.
+    /// The incarnations between two others that exited uncleanly, oldest first.
     pub(crate) fn between(self, after: u32, before: u32) -> impl Iterator<Item = u32> {
         let remembered = self.last.saturating_sub(REMEMBERED)..=self.last;
         remembered.filter(move |died| *died > after && *died < before && self.includes(*died))
     }
 }
 
-/// Whether the lane's last owner, who is gone by the word of the kernel, died: he has not closed the lane,
-/// and his process did not end in order either.
+/// Whether the lane's last owner exited uncleanly: it has not closed the lane, and its process did not end in order.
+/// The caller has proved by the lane's lock that the owner is gone.
 pub(crate) fn has_died(ring: &SharedRing, lane: u32) -> bool {
     let (process, incarnation) = halves(ring.lane_word(lane, lane_entry::PROCESS).load(Ordering::Acquire));
     ring.lane_state(lane).open && !has_ended_in_order(ring, process, incarnation)
@@ -92,16 +92,16 @@ fn has_ended_in_order(ring: &SharedRing, process: u32, incarnation: u32) -> bool
     !deaths.may_include(incarnation)
 }
 
-/// Leaves word of the last owner's death, if he died. The caller holds the lane's lock and has not yet
-/// written anything into its entry; he may die himself at any point of this.
-pub(crate) fn leave_word(ring: &SharedRing, lane: u32) {
+/// Records the last owner's exit in the lane's entry, if it was unclean. The caller holds the lane's lock and has
+/// not changed the entry yet; it may itself die at any point of this.
+pub(crate) fn record_exit(ring: &SharedRing, lane: u32) {
     let (deaths, last) = (Deaths::of(ring, lane), ring.lane_state(lane).incarnation);
     if deaths.last == last || !has_died(ring, lane) {
-        // An opener before us has left word already, and may have died over writing his own name.
+        // An earlier opener has recorded it, and may have died while it wrote its own name.
         return;
     }
     let word = |offset| ring.lane_word(lane, offset);
-    // Release, all of them: who reads a word of the new name sees that the old one has been there.
+    // Release, all of them: a reader of a word of the new name sees that the old one has been copied.
     word(lane_entry::DEAD_INCARNATION).store(0, Ordering::Release);
     let copy = |from, to| word(to).store(word(from).load(Ordering::Relaxed), Ordering::Release);
     copy(lane_entry::PID_TID, lane_entry::DEAD_PID_TID);
@@ -135,7 +135,7 @@ pub(crate) fn owner(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Ow
         let places =
             [lane_entry::PID_TID, lane_entry::PROCESS, lane_entry::THREAD_NAME, lane_entry::PROCESS_NAME];
         let owner = read(ring, lane, places);
-        // Whoever opens the lane now has first copied what we may have read half of.
+        // An opener copies the name before it overwrites it, so a name read half-overwritten is found copied here.
         if is_last() && !is_dead() {
             return Some(owner);
         }
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_history_tells_which_incarnations_died() {
+    fn a_history_names_the_unclean_exits() {
         let mut deaths = Deaths::default();
         assert_eq!(deaths.between(0, u32::MAX).count(), 0);
         for died in [3, 4, 7, 35, 36] {

@@ -102,8 +102,8 @@ pub(crate) fn truncated(path: &Path, identity: Identity, bytes: u64) -> Error {
     Error::Truncated { path: path.to_owned(), what }
 }
 
-/// Attaches to the ring: holds the attach byte shared, so that it cannot be removed unnoticed. Repeats
-/// the look at the path afterwards, because it may have been replaced in between.
+/// Attaches to the ring: holds the attach byte shared, so that the ring is not removed unnoticed. Checks the path
+/// again afterwards, because the file may have been replaced in between; `None` if it was.
 pub(crate) fn attach(opened: &Opened) -> Result<Option<ofd_lock::LockPage>, Error> {
     let io = |e| Error::io("attach to", &opened.path, e);
     let _no_fork = fork_guard::block_forks();
@@ -116,7 +116,7 @@ pub(crate) fn attach(opened: &Opened) -> Result<Option<ofd_lock::LockPage>, Erro
         let still = opened.identity.is_at(&opened.path);
         if !still {
             #[allow(unsafe_code)]
-            // SAFETY: held just now, not given to anyone.
+            // SAFETY: held just now; no other reference to it exists.
             unsafe {
                 ofd_lock::LockPage::release(page.as_ptr())
             };

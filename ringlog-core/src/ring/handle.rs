@@ -13,7 +13,7 @@ use crate::ring::options::Options;
 use crate::ring::session::Session;
 use crate::shm::clock::Clock;
 
-/// A ring that this process is attached to. Cheap to clone; the last clone to go detaches.
+/// A ring that this process is attached to. Cheap to clone; dropping the last clone detaches.
 ///
 /// NAME means `$RINGLOG_DIR/NAME`, by default `/dev/shm/ringlog-<uid>/NAME`; `.` means the path in
 /// `$RINGLOG`; anything with a slash is a path.
@@ -39,7 +39,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// How to make a ring: size, lanes, overflow policy, permissions.
+    /// Options to make a ring: size, lanes, overflow policy, permissions.
     pub fn options() -> Options {
         Options::default()
     }
@@ -53,7 +53,7 @@ impl Ring {
     pub fn open(name: &str) -> Result<Ring, Error> {
         exit::prepare();
         let path = name::resolve_absolute(name)?;
-        // A ring that is being replaced: look at the new one. More often than this nobody replaces it.
+        // If the ring is being replaced, open the new one. It is not replaced more often than this.
         for _ in 0..8 {
             let opened = file::open(name, &path, true)?;
             if let Some(session) = Session::new(opened)? {
@@ -89,7 +89,7 @@ impl Ring {
 }
 
 impl Options {
-    /// Makes the ring `name` and opens it. It is never seen half-made.
+    /// Makes the ring `name` and opens it. No process ever sees it half-made.
     ///
     /// # Errors
     /// [`Error::Exists`] if it is there already; what [`Ring::open`] returns; [`Error::NoSpace`].

@@ -8,23 +8,23 @@ use crate::shm::clock::{Anchor, Clock, Rate, monotonic_ns, unix_ns};
 use crate::shm::layout::{self, Geometry, header, pair};
 use crate::shm::overflow::Overflow;
 
-/// From 1 kHz to 1 THz, in 32.32 fixed point: no clock of a machine is outside, and spans of time that are told in
-/// ticks stay near what they mean.
+/// From 1 kHz to 1 THz, in 32.32 fixed point: every real clock is inside, and times computed from ticks stay
+/// plausible.
 const NS_PER_TICK: std::ops::RangeInclusive<u64> = (1 << 32) / 1000..=1_000_000 << 32;
 
 /// What the header of a ring says, after it has been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Info {
     pub(crate) geometry: Geometry,
-    /// Which clock time stamps come from.
+    /// The clock of time stamps.
     pub clock: Clock,
     /// Unique for each creation.
     pub uuid: [u8; 16],
-    /// The kernel's boot id when the ring was made; another one now means that no owner lives.
+    /// The kernel's boot id when the ring was made. If it differs from the present one, no owner is alive.
     pub boot_id: [u8; 16],
     /// When it was made, in nanoseconds since 1970.
     pub created_unix_ns: u64,
-    /// Who made it.
+    /// The process that made it.
     pub creator_pid: u32,
     pub(crate) created_ticks: u64,
     pub(crate) created_monotonic_ns: u64,
@@ -32,7 +32,7 @@ pub struct Info {
 }
 
 impl Info {
-    /// Sizes and places.
+    /// Sizes and offsets.
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
@@ -63,8 +63,8 @@ impl Info {
         Anchor { ticks: self.created_ticks, unix_ns: self.created_unix_ns, ns_per_tick: self.ns_per_tick }
     }
 
-    /// Whether the ring was made since the machine was started. If not, no owner can live, and its
-    /// ticks mean nothing to today's clock.
+    /// Whether the ring was made since the machine was started. If not, no owner is alive, and its ticks cannot be
+    /// compared with the present clock.
     pub fn is_of_this_boot(&self) -> bool {
         self.boot_id == boot_id()
     }
@@ -101,8 +101,8 @@ impl Info {
         bytes
     }
 
-    /// Checks a header out of a file of `file_bytes` bytes. `start` is what could be read of the first
-    /// page.
+    /// Decodes and checks the header of a file of `file_bytes` bytes. `start` holds the bytes that could be read of the
+    /// first page.
     pub(crate) fn decode(path: &Path, start: &[u8], file_bytes: u64) -> Result<Info, Error> {
         let word = |offset: usize| {
             let mut bytes = [0; 8];
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn every_damaged_byte_is_noticed() {
+    fn every_damaged_byte_is_found() {
         let (info, bytes) = header_bytes();
         for at in 0..header::CHECKSUM + 4 {
             let mut damaged = bytes.clone();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_no_machine_has_is_refused() {
+    fn an_impossible_clock_rate_is_refused() {
         let (info, mut bytes) = header_bytes();
         for ns_per_tick in [0, 1, u64::MAX] {
             bytes[header::NS_PER_TICK..][..8].copy_from_slice(&u64::to_le_bytes(ns_per_tick));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ring_is_refused_in_words() {
+    fn files_that_are_no_rings_are_refused_with_reasons() {
         let (info, mut bytes) = header_bytes();
         let message = |bytes: &[u8], len| Info::decode(Path::new("r"), bytes, len).unwrap_err().to_string();
         assert_eq!(message(b"", 0), "r is not a ring: it is empty");

@@ -13,7 +13,7 @@ use crate::ring::name;
 use crate::shm::layout::header;
 use crate::shm::memory::Memory;
 
-/// The header alone, read-only. Children inherit it, so they see what steers them before they attach.
+/// The header alone, read-only. Forked children inherit it, so they follow the level rules before they attach.
 #[derive(Debug)]
 pub(crate) struct HeaderPage(MmapRaw);
 
@@ -27,7 +27,7 @@ impl HeaderPage {
 
     /// Its words, for loads only.
     pub(crate) fn memory(&self) -> Memory {
-        // SAFETY: page-aligned and as long as that. The one value that is used lives as long as the process.
+        // SAFETY: page-aligned and as long as that. The one value in use lives as long as the process.
         unsafe { Memory::borrow(self.0.as_ptr().cast(), header::BYTES / 8) }
     }
 

@@ -1,7 +1,7 @@
-//! Lanes: opening one by proof that it has no living owner, and closing it.
+//! Opening lanes, by proof that they have no living owner.
 //!
-//! A lane's kernel lock is its owner's life. Whoever gets the lock owns the lane; what the last owner
-//! left behind, he seals. Nothing here ever takes a lane by time-out.
+//! The owner of a lane holds its kernel lock as long as it is alive. The process that gets the lock owns the lane and
+//! seals the blocks that the last owner left open. No lane is ever taken by time-out.
 
 #![allow(unsafe_code)]
 
@@ -24,7 +24,7 @@ use crate::shm::lane_entry::LaneState;
 use crate::shm::layout::{self, lane as lane_entry, pair};
 use crate::shm::words;
 
-/// This thread's lane, opened if need be; also the process's.
+/// The calling thread's lane. Opens it, and the process's, if they are not open.
 pub(crate) fn open_for_thread<'a>(
     session: &'a Session,
     ring: &SharedRing,
@@ -36,7 +36,7 @@ pub(crate) fn open_for_thread<'a>(
     }
     let state = session.state();
     state.still_refused()?;
-    // A child that is forked in the middle finds its parent's mark, which is not its own.
+    // A child forked in between finds its parent's process id here, which is not its own.
     let me = std::process::id();
     if thread_lanes::OPENING.replace(me) == me {
         return Err(Refusal::INTERRUPTED);
@@ -44,7 +44,7 @@ pub(crate) fn open_for_thread<'a>(
     let opened = (|| {
         // SAFETY: as above.
         if let Some(local) = unsafe { thread_lanes::lane_of(session_id) } {
-            // A signal handler has opened it since we looked.
+            // A signal handler has opened it since the check above.
             return Ok(local);
         }
         open_for_process(session, ring)?;
@@ -81,7 +81,7 @@ fn open_for_process(session: &Session, ring: &SharedRing) -> Result<(), Refusal>
         reclaim::look_without_consumer(session, ring);
         let state = session.state();
         state.process_incarnation.store(local.incarnation.load(Ordering::Relaxed), Ordering::Relaxed);
-        // Release: who finds the lane finds its incarnation.
+        // Release: a thread that sees the lane sees its incarnation.
         state.process_lane.store(local.lane.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
     Ok(())
@@ -93,8 +93,8 @@ fn open<'a>(session: &'a Session, ring: &SharedRing, process: bool) -> Result<&'
     Ok(begin(session, ring, lane, page, process))
 }
 
-/// Gets the lock of a lane: first of those whose owner closed them, then of those he may have left. Of these
-/// the one that has changed hands least often, so that no lane forgets too soon who died in it.
+/// Takes the lock of a lane: of a closed one if possible, else of one whose owner is dead. Of the latter the one with
+/// the fewest incarnations comes first, so that no lane forgets its unclean exits too soon.
 fn take_lock(session: &Session, ring: &SharedRing) -> Result<(u32, LockPage), Refusal> {
     let _no_fork = fork_guard::block_forks();
     let file = file::reopen(&session.path, session.identity, true).map_err(|e| Refusal::of_io(&e))?;
@@ -109,7 +109,7 @@ fn take_lock(session: &Session, ring: &SharedRing) -> Result<(u32, LockPage), Re
             return Ok(taken);
         }
     }
-    // Nothing is allocated here: this may be a signal handler.
+    // Allocates nothing: this may run in a signal handler.
     let age = |lane| (ring.lane_state(lane).incarnation, lane);
     let mut tried = None;
     for _ in lanes.clone() {
@@ -125,7 +125,7 @@ fn take_lock(session: &Session, ring: &SharedRing) -> Result<(u32, LockPage), Re
     Err(Refusal::LanesTaken)
 }
 
-/// Takes over a lane whose lock we hold.
+/// Takes over a lane whose lock the caller holds.
 fn begin<'a>(
     session: &'a Session,
     ring: &SharedRing,
@@ -133,7 +133,7 @@ fn begin<'a>(
     page: LockPage,
     process: bool,
 ) -> &'a ProducerState {
-    // What the last owner left open is his no more: we hold the lock, so he is dead.
+    // This process holds the lane lock, so the previous owner is dead; seal the blocks it left open.
     for index in 0..ring.geometry().block_count {
         if let Some(state) = ring.state(index).filter(|s| s.phase == Phase::Open && s.lane == lane) {
             reclaim::seal(ring, index, state);
@@ -142,15 +142,15 @@ fn begin<'a>(
     let incarnation = ring.lane_state(lane).incarnation.wrapping_add(1).max(1);
     let word = |offset| ring.lane_word(lane, offset);
     let state = LaneState { incarnation, process, open: true };
-    exit_history::leave_word(ring, lane);
-    // SYNC PUBLISH of the first block carries these stores; the state word comes last. What says who owns the
-    // lane is released for those who still want to know who did: they see that word has been left of him.
+    exit_history::record_exit(ring, lane);
+    // SYNC PUBLISH of the first block carries these stores; the state word comes last. The owner's name is stored with
+    // release: a reader of the previous owner's name that sees the new one sees the copy of the previous one.
     let process_state = session.state();
     let (pid, tid) = (process_state.pid.load(Ordering::Relaxed), thread::id());
     word(lane_entry::PID_TID).store(pair(pid, tid), Ordering::Release);
     word(lane_entry::OPENED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
     let published = word(lane_entry::PUBLISHED).load(Ordering::Relaxed);
-    // Release: who sees this number sees also that the last owner's blocks are sealed.
+    // Release: a reader that sees this number sees that the last owner's blocks are sealed.
     word(lane_entry::PUBLISHED_AT_OPEN).store(published, Ordering::Release);
     let dropped = word(lane_entry::DROPPED).load(Ordering::Relaxed);
     word(lane_entry::DROPPED_AT_OPEN).store(dropped, Ordering::Relaxed);
@@ -207,14 +207,14 @@ fn write_filter(ring: &SharedRing, lane: u32, filter: &ShownFilter) {
 }
 
 impl ProducerState {
-    /// Notes whether lower levels are kept out of the block that is being begun: it is a reserved one, or
-    /// was taken for an urgent record when those were `in_need`.
+    /// Notes whether the new block is kept for WARN and above: it is a reserved one, or was taken for an urgent record
+    /// when no common block was free (`in_need`).
     pub(crate) fn enter(&self, ring: &SharedRing, fresh: BlockId, in_need: bool) {
         let reserved = in_need || fresh.index >= ring.geometry().common_blocks();
         self.reserved.store(reserved.into(), Ordering::Relaxed);
     }
 
-    /// There is no open block any more; a flush may still wait for the last one.
+    /// Forgets the open block; a flush may still wait for it.
     pub(crate) fn leave_block(&self) {
         if self.block().is_some() {
             self.last_block.store(self.block.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -77,8 +77,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Makes the directory in which `path` is to be created, where it is the default one; checks that
-/// nobody else can put files there.
+/// Makes the directory of `path` if it is the default one, and checks that no other user can put files there.
 pub(crate) fn prepare_directory(path: &Path) -> Result<(), Error> {
     let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) else { return Ok(()) };
     if dir != directory() {
@@ -91,8 +90,8 @@ pub(crate) fn prepare_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Refuses the default directory if somebody else owns it or may write to it. One that was named by
-/// `RINGLOG_DIR` is the user's own choice.
+/// Refuses the default directory if another user owns it or may write to it. A directory named by `RINGLOG_DIR` is the
+/// user's own choice.
 pub(crate) fn check_directory(dir: &Path) -> Result<(), Error> {
     if std::env::var_os("RINGLOG_DIR").is_some_and(|named| !named.is_empty()) || dir != directory() {
         return Ok(());
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_elsewhere_are_refused_in_words() {
+    fn names_that_lead_elsewhere_are_refused_with_reasons() {
         let message = |name: &str| resolve(name).unwrap_err().to_string();
         assert_eq!(
             message(".."),

@@ -1,4 +1,4 @@
-//! How a ring is made.
+//! The options of a new ring.
 
 use crate::error::Error;
 use crate::shm::clock::Clock;
@@ -91,7 +91,7 @@ impl Options {
         self
     }
 
-    /// Permissions of the file, 0600 by default. Whoever may write the file can forge and erase records.
+    /// Permissions of the file, 0600 by default. A process that may write the file can forge and erase records.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -103,13 +103,13 @@ impl Options {
         self
     }
 
-    /// Which clock time stamps come from; by default the cheapest that can be trusted.
+    /// The clock of time stamps; by default the cheapest reliable one.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// The sizes and places that these options give, without making anything.
+    /// The sizes and offsets of the ring that these options make, without making it.
     ///
     /// # Errors
     /// [`Error::Geometry`] with the arithmetic, if they make no ring.
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_as_people_write_them() {
+    fn sizes_with_and_without_units_are_read() {
         assert_eq!(parse_size("16MiB"), Ok(16 << 20));
         assert_eq!(parse_size("64 K"), Ok(64 << 10));
         assert_eq!(parse_size("100"), Ok(100));

@@ -1,9 +1,9 @@
-//! What dead owners leave behind: blocks still open, and definitions that nobody needs any more.
+//! Reclaims what dead owners leave behind: open blocks, and definitions that no block needs any more.
 //!
-//! Taken back by the consumer as long as there is one, else by every process that begins to log; and of one
-//! lane by the owner who takes it over. Each loads a block's state, proves the death of its owner, and then
-//! swaps exactly the word that was judged: in this order, so that a new owner can never be meant. Blocks
-//! of records are only sealed here; they are freed by the consumer, who alone knows what has been read.
+//! The consumer does so as long as there is one, else every process that begins to log; and the new owner of a lane
+//! for that lane. Each loads a block's state, proves that its owner is dead, and then swaps exactly the word that was
+//! loaded. The order guarantees that a block of a new owner is never hit. Blocks of records are only sealed here; the
+//! consumer frees them, which alone knows what has been read.
 
 use std::collections::HashSet;
 use std::io;
@@ -17,13 +17,13 @@ use crate::shm::layout::{
 use crate::shm::record_header::{Header, kind};
 use crate::shm::sync::Ordering;
 
-/// Seals a block whose owner has been proved dead since its state was judged, and counts its records for
-/// him. Returns whether we did it.
+/// Seals a block whose owner has been proved dead since `judged` was loaded, and adds its records to the lane's count.
+/// Returns whether this call sealed it.
 pub(crate) fn seal(ring: &SharedRing, index: u32, judged: State) -> bool {
     let of_records = judged.kind == Kind::Records;
-    // Counted before it is sealed: the lane's next owner, who finds it sealed, finds it counted.
+    // Counted before it is sealed: a next owner of the lane that finds it sealed finds it counted.
     if of_records && let Some(published) = published_with(ring, index, judged) {
-        // The same number whoever adds it up, and never above what a later owner counts.
+        // Every process computes the same number, and it is never above the count of a later owner.
         ring.lane_word(judged.lane, lane_entry::PUBLISHED).fetch_max(published, Ordering::Relaxed);
     }
     let sealed = ring.seal_dead(index, judged);
@@ -41,13 +41,13 @@ pub(crate) fn published_with(ring: &SharedRing, index: u32, open: State) -> Opti
     }
     let records = records_in(ring, index, open.generation);
     let first = ring.block_word(index, block::FIRST_SEQUENCE).load(Ordering::Relaxed);
-    // Acquire: if it is a later owner's already, the block will be seen sealed.
+    // Acquire: if a later owner has stored it, the block is seen sealed below.
     let before = ring.lane_word(open.lane, lane_entry::PUBLISHED_AT_OPEN).load(Ordering::Acquire);
     let is_open_still = ring.state(index) == Some(open);
     (records > 0 && is_open_still).then(|| before.wrapping_add(first).wrapping_add(records))
 }
 
-/// How many records a block holds, for counting only: what a live block says may be old at once.
+/// How many records a block holds; the number of a live block may be outdated at once.
 fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
     let limit = ring.committed(index, generation).unwrap_or(0);
     let mut at = BLOCK_HEADER_SLOTS;
@@ -61,10 +61,10 @@ fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
     records
 }
 
-/// Looks at every block once: seals what the dead have left open, then frees definitions that no block
+/// Checks every block once: seals blocks that dead owners have left open, then frees definitions that no block
 /// names. Returns how many blocks of records were sealed.
 ///
-/// `is_alive` asks for a lane's lock; where the kernel cannot tell, the look ends.
+/// `is_alive` queries a lane's lock; an error ends the check.
 pub(crate) fn look(
     ring: &SharedRing,
     is_alive: impl Fn(u32) -> io::Result<bool>,
@@ -75,8 +75,8 @@ pub(crate) fn look(
     Ok(sealed)
 }
 
-/// One look by a process that begins to log, where no consumer does it. If the kernel cannot tell, the
-/// next one will look.
+/// One check by a process that begins to log into a ring without a consumer. If the locks cannot be queried, the next
+/// process checks.
 pub(crate) fn look_without_consumer(session: &Session, ring: &SharedRing) {
     if let Ok(probe) = Probe::open(&session.path, session.identity)
         && let Ok(false) = probe.is_held(lock_byte::CONSUMER)
@@ -97,7 +97,7 @@ fn seal_open_blocks(ring: &SharedRing, is_alive: impl Fn(u32) -> io::Result<bool
             alive = Some(state.lane);
         } else if seal(ring, index, state) {
             sealed += u64::from(state.kind == Kind::Records);
-            // The dead may have given blocks back and not lived to say so.
+            // The dead owner may have freed blocks without announcing them.
             crate::shm::wakeup::announce_freed(ring, 1);
         }
     }
@@ -124,8 +124,8 @@ fn free_definitions(
     if dead.is_empty() {
         return Ok(());
     }
-    // Only after the proof of death, so that no new block can name the process. All at once, because
-    // going through the ring for each block takes for ever where somebody has made them.
+    // Only after the proof of death, so that no new block can name the process. All at once, because going through
+    // the ring for each block would take too long in a forged ring.
     let Some(named) = named_processes(ring) else { return Ok(()) };
     for (index, state, process) in dead {
         if process.is_some_and(|process| named.contains(&process)) {
@@ -140,26 +140,26 @@ fn free_definitions(
     Ok(())
 }
 
-/// Whether `process` may be the present owner of the lane, rather than an earlier one.
+/// Whether `process` may be the present owner of the lane, and not an earlier one.
 fn is_incarnation(ring: &SharedRing, lane: u32, process: Option<(u32, u32)>) -> bool {
     process.is_none_or(|(named, incarnation)| {
         named == lane && lane < ring.geometry().lane_count && ring.lane_state(lane).incarnation == incarnation
     })
 }
 
-/// The process lane and incarnation that a block's header names; `None` if it has none yet.
+/// The process lane and incarnation that a block's header names; `None` if the block has no header yet.
 fn process_of(ring: &SharedRing, index: u32, state: State) -> Option<(u32, u32)> {
     ring.committed(index, state.generation)?;
     Some(halves(ring.block_word(index, block::PROCESS).load(Ordering::Relaxed)))
 }
 
-/// Whether any block of records names the process, or may do so and cannot tell.
+/// Whether a block of records names the process, or may name it and has no readable state.
 pub(crate) fn is_named(ring: &SharedRing, process: (u32, u32)) -> bool {
     named_processes(ring).is_none_or(|named| named.contains(&process))
 }
 
-/// The processes that blocks of records name; `None` where a block may be one of those and cannot tell. A block
-/// whose header is not written yet is named by its lane's entry.
+/// The processes that blocks of records name; `None` if the state of a block cannot be read. For a block without a
+/// header yet, its lane's entry counts.
 fn named_processes(ring: &SharedRing) -> Option<HashSet<(u32, u32)>> {
     let mut named = HashSet::new();
     for index in 0..ring.geometry().block_count {

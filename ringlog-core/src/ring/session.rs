@@ -1,4 +1,4 @@
-//! A process's attachment to a ring: mapping, session, and everything that a fork must wipe.
+//! A process's attachment to a ring: its mapping, and the state that a fork must zero.
 
 #![allow(unsafe_code)]
 
@@ -29,7 +29,7 @@ use crate::shm::memory::Memory;
 use crate::shm::overflow::Overflow;
 use crate::shm::words;
 
-/// What the process keeps about one ring. Lies in memory that a fork wipes.
+/// The state of a process in one ring. Lies in memory that a fork zeroes.
 #[repr(C, align(128))]
 pub(crate) struct SessionState {
     /// Unique among all sessions of the process and its forks; 0: not attached (any more).
@@ -37,12 +37,12 @@ pub(crate) struct SessionState {
     pub(crate) base: AtomicPtr<u8>,
     attach_page: AtomicPtr<libc::c_void>,
     pub(crate) pid: AtomicU32,
-    /// Held by who is attaching or opening the process lane.
+    /// Held while the process attaches or opens its lane.
     lock: OwnerLock,
     /// The process lane's number plus one, and its incarnation.
     pub(crate) process_lane: AtomicU32,
     pub(crate) process_incarnation: AtomicU32,
-    /// Until when (monotonic nanoseconds) nobody looks again for what was refused, and why it was.
+    /// The end of the pause after a refusal, in monotonic nanoseconds, and the reason.
     refused_until: AtomicU64,
     refused_why: AtomicU32,
     /// Records refused that could not be counted in the ring, because the process had no mapping.
@@ -62,12 +62,12 @@ pub(crate) enum Refusal {
     LanesTaken,
     /// The ring was removed, replaced or truncated.
     Gone,
-    /// The system has none to give: descriptors, address space, kernel locks. Its error number.
+    /// The system is out of descriptors, address space or kernel locks: its error number.
     System(i32),
 }
 
 impl Refusal {
-    /// This very thread is about to get one: we run in a signal handler in between.
+    /// The calling thread is opening one: this is a signal handler in between.
     pub(crate) const INTERRUPTED: Refusal = Refusal::System(libc::EDEADLK);
 
     pub(crate) fn of_io(error: &io::Error) -> Refusal {
@@ -81,7 +81,7 @@ impl Refusal {
         match error {
             Error::Io { source, .. } => Refusal::of_io(&source),
             Error::Permission { .. } => Refusal::System(libc::EACCES),
-            // What is at the path is not the ring that we had.
+            // The file at the path is not this ring any more.
             _ => Refusal::Gone,
         }
     }
@@ -91,7 +91,7 @@ impl Refusal {
     }
 }
 
-/// How long what was refused is not looked for again: a system call for every record would be too much.
+/// How long a refusal is repeated without another attempt, which would cost system calls for every record.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl SessionState {
@@ -101,7 +101,7 @@ impl SessionState {
         self.session_id.load(Ordering::Acquire)
     }
 
-    /// The last refusal, as long as it is not worth while to look again.
+    /// The last refusal, during the pause after it.
     pub(crate) fn still_refused(&self) -> Result<(), Refusal> {
         if monotonic_ns() >= self.refused_until.load(Ordering::Acquire) {
             return Ok(());
@@ -123,27 +123,27 @@ impl SessionState {
         self.refused_until.store(monotonic_ns() + PAUSE.as_nanos() as u64, Ordering::Release);
     }
 
-    /// Counts a record refused for want of a lane: in the ring, or here until there is one.
+    /// Counts a record that was dropped without a lane: in the ring if it is mapped, else here.
     pub(crate) fn count_without_lane(&self, ring: Option<&SharedRing>) {
         let counter = ring.map(|ring| ring.header_word(header::DROPPED_WITHOUT_LANE));
         counter.unwrap_or(&self.uncounted).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts in the ring what could not be counted there before.
+    /// Moves the drops that were counted here to the ring.
     pub(crate) fn count_the_uncounted(&self, ring: &SharedRing) {
         let count = self.uncounted.swap(0, Ordering::Relaxed);
         ring.header_word(header::DROPPED_WITHOUT_LANE).fetch_add(count, Ordering::Relaxed);
     }
 }
 
-/// A ring that this process is attached to. Handles share it; the last one to go detaches.
+/// A ring that this process is attached to. Handles share it; dropping the last one detaches.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
     pub(crate) info: Info,
     wiped: ZeroOnFork,
-    /// The process's own filter, for its lane to show. A child keeps it: its own lane shows the same.
+    /// The process's own filter, as its lane shows it. A forked child keeps it for its own lane.
     shown_filter: OnceLock<ShownFilter>,
 }
 
@@ -151,7 +151,7 @@ pub(crate) struct Session {
 pub(crate) type ShownFilter = [u64; lane_entry::FILTER_BYTES / 8];
 pub(crate) const NO_FILTER: ShownFilter = [0; lane_entry::FILTER_BYTES / 8];
 
-/// Sessions of all rings, so that a thread never takes a stale lane for its own.
+/// Unique for all rings, so that a thread never takes a stale lane for its own.
 static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 
 impl Session {
@@ -177,7 +177,7 @@ impl Session {
         let mapping = match opened.map(Access::WriteAll) {
             Ok(mapping) => mapping,
             Err(error) => {
-                // SAFETY: held just now, not given to anyone.
+                // SAFETY: held just now; no other reference to it exists.
                 unsafe { LockPage::release(page.as_ptr()) };
                 return Err(error);
             }
@@ -189,7 +189,7 @@ impl Session {
         for (word, value) in state.name.iter().zip(words::name_words(&thread::process_name())) {
             word.store(value, Ordering::Relaxed);
         }
-        // Release: who sees the session sees the rest.
+        // Release: a thread that sees the session id sees the rest.
         state.session_id.store(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
         Ok(true)
     }
@@ -214,14 +214,14 @@ impl Session {
         unsafe { self.wiped.at(Self::ids_offset()) }
     }
 
-    /// The private half of lane `lane`, which is below the ring's lane count.
+    /// The private state of lane `lane`, which is below the ring's lane count.
     pub(crate) fn local(&self, lane: u32) -> &ProducerState {
         assert!(lane < self.info.geometry.lane_count);
         // SAFETY: as for `state`; the piece was made with room for every lane.
         unsafe { self.wiped.at(Self::locals_offset() + lane as usize * size_of::<ProducerState>()) }
     }
 
-    /// The session, 0 if this process is a forked child that has not attached by itself yet.
+    /// The session id; 0 if this process is a forked child that has not attached yet.
     pub(crate) fn session_id(&self) -> u64 {
         self.state().session_id()
     }
@@ -232,20 +232,20 @@ impl Session {
             return None;
         }
         let base = NonNull::new(self.state().base.load(Ordering::Relaxed))?;
-        // SAFETY: this session's own mapping, unmapped only when the attachment goes; it is borrowed by
-        // handles that keep the attachment.
+        // SAFETY: this session's own mapping, unmapped only when the session is dropped; it is borrowed by handles
+        // that keep the session.
         let memory =
             unsafe { Memory::of_mapping(&Mapping::from_raw(base, self.info.geometry.file_bytes as usize)) };
         Some(SharedRing::new(memory, self.info.geometry))
     }
 
-    /// Whether the mapping still is what its file says. Without a mapping there is nothing to be lost.
+    /// Whether the mapping still shows the file. True without a mapping.
     pub(crate) fn is_whole(&self) -> bool {
         sigbus::is_whole(self.state().base.load(Ordering::Relaxed))
     }
 
-    /// Compares the size of the file, through a description of it, with what is mapped: so a truncation
-    /// shows before anybody touches what is gone. Where the first page is left it tells all the others.
+    /// Compares the size of the file with the mapping, so that a truncation is found before a lost page is touched.
+    /// If the first page is left, it marks the ring as retired for all other processes.
     pub(crate) fn look_at_size(&self, ring: &SharedRing, probe: &Probe) {
         let Some(found) = probe.size_if_shorter(self.info.geometry.file_bytes) else { return };
         sigbus::mark_lost(self.state().base.load(Ordering::Relaxed));
@@ -265,7 +265,7 @@ impl Session {
         file::truncated(&self.path, self.identity, self.info.geometry.file_bytes)
     }
 
-    /// The ring, after attaching anew where a fork has cut us off.
+    /// The ring; a forked child attaches first.
     pub(crate) fn ring_or_reattach(&self) -> Result<SharedRing, Refusal> {
         match self.ring() {
             Some(ring) if ring.is_gone() => return Err(Refusal::Gone),
@@ -287,8 +287,7 @@ impl Session {
         if same && self.begin_session(&opened).map_err(Refusal::of)? { Ok(()) } else { Err(Refusal::Gone) }
     }
 
-    /// Locks what the threads of the process share in rare cases; `None` in a signal handler that
-    /// interrupts this.
+    /// Locks the parts of the state that are not atomic; `None` in a signal handler that interrupts the holder.
     pub(crate) fn try_lock(&self) -> Option<OwnerGuard<'_>> {
         self.state().lock.lock()
     }
@@ -298,21 +297,20 @@ impl Session {
         self.shown_filter.get().copied().unwrap_or(NO_FILTER)
     }
 
-    /// Sets what the process lane is to show. The first one stays: a process has one default logger.
+    /// Sets the filter that the process lane shows. The first one stays: a process has one default logger.
     pub(crate) fn set_shown_filter(&self, filter: ShownFilter) {
-        // One that is there already is the same.
         let _ = self.shown_filter.set(filter);
     }
 
-    /// The overflow policy in force, which may be changed from outside.
+    /// The overflow policy in force, which another process may change.
     pub(crate) fn overflow(&self, ring: &SharedRing) -> Overflow {
         let word = |offset: usize| ring.memory().word(offset / 8).load(Ordering::Relaxed);
         Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS))
     }
 }
 
-/// Where a process keeps its sessions: every piece of wiped memory that one was ever kept in. Pieces are
-/// never unmapped, and one that is not in use reads session 0.
+/// A list of all pieces of memory in which the process ever kept a session. Pieces are never unmapped, and one that is
+/// not in use reads session 0.
 struct Kept {
     state: *const SessionState,
     next: *const Kept,
@@ -330,7 +328,7 @@ fn kept() -> impl Iterator<Item = *const SessionState> {
     })
 }
 
-/// Puts the piece on the list, for good. Two threads cannot come with the same one: it is theirs.
+/// Adds the piece to the list, permanently. No two threads add the same piece, because each owns its own.
 fn remember(state: &SessionState) {
     let state = std::ptr::from_ref(state);
     if kept().any(|known| known == state) {
@@ -339,7 +337,7 @@ fn remember(state: &SessionState) {
     let kept = Box::into_raw(Box::new(Kept { state, next: std::ptr::null() }));
     let mut first = KEPT.load(Ordering::Acquire);
     loop {
-        // SAFETY: made just now, nobody else has it before the exchange succeeds.
+        // SAFETY: made just now, and not shared before the exchange succeeds.
         unsafe { (*kept).next = first };
         match KEPT.compare_exchange(first, kept, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return,

@@ -1,4 +1,4 @@
-//! The ring of blocks: who may move which state, and how bytes become visible.
+//! The protocol of blocks: which process may change which state, and how bytes become visible.
 //!
 //! ```text
 //!            producer                    owner                     consumer, after persisting
@@ -7,16 +7,16 @@
 //!     |                   |  |                      |
 //!     |                   |  +----------------------+
 //!     |                   |    consumer or the lane's next opener, only with proof of death: CAS of
-//!     |                   |    the exact word that was judged
+//!     |                   |    the exact word that was loaded before the proof
 //!     +-------------------+
 //!       owner CAS to FREE(g+1): taken for a long record, not needed after all, nothing published
 //! ```
 //!
 //! * A block belongs to the lane in its state word from OPEN until FREE. Only a live owner stores into
-//!   its bytes. Every state change not made by the block's owner is a CAS of the exact word judged.
+//!   its bytes. Every state change not made by the block's owner is a CAS of the exact word loaded before.
 //! * Bytes become visible by SYNC PUBLISH alone: one release store of `committed`, the block's first
 //!   word, which is `generation:32 | slots:32` and counts only if its generation is the state word's.
-//!   Nothing resets it, so a stale one can never be taken for a new owner's.
+//!   Nothing resets it, so a stale value is never taken for a new owner's.
 //! * A block is freed only if the reader's cursor equals a `committed` loaded after SYNC SEAL.
 //!
 //! The functions work on borrowed [`Memory`]; the models in `model.rs` drive them over loom's atomics.
@@ -25,7 +25,7 @@ use crate::shm::layout::{self, BLOCK_HEADER_SLOTS, Geometry, SLOT_WORDS, pair};
 use crate::shm::memory::Memory;
 use crate::shm::sync::{AtomicU64, Ordering, Sync};
 
-/// Where a block is in its life.
+/// The phase of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Free,
@@ -33,7 +33,7 @@ pub(crate) enum Phase {
     Sealed,
 }
 
-/// What a block holds. Readers leave kinds they do not know alone.
+/// What a block holds. Readers ignore blocks of unknown kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Records,
@@ -102,7 +102,7 @@ impl State {
     }
 }
 
-/// A block that the caller owns, or has judged, by index and generation.
+/// A block by index and generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockId {
     pub(crate) index: u32,
@@ -184,7 +184,7 @@ impl SharedRing {
     pub(crate) fn untake(&self, block: BlockId, lane: u32, kind: Kind) {
         let open = State { generation: block.generation, lane, kind, phase: Phase::Open };
         let free = State::free(block.generation.wrapping_add(1));
-        // A failure means that somebody else moved an open block of a live lane; it is his then.
+        // A failure means that the state word was changed from outside; the block is left as it is then.
         let _ = self.state_word(block.index).compare_exchange(
             open.word(),
             free.word(),
@@ -193,15 +193,15 @@ impl SharedRing {
         );
     }
 
-    /// The owner declares that nothing more will be published in its block. A plain store: while the
-    /// owner lives nobody else moves an OPEN word.
+    /// The owner seals its block: nothing more will be published in it. A plain store: while the owner is alive, no
+    /// other process changes an OPEN word.
     pub(crate) fn seal(&self, block: BlockId, lane: u32, kind: Kind) {
         let sealed = State { generation: block.generation, lane, kind, phase: Phase::Sealed };
         // SYNC SEAL (release end): the last `committed` comes before.
         self.state_word(block.index).store(sealed.word(), Sync::Seal.release());
     }
 
-    /// The state of block `index`, for a reader: `None` if this version cannot tell.
+    /// The state of block `index`, for a reader: `None` if this version does not know it.
     pub(crate) fn state(&self, index: u32) -> Option<State> {
         // SYNC SEAL (acquire end): a `committed` loaded after SEALED was seen is the last one.
         // SYNC OWN (acquire end): a lock probed after OPEN was seen is the lock of that owner or a later one.
@@ -209,7 +209,7 @@ impl SharedRing {
     }
 
     /// Seals a block whose owner is dead. `judged` is the state that was loaded before the proof of
-    /// death; if the block has moved since, nothing happens.
+    /// death; if the state has changed since, nothing happens.
     pub(crate) fn seal_dead(&self, index: u32, judged: State) -> bool {
         debug_assert_eq!(judged.phase, Phase::Open);
         // SYNC SEAL (both ends): the owner's death was proved after all of its stores.
@@ -252,7 +252,7 @@ impl SharedRing {
     /// For a reader that owns nothing: whether block `index` still held the bytes of `generation` when
     /// everything loaded before this call was loaded. A freed block keeps them until it is taken again.
     pub(crate) fn still_holds(&self, index: u32, generation: u32) -> bool {
-        // SYNC RETAKE (acquire end): had we read a byte of the next owner, we would see his OPEN now.
+        // SYNC RETAKE (acquire end): if a byte of the next owner was read before, its OPEN is visible now.
         Sync::Retake.acquire_fence();
         if !self.memory.is_whole() {
             return false;

@@ -1,18 +1,18 @@
-//! Time stamps: raw ticks in the record, and what turns them into time.
+//! Time stamps: raw ticks in the record, and their conversion to wall-clock time.
 //!
 //! Reading the time-stamp counter costs a fraction of asking the kernel's vDSO for the wall clock, so a
-//! record carries raw ticks. Each block carries an [`Anchor`], both clocks read together, and a lane adds
-//! a new one when its last is older than [`ANCHOR_LIFE_NS`]: so every record converts by itself, at any
-//! later time, and is right within a fraction of a microsecond even where the wall clock is slewed.
+//! record carries raw ticks. Each block carries an [`Anchor`]: both clocks, read together. A lane adds a new one when
+//! its last is older than [`ANCHOR_LIFE_NS`]. So every record can be converted by itself at any later time, exact to a
+//! fraction of a microsecond even while the wall clock is slewed.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::shm::layout::block;
 
-/// How long an anchor serves before a lane writes a new one.
+/// The time after which a lane writes a new anchor.
 pub(crate) const ANCHOR_LIFE_NS: u64 = 100_000_000;
 
-/// Where ticks come from. Chosen at creation; every process on the ring uses the same.
+/// The source of ticks. Chosen at creation; every process of the ring uses the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// `CLOCK_MONOTONIC`, in nanoseconds.
@@ -22,7 +22,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// The one that the record path reads without a call, where there is one.
+    /// The clock that the record path reads without a call, where there is one.
     pub(crate) const INLINED: Clock =
         if cfg!(target_arch = "x86_64") { Clock::Tsc } else { Clock::Monotonic };
 
@@ -41,7 +41,7 @@ impl Clock {
         }
     }
 
-    /// The cheapest clock that this machine can be trusted with.
+    /// The cheapest clock that is reliable on this machine.
     pub(crate) fn best() -> Clock {
         if tsc::is_invariant() { Clock::Tsc } else { Clock::Monotonic }
     }
@@ -112,19 +112,19 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    /// Reads both clocks. Of three readings the one that took the fewest ticks counts.
+    /// Reads both clocks: the fastest of three readings.
     pub(crate) fn now(clock: Clock, ns_per_tick: u64) -> Anchor {
         let (ticks, unix_ns) = read_together(clock, unix_ns, 3);
         Anchor { ticks, unix_ns, ns_per_tick }
     }
 
-    /// Out of the words of a block's header.
+    /// The anchor in the words of a block's header.
     pub(crate) fn of_block(words: &[u64; block::WORDS]) -> Anchor {
         let (ticks, unix_ns) = (words[block::ANCHOR_TICKS], words[block::ANCHOR_UNIX_NS]);
         Anchor { ticks, unix_ns, ns_per_tick: words[block::NS_PER_TICK] }
     }
 
-    /// The wall-clock time of `ticks`, before or after the anchor. Saturates on senseless values.
+    /// The wall-clock time of `ticks`, before or after the anchor. Saturates on impossible values.
     #[inline]
     pub(crate) fn unix_ns_at(&self, ticks: u64) -> u64 {
         let scale = |ticks: u64| (u128::from(ticks) * u128::from(self.ns_per_tick)) >> 32;
@@ -153,8 +153,8 @@ fn read_together(clock: Clock, other: fn() -> u64, tries: u32) -> (u64, u64) {
     (best.1, best.2)
 }
 
-/// One tick in nanoseconds, from two moments: the creation of the ring and now. The longer ago the
-/// creation, the better the answer, so processes ask anew when they open a block.
+/// The length of a tick, from two moments: the creation of the ring and now. It becomes more exact with time, so
+/// processes measure again when they open a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
     clock: Clock,
@@ -164,10 +164,10 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// A baseline shorter than this would be worse than the calibration at creation.
+    /// Below this time since creation the calibration at creation is more exact.
     const BASELINE_MIN_NS: u64 = 50_000_000;
 
-    /// Takes up the pair read at creation. `ns_per_tick` is what the creator measured.
+    /// The rate of a ring from the pair of clocks read at creation; `ns_per_tick` is the calibration at creation.
     pub(crate) fn since(clock: Clock, ticks: u64, monotonic_ns: u64, ns_per_tick: u64) -> Rate {
         Rate { clock, origin_ticks: ticks, origin_monotonic_ns: monotonic_ns, ns_per_tick }
     }
@@ -184,7 +184,7 @@ impl Rate {
         rate
     }
 
-    /// What the calibration at creation gave.
+    /// The result of the calibration at creation.
     pub(crate) fn measured(&self) -> u64 {
         self.ns_per_tick
     }
@@ -212,7 +212,7 @@ impl Rate {
     }
 }
 
-/// How many ticks an anchor serves, from the rate of its block.
+/// The life of an anchor in ticks, by the rate of its block.
 pub(crate) fn anchor_life_ticks(ns_per_tick: u64) -> u64 {
     let ticks = (u128::from(ANCHOR_LIFE_NS) << 32) / u128::from(ns_per_tick.max(1));
     u64::try_from(ticks).unwrap_or(u64::MAX)
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_ticks_saturate() {
+    fn impossible_ticks_saturate() {
         let anchor = Anchor { ticks: 0, unix_ns: 7, ns_per_tick: u64::MAX };
         assert_eq!(anchor.unix_ns_at(i64::MAX as u64), u64::MAX);
         assert_eq!(anchor.unix_ns_at(1 << 63), 0);

@@ -4,11 +4,11 @@ use crate::shm::block::SharedRing;
 use crate::shm::layout::{self, lane as lane_entry, pair};
 use crate::shm::sync::{AtomicU64, Ordering};
 
-/// What a lane's entry says of its owner. Whether he lives, only the lock knows.
+/// The state of a lane as its entry gives it. Whether the owner is alive is known from the lane's lock alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LaneState {
     pub(crate) incarnation: u32,
-    /// Stands for a process and owns its definitions.
+    /// Whether the lane stands for a process and owns its definitions.
     pub(crate) process: bool,
     pub(crate) open: bool,
 }

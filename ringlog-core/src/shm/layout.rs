@@ -62,20 +62,20 @@ pub(crate) mod header {
     pub(crate) const RELOAD_REQUESTS: usize = 320; // grows by one for each "please read your configuration anew"
     pub(crate) const RELOAD_ANSWER: usize = 328; // the last one that was answered:63 | accepted:1
 
-    // Consumer's lines: who drains, and how far it is.
-    pub(crate) const CONSUMER_PID: usize = 512; // pid, 0 when it has ended orderly
+    // Consumer's lines: its process, and how far it has drained.
+    pub(crate) const CONSUMER_PID: usize = 512; // pid, 0 when it has ended in order
     pub(crate) const CONSUMER_SINCE_UNIX_NS: usize = 520;
     pub(crate) const CONSUMER_BEAT_UNIX_NS: usize = 528; // last scan
     pub(crate) const CONSUMER_PERSISTED: usize = 536; // records, cumulative
     pub(crate) const CONSUMER_LATE: usize = 544; // records emitted after a younger one
-    pub(crate) const CONSUMER_DAMAGED: usize = 552; // blocks given up because their bytes made no sense
+    pub(crate) const CONSUMER_DAMAGED: usize = 552; // damaged places: bytes that are no records
     pub(crate) const RECLAIMED: usize = 560; // blocks of records taken back from dead lanes
-    pub(crate) const CONSUMER_LOOKED_UNIX_NS: usize = 568; // last look for dead owners
+    pub(crate) const CONSUMER_LOOKED_UNIX_NS: usize = 568; // last check for dead owners
     pub(crate) const CONSUMER_NAME: usize = 576; // 32 bytes
     pub(crate) const RECLAIMED_WITHIN_NS: usize = 608; // of the last one's death, at most
     pub(crate) const RECLAIMED_WITHIN_MAX_NS: usize = 616; // the longest of these
 
-    // Sleep line: set by a consumer that naps, cleared by who wakes it. A futex on its low half.
+    // Sleep line: set by a consumer that sleeps, cleared by the thread that wakes it. A futex on its low half.
     pub(crate) const SLEEP: usize = 640;
     // Freed line: grows with every freed block. A futex on its low half.
     pub(crate) const FREED: usize = 704;
@@ -88,7 +88,7 @@ pub(crate) mod header {
     pub(crate) const LEVEL_RULES: [usize; 2] = [1024, 2048]; // length:32 | CRC-32:32, then the text
     pub(crate) const LEVEL_RULES_BYTES: usize = 1024;
 
-    /// In `FLAGS`: the file has been removed or replaced; nobody will read what is written now.
+    /// In `FLAGS`: the file has been removed or replaced; records written from now on are not read.
     pub(crate) const FLAG_RETIRED: u64 = 1;
 }
 
@@ -115,7 +115,7 @@ pub(crate) mod lane {
     pub(crate) const NEXT_SEQUENCE: usize = 152;
     pub(crate) const DEATHS_TOLD: usize = 160; // incarnation up to which deaths are told
 
-    // Written by who opens the lane after a death: the last owner that died.
+    // Written by the opener of a lane after an unclean exit: the last owner that exited uncleanly.
     pub(crate) const DEAD_INCARNATION: usize = 168; // 0 while the rest is written
     pub(crate) const DEAD_PID_TID: usize = 176;
     pub(crate) const DEAD_PROCESS: usize = 184;
@@ -152,15 +152,15 @@ pub(crate) mod block {
 
 /// Bytes that OFD locks are held on. They lie beyond any file.
 pub(crate) mod lock {
-    /// Byte `n` is lane `n`'s: held as long as its owner lives.
+    /// Byte `n` is lane `n`'s: held as long as its owner is alive.
     pub(crate) const fn lane(lane: u32) -> i64 {
         lane as i64
     }
-    /// Shared by all that are attached; exclusive to remove or replace the ring.
+    /// Shared by all attached processes; exclusive to remove or replace the ring.
     pub(crate) const ATTACH: i64 = 1 << 40;
     /// The one consumer's.
     pub(crate) const CONSUMER: i64 = (1 << 40) + 1;
-    /// Whoever changes the level rules, as long as that takes.
+    /// Held while a process changes the level rules.
     pub(crate) const LEVELS: i64 = (1 << 40) + 2;
     /// From here on: bytes to test that the file system keeps locks with mappings.
     pub(crate) const TEST: i64 = 1 << 41;
@@ -178,7 +178,7 @@ pub(crate) const fn halves(word: u64) -> (u32, u32) {
     ((word >> 32) as u32, word as u32)
 }
 
-/// The sizes and places of one ring, checked once and then trusted.
+/// The sizes and offsets of one ring, checked once and then trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     pub(crate) file_bytes: u64,
@@ -191,7 +191,7 @@ pub struct Geometry {
     pub(crate) headroom_slots: u32,
 }
 
-/// Why a size, block size and number of lanes make no ring.
+/// Why no ring can be made of a size, a block size and a number of lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BadGeometry(pub(crate) String);
 

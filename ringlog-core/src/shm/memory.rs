@@ -10,7 +10,7 @@
 use crate::os::mapping::Mapping;
 use crate::shm::sync::{AtomicU64, Ordering};
 
-/// The words of one ring. Cheap to copy; whoever made it keeps the memory alive.
+/// The words of one ring. Cheap to copy; the code that made it keeps the memory alive.
 #[cfg(not(loom))]
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
@@ -42,7 +42,7 @@ impl Memory {
     /// # Safety
     /// The mapping must outlive the value and its copies.
     pub(crate) unsafe fn of_mapping(mapping: &Mapping) -> Self {
-        // SAFETY: a mapping is page-aligned; that it stays is the caller's word. Only atomics look in.
+        // SAFETY: a mapping is page-aligned; that it stays is the caller's contract. It is accessed through atomics only.
         unsafe { Memory::borrow(mapping.base().cast(), mapping.bytes() / 8) }
     }
 
@@ -93,8 +93,8 @@ impl Memory {
     }
 }
 
-/// Stores a word that nobody may look at before a later publish. Relaxed: others may be reading what
-/// stood there before.
+/// Stores a word that readers do not use before a later publish. Relaxed: readers may still be reading the
+/// previous value.
 #[inline(always)]
 pub(crate) fn store_unpublished(word: &AtomicU64, value: u64) {
     #[cfg(not(races))]
@@ -102,7 +102,7 @@ pub(crate) fn store_unpublished(word: &AtomicU64, value: u64) {
     // Built to look for races: ThreadSanitizer notices a missing order only where the accesses that it
     // orders are plain ones.
     #[cfg(races)]
-    // SAFETY: a valid word. That nobody else is at it now is what the sanitizer is asked.
+    // SAFETY: a valid word. That no other thread accesses it now is what the sanitizer checks.
     unsafe {
         word.as_ptr().write(value);
     }

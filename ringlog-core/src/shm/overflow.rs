@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It is dropped and counted; the gap shows in the output.
+    /// It is dropped and counted; the output shows the gap.
     Drop,
     /// The call waits for the consumer, at most this long, then drops and counts.
     Block(Duration),

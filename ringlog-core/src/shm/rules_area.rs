@@ -1,8 +1,8 @@
-//! Steering levels from outside: how a text of rules reaches running producers whole.
+//! Level rules from outside: how their text reaches running producers as a whole.
 //!
-//! The text lies in the ring's header twice. The epoch's lowest bit names the half in force. Whoever
-//! changes the rules holds a kernel lock, writes the other half, and raises the epoch: so a change
-//! is in force as a whole or not at all, wherever its maker dies, and the next one starts over.
+//! The header has room for two texts. The epoch's lowest bit names the half in force. A process that changes the
+//! rules holds a kernel lock, writes the other half, and raises the epoch. So a change takes effect as a whole or not
+//! at all, wherever the process dies, and the next change overwrites the unfinished half.
 //!
 //! A reader copies the half in force and looks at the epoch again. What it decides by that text holds as
 //! long as the epoch stands, so a log call compares one word with the epoch it was last decided at.
@@ -18,10 +18,10 @@ pub(crate) const TEXT_MAX: usize = header::LEVEL_RULES_BYTES - 8;
 pub(crate) type Room = [u64; TEXT_MAX / 8];
 pub(crate) const ROOM: Room = [0; TEXT_MAX / 8];
 
-/// How often a reader begins anew because the rules were changed meanwhile.
+/// How often a reader starts again because the rules were changed meanwhile.
 const TRIES: u32 = 16;
 
-/// The epoch; 0 in a ring whose levels nobody has steered or could have followed.
+/// The epoch; 0 in a ring whose rules no process has changed or followed yet.
 pub(crate) fn epoch_word(memory: &Memory) -> &AtomicU64 {
     memory.word(header::LEVEL_EPOCH / 8)
 }
@@ -41,16 +41,16 @@ pub(crate) fn begin(memory: &Memory, now_ns: u64) -> u64 {
     }
 }
 
-/// The next epoch: never 0, always of the other half, and in step with the clock. So it was never in
-/// force before, also where somebody has set the word back, and two rings do not have it in common: no
-/// gate takes an old decision for one of this epoch.
+/// The next epoch: never 0, always of the other half, and at least the clock's time. So it was never in force before,
+/// even after the word was set back, and two rings do not share it: no gate takes an old decision for one of this
+/// epoch.
 fn after(epoch: u64, now_ns: u64) -> u64 {
     let next = epoch.checked_add(1).unwrap_or(2);
     next.max(now_ns & !1 | next & 1)
 }
 
-/// The epoch and the text of rules in force, copied to `room`; empty where the bytes are damaged. `None`
-/// if they were changed again and again meanwhile.
+/// The epoch and the text of rules in force, copied to `room`; an empty text where the bytes are damaged. `None` if
+/// the rules changed during every attempt.
 pub(crate) fn read<'a>(memory: &Memory, room: &'a mut Room) -> Option<(u64, &'a [u8])> {
     let mut found = None;
     for _ in 0..TRIES {
@@ -74,7 +74,7 @@ fn copy(memory: &Memory, epoch: u64, room: &mut Room) -> Option<usize> {
     for (at, word) in room[..length.div_ceil(8)].iter_mut().enumerate() {
         *word = load(start + 1 + at);
     }
-    // SYNC RULES (acquire end): had we copied a byte of a later text, we would see its predecessor's epoch.
+    // SYNC RULES (acquire end): if a byte of a later text was copied, a later epoch is visible now.
     Sync::Rules.acquire_fence();
     if epoch_word(memory).load(Ordering::Relaxed) != epoch {
         return None;
@@ -83,13 +83,13 @@ fn copy(memory: &Memory, epoch: u64, room: &mut Room) -> Option<usize> {
     Some(if whole { length } else { 0 })
 }
 
-/// Puts `text`, of at most [`TEXT_MAX`] bytes, in force after what was at `epoch`. The caller holds the
-/// lock. False if the epoch is another one by now: then nothing has changed.
+/// Puts `text`, of at most [`TEXT_MAX`] bytes, in force in place of the text of `epoch`. The caller holds the lock.
+/// Returns false, and changes nothing, if the epoch has changed.
 pub(crate) fn write(memory: &Memory, epoch: u64, now_ns: u64, text: &[u8]) -> bool {
     debug_assert!(text.len() <= TEXT_MAX);
     let next = after(epoch, now_ns);
     let start = half(next);
-    // SYNC RULES (release end): who sees a byte of what follows sees that this half was not in force.
+    // SYNC RULES (release end): a reader that sees a byte stored below sees that this half was not in force.
     Sync::Rules.release_fence();
     let store = |index, word| memory.word(index).store(word, Ordering::Relaxed);
     store(start, pair(text.len() as u32, crc32fast::hash(text)));

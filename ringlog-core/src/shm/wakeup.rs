@@ -1,15 +1,15 @@
-//! Waking those who wait: the consumer for records, producers for free blocks.
+//! Waking the consumer, which sleeps until there are records, and producers, which wait for free blocks.
 
 use crate::os::futex;
 use crate::shm::block::SharedRing;
 use crate::shm::layout::header;
 use crate::shm::sync::{Ordering, fence};
 
-/// Wakes the consumer if it naps. Called when a block changes, at a flush, and for ERROR and above;
-/// the record path never looks at the sleep word, because the consumer writes it.
+/// Wakes the consumer if it sleeps. Called when a lane changes its block, at a flush, and for ERROR and above; the
+/// record path never reads the sleep word, because the consumer writes it.
 pub(crate) fn wake_consumer(ring: &SharedRing) {
-    // Pairs with the fence in the consumer's nap: it either sees what was published before this, or we
-    // see that it sleeps.
+    // Pairs with the fence in the consumer's nap: either it sees the records published before this fence, or this
+    // thread sees that it sleeps.
     fence(Ordering::SeqCst);
     let sleep = ring.header_word(header::SLEEP);
     if sleep.load(Ordering::Relaxed) != 0 {
@@ -18,7 +18,7 @@ pub(crate) fn wake_consumer(ring: &SharedRing) {
     }
 }
 
-/// Tells those who found no free block, or wait for one, that there are some now.
+/// Announces `count` freed blocks to producers that found none, or wait for one.
 pub(crate) fn announce_freed(ring: &SharedRing, count: u64) {
     if count == 0 {
         return;

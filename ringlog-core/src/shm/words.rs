@@ -2,12 +2,12 @@
 
 use crate::shm::layout::NAME_BYTES;
 
-/// A name as it is stored: its first 32 bytes, cut between characters, padded with zeros.
+/// A name as stored: its first 32 bytes, cut between characters, padded with zeros.
 pub(crate) fn name_words(name: &str) -> [u64; NAME_BYTES / 8] {
     text_words(name)
 }
 
-/// As much of a text as `WORDS` words hold, cut between characters, padded with zeros.
+/// The start of a text that fits into `WORDS` words, cut between characters, padded with zeros.
 pub(crate) fn text_words<const WORDS: usize>(text: &str) -> [u64; WORDS] {
     let mut end = text.len().min(8 * WORDS);
     while !text.is_char_boundary(end) {
