@@ -56,7 +56,7 @@ use crate::ring::handle::Ring;
 
 pub use crate::record::decoded::Received;
 pub use consumer::{Consumer, Cursor, Mark, Step};
-pub use entry::{Body, Died, Entry, Gap, GapReason, OwnedEntry};
+pub use entry::{Body, Entry, Gap, GapReason, OwnedEntry, UncleanExit};
 pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
 pub use observer::Observer;
 pub use origin::Origin;

@@ -260,7 +260,7 @@ impl Writer<'_> {
                         ending.damaged |= gap.reason == GapReason::Damaged;
                     }
                 }
-                Body::Died(_) => self.counts.deaths += 1,
+                Body::UncleanExit(_) => self.counts.deaths += 1,
                 _ => {
                     self.counts.records += 1;
                     // Only of records: when a death was noticed says nothing of what came before.

@@ -140,7 +140,7 @@ impl Arrivals {
     /// Takes the next record, which has to be the next one of its producer. `None` for a death, for which no
     /// record is missing.
     pub fn take(&mut self, entry: &Entry<'_>) -> Option<Proof> {
-        if matches!(entry.body, Body::Died(_)) {
+        if matches!(entry.body, Body::UncleanExit(_)) {
             return None;
         }
         let Some(proof) = Proof::of(entry) else { panic!("nothing may be missing here: {entry}") };

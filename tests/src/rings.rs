@@ -40,7 +40,7 @@ pub fn received(consumer: &mut Consumer, patience: Duration) -> BTreeMap<u32, Ve
     let mut received = BTreeMap::<u32, Vec<u64>>::new();
     while let Some(entry) = consumer.next(patience).unwrap() {
         // A death is reported, but no record is missing for it.
-        if matches!(entry.body, Body::Died(_)) {
+        if matches!(entry.body, Body::UncleanExit(_)) {
             continue;
         }
         let proof = Proof::of(&entry).unwrap_or_else(|| panic!("nothing may be missing here: {entry}"));

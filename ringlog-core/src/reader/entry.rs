@@ -51,7 +51,7 @@ pub struct Gap {
 /// is killed there is one entry for each thread that had a lane open. There is one for the process lane only if
 /// there is none for a thread, or if the process lane has records of its own: those of signal handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Died {
+pub struct UncleanExit {
     /// Sequence of the last record that the owner published; `None` if it published none.
     pub last_sequence: Option<u64>,
 }
@@ -76,7 +76,7 @@ pub enum Body<'a> {
     /// A gap.
     Gap(Gap),
     /// An unclean exit.
-    Died(Died),
+    UncleanExit(UncleanExit),
 }
 
 impl Entry<'_> {
@@ -84,7 +84,7 @@ impl Entry<'_> {
     pub fn record(&self) -> Option<&Received<'_>> {
         match &self.body {
             Body::Record(record) => Some(record),
-            Body::Gap(_) | Body::Died(_) => None,
+            Body::Gap(_) | Body::UncleanExit(_) => None,
         }
     }
 
@@ -93,7 +93,7 @@ impl Entry<'_> {
         match &self.body {
             Body::Record(record) => record.to_string(),
             Body::Gap(gap) => gap.to_string(),
-            Body::Died(died) => ExitMessage(*died, self.origin).to_string(),
+            Body::UncleanExit(exit) => ExitMessage(*exit, self.origin).to_string(),
         }
     }
 }
@@ -113,15 +113,15 @@ impl fmt::Display for Gap {
 }
 
 /// The sentence for an unclean exit, which names its origin.
-struct ExitMessage<'a>(Died, &'a Origin);
+struct ExitMessage<'a>(UncleanExit, &'a Origin);
 
 impl fmt::Display for ExitMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Origin { lane, incarnation, pid, tid, thread, process, .. } = self.1;
         if *pid == 0 {
-            f.write_str("lane died: its process is not known any more")?;
+            f.write_str("process ended without closing its lane: name unknown")?;
         } else {
-            write!(f, "lane died: process {process} (pid {pid})")?;
+            write!(f, "process ended without closing its lane: {process} (pid {pid})")?;
             if !self.1.is_process() {
                 write!(f, ", thread {thread} (tid {tid})")?;
             }
@@ -143,7 +143,7 @@ impl fmt::Display for Entry<'_> {
             Body::Record(record) => {
                 write!(f, "{:<5} {}[{pid}/{thread}] {record}", record.level, record.logger)
             }
-            Body::Gap(_) | Body::Died(_) => {
+            Body::Gap(_) | Body::UncleanExit(_) => {
                 write!(f, "{:<5} ringlog[{pid}/{thread}] {}", Level::WARN, self.message())
             }
         }
@@ -204,23 +204,24 @@ mod tests {
     }
 
     #[test]
-    fn a_death_says_whose_it_is() {
+    fn an_unclean_exit_names_its_thread_and_process() {
         let (thread, process) = ("worker-2".to_owned(), "shop".to_owned());
         let origin =
             Origin { pid: 4711, tid: 4712, thread, process, process_lane: (1, 2), ..Origin::unknown(3, 2) };
-        let words = |origin: &Origin, last_sequence| ExitMessage(Died { last_sequence }, origin).to_string();
+        let words =
+            |origin: &Origin, last_sequence| ExitMessage(UncleanExit { last_sequence }, origin).to_string();
         assert_eq!(
             words(&origin, Some(8)),
-            "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last sequence 8"
+            "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last sequence 8"
         );
         let process = Origin { process_lane: (3, 2), ..origin };
         assert_eq!(
             words(&process, None),
-            "lane died: process shop (pid 4711), lane 3, incarnation 2, no records"
+            "process ended without closing its lane: shop (pid 4711), lane 3, incarnation 2, no records"
         );
         assert_eq!(
             words(&Origin::unknown(3, 2), Some(0)),
-            "lane died: its process is not known any more, lane 3, incarnation 2, last sequence 0"
+            "process ended without closing its lane: name unknown, lane 3, incarnation 2, last sequence 0"
         );
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn write(uuid: &str, entry: &Entry<'_>, out: &mut Vec<u8>) {
     match &entry.body {
         Body::Record(record) => number::integer(record.sequence, out),
         Body::Gap(gap) => put(out, format_args!("gap:{}:{}", gap.reason.name(), gap.count)),
-        Body::Died(died) => match died.last_sequence {
+        Body::UncleanExit(died) => match died.last_sequence {
             Some(last) => put(out, format_args!("died:{last}")),
             None => out.extend_from_slice(b"died:-"),
         },

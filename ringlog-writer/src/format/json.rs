@@ -132,7 +132,7 @@ fn aside(body: &Body<'_>, out: &mut Vec<u8>) {
             let (count, reason) = (gap.count, gap.reason.name());
             put(out, format_args!(",\"gap\":{{\"count\":{count},\"reason\":\"{reason}\"}}"));
         }
-        Body::Died(died) => match died.last_sequence {
+        Body::UncleanExit(died) => match died.last_sequence {
             Some(last) => put(out, format_args!(",\"died\":{{\"last_sequence\":{last}}}")),
             None => out.extend_from_slice(b",\"died\":{\"last_sequence\":null}"),
         },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ringlog::Level;
-use ringlog::reader::{Body, Died, Gap, GapReason, Origin, OwnedEntry};
+use ringlog::reader::{Body, Gap, GapReason, Origin, OwnedEntry, UncleanExit};
 use ringlog::schema::{Element, Type, Value};
 use serde_json::{Value as Parsed, json};
 
@@ -17,7 +17,7 @@ fn text_format() -> Text {
 }
 
 const DROPPED: Body<'_> = Body::Gap(Gap { count: 7, reason: GapReason::Dropped });
-const DIED: Body<'_> = Body::Died(Died { last_sequence: Some(8) });
+const DIED: Body<'_> = Body::UncleanExit(UncleanExit { last_sequence: Some(8) });
 
 /// One field of every kind.
 const FIELDS: &[(&str, Type, Value<'_>)] = &[
@@ -116,7 +116,7 @@ fn a_gap_is_a_line_of_its_own() {
 
 #[test]
 fn a_death_is_a_line_of_its_own() {
-    let words = "lane died: process shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last \
+    let words = "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last \
                  sequence 8";
     assert_eq!(
         aside_line(&mut text_format(), DIED, &origin()),
@@ -131,8 +131,11 @@ fn a_death_is_a_line_of_its_own() {
              \"died\":{{\"last_sequence\":8}},\"message\":\"{words}\"}}\n"
         )
     );
-    let nothing =
-        aside_line(&mut Json::new(&source("app")), Body::Died(Died { last_sequence: None }), &origin());
+    let nothing = aside_line(
+        &mut Json::new(&source("app")),
+        Body::UncleanExit(UncleanExit { last_sequence: None }),
+        &origin(),
+    );
     assert!(nothing.contains(",\"died\":{\"last_sequence\":null},"), "{nothing}");
     // A thread's name is its own choice.
     let mut forger = origin();
@@ -156,7 +159,10 @@ fn a_text_line_with_an_id() {
     nobody.lane = u32::MAX;
     assert_eq!(starts(DROPPED, &nobody), format!("{id}/-/-/gap:dropped:7"));
     assert_eq!(starts(DIED, &origin()), format!("{id}/3/2/died:8"));
-    assert_eq!(starts(Body::Died(Died { last_sequence: None }), &origin()), format!("{id}/3/2/died:-"));
+    assert_eq!(
+        starts(Body::UncleanExit(UncleanExit { last_sequence: None }), &origin()),
+        format!("{id}/3/2/died:-")
+    );
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Formatting {
                     events.say(&format!("{gap} ({}/{thread})", entry.origin.pid));
                 }
             }
-            Body::Died(_) => {
+            Body::UncleanExit(_) => {
                 batch.counts.deaths += 1;
                 if self.is_raw {
                     events.say(&entry.message());

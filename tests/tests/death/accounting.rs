@@ -23,7 +23,9 @@ fn drain(consumer: &mut Consumer) -> Vec<Came> {
     while !consumer.is_drained().unwrap() {
         while let Some(entry) = consumer.next(Duration::from_millis(1)).unwrap() {
             came.push(match &entry.body {
-                Body::Died(died) => Came::Died { last: died.last_sequence, owner: entry.origin.clone() },
+                Body::UncleanExit(died) => {
+                    Came::Died { last: died.last_sequence, owner: entry.origin.clone() }
+                }
                 _ => {
                     let Proof { producer, sequence } = Proof::of(&entry).unwrap();
                     assert_eq!(entry.record().unwrap().sequence, sequence);
@@ -140,14 +142,14 @@ fn only_an_unacknowledged_death_is_reported_again() {
     ending.child.kill();
     let take = |consumer: &mut Consumer| {
         let entry = consumer.next(Duration::from_secs(30)).unwrap().expect("a death");
-        let Body::Died(died) = entry.body else { panic!("{entry}") };
+        let Body::UncleanExit(died) = entry.body else { panic!("{entry}") };
         assert_eq!((ending.thread(entry.origin), died.last_sequence), (0, Some(4)));
         let pid = ending.child.id();
         let tid = ending.tids[0];
         assert_eq!(
             entry.message(),
             format!(
-                "lane died: process ringlog-test-producer (pid {pid}), thread worker-0 (tid {tid}), lane 1, \
+                "process ended without closing its lane: ringlog-test-producer (pid {pid}), thread worker-0 (tid {tid}), lane 1, \
                  incarnation 1, last sequence 4"
             )
         );
@@ -278,7 +280,7 @@ fn after_two_more_owners_a_death_is_reported_without_a_name() {
     assert_eq!(drain(&mut consumer).len(), 9);
     first.child.kill();
     let reported = consumer.next(SOON).unwrap().map(|entry| (first.thread(entry.origin), entry.body));
-    assert!(matches!(reported, Some((0, Body::Died(_)))), "{reported:?}");
+    assert!(matches!(reported, Some((0, Body::UncleanExit(_)))), "{reported:?}");
     drop(consumer);
     let mut second = start(&at, 1, 0, "wait");
     second.child.kill();

@@ -27,7 +27,7 @@ fn drain(consumer: &mut Consumer, patience: Duration, until: Instant, received: 
             panic!("no call was refused, yet: {gap} in {:?}", entry.origin);
         }
         let (pid, tid) = (entry.origin.pid, entry.origin.tid);
-        if let Body::Died(died) = entry.body {
+        if let Body::UncleanExit(died) = entry.body {
             // Of a process whose threads had no lanes yet, the main thread is reported, which opened its lane.
             assert_eq!(
                 received.deaths.insert((pid, tid), died.last_sequence),

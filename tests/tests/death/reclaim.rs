@@ -26,7 +26,7 @@ fn standing(at: &Scratch) -> Child {
 fn drain(consumer: &mut Consumer) -> u64 {
     let mut records = 0;
     while let Some(entry) = consumer.next(Duration::from_millis(20)).unwrap() {
-        if !matches!(entry.body, Body::Died(_)) {
+        if !matches!(entry.body, Body::UncleanExit(_)) {
             Proof::of(&entry).expect("no gap");
             records += 1;
         }

@@ -129,7 +129,7 @@ fn a_kill_at_the_wakeup_call_loses_nothing_published() {
             loop {
                 let last = ended.load(Ordering::Acquire);
                 while let Some(entry) = consumer.next(Duration::from_millis(20)).unwrap() {
-                    if !matches!(entry.body, Body::Died(_)) {
+                    if !matches!(entry.body, Body::UncleanExit(_)) {
                         arrivals.take(&entry);
                     }
                 }

@@ -23,7 +23,7 @@ fn a_forked_child_logs_with_its_own_lane() {
     let mut origins = BTreeMap::new();
     let mut take = |arrivals: &mut Arrivals| {
         let entry = consumer.next(SOON).unwrap().expect("more records");
-        if matches!(entry.body, Body::Died(_)) {
+        if matches!(entry.body, Body::UncleanExit(_)) {
             // Of a child that has ended by `_exit`.
             return consumer.ack().unwrap();
         }
@@ -78,7 +78,7 @@ fn a_forked_child_of_a_process_with_threads_logs_at_once() {
     let mut died = Vec::new();
     let mut entries = 0;
     while let Some(entry) = consumer.next(Duration::from_secs(1)).unwrap() {
-        if let Body::Died(death) = entry.body {
+        if let Body::UncleanExit(death) = entry.body {
             assert_eq!(death.last_sequence, Some(count - 1), "{entry}");
             died.push(entry.origin.pid);
             continue;

@@ -31,7 +31,7 @@ fn drained_by_process(ring: &Ring, died: &mut BTreeSet<u32>) -> BTreeMap<u32, Fr
     while !consumer.is_drained().unwrap() {
         assert!(Instant::now() < deadline, "something in the ring cannot be taken out");
         while let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
-            if let Body::Died(_) = entry.body {
+            if let Body::UncleanExit(_) = entry.body {
                 died.insert(entry.origin.pid);
                 continue;
             }

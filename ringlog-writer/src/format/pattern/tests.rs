@@ -1,7 +1,7 @@
 //! Where there is nothing in Python to compare with: policies, gaps, several errors, absent fields.
 
 use jiff::tz::TimeZone;
-use ringlog::reader::{Body, Died};
+use ringlog::reader::{Body, UncleanExit};
 use ringlog::schema::{Type, Value};
 
 use super::super::samples::{aside_line, changed, line, origin, statement, text, typed};
@@ -98,13 +98,13 @@ fn what_a_record_does_not_have_is_empty_or_said() {
 }
 
 #[test]
-fn a_death_is_a_warning() {
+fn an_unclean_exit_is_a_warning() {
     let died = aside_line(
-        &mut pattern("%(asctime)s %(levelname)s %(name)s %(message).9s", Newlines::Raw),
-        Body::Died(Died { last_sequence: None }),
+        &mut pattern("%(asctime)s %(levelname)s %(name)s %(message).13s", Newlines::Raw),
+        Body::UncleanExit(UncleanExit { last_sequence: None }),
         &origin(),
     );
-    assert_eq!(died, "2026-11-21 10:15:30,123 WARNING ringlog lane died\n");
+    assert_eq!(died, "2026-11-21 10:15:30,123 WARNING ringlog process ended\n");
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl LaneReader {
             Some(Head::Notice { notice, unix_ns, .. }) => {
                 let body = match notice.kind {
                     NoticeKind::Gap { gap, .. } => Body::Gap(gap),
-                    NoticeKind::Exit(exit) => Body::Died(exit),
+                    NoticeKind::Exit(exit) => Body::UncleanExit(exit),
                 };
                 Entry { unix_ns: *unix_ns, origin: notice.origin.as_deref().unwrap_or(origin), body }
             }

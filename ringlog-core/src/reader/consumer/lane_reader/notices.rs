@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::reader::consumer::moment::Moment;
-use crate::reader::entry::{Died, Gap, GapReason};
+use crate::reader::entry::{Gap, GapReason, UncleanExit};
 use crate::reader::origin::Origin;
 use crate::ring::exit_history::Deaths;
 
@@ -25,7 +25,7 @@ pub(super) enum NoticeKind {
         /// The lane's counter of drops, as far as this notice and those before it report it.
         drops: u64,
     },
-    Exit(Died),
+    Exit(UncleanExit),
 }
 
 impl Notice {
@@ -144,7 +144,7 @@ impl Notices {
     }
 
     pub(super) fn push_exit(&mut self, origin: Arc<Origin>, last_sequence: Option<u64>, moment: Moment) {
-        let kind = NoticeKind::Exit(Died { last_sequence });
+        let kind = NoticeKind::Exit(UncleanExit { last_sequence });
         self.waiting.push_back(Notice { kind, origin: Some(origin), moment: Some(moment) });
     }
 
