@@ -1,13 +1,12 @@
 //! Makes a documentation test of each Rust block in the documents.
 //!
-//! A block runs as it stands there. Around it comes what a test needs and a reader does not: `fn main` where
-//! the block has none, a directory of its own for rings, and a check that what its comments promise after
-//! `// →`, and nothing else, is logged. `cargo test -p ringlog-examples --doc` runs them.
+//! A block runs unchanged. The test adds `fn main` where the block has none, a directory of its own for rings, and a
+//! check that exactly the records in its comments after `// →` are logged. `cargo test -p ringlog-examples --doc` runs them.
 
 use std::fmt::Write;
 use std::path::Path;
 
-/// Seen from the workspace's root.
+/// The documents, relative to the workspace's root.
 const DOCUMENTS: [&str; 2] = ["README.md", "docs/logging.md"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,12 +57,12 @@ fn program(block: &str) -> String {
         let result = "Result<(), Box<dyn std::error::Error>>";
         return format!("fn main() -> {result} {{\n{before}\n{block}\n{after}\nOk(())\n}}");
     };
-    // Its own result comes last, so nothing can be checked behind it.
+    // A block with `fn main` ends with its own result, so no check can follow it.
     assert!(promised.is_empty(), "a block with `fn main` makes promises: {promised:?}");
     block.replacen(main, &format!("{main} {before}"), 1)
 }
 
-/// What the line's comment says is logged.
+/// The record that the line's comment promises.
 fn promise(line: &str) -> Option<&str> {
     line.split_once("// → ").map(|(_, text)| text)
 }

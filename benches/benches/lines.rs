@@ -1,5 +1,5 @@
-//! How many lines a second come into the file, from two producer processes through the ring and the
-//! writer; and beside it what needs no ringlog: one `write(2)` for each line by the producers themselves.
+//! Lines a second from two producer processes through the ring and the writer into a file; compared with one `write(2)`
+//! for each line by the producers themselves.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a log call costs its thread, while another process drains the ring.
+//! The cost of a log call for its thread, while another process drains the ring.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -18,7 +18,7 @@ struct Fill {
     flags: u64,
 }
 
-/// Two that are compared with each other.
+/// Two candidates that are compared with each other.
 const FORMATTED: &str = "write!, the same text, on the stack";
 const FACADE: &str = "log::info!, the same text";
 
@@ -109,7 +109,7 @@ fn main() {
     println!("{refused} pushes were refused");
 }
 
-/// What the ring reads for a time stamp: the time-stamp counter, where it is invariant.
+/// The clock that the ring reads for a time stamp: the time-stamp counter, where it is invariant.
 #[cfg(target_arch = "x86_64")]
 fn clock() -> u64 {
     #![allow(unsafe_code)]

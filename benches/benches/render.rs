@@ -1,4 +1,4 @@
-//! What it takes to put a message together and to write its line, beside `format!` with the same arguments.
+//! The cost of formatting a message and writing its line, compared with `format!` with the same arguments.
 
 use std::hint::black_box;
 
@@ -28,7 +28,7 @@ fn entry(template: &'static str, fields: &[(&'static str, Type, Value<'_>)]) -> 
     ring.observe().expect("just made").poll().expect("the file is whole").remove(0)
 }
 
-/// Writes the entry's line, over and over.
+/// Writes the entry's line repeatedly.
 fn lines<'a>(name: &'static str, mut format: impl Format + 'a, entry: &'a OwnedEntry) -> Candidate<'a> {
     let mut out = Vec::new();
     Candidate::new(name, move || {
@@ -39,7 +39,7 @@ fn lines<'a>(name: &'static str, mut format: impl Format + 'a, entry: &'a OwnedE
     })
 }
 
-/// Puts the entry's message together, over and over.
+/// Formats the entry's message repeatedly.
 fn messages<'a>(name: &'static str, entry: &'a OwnedEntry) -> Candidate<'a> {
     let mut scratch = Vec::new();
     Candidate::new(name, move || {
@@ -50,7 +50,7 @@ fn messages<'a>(name: &'static str, entry: &'a OwnedEntry) -> Candidate<'a> {
     })
 }
 
-/// A pattern as people have them in their configurations.
+/// A pattern as in a typical configuration.
 fn pattern() -> Pattern {
     let pattern = "%(asctime)s %(filename)s[line:%(lineno)d] %(levelname)-8s %(message)s";
     Pattern::new(pattern, None, TimeZone::UTC, Newlines::Escape).expect("it is one")
@@ -76,7 +76,7 @@ fn main() {
             use std::fmt::Write;
             out.clear();
             let (order, price, venue) = black_box((order, price, venue));
-            // Memory takes everything.
+            // Writing to memory cannot fail.
             let _ = write!(out, "order {order} filled at {price:.2} on {venue}");
             black_box(&out);
         }

@@ -1,4 +1,4 @@
-//! What the benchmarks share: a ring that another process drains, and medians over bursts.
+//! Parts that the benchmarks share: a ring that another process drains, and medians over bursts.
 //!
 //! The machines are shared and noisy, so everything that is compared is measured in turns within one
 //! run, and the medians count. Nothing here is ever a test.
@@ -9,11 +9,11 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use ringlog::Ring;
 
-/// Operations in one burst: what a thread logs in one go, and enough that reading the clock around it
-/// does not count.
+/// Operations in one burst: as many as a thread logs in one go, and enough that reading the clock around them does
+/// not count.
 pub const BURST: u64 = 20;
 
-/// A consumer in a process of its own, which drains a ring and throws everything away.
+/// A consumer in a process of its own, which drains a ring and discards everything.
 #[derive(Debug)]
 pub struct Drain(Child);
 
@@ -43,7 +43,7 @@ impl Drain {
         if role != DRAIN {
             return;
         }
-        let mut consumer = Ring::open(ring).and_then(|ring| ring.consumer()).expect("nobody else drains");
+        let mut consumer = Ring::open(ring).and_then(|ring| ring.consumer()).expect("no other consumer");
         let mut unacknowledged = 0;
         loop {
             let more = consumer.next(Duration::from_millis(1)).expect("not forked").is_some();
@@ -58,13 +58,13 @@ impl Drain {
 
 impl Drop for Drain {
     fn drop(&mut self) {
-        // Our own child; if it has gone already there is nothing to end.
+        // This process's own child; if it has ended already there is nothing to end.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// One thing that is measured: a name, and what to do in a burst.
+/// A candidate: a name, and the operations of a burst.
 pub struct Candidate<'a> {
     name: &'static str,
     burst: Box<dyn FnMut() + 'a>,
@@ -78,7 +78,7 @@ impl<'a> Candidate<'a> {
         Candidate { name, burst: Box::new(burst), picoseconds }
     }
 
-    /// What it was called.
+    /// The candidate's name.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -89,15 +89,15 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Measures all candidates in turns, so that whatever disturbs the machine disturbs them alike, and
-/// prints a table. The first is what the others are compared with.
+/// Measures all candidates in turns, so that disturbances of the machine affect them alike, and prints a table. The
+/// others are compared with the first.
 pub fn measure(rounds: u32, candidates: &mut [Candidate<'_>]) {
     for round in 0..rounds + rounds / 10 {
         for candidate in &mut *candidates {
             let start = std::time::Instant::now();
             (candidate.burst)();
             let elapsed = start.elapsed().as_nanos() as u64 * 1000 / BURST;
-            // The first tenth warms caches up.
+            // The first tenth warms the caches.
             if round >= rounds / 10 {
                 candidate.picoseconds.saturating_record(elapsed.max(1));
             }
@@ -116,7 +116,7 @@ pub fn measure(rounds: u32, candidates: &mut [Candidate<'_>]) {
     }
 }
 
-/// A text on the stack: the least that formatting a message can cost. What does not fit is left out.
+/// A text on the stack: the least cost of formatting a message. Text that does not fit is left out.
 #[derive(Debug)]
 pub struct StackText {
     bytes: [u8; 256],
@@ -146,7 +146,7 @@ impl std::fmt::Write for StackText {
     }
 }
 
-/// What a program does between its log calls, a microsecond or so.
+/// The work of a program between its log calls, about a microsecond.
 fn pause() {
     for _ in 0..200 {
         std::hint::spin_loop();

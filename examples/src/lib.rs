@@ -1,4 +1,4 @@
-//! What the examples in README.md and docs/logging.md need to run as documentation tests.
+//! The surroundings in which the examples of README.md and docs/logging.md run as documentation tests.
 //!
 //! The tests themselves are made by `build.rs`, one for each block and named after the line it begins in.
 //! Besides ringlog they use [`log`] and, to fork, `libc::fork`.
@@ -10,11 +10,11 @@ pub mod documents {
 
 use ringlog::testing::{Capture, Captured};
 
-/// Lets names of rings stand for files in a directory that is gone with the result, and takes away what else
-/// ringlog would find in the environment.
+/// Puts rings into a directory that is removed with the result, and removes the environment variables that ringlog
+/// reads.
 ///
 /// # Panics
-/// If there is no room for one in shared memory.
+/// If shared memory has no room for the directory.
 #[allow(unsafe_code)]
 pub fn own_rings() -> tempfile::TempDir {
     let directory = tempfile::tempdir_in("/dev/shm").expect("a directory in shared memory");
@@ -28,11 +28,10 @@ pub fn own_rings() -> tempfile::TempDir {
     directory
 }
 
-/// Checks that just this was logged: each a message, or level, logger and message, with `…` for what may be
-/// anything.
+/// Checks that exactly these records were logged: each a message, or level, logger and message, with `…` for any text.
 ///
 /// # Panics
-/// If it was not.
+/// If others were logged.
 pub fn check(log: &Capture, promised: &[&str]) {
     let logged = log.everything();
     let messages: Vec<String> = logged.iter().map(Captured::message).collect();

@@ -1,9 +1,8 @@
 //! Four processes run an embedded database each, and all log into one file.
 //!
 //! `sled` is an unmodified library that logs through the `log` facade. Each process writes and reads real
-//! data at its most talkative level; the lines of all four go through one ring into one file. At the end
-//! the file is read back: every line of every process has to be there exactly once, each thread's in
-//! order, all in the order of time.
+//! data at its most verbose level; the lines of all four go through one ring into one file. At the end the file is read
+//! back: it has to hold every line of every process exactly once, each thread's in order, and all in order of time.
 //!
 //! ```sh
 //! cargo run --release -p ringlog-examples
@@ -22,7 +21,7 @@ use serde_json::Value;
 
 const PROCESSES: usize = 4;
 const ROWS: u32 = 2_000;
-/// After so many rows each process flushes its database, and says how far it is.
+/// After this number of rows each process flushes its database and logs its progress.
 const STEP: u32 = 500;
 /// The argument by which this program becomes one of the four.
 const WORK: &str = "work";
@@ -35,7 +34,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// One of the four: opens a database and uses it. All it has to do with ringlog is the first line.
+/// One of the four processes: opens a database and uses it. Only the first line concerns ringlog.
 fn work(directory: &Path) -> Result<()> {
     ringlog::init();
     let (begun, database) = (Instant::now(), sled::open(directory)?);
@@ -90,7 +89,7 @@ fn supervise() -> Result<()> {
     Ok(())
 }
 
-/// Runs the four to their end.
+/// Runs the four processes to their end.
 fn children(ring: &str, directory: &Path) -> Result<()> {
     let program = std::env::current_exe()?;
     let start = |number: usize| -> Result<Child> {
@@ -107,7 +106,7 @@ fn children(ring: &str, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is in the file.
+/// The contents of the file.
 struct Found {
     lines: u64,
     of_database: u64,
@@ -115,8 +114,8 @@ struct Found {
     samples: Vec<String>,
 }
 
-/// Every lane's sequences have to run from 0 without a hole, and time must not go back but for the lines
-/// that the writer has counted as late. Each process says as often as it should how far it is.
+/// Checks the file: each lane's sequences run from 0 without a hole, time does not go back except in lines that the
+/// writer has counted as late, and each process has logged its progress as often as it should.
 fn check(text: &str, late: u64) -> Result<Found> {
     let mut next: HashMap<(u64, u64), u64> = HashMap::new();
     let mut rows: HashMap<u64, Vec<u64>> = HashMap::new();
@@ -136,7 +135,7 @@ fn check(text: &str, late: u64) -> Result<Found> {
         let of_process = rows.entry(number("pid")?).or_default();
         let is_ours = entry["logger"] == module_path!();
         if is_ours {
-            // Key-values keep their types on their way through the ring.
+            // Key-values keep their types in the ring.
             let fields = &entry["fields"];
             of_process.push(fields["rows"].as_u64().with_context(|| format!("no number of rows in {line}"))?);
             let is_typed = match entry["message"].as_str() {

@@ -20,7 +20,7 @@ fn main() {
 }
 "#;
 
-/// The block of the document that names such features, with the library where it lies.
+/// The document's block that names such features, with the library's path.
 fn dependencies(workspace: &Path) -> String {
     let text = fs::read_to_string(workspace.join("docs/logging.md")).unwrap();
     let mut blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
@@ -29,7 +29,7 @@ fn dependencies(workspace: &Path) -> String {
     block.replace("../ringlog", workspace.to_str().unwrap())
 }
 
-/// What the program prints if everything is asked for.
+/// The output of the program with every level wanted.
 fn printed(package: &Path, debug_assertions: bool) -> Vec<String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["run", "--quiet", "--offline", "--config"]);
@@ -50,7 +50,7 @@ fn statements_below_the_ceiling_are_left_out() {
     let manifest = "[package]\nname = \"shop\"\nedition = \"2024\"\n\n[workspace]\n\n".to_owned();
     fs::write(package.join("Cargo.toml"), manifest + &dependencies(workspace)).unwrap();
     fs::write(package.join("src/main.rs"), PROGRAM).unwrap();
-    // The versions that are here already.
+    // Uses the versions that are already downloaded.
     fs::copy(workspace.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
 
     let from_info = ["info is evaluated", "warn is evaluated", "INFO  shop: info", "WARN  shop: warn"];

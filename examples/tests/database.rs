@@ -1,11 +1,11 @@
-//! The example runs, its own check of the file passes, and it shows lines of both: the library's and its own.
+//! The example runs, its check of the file passes, and it shows lines of the library and of its own.
 
 use std::process::Command;
 
 use serde_json::Value;
 
 #[test]
-fn an_unmodified_library_in_four_processes_logs_into_one_file() {
+fn a_library_in_four_processes_logs_into_one_file() {
     let output = Command::new(env!("CARGO_BIN_EXE_ringlog-examples")).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");

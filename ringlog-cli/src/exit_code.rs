@@ -53,7 +53,7 @@ mod tests {
     fn an_error_with_context_keeps_its_code() {
         let missing = ringlog::Error::NoSuchRing { name: "ap".into(), dir: "/x".into(), similar: None };
         assert_eq!(code(&anyhow::Error::new(missing).context("while looking")), NO_SUCH_RING);
-        let late = ringlog::Error::FlushTimeout { waited_ms: 5, why: "nobody drains the ring" };
+        let late = ringlog::Error::FlushTimeout { waited_ms: 5, why: "no consumer drains the ring" };
         assert_eq!(code(&late.into()), TIMED_OUT_OR_EMPTY);
         assert_eq!(code(&anyhow::anyhow!("something else")), FAILED);
     }

@@ -75,7 +75,7 @@ fn senseless_rules_are_refused_with_a_message() {
         "ringlog: cannot steer levels: 100 rules take 1690 bytes, a ring keeps 1016: remove some with LOGGER=default",
     );
     let message =
-        "ringlog: cannot steer levels: \"a\\tb\" is no name of a logger: it holds a control character";
+        "ringlog: cannot steer levels: \"a\\tb\" is not a logger's name: it holds a control character";
     scene.ringlog(&["level", "app", "a\tb=info"]).fails(1, message);
     assert_eq!(rules(&scene), NONE, "nothing was changed");
 }

@@ -1,28 +1,37 @@
-//! Logging through shared memory: many processes write fixed-layout records into one ring without a
-//! system call for each, and one process persists them.
+//! Logging through shared memory, for processes that must not wait for their log.
 //!
-//! **A log call on an open lane, within a block, never waits and never enters the kernel.** Each thread
-//! owns the block it writes into, so nothing is contended, and what it has published survives it: a
-//! process may be killed at any instruction, and the writer still gets every record but the one in
-//! flight.
-//!
-//! It does *not* format, write files or rotate them: that is the writer's, in another process.
+//! Any number of processes write records into one ring in shared memory, without a system call for each.
+//! One writer process takes them out, formats them, and writes and rotates the files.
 //!
 //! ```
 //! use ringlog::{error, info};
 //!
 //! fn main() {
-//!     ringlog::init(); // into the ring that `$RINGLOG` names, or to standard error
+//!     ringlog::init(); // logs into the ring that `$RINGLOG` names, or to standard error
 //!     let (id, price) = (7, 9.5);
 //!     info!("order {id} filled at {price:.2}", venue = "XETR");
 //!     if let Err(cause) = std::fs::read("/no/such/file") {
-//!         error!("no prices", cause); // one field with the error and all of its causes
+//!         error!("cannot read the prices", cause); // an error is one field, with all of its causes
 //!     }
 //! }
 //! ```
 //!
-//! `ringlog run --out app.log -- ./my-program` makes a ring, starts the writer and runs the program. A program can
-//! also make its ring by itself, and log structs:
+//! `ringlog run --out app.log -- ./my-program` makes a ring, starts a writer for it, sets `$RINGLOG` and runs the
+//! program. Without a ring the same program prints its log on standard error.
+//!
+//! # Promises
+//!
+//! * **A log call never waits and never enters the kernel**, once its thread has logged before and as long as its
+//!   block has room. Each thread owns the block that it writes into, so threads do not contend.
+//! * **Records outlive their process.** It may be killed at any instruction: the writer gets every record that a
+//!   log call had finished.
+//! * **Nothing is lost silently.** A record that finds the ring full is counted, and the output shows the gap at
+//!   its place.
+//!
+//! # Typed records, and a ring of your own
+//!
+//! A struct becomes a record by `#[derive(Record)]`: its fields travel in binary and keep their types. A program
+//! can also make its ring by itself, and look into it:
 //!
 //! ```
 //! use ringlog::{Level, Record, Ring};
@@ -32,36 +41,48 @@
 //! struct Fill {
 //!     order: u64,
 //!     price: f64,
-//!     venue: [u8; 8],
+//!     venue: &'static str,
 //! }
 //!
-//! let ring = Ring::options().size("16MiB").create_or_open("front-page")?;
-//! let log = ring.logger();
-//! log.push(&Fill { order: 7, price: 9.5, venue: *b"XETR    " })?;
-//! log.text(Level::WARN, "orders", "disk 91%")?;
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let ring = Ring::options().size("16MiB").create_or_open("front-page")?;
+//!     let log = ring.logger(); // clone it freely, send it to any thread
+//!     log.push(&Fill { order: 7, price: 9.5, venue: "XETR" })?;
+//!     log.text(Level::WARN, "orders", "disk 91%")?;
 //!
-//! for record in ring.observe()? {
-//!     println!("{record}");
+//!     for record in ring.observe()? {
+//!         println!("{record}"); // looking takes nothing out of the ring
+//!     }
+//!     ringlog::admin::remove("front-page", true)?;
+//!     Ok(())
 //! }
-//! ringlog::admin::remove("front-page", true)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | what | where |
-//! |---|---|
-//! | log statements, typed records, loggers, rings | here |
-//! | draining a ring, looking into it | [`reader`] |
-//! | removing and listing rings, asking the writer, levels from outside | [`admin`] |
-//! | definitions, types and values of fields | [`schema`] |
-//! | tests that see what was logged | [`testing`] |
+//! # Where things are
 //!
-//! The guides, each feature by an example, lie in the repository's `docs/`: `logging.md` for Rust programs,
-//! `configuration.md` for files, formats and rotation, `durability.md` for what survives what.
+//! | you want to | look at |
+//! |---|---|
+//! | log | [`info!`], [`init`](fn@init), [`log_panics`]; [`Record`](derive@Record), [`Logger`] |
+//! | choose levels | [`Filter`], [`set_default`] |
+//! | make or open a ring | [`Ring`], [`Options`], [`Overflow`] |
+//! | drain a ring, or look into it | [`reader`] |
+//! | list and remove rings, send requests to a writer, change levels from outside | [`admin`] |
+//! | define records at run time, take records apart | [`schema`] |
+//! | test what was logged | [`testing`] |
+//!
+//! # Guides
+//!
+//! They lie in the repository under `docs/`, and show each feature by an example:
+//!
+//! * `docs/logging.md`: logging from Rust programs, and from libraries that use the `log` facade;
+//! * `docs/configuration.md`: loggers, handlers, formats and rotation;
+//! * `docs/durability.md`: what survives a killed process, a full disk and a reboot;
+//! * `docs/from-python-logging.md`: for those who know Python's `logging`.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![cfg_attr(loom, allow(dead_code))]
 
-// The derive's code says `::ringlog`, also where it is used in here.
+// The code that the derive generates names `::ringlog`, also inside this crate.
 #[cfg(not(loom))]
 extern crate self as ringlog;
 
@@ -106,15 +127,15 @@ pub use crate::{
     shm::overflow::Overflow,
 };
 
-/// For the code that ringlog's macros generate, and its own tests. No promise is made about it.
+/// For the code that ringlog's macros generate, and for its tests. Not part of the public interface.
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {
     pub use crate::producer::callsite::{Callsite, field, is_compiled_in};
-    pub use crate::producer::statement::argument;
-    pub use crate::producer::statement::capture::{Capture, Formatted, Shown};
+    pub use crate::producer::statement::capture::{Capture, Formatted, Formless, Shown};
+    pub use crate::producer::statement::{Argument, FieldOrError, argument};
 
-    /// The ways in which an argument may travel.
+    /// The traits that choose how an argument travels.
     pub mod prelude {
         pub use crate::producer::statement::capture::{
             AsCause as _, AsError as _, AsField as _, AsNothing as _, AsReport as _, AsText as _,
@@ -127,10 +148,9 @@ pub mod __private {
 
 /// Logs a statement to the process's default logger.
 ///
-/// The message is a format string with all of Rust's syntax, checked when the program is compiled. The call
-/// copies the arguments in binary into the ring; the text is made by whoever reads it, and is what `format!`
-/// would have given. Below the level a call costs a load or two and a branch, and its arguments are not
-/// evaluated.
+/// The message is a format string with all of Rust's syntax, checked by the compiler. The call copies the
+/// arguments in binary into the ring; the reader makes the text, which equals that of `format!`. A call whose
+/// level is not wanted costs two or three loads and a branch; its arguments are not evaluated.
 ///
 /// ```
 /// use ringlog::info;
@@ -145,11 +165,11 @@ pub mod __private {
 /// info!("order {id} filled", price, venue, side = side);
 /// info!(id, price);
 ///
-/// // What has no binary form is formatted in place: % for its Display, ? for its Debug.
+/// // A value without a binary form is formatted in place: % by its Display, ? by its Debug.
 /// let at = std::path::Path::new("/tmp");
 /// info!("saved", to = %at.display(), parts = ?at.components());
 ///
-/// // To another logger than that of the module, which is `my_program.db.pool` in `my_program::db::pool`.
+/// // To a logger of another name. Without one it is the module's: `app.db.pool` in `app::db::pool`.
 /// info!(logger: "orders.fills", "order {id} filled");
 /// # let lines: Vec<String> = log.records().iter().map(|record| record.message()).collect();
 /// # assert_eq!(lines[1], "order 7 filled at 9.50");
@@ -158,24 +178,25 @@ pub mod __private {
 /// ```
 ///
 /// * **Fields.** Named arguments of the message are fields too: in JSON `id` and `price` keep their types.
-///   Key=values can be everything that a [`FieldValue`] is, and errors: an error becomes one field with
-///   all of its causes, a line each.
-/// * **Loggers.** The statement's logger is the module's path with dots, or `logger: "name"`. Levels are
-///   inherited along the dots: see [`Filter`], and `ringlog level` to change them from outside.
-/// * **Where to.** The default logger is set by [`init`](fn@init) or [`set_default`]; `to: &handle` names another one
-///   for a statement: `info!(to: &log, "ready")`.
-/// * **Never in the way.** A statement has no result: what the ring refuses is counted there, and the gap
-///   shows in the output. Text that is longer than the ring takes is cut and marked.
+///   The value of a `key = value` is a [`FieldValue`] or an error. An error becomes one field with all of its
+///   causes, a line each.
+/// * **Loggers.** The statement's logger is the module's path with dots, or the one given by `logger: "name"`.
+///   Levels are inherited along the dots: see [`Filter`], and `ringlog level` to change them from outside.
+/// * **Destination.** [`init`](fn@init) or [`set_default`] sets the default logger. `to: &log` sends one statement
+///   to another: `info!(to: &log, "ready")`.
+/// * **Failures.** A statement has no result. A record that the ring refuses is counted in the ring, and the output
+///   shows the gap. Text that is longer than the ring takes is cut and marked.
 #[cfg(not(loom))]
 pub use ringlog_macros::info;
 
 #[cfg(not(loom))]
 pub use ringlog_macros::{critical, debug, error, log, trace, warn};
 
-/// Makes a struct a record: its fields travel as they are declared, typed and without formatting.
+/// Makes a struct a record: its fields travel in the order of their declaration, typed and unformatted.
 ///
 /// ```
-/// use ringlog::{Level, Record, Type};
+/// use ringlog::schema::{Field, Type};
+/// use ringlog::{Level, Record};
 ///
 /// #[derive(Record)]
 /// #[record(level = "warn", logger = "orders", text = "fill came late")]
@@ -193,11 +214,11 @@ pub use ringlog_macros::{critical, debug, error, log, trace, warn};
 ///
 /// let definition = fill.site().definition();
 /// assert_eq!((&*definition.logger, &*definition.text), ("orders", "fill came late"));
-/// assert_eq!(definition.fields[1], ringlog::Field::new("market", Type::Str));
+/// assert_eq!(definition.fields[1], Field::new("market", Type::Str));
 /// # assert!(fill.retried.is_none());
 /// ```
 ///
-/// A tuple struct is refused, and so is everything else that has no named fields:
+/// Only structs with named fields, or without fields, can be records. A tuple struct is refused:
 ///
 /// ```compile_fail
 /// #[derive(ringlog::Record)]

@@ -1,4 +1,4 @@
-//! Logging: from a statement to a published record.
+//! The producing side: from a log statement to a published record.
 
 pub(crate) mod default_logger;
 pub(crate) mod levels;

@@ -1,4 +1,4 @@
-//! What travels: levels, values, definitions, and how a record is encoded.
+//! Records: levels, field types and values, definitions, encoding and decoding.
 
 pub(crate) mod level;
 pub(crate) mod number;

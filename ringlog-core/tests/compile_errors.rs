@@ -1,5 +1,4 @@
-//! What the compiler says of log statements that are none, to the letter: people read it when they are
-//! already in trouble.
+//! The compiler's errors for mistakes in log statements, word for word.
 
 #[test]
 fn mistakes_in_log_statements_are_explained() {

@@ -1,4 +1,4 @@
-//! What `#[derive(Record)]` promises, seen from outside.
+//! The promises of `#[derive(Record)]`, tested from outside.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -50,7 +50,7 @@ fn records_of_one_struct_share_one_site() {
 }
 
 #[test]
-fn without_attributes_the_level_is_info_and_the_logger_the_module() {
+fn the_defaults_are_level_info_and_the_modules_logger() {
     #[derive(Record)]
     struct Tick {
         price: f64,
@@ -74,7 +74,7 @@ fn a_struct_without_fields_is_a_record() {
 }
 
 #[test]
-fn levels_mean_what_they_mean_at_run_time() {
+fn levels_are_read_as_at_run_time() {
     macro_rules! same {
         ($($level:literal),*) => {$({
             #[derive(Record)]
@@ -114,7 +114,7 @@ fn a_field_has_the_type_of_its_value() {
     assert_eq!(session.payload_bytes(), 16 + 27 + (4 + 3) + (4 + 2) + 8 + 12 + 8);
 }
 
-/// Names of the generated code hide nothing, and nothing hides them.
+/// Names in the generated code shadow none of the program's, and none of the program's shadow them.
 mod hygiene {
     #![allow(non_camel_case_types, dead_code)]
 
@@ -158,7 +158,7 @@ mod hygiene {
 }
 
 #[test]
-fn a_type_of_ones_own_can_be_a_field() {
+fn a_type_of_the_program_can_be_a_field() {
     struct OrderId(u64);
     impl FieldValue for OrderId {
         const TYPE: Type = u64::TYPE;

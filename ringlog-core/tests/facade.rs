@@ -18,7 +18,7 @@ impl fmt::Display for Chatty {
 }
 
 #[test]
-fn what_libraries_log_arrives_with_place_and_thread() {
+fn records_of_libraries_arrive_with_place_and_thread() {
     let dir = Scratch::new();
     let name = dir.text("app");
     let ring = Ring::options().size("1MiB").create_or_open(&name).unwrap();
@@ -43,7 +43,7 @@ fn what_libraries_log_arrives_with_place_and_thread() {
         if text == "plain" {
             assert!(record.file.ends_with("facade.rs") && record.line > 0 && record.module == "facade");
             assert_eq!((record.level, entry.origin.pid), (Level::INFO, std::process::id()));
-            assert_eq!(entry.origin.thread, "what_libraries_log_arrives_with_");
+            assert_eq!(entry.origin.thread, "records_of_libraries_arrive_with");
         }
         messages.push(text);
     }

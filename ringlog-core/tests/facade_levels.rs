@@ -6,19 +6,19 @@ use ringlog::{Initialized, Level, Ring};
 use ringlog_testkit::Scratch;
 
 #[test]
-fn what_libraries_log_follows_rules_from_outside() {
+fn records_of_libraries_follow_rules_from_outside() {
     let dir = Scratch::new();
     let name = dir.text("app");
     let ring = Ring::options().size("1MiB").create_or_open(&name).unwrap();
     let log = ring.logger();
-    assert!(log.allows(Level::TRACE, "db"), "nothing is said of it");
+    assert!(log.allows(Level::TRACE, "db"), "no rule names it");
     let done = ringlog::init_ring(&ring, "info,noisy=error".parse().unwrap());
     assert_eq!(done, Initialized::Ring(ring.path().to_owned()));
     assert_eq!(ringlog::init_ring(&ring, "info".parse().unwrap()), Initialized::AlreadySet);
 
     let asked = [("db", log::Level::Debug), ("db::query", log::Level::Debug), ("noisy", log::Level::Warn)];
     let wanted = |expected: [bool; 3]| {
-        // Twice: the second answer may be a remembered one.
+        // Twice: the second decision may be a kept one.
         for _ in 0..2 {
             let enabled = asked.map(|(target, level)| log::log_enabled!(target: target, level));
             assert_eq!(enabled, expected);
@@ -26,7 +26,7 @@ fn what_libraries_log_follows_rules_from_outside() {
                 let level = if level == log::Level::Warn { Level::WARN } else { Level::DEBUG };
                 ring.logger().allows(level, target)
             });
-            assert_eq!(allowed, expected, "a logger that is named says the same");
+            assert_eq!(allowed, expected, "a logger that is named decides the same");
         }
     };
     let rule =
@@ -46,7 +46,7 @@ fn what_libraries_log_follows_rules_from_outside() {
     change_levels(&name, |rules| rules.retain(|_| false)).unwrap();
     wanted([false, false, false]);
 
-    // Whoever steers finds the loggers, although what the facade logs has no definitions.
+    // The loggers are listed, although records of the facade have no definitions.
     log::info!(target: "db::query", "plain");
     log::error!(target: "noisy", "formatted {}", 1);
     log::info!(target: "noisy", "not wanted");

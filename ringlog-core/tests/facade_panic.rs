@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringlog::Ring;
 use ringlog_testkit::Scratch;
 
-/// Writes this much, then panics.
+/// Writes this number of bytes, then panics.
 struct Panics(usize);
 
 impl fmt::Display for Panics {
@@ -19,7 +19,7 @@ impl fmt::Display for Panics {
     }
 }
 
-/// Logs a record whose formatting panics, which it survives.
+/// Logs a record whose formatting panics, and catches the panic.
 struct Survives;
 
 impl fmt::Display for Survives {
@@ -31,13 +31,13 @@ impl fmt::Display for Survives {
 }
 
 #[test]
-fn a_panic_while_an_argument_is_formatted_leaves_the_lane_usable_and_no_part_of_the_record() {
+fn a_panic_in_an_argument_leaves_a_usable_lane_and_no_record() {
     let dir = Scratch::new();
     let name = dir.text("app");
     let ring = Ring::options().size("1MiB").create_or_open(&name).unwrap();
     ringlog::init_ring(&ring, "debug".parse().unwrap());
     let mut expected = Vec::new();
-    // The first before there is a lane; some reach beyond the block and have to go the long way.
+    // The first before there is a lane; some reach beyond the block and take the slow path.
     for (n, length) in [0, 1, 50, 500, 7_000, 20_000, 0, 100].into_iter().enumerate() {
         assert!(catch_unwind(|| log::info!("never {}", Panics(length))).is_err());
         log::info!("after {n}");
@@ -48,7 +48,7 @@ fn a_panic_while_an_argument_is_formatted_leaves_the_lane_usable_and_no_part_of_
     let mut messages = Vec::new();
     while let Some(entry) = consumer.next(Duration::from_millis(100)).unwrap() {
         let message = entry.message();
-        // The inner ones go by the process's lane; the others by the thread's own, which is free again.
+        // The inner records go by the process lane, the others by the thread's own, which is usable again.
         assert_eq!(entry.origin.thread.is_empty(), message == "inner", "{entry}");
         messages.push(message);
     }

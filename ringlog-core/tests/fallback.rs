@@ -1,14 +1,14 @@
-//! Without a ring, or with one that cannot be opened, what is logged goes to standard error.
+//! Without a ring, or with one that cannot be opened, records go to standard error.
 #![cfg(feature = "log")]
 
 use std::process::Command;
 
 use ringlog::{Initialized, critical, debug, info, init, log_panics};
 
-/// Set where this program is the one that logs.
+/// The environment variable of the process that logs.
 const ROLE: &str = "RINGLOG_TEST_LOGS";
 
-/// What a process prints on standard error that logs with these variables set.
+/// The standard error of a process that logs with these variables set.
 fn printed(variables: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
@@ -22,7 +22,7 @@ fn printed(variables: &[(&str, &str)]) -> String {
     stderr
 }
 
-/// Does nothing in a run of all tests.
+/// The process that logs; in a normal run of the tests it does nothing.
 #[test]
 fn a_process_that_logs() {
     if std::env::var_os(ROLE).is_none() {
@@ -51,11 +51,11 @@ fn without_a_ring_each_record_is_a_line_on_standard_error() {
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines[..3], BY_DEFAULT, "{printed}");
     assert!(lines[3].starts_with("CRITICAL panic: no price at=ringlog-core/tests/fallback.rs:"), "{printed}");
-    assert!(printed.contains(" panicked at "), "the hook that was there before has its turn too: {printed}");
+    assert!(printed.contains(" panicked at "), "the previous hook runs too: {printed}");
 }
 
 #[test]
-fn levels_hold_there_too() {
+fn levels_hold_on_standard_error_too() {
     let printed = printed(&[("RINGLOG_LEVEL", "error,db=debug,shop.db=debug")]);
     let lines: Vec<&str> = printed.lines().collect();
     let expected =
@@ -64,7 +64,7 @@ fn levels_hold_there_too() {
 }
 
 #[test]
-fn what_is_wrong_is_told_before() {
+fn errors_of_init_come_before_the_first_record() {
     let missing = printed(&[("RINGLOG", "/nowhere/app")]);
     let mut lines = missing.lines();
     assert_eq!(lines.next(), Some("ringlog: no ring \"app\" in /nowhere; logging to standard error instead"));
@@ -72,10 +72,10 @@ fn what_is_wrong_is_told_before() {
 
     let wrong = printed(&[("RINGLOG_LEVEL", "db=loud")]);
     let mut lines = wrong.lines();
-    let told = lines.next().unwrap();
+    let complaint = lines.next().unwrap();
     assert!(
-        told.starts_with("ringlog: RINGLOG_LEVEL: \"loud\" is not a level; ")
-            && told.ends_with("; using info")
+        complaint.starts_with("ringlog: RINGLOG_LEVEL: \"loud\" is not a level; ")
+            && complaint.ends_with("; using info")
     );
     assert_eq!(lines.next(), Some(BY_DEFAULT[0]));
 }

@@ -1,4 +1,4 @@
-//! Rings that somebody has made up, or scribbles over, in ways that a fuzzer does not come upon.
+//! Forged and overwritten rings, in ways that a fuzzer does not find.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,7 +10,7 @@ use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
 
-/// Longer than anything here takes, also on a busy machine.
+/// A deadline that even a busy machine keeps.
 const SOON: Duration = Duration::from_secs(30);
 const BLOCK_BYTES: u64 = 1024;
 /// FORMAT.md's numbers, written out: kinds and phases of a state word, the kind of a record's header.
@@ -18,7 +18,7 @@ const RECORDS_SEALED: u64 = 0x02;
 const DEFINITIONS_SEALED: u64 = 0x12;
 const DEFINITION: u64 = 1 << 56;
 
-/// A ring's file, and where things lie in it.
+/// A ring's file, and its offsets.
 struct Bytes {
     _dir: Scratch,
     ring: Ring,
@@ -90,8 +90,8 @@ fn a_definition_begins_where_a_record_begins() {
         entries[0].entry().message()
     };
     assert!(shown().ends_with("x a=7"));
-    // Within the text of the real one there are bytes that read as another one: a level, a length of 4 for its
-    // logger, and nothing else.
+    // The text of the real definition holds bytes that read as another one: a level, a length of 4 for its logger,
+    // and nothing else.
     let definitions = (0..bytes.count).find(|block| bytes.get(bytes.state(*block)) & 0xf0 == 0x10).unwrap();
     bytes.put(bytes.slot(definitions, 4, 0), &[DEFINITION | 32 << 32, 0, 20, 4 | 0x656b_6166 << 32, 0, 0]);
     let records = bytes.find(RECORDS_SEALED);
@@ -103,10 +103,10 @@ fn a_definition_begins_where_a_record_begins() {
 }
 
 #[test]
-fn a_ring_full_of_definitions_of_the_dead_is_gone_through_at_once() {
+fn many_orphaned_definitions_are_freed_in_one_pass() {
     let bytes = Bytes::new("64MiB");
     for block in 0..bytes.count {
-        // Half of them are definitions of one process, the others are records that name another one.
+        // Half of them are definitions of one process, the others are records that name another process.
         let (kind, process) = if block % 2 == 0 { (DEFINITIONS_SEALED, 7) } else { (RECORDS_SEALED, 8) };
         bytes.put(bytes.state(block), &[1 << 8 | kind]);
         bytes.put(bytes.slot(block, 0, 0), &[3, 1 << 32 | 1, block, 0, 1 << 32 | process]);
@@ -117,18 +117,18 @@ fn a_ring_full_of_definitions_of_the_dead_is_gone_through_at_once() {
     let free = bytes.ring.observe().unwrap().stat().unwrap().free_blocks;
     println!("{free} of {} blocks freed in {:?}", bytes.count, began.elapsed());
     assert!(u64::from(free) >= bytes.count / 2, "{free} of {} blocks", bytes.count);
-    // A second would do; going through the ring for each block takes more than a minute.
+    // One pass takes less than a second; a pass for each block would take more than a minute.
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
 #[test]
-fn a_block_that_becomes_anothers_before_it_was_read_is_given_up_and_told() {
+fn a_block_reused_before_it_was_read_is_reported_as_damaged() {
     let bytes = Bytes::new("64KiB");
     log(&bytes.ring, |log| log.text(Level::INFO, "", "x".repeat(600)).unwrap());
     log(&bytes.ring, |log| log.text(Level::INFO, "", "y".repeat(600)).unwrap());
     let block = bytes.find(RECORDS_SEALED);
     let state = bytes.get(bytes.state(block));
-    // Not the one its lane begins with, so it is not read before the next scan.
+    // Not the first block of its lane, so it is not read before the next scan.
     bytes.put(bytes.slot(block, 0, 2), &[5]);
     let mut consumer = bytes.ring.consumer().unwrap();
     consumer.next(Duration::ZERO).unwrap();
@@ -139,14 +139,15 @@ fn a_block_that_becomes_anothers_before_it_was_read_is_given_up_and_told() {
             damaged += u32::from(matches!(entry.body, Body::Gap(gap) if gap.reason == GapReason::Damaged));
         }
     }
-    assert!(damaged > 0, "nothing was told");
+    assert!(damaged > 0, "no gap was reported");
 }
 
 #[test]
-fn the_consumers_counters_may_begin_anywhere() {
+fn the_consumers_counters_may_have_any_value() {
     let bytes = Bytes::new("64KiB");
     log(&bytes.ring, |log| log.text(Level::INFO, "", "text").unwrap());
-    // Records persisted, emitted late, damaged, blocks taken back; and a block whose header is none.
+    // The counters of records persisted, emitted late and damaged, and of blocks reclaimed; and an invalid header of
+    // a block.
     bytes.put(536, &[u64::MAX; 4]);
     bytes.put(bytes.slot(bytes.find(RECORDS_SEALED), 0, 1), &[u64::MAX]);
     let mut consumer = bytes.ring.consumer().unwrap();
@@ -156,7 +157,7 @@ fn the_consumers_counters_may_begin_anywhere() {
 }
 
 #[test]
-fn a_name_in_a_message_moves_no_cursor() {
+fn a_name_in_a_message_cannot_move_the_cursor() {
     let bytes = Bytes::new("64KiB");
     let _consumer = bytes.ring.consumer().unwrap();
     // The consumer's name: ESC [ 2 J, and the same as one character.

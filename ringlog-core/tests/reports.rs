@@ -1,4 +1,4 @@
-//! Reports of the crates that make them are one field: causes and backtrace.
+//! Reports of `anyhow` and `eyre` are one field, with causes and backtrace.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn save() -> anyhow::Result<()> {
     Err(anyhow::Error::new(DiskError).context("cannot save the order"))
 }
 
-/// The text of the one error that `log` logs.
+/// The text of the one error that was logged.
 fn logged(log: impl FnOnce(&ringlog::Logger)) -> String {
     let dir = Scratch::new();
     let ring = Ring::options().size("1MiB").create(&dir.text("ring")).unwrap();
@@ -27,7 +27,7 @@ fn logged(log: impl FnOnce(&ringlog::Logger)) -> String {
     String::from_utf8(text.to_vec()).unwrap()
 }
 
-/// Runs a test of this program by itself, because the standard library looks at the variable only once.
+/// Runs a test of this program in a process of its own, because the standard library reads the variable only once.
 fn run_alone(test: &str, backtrace: &str) {
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(["--exact", test, "--ignored"]).env("RUST_BACKTRACE", backtrace);
@@ -37,7 +37,7 @@ fn run_alone(test: &str, backtrace: &str) {
 }
 
 #[test]
-fn a_report_has_its_backtrace_where_one_is_asked_for() {
+fn a_report_has_a_backtrace_if_one_is_asked_for() {
     run_alone("with_backtrace", "1");
     run_alone("without_backtrace", "0");
 }

@@ -1,4 +1,4 @@
-//! The whole road inside one process: push, drain, observe.
+//! Push, drain and observe, inside one process.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Overflow, PushError, Record, Ring};
 use ringlog_testkit::Scratch;
 
-/// A ring in a directory of its own, removed with it.
+/// A ring's name, and its directory, which is removed when dropped.
 struct Scene {
     _dir: Scratch,
     name: String,
@@ -31,7 +31,7 @@ struct Fill<'a> {
 }
 
 #[test]
-fn a_record_comes_out_as_it_went_in() {
+fn a_record_reads_back() {
     let at = scratch();
     let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
     let log = ring.logger();
@@ -54,7 +54,7 @@ fn a_record_comes_out_as_it_went_in() {
 }
 
 #[test]
-fn many_times_the_ring_passes_through_in_order() {
+fn many_times_the_rings_size_arrives_in_order() {
     let at = scratch();
     let options = Ring::options().size("256KiB").block_bytes(2048).overflow(Overflow::Block(SOON));
     let ring = options.create_or_open(&at.name).unwrap();
@@ -82,7 +82,7 @@ fn many_times_the_ring_passes_through_in_order() {
 }
 
 #[test]
-fn long_records_come_whole() {
+fn long_records_arrive_whole() {
     let at = scratch();
     let options = Ring::options().size("1MiB").block_bytes(2048).overflow(Overflow::Block(SOON));
     let ring = options.create_or_open(&at.name).unwrap();
@@ -112,7 +112,7 @@ fn long_records_come_whole() {
 }
 
 #[test]
-fn drops_are_counted_and_told_at_their_place() {
+fn drops_are_counted_and_reported_at_their_place() {
     let at = scratch();
     let ring = Ring::options().size("64KiB").block_bytes(1024).lanes(2).create_or_open(&at.name).unwrap();
     let log = ring.logger();
@@ -126,16 +126,16 @@ fn drops_are_counted_and_told_at_their_place() {
         }
     }
     assert!(dropped > 0 && published > 0);
-    // Urgent records still find room.
+    // There is still room for urgent records.
     log.text(Level::WARN, "", "urgent").unwrap();
     let mut consumer = ring.consumer().unwrap();
     let mut messages = Vec::new();
-    let mut told = 0;
+    let mut reported = 0;
     while let Some(entry) = consumer.next(Duration::from_millis(50)).unwrap() {
         match entry.body {
             Body::Gap(gap) => {
                 assert_eq!(gap.reason, GapReason::Dropped);
-                told += gap.count;
+                reported += gap.count;
                 messages.push("gap".to_owned());
             }
             _ => messages.push(entry.message()),
@@ -143,10 +143,10 @@ fn drops_are_counted_and_told_at_their_place() {
     }
     consumer.ack().unwrap();
     drop(consumer);
-    assert_eq!(told, dropped);
+    assert_eq!(reported, dropped);
     assert_eq!(messages.len() as u64, published + 2);
     assert_eq!(messages[messages.len() - 2..], ["gap", "urgent"]);
-    // A new consumer does not tell it again.
+    // A new consumer does not report the gap again.
     log.text(Level::INFO, "", "after").unwrap();
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(consumer.next(SOON).unwrap().unwrap().message(), "after");
@@ -181,7 +181,7 @@ fn a_site_made_at_run_time_works_like_a_derived_one() {
     };
     let site = Site::new(definition);
     log.values(&site, &[Value::Text(b"eve"), Value::U64(41)]).unwrap();
-    // 300 does not fit into one byte, and text is no number: refused, not cut.
+    // 300 does not fit into one byte, and text is not a number: both are refused, not cut.
     assert_eq!(log.values(&site, &[Value::Text(b"eve"), Value::U64(300)]), Err(PushError::Mismatch));
     assert_eq!(log.values(&site, &[Value::U64(1), Value::U64(2)]), Err(PushError::Mismatch));
     assert_eq!(log.values(&site, &[Value::Text(b"eve")]), Err(PushError::Mismatch));
@@ -192,7 +192,7 @@ fn a_site_made_at_run_time_works_like_a_derived_one() {
 }
 
 #[test]
-fn the_message_of_a_template_is_put_together_by_observer_and_consumer_alike() {
+fn observer_and_consumer_format_a_template_alike() {
     use ringlog::reader::Entry;
     use ringlog::schema::Element;
     let at = scratch();
@@ -247,7 +247,7 @@ fn the_message_of_a_template_is_put_together_by_observer_and_consumer_alike() {
 }
 
 #[test]
-fn records_of_an_open_block_are_counted_once_also_when_they_are_persisted() {
+fn persisted_records_of_an_open_block_are_counted_once() {
     let at = scratch();
     let ring = Ring::options().size("1MiB").create_or_open(&at.name).unwrap();
     let log = ring.logger();
@@ -262,12 +262,12 @@ fn records_of_an_open_block_are_counted_once_also_when_they_are_persisted() {
 }
 
 #[test]
-fn the_level_in_a_record_made_of_values_says_whether_it_is_urgent() {
+fn the_level_in_a_record_of_values_makes_it_urgent() {
     let at = scratch();
     let ring = Ring::options().size("64KiB").overflow(Overflow::Drop).create_or_open(&at.name).unwrap();
     let log = ring.logger();
     let fields = vec![Field::new("", Type::Level), Field::new("n", Type::U64)];
-    // What the definition says for whoever does not look into the record is urgent, or is not.
+    // The level of the definition is urgent, or is not; that of the record is what counts.
     let site = |level| {
         let definition = Definition {
             level_in_record: true,

@@ -1,4 +1,4 @@
-//! Log statements: what a reader makes of them is what `format!` would have made.
+//! Log statements: a reader formats them as `format!` would in the program.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use ringlog::schema::Value;
 use ringlog::{Level, Logger, Ring, critical, debug, error, info, log, trace, warn};
 use ringlog_testkit::Scratch;
 
-/// A ring of the test's own, and who drains it.
+/// A ring, a logger into it, and its consumer.
 struct Held {
     _dir: Scratch,
     ring: Ring,
@@ -34,7 +34,7 @@ impl Held {
         Held { _dir: dir, log: ring.logger(), consumer, ring }
     }
 
-    /// What `read` makes of each entry that was logged since the last call.
+    /// The results of `read` for the entries logged since the last call.
     fn each<T>(&mut self, read: impl Fn(&Entry<'_>) -> T) -> Vec<T> {
         let mut all = Vec::new();
         while !self.consumer.is_drained().unwrap() {
@@ -46,7 +46,7 @@ impl Held {
         all
     }
 
-    /// The one record that was logged since the last call.
+    /// The result of `read` for the one record logged since the last call.
     #[track_caller]
     fn one(&mut self) -> Logged {
         let mut all = self.each(|entry| {
@@ -69,11 +69,11 @@ struct Logged {
     logger: String,
     message: String,
     fields: Vec<String>,
-    /// The message and the fields that are not in it.
+    /// The message, and the fields that it does not show.
     line: String,
 }
 
-/// Logs and formats the same, for each of the arguments in parentheses.
+/// Logs and formats each of the arguments in parentheses, and compares.
 macro_rules! same {
     ($held:ident: $(($($argument:tt)*))*) => {$(
         info!(to: &$held.log, $($argument)*);
@@ -82,7 +82,7 @@ macro_rules! same {
 }
 
 #[test]
-fn the_message_is_what_format_gives() {
+fn the_message_equals_that_of_format() {
     let mut held = Held::new();
     let (order, price, venue) = (7_u64, 9.5, "XETR");
     let (width, precision) = (12, 3);
@@ -114,7 +114,7 @@ fn the_message_is_what_format_gives() {
     }
 }
 
-/// One whose `Display` is not that of what it holds.
+/// A type whose `Display` is not that of its value.
 struct Point(f64, f64);
 
 impl fmt::Display for Point {
@@ -131,7 +131,7 @@ struct Order {
 }
 
 #[test]
-fn types_of_their_own_are_formatted_in_place() {
+fn types_of_the_program_are_formatted_in_place() {
     let mut held = Held::new();
     let at = Point(1.0, 2.5);
     let order = Order { id: 7, note: "a\nb" };
@@ -199,7 +199,7 @@ fn each_macro_has_its_level_and_log_takes_any() {
 }
 
 #[test]
-fn a_logger_is_named_after_its_module_or_as_it_says() {
+fn a_logger_has_the_modules_name_or_its_own() {
     mod inner {
         pub(super) fn log(to: &super::Logger) {
             super::info!(to: to, "x");
@@ -209,8 +209,8 @@ fn a_logger_is_named_after_its_module_or_as_it_says() {
     inner::log(&held.log);
     assert_eq!(
         held.one().logger,
-        "statements.a_logger_is_named_after_its_module_or_as_it_says.inner"
-            .replace(".a_logger_is_named_after_its_module_or_as_it_says", "")
+        "statements.a_logger_has_the_modules_name_or_its_own.inner"
+            .replace(".a_logger_has_the_modules_name_or_its_own", "")
     );
     info!(to: &held.log, logger: "db.pool", "x");
     assert_eq!(held.one().logger, "db.pool");
@@ -218,13 +218,13 @@ fn a_logger_is_named_after_its_module_or_as_it_says() {
     assert_eq!(held.one().logger, "db");
 }
 
-/// Logs whatever it is given at one place in the program.
+/// Logs a value of any type by one statement.
 fn log_any<T: ringlog::FieldValue>(to: &Logger, value: T) {
     info!(to: to, "any", value);
 }
 
 #[test]
-fn one_statement_may_see_arguments_of_many_types() {
+fn one_statement_may_have_arguments_of_many_types() {
     let mut held = Held::new();
     for round in 0..3 {
         macro_rules! each {
@@ -233,7 +233,7 @@ fn one_statement_may_see_arguments_of_many_types() {
                 assert_eq!(held.one().line, concat!("any value=", $text), "round {round}");
             )*};
         }
-        // More of them than a statement has room for: the others come as text.
+        // More types than a statement has room for: the others travel as text.
         each! { 1_u8 => "1", "a" => "a", 2.5 => "2.5", true => "true", 'c' => "c", -1_i64 => "-1" }
         each! { [7_u16, 8] => "[7, 8]" }
     }
@@ -286,7 +286,7 @@ fn an_error_is_one_field_with_its_causes() {
 }
 
 #[test]
-fn unusual_texts_arrive_as_they_are() {
+fn unusual_texts_arrive_unchanged() {
     let mut held = Held::of_size("32MiB");
     let long = "ä".repeat(500_000);
     for text in ["", "{", "}{0}", "\0", "\u{202e}x", "\x1b[2J", &long] {
@@ -313,7 +313,7 @@ fn a_statement_longer_than_the_ring_takes_is_cut_and_marked() {
     assert_eq!(held.ring.observe().unwrap().stat().unwrap().dropped, 0);
 }
 
-/// A `Display` that panics, or logs, or says something longer each time.
+/// A `Display` that panics, or logs, or writes a longer text each time.
 struct Odd<F>(F);
 
 impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for Odd<F> {
@@ -358,7 +358,7 @@ fn an_argument_may_log_itself() {
 #[test]
 fn formatted_arguments_fill_blocks_to_their_ends() {
     let mut held = Held::new();
-    // Every length, so that every room that a block may have left meets one that just fits and one that does not.
+    // Every length, so that each room left in a block meets a record that just fits and one that does not.
     let text = "0123456789".repeat(3000);
     for length in (0..3000).chain((3000..30_000).step_by(997)) {
         let part = &text[..length];

@@ -1,4 +1,4 @@
-//! What must hold when a record, a definition, a clock or a consumer misbehaves.
+//! Misbehaving records, definitions, clocks and consumers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use ringlog_testkit::Scratch;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// A ring with small blocks, in a directory that goes with it.
+/// A ring with small blocks, and its directory, which is removed when dropped.
 fn ring() -> (Scratch, Ring) {
     let dir = Scratch::new();
     let name = dir.text("app");
@@ -19,7 +19,7 @@ fn ring() -> (Scratch, Ring) {
     (dir, ring)
 }
 
-/// Sequences of the records that are there, and how many are told to be missing.
+/// The sequences of the records, and the number of records reported missing.
 fn drain(ring: &Ring) -> (Vec<u64>, u64) {
     let mut consumer = ring.consumer().unwrap();
     let (mut sequences, mut missing) = (Vec::new(), 0);
@@ -72,7 +72,7 @@ fn push_some(log: &Logger) {
 }
 
 #[test]
-fn drops_at_the_end_are_told_before_the_ring_counts_as_drained() {
+fn final_drops_are_reported_before_the_ring_is_drained() {
     let (_dir, ring) = ring();
     let log = ring.logger();
     let refused = (0..10_000).filter(|_| log.text(Level::INFO, "", "flood").is_err()).count() as u64;
@@ -102,7 +102,7 @@ fn every_length_takes_one_sequence() {
 }
 
 #[test]
-fn a_panic_while_a_long_record_is_written_hurts_only_that_record() {
+fn a_panic_in_a_long_record_loses_only_that_record() {
     let (_dir, ring) = ring();
     let log = ring.logger();
     log.text(Level::INFO, "", "before").unwrap();
@@ -120,11 +120,11 @@ fn a_panic_while_a_long_record_is_written_hurts_only_that_record() {
 }
 
 #[test]
-fn a_panic_while_a_record_is_written_hurts_only_that_record() {
+fn a_panic_in_a_record_loses_only_that_record() {
     let (_dir, ring) = ring();
     let log = ring.logger();
     let panics = Odd { length: || 100, encoding: || panic!("as it should") };
-    // With the thread's first record, with one in its block, and with one written inside another.
+    // In the thread's first record, in a later one, and in one written inside another.
     let nested = Odd {
         length: || 40,
         encoding: || assert!(catch_unwind(AssertUnwindSafe(|| log.push(&panics))).is_err()),
@@ -156,12 +156,12 @@ fn a_panic_while_a_record_is_written_hurts_only_that_record() {
 }
 
 #[test]
-fn a_record_that_changes_its_mind_is_refused() {
+fn a_record_that_changes_its_length_is_refused() {
     let (_dir, ring) = ring();
     let log = ring.logger();
     push_some(&log);
     let times = AtomicUsize::new(0);
-    // Long when it is first asked, then nothing.
+    // Long at the first call, empty afterwards.
     let length = || if times.fetch_add(1, Ordering::Relaxed) == 0 { 20_000 } else { 0 };
     assert_eq!(log.push(&Odd { length, encoding: || () }), Err(PushError::Mismatch));
     push_some(&log);
@@ -186,11 +186,11 @@ fn a_definition_larger_than_a_block_costs_no_block() {
 }
 
 #[test]
-fn a_flush_does_not_wait_for_what_is_no_record() {
+fn a_flush_does_not_wait_for_a_refused_record() {
     let (_dir, ring) = ring();
     let log = ring.logger();
     log.text(Level::INFO, "", "one").unwrap();
-    // The lane's next push renews its anchor, and then the record is refused.
+    // The lane's next push renews its anchor, then the record is refused.
     std::thread::sleep(Duration::from_millis(150));
     let times = AtomicUsize::new(0);
     let length = || 40 + times.fetch_add(1, Ordering::Relaxed) * 8;
@@ -201,7 +201,7 @@ fn a_flush_does_not_wait_for_what_is_no_record() {
 }
 
 #[test]
-fn the_gap_says_why() {
+fn a_gap_gives_its_reason() {
     let (_dir, ring) = ring();
     let log = ring.logger();
     while log.text(Level::INFO, "", "flood").is_ok() {}

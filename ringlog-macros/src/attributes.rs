@@ -13,7 +13,7 @@ const LOGGER: &str = r#"`logger = "orders"`"#;
 const TEXT: &str = r#"`text = "order filled"`"#;
 const RENAME: &str = r#"`rename = "name"`"#;
 
-/// What a struct says about itself.
+/// The attributes of a struct.
 #[derive(Default)]
 pub(crate) struct RecordAttributes {
     /// Number of the level.
@@ -23,7 +23,7 @@ pub(crate) struct RecordAttributes {
 }
 
 impl RecordAttributes {
-    /// The level of a record that says nothing: `Level::INFO`.
+    /// The level of a record without one: `Level::INFO`.
     pub(crate) const LEVEL_DEFAULT: u8 = 20;
 
     pub(crate) fn parse(attributes: &[Attribute]) -> Result<Self> {
@@ -38,10 +38,10 @@ impl RecordAttributes {
     }
 }
 
-/// What a field says about itself.
+/// The attributes of a field.
 #[derive(Default)]
 pub(crate) struct FieldAttributes {
-    /// Where it says that the field is left out.
+    /// The place of `skip`.
     pub(crate) skip: Option<Span>,
     pub(crate) rename: Option<LitStr>,
 }
@@ -68,7 +68,7 @@ impl FieldAttributes {
 /// One `key` or `key = value` of an attribute, read up to the key.
 struct Setting<'a> {
     key: Ident,
-    /// What follows the key.
+    /// The tokens after the key.
     input: ParseStream<'a>,
 }
 
@@ -79,7 +79,7 @@ impl Setting<'_> {
     }
 }
 
-/// Calls `take` with each setting in each `#[record(...)]`. Goes on after one that `take` refuses.
+/// Calls `take` with each setting in each `#[record(...)]`. Continues after one that `take` refuses.
 fn for_each(attributes: &[Attribute], mut take: impl FnMut(&Setting<'_>) -> Result<()>) -> Result<()> {
     let mut errors = Errors::default();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("record")) {
@@ -123,7 +123,7 @@ fn skip_past_comma(input: ParseStream<'_>) -> Result<()> {
     input.parse::<Option<Token![,]>>().map(|_| ())
 }
 
-/// Fills a place that may be filled once.
+/// Sets an attribute that may be set once.
 fn set<T>(
     place: &mut Option<T>,
     setting: &Setting<'_>,
@@ -140,7 +140,7 @@ fn unknown(setting: &Setting<'_>, of: &str, expected: &str) -> Error {
     setting.refused(format!("`{}` is not an attribute of {of}; expected {expected}", setting.key))
 }
 
-/// A key that stands alone. Returns its place.
+/// The place of a key without a value.
 fn flag(setting: &Setting<'_>) -> Result<Span> {
     let Setting { key, input } = setting;
     if input.is_empty() || input.peek(Token![,]) {
@@ -176,7 +176,7 @@ fn level(setting: &Setting<'_>) -> Result<u8> {
     })
 }
 
-/// The number of a level by name; the same names as `ringlog::Level` reads.
+/// The number of a level by name. The names are those that `ringlog::Level` reads.
 fn level_number(text: &str) -> Option<u8> {
     match text.to_ascii_lowercase().as_str() {
         "trace" => Some(5),
@@ -209,7 +209,7 @@ fn not_expected(found: &impl ToTokens, expected: &str, example: &str) -> Error {
     Error::new_spanned(found, message)
 }
 
-/// Tokens as a person would write them, for messages.
+/// Tokens as source text, for messages.
 fn source(tokens: &impl ToTokens) -> String {
     tokens.to_token_stream().to_string()
 }

@@ -1,4 +1,4 @@
-//! Errors are collected, so that one compilation tells them all.
+//! Collected errors, so that one compilation reports all of them.
 
 use syn::{Error, Result};
 

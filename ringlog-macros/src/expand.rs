@@ -8,11 +8,11 @@ use syn::{DeriveInput, Lifetime, Result, Type};
 use crate::attributes::RecordAttributes;
 use crate::record::{Field, Record};
 
-/// The derive, on tokens that tests can make too.
+/// The derive, on tokens that tests can build too.
 ///
-/// The field types are named in an associated constant of a private trait. There the struct's
-/// lifetimes and `Self` are in scope, which they are not in a static; and the static stands inside a
-/// function, where its name hides nothing that a field type may name.
+/// The field types are named in an associated constant of a private trait: there the struct's lifetimes and `Self` are
+/// in scope, which they are not in a static. The static stands inside a function, where its name shadows nothing
+/// that a field type may name.
 pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
     let record = Record::parse(input)?;
     let ident = &record.ident;
@@ -69,7 +69,7 @@ fn level(attributes: &RecordAttributes) -> TokenStream {
 
 fn definition(attributes: &RecordAttributes, record: TokenStream) -> TokenStream {
     let level = level(attributes);
-    // Without a name it is the module's path.
+    // An empty name stands for the module's path.
     let logger = attributes.logger.as_ref().map_or(quote!(""), |logger| quote!(#logger));
     let text = attributes.text.as_ref().map_or(quote!(""), |text| quote!(#text));
     quote! {
@@ -88,18 +88,18 @@ fn definition(attributes: &RecordAttributes, record: TokenStream) -> TokenStream
     }
 }
 
-/// The field in the definition.
+/// The field's entry in the definition.
 fn field(Field { name, ty, .. }: &Field) -> TokenStream {
     quote_spanned!(at(ty)=> ::ringlog::schema::Field::new(#name, <#ty as ::ringlog::FieldValue>::TYPE))
 }
 
-/// A call of one of `FieldValue`'s methods for the field.
+/// A call of a method of `FieldValue` for the field.
 fn call(Field { ident, ty, .. }: &Field, method: &TokenStream, out: Option<TokenStream>) -> TokenStream {
     quote_spanned!(at(ty)=> <#ty as ::ringlog::FieldValue>::#method(&self.#ident, #out))
 }
 
-/// Where errors of the compiler point: at the field's type. Names still resolve as in the rest of the
-/// expansion, also where a macro wrote the type.
+/// The span of the field's type, at which errors of the compiler point. Names resolve as in the rest of the expansion,
+/// also where a macro wrote the type.
 fn at(ty: &Type) -> Span {
     ty.span().resolved_at(Span::call_site())
 }

@@ -1,4 +1,4 @@
-//! Makes one list of fields out of a message's placeholders and the key=values after it.
+//! Makes one list of fields of a message's placeholders and the key=values after it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,24 +15,24 @@ use crate::template::{Argument, Count, Piece, Placeholder, Precision};
 pub(crate) struct Source {
     pub(crate) variable: Ident,
     pub(crate) expression: TokenStream,
-    /// What its value is called, if it has a name.
+    /// The name of its value; empty without one.
     name: String,
-    /// Which argument it is: they are evaluated in the order in which they are written.
+    /// The number of the argument: they are evaluated in the order in which they are written.
     place: usize,
 }
 
 /// A field of the record.
 pub(crate) struct Field {
-    /// Empty where it is there for the message only.
+    /// Empty if the field belongs to the message alone.
     pub(crate) name: String,
-    /// How it travels.
+    /// The expression that makes it an argument.
     pub(crate) capture: TokenStream,
     span: Span,
 }
 
-/// Why a message and its arguments could not be made fields.
+/// Why a message and its arguments do not make fields.
 pub(crate) enum Failure {
-    /// The compiler says it best: for these arguments of `format_args!`.
+    /// The compiler reports the error, for these arguments of `format_args!`.
     Format(TokenStream),
     Error(Error),
 }
@@ -43,7 +43,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// The fields so far, and where they come from.
+/// The fields so far, and their sources.
 pub(crate) struct Fields<'a> {
     items: &'a [Item],
     sources: Vec<Source>,
@@ -52,9 +52,9 @@ pub(crate) struct Fields<'a> {
     of_item: Vec<Option<usize>>,
     /// The sources of variables that the message names.
     captured: HashMap<String, usize>,
-    /// The fields that show a source under a specification.
+    /// The field that shows a source by a specification.
     shown: HashMap<(usize, String), usize>,
-    /// Positional arguments that placeholders have taken one after the other.
+    /// The number of positional arguments that placeholders have taken in turn.
     taken: usize,
     has_message: bool,
 }
@@ -73,12 +73,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that is there for the reader of the record, not for its user.
+    /// Adds a field without a name.
     pub(crate) fn unnamed(&mut self, capture: TokenStream) {
         self.fields.push(Field { name: String::new(), capture, span: Span::call_site() });
     }
 
-    /// Makes the arguments of the message fields. Returns the message as a template of them.
+    /// Makes fields of the message's arguments. Returns the message as a template.
     pub(crate) fn message(
         &mut self,
         message: &LitStr,
@@ -103,7 +103,7 @@ impl<'a> Fields<'a> {
         Ok(template)
     }
 
-    /// What the compiler needs to see in order to say what is wrong.
+    /// The arguments by which the compiler finds the error.
     fn arguments(&self, positions: usize, pieces: &[Piece]) -> TokenStream {
         let positional = positional(self.items).take(positions).map(|item| {
             let value = &self.items[item].value;
@@ -139,7 +139,7 @@ impl<'a> Fields<'a> {
             let Some(source) = this.resolve(message, argument)? else { return Ok(None) };
             Ok(Some(this.count(source, &mut counts)))
         };
-        // Once for the reader, in numbers of fields; once for formatting here, in numbers of arguments.
+        // One specification for the reader, in numbers of fields; one for formatting here, in numbers of arguments.
         let mut specs = [flags.clone(), flags.clone()];
         if let Some(width) = width {
             let Some(texts) = count(self, width)? else { return Ok(None) };
@@ -162,7 +162,7 @@ impl<'a> Fields<'a> {
         let [for_reader, for_here] = specs.map(|spec| spec + kind);
         let field = self.show(value, for_reader.clone(), &for_here, &counts, kind == "p");
         let name = std::mem::take(&mut self.sources[value].name);
-        // A variable may be named by the message and given by position as well: one field is enough.
+        // The message may take a variable by name and by position: one field is enough.
         if !name.is_empty() && self.fields.iter().all(|field| field.name != name) {
             self.fields[field].name = name;
         }
@@ -171,7 +171,7 @@ impl<'a> Fields<'a> {
         Ok(Some(format!("{{{field}{spec}}}")))
     }
 
-    /// A width or precision from an argument: as the reader and as we write it.
+    /// A width or precision from an argument: for the reader, and for formatting here.
     fn count(&mut self, source: usize, counts: &mut Vec<usize>) -> [String; 2] {
         counts.push(source);
         let field = self.show(source, String::new(), "", &[], false);
@@ -204,7 +204,7 @@ impl<'a> Fields<'a> {
         self.fields.len() - 1
     }
 
-    /// The source of what a placeholder names.
+    /// The source of a placeholder's argument.
     fn resolve(&mut self, message: &LitStr, argument: &Argument) -> Result<Option<usize>> {
         let position = match argument {
             Argument::Next => {
@@ -243,7 +243,7 @@ impl<'a> Fields<'a> {
         }
         let Item { key, form, value } = &self.items[item];
         if *form != Form::Value {
-            let message = "the message says how this is formatted: remove the sigil before the value";
+            let message = "found `%` or `?` before a value that the message formats: remove it";
             return Err(Error::new(value.span(), message));
         }
         let name = key.as_ref().map_or_else(String::new, |key| key.name.clone());
@@ -259,7 +259,7 @@ impl<'a> Fields<'a> {
         self.sources.len() - 1
     }
 
-    /// Makes what the message has not named fields of their own.
+    /// Makes fields of the items that the message has not named.
     pub(crate) fn key_values(&mut self) -> Result<()> {
         let items = self.items;
         let left = items.iter().enumerate().filter(|(item, _)| self.of_item[*item].is_none());
@@ -274,7 +274,7 @@ impl<'a> Fields<'a> {
                 };
                 return Err(Error::new(value.span(), message));
             };
-            // `&error` and `error` are the same here: a reference is taken anyway.
+            // `&error` and `error` are the same here, because the macro takes a reference.
             let value = match value {
                 Expr::Reference(reference) if reference.mutability.is_none() => &*reference.expr,
                 other => other,
@@ -344,7 +344,7 @@ fn names(pieces: &[Piece], name: &str) -> bool {
     arguments(pieces).any(|argument| matches!(argument, Argument::Name(named) if named == name))
 }
 
-/// All arguments that the message names.
+/// All arguments of the message's placeholders.
 fn arguments(pieces: &[Piece]) -> impl Iterator<Item = &Argument> {
     let placeholders = pieces.iter().filter_map(|piece| match piece {
         Piece::Placeholder(placeholder) => Some(placeholder),

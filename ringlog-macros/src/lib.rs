@@ -1,19 +1,19 @@
-//! The derive that makes a struct a record, and the log statements.
+//! The derive macro of records, and the macros of log statements.
 //!
-//! A crate of its own only because procedural macros have to be; use it as `ringlog::Record`, which is
-//! the trait and this derive under one name, and as `ringlog::info!` and its siblings. What it generates
-//! refers to the trait's crate as `::ringlog`; that crate itself can derive after `extern crate self as ringlog;`.
+//! Procedural macros have to be a crate of their own. Use them from the crate `ringlog`: `ringlog::Record` is the trait
+//! and this derive under one name, `ringlog::info!` and its siblings are the log statements. Generated code names
+//! that crate as `::ringlog`; the crate itself can derive after `extern crate self as ringlog;`.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | `attributes` | reads `#[record(...)]` |
-//! | `record` | checks that the struct can be a record, and keeps what matters of it |
+//! | `record` | checks that the struct can be a record |
 //! | `expand` | generates the implementation |
-//! | `statement` | reads what stands in the parentheses of a log statement |
+//! | `statement` | reads the arguments of a log statement |
 //! | `template` | reads its format string |
-//! | `fields` | makes one list of fields out of placeholders and key=values |
-//! | `log` | generates what a log statement does |
-//! | `errors` | collects what went wrong, so that it is told at once |
+//! | `fields` | makes one list of fields of placeholders and key=values |
+//! | `log` | generates the code of a log statement |
+//! | `errors` | collects all errors of one expansion |
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -35,17 +35,16 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # Promise
 ///
-/// - The struct gets one static `Site`: its definition is written into a ring once for each process,
-///   a record carries only the values. File and line of the definition are those of the derive.
+/// - The struct gets one static `Site`. Its definition is written into a ring once for each process; a record
+///   carries only the values. File and line of the definition are those of the derive.
 /// - Fields travel one by one, in the order of their declaration and in the encoding of their type.
-///   The struct's own bytes are never copied: no padding can leak, and it does not matter whether
-///   the struct is `repr(C)`. (A `repr(packed)` one is refused by the compiler if a field would need
-///   an unaligned reference.)
-/// - `level` is a constant, so a test of it folds away. With fields of fixed size so does
-///   `payload_bytes`, and `encode` becomes a few stores.
+///   The struct's own bytes are never copied: no padding can leak, and the struct's `repr` does not matter. (The
+///   compiler refuses a `repr(packed)` struct if a field would need an unaligned reference.)
+/// - `level` is a constant, so a test of it folds away. With fields of fixed size `payload_bytes` is a constant too,
+///   and `encode` becomes a few stores.
 ///
-/// The type of each field has to implement `FieldValue`. Lifetimes are welcome; a struct without
-/// fields is too, its level, logger and text are then the whole record.
+/// The type of each field has to implement `FieldValue`. The struct may have lifetimes. A struct without fields is a
+/// record of level, logger and text.
 ///
 /// ```text
 /// #[derive(Record)]
@@ -65,27 +64,27 @@ use syn::{DeriveInput, parse_macro_input};
 /// |---|---|---|
 /// | `level = "warn"`, `level = 35` | a level by name, or by number from 1 to 255 | `"info"` |
 /// | `logger = "orders.fills"` | dotted name of the logger | the module path, with dots |
-/// | `text = "..."` | text of the message | empty: the fields say it all |
+/// | `text = "..."` | text of the message | empty |
 ///
 /// The names of levels are `trace`, `debug`, `info`, `warn` or `warning`, `error`, `critical` or
-/// `fatal`, in any case. All values are literals, as the definition is a static.
+/// `fatal`, in capitals or not. All values are literals, because the definition is a static.
 ///
 /// # Attributes of a field
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `skip` | the field is no part of the record; its type can be any |
+/// | `skip` | the field is left out of the record, and may be of any type |
 /// | `rename = "name"` | readers see the field under this name |
 ///
 /// # Errors
 ///
-/// Each points at its place and all are told at once:
+/// Each points at its place, and all are reported at once:
 ///
-/// - enums, unions and tuple structs, since readers see each field by its name;
-/// - type and const parameters, since a static cannot be generic;
+/// - enums, unions and tuple structs, because readers name each field;
+/// - type and const parameters, because a static cannot be generic;
 /// - attributes that are unknown, given twice or without their value, and levels that do not exist;
 /// - an empty field name, or one used twice;
-/// - more than 65,535 fields, as definitions count them in 16 bits.
+/// - more than 65,535 fields, because definitions count them in 16 bits.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -97,7 +96,7 @@ macro_rules! level_macros {
     ($($name:ident $number:literal $doc:literal)*) => {$(
         #[doc = $doc]
         ///
-        /// See the crate `ringlog` for what may stand in the parentheses.
+        /// The crate `ringlog` documents the arguments.
         #[proc_macro]
         pub fn $name(input: TokenStream) -> TokenStream {
             log::expand(input.into(), Some($number)).unwrap_or_else(|error| error.into_compile_error()).into()
@@ -108,15 +107,15 @@ macro_rules! level_macros {
 level_macros! {
     trace 5 "Logs at TRACE: every step."
     debug 10 "Logs at DEBUG: for the developer."
-    info 20 "Logs at INFO: the course of things."
+    info 20 "Logs at INFO: normal operation."
     warn 30 "Logs at WARN: unexpected, but handled."
     error 40 "Logs at ERROR: something failed."
-    critical 50 "Logs at CRITICAL: the program may be unable to go on."
+    critical 50 "Logs at CRITICAL: the program may be unable to continue."
 }
 
 /// Logs at a level that is known only when the program runs: `log!(level, "message {x}", key = value)`.
 ///
-/// Otherwise as the macros of the levels.
+/// The other arguments are those of the macros of the levels.
 #[proc_macro]
 pub fn log(input: TokenStream) -> TokenStream {
     log::expand(input.into(), None).unwrap_or_else(|error| error.into_compile_error()).into()

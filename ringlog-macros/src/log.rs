@@ -1,8 +1,8 @@
-//! Generates what a log statement does.
+//! Generates the code of a log statement.
 //!
-//! The message's placeholders and the key=values become the fields of one record. The definition, a
-//! static, keeps the message as a template in which placeholders name fields by number; the record carries
-//! the values, and whoever reads it makes the text.
+//! The message's placeholders and the key=values become the fields of one record. The definition, a static, holds the
+//! message as a template in which placeholders name fields by number. The record carries the values, and the reader
+//! formats the text.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -13,12 +13,12 @@ use crate::fields::{Failure, Fields};
 use crate::statement::{Statement, parse};
 use crate::template;
 
-/// The statement of a macro with this level, or of `log!`, which has it as an argument.
+/// The statement of a macro with this level, or of `log!`, whose level is an argument.
 pub(crate) fn expand(input: TokenStream, level: Option<u8>) -> Result<TokenStream> {
     let statement = (|input: &ParseBuffer<'_>| parse(input, level.is_none())).parse2(input)?;
     let mut fields = Fields::new(&statement.items);
     if level.is_none() {
-        // The reader finds a level that only the call knows in the first field.
+        // The first field carries a level that is known only at the call.
         fields.unnamed(quote!((&&&&::ringlog::__private::Capture(__ringlog_level)).field()));
     }
     let template = match &statement.message {
@@ -37,13 +37,13 @@ fn message_template(message: &LitStr, fields: &mut Fields<'_>) -> std::result::R
     let Some(pieces) = template::parse(&message.value()) else {
         return Err(Failure::Format(quote!({
             let _ = ::core::format_args!(#message);
-            ::core::compile_error!("this is no format string")
+            ::core::compile_error!("this is not a format string")
         })));
     };
     fields.message(message, pieces).map_err(|failure| match failure {
         Failure::Format(arguments) => Failure::Format(quote!({
             let _ = ::core::format_args!(#message #arguments);
-            ::core::compile_error!("the arguments are not those of the message")
+            ::core::compile_error!("the arguments do not match the message")
         })),
         error => error,
     })
@@ -99,11 +99,11 @@ fn statement_with(
 }
 
 fn definition(level: Option<u8>, logger: Option<&Expr>, template: &str) -> TokenStream {
-    // The level of `log!` is in the record; this one is for whoever does not look there.
+    // The records of `log!` carry their level; this one serves code that reads the definition alone.
     let number = level.unwrap_or(crate::attributes::RecordAttributes::LEVEL_DEFAULT);
     let level_in_record = level.is_none();
     let is_template = template.contains(['{', '}']);
-    // Without a name it is the module's path.
+    // An empty name stands for the module's path.
     let logger = logger.map_or(quote!(""), |logger| quote!(#logger));
     quote! {
         ::ringlog::schema::Definition {

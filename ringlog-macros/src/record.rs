@@ -1,4 +1,4 @@
-//! Checks that a struct can be a record, and keeps what matters of it.
+//! The struct that is to be a record, checked.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,13 @@ use syn::{Data, DeriveInput, Error, Fields, GenericParam, Generics, Ident, Resul
 use crate::attributes::{FieldAttributes, RecordAttributes};
 use crate::errors::Errors;
 
-/// Definitions count their fields in 16 bits.
+/// The most fields of a record: definitions count them in 16 bits.
 pub(crate) const FIELDS_MAX: usize = u16::MAX as usize;
 
 /// A struct that can be a record.
 pub(crate) struct Record {
     pub(crate) ident: Ident,
-    /// Lifetimes and where clauses, no other parameters.
+    /// Lifetimes and where clauses; no other parameters.
     pub(crate) generics: Generics,
     pub(crate) attributes: RecordAttributes,
     /// The fields that travel, in the order of their declaration.
@@ -26,7 +26,7 @@ pub(crate) struct Record {
 /// A field that travels.
 pub(crate) struct Field {
     pub(crate) ident: Ident,
-    /// What readers see it as.
+    /// The name that readers see.
     pub(crate) name: String,
     pub(crate) ty: Type,
     /// Where the name is written.
@@ -34,7 +34,7 @@ pub(crate) struct Field {
 }
 
 impl Record {
-    /// Fails with all the reasons why `input` is no record.
+    /// Checks `input`. Fails with all reasons why it cannot be a record.
     pub(crate) fn parse(input: DeriveInput) -> Result<Record> {
         let mut errors = Errors::default();
         let attributes = errors.check(RecordAttributes::parse(&input.attrs)).unwrap_or_default();
@@ -85,7 +85,7 @@ fn travelling(data: Data) -> Result<Vec<Field>> {
     Ok(fields)
 }
 
-/// All fields of a struct that can be a record: one with named fields, or with none.
+/// All fields of a struct with named fields, or without fields.
 fn declared(data: Data) -> Result<Punctuated<syn::Field, Token![,]>> {
     let advice = "readers see each field by its name; write";
     let (span, found, example) = match data {

@@ -1,11 +1,11 @@
-//! Reads what stands in the parentheses of a log statement.
+//! Reads the arguments of a log statement.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Expr, Ident, LitStr, Result, Token};
 
-/// What a log statement says.
+/// The arguments of a log statement, in their roles.
 pub(crate) struct Statement {
     /// `to: &handle`.
     pub(crate) to: Option<Expr>,
@@ -14,13 +14,13 @@ pub(crate) struct Statement {
     /// The level, for `log!`.
     pub(crate) level: Option<Expr>,
     pub(crate) message: Option<LitStr>,
-    /// What follows the message.
+    /// The arguments after the message.
     pub(crate) items: Vec<Item>,
 }
 
 /// One argument.
 pub(crate) struct Item {
-    /// `key =`, or the name of a variable that stands for both.
+    /// `key =`, or the name of a variable that is key and value.
     pub(crate) key: Option<Key>,
     pub(crate) form: Form,
     pub(crate) value: Expr,
@@ -30,14 +30,14 @@ pub(crate) struct Item {
 pub(crate) struct Key {
     pub(crate) name: String,
     pub(crate) span: Span,
-    /// It was written out, with `=`.
+    /// Whether it was written with `=`.
     pub(crate) is_explicit: bool,
 }
 
-/// How a field is to travel.
+/// How a field travels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As its type says.
+    /// By its type.
     Value,
     /// `%`
     Display,
@@ -45,7 +45,7 @@ pub(crate) enum Form {
     Debug,
 }
 
-/// The statements of all levels alike; `log!` has its level in front.
+/// Parses a statement of any level; that of `log!` begins with its level.
 pub(crate) fn parse(input: ParseStream<'_>, has_level: bool) -> Result<Statement> {
     let mut statement = Statement { to: None, logger: None, level: None, message: None, items: Vec::new() };
     while is_option(input) {
@@ -61,10 +61,7 @@ pub(crate) fn parse(input: ParseStream<'_>, has_level: bool) -> Result<Statement
             }
         };
         if place.is_some() {
-            return Err(Error::new(
-                name.span(),
-                format!("found `{name}:` a second time: keep one of the two"),
-            ));
+            return Err(Error::new(name.span(), format!("found `{name}:` a second time: keep one of them")));
         }
         *place = Some(input.parse()?);
         comma(input)?;
@@ -151,7 +148,7 @@ fn form(input: ParseStream<'_>) -> Result<Form> {
     }
 }
 
-/// The name that a variable gives to what it holds.
+/// The key of a value that is a variable: its name.
 fn implied(value: &Expr) -> Option<Key> {
     let Expr::Path(path) = value else { return None };
     let ident = path.path.get_ident()?;

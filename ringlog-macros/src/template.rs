@@ -1,9 +1,9 @@
-//! Reads format strings, as `std::fmt` documents them.
+//! Reads format strings by the grammar of `std::fmt`.
 
 /// A format string in pieces.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Text as it stands, `{{` and `}}` included.
+    /// Text, with `{{` and `}}` unchanged.
     Text(String),
     Placeholder(Placeholder),
 }
@@ -16,14 +16,14 @@ pub(crate) struct Placeholder {
     pub(crate) flags: String,
     pub(crate) width: Option<Count>,
     pub(crate) precision: Option<Precision>,
-    /// Which trait formats: empty for `Display`.
+    /// The trait that formats; empty for `Display`.
     pub(crate) kind: String,
 }
 
-/// What a placeholder names.
+/// The argument of a placeholder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Argument {
-    /// The next positional argument that nothing has taken yet.
+    /// The next positional argument that no placeholder has taken.
     #[default]
     Next,
     Position(usize),
@@ -55,10 +55,10 @@ pub(crate) enum Precision {
     Star,
 }
 
-/// The kinds of formatting that the standard library has.
+/// The kinds of formatting of the standard library.
 const KINDS: [&str; 11] = ["", "?", "x?", "X?", "x", "X", "o", "b", "e", "E", "p"];
 
-/// Reads a format string; `None` if it is none. The compiler itself then says why.
+/// Parses a format string; `None` if it is malformed. The compiler itself then reports why.
 pub(crate) fn parse(format: &str) -> Option<Vec<Piece>> {
     let mut pieces = Vec::new();
     let mut text = String::new();
@@ -157,7 +157,7 @@ fn argument(text: &str) -> Option<Argument> {
     if let Ok(position) = text.parse() {
         return Some(Argument::Position(position));
     }
-    // Whether it is a name at all, and no keyword, `syn` knows.
+    // `syn` refuses keywords and other text that is not a name.
     let is_name = syn::parse_str::<syn::Ident>(text).is_ok() || text.starts_with("r#");
     is_name.then(|| Argument::Name(text.to_owned()))
 }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_placeholders_come_apart() {
+    fn text_and_placeholders_are_separated() {
         let pieces = parse("a {{b}} {x}{}.").unwrap();
         let name = Placeholder { argument: Argument::Name("x".into()), ..Placeholder::default() };
         assert_eq!(
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_format_string_is_left_to_the_compiler() {
+    fn a_malformed_format_string_is_left_to_the_compiler() {
         for format in ["{", "}", "{x", "{:y}", "{a b}", "{:.}", "{1a}", "a } b", "{:5$$}"] {
             assert_eq!(parse(format), None, "{format}");
         }

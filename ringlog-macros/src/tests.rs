@@ -1,5 +1,5 @@
-//! What the derive refuses, where it points and what it says; what it generates is tested where the
-//! trait lives.
+//! The errors of the derive: where they point, and their messages. The generated code is tested in the crate of the
+//! trait.
 
 use quote::quote;
 
@@ -18,7 +18,7 @@ fn errors(source: &str) -> Vec<(String, String)> {
     }
 }
 
-/// One error, that points at `at` and says all of `words`.
+/// Asserts one error that points at `at` and contains all of `words`.
 #[track_caller]
 fn refused(source: &str, at: &str, words: &[&str]) {
     let errors = errors(source);
@@ -42,7 +42,7 @@ fn refused_on_field(attributes: &str, at: &str, words: &[&str]) {
 }
 
 #[test]
-fn what_can_be_a_record_expands_to_rust() {
+fn structs_that_can_be_records_expand_to_rust() {
     for source in [
         "struct Fill { order: u64 }",
         "struct Started {}",
@@ -111,7 +111,7 @@ fn values_are_literals_of_their_kind() {
 }
 
 #[test]
-fn unknown_attributes_are_told_which_exist() {
+fn unknown_attributes_name_the_known_ones() {
     let expected =
         r#"expected `level = "info"` (or a number), `logger = "orders"` or `text = "order filled"`"#;
     let found = "`lvl` is not an attribute of a record";
@@ -150,7 +150,7 @@ fn attributes_given_twice_are_refused_at_the_second() {
 }
 
 #[test]
-fn readers_can_tell_fields_apart_by_name() {
+fn two_fields_cannot_have_one_name() {
     let source = r#"struct Fill { order: u64, #[record(rename = "order")] id: u64 }"#;
     refused(source, r#""order""#, &["second field named `order`", "#[record(rename"]);
     refused_on_field(r#"#[record(rename = "")]"#, r#""""#, &["found an empty name"]);
@@ -166,7 +166,7 @@ fn a_definition_counts_its_fields_in_16_bits() {
 }
 
 #[test]
-fn all_errors_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let source = r#"
         #[record(level = 0, colour = "red", logger)]
         #[record(level = 7)]

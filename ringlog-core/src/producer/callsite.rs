@@ -1,4 +1,4 @@
-//! What a log statement's macro leaves in the program: one static, and a few calls.
+//! The static of a log statement, and the calls that its macro generates.
 
 use crate::producer::default_logger;
 use crate::producer::levels::effective;
@@ -11,16 +11,16 @@ use crate::record::site::Site;
 use crate::record::types::Type;
 use crate::ring::private::FastPath;
 
-/// The level that features with this prefix name: of several the one that leaves most in, because features
-/// of a package add up over all that depend on it.
+/// The level that these features name. Of several enabled ones the lowest level counts, because features add up
+/// over all packages that depend on this one.
 macro_rules! least_level {
     ($($feature:literal => $level:expr,)*) => {
         $(if cfg!(feature = $feature) { Some($level) } else)* { None }
     };
 }
 
-/// The least level that is compiled in. The features `release_max_level_*` count where debug assertions are
-/// off, and then more than `max_level_*`.
+/// The least level that is compiled in. Where debug assertions are off, `release_max_level_*` goes before
+/// `max_level_*`.
 const LEAST_LEVEL: u8 = {
     let always = least_level! {
         "max_level_trace" => 0,
@@ -46,13 +46,13 @@ const LEAST_LEVEL: u8 = {
 };
 
 /// Whether statements of this level are compiled in.
-#[allow(clippy::absurd_extreme_comparisons)] // always true where no feature says otherwise
+#[allow(clippy::absurd_extreme_comparisons)] // always true without such a feature
 #[inline(always)]
 pub const fn is_compiled_in(level: Level) -> bool {
     level.number() >= LEAST_LEVEL
 }
 
-/// A log statement: its site, and the gate before it.
+/// A log statement's site and gate.
 #[derive(Debug)]
 pub struct Callsite {
     gate: Gate,
@@ -60,12 +60,12 @@ pub struct Callsite {
 }
 
 impl Callsite {
-    /// A statement whose records look like this.
+    /// The statement whose records have this definition.
     pub const fn new(definition: Definition) -> Callsite {
         Callsite { gate: Gate::new(), site: Site::new(definition) }
     }
 
-    /// Whether the default logger wants its records.
+    /// Whether the default logger wants the statement's records.
     #[inline(always)]
     pub fn is_open(&'static self) -> bool {
         self.gate.is_open(|| (self.site.definition().level, self.site.definition().logger_or_module()))
@@ -101,13 +101,13 @@ impl Callsite {
         }
     }
 
-    /// By a statement that nothing leads to but what is inlined: so it need not lie in memory.
+    /// Builds the statement here, where everything that takes it is inlined: so it need not lie in memory.
     #[inline(always)]
     fn log_fast<A: Arguments>(&'static self, logger: &Logger, level: Level, arguments: &A) -> FastPath {
         logger.push_fast(&Statement::new(&self.site, level, arguments))
     }
 
-    /// The long way: to this logger, or else to the default one, or to where statements go that is no ring.
+    /// The slow path: to this logger, else to the default one, else to standard error or nowhere.
     #[cold]
     #[inline(never)]
     fn log_slow<A: Arguments>(
@@ -126,7 +126,7 @@ impl Callsite {
     }
 }
 
-/// A field of a statement, whose type comes with each record.
+/// A field of a statement. Its type comes with each record.
 pub const fn field(name: &'static str) -> Field {
     Field::new(name, Type::Unknown(0, 0))
 }

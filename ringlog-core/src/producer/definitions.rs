@@ -1,7 +1,7 @@
-//! Writing definitions into the ring: once for each site and process.
+//! Writing of definitions into the ring, once for each site and process.
 //!
-//! A definition block belongs to the process lane and is never overwritten while the process lives or
-//! a block names the process, so a definition's id is its place: the number of its slot in the ring.
+//! A definition block belongs to the process lane. It is not freed while the process lives or a block names the
+//! process, so a definition's id is its place: the number of its slot in the ring.
 
 use std::sync::atomic::Ordering;
 
@@ -18,7 +18,7 @@ use crate::shm::layout::{
 };
 use crate::shm::record_header::{Header, kind, slots_for};
 
-/// The id of the record's definition in this process, after registering it if need be.
+/// The id of the record's definition in this process. Registers the definition if needed.
 pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -> Result<u32, PushError> {
     let (site, Inferred { types, fingerprint, .. }) = (record.site(), record.inferred());
     if std::ptr::eq(site, text::text_site()) {
@@ -29,12 +29,12 @@ pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -
         0 => {}
         id => return Ok(id),
     }
-    // Before a block is taken for it.
+    // Checked before a block is taken for it.
     let room = ring.geometry().block_slots() - BLOCK_HEADER_SLOTS;
     if slots_for(site.definition().payload_bytes(types)) > room {
         return Err(PushError::Definition);
     }
-    // First of all: a site without a number would be registered again with each of its records.
+    // The number comes first: a site without one would be registered again with each of its records.
     let number = site.assign_number(fingerprint);
     if number == 0 {
         return Err(PushError::Definition);
@@ -49,7 +49,8 @@ pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -
         state.definitions_busy.store(0, Ordering::Release);
         id
     } else {
-        // Another thread registers, or we interrupt ourselves: rather than wait, a block for this one.
+        // Another thread is registering, or this is a signal handler inside a registration. Instead of waiting,
+        // spend a block on this one definition.
         let block = take(ring, state)?;
         let id = write(ring, block, BLOCK_HEADER_SLOTS, site, types);
         ring.seal(block, process_lane(state), Kind::Definitions);
@@ -61,7 +62,7 @@ pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -
 
 type InferredTypes = Option<&'static Types>;
 
-/// How often to try for the shared definition block before a block is spent on one definition.
+/// How often to try to lock the shared definition block before a block is spent on one definition.
 const TRIES: u32 = 200;
 
 fn process_lane(state: &SessionState) -> u32 {
@@ -99,11 +100,11 @@ fn append(
     Ok(id)
 }
 
-/// Takes a definition block: a reserved one if the ring is full, so that the first record of a site
-/// that reports trouble still finds its definition's place.
+/// Takes a definition block; a reserved one if the ring is full, so that the first record of an urgent site still
+/// gets its definition.
 fn take(ring: &SharedRing, state: &SessionState) -> Result<BlockId, PushError> {
     let lane = process_lane(state);
-    // From the end of the common blocks downwards: away from where lanes look first.
+    // From the end of the common blocks downwards: lanes search from their start.
     let common = ring.geometry().common_blocks();
     let places = (0..common).rev().chain(common..ring.geometry().block_count);
     let mut free = places.filter_map(|index| ring.take(index, lane, Kind::Definitions));

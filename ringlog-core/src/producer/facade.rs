@@ -1,4 +1,4 @@
-//! The adapter for the [`log`] facade: what libraries log goes where the process's own statements go.
+//! The adapter for the [`log`] facade: records of libraries go where the process's own statements go.
 
 mod pairs;
 
@@ -17,7 +17,7 @@ use pairs::Message;
 /// How long the facade's `flush` waits for the writer.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Installs the adapter. False if there is another logger already.
+/// Installs the adapter. False if another logger is installed already.
 pub(crate) fn install() -> bool {
     static FACADE: Facade = Facade;
     let installed = log::set_logger(&FACADE).is_ok();
@@ -31,7 +31,7 @@ pub(crate) fn install() -> bool {
     installed
 }
 
-/// The facade's level that lets everything through that the filter wants.
+/// The highest level of the facade that lets through all that the filter wants.
 fn facade_level(filter: &Filter) -> log::LevelFilter {
     match filter.least() {
         level if level > Level::WARN => log::LevelFilter::Error,
@@ -52,7 +52,7 @@ fn level(of: log::Level) -> Level {
     }
 }
 
-/// Stands for the process's default logger.
+/// The process's default logger, as the facade's logger.
 #[derive(Debug)]
 struct Facade;
 

@@ -1,4 +1,4 @@
-//! Waiting until what this process published is persisted.
+//! Waiting until the records of this process are persisted.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::shm::block::{BlockId, SharedRing};
 use crate::shm::layout::{halves, lock as lock_byte};
 use crate::shm::wakeup;
 
-/// The end of what one lane has published.
+/// The end of the records that one lane has published.
 struct Goal {
     block: BlockId,
     slots: u32,
@@ -32,7 +32,8 @@ pub(crate) fn flush(session: &Session, start: Instant, timeout: Duration) -> Res
         }
         let left = timeout.saturating_sub(start.elapsed());
         if left.is_zero() {
-            let why = if has_consumer(session) { "the consumer is behind" } else { "nobody drains the ring" };
+            let why =
+                if has_consumer(session) { "the consumer is behind" } else { "no consumer drains the ring" };
             return Err(Error::FlushTimeout { waited_ms: start.elapsed().as_millis() as u64, why });
         }
         wakeup::wake_consumer(&ring);
@@ -41,11 +42,11 @@ pub(crate) fn flush(session: &Session, start: Instant, timeout: Duration) -> Res
     }
 }
 
-/// Where lane `lane` of this process ends now. Earlier blocks of a lane are persisted earlier, so the
-/// last one is enough.
+/// The present end of lane `lane` of this process. Blocks of a lane are persisted in order, so the last one is
+/// enough.
 fn goal(session: &Session, ring: &SharedRing, lane: u32) -> Option<Goal> {
     let block = session.local(lane).last_block()?;
-    // If another generation is there the block has been freed, and before that persisted.
+    // A block of another generation was freed, and persisted before that.
     let slots = ring.committed(block.index, block.generation)?;
     Some(Goal { block, slots })
 }

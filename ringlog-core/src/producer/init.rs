@@ -1,4 +1,4 @@
-//! Setting the process up for logging in one call.
+//! Setting a process up for logging in one call.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use crate::producer::default_logger::{self, Destination};
 use crate::record::level::filter::Filter;
 use crate::ring::handle::Ring;
 
-/// What becomes of log calls when there is no ring.
+/// Where log calls go when there is no ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// They go to standard error, a line each.
+    /// To standard error, a line each.
     Stderr,
-    /// They go nowhere.
+    /// Nowhere.
     Nothing,
 }
 
@@ -23,17 +23,18 @@ pub enum Fallback {
 pub enum Initialized {
     /// Records go into this ring.
     Ring(PathBuf),
-    /// So they do, but for those of the `log` facade: another logger had been installed there before.
+    /// Records go into this ring, except those of the `log` facade: another logger was installed there before.
     WithoutFacade(PathBuf),
-    /// There is no ring, for this reason; the fallback serves.
+    /// There is no ring, for this reason. The fallback is used.
     Fallback(String),
-    /// A default logger had been set before; nothing was changed.
+    /// A default logger was set before. Nothing was changed.
     AlreadySet,
 }
 
-/// Makes the ring that `$RINGLOG` names (`ringlog run` sets it) the process's default, as far as
-/// `$RINGLOG_LEVEL` wants records: `info,db=debug`. With the feature `log` this is where the `log` facade
-/// goes too. Without a ring records go to standard error.
+/// Makes the ring that `$RINGLOG` names the process's default logger. `ringlog run` sets that variable.
+///
+/// `$RINGLOG_LEVEL` names the levels that are wanted, as `info,db=debug`. With the feature `log`, what libraries log
+/// by the `log` facade goes into the ring too. Without a ring records go to standard error.
 ///
 /// Never fails and never panics: a program must not end because it cannot log.
 ///
@@ -44,9 +45,9 @@ pub fn init() -> Initialized {
     init_or(Fallback::Stderr)
 }
 
-/// As [`init`], with a choice of what serves when there is no ring.
+/// As [`init`], with the fallback for a process without a ring.
 pub fn init_or(fallback: Fallback) -> Initialized {
-    // What is wrong has been told to the first call.
+    // Errors were reported by the first call.
     if !matches!(default_logger::destination(), Destination::Nothing) {
         return Initialized::AlreadySet;
     }
@@ -69,7 +70,7 @@ pub fn init_or(fallback: Fallback) -> Initialized {
     }
 }
 
-/// Makes this ring the process's default, and with the feature `log` the one that the `log` facade goes to.
+/// Makes this ring the process's default logger, and with the feature `log` that of the `log` facade.
 pub fn init_ring(ring: &Ring, filter: Filter) -> Initialized {
     set_ring(ring, filter).unwrap_or_else(|error| Initialized::Fallback(error.to_string()))
 }
@@ -93,7 +94,7 @@ fn fall_back(fallback: Fallback, filter: Filter, why: String) -> Initialized {
     Initialized::Fallback(why)
 }
 
-/// False if another logger has been installed there before, which stays.
+/// False if another logger was installed there before. That one stays.
 fn install_facade() -> bool {
     #[cfg(feature = "log")]
     return crate::producer::facade::install();
@@ -103,7 +104,7 @@ fn install_facade() -> bool {
 
 fn complain(fallback: Fallback, what: &str) {
     if fallback == Fallback::Stderr {
-        // Nobody is left to tell if standard error is gone too.
+        // If standard error is gone too there is nowhere left to report it.
         let _ = writeln!(std::io::stderr(), "ringlog: {what}");
     }
 }

@@ -1,4 +1,4 @@
-//! The handle that applications log with.
+//! The logger: the handle that applications log with.
 
 #![allow(unsafe_code)]
 
@@ -26,11 +26,10 @@ use crate::shm::overflow::Overflow;
 use crate::shm::record_header::flag;
 use crate::shm::wakeup;
 
-/// Logs into a ring. `Clone + Send + Sync`.
+/// A handle to log into a ring with. It can be cloned and sent to any thread.
 ///
-/// A call on an open lane, within a block, takes no lock, makes no system call and allocates nothing:
-/// about a clock read and the stores. A thread's first record opens its lane; every hundred records or
-/// so the lane takes a new block.
+/// A call takes no lock, makes no system call and allocates nothing: it costs about a clock read and the stores. Two
+/// calls cost more: a thread's first record opens its lane, and about each hundredth record takes a new block.
 #[derive(Clone, Debug)]
 pub struct Logger {
     pub(crate) session: Arc<Session>,
@@ -50,7 +49,7 @@ impl Logger {
         Logger { session, overflow: None }
     }
 
-    /// The same logger with an overflow policy of its own, whatever the ring's is.
+    /// The same logger with an overflow policy of its own, in place of the ring's.
     pub fn with_overflow(mut self, overflow: Overflow) -> Logger {
         self.overflow = Some(overflow);
         self
@@ -59,7 +58,7 @@ impl Logger {
     /// Publishes a record.
     ///
     /// # Errors
-    /// A [`PushError`] if it was refused; that is counted in the ring, and the gap shows in the output.
+    /// A [`PushError`] if the record was refused. The ring counts it, and the output shows the gap.
     #[inline]
     pub fn push<R: Record>(&self, record: &R) -> Result<(), PushError> {
         match self.push_fast(record) {
@@ -68,8 +67,8 @@ impl Logger {
         }
     }
 
-    /// Logs what is of the built-in definition and has no length before it is written; false where its text
-    /// is longer than the ring takes.
+    /// Logs a record of the built-in definition whose length is unknown before it is written. False where it is
+    /// longer than the ring takes.
     #[cfg(feature = "log")]
     pub(crate) fn log_plain<R: Record>(&self, record: &R) -> bool {
         match self.push_defined(record, TEXT, self.session.state()) {
@@ -78,7 +77,7 @@ impl Logger {
         }
     }
 
-    /// The record path. Nothing is called on it, so that it needs few registers, and memory only for the record.
+    /// The record path. It makes no call, so it needs few registers, and memory for the record alone.
     #[inline(always)]
     pub(crate) fn push_fast<R: Record>(&self, record: &R) -> FastPath {
         let ids = self.session.definition_ids();
@@ -92,7 +91,7 @@ impl Logger {
         }
     }
 
-    /// `state` is the attachment's: for who has looked at what lies beside it already.
+    /// `state` is the session's. Callers have loaded it already, with what lies beside it.
     #[inline(always)]
     fn push_defined<R: Record>(&self, record: &R, definition: u32, state: &SessionState) -> FastPath {
         let level = record.level();
@@ -111,8 +110,8 @@ impl Logger {
         fast
     }
 
-    /// The record path again, where it takes a call: the thread logs into several rings, the statement has
-    /// been used with other types first, or the clock is the kernel's.
+    /// The record path where it takes a call: the thread logs into several rings, the statement was first used
+    /// with other types, or the ring's clock is the kernel's.
     fn push_outlined(&self, record: &dyn Record) -> FastPath {
         let site = record.site();
         let definition = if std::ptr::eq(site, text_site()) {
@@ -130,7 +129,7 @@ impl Logger {
         }
     }
 
-    /// The long way, for what the record path has not done.
+    /// The slow path, for records that the record path has not written.
     #[cold]
     #[inline(never)]
     pub(crate) fn push_slow(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
@@ -150,7 +149,7 @@ impl Logger {
         }
     }
 
-    /// Logs plain text. Need not be UTF-8 if it is given as bytes.
+    /// Logs plain text. Bytes need not be UTF-8.
     ///
     /// Text longer than the ring takes is cut and marked.
     ///
@@ -160,13 +159,13 @@ impl Logger {
         self.write_text(&Text { level, logger, message: message.as_ref(), ..Text::EMPTY })
     }
 
-    /// The longest message that [`text`](Self::text) logs whole under this logger's name.
+    /// The longest message in bytes that [`text`](Self::text) logs whole under this logger's name.
     pub fn text_limit(&self, logger: &str) -> usize {
         let frame = Text { logger, ..Text::EMPTY }.payload_bytes();
         self.session.info.geometry.record_limit().saturating_sub(frame)
     }
 
-    /// Inlined, so that what a caller leaves empty costs next to nothing.
+    /// Inlined, so that fields that a caller leaves empty cost next to nothing.
     #[inline(always)]
     pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
         match self.push_defined(text, TEXT, self.session.state()) {
@@ -188,16 +187,16 @@ impl Logger {
         push::push(&self.session, &cut, flag::CUT, self.overflow)
     }
 
-    /// Logs a record of a site that was defined at run time. The values have to be of the types that
-    /// the definition names.
+    /// Logs a record of a site that was defined at run time.
     ///
     /// # Errors
-    /// [`PushError::Mismatch`] if they are not; otherwise as for [`push`](Self::push).
+    /// [`PushError::Mismatch`] if the values are not of the types that the definition names; otherwise as for
+    /// [`push`](Self::push).
     pub fn values(&self, site: &Site, values: &[Value<'_>]) -> Result<(), PushError> {
         self.push(&Values::new(site, values).ok_or(PushError::Mismatch)?)
     }
 
-    /// Opens this thread's lane now rather than with its first record.
+    /// Opens this thread's lane now instead of with its first record.
     ///
     /// # Errors
     /// [`Error::LanesExhausted`] if every lane has a living owner; [`Error::Io`] if the system has no
@@ -213,7 +212,7 @@ impl Logger {
             Err(Refusal::System(code)) => {
                 Err(Error::io("open a lane of", &path, io::Error::from_raw_os_error(code)))
             }
-            // Whoever retired a ring that is still there has found it truncated.
+            // A ring that was retired but is still at its path was found truncated.
             Err(Refusal::Gone) if !self.session.is_whole() || self.session.identity.is_at(&path) => {
                 Err(self.session.truncated())
             }
@@ -221,13 +220,12 @@ impl Logger {
         }
     }
 
-    /// Whether anybody drains the ring at the moment.
+    /// Whether a consumer drains the ring at the moment.
     pub(crate) fn has_consumer(&self) -> bool {
         flush::has_consumer(&self.session)
     }
 
-    /// Waits until the consumer has persisted everything that this process had published when the call
-    /// was made.
+    /// Waits until the consumer has persisted every record that this process had logged before the call.
     ///
     /// # Errors
     /// [`Error::FlushTimeout`], which also says whether there is a consumer at all.
@@ -279,9 +277,9 @@ mod tests {
         }
     }
 
-    /// For a thread that logs into two rings: what the record path leaves to a call need not go the long way.
+    /// A thread that logs into two rings takes `push_outlined`, not the slow path.
     #[test]
-    fn a_second_ring_is_logged_into_by_a_call() {
+    fn a_second_ring_takes_the_outlined_path() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let ring =
             |name| Ring::options().size("1MiB").create(dir.path().join(name).to_str().unwrap()).unwrap();

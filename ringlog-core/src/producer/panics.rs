@@ -1,4 +1,4 @@
-//! Panics in the log.
+//! Logging of panics.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::producer::default_logger;
 
-/// Logs each panic from here on, at CRITICAL to the logger `panic`, with its place, its thread and, where
-/// `RUST_BACKTRACE` asks for one, its backtrace. Then waits until the record is persisted, `deadline` at most
-/// and only if there is somebody to persist it, and goes on with the hook that was there before.
+/// Logs each later panic, at CRITICAL to the logger `panic`, with its place, its thread and, where
+/// `RUST_BACKTRACE` asks for one, its backtrace.
+///
+/// The hook then waits until the record is persisted, but at most `deadline`, and not at all where no writer drains
+/// the ring. After that it calls the hook that was installed before.
 ///
 /// ```
 /// # let log = ringlog::testing::capture();
@@ -25,7 +27,7 @@ pub fn log_panics(deadline: Duration) {
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
         if let Some(logger) = default_logger::default_logger().filter(|logger| logger.has_consumer()) {
-            // Whoever panics has other worries than a log that is late.
+            // A panic goes on, whether or not its record is persisted.
             let _ = logger.flush(deadline);
         }
         before(panic);
@@ -36,7 +38,7 @@ fn report(panic: &PanicHookInfo<'_>) {
     let payload = panic.payload();
     let text =
         payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(|s| &**s));
-    let message = text.unwrap_or("a panic whose payload is no text");
+    let message = text.unwrap_or("a panic whose payload is not text");
     let current = std::thread::current();
     let thread = current.name().unwrap_or("unnamed");
     let backtrace = Backtrace::capture();

@@ -1,5 +1,5 @@
-//! The long way of a record: no lane yet, no room, a gap to tell, an anchor to renew, a record inside a
-//! record, or one that needs several blocks.
+//! The slow path of a record: no lane is open, its block is full, a gap has to be reported, an anchor renewed, a record
+//! is logged inside a record, or needs several blocks.
 
 #![allow(unsafe_code)]
 
@@ -25,10 +25,10 @@ use crate::shm::overflow::Overflow;
 use crate::shm::record_header::{Header, control, kind, slots_for};
 use crate::shm::wakeup;
 
-/// Blocks that a lane stays within as long as it finds one free there: they stay in its caches.
+/// The number of blocks that a lane reuses while one of them is free, because they stay in its caches.
 const WARM_BLOCKS: u32 = 32;
 
-/// Pushes `record` whatever state the lane is in.
+/// Pushes `record` in any state of the lane.
 pub(crate) fn push(
     session: &Session,
     record: &dyn Record,
@@ -37,9 +37,9 @@ pub(crate) fn push(
 ) -> Result<(), PushError> {
     let without_lane = |ring: Option<&SharedRing>, why: Refusal| {
         session.state().count_without_lane(ring);
-        // SAFETY: the attachment lives as long as this call.
+        // SAFETY: the session lives as long as this call.
         if let Some(local) = unsafe { thread_lanes::lane_of(session.session_id()) } {
-            // The ring is gone: nor shall a shorter record find room in the block.
+            // The ring is gone: no shorter record may find room in the open block.
             local.leave_record_path();
         }
         why.of_push()
@@ -51,8 +51,8 @@ pub(crate) fn push(
         let _busy = Busy(local);
         return Push::new(session, &ring, local, overflow).record(record, flags);
     }
-    // A record inside a record: a signal handler, or a Display that logs. It goes into a block of the
-    // process lane, if that is not itself in use.
+    // A record inside a record: from a signal handler, or a `Display` that logs. It goes into a block of the
+    // process lane, if that lane is not in use itself.
     let count = |local: &ProducerState| local.count_dropped(&ring);
     match lane::of_process(session) {
         Some(spare) if spare.busy.swap(1, Ordering::Acquire) == 0 => {
@@ -71,13 +71,13 @@ impl ProducerState {
     /// Counts one refused record. Read-modify-write, because a signal handler may be in between.
     fn count_dropped(&self, ring: &SharedRing) {
         let lane = self.lane.load(Ordering::Relaxed);
-        // Release: who sees the count has seen every record that came before it.
+        // Release: a reader of the count sees every record that came before it.
         ring.lane_word(lane, lane_entry::DROPPED).fetch_add(1, Ordering::Release);
-        // The next record has a gap to tell, and only the long way does that.
+        // The next record has to report a gap, which only the slow path does.
         self.leave_record_path();
     }
 
-    /// Sends the next record the long way.
+    /// Sends the next record to the slow path.
     fn leave_record_path(&self) {
         self.limit[0].store(0, Ordering::Relaxed);
         self.limit[1].store(0, Ordering::Relaxed);
@@ -91,7 +91,7 @@ struct Push<'a> {
     local: &'a ProducerState,
     overflow: Option<Overflow>,
     nested: bool,
-    /// Blocks given back by the last attempt in vain, which must not wake this very attempt.
+    /// Blocks given back by the last failed attempt, which must not wake this attempt.
     given_back: Cell<u64>,
 }
 
@@ -119,7 +119,7 @@ impl<'a> Push<'a> {
         let place = if record.inferred().formats { Self::place_formatting } else { Self::place };
         let result = id.and_then(|definition| place(self, record, flags, definition, urgent));
         match result {
-            // It will come as text.
+            // The caller logs it again, as text.
             Err(PushError::Definition | PushError::TooLarge { .. }) if record.inferred().has_message => {}
             Err(_) => self.local.count_dropped(self.ring),
             Ok(()) => {}
@@ -127,8 +127,8 @@ impl<'a> Push<'a> {
         result
     }
 
-    /// Places a record whose length shows when it is written: in the open block, or else in a fresh one,
-    /// or, if it is longer, by way of private memory.
+    /// Places a record whose length is unknown before it is written: in the open block, else in a fresh one, or,
+    /// if it is longer, by private memory.
     fn place_formatting(
         &self,
         record: &dyn Record,
@@ -180,7 +180,7 @@ impl<'a> Push<'a> {
         if bytes > limit {
             return Err(PushError::TooLarge { bytes, limit });
         }
-        // Judged once: a control record that falls due later would take the record's room.
+        // Decided once: a control record that falls due later would take the record's room.
         let (gap, anchor) = (self.gap_due(), self.anchor_is_due());
         let controls = u32::from(gap) + u32::from(anchor);
         if self.limit(urgent).saturating_sub(self.next()) >= slots + controls {
@@ -188,7 +188,7 @@ impl<'a> Push<'a> {
         } else if slots > self.room_in_fresh_block() {
             return self.push_long(record, bytes, flags, definition, urgent);
         } else {
-            // The fresh block's header tells gap and anchor.
+            // The fresh block's header holds gap and anchor.
             self.change_block(self.waiting(|| self.take_one(urgent))?, urgent);
         }
         let ticks = self.session.info.clock.ticks();
@@ -211,7 +211,7 @@ impl<'a> Push<'a> {
         self.local.next()
     }
 
-    /// Where a record must end in the open block: 0 if there is none.
+    /// The slot at which a record must end in the open block; 0 without an open block.
     fn limit(&self, urgent: bool) -> u32 {
         let geometry = self.ring.geometry();
         match (self.local.block(), urgent) {
@@ -227,9 +227,9 @@ impl<'a> Push<'a> {
         self.ring.geometry().block_slots() - BLOCK_HEADER_SLOTS
     }
 
-    /// The record path may be taken again: every gap is told.
+    /// Opens the record path again, if every gap is reported.
     fn restore_limits(&self) {
-        if self.dropped() == self.local.told.load(Ordering::Relaxed) && !self.nested {
+        if self.dropped() == self.local.reported.load(Ordering::Relaxed) && !self.nested {
             self.local.limit[0].store(self.limit(false), Ordering::Relaxed);
             self.local.limit[1].store(self.limit(true), Ordering::Relaxed);
         }
@@ -242,19 +242,19 @@ impl<'a> Push<'a> {
     }
 
     fn gap_due(&self) -> bool {
-        self.dropped() != self.local.told.load(Ordering::Relaxed)
+        self.dropped() != self.local.reported.load(Ordering::Relaxed)
     }
 
     fn anchor_is_due(&self) -> bool {
         self.session.info.clock.ticks() >= self.local.anchor_due.load(Ordering::Relaxed)
     }
 
-    /// Tells a gap and renews the anchor, for which the caller has made sure of a slot each.
+    /// Reports a gap and renews the anchor. The caller has made sure of a slot for each.
     fn write_controls(&self, gap: bool, anchor: bool) {
         if gap {
             let dropped = self.dropped();
             self.write_control(control::GAP, &[dropped]);
-            self.local.told.store(dropped, Ordering::Relaxed);
+            self.local.reported.store(dropped, Ordering::Relaxed);
         }
         if anchor {
             let Anchor { ticks, unix_ns, ns_per_tick } = self.renew_anchor();
@@ -284,7 +284,7 @@ impl<'a> Push<'a> {
         anchor
     }
 
-    /// Seals the open block and goes on in `fresh`, which has been taken.
+    /// Seals the open block and continues in `fresh`, which the caller has taken.
     fn change_block(&self, fresh: BlockId, urgent: bool) {
         self.seal_open_block();
         self.begin_block(fresh, urgent);
@@ -300,7 +300,7 @@ impl<'a> Push<'a> {
         }
     }
 
-    /// Writes the block's header and publishes that, so that the lane's chain can be seen.
+    /// Writes and publishes the block's header, so that readers see the lane's chain.
     fn begin_block(&self, fresh: BlockId, urgent: bool) {
         let local = self.local;
         if self.anchor_is_due() {
@@ -319,7 +319,7 @@ impl<'a> Push<'a> {
         word(block::ANCHOR_TICKS, anchor.ticks);
         word(block::ANCHOR_UNIX_NS, anchor.unix_ns);
         word(block::NS_PER_TICK, anchor.ns_per_tick);
-        // What does not change while the lane is open lies in its entry.
+        // These words do not change while the lane is open; its entry holds them.
         for (to, from) in [
             (block::PROCESS, lane_entry::PROCESS),
             (block::PID_TID, lane_entry::PID_TID),
@@ -346,12 +346,12 @@ impl<'a> Push<'a> {
         local.block.store(pair(fresh.generation, fresh.index + 1), Ordering::Relaxed);
         local.committed.store(pair(fresh.generation, 0), Ordering::Relaxed);
         local.chain.store(chain + 1, Ordering::Relaxed);
-        local.told.store(dropped, Ordering::Relaxed);
+        local.reported.store(dropped, Ordering::Relaxed);
         // SAFETY: just taken by this lane, whose `busy` the caller holds.
         unsafe { local.publish(BLOCK_HEADER_SLOTS) };
     }
 
-    /// Takes what `attempt` takes, waiting as the policy allows.
+    /// Repeats `attempt` until it succeeds, as long as the overflow policy waits.
     fn waiting<T>(&self, attempt: impl Fn() -> Option<T>) -> Result<T, PushError> {
         if self.ring.is_gone() {
             return Err(PushError::Gone);
@@ -389,19 +389,18 @@ impl<'a> Push<'a> {
         result
     }
 
-    /// Whether records of WARN and above have come to the middle of the reserve, which they fill from its
-    /// start. Definitions stay, and do not count.
+    /// Whether records of WARN and above have reached the middle of the reserve, which they fill from its start.
+    /// Definitions are not freed, and do not count.
     fn reserve_is_half_used(&self) -> bool {
         let geometry = self.ring.geometry();
         let middle = self.ring.state(geometry.common_blocks() + geometry.reserved_blocks / 2);
         middle.is_none_or(|state| state.phase != Phase::Free && state.kind != Kind::Definitions)
     }
 
-    /// Whether lower levels leave every block that comes free to WARN and above, so that the reserve is
-    /// never used up as long as the urgent records alone can be drained: when the reserve is half used,
-    /// or this lane is in it. Each return to the first free block would seal a reserved one with a few
-    /// records in it, and a flood of lower levels would use the reserve up in no time. It ends when as
-    /// many other blocks are free as the reserve has, whoever stands still in it.
+    /// Whether lower levels leave every freed block to WARN and above: when the reserve is half used, or this lane
+    /// writes in it. So the reserve lasts as long as the consumer keeps up with the urgent records alone. Otherwise
+    /// each return to a common block would seal a reserved one with a few records in it, and a flood of lower
+    /// levels would use up the reserve. It ends when as many common blocks are free as the reserve has.
     fn leaves_room(&self) -> bool {
         let geometry = self.ring.geometry();
         let enough = geometry.reserved_blocks as usize;
@@ -412,9 +411,9 @@ impl<'a> Push<'a> {
         (self.local.reserved.load(Ordering::Relaxed) != 0 || self.reserve_is_half_used()) && free() < enough
     }
 
-    /// The next free block: first in the lane's warm window, then anywhere, then, for WARN and above,
-    /// among the reserved ones. Every state word is looked at once at most, and none as long as nothing
-    /// has been freed since the last time in vain.
+    /// Takes the next free block: from the lane's warm window, else from the other common blocks, else, for WARN and
+    /// above, from the reserved ones. Reads each state word once at most, and none if nothing was freed since the
+    /// last failure.
     fn take_one(&self, urgent: bool) -> Option<BlockId> {
         let freed = self.ring.header_word(header::FREED).load(Ordering::Acquire);
         let full_at = &self.local.full_at[usize::from(urgent)];

@@ -1,10 +1,10 @@
-//! Log statements: what the macros make of `info!("order {id} filled", venue)`.
+//! Log statements: the records that the macros make of `info!("order {id} filled", venue)`.
 //!
-//! A statement is a record whose fields are its arguments. Its site, a static of the macro, knows their
-//! names; their types only the compiler knows, so they come with the record as constants, and are written
-//! into the ring when the site is first used.
+//! The fields of such a record are the statement's arguments. Its site, a static of the macro, holds their
+//! names. Their types are known to the compiler only, so they come with the record as constants, and are
+//! written into the ring when the site is first used.
 //!
-//! How an argument travels is chosen by its type, with nothing left to do at run time: see [`capture`].
+//! The type of an argument decides at compile time how it travels: see [`capture`].
 
 pub mod capture;
 pub mod deferred;
@@ -22,16 +22,10 @@ pub(crate) use local::show_line;
 pub(crate) use local::{log_otherwise, log_slow};
 
 /// An argument as it travels: a field without its name.
-#[diagnostic::on_unimplemented(
-    message = "this field of the log statement is neither a field value nor an error",
-    label = "found `{Self}`",
-    note = "write `name = %value` to log its `Display`, `name = ?value` to log its `Debug`",
-    note = "or implement `ringlog::FieldValue` for its type"
-)]
 pub trait Argument {
     /// The type that the definition names.
     const TYPE: Type;
-    /// It is formatted while it is written, and nobody knows its length before.
+    /// Whether it is formatted while it is written, so that its length is unknown before.
     const FORMATS: bool = false;
 
     /// Bytes that `encode` writes.
@@ -41,7 +35,17 @@ pub trait Argument {
     fn encode(&self, out: &mut Encoder<'_>);
 }
 
-/// Says at the argument's place in the program if it has no form.
+/// What the compiler demands of a field that is neither a field value nor an error. No type implements it: it
+/// exists for its error message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a log statement",
+    label = "neither a field value nor an error",
+    note = "write `name = %value` to log its `Display`, `name = ?value` to log its `Debug`",
+    note = "or implement `ringlog::FieldValue` for its type"
+)]
+pub trait FieldOrError {}
+
+/// Requires an argument here, so that an error of the compiler points at its place in the program.
 #[inline(always)]
 pub fn argument<A: Argument>(argument: A) -> A {
     argument
@@ -51,9 +55,9 @@ pub fn argument<A: Argument>(argument: A) -> A {
 pub trait Arguments {
     /// Their types.
     const TYPES: Option<&'static Types>;
-    /// Tells these types apart from others that the same statement may be used with. Never 0.
+    /// Identifies these types among those that the same statement is used with. Never 0.
     const FINGERPRINT: u64;
-    /// One of them is formatted while it is written.
+    /// Whether one of them is formatted while it is written.
     const FORMATS: bool;
 
     /// Bytes that `encode` writes.
@@ -116,7 +120,8 @@ pub struct Statement<'a, A> {
 }
 
 impl<'a, A: Arguments> Statement<'a, A> {
-    /// The statement at `site`. `level` is the definition's, or, where that says so, the first argument's.
+    /// The statement at `site`. `level` is the definition's, or the first argument where the definition has
+    /// `level_in_record`.
     #[inline(always)]
     pub fn new(site: &'static Site, level: Level, arguments: &'a A) -> Statement<'a, A> {
         Statement { site, level, arguments }

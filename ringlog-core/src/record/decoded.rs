@@ -25,11 +25,10 @@ impl ParsedDefinition {
     }
 }
 
-/// A record on the reading side. What does not make sense in its bytes reads as empty or ends early;
-/// nothing here can fail.
+/// A record on the reading side. Malformed bytes read as empty or end early; nothing here can fail.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
-    /// Its number among the records of its lane's incarnation, from 0.
+    /// The record's number among those of its lane's incarnation, from 0.
     pub sequence: u64,
     /// Level.
     pub level: Level,
@@ -48,23 +47,23 @@ pub struct Received<'a> {
     message: Message<'a>,
     fields: &'a [Field],
     payload: &'a [u8],
-    /// Whether fields without a name are there for the message and the level alone.
+    /// Whether fields without a name belong to the message or the level alone.
     nameless_hidden: bool,
     /// Whether key=values follow the fields.
     trailing: bool,
 }
 
-/// Where the text of a message comes from.
+/// The source of a message's text.
 #[derive(Clone, Copy, Debug)]
 enum Message<'a> {
-    /// There is none: the fields say it all.
+    /// No text: a typed record.
     None,
     Text(&'a [u8]),
     Template(&'a Template),
 }
 
 impl<'a> Received<'a> {
-    /// A record of the built-in definition, whose payload says everything.
+    /// A record of the built-in definition. Its payload holds level, logger and place too.
     pub(crate) fn plain(sequence: u64, payload: &'a [u8], flags: u8) -> Received<'a> {
         let mut at = Cursor::new(payload);
         let level = at.u8().map_or(Level::INFO, Level::from_number);
@@ -90,7 +89,7 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// A record of a registered definition; without one only its size can be told.
+    /// A record of a registered definition. Without the definition its payload cannot be decoded.
     pub(crate) fn defined(
         sequence: u64,
         known: Option<&'a ParsedDefinition>,
@@ -122,8 +121,8 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// The text of the message, if it has one; usually UTF-8. Typed records may have only fields. Of a log
-    /// statement it is put together anew at each call.
+    /// The text of the message, usually UTF-8. `None` for a typed record without a text. That of a log statement is
+    /// formatted at each call.
     pub fn text(&self) -> Option<Cow<'a, [u8]>> {
         match self.message {
             Message::None => None,
@@ -136,8 +135,8 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// The same without memory for each: what has to be put together is put into `scratch`, in place of
-    /// what was there.
+    /// As [`text`](Self::text), without an allocation for each record: a formatted text replaces the contents of
+    /// `scratch`.
     #[inline]
     pub fn text_in<'b>(&self, scratch: &'b mut Vec<u8>) -> Option<&'b [u8]>
     where
@@ -154,20 +153,19 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// Whether this is a typed record: its fields are what it says, and not an addition to its text.
+    /// Whether this is a typed record: its fields are its contents, not an addition to its text.
     pub fn is_typed(&self) -> bool {
         !self.fields.is_empty() && !matches!(self.message, Message::Template(_))
     }
 
-    /// Names and values of the fields: those of the definition in its order, without the nameless ones
-    /// that are there for the message alone, and then what the record adds of its own. Ends early where
-    /// the payload does.
+    /// Names and values of the fields: those of the definition in its order, then the record's own key=values.
+    /// Without the nameless fields, which belong to the message alone. Ends early where the payload does.
     #[inline]
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
         self.fields_where(|_| true)
     }
 
-    /// The fields that the text does not show already.
+    /// The fields that the text does not show.
     #[inline]
     pub fn extra_fields(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
         let template = match self.message {
@@ -177,7 +175,7 @@ impl<'a> Received<'a> {
         self.fields_where(move |field| template.is_none_or(|template| !template.shows(field)))
     }
 
-    /// The fields that are wanted, by their number, and not nameless ones of a message.
+    /// The fields for whose number `wanted` is true, without the nameless ones of a message.
     #[inline]
     fn fields_where(self, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = (&'a str, Value<'a>)> {
         let mut at = Cursor::new(self.payload);
@@ -199,13 +197,13 @@ impl<'a> Received<'a> {
     }
 }
 
-/// The level that the record carries as its first field, if its definition says so.
+/// The level that the record carries as its first field, if the definition has `level_in_record`.
 fn own_level(by: &Definition, payload: &[u8]) -> Option<Level> {
     let carries = by.level_in_record && by.fields.first()?.ty == Type::Level;
     carries.then(|| payload.first().copied().map(Level::from_number))?
 }
 
-/// Text that ought to be UTF-8; where it is not, a question mark stands for it.
+/// Text that should be UTF-8; a question mark otherwise.
 fn text(bytes: Option<&[u8]>) -> &str {
     str::from_utf8(bytes.unwrap_or_default()).unwrap_or("?")
 }
@@ -230,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_senseless_plain_record_reads_as_empty() {
+    fn a_malformed_plain_record_reads_as_empty() {
         let record = Received::plain(3, &[20, 255, 255, 255, 255], flag::TRAILING);
         assert_eq!((record.logger, record.line, record.text().as_deref()), ("", 0, Some(&b""[..])));
         assert_eq!(record.fields().count(), 0);
@@ -259,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_says_its_message_its_fields_and_its_level() {
+    fn a_statement_has_message_fields_and_level() {
         let (statement, payload) = (statement(), payload());
         let record = Received::defined(0, Some(&statement), &payload, 0);
         assert_eq!(record.level, Level::ERROR);
@@ -276,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_record_adds_follows_its_fields() {
+    fn key_values_of_a_record_follow_its_fields() {
         // A text, a list of 16-bit integers and a type of a later version.
         let added = [
             &[4, 0, 0, 0][..],
@@ -317,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_not_there_is_the_definition_s() {
+    fn a_missing_level_is_the_definitions() {
         let statement = statement();
         assert_eq!(Received::defined(0, Some(&statement), &[], 0).level, Level::INFO);
         let definition = Definition {

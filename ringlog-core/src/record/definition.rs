@@ -1,4 +1,4 @@
-//! Definitions: what the records of one site look like, so that any reader can decode them.
+//! Definitions: the description of the records of one site, by which any reader decodes them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,21 +15,21 @@ const LEVEL_IN_RECORD: u8 = 2;
 /// One field of a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its name, the key in `key=value`. Empty where it is there for the message alone.
+    /// The field's name, the key in `key=value`. Empty if the field belongs to the message alone.
     pub name: Cow<'static, str>,
-    /// Its type.
+    /// The field's type.
     pub ty: Type,
 }
 
 impl Field {
-    /// A field, usable in a constant.
+    /// A field with a constant name.
     pub const fn new(name: &'static str, ty: Type) -> Field {
         Field { name: Cow::Borrowed(name), ty }
     }
 }
 
-/// What the records of one site have in common. Written into the ring once for each process, so records
-/// carry only their values.
+/// The common properties of the records of one site. Written into the ring once for each process, so records carry
+/// only their values.
 ///
 /// ```
 /// use ringlog::Level;
@@ -44,7 +44,7 @@ impl Field {
 pub struct Definition {
     /// Level of every record of the site.
     pub level: Level,
-    /// Dotted name of the logger. Where it is empty, `module` with dots is the name.
+    /// Dotted name of the logger. If empty, the name is `module` with dots.
     pub logger: Cow<'static, str>,
     /// Source file, empty if unknown.
     pub file: Cow<'static, str>,
@@ -54,13 +54,12 @@ pub struct Definition {
     pub module: Cow<'static, str>,
     /// Function, empty if unknown.
     pub function: Cow<'static, str>,
-    /// Text of the message; empty where the fields say it all.
+    /// Text of the message; empty for records that have fields only.
     pub text: Cow<'static, str>,
-    /// Whether the text is a template, in which `{0}`, `{1:>8.2}` and so on stand for the fields, by
-    /// number and as `format!` writes them; `{{` and `}}` are braces. Widths and precisions may be fields
-    /// too: `{0:1$}`. A field without a name is there for the message alone.
+    /// Whether the text is a template, in which `{0}`, `{1:>8.2}` and so on stand for the fields by number, formatted
+    /// as by `format!`; `{{` and `}}` are braces. Widths and precisions may be fields too: `{0:1$}`.
     pub template: bool,
-    /// Whether the first field is the record's level, which counts instead of `level`.
+    /// Whether the first field is the record's level, in place of `level`.
     pub level_in_record: bool,
     /// The fields in the order in which records carry them.
     pub fields: Cow<'static, [Field]>,
@@ -85,7 +84,7 @@ impl Definition {
     }
 }
 
-/// A module's path as the name of a logger: `.` for each `::`. Without an allocation, for a log call may write it.
+/// A module's path as the name of a logger: `.` for each `::`. Without an allocation, because a log call may write it.
 struct LoggerName<'a>(&'a str);
 
 impl LoggerName<'_> {
@@ -109,13 +108,13 @@ impl fmt::Display for LoggerName<'_> {
 }
 
 impl Definition {
-    /// What levels are set for: the logger's name, or the module's path as it is, for a `::` counts as a dot.
+    /// The name that levels are set for: the logger's, or the module's path, in which `::` counts as a dot.
     pub(crate) fn logger_or_module(&self) -> &str {
         if self.logger.is_empty() { &self.module } else { &self.logger }
     }
 
-    /// The name of the logger. It is made when it is needed: as a constant in each statement it was a third of the
-    /// time that statements take to compile.
+    /// The name of the logger. Made on demand: as a constant in each statement it took a third of the time that
+    /// statements take to compile.
     pub(crate) fn logger_name(&self) -> Cow<'_, str> {
         match &*self.logger {
             "" => Cow::Owned(self.module.replace("::", ".")),
@@ -123,13 +122,13 @@ impl Definition {
         }
     }
 
-    /// Names and types of the fields: these `types` where there are any, else the definition's.
+    /// Names and types of the fields: the types from `types` if given, else the definition's.
     pub(crate) fn fields_of(&self, types: Option<&'static Types>) -> impl Iterator<Item = (&str, Type)> {
         let mut inferred = Types::iter(types);
         self.fields.iter().map(move |field| (&*field.name, inferred.next().unwrap_or(field.ty)))
     }
 
-    /// Exact number of bytes that `encode` writes.
+    /// The exact number of bytes that `encode` writes.
     pub(crate) fn payload_bytes(&self, types: Option<&'static Types>) -> usize {
         let text = |s: &str| 4 + s.len();
         let further = |ty: Type| ty.element().map_or(0, |_| ELEMENT_BYTES);
@@ -166,7 +165,7 @@ impl Definition {
         }
     }
 
-    /// Reads back what `encode` wrote, out of untrusted bytes; `None` where they make no sense.
+    /// Decodes a definition from untrusted bytes; `None` if they are malformed.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Definition> {
         let mut at = Cursor::new(bytes);
         let level = Level::from_number(at.u8()?);
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_explain_themselves() {
+    fn a_definition_reads_back() {
         for flags in 0..4 {
             let (template, level_in_record) = (flags & 1 != 0, flags & 2 != 0);
             let definition = Definition { template, level_in_record, ..example() };
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logger_without_a_name_has_that_of_the_module_with_dots() {
+    fn a_logger_without_a_name_has_the_modules() {
         for (logger, module, name) in [
             ("", "app", "app"),
             ("", "app::db::pool", "app.db.pool"),
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_that_makes_no_sense_leaves_a_type_that_can_be_skipped() {
+    fn a_malformed_element_type_can_be_skipped() {
         let ports = Type::List(Element::new(Type::U16).unwrap());
         let definition = Definition { fields: vec![Field::new("ports", ports)].into(), ..example() };
         let mut bytes = encoded(&definition);

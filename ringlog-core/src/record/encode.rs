@@ -6,15 +6,15 @@ use crate::shm::memory::store_unpublished;
 use crate::shm::record_header::Header;
 use crate::shm::sync::{AtomicU64, Ordering};
 
-/// Writes a payload into shared words: little-endian, packed, no padding.
+/// Writes a payload into shared words: little-endian, packed, without padding.
 ///
-/// It collects bytes into 64-bit words and stores each word once, relaxed: the block belongs to this
-/// thread alone, and what makes the bytes visible is the publish that follows. With fields of fixed
-/// size everything but the stores folds away at compile time.
+/// It collects bytes into 64-bit words and stores each word once, relaxed: the block belongs to this thread alone,
+/// and the publish that follows makes the bytes visible. With fields of fixed size everything but the stores
+/// folds away at compile time.
 ///
-/// A payload that spans several blocks is encoded once for each, with only a window of it stored.
+/// A payload that spans several blocks is encoded once for each block, and only the block's window of it is stored.
 pub struct Encoder<'a> {
-    /// Where the word at `from_word` goes.
+    /// The place of the word `from_word`.
     out: *const AtomicU64,
     /// The window of payload words that is stored.
     from_word: usize,
@@ -63,7 +63,7 @@ impl<'a> Encoder<'a> {
         self.put(value.into(), 1);
     }
 
-    /// Appends 2 bytes, little-endian; so do its siblings with theirs.
+    /// Appends 2 bytes, little-endian, as the methods below do.
     #[inline(always)]
     pub fn put_u16(&mut self, value: u16) {
         self.put(value.into(), 2);
@@ -101,15 +101,15 @@ impl<'a> Encoder<'a> {
         let used = self.at & 7;
         let mut word = self.at >> 3;
         self.store(word, self.pending | u64::from_le_bytes(*head) << (used * 8));
-        // Those before the window are passed over, so that a payload of many blocks is not read once for each.
+        // Words before the window are skipped, so that a payload of many blocks is not read once for each block.
         let skip = self.from_word.saturating_sub(word + 1);
         word += skip;
         let rest = bytes[8 - used..].get(skip * 8..).unwrap_or_default();
         if let Some((second, mut rest)) = rest.split_first_chunk::<8>() {
             word += 1;
             self.store(word, u64::from_le_bytes(*second));
-            // Ends with the window too, not by `store` alone. That also keeps the compiler from unrolling the
-            // loop, which short text does not even come to.
+            // The loop ends with the window too. That also keeps the compiler from unrolling it, which would not pay
+            // for short text.
             while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
                 word += 1;
                 if word >= self.to_word {
@@ -131,13 +131,13 @@ impl<'a> Encoder<'a> {
         self.put_raw(bytes);
     }
 
-    /// Formats `value` into the payload, in the form of a variable field: the length is put before it when
-    /// it is known. A `Display` that fails ends early; what it wrote until then counts.
+    /// Formats `value` into the payload as a variable field: its length is filled in afterwards. A `Display` that
+    /// fails ends early; the text until then counts.
     pub(crate) fn put_formatted(&mut self, value: &dyn std::fmt::Display) {
         self.put_arguments(format_args!("{value}"));
     }
 
-    /// The same for what `format_args!` gives.
+    /// As `put_formatted`, for the result of `format_args!`.
     pub(crate) fn put_arguments(&mut self, arguments: std::fmt::Arguments<'_>) {
         let length_at = self.at;
         self.put_u32(0);
@@ -145,7 +145,7 @@ impl<'a> Encoder<'a> {
         self.patch_u32(length_at, (self.at - length_at - 4) as u32);
     }
 
-    /// Replaces four zero bytes that were written before.
+    /// Fills in four bytes that were written as zero.
     fn patch_u32(&mut self, at: usize, value: u32) {
         let shift = at % 8 * 8;
         self.patch(at / 8, u64::from(value) << shift);
@@ -164,7 +164,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Stores the last, incomplete word. Returns the number of bytes written in all.
+    /// Stores the last, incomplete word. Returns the total number of bytes written.
     #[inline(always)]
     pub(crate) fn finish(mut self) -> usize {
         if self.at & 7 != 0 {
@@ -174,7 +174,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Formats into the payload. What no ring takes any more ends the formatting.
+/// Formats into the payload. Text longer than any ring takes ends the formatting.
 impl std::fmt::Write for Encoder<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
@@ -183,7 +183,7 @@ impl std::fmt::Write for Encoder<'_> {
     }
 }
 
-/// How many bytes `encode` writes.
+/// The number of bytes that `encode` writes.
 pub(crate) fn measure(encode: impl FnOnce(&mut Encoder<'_>)) -> usize {
     #[allow(unsafe_code)]
     // SAFETY: the window is empty, so nothing is ever stored.
@@ -192,7 +192,7 @@ pub(crate) fn measure(encode: impl FnOnce(&mut Encoder<'_>)) -> usize {
     out.finish()
 }
 
-/// Up to 7 bytes as the low ones of a word, read in at most two pieces that may overlap.
+/// Up to 7 bytes as the low bytes of a word, read as at most two pieces that may overlap.
 #[inline(always)]
 fn few_bytes(bytes: &[u8]) -> u64 {
     if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {

@@ -1,6 +1,6 @@
-//! What a Rust value becomes as a field of a record: the type its definition names and its bytes.
+//! Rust values as fields of a record: the type that the definition names, and the bytes.
 //!
-//! The reading end is `Cursor::value`; the tests here hold the two together.
+//! `Cursor::value` reads them back; the tests here check one against the other.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,8 +17,8 @@ use crate::record::types::{Element, Type};
 /// Implemented for the integers (`usize` and `isize` travel as 64 bits), floats, `bool`, `char`, text,
 /// bytes, IP and socket addresses, [`Duration`], [`SystemTime`], [`Level`], `uuid::Uuid` (feature `uuid`),
 /// and for references, boxes and counted pointers to any of them; for an `Option` of any of these, and for
-/// slices, arrays and vectors of them. (Those of `u8` travel as bytes.) Nothing is nested deeper, and
-/// there is no field that can change while it is written: hence no atomics.
+/// slices, arrays and vectors of them. (Those of `u8` travel as bytes.) Options and lists do not nest. Atomics are not
+/// fields, because a field must not change while it is written.
 ///
 /// A type of your own becomes a field by travelling as one of these:
 ///
@@ -44,9 +44,8 @@ use crate::record::types::{Element, Type};
 /// }
 /// ```
 ///
-/// An implementation that writes something else than its type says gives records that make no sense
-/// to readers; it cannot hurt the ring. One that writes more or fewer bytes than it announced has its
-/// records refused.
+/// An implementation that does not write what its type says gives records that readers cannot decode; it cannot damage
+/// the ring. A record with a field that writes more or fewer bytes than it announced is refused.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a record",
     label = "expected a type that implements `FieldValue`",
@@ -62,15 +61,15 @@ pub trait FieldValue {
     /// travels as its length in 4 bytes and then its bytes.
     const FIXED_BYTES: Option<usize>;
 
-    /// Exact number of bytes that `encode` writes, the length before a variable value included.
+    /// The exact number of bytes that `encode` writes, including the length before a variable value.
     fn payload_bytes(&self) -> usize;
 
-    /// Writes the value as its type says. May be called more than once for one push and has to write
-    /// the same each time.
+    /// Writes the value as its type says. It may be called more than once for one push, and has to write the same
+    /// each time.
     fn encode(&self, out: &mut Encoder<'_>);
 }
 
-/// Types whose values all take the same number of bytes: `type: Type, bytes, how to write it`.
+/// Types whose values all take the same number of bytes: `type: Type, bytes, encoding`.
 macro_rules! fixed {
     ($($rust:ty: $ty:ident, $bytes:literal, |$out:ident, $value:ident| $encode:expr;)*) => {$(
         impl FieldValue for $rust {
@@ -112,7 +111,7 @@ fixed! {
     Ipv4Addr: Ipv4, 4, |out, v| out.put_u32(u32::from_le_bytes(v.octets()));
     Ipv6Addr: Ipv6, 16, |out, v| out.put_u128(u128::from_le_bytes(v.octets()));
     IpAddr: Ip, 17, |out, v| {
-        // Both families as one value, so that what is stored does not branch.
+        // Both families as one value, so that the stores do not branch.
         let (family, octets) = match v {
             IpAddr::V4(ip) => (4, u32::from_le_bytes(ip.octets()).into()),
             IpAddr::V6(ip) => (6, u128::from_le_bytes(ip.octets())),
@@ -137,8 +136,8 @@ fixed! {
     SystemTime: Timestamp, 8, |out, v| unix_nanos(v).encode(out);
 }
 
-/// Nanoseconds since 1970, negative before it. Times that 64 bits do not reach (before 1677, after
-/// 2262) become the nearest that they do.
+/// Nanoseconds since 1970, negative before it. Times outside the range of 64 bits (before 1677, after 2262) become the
+/// nearest time in it.
 #[inline]
 fn unix_nanos(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
@@ -147,12 +146,12 @@ fn unix_nanos(time: SystemTime) -> i64 {
     }
 }
 
-/// Arrays up to this size are written as words and not by `put_raw`. The compiler does not inline that,
-/// and after a call it no longer knows where the encoder stands: nothing that follows would fold.
+/// Arrays up to this size are written as words, not by `put_raw`. The compiler does not inline `put_raw`, and after a
+/// call it does not know the encoder's position: no later field would fold.
 const UNROLLED_BYTES: usize = 64;
 
-/// Bytes of a length that the type knows. It has to be at least 1: width 0 in a definition says that
-/// each value carries its length.
+/// Bytes of a fixed length. It has to be at least 1: width 0 in a definition means that each value carries its
+/// length.
 impl<const N: usize> FieldValue for [u8; N] {
     const TYPE: Type = {
         assert!(
@@ -174,7 +173,7 @@ impl<const N: usize> FieldValue for [u8; N] {
         if N > UNROLLED_BYTES {
             return out.put_raw(self);
         }
-        // No closures, which need not be inlined.
+        // Without closures, which might not be inlined.
         let (words, rest) = self.as_chunks();
         for word in words {
             out.put_u64(u64::from_le_bytes(*word));
@@ -221,7 +220,7 @@ impl FieldValue for str {
     }
 }
 
-/// Types that are a way to hold another one, and travel as that.
+/// Types that hold a value of another type and travel as it.
 macro_rules! holders {
     ($($({$($generics:tt)*})? $rust:ty => $held:ty;)*) => {$(
         impl $(<$($generics)*>)? FieldValue for $rust {
@@ -251,7 +250,7 @@ holders! {
     {T: FieldValue + ToOwned + ?Sized} Cow<'_, T> => T;
 }
 
-/// As its bytes are written.
+/// 16 bytes, in the order in which a UUID is written.
 #[cfg(feature = "uuid")]
 impl FieldValue for uuid::Uuid {
     const TYPE: Type = Type::Uuid;
@@ -268,7 +267,7 @@ impl FieldValue for uuid::Uuid {
     }
 }
 
-/// What an `Option` can hold: all that is no `Option`, slice, array or vector itself.
+/// Types that an `Option` can hold: those that are no `Option`, slice, array or vector.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be in an `Option`, slice, array or vector that is a field of a record",
     label = "expected a number, `bool`, `char`, text, bytes, an address, a `Duration`, `SystemTime` or `Level`"
@@ -280,17 +279,17 @@ trait Plain: FieldValue {
     };
 }
 
-/// What a slice, array or vector can hold. Those of `u8` are bytes, a type of their own.
+/// Types that a slice, array or vector can hold. Not `u8`: a slice of it is bytes, a type of its own.
 trait Item: Plain {}
 
-/// Marks types.
+/// Implements a marker trait for types.
 macro_rules! mark {
     ($as:ident: $($({$($generics:tt)*})? $rust:ty),* $(,)?) => {$(
         impl $(<$($generics)*>)? $as for $rust {}
     )*};
 }
 
-/// Types that can be held by both.
+/// Types that options and lists can hold.
 macro_rules! elements {
     ($($rust:tt)*) => {
         mark! { Plain: $($rust)* }
@@ -315,7 +314,7 @@ mark! {
 }
 
 /// A length in bytes, and the value if it is there.
-#[allow(private_bounds)] // whoever could mark a type as plain could nest
+#[allow(private_bounds)] // the bound is private so that no other crate can nest options and lists
 impl<T: Plain> FieldValue for Option<T> {
     const TYPE: Type = Type::Option(T::ELEMENT);
     const FIXED_BYTES: Option<usize> = None;

@@ -6,7 +6,7 @@ pub(crate) mod rules;
 use std::fmt;
 use std::str::FromStr;
 
-/// How important a record is: a number from 1 to 255, larger is more important.
+/// The importance of a record: a number from 1 to 255, larger is more important.
 ///
 /// The named levels are [`TRACE`](Self::TRACE) 5, [`DEBUG`](Self::DEBUG) 10, [`INFO`](Self::INFO) 20,
 /// [`WARN`](Self::WARN) 30, [`ERROR`](Self::ERROR) 40 and [`CRITICAL`](Self::CRITICAL) 50; any number
@@ -54,8 +54,8 @@ impl Level {
         self.0
     }
 
-    /// Whether records of this level may use the space that lower levels cannot: the last slots of
-    /// each block and the reserved blocks.
+    /// Whether records of this level may use the space reserved for urgent ones: the last slots of each block and
+    /// the reserved blocks.
     pub const fn is_urgent(self) -> bool {
         self.0 >= Self::WARN.0
     }
@@ -81,12 +81,12 @@ impl fmt::Display for Level {
     }
 }
 
-/// The text is no level: neither a known name nor a number from 1 to 255.
+/// The text is not a level: neither a known name nor a number from 1 to 255.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a level; expected trace, debug, info, warn, error, critical or a number from 1 to 255")]
 pub struct ParseLevelError(String);
 
-/// As `Display`: `unwrap` and a `main` that returns the error show it, and its reader wants to know what to do.
+/// As `Display`: `unwrap`, and a `main` that returns the error, print it, and it says what to do.
 impl fmt::Debug for ParseLevelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! Numbers as `{}` and `{:.2}` show them, faster where that is cheap.
+//! Numbers formatted as by `{}` and `{:.2}`, by faster algorithms for common values.
 
 use std::io::Write;
 
@@ -10,10 +10,9 @@ pub(crate) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
 
 /// Appends a float exactly as Rust's `{}` shows it.
 ///
-/// Prices, percentages and seconds have few digits, and those are found without the general algorithm: a
-/// whole number divided by a power of ten that gives back the value, both exact, *is* its decimal. With no
-/// more digits than the type can tell apart (15 and 6) no other decimal of that length means the same
-/// value, so it is the one that `{}` finds. (Other fast algorithms choose differently where two shortest
+/// Prices, percentages and seconds have few digits, which are found without the general algorithm: if a whole number
+/// divided by a power of ten gives the value, and both are exact, it is the value's decimal. With at most 15 digits
+/// (6 for `f32`) no other decimal of that length means the same value, so it is the one that `{}` finds. (Other fast algorithms choose differently where two shortest
 /// decimals are equally near: 2136726.25 as `f32` is one.)
 #[inline]
 pub(crate) fn float(value: f64, out: &mut Vec<u8>) {
@@ -24,7 +23,7 @@ pub(crate) fn float(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// The same for `f32`, which shows other digits than its value as `f64`.
+/// Appends an `f32`, which has other digits than its value as `f64`.
 #[inline]
 pub(crate) fn float_32(value: f32, out: &mut Vec<u8>) {
     // Both are below 2^24, so the conversions are exact.
@@ -58,7 +57,8 @@ fn short_decimal(
     None
 }
 
-/// Appends a float with so many places, as `{:.2}` does; `None`, and nothing, where that is not cheap.
+/// Appends a float with this number of places, as `{:.2}` does. `None`, and nothing appended, where only the general
+/// algorithm is exact.
 ///
 /// The product is off by less than 1/8000 below 10^12, so what is farther than that from the middle
 /// between two whole numbers is rounded as its exact value is.
@@ -66,7 +66,7 @@ fn short_decimal(
 pub(crate) fn fixed(value: f64, places: u16, out: &mut Vec<u8>) -> Option<()> {
     let power = *POWERS.get(usize::from(places))?;
     let scaled = value.abs() * power as f64;
-    // Nothing compares with what is no number.
+    // A NaN compares with nothing.
     if scaled < 1e12 && (scaled.fract() - 0.5).abs() > 1.0 / 1024.0 {
         decimal(value.is_sign_negative(), (scaled + 0.5) as u64, places.into(), out);
         return Some(());
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_take_the_fast_way() {
+    fn prices_take_the_fast_path() {
         for value in [9.5, 101.25, -0.001, 1e9, 99.999] {
             assert!(fixed(value, 2, &mut Vec::new()).is_some(), "{value}");
         }

@@ -7,7 +7,7 @@ use crate::record::record_trait::Record;
 use crate::record::site::Site;
 use crate::shm::sync::{AtomicU64, Ordering};
 
-/// A record that has been written to private memory, because only then its length was known.
+/// A record encoded into private memory, because its length was unknown before.
 pub(crate) struct Prepared<'a> {
     record: &'a dyn Record,
     words: Vec<AtomicU64>,
@@ -15,8 +15,8 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// Writes `record`, which took `bytes` when it was tried. A `Display` may say something else each time:
-    /// then the next try has room for it.
+    /// Encodes `record`, which took `bytes` at the first try. A `Display` may write another length each time: then the
+    /// next try has that much room.
     pub(crate) fn new(
         record: &'a dyn Record,
         mut bytes: usize,
@@ -46,7 +46,7 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// How often a record may turn out longer than it was the last time.
+/// How often a record may grow from one try to the next.
 const TRIES: u32 = 4;
 
 impl Record for Prepared<'_> {

@@ -4,22 +4,22 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::record::definition::Definition;
 
-/// A place that records come from: a definition and the number by which this process knows it.
+/// A place in a program that records come from: a definition, and its number in this process.
 ///
-/// Usually a static made by the derive or a macro. A site made at run time has to live as long as it is
-/// used; each takes one of the 65,535 numbers that a process has, for good.
+/// Usually a static made by the derive or a macro. A site made at run time has to live as long as it is used. Each site
+/// takes one of the 65,535 numbers of a process for good.
 #[derive(Debug)]
 pub struct Site {
     definition: Definition,
-    /// `fingerprint:48 | number:16`, a word for each row of types that the site has been used with; 0 until
-    /// then. More than one only for a log statement in a generic function.
+    /// `fingerprint:48 | number:16`, a word for each list of types that the site has been used with; 0 if unused. More
+    /// than one only for a log statement in a generic function.
     variants: [AtomicU64; VARIANTS_MAX],
 }
 
-/// How many sites a process can register in each ring.
+/// The number of sites that a process can register in each ring, plus one.
 pub(crate) const SITES_MAX: u32 = 1 << 16;
 
-/// How many rows of types one log statement can be used with; further ones travel as text.
+/// The number of lists of types that one log statement can be used with; with others it travels as text.
 const VARIANTS_MAX: usize = 4;
 
 impl Site {
@@ -28,28 +28,28 @@ impl Site {
         Site { definition, variants: [const { AtomicU64::new(0) }; VARIANTS_MAX] }
     }
 
-    /// What records from here look like.
+    /// The definition of the records from here.
     #[inline]
     pub fn definition(&self) -> &Definition {
         &self.definition
     }
 
-    /// The number of the site with these types in this process, if it has one; less than [`SITES_MAX`].
+    /// The number of the site with these types in this process, less than [`SITES_MAX`]; 0 if it has none.
     pub(crate) fn number(&self, fingerprint: u64) -> u32 {
         // Relaxed: the number guards no other memory; the table it leads to is read with acquire.
         let mut words = self.variants.iter().map(|word| word.load(Ordering::Relaxed));
         words.find(|word| word >> 16 == fingerprint).map_or(0, |word| word as u32 & 0xffff)
     }
 
-    /// The same for the first types that it was used with, `None` for others.
+    /// The number for the first types that the site was used with; `None` for other types.
     #[inline(always)]
     pub(crate) fn first_number(&self, fingerprint: u64) -> Option<u32> {
-        // Where the fingerprints are the same, the number is all that differs. Relaxed: as above.
+        // If the fingerprints are equal, the number is all that remains. Relaxed: as above.
         let number = self.variants[0].load(Ordering::Relaxed) ^ fingerprint << 16;
         (number < SITES_MAX.into()).then_some(number as u32)
     }
 
-    /// Gives the site its number on first use; 0 if there is none left, or no place for more types.
+    /// Gives the site its number on first use; 0 if no number is left, or no place for more types.
     pub(crate) fn assign_number(&self, fingerprint: u64) -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         if self.number(fingerprint) != 0 || self.variants.iter().all(|word| word.load(Ordering::Relaxed) != 0)
@@ -62,7 +62,7 @@ impl Site {
         for variant in &self.variants {
             let word = fingerprint << 16 | u64::from(next);
             let was = variant.compare_exchange(0, word, Ordering::Relaxed, Ordering::Relaxed);
-            // Another thread may have been first; its number then counts and ours is wasted.
+            // If another thread was first, its number counts and this one is wasted.
             if was.is_ok() || was.is_err_and(|was| was >> 16 == fingerprint) {
                 break;
             }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_tells_the_types_of_its_arguments_apart() {
+    fn a_site_has_a_number_for_each_list_of_types() {
         let site = Site::new(Definition::new(Level::WARN, "db.pool"));
         let numbers: Vec<u32> = (1..=4).map(|fingerprint| site.assign_number(fingerprint)).collect();
         assert!(numbers.iter().all(|number| *number > 0));

@@ -1,7 +1,7 @@
-//! Templates: the text of a message with places for the fields, put together by the reader.
+//! Templates: the text of a message with placeholders for fields, formatted by the reader.
 //!
-//! What comes out equals what `format!` gives in the producer. What goes in is untrusted: a definition
-//! may say anything, and the payload may be shorter than the definition says.
+//! The message equals that of `format!` in the producer. Definition and payload are untrusted: the template may be any
+//! text, and the payload may be shorter than the definition says.
 
 mod argument;
 mod parse;
@@ -18,44 +18,44 @@ use argument::{Argument, Shown};
 use parse::{Count, Placeholder, Spec, Token};
 use write::{How, Sink};
 
-/// A message may be this much longer than sixteen times its payload. Only who asks for widths, precisions
-/// or repetitions without measure comes near that; the message ends there with [`CUT`].
+/// A message may be this much longer than sixteen times its payload. Only a template with excessive widths, precisions
+/// or repetitions reaches that; its message ends there with [`CUT`].
 const SLACK_BYTES: usize = 1 << 20;
 const CUT: &str = " [cut: a message has an end]";
 
-/// Widths and precisions are bounded as in `format!`, which panics beyond.
+/// The bound of widths and precisions: that of `format!`, which panics above it.
 const COUNT_MAX: u64 = u16::MAX as u64;
 
-/// How many fields a message may show without memory being taken for their places.
+/// The number of fields whose places are kept without an allocation.
 const FEW: usize = 32;
 
 /// A template, parsed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Template {
-    /// What stands between the placeholders, one after the other.
+    /// The texts between the placeholders, joined.
     text: String,
     pieces: Vec<Piece>,
-    /// For each field up to the last one that the message needs, whether it shows it.
+    /// For each field up to the last one that the message needs, whether the message shows it.
     shown: Vec<bool>,
 }
 
-/// Text, and the placeholder behind it.
+/// A placeholder, and the end of the text before it.
 #[derive(Clone, Debug)]
 struct Piece {
-    /// Where in the template's text the placeholder stands.
+    /// Where in [`Template::text`] the placeholder stands.
     at: usize,
     way: Way,
     placeholder: Placeholder,
 }
 
-/// How a placeholder is filled in. Most ask for nothing special.
+/// How a placeholder is formatted. Most have no specification.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     /// `{}`
     Plain,
     /// `{:.2}`
     Fixed(u16),
-    /// By the specification.
+    /// By any other specification.
     General,
 }
 
@@ -72,8 +72,8 @@ impl Way {
 }
 
 impl Template {
-    /// Parses a template over so many fields. Whatever is no placeholder stays as it stands, and one of a
-    /// field that does not exist becomes `{7?}`.
+    /// Parses a template over this number of fields. Malformed placeholders stay as text, and one of a field that does
+    /// not exist becomes `{7?}`.
     pub(crate) fn parse(mut template: &str, fields: usize) -> Template {
         let mut parsed = Template::default();
         while let Some((token, rest)) = parse::next(template) {
@@ -153,12 +153,12 @@ impl Template {
 struct Arguments<'a> {
     fields: &'a [Field],
     payload: &'a [u8],
-    /// Where in the payload each begins; shorter where the payload is.
+    /// The offset of each field in the payload; fewer where the payload ends early.
     places: &'a [u32],
 }
 
 impl<'a> Arguments<'a> {
-    /// Walks over the payload once. `places` has room for each field.
+    /// Finds the fields in the payload. `places` has room for each field.
     fn locate(fields: &'a [Field], payload: &'a [u8], places: &'a mut [u32]) -> Arguments<'a> {
         let mut at = Cursor::new(payload);
         let mut located = 0;
@@ -180,7 +180,7 @@ impl<'a> Arguments<'a> {
         Some((ty, value))
     }
 
-    /// What a width or precision means; `None` where it is not there, or a field that is no number.
+    /// The value of a width or precision; `None` without one, or where it is a field that is not a number.
     fn count(&self, count: Option<Count>) -> Option<usize> {
         match count? {
             Count::Is(count) => Some(count.into()),
@@ -205,7 +205,7 @@ impl<'a> Arguments<'a> {
             ) => value.append_to(sink.out),
             (Way::Fixed(places), Value::F64(v)) if number::fixed(v, places, sink.out).is_some() => {}
             (Way::Fixed(places), Value::F32(v)) if number::fixed(v.into(), places, sink.out).is_some() => {}
-            // Formatted already: what the message asks for is done.
+            // The producer has formatted it by the specification.
             (_, Value::Text(_)) if ty == Type::Formatted => value.append_to(sink.out),
             (_, Value::Error(_)) => value.append_to(sink.out),
             _ => return self.write_by_spec(ty, value, spec, sink),

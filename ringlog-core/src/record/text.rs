@@ -9,7 +9,7 @@ use crate::record::site::Site;
 /// The built-in definition of plain text: level, logger, file, line, module, function, message.
 pub(crate) const TEXT: u32 = 0;
 
-/// The built-in definition's site; its records are known without being registered.
+/// The built-in definition's site. It is never registered: every reader knows its definition.
 pub(crate) fn text_site() -> &'static Site {
     static TEXT: Site = Site::new(Definition::new(Level::INFO, ""));
     &TEXT
@@ -55,13 +55,13 @@ impl Record for Text<'_> {
 }
 
 impl Text<'_> {
-    /// All fields but the message.
+    /// Encodes all fields but the message.
     #[inline(always)]
     pub(crate) fn encode_place(&self, out: &mut Encoder<'_>) {
         out.put_u8(self.level.number());
         out.put_bytes(self.logger.as_bytes());
         if self.file.is_empty() && self.module.is_empty() && self.function.is_empty() {
-            // What the lines below write, in two words.
+            // The same bytes as below, in two words.
             out.put_u64(u64::from(self.line) << 32);
             out.put_u64(0);
             return;

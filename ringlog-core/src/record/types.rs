@@ -1,6 +1,6 @@
 //! The types of fields: their codes and widths.
 
-/// The type of a field. FORMAT.md lists codes and encodings; a reader skips types it does not know.
+/// The type of a field. FORMAT.md lists codes and encodings. A reader skips types that it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Type {
@@ -36,19 +36,19 @@ pub enum Type {
     Str,
     /// Bytes: length and bytes.
     Bytes,
-    /// As many bytes as it says, without a length.
+    /// This number of bytes, without a length.
     FixedBytes(u32),
     /// A value that may be absent: length, and the value if it is there.
     Option(Element),
-    /// Values one after the other, behind the length of all in bytes.
+    /// Values one after the other, after their length in bytes.
     List(Element),
     /// An IPv4 address, 4 bytes.
     Ipv4,
     /// An IPv6 address, 16 bytes.
     Ipv6,
-    /// Either: family (4 or 6) and 16 bytes.
+    /// An address of either family: family (4 or 6) and 16 bytes.
     Ip,
-    /// Either with a port, flow and scope: family, 16 bytes, port, flow, scope.
+    /// An address with port, flow and scope: family, 16 bytes, port, flow, scope.
     Socket,
     /// Seconds in 8 bytes and nanoseconds in 4.
     Duration,
@@ -60,14 +60,14 @@ pub enum Type {
     Level,
     /// An error and its causes, a line each: length and text.
     Error,
-    /// Text that the producer has formatted as its place in the message says: length and text.
+    /// Text that the producer has formatted as its placeholder says: length and text.
     Formatted,
     /// A type of a later version: its code and width, 0 if it carries its length.
     Unknown(u8, u32),
 }
 
-/// The type of what an [`Option`](Type::Option) or a [`List`](Type::List) holds: any type but these two,
-/// errors and formatted text.
+/// The type of the values in an [`Option`](Type::Option) or a [`List`](Type::List): any type but these two, errors and
+/// formatted text.
 ///
 /// ```
 /// use ringlog::schema::{Element, Type};
@@ -81,7 +81,7 @@ pub struct Element {
 }
 
 impl Element {
-    /// An element of this type; `None` where that is no plain one.
+    /// The element of this type; `None` for an option, list, error or formatted text.
     pub const fn new(ty: Type) -> Option<Element> {
         let (code, width) = ty.code_and_width();
         Element::from_code(code, width)
@@ -100,7 +100,7 @@ impl Element {
     }
 }
 
-/// The types that one code stands for, whose width it tells.
+/// The types that are identified by their code alone.
 const KNOWN: [Type; 26] = [
     Type::Bool,
     Type::U8,
@@ -185,7 +185,7 @@ impl Type {
         self.code_and_width().1
     }
 
-    /// What an option or a list holds.
+    /// The element type of an option or a list.
     pub const fn element(self) -> Option<Element> {
         match self {
             Type::Option(element) | Type::List(element) => Some(element),
@@ -193,12 +193,12 @@ impl Type {
         }
     }
 
-    /// Whether a type with this code and width has to name the type of what it holds.
+    /// Whether a type with this code and width names an element type.
     pub(crate) const fn has_element(code: u8, width: u32) -> bool {
         matches!(code, OPTION | LIST) && width == 0
     }
 
-    /// Code and width of what it holds, as a definition says them further.
+    /// Code and width of the element type, as they follow in a definition.
     pub(crate) const fn element_bytes(self) -> Option<[u8; ELEMENT_BYTES]> {
         match self.element() {
             Some(Element { code, width }) => {
@@ -209,7 +209,7 @@ impl Type {
         }
     }
 
-    /// Numbers that only this type has.
+    /// Numbers that identify the type.
     pub(crate) const fn identity(self) -> [u32; 4] {
         let (code, width) = self.code_and_width();
         match self.element() {
@@ -218,8 +218,8 @@ impl Type {
         }
     }
 
-    /// The type with this code. Unknown ones, known ones of another width, and options and lists of
-    /// nobody knows what are `Unknown`.
+    /// The type with this code. `Unknown` for an unknown code, a known one of another width, and an option or list of
+    /// an invalid element.
     pub(crate) fn from_code(code: u8, width: u32, element: Option<[u8; ELEMENT_BYTES]>) -> Type {
         if code == FIXED_BYTES && width > 0 {
             return Type::FixedBytes(width);
@@ -235,7 +235,7 @@ impl Type {
     }
 }
 
-/// Types in a row, as a constant that a generic function can name.
+/// A linked list of types: a constant that a generic function can name.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Types {
@@ -244,7 +244,7 @@ pub struct Types {
 }
 
 impl Types {
-    /// One after the other.
+    /// The types, in order.
     pub(crate) fn iter(types: Option<&'static Types>) -> impl Iterator<Item = Type> {
         std::iter::successors(types, |types| types.rest).map(|types| types.first)
     }
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn options_and_lists_say_of_what() {
+    fn options_and_lists_name_their_element() {
         for of in KNOWN.into_iter().chain([Type::FixedBytes(7), Type::Unknown(99, 0)]) {
             let plain = !matches!(of, Type::Error | Type::Formatted);
             assert_eq!(Element::new(of).is_some(), plain, "{of:?}");
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn options_and_lists_of_nobody_knows_what_are_skipped() {
+    fn options_and_lists_of_invalid_elements_are_unknown() {
         for element in [None, Some([24, 0, 0, 0, 0]), Some([25, 0, 0, 0, 0]), Some([40, 0, 0, 0, 0])] {
             assert_eq!(Type::from_code(24, 0, element), Type::Unknown(24, 0));
             assert_eq!(Type::from_code(25, 0, element), Type::Unknown(25, 0));

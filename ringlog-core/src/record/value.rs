@@ -1,4 +1,4 @@
-//! Field types and values: how each travels, and how untrusted bytes become values again.
+//! The values of fields: how each is encoded and shown, and how untrusted bytes become values again.
 
 mod cursor;
 mod list;
@@ -36,7 +36,7 @@ pub enum Value<'a> {
     F64(f64),
     /// A character.
     Char(char),
-    /// Text. Usually UTF-8, but nothing guarantees it.
+    /// Text. Usually UTF-8, which is not guaranteed.
     Text(&'a [u8]),
     /// Bytes.
     Bytes(&'a [u8]),
@@ -44,7 +44,7 @@ pub enum Value<'a> {
     Option(Maybe<'a>),
     /// Several values of one type.
     List(List<'a>),
-    /// An error and its causes, a line each. Usually UTF-8, but nothing guarantees it.
+    /// An error and its causes, a line each. Usually UTF-8, which is not guaranteed.
     Error(&'a [u8]),
     /// An IP address.
     Ip(IpAddr),
@@ -58,7 +58,7 @@ pub enum Value<'a> {
     Uuid([u8; 16]),
     /// A level.
     Level(Level),
-    /// A value of a type that this version does not know, or that its type does not allow.
+    /// The bytes of an unknown type, or of a value that its type does not allow.
     Unknown(&'a [u8]),
 }
 
@@ -87,7 +87,7 @@ impl Value<'_> {
         }
     }
 
-    /// Bytes that the value takes as `ty`, which it is of.
+    /// Bytes that the value takes as `ty`. `is_of(ty)` holds.
     pub(crate) fn payload_bytes(&self, ty: Type) -> usize {
         match (self, ty.width()) {
             (Value::Text(v) | Value::Bytes(v) | Value::Error(v), 0) => 4 + v.len(),
@@ -96,7 +96,7 @@ impl Value<'_> {
         }
     }
 
-    /// Bytes of what an option or a list holds, which `ty` is.
+    /// Bytes of the elements of an option or a list of type `ty`.
     fn held_bytes(&self, ty: Type) -> usize {
         let Some(of) = ty.element().map(Element::ty) else { return 0 };
         match self {
@@ -106,7 +106,7 @@ impl Value<'_> {
         }
     }
 
-    /// Writes the value as `ty`, which it is of.
+    /// Writes the value as `ty`. `is_of(ty)` holds.
     pub(crate) fn encode(&self, ty: Type, out: &mut Encoder<'_>) {
         let width = ty.width() as usize;
         match *self {
@@ -142,7 +142,7 @@ impl Value<'_> {
 }
 
 impl Value<'_> {
-    /// Appends the value as its `Display` shows it, at less cost.
+    /// Appends the value's `Display`, faster than by formatting.
     #[inline]
     pub fn append_to(&self, out: &mut Vec<u8>) {
         match *self {
@@ -157,13 +157,13 @@ impl Value<'_> {
                 Ok(_) => out.extend_from_slice(v),
                 Err(_) => out.extend_from_slice(String::from_utf8_lossy(v).as_bytes()),
             },
-            // A vector takes everything, and the values' own formatting has no errors.
+            // Writing to a vector cannot fail, nor can the values' own formatting.
             _ => drop(write!(out, "{self}")),
         }
     }
 }
 
-/// Text and bytes are shown as text, with what is not UTF-8 replaced; escaping is the formatter's.
+/// Text and bytes are shown as text, with invalid UTF-8 replaced. Escaping is left to the formats.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_ends_where_its_bytes_make_no_sense() {
+    fn a_list_ends_at_malformed_bytes() {
         let of = |ty| Element::new(ty).unwrap();
         let list = |ty, bytes| List::encoded(of(ty), bytes).iter().collect::<Vec<_>>();
         assert_eq!(list(Type::U16, &[1, 0, 2, 0, 3]), [Value::U64(1), Value::U64(2)]);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_is_neither_stays_bytes() {
+    fn a_malformed_option_stays_bytes() {
         let option = Type::Option(Element::new(Type::U16).unwrap());
         let value = |bytes| Cursor::new(bytes).value(option);
         assert_eq!(value(&[0, 0, 0, 0]), Some(Value::Option(None.into())));

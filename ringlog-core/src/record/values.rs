@@ -6,7 +6,7 @@ use crate::record::record_trait::Record;
 use crate::record::site::Site;
 use crate::record::value::Value;
 
-/// A record of a site made at run time.
+/// A record of a site made at run time: its values, in the definition's order.
 pub(crate) struct Values<'a> {
     site: &'a Site,
     values: &'a [Value<'a>],
@@ -27,7 +27,7 @@ impl Record for Values<'_> {
         self.site
     }
 
-    /// The definition's, or, where that says so, the first value.
+    /// The definition's level, or the first value if the definition has `level_in_record`.
     fn level(&self) -> Level {
         let definition = self.site.definition();
         match self.values.first() {

@@ -182,7 +182,7 @@ fn begin<'a>(
     for full_at in &local.full_at {
         full_at.store(u64::MAX, Ordering::Relaxed);
     }
-    local.told.store(dropped, Ordering::Relaxed);
+    local.reported.store(dropped, Ordering::Relaxed);
     local.lock_page.store(page.as_ptr(), Ordering::Relaxed);
     local.session.store(std::ptr::from_ref(session).cast_mut(), Ordering::Relaxed);
     local.session_id.store(session.session_id(), Ordering::Relaxed);

@@ -17,8 +17,8 @@ use crate::shm::layout::{RECORD_HEADER_BYTES, SLOT_BYTES, SLOT_WORDS, halves, pa
 use crate::shm::memory::store_unpublished;
 use crate::shm::record_header::{Header, kind, slots_for};
 
-/// A lane's private half. All relaxed: one thread writes (the lane's; for a process lane, the one that
-/// holds `busy`), and others only look at `block` and `last_block` to know what to wait for.
+/// A lane's private half. All accesses are relaxed: one thread writes (the lane's own; for a process lane, the one
+/// that holds `busy`). Other threads read only `block` and `last_block`, to know what a flush waits for.
 #[repr(C, align(128))]
 pub(crate) struct ProducerState {
     // The record path's cache line.
@@ -26,21 +26,21 @@ pub(crate) struct ProducerState {
     pub(crate) words: AtomicPtr<AtomicU64>,
     /// What the open block's `committed` says: its generation, and the slot where the next record goes.
     pub(crate) committed: AtomicU64,
-    /// Where records must end: below WARN, and from WARN up. Zero sends every record the slow way.
+    /// The slot at which records must end: below WARN, and from WARN up. Zero sends every record to the slow path.
     pub(crate) limit: [AtomicU32; 2],
-    /// A record is being written. Whoever finds it set runs inside that record: a signal handler, or
+    /// Set while a record is written. Code that finds it set runs inside that record: in a signal handler, or in
     /// the `Display` of an argument.
     pub(crate) busy: AtomicU32,
     /// Records published in this block.
     pub(crate) records: AtomicU32,
     /// Ticks from which on the block needs a new anchor.
     pub(crate) anchor_due: AtomicU64,
-    /// The ring's clock is [`Clock::INLINED`].
+    /// Set if the ring's clock is [`Clock::INLINED`].
     pub(crate) clock_inlined: AtomicU32,
     pub(crate) lane: AtomicU32,
 
     // Block changes only.
-    /// Which session of the process this belongs to; the lane is open while it is set.
+    /// The session that the lane belongs to; set while the lane is open.
     pub(crate) session_id: AtomicU64,
     pub(crate) status: AtomicU32,
     pub(crate) incarnation: AtomicU32,
@@ -54,20 +54,19 @@ pub(crate) struct ProducerState {
     pub(crate) chain: AtomicU64,
     /// Sequence of the open block's first record.
     pub(crate) sequence: AtomicU64,
-    /// The dropped counter as the open block tells it.
-    pub(crate) told: AtomicU64,
+    /// The dropped counter that the open block reports.
+    pub(crate) reported: AtomicU64,
     pub(crate) anchor_ticks: AtomicU64,
     pub(crate) anchor_unix_ns: AtomicU64,
     pub(crate) ns_per_tick: AtomicU64,
-    /// The freed counter when no block was found, for both limits; nothing was freed as long as it stays.
+    /// The freed counter when no block was found, for both limits. While it stays the same, nothing was freed.
     pub(crate) full_at: [AtomicU64; 2],
-    /// Where the search for a free block goes on.
+    /// Where the next search for a free block begins.
     pub(crate) search: AtomicU32,
-    /// Lower levels are kept out of the open block.
+    /// Set if lower levels may not write into the open block.
     pub(crate) reserved: AtomicU32,
     pub(crate) lock_page: AtomicPtr<libc::c_void>,
-    /// Whose lane it is. Valid as long as `status` is OPEN or CLOSING: the attachment closes its lanes
-    /// before it goes.
+    /// The session of the lane. Valid while `status` is OPEN or CLOSING: a session closes its lanes before it ends.
     pub(crate) session: AtomicPtr<Session>,
 }
 
@@ -78,18 +77,19 @@ pub(crate) mod status {
     pub(crate) const CLOSED: u32 = 3;
 }
 
-/// Whether a push went through at once.
+/// The outcome of the record path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FastPath {
+    /// The record is published.
     Done,
-    /// No room, no anchor, a record is being written, or it does not write what it announced: the long
-    /// way tells which.
+    /// Not written: no room, an anchor due, a record inside a record, or another length than announced. The slow
+    /// path finds out which.
     Slow,
-    /// Perhaps, but not without a call: see `Logger::push_outlined`.
+    /// Not written: it may go the same way, but by a call. See `Logger::push_outlined`.
     Outlined,
 }
 
-/// Clears `busy` when the record is done, also when its encoding panics.
+/// Clears `busy` when the record is written, and when its encoding panics.
 pub(crate) struct Busy<'a>(pub(crate) &'a ProducerState);
 
 impl Drop for Busy<'_> {
@@ -116,8 +116,8 @@ impl ProducerState {
         }
     }
 
-    /// Begins a record, unless one is being written. Before anything else of the lane is looked at: a
-    /// signal handler that logs until then changes where the next record goes.
+    /// Begins a record, unless one is being written. Called before anything else of the lane is read: a signal
+    /// handler that logs before it changes where the next record goes.
     #[inline(always)]
     fn begin(&self) -> Option<Busy<'_>> {
         if self.busy.load(Ordering::Relaxed) != 0 {
@@ -128,11 +128,11 @@ impl ProducerState {
         Some(Busy(self))
     }
 
-    /// Writes one record into the open block: the record path. No read-modify-write, no call, no branch
-    /// but "room?", "busy?" and "anchor still good?". `clock` is the ring's.
+    /// Writes one record into the open block: the record path. No read-modify-write, no call, and three branches:
+    /// is there room, is a record being written, is the anchor still valid. `clock` is the ring's.
     ///
     /// # Safety
-    /// The calling thread owns this lane, and its mapping stays as long as the call takes.
+    /// The calling thread owns this lane, and its mapping stays valid during the call.
     #[inline(always)]
     pub(crate) unsafe fn push<R: Record + ?Sized>(
         &self,
@@ -177,8 +177,7 @@ impl ProducerState {
         FastPath::Done
     }
 
-    /// Writes a record of unknown length into the open block, whose room is all that limits it; what it
-    /// takes is known then.
+    /// Writes a record of unknown length into the open block, with the rest of the block as its room.
     ///
     /// # Safety
     /// As for `push`.
@@ -211,8 +210,7 @@ impl ProducerState {
         FastPath::Done
     }
 
-    /// Writes and publishes a record that takes up to `room` slots; fails with the bytes that it needs if
-    /// that is not enough.
+    /// Writes and publishes a record of up to `room` slots. Fails with the bytes that it needs if `room` is too small.
     ///
     /// # Safety
     /// The block is owned by the caller and has room for `room` slots, one at least, at `at`.
@@ -224,7 +222,7 @@ impl ProducerState {
         encode: impl FnOnce(&mut Encoder<'_>),
     ) -> Result<(), usize> {
         let room_bytes = room as usize * SLOT_WORDS * 8 - RECORD_HEADER_BYTES;
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's promise.
         let written = unsafe { self.write(at, room, header, encode) };
         if written > room_bytes {
             return Err(written);
@@ -240,8 +238,8 @@ impl ProducerState {
         Ok(())
     }
 
-    /// Writes header and payload from slot `at` on, unpublished. Returns how many bytes `encode` wrote,
-    /// which may differ from the header's length; nothing is stored beyond the `slots`.
+    /// Writes header and payload from slot `at` on, unpublished. Returns the number of bytes that `encode` wrote,
+    /// which may differ from the header's length. Nothing is stored beyond `slots`.
     ///
     /// # Safety
     /// The block is owned by the caller and has room for `slots`, one at least, at `at`.
@@ -254,7 +252,7 @@ impl ProducerState {
         encode: impl FnOnce(&mut Encoder<'_>),
     ) -> usize {
         let words = self.words.load(Ordering::Relaxed).cast_const();
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's promise.
         let mut out = unsafe { begin_record(words.add(at as usize * SLOT_WORDS), slots as usize, header) };
         encode(&mut out);
         out.finish()
@@ -267,19 +265,19 @@ impl ProducerState {
     #[inline(always)]
     pub(crate) unsafe fn publish(&self, next: u32) {
         let (generation, _) = halves(self.committed.load(Ordering::Relaxed));
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's promise.
         let committed = unsafe { &*self.words.load(Ordering::Relaxed) };
         publish(committed, pair(generation, next));
         self.go_on_at(next);
     }
 
-    /// Slot where the next record goes.
+    /// The slot where the next record goes.
     #[inline(always)]
     pub(crate) fn next(&self) -> u32 {
         self.committed.load(Ordering::Relaxed) as u32
     }
 
-    /// Notes that the open block is published up to slot `next`.
+    /// Records that the open block is published up to slot `next`.
     #[inline(always)]
     pub(crate) fn go_on_at(&self, next: u32) {
         let (generation, _) = halves(self.committed.load(Ordering::Relaxed));
@@ -291,28 +289,26 @@ impl ProducerState {
         block_id(self.block.load(Ordering::Relaxed))
     }
 
-    /// The last block that this process has written in this lane, by whichever thread.
+    /// The last block that any thread of this process has written in this lane.
     pub(crate) fn last_block(&self) -> Option<BlockId> {
         self.block().or_else(|| block_id(self.last_block.load(Ordering::Relaxed)))
     }
 }
 
-/// Slots that a record with this payload takes. `None` for what no memory holds, which would not fit
-/// into the sum.
+/// Slots that a record with this payload takes. `None` if their number would overflow.
 #[inline(always)]
 fn slots_at_once(payload_bytes: usize) -> Option<u64> {
     let rounded_up = (payload_bytes as u64).checked_add((RECORD_HEADER_BYTES + SLOT_BYTES - 1) as u64)?;
     Some(rounded_up / SLOT_BYTES as u64)
 }
 
-/// Writes a record's header, unpublished. Returns what writes its payload; nothing is stored beyond the
-/// `slots`.
+/// Writes a record's header, unpublished. Returns the encoder of its payload, which stores nothing beyond `slots`.
 ///
 /// # Safety
-/// At `start` are `slots` slots, one at least, which the caller owns as long as it encodes.
+/// At `start` are `slots` slots, one at least, which the caller owns while it encodes.
 #[inline(always)]
 unsafe fn begin_record<'a>(start: *const AtomicU64, slots: usize, header: Header) -> Encoder<'a> {
-    // SAFETY: the caller's word; a record's header is two words, its payload follows.
+    // SAFETY: the caller's promise; a record's header is two words, its payload follows.
     unsafe {
         let [first, ticks] = header.words();
         store_unpublished(&*start, first);
@@ -321,16 +317,15 @@ unsafe fn begin_record<'a>(start: *const AtomicU64, slots: usize, header: Header
     }
 }
 
-/// How far ahead of the next record lines are asked for. The consumer's core has read them since they
-/// were last written, so they have to be fetched from there: without this a burst runs at the speed of
-/// those fetches. Measured on a 2-core EPYC with a consumer draining, medians of bursts of 20 pushes:
+/// How far ahead of the next record cache lines are prefetched. The consumer's core has read them since they were
+/// last written, so they have to be fetched from there: without prefetching a burst runs at the speed of those
+/// fetches. Measured on a 2-core EPYC with a consumer draining, medians of bursts of 20 pushes:
 /// 34 to 43 ns without, 12 to 17 ns with 8 slots, 12 to 19 ns with 16.
 ///
-/// At a block's end this leads into the next one, which most often is what the lane takes next.
+/// At a block's end this leads into the next block, which is most often the one that the lane takes next.
 const PREFETCH_SLOTS: usize = 8;
 
-/// Asks for the cache line [`PREFETCH_SLOTS`] after `slot`, in a state in which it can be written. Never
-/// faults, whatever is there.
+/// Prefetches the cache line [`PREFETCH_SLOTS`] after `slot` for writing. Never faults, also at an invalid address.
 #[inline(always)]
 fn prefetch_ahead_of(slot: *const AtomicU64) {
     #[cfg(target_arch = "x86_64")]
@@ -353,8 +348,7 @@ fn block_id(word: u64) -> Option<BlockId> {
     Some(BlockId { index: after.checked_sub(1)?, generation })
 }
 
-/// A process's definition ids by site number. In memory that a fork wipes, because ids belong to a
-/// process lane.
+/// A process's definition ids by site number. In memory that a fork wipes, because ids belong to a process lane.
 #[repr(transparent)]
 pub(crate) struct DefinitionIds([AtomicU32; crate::record::site::SITES_MAX as usize]);
 

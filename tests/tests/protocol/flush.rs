@@ -57,7 +57,7 @@ fn flush_fails_without_a_consumer() {
     log.flush(Duration::ZERO).unwrap();
     log.text(Level::INFO, "", "waits").unwrap();
     let message = refusal(log.flush(Duration::from_millis(30)), 30);
-    assert_eq!(message, "not persisted within N ms: nobody drains the ring");
+    assert_eq!(message, "not persisted within N ms: no consumer drains the ring");
     let mut consumer = ring.consumer().unwrap();
     let message = refusal(log.flush(Duration::from_millis(30)), 30);
     assert_eq!(message, "not persisted within N ms: the consumer is behind");

@@ -1,4 +1,4 @@
-//! A record of the facade that is formatted in place, and its key-values, which stay typed.
+//! Records of the facade: the message is formatted in place, key-values keep their types.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use crate::record::text::{Text, text_site};
 use crate::record::types::Type;
 use crate::shm::record_header::flag;
 
-/// A record of the built-in definition whose message is still to be formatted.
+/// A record of the built-in definition whose message is formatted while it is written.
 pub(super) struct Message<'a> {
     pub(super) text: &'a Text<'a>,
     pub(super) record: &'a log::Record<'a>,
@@ -46,7 +46,7 @@ impl Record for Message<'_> {
     }
 }
 
-/// Writes each pair behind the fields, with its type.
+/// Writes each pair after the fields, with its type.
 struct Pairs<'a, 'b> {
     out: &'a mut Encoder<'b>,
 }
@@ -123,7 +123,7 @@ impl<'v> VisitValue<'v> for Typed<'_, '_> {
     }
 }
 
-/// The message with its pairs, where there is no ring: `filled order=7`.
+/// The message with its pairs as one text, for processes without a ring: `filled order=7`.
 pub(super) fn shown(record: &log::Record<'_>) -> String {
     let mut text = record.args().to_string();
     // A source that fails ends early; the pairs until then count.

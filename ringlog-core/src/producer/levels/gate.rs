@@ -1,8 +1,8 @@
-//! The gate that a log statement passes: a load, a compare and a branch where it is closed.
+//! The gate of a log statement: whether its level is wanted. A closed gate takes five instructions.
 //!
-//! A gate remembers at which epoch of the level rules it was found open or closed. While the epoch
-//! stands nothing is decided again; when somebody outside changes the rules, the epoch's word, which all
-//! processes share, is another one, and the next call decides afresh. No call enters the kernel for it.
+//! A gate keeps the epoch of the level rules at which it was found open or closed, and decides again only
+//! when the epoch has changed. The epoch's word is shared by all processes of a ring: a change of the rules
+//! from outside stores a new one. No call enters the kernel for it.
 
 #![allow(unsafe_code)]
 
@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::producer::levels::effective;
 use crate::record::level::Level;
 
-/// At no epoch is anything decided yet.
+/// The epoch before any decision.
 const NEVER: u64 = 0;
 
-/// What a new gate compares with: it finds out with each call whether there is a default logger by now.
-static NOBODY: AtomicU64 = AtomicU64::new(NEVER + 1);
+/// The word of a gate without a destination. It differs from [`NEVER`], so each call decides again, until there is
+/// a default logger.
+static UNDECIDED: AtomicU64 = AtomicU64::new(NEVER + 1);
 
-/// One of a log statement: whether its level is wanted from its logger at the moment.
+/// Whether the level of one log statement is wanted from its logger at the moment.
 ///
 /// ```
 /// use ringlog::{Level, __private::Gate};
@@ -26,10 +27,10 @@ static NOBODY: AtomicU64 = AtomicU64::new(NEVER + 1);
 /// ```
 #[derive(Debug)]
 pub struct Gate {
-    /// Where the epoch lies: in the header of the ring that log statements go to. Kept here and not in one
-    /// place for all gates, which would cost another load and another line of the cache.
+    /// The word of the epoch, in the header of the ring that log statements go to. Kept in each gate: one place for
+    /// all gates would cost another load and another cache line.
     epoch: AtomicPtr<AtomicU64>,
-    /// The epoch at which it was last found closed, and that at which it was last found open.
+    /// The epochs at which it was last found closed, and last found open.
     closed_at: AtomicU64,
     open_at: AtomicU64,
 }
@@ -41,17 +42,17 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// One that has not been asked yet.
+    /// A gate that has decided nothing yet.
     pub const fn new() -> Gate {
         Gate {
-            epoch: AtomicPtr::new((&raw const NOBODY).cast_mut()),
+            epoch: AtomicPtr::new((&raw const UNDECIDED).cast_mut()),
             closed_at: AtomicU64::new(NEVER),
             open_at: AtomicU64::new(NEVER),
         }
     }
 
-    /// Whether records of this level are wanted from this logger. Each gate is asked for one level and
-    /// one logger only, which are looked up where they are not decided about yet.
+    /// Whether records of this level are wanted from this logger. Each gate serves one level and one logger; `of`
+    /// gives them where a decision is due.
     #[inline(always)]
     pub fn is_open(&self, of: impl FnOnce() -> (Level, &'static str)) -> bool {
         // Relaxed: the first load's value leads to the second, and neither carries anything else.

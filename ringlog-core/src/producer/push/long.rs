@@ -12,10 +12,10 @@ use crate::shm::record_header::{Header, flag, kind, slots_for};
 use crate::shm::wakeup;
 
 impl Push<'_> {
-    /// Pushes a record that needs several blocks. All are taken before the first byte is written, and
-    /// the first is published last: so it is there whole or not at all.
+    /// Pushes a record that needs several blocks. All are taken before the first byte is written, and the first is
+    /// published last: so readers see the record whole or not at all.
     ///
-    /// `bytes` is what the record said once: one that says something else now is refused.
+    /// `bytes` is the announced length. A record that writes another length is refused.
     pub(super) fn push_long(
         &self,
         record: &dyn Record,
@@ -83,13 +83,13 @@ impl Push<'_> {
         }
         let payload = self.ring.memory().address(start + RECORD_HEADER_BYTES / 8);
         let to_word = from_word + (header.length as usize).div_ceil(8);
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's promise.
         let mut out = unsafe { Encoder::new(payload, from_word, to_word) };
         record.encode(&mut out);
         out.finish()
     }
 
-    /// The last part first; the first part's publish is the record's.
+    /// Publishes the last part first. The first part's publish makes the record visible.
     fn publish_parts(&self, blocks: &[BlockId], bytes: usize, per_block: usize) {
         for (number, part) in blocks.iter().enumerate().rev() {
             let length = (bytes - number * per_block).min(per_block);
@@ -109,7 +109,7 @@ impl Push<'_> {
                 let lane = self.local.lane.load(Ordering::Relaxed);
                 let given_back = blocks.len() as u64;
                 blocks.into_iter().for_each(|block| self.ring.untake(block, lane, Kind::Records));
-                // Others may have found the ring full because of us.
+                // Other threads may have found the ring full meanwhile.
                 wakeup::announce_freed(self.ring, given_back);
                 self.given_back.set(given_back);
                 return None;
@@ -120,11 +120,11 @@ impl Push<'_> {
     }
 }
 
-/// The blocks of a long record. Dropped when it is published, or refused, or when its encoding panicked:
-/// then what was begun is closed, but for the last block of a record that is published, in which the lane
-/// goes on, and what was not is given back. A block left open would stop the consumer there for as long as
-/// the thread lives. The number of a record that is not published goes to the next one, so sequences have
-/// no holes.
+/// The blocks of a long record. Dropped when the record is published or refused, or when its encoding panicked.
+///
+/// Drop seals the blocks that were begun and gives back the others: a block left open would stop the consumer there
+/// as long as the thread lives. The last block of a published record stays open, and the lane continues in it. The
+/// sequence of a record that is not published goes to the next one, so sequences have no holes.
 struct Parts<'a> {
     push: &'a Push<'a>,
     blocks: Vec<BlockId>,

@@ -1,9 +1,9 @@
 //! How an argument of a log statement travels, chosen by its type.
 //!
-//! The macros write `(&Capture(&x)).placeholder(…)` or `(&&&&Capture(&x)).field()` and leave the choice to
-//! the compiler, by a known trick (dtolnay, "Autoref-based stable specialization"): the methods of that name
-//! belong to traits that are implemented for `&&&&Capture`, `&&&Capture` and so on, and the compiler takes
-//! the first that applies. So the most special one has the most references.
+//! The macros write `(&Capture(&x)).placeholder(…)` or `(&&&&Capture(&x)).field()`, and the compiler chooses
+//! the method by autoref-based specialization (dtolnay, "Autoref-based stable specialization"): the methods of
+//! that name belong to traits implemented for `&&&&Capture`, `&&&Capture` and so on, and the first that
+//! applies is taken. The most specific trait has the most references.
 //!
 //! | written as | travels as |
 //! |---|---|
@@ -16,13 +16,13 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::ops::Deref;
 
-use super::Argument;
 use super::deferred::Deferred;
+use super::{Argument, FieldOrError};
 use crate::record::encode::{Encoder, measure};
 use crate::record::field::FieldValue;
 use crate::record::types::Type;
 
-/// An argument whose form is still to be chosen.
+/// An argument whose form the compiler is to choose.
 #[derive(Debug)]
 pub struct Capture<'a, T: ?Sized>(pub &'a T);
 
@@ -57,7 +57,7 @@ impl<T: FieldValue> Argument for Binary<T> {
 pub struct Formatted<F>(F);
 
 impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Formatted<F> {
-    /// Writes what `format` does.
+    /// The argument whose text `format` writes.
     #[inline(always)]
     pub fn new(format: F) -> Formatted<F> {
         Formatted(format)
@@ -85,12 +85,12 @@ impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Display for ByFunction<'_, F
     }
 }
 
-/// For placeholders: what the reader formats just as we would.
+/// Placeholders of types that the reader formats as the program would.
 pub trait AsValue {
-    /// What it is carried as.
+    /// The type that it travels as.
     type Value;
 
-    /// The argument in binary; how it would be formatted is the reader's.
+    /// The argument in binary. `format` is unused: the reader formats it.
     fn placeholder<F>(self, format: F) -> Binary<Self::Value>
     where
         F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result;
@@ -108,9 +108,9 @@ impl<'a, T: Deferred + ?Sized> AsValue for &Capture<'a, T> {
     }
 }
 
-/// For placeholders: everything else.
+/// Placeholders of all other types.
 pub trait AsText {
-    /// The argument, formatted.
+    /// The argument, formatted by the program.
     fn placeholder<F>(self, format: F) -> Formatted<F>
     where
         F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result;
@@ -126,9 +126,9 @@ impl<T: ?Sized> AsText for Capture<'_, T> {
     }
 }
 
-/// For fields: what has a form of its own.
+/// Fields that are a [`FieldValue`].
 pub trait AsField<'a> {
-    /// What it holds.
+    /// The type of the value.
     type Value: ?Sized;
 
     /// The field in binary.
@@ -144,7 +144,7 @@ impl<'a, T: FieldValue + ?Sized> AsField<'a> for &&&&Capture<'a, T> {
     }
 }
 
-/// For fields: errors.
+/// Fields that are errors.
 pub trait AsError<'a> {
     /// The error with its causes.
     fn field(self) -> Chain<'a>;
@@ -168,7 +168,7 @@ impl<'a> AsError<'a> for &&&Capture<'a, dyn Error + Send + Sync + 'static> {
     }
 }
 
-/// For fields: boxed errors, which are no errors themselves.
+/// Fields that are boxed errors, whose box does not implement [`Error`].
 pub trait AsCause<'a> {
     /// The error with its causes.
     fn field(self) -> Chain<'a>;
@@ -192,8 +192,8 @@ impl<'a> AsCause<'a> for &&Capture<'a, Box<dyn Error + Send + Sync>> {
     }
 }
 
-/// For fields: reports as the crates `anyhow` and `eyre` make them. They lead to an error, and their
-/// `Debug` tells it with its causes and its backtrace.
+/// Fields that are reports of `anyhow` or `eyre`. They dereference to an error, and their `Debug` shows it with its
+/// causes and its backtrace.
 pub trait AsReport<'a> {
     /// The whole report.
     fn field(self) -> Chain<'a>;
@@ -205,12 +205,12 @@ impl<'a, T: Deref<Target = dyn Error + Send + Sync + 'static> + Debug> AsReport<
     }
 }
 
-/// For fields: whatever is none of these. It is no `Argument`, and the compiler then says what to do.
+/// Fields of all other types. They have no form, which the compiler reports by [`FieldOrError`].
 pub trait AsNothing<'a> {
-    /// What has no form.
+    /// The type without a form.
     type Value: ?Sized;
 
-    /// The field as it came.
+    /// The field, for the compiler to refuse.
     fn field(self) -> Formless<'a, Self::Value>;
 }
 
@@ -226,7 +226,20 @@ impl<'a, T: ?Sized> AsNothing<'a> for Capture<'a, T> {
 #[derive(Debug)]
 pub struct Formless<'a, T: ?Sized>(#[allow(dead_code)] &'a T);
 
-/// An error and what caused it, a line each.
+/// Applies to no type, because `FieldOrError` does not. It makes the compiler name `T` in its error.
+impl<T: FieldOrError + ?Sized> Argument for Formless<'_, T> {
+    const TYPE: Type = Type::Str;
+
+    fn payload_bytes(&self) -> usize {
+        "".payload_bytes()
+    }
+
+    fn encode(&self, out: &mut Encoder<'_>) {
+        "".encode(out);
+    }
+}
+
+/// An error and its causes, a line each.
 #[derive(Debug)]
 pub struct Chain<'a>(Report<'a>);
 
@@ -257,7 +270,7 @@ impl Argument for Chain<'_> {
     }
 }
 
-/// More causes than this are taken for an error that causes itself.
+/// The limit of causes, for errors that are their own cause.
 const CAUSES_MAX: usize = 64;
 
 impl Display for Chain<'_> {
@@ -278,7 +291,7 @@ impl Display for Chain<'_> {
     }
 }
 
-/// A field whose text is made in place: `%value` and `?value`.
+/// A field formatted in place: `%value` or `?value`.
 #[derive(Debug)]
 pub struct Shown<F>(F);
 
@@ -286,7 +299,7 @@ impl<F> Shown<F>
 where
     F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result,
 {
-    /// Shows what `format` writes.
+    /// The field whose text `format` writes.
     #[inline(always)]
     pub fn new(format: F) -> Shown<F> {
         Shown(format)

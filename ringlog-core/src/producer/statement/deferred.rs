@@ -1,4 +1,4 @@
-//! Types whose text a reader makes just as `format!` here would.
+//! Types whose text a reader makes exactly as `format!` would here.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,20 +9,20 @@ use std::time::{Duration, SystemTime};
 use crate::record::field::FieldValue;
 use crate::record::level::Level;
 
-/// A [`FieldValue`] of the standard library, whose formatting readers know. Other types may travel as one
-/// of these and still have a `Display` of their own: they are formatted where they are logged.
+/// A [`FieldValue`] of the standard library, whose formatting readers know. A type of a program may travel as one
+/// of these and have another `Display`: it is formatted where it is logged.
 pub trait Deferred: FieldValue {
-    /// How a statement carries the value into the ring.
+    /// The type that a statement carries the value as.
     type Carried<'a>: FieldValue
     where
         Self: 'a;
 
-    /// The value itself where it is small, or where its bytes lie: so that the record path looks at
-    /// it once and not each time through a reference to a variable.
+    /// The value itself where it is small, else a reference to its bytes: so the record path loads it once,
+    /// instead of through a reference to a variable at each use.
     fn carry(&self) -> Self::Carried<'_>;
 }
 
-/// `type`s, each with what it is carried as and how it becomes that.
+/// Types, each with the type that carries it and the conversion.
 macro_rules! deferred {
     ($($({$($generics:tt)*})? $rust:ty $(where $held:ty)? => $carried:ty, |$value:ident| $carry:expr;)*) => {
         $(impl $(<$($generics)*>)? Deferred for $rust $(where $held: FieldValue)? {

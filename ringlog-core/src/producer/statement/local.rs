@@ -1,5 +1,5 @@
-//! Statements whose message is made here and now, because they cannot travel as they are: too long, of
-//! too many kinds of arguments, or because there is no ring.
+//! Statements formatted by the logging process: because they are too long for the ring, because their site has
+//! been used with too many types, or because there is no ring.
 
 use std::io::Write;
 
@@ -24,7 +24,7 @@ fn message(record: &dyn Record) -> Result<String, PushError> {
     Ok(Received::defined(0, Some(&known), &payload, 0).to_string())
 }
 
-/// Logs the statement by the slow path, and as text where it cannot travel as it is.
+/// Logs the statement by the slow path, or as plain text where its fields do not fit the ring.
 #[cold]
 #[inline(never)]
 pub(crate) fn log_slow(logger: &Logger, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
@@ -34,7 +34,7 @@ pub(crate) fn log_slow(logger: &Logger, record: &dyn Record, fast: FastPath) -> 
     }
 }
 
-/// Logs the statement as plain text, which is cut where it is too long.
+/// Logs the statement as plain text, cut to what the ring takes.
 fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
     let definition = record.site().definition();
     let Definition { file, line, module, function, .. } = definition;
@@ -49,13 +49,13 @@ fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
     })
 }
 
-/// Logs the statement to where statements go that is no ring.
+/// Logs a statement while there is no default logger: to standard error, or nowhere.
 #[cold]
 #[inline(never)]
 pub(crate) fn log_otherwise(record: &dyn Record) {
     match default_logger::destination() {
         Destination::Stderr(_) => show(record),
-        // It is being set at this moment.
+        // It has been set since the caller looked.
         Destination::Ring(logger, _) => {
             // A statement has no result; the ring has counted what it refused.
             let _ = log_slow(logger, record, FastPath::Slow);
@@ -64,21 +64,21 @@ pub(crate) fn log_otherwise(record: &dyn Record) {
     }
 }
 
-/// Writes the statement to standard error, a line.
+/// Writes the statement to standard error, as one line.
 fn show(record: &dyn Record) {
     if let Ok(message) = message(record) {
         show_line(record.level(), &record.site().definition().logger_name(), &message);
     }
 }
 
-/// Writes what was logged to standard error, as one line whatever is in it.
+/// Writes a message to standard error, as one line whatever characters it holds.
 pub(crate) fn show_line(level: Level, logger: &str, message: &str) {
-    // Nobody is left to tell if standard error is gone.
+    // If standard error is gone there is nowhere left to report it.
     let _ = writeln!(std::io::stderr(), "{level:<5} {}: {}", one_line(logger), one_line(message));
 }
 
-/// The text with what a terminal would act upon escaped, as the writer does it: it forges no line, moves no
-/// cursor and turns no reading direction.
+/// The text with control characters escaped as the writer escapes them: it cannot forge a line, move the cursor
+/// or change the reading direction.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_logged_is_one_harmless_line() {
+    fn control_characters_are_escaped_on_one_line() {
         let line = one_line("ä\tb\nc\r\x1b[2J\u{202e}\u{85}\0");
         assert_eq!(line, "ä\\x09b\\nc\\x0d\\x1b[2J\\xe2\\x80\\xae\\xc2\\x85\\x00");
     }

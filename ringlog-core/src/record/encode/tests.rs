@@ -1,10 +1,10 @@
-//! What is written is what was meant, whatever the window.
+//! The encoder writes its input, into any window.
 
 use super::*;
 use crate::shm::sync::Ordering;
 use proptest::prelude::*;
 
-/// How much was written, and what stands in the window then. Asserts that nothing was stored beyond it.
+/// The number of bytes written, and the window's contents. Asserts that nothing was stored outside it.
 fn encode(window: std::ops::Range<usize>, write: impl Fn(&mut Encoder<'_>)) -> (usize, Vec<u8>) {
     const GUARD: u64 = 0x6775_6172_6421_2121;
     let new = |at| AtomicU64::new(if window.contains(&at) { 0 } else { GUARD });
@@ -21,8 +21,7 @@ fn encode(window: std::ops::Range<usize>, write: impl Fn(&mut Encoder<'_>)) -> (
 }
 
 proptest! {
-    /// Whatever the fields, the bytes are their little-endian concatenation; and putting the
-    /// windows of several blocks together gives the same bytes.
+    /// The bytes are the little-endian concatenation of any fields, and so are the joined windows of several blocks.
     #[test]
     fn encoding_is_plain_concatenation(
         parts in prop::collection::vec(prop_oneof![
@@ -60,7 +59,7 @@ proptest! {
         prop_assert_eq!(&windows[..expected.len()], &expected[..]);
     }
 
-    /// An encoder never stores beyond its window, however much is written; and it stores all of the window.
+    /// An encoder fills its window and never stores outside it, for any length.
     #[test]
     fn writing_too_much_is_counted_not_stored(
         from in 0..6_usize,

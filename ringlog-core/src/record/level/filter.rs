@@ -1,4 +1,4 @@
-//! Which records are wanted: a least level, and others for some loggers.
+//! The filter of a process: a least level, and other least levels for some loggers.
 
 use std::fmt;
 
@@ -6,7 +6,8 @@ use crate::record::level::{Level, ParseLevelError};
 
 /// Least levels by logger, read from text such as `info,db=debug,db.pool=warn`.
 ///
-/// A logger's name is matched as a whole or up to a `.` or `::`, which are the same; the longest match counts.
+/// A name stands for the logger of that name and those below it; `.` and `::` are the same separator. The longest
+/// matching name counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     default: Level,
@@ -20,7 +21,7 @@ impl Default for Filter {
     }
 }
 
-/// Everything from this level up, whatever the logger.
+/// All records from this level up, of every logger.
 impl From<Level> for Filter {
     fn from(default: Level) -> Filter {
         Filter { default, ..Filter::default() }
@@ -52,7 +53,7 @@ impl Filter {
         if self.loggers.is_empty() { level >= self.default } else { level >= self.level_of(logger) }
     }
 
-    /// The least level that any logger has.
+    /// The lowest least level of all loggers.
     pub fn least(&self) -> Level {
         self.loggers.iter().map(|(_, level)| *level).fold(self.default, Level::min)
     }
@@ -61,26 +62,26 @@ impl Filter {
         self.rule_for(logger).1
     }
 
-    /// The longest name that covers this logger, empty where only the default does, and its level.
+    /// The longest name that covers this logger, and its level; the empty name for the default.
     pub(crate) fn rule_for(&self, logger: &str) -> (&str, Level) {
         let named = self.loggers.iter().find(|(name, _)| covers(name.as_bytes(), logger.as_bytes()));
         named.map_or(("", self.default), |(name, level)| (name, *level))
     }
 
-    /// As much of its text as fits into `bytes` bytes: whole parts, and `…` for those left out.
+    /// Its text, cut to `bytes` bytes between parts; `…` stands for the parts left out.
     pub(crate) fn text_within(&self, bytes: usize) -> String {
         const MORE: &str = ",…";
         let whole = self.to_string();
         if whole.len() <= bytes {
             return whole;
         }
-        // A name may hold a comma; then a part of it is left out, or stays, which a reader cannot read.
+        // A name that holds a comma may be cut there.
         let fits = whole.match_indices(',').map(|(at, _)| at).take_while(|at| at + MORE.len() <= bytes);
         format!("{}{MORE}", &whole[..fits.last().unwrap_or(0)])
     }
 }
 
-/// As it is read: `info,db=debug`.
+/// The text that the filter is read from: `info,db=debug`.
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Plain(self.default))?;
@@ -88,7 +89,7 @@ impl fmt::Display for Filter {
     }
 }
 
-/// A level as [`Filter`] reads it: a name in small letters, or the number where none is exact.
+/// A level as [`Filter`] reads it: a name in small letters, or a number between two names.
 struct Plain(Level);
 
 impl fmt::Display for Plain {
@@ -100,9 +101,8 @@ impl fmt::Display for Plain {
     }
 }
 
-/// Whether a rule for `name` is also one for `logger`: the same name, or one below it. The empty name
-/// stands for all. `.` and `::` are the same: a module's statements have the one, what it logs through the
-/// `log` facade the other.
+/// Whether a rule for `name` covers `logger`: the same name, or one below it. The empty name covers all. `.` and
+/// `::` are the same separator: a module's statements use the one, its records of the `log` facade the other.
 pub(crate) fn covers(name: &[u8], logger: &[u8]) -> bool {
     let (mut name, mut logger) = (name, logger);
     let below = |rest: &[u8]| rest.is_empty() || separator(rest) > 0;
@@ -127,7 +127,7 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
     covers(one.as_bytes(), other.as_bytes()) && covers(other.as_bytes(), one.as_bytes())
 }
 
-/// How long a name is: the same whichever way it is written.
+/// The length of a name; `.` and `::` both count as one.
 pub(crate) fn length(name: &[u8]) -> usize {
     let (mut rest, mut length) = (name, 0);
     while !rest.is_empty() {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_has_one_name_whichever_way_it_logs() {
+    fn dots_and_colons_separate_the_same_names() {
         let covers = |name: &str, logger: &str| covers(name.as_bytes(), logger.as_bytes());
         for logger in ["shop::db", "shop.db", "shop::db::pool", "shop.db.pool", "shop.db::pool"] {
             assert!(covers("shop.db", logger) && covers("shop::db", logger), "{logger}");
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_is_shown_as_it_is_read_and_cut_between_its_parts() {
+    fn a_filter_is_shown_as_read_and_cut_between_its_parts() {
         let text = "warn,db.pool=error,net=25,db=debug";
         let filter: Filter = text.parse().unwrap();
         assert_eq!((filter.to_string().as_str(), filter.text_within(text.len())), (text, text.to_owned()));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_level_is_refused() {
+    fn a_text_that_is_not_a_level_is_refused() {
         let error = "info,db=loud".parse::<Filter>().unwrap_err().to_string();
         assert!(error.starts_with("\"loud\" is not a level"), "{error}");
         assert_eq!("".parse(), Ok(Filter::default()));

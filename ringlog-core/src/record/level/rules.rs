@@ -1,8 +1,8 @@
-//! Rules for levels: which levels are wanted from which loggers, said from outside a process.
+//! Level rules: the levels that are wanted from loggers, set from outside the processes that log.
 //!
-//! In the ring they are text, a line each: `LEVEL PID UNTIL LOGGER`, three numbers and the rest of the
-//! line. PID 0 means every process, UNTIL 0 for ever, no LOGGER all of them. A line that makes no sense
-//! is passed over. What decides allocates nothing: it may run in a signal handler.
+//! In the ring they are text, a line each: `LEVEL PID UNTIL LOGGER`, three numbers and the rest of the line. PID 0
+//! means every process, UNTIL 0 for ever, an empty LOGGER all loggers. A malformed line is skipped. Decisions
+//! allocate nothing: they may run in a signal handler.
 
 use std::ops::Deref;
 
@@ -13,17 +13,17 @@ use crate::shm::rules_area::TEXT_MAX;
 
 /// A level for a logger and those below it, set from outside the processes that log.
 ///
-/// The rule with the longest name counts. Among equals one from outside goes before the process's own
+/// The rule with the longest name counts. Among rules of equal length one from outside goes before the process's own
 /// [`Filter`], one for a process before one for all, and one with an end before one without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelRule {
-    /// Name of the logger; it stands for those below it too. Empty for all.
+    /// Name of the logger. The rule covers those below it too. Empty for all.
     pub logger: String,
     /// The least level that is logged.
     pub level: Level,
-    /// The one process that it is for, by its own process id; all if `None`.
+    /// The process id, in the process's own namespace, of the one process that it is for; all if `None`.
     pub pid: Option<u32>,
-    /// When it is to be undone, in seconds since 1970. Producers follow it until somebody does.
+    /// When it ends, in seconds since 1970. Producers follow it until a writer or the command line removes it.
     pub until_unix: Option<u64>,
 }
 
@@ -40,8 +40,8 @@ impl Deref for LevelRules {
 }
 
 impl LevelRules {
-    /// Adds a rule in place of what was said of the same logger and process. Only one with an end leaves
-    /// one without in place, which counts again when the end has come.
+    /// Adds a rule in place of those for the same logger and process. A rule with an end leaves the one without an
+    /// end in place, which counts again afterwards.
     pub fn set(&mut self, rule: LevelRule) {
         self.0.retain(|old| {
             let same = filter::same(&old.logger, &rule.logger) && old.pid == rule.pid;
@@ -50,12 +50,12 @@ impl LevelRules {
         self.0.push(rule);
     }
 
-    /// Removes what is said of a logger, for one process or for all.
+    /// Removes the rules of a logger: those for one process, or those for all.
     pub fn remove(&mut self, logger: &str, pid: Option<u32>) {
         self.0.retain(|old| !filter::same(&old.logger, logger) || old.pid != pid);
     }
 
-    /// Keeps the rules that `keep` says yes to.
+    /// Keeps the rules for which `keep` is true.
     pub fn retain(&mut self, keep: impl FnMut(&LevelRule) -> bool) {
         self.0.retain(keep);
     }
@@ -65,7 +65,7 @@ impl LevelRules {
         self.0.retain(|rule| !rule.has_ended(now_unix));
     }
 
-    /// The least level that a process with this filter logs from `logger`; `None` if nothing is said of it.
+    /// The least level of `logger` in a process with this filter; `None` if neither rules nor filter name one.
     pub fn level_of(&self, logger: &str, pid: u32, own: Option<&Filter>) -> Option<Level> {
         nearest(self.0.iter().map(LevelRule::line), own, logger, || pid).map(|rule| rule.least)
     }
@@ -80,7 +80,7 @@ impl LevelRules {
         for LevelRule { logger, level, pid, until_unix } in &self.0 {
             if logger.contains(char::is_control) {
                 return Err(Error::Levels(format!(
-                    "{logger:?} is no name of a logger: it holds a control character"
+                    "{logger:?} is not a logger's name: it holds a control character"
                 )));
             }
             let (level, pid, until) = (level.number(), pid.unwrap_or(0), until_unix.unwrap_or(0));
@@ -97,7 +97,7 @@ impl LevelRules {
 }
 
 impl LevelRule {
-    /// Whether it should be undone by now.
+    /// Whether its end has come.
     pub fn has_ended(&self, now_unix: u64) -> bool {
         self.until_unix.is_some_and(|until| until <= now_unix)
     }
@@ -140,7 +140,7 @@ impl Line<'_> {
     }
 }
 
-/// A number, and what follows it after a blank.
+/// A number, and the text after the blank that follows it.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0_u64;
     for (at, byte) in text.iter().enumerate() {
@@ -153,7 +153,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
-/// The rules in a text that anybody may have written.
+/// The rules in an untrusted text.
 fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
     text.split(|byte| *byte == b'\n').filter_map(Line::parse)
 }

@@ -1,4 +1,4 @@
-//! A field as the Rust value that it was, so that the standard library formats it.
+//! A field as the Rust value that it was in the producer, so that the standard library formats it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Binary, Debug, Display, Formatter, LowerExp, LowerHex, Octal, UpperExp, UpperHex};
@@ -10,8 +10,7 @@ use crate::record::level::Level;
 use crate::record::types::{Element, Type};
 use crate::record::value::{List, Maybe, Value};
 
-/// A value of the type that it had in the producer. (`usize` and `isize` have become 64 bits, which look
-/// the same.)
+/// A value of the type that it had in the producer. (`usize` and `isize` travel as 64 bits and look the same.)
 pub(super) enum Argument<'a> {
     Bool(bool),
     U8(u8),
@@ -41,11 +40,11 @@ pub(super) enum Argument<'a> {
 }
 
 impl<'a> Argument<'a> {
-    /// The value, which has been read as `ty`.
+    /// The argument of a value that was read as `ty`.
     pub(super) fn new(ty: Type, value: Value<'a>) -> Argument<'a> {
         match (value, ty) {
             (Value::Bool(v), _) => Argument::Bool(v),
-            // What has been read as a narrow type fits it.
+            // A value read as a narrow type fits it.
             (Value::U64(v), Type::U8) => Argument::U8(v as u8),
             (Value::U64(v), Type::U16) => Argument::U16(v as u16),
             (Value::U64(v), Type::U32) => Argument::U32(v as u32),
@@ -74,7 +73,7 @@ impl<'a> Argument<'a> {
     }
 }
 
-/// The time so many nanoseconds after 1970 began; `None` where the system's own time does not reach it.
+/// The time this number of nanoseconds after 1970; `None` outside the range of the system's time.
 fn time(unix_ns: i64) -> Option<SystemTime> {
     let distance = Duration::from_nanos(unix_ns.unsigned_abs());
     if unix_ns < 0 {
@@ -114,7 +113,7 @@ macro_rules! number {
     };
 }
 
-/// Types that have no `Display` are shown by their `Debug`, bytes as text: only a forged template asks.
+/// Types without `Display` are shown by their `Debug`, bytes as text. Only a forged template asks for that.
 impl Display for Argument<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -149,7 +148,7 @@ impl Debug for Argument<'_> {
             Argument::Socket(v) => Debug::fmt(v, f),
             Argument::Duration(v) => Debug::fmt(v, f),
             Argument::Time(v) => Debug::fmt(v, f),
-            // As in the crate `uuid`, which does not pad.
+            // The crate `uuid` does not pad either.
             Argument::Uuid(v) => Display::fmt(&Value::Uuid(*v), f),
             Argument::Level(v) => Debug::fmt(v, f),
             Argument::Unknown(v) => Display::fmt(v, f),
@@ -158,14 +157,14 @@ impl Debug for Argument<'_> {
     }
 }
 
-/// An argument and by which trait it is shown: whatever the formatter is told (width, fill, flags), that
-/// trait's implementation for the argument's own type hears it.
+/// An argument and the trait that shows it. The formatter's width, fill and flags reach that trait's implementation
+/// for the argument's own type.
 pub(super) struct Shown<'a> {
     pub(super) argument: Argument<'a>,
     pub(super) style: Style,
 }
 
-/// A trait that the type does not have leaves its `Display`: only a forged template asks for that.
+/// A trait that the type does not have is replaced by `Display`. Only a forged template asks for that.
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let of = &self.argument;
@@ -185,7 +184,7 @@ impl Display for Shown<'_> {
     }
 }
 
-/// For `{:x?}` and `{:X?}`, which tell the formatter more than the trait.
+/// For `{:x?}` and `{:X?}`, which set flags besides the trait.
 impl Debug for Shown<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Debug::fmt(&self.argument, f)

@@ -1,4 +1,4 @@
-//! The syntax of templates, which is that of `format!` with fields for arguments.
+//! The syntax of templates: that of `format!`, with numbers of fields as arguments.
 
 use std::str::Chars;
 
@@ -9,7 +9,7 @@ pub(super) struct Placeholder {
     pub(super) spec: Spec,
 }
 
-/// How a field is shown: what stands behind the colon.
+/// How a field is shown: the part after the colon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
     pub(super) fill: char,
@@ -23,7 +23,7 @@ pub(super) struct Spec {
 }
 
 impl Spec {
-    /// What `{}` means.
+    /// The specification of `{}`.
     pub(super) const PLAIN: Spec = Spec {
         fill: ' ',
         align: None,
@@ -50,7 +50,7 @@ pub(super) enum Count {
     Field(u32),
 }
 
-/// By which trait.
+/// The trait that formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     Display,
@@ -65,7 +65,7 @@ pub(super) enum Style {
     UpperExp,
 }
 
-/// What a specification ends with.
+/// The end of a specification.
 const STYLES: [(&str, Style); 10] = [
     ("", Style::Display),
     ("?", Style::Debug),
@@ -79,7 +79,7 @@ const STYLES: [(&str, Style); 10] = [
     ("E", Style::UpperExp),
 ];
 
-/// What is next in a template.
+/// A part of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// Text as it stands.
@@ -87,7 +87,7 @@ pub(super) enum Token<'a> {
     Placeholder(Placeholder),
 }
 
-/// The next token and the rest of the template; `None` at its end. What is no placeholder is text.
+/// The next token and the rest of the template; `None` at its end. A malformed placeholder is text.
 pub(super) fn next(template: &str) -> Option<(Token<'_>, &str)> {
     let until = template.find(['{', '}']).unwrap_or(template.len());
     if until > 0 {
@@ -120,7 +120,7 @@ impl Parser<'_> {
         found
     }
 
-    /// What follows the opening brace, with the closing one.
+    /// Parses the text after the opening brace, up to the closing one.
     fn placeholder(&mut self) -> Option<Placeholder> {
         let field = self.number()?;
         let spec = if self.eat(':') { self.spec()? } else { Spec::PLAIN };
@@ -131,7 +131,7 @@ impl Parser<'_> {
         let (fill, align) = self.alignment();
         let plus = self.eat('+');
         if !plus {
-            // A minus is allowed and means nothing.
+            // A minus is allowed and has no effect.
             self.eat('-');
         }
         let alternate = self.eat('#');

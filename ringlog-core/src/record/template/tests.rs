@@ -370,7 +370,7 @@ proptest! {
 }
 
 #[test]
-fn several_arguments_stand_where_they_belong() {
+fn each_argument_stands_at_its_placeholder() {
     let (order, price, side, venue) = (7_usize, 9.5, 'B', "XETR");
     let made = Made::default().with(&order).with(&price).with(&side).with(venue);
     macro_rules! same {
@@ -389,7 +389,7 @@ fn several_arguments_stand_where_they_belong() {
 }
 
 #[test]
-fn what_is_formatted_already_is_shown_as_it_is() {
+fn formatted_text_is_shown_unchanged() {
     let text = |ty| Made::default().with_raw(ty, &encoded("a \"b\"\n\u{10FFFF}"));
     for template in ["{0}", "{0:?}", "{0:*>40}", "{0:#x}", "{0:.1}"] {
         assert_eq!(text(Type::Formatted).message(template), "a \"b\"\n\u{10FFFF}");
@@ -404,7 +404,7 @@ fn text_that_is_not_utf_8_is_shown_with_replacements() {
 }
 
 #[test]
-fn a_malformed_template_is_shown_as_it_stands() {
+fn a_malformed_template_is_shown_as_text() {
     let made = Made::default().with(&7_u8);
     for template in [
         "{",
@@ -435,7 +435,7 @@ fn a_malformed_template_is_shown_as_it_stands() {
 }
 
 #[test]
-fn a_field_that_is_not_there_leaves_a_mark() {
+fn a_missing_field_leaves_a_mark() {
     let made = Made::default().with(&7_u8).with("text").with(&8_u8);
     assert_eq!(made.message("{0} {7:>5} {2} {4294967295}"), "7 {7?} 8 {4294967295?}");
     // The payload ends within the text.
@@ -450,7 +450,7 @@ fn a_field_that_is_not_there_leaves_a_mark() {
 }
 
 #[test]
-fn a_trait_that_the_type_does_not_have_is_replaced() {
+fn a_trait_that_the_type_lacks_is_replaced() {
     let made = Made::default()
         .with("a")
         .with(&Duration::from_secs(1))
@@ -464,7 +464,7 @@ fn a_trait_that_the_type_does_not_have_is_replaced() {
 }
 
 #[test]
-fn no_forged_definition_makes_a_message_without_end() {
+fn a_forged_definition_cannot_make_an_endless_message() {
     let made =
         Made::default().with(&7_u8).with(&u64::MAX).with(&vec![0_u16; 60_000]).with(&"x".repeat(100_000));
     let limit = made.payload.len() * 16 + SLACK_BYTES + 120_000 * 8;
@@ -479,7 +479,7 @@ fn no_forged_definition_makes_a_message_without_end() {
 }
 
 #[test]
-fn it_is_known_which_fields_a_message_shows() {
+fn a_template_knows_which_fields_it_shows() {
     let template = Template::parse("{2} {0:1$} {9}", 4);
     assert_eq!([0, 1, 2, 3, 9].map(|field| template.shows(field)), [true, false, true, false, false]);
 }

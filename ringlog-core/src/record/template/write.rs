@@ -1,18 +1,17 @@
-//! Formatting by a specification that is known only at run time. The standard library takes width and
-//! precision at run time, but fill, alignment and flags only as literals: one `write!` for each
-//! combination of them.
+//! Formatting by a specification known only at run time. The standard library takes width and precision at run time,
+//! but fill, alignment and flags only as literals: hence one `write!` for each combination of them.
 
 use std::fmt::{self, Write};
 
 use super::argument::Shown;
 use super::parse::{Align, Spec, Style};
 
-/// Stands for the fill character. The standard library writes the fill, and nothing else that can be this
-/// character, by `write_char`: text goes by `write_str`, a `char` too where a width is given, and what a
-/// `Debug` escapes is ASCII (this is no character that is ever printed as it stands).
+/// The placeholder of the fill character. The standard library writes the fill by `write_char`, and nothing else that
+/// can be this character: text goes by `write_str`, a `char` with a width too, and a `Debug` escapes this character
+/// as ASCII.
 const FILL: char = '\u{10FFFF}';
 
-/// Where a message goes: memory up to a limit, beyond which everything fails.
+/// The output of a message: memory up to a limit, beyond which writing fails.
 pub(super) struct Sink<'a> {
     pub(super) out: &'a mut Vec<u8>,
     /// How long `out` may become.
@@ -45,7 +44,7 @@ impl Write for Sink<'_> {
     }
 }
 
-/// The parts that vary, one after the other; `$part` are the literals chosen so far.
+/// Chooses the literals one after the other; `$part` are those chosen so far.
 macro_rules! combinations {
     (align, $by:literal, $to:ident, $shown:ident, $how:ident) => {
         match ($how.spec.align, $how.spec.fill) {

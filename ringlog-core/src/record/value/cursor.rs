@@ -1,4 +1,4 @@
-//! Untrusted bytes become values again.
+//! Decoding of values from untrusted bytes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -6,7 +6,7 @@ use super::{List, Maybe, Value};
 use crate::record::level::Level;
 use crate::record::types::Type;
 
-/// Reads plain types one after the other out of untrusted bytes.
+/// A position in untrusted bytes, from which values are read one after the other.
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
@@ -49,7 +49,7 @@ impl<'a> Cursor<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Bytes with their length before them.
+    /// Bytes after their length in 4 bytes.
     pub(crate) fn prefixed(&mut self) -> Option<&'a [u8]> {
         let len = self.u32()?;
         self.take(len as usize)
@@ -62,7 +62,7 @@ impl<'a> Cursor<'a> {
         Some(Type::from_code(code, width, element))
     }
 
-    /// Passes over a value of type `ty`; `None` when the bytes end early.
+    /// Skips a value of type `ty`; `None` when the bytes end early.
     #[inline]
     pub(crate) fn skip(&mut self, ty: Type) -> Option<()> {
         match ty.width() {

@@ -8,13 +8,13 @@ use crate::record::types::Element;
 /// Some values of one type.
 #[derive(Clone, Copy)]
 enum Items<'a> {
-    /// As they travel.
+    /// The bytes that travel.
     Encoded(Element, &'a [u8]),
     Values(&'a [Value<'a>]),
 }
 
 impl<'a> Items<'a> {
-    /// Ends early where the bytes make no sense. Each value takes at least one byte, so it ends.
+    /// The values. Ends early at malformed bytes. Each value takes at least one byte, so it ends.
     fn iter(self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let (element, bytes, values) = match self {
             Items::Encoded(element, bytes) => (Some(element.ty()), bytes, &[][..]),
@@ -79,7 +79,7 @@ impl fmt::Debug for List<'_> {
 pub struct Maybe<'a>(Items<'a>);
 
 impl<'a> Maybe<'a> {
-    /// Out of the bytes of an option; `None` where they are neither no value nor one.
+    /// Reads the bytes of an option; `None` where they hold part of a value or more than one.
     pub(super) fn encoded(element: Element, bytes: &'a [u8]) -> Option<Maybe<'a>> {
         let mut at = Cursor::new(bytes);
         let whole = bytes.is_empty() || at.value(element.ty()).is_some() && at.u8().is_none();

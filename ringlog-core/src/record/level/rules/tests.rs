@@ -17,7 +17,7 @@ fn level(rules: &LevelRules, own: &str, logger: &str) -> Level {
 }
 
 #[test]
-fn the_longest_name_counts_and_among_equals_the_nearer_rule() {
+fn the_longest_name_counts_then_the_nearer_rule() {
     let mine = |rule| LevelRule { pid: Some(ME), ..rule };
     let brief = |rule| LevelRule { until_unix: Some(9), ..rule };
     let none = rules([]);
@@ -40,7 +40,7 @@ fn the_longest_name_counts_and_among_equals_the_nearer_rule() {
 }
 
 #[test]
-fn a_name_is_as_near_and_the_same_whichever_way_it_is_written() {
+fn dots_and_colons_separate_the_same_names() {
     let from_outside = rules([rule("shop.db", Level::DEBUG)]);
     assert_eq!(level(&from_outside, "info,shop::db=error", "shop::db"), Level::DEBUG, "not by the letters");
     let mut all = rules([rule("shop.db", Level::DEBUG), rule("shop::db", Level::ERROR)]);
@@ -68,7 +68,7 @@ fn a_rule_with_an_end_leaves_the_other_in_place() {
 }
 
 #[test]
-fn rules_read_back_and_lines_that_make_no_sense_are_passed_over() {
+fn rules_read_back_and_malformed_lines_are_skipped() {
     let odd = LevelRule { pid: Some(u32::MAX), until_unix: Some(u64::MAX), ..rule("a b=c ä", Level::INFO) };
     let all = rules([rule("", Level::from_number(255)), odd]);
     assert_eq!(LevelRules::decode(&all.encode().unwrap()), all);
@@ -87,12 +87,12 @@ fn rules_that_do_not_fit_are_refused_with_the_numbers() {
         "cannot steer levels: 100 rules take 1690 bytes, a ring keeps 1016: remove some with LOGGER=default"
     );
     let error = rules([rule("a\nb", Level::DEBUG)]).encode().unwrap_err().to_string();
-    assert_eq!(error, "cannot steer levels: \"a\\nb\" is no name of a logger: it holds a control character");
+    assert_eq!(error, "cannot steer levels: \"a\\nb\" is not a logger's name: it holds a control character");
 }
 
 proptest::proptest! {
     #[test]
-    fn any_bytes_are_decided_by(text: Vec<u8>, logger: String, own in "[a-z.]{0,3}=(debug|35)|") {
+    fn any_text_of_rules_gives_a_level(text: Vec<u8>, logger: String, own in "[a-z.]{0,3}=(debug|35)|") {
         let own: Filter = own.parse().unwrap();
         let rule = nearest(lines(&text), Some(&own), &logger, || ME).unwrap();
         proptest::prop_assert!(rule.least.number() > 0);
