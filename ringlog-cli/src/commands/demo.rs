@@ -17,10 +17,10 @@ pub use producer::Producer;
 use proof::Proof;
 use stage::Stage;
 
-/// Show it all at once: producers, a writer, and the proof that nothing was lost
+/// Run a demonstration: producers, a writer, and a check that no record was lost
 ///
-/// Several processes log typed records through one small ring, another one writes them to a file. Then
-/// the file is read: every record has to be there once, whole, and in its producer's order.
+/// Several processes log typed records through one small ring, and a writer writes them to a file. Then the
+/// file is read: it must hold every record exactly once, whole, and in its producer's order.
 #[derive(Args)]
 pub struct Demo {
     /// How many processes log
@@ -86,7 +86,7 @@ fn print_rates(records: u64, time: Duration, file: &Path) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Commands that work as they stand, in this order.
+/// Commands for the user to run next; they work in this order.
 fn what_next() -> anyhow::Result<String> {
     let mut text = "\nTry next:\n".to_owned();
     let program = std::env::current_exe().context("cannot find this program")?;

@@ -17,20 +17,21 @@ use crate::line_reader::LineReader;
 use crate::{exit_code, humanize, terminal};
 use line::{LINE_MAX, Line};
 
-/// How many lines without a meaning are read before the output is taken for one without ids.
-const PATIENCE: usize = 100;
+/// How many unreadable lines are read before the output is taken for one without ids.
+const UNREADABLE_LINES_MAX: usize = 100;
 
-/// Check that an output is complete and in order, and say exactly what is not
+/// Check an output for records that are missing, doubled or out of order
 ///
-/// Reads what a writer has written with `--format json`, or as text with `--ids`. Each record there names its
-/// ring, lane, incarnation and sequence; sequences of one incarnation begin at 0 and have no holes. Several
-/// files, compressed or not, are read one after the other, as parts of one output: give the oldest first.
+/// Reads files that a writer wrote with `--format json`, or as text with `--ids`. Each record in them names
+/// its ring, its lane (one logging thread), the lane's incarnation (which of its owners logged it), and its
+/// sequence: 0, 1, 2 and so on for each owner. Several files, compressed or not, are read as parts of one
+/// output: give the oldest first.
 ///
-/// Reported, each with its line: records that are missing, doubled or out of order, deaths that are at odds
-/// with the records before them, lines that cannot be read, and a last line without a newline. Losses
-/// that the output itself reports (records dropped because the ring was full, and the like) are listed, and are no
-/// fault unless --strict is given. What a lane published after its last record here is not known, unless the death
-/// of its owner is reported.
+/// Each fault is reported with its line: records that are missing, doubled or out of order, reported ends of
+/// processes that contradict the records before them, lines that cannot be read, and a last line without a
+/// newline. Losses that the output itself reports, such as records dropped because the ring was full, are
+/// listed; they are faults only with --strict. Records that a thread logged after its last record in the
+/// output can only be missed if the output reports the unclean exit of its process.
 #[derive(Args)]
 #[command(after_help = "\
 Exit codes: 0 complete, 1 a file cannot be read, 2 the output has no ids,
@@ -39,10 +40,10 @@ pub struct Verify {
     /// Files that a writer has written, the oldest first; `-` for standard input
     #[arg(required = true, value_name = "OUTPUT")]
     outputs: Vec<PathBuf>,
-    /// The output begins in the middle: what comes before the first record of an owner is not missing
+    /// The output begins in the middle: do not report records before the first one of each owner
     #[arg(long)]
     partial: bool,
-    /// Records that the output reports as lost count as missing
+    /// Count records that the output itself reports as lost as missing
     #[arg(long)]
     strict: bool,
 }
@@ -113,7 +114,7 @@ impl Check<'_> {
             if let Err(why) = known {
                 self.unreadable += 1;
                 self.say(place, &format!("damaged line: {why}"));
-                if !self.has_ids && place.line as usize >= PATIENCE {
+                if !self.has_ids && place.line as usize >= UNREADABLE_LINES_MAX {
                     return Ok(Some(self.refuse(place, "none of its lines")));
                 }
             }
