@@ -8,7 +8,7 @@ use ringlog::schema::{Definition, Element, Field, Site, Type, Value};
 use ringlog::{Level, Ring};
 use ringlog_benches::{BURST, Candidate, measure};
 use ringlog_writer::Newlines;
-use ringlog_writer::format::{Format, Json, Pattern, Source, Text};
+use ringlog_writer::format::{Format, Json, Pattern, RingIdentity, Text};
 
 /// The record of a statement with this template, as a reader gets it.
 fn entry(template: &'static str, fields: &[(&'static str, Type, Value<'_>)]) -> OwnedEntry {
@@ -96,7 +96,7 @@ fn main() {
             lines("text line, three key=values", Text::new(Newlines::Escape), &typed),
             lines(
                 "JSON line {} {:.2} {}",
-                Json::new(&Source { created_unix_ns: 0, name: "app".to_owned(), uuid: String::new() }),
+                Json::new(&RingIdentity { created_unix_ns: 0, name: "app".to_owned(), uuid: String::new() }),
                 &places,
             ),
         ],

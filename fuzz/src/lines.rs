@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use ringlog::reader::Entry;
 use ringlog_writer::Newlines;
-use ringlog_writer::format::{Format, Json, Raw, Source, Text};
+use ringlog_writer::format::{Format, Json, Raw, RingIdentity, Text};
 
 /// The formats that look at more than the message. They keep what lines begin with, so that is also tried.
 struct Lines {
@@ -16,7 +16,7 @@ struct Lines {
 thread_local! {
     static LINES: RefCell<Lines> = RefCell::new(Lines {
         text: Text::new(Newlines::Escape),
-        json: Json::new(&Source { created_unix_ns: 0, name: "fuzz".to_owned(), uuid: String::new() }),
+        json: Json::new(&RingIdentity { created_unix_ns: 0, name: "fuzz".to_owned(), uuid: String::new() }),
         out: Vec::new(),
     });
 }

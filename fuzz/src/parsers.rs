@@ -79,7 +79,7 @@ pub fn checkpoint(data: &[u8]) {
     }
     judge_checkpoint(&file);
     file[16..24].copy_from_slice(&(HALF_BYTES as u64).to_le_bytes());
-    writer::mend_checkpoint(&mut file);
+    writer::fix_checkpoint_checksums(&mut file);
     judge_checkpoint(&file);
 }
 

@@ -13,15 +13,17 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
-use crate::config::ConfigErrors;
-use crate::config::options::{Existing, FormatKind, Fsync, Newlines, Options};
+use crate::config::options::{Existing, Fsync, Options};
+use crate::config::{ConfigErrors, ConfigFile};
 use crate::error::Error;
-use crate::pipeline::{self, ConfigFile, Events, Signals, StandardError};
+use crate::events::{Events, StandardError};
+use crate::format::{FormatKind, Newlines};
+use crate::pipeline::{self, Signals};
 use crate::rotation::{At, Compression, Every, Keep, Naming, OnFull, Rotation, Zone, parse_size};
 use crate::spawn::Handshake;
 
-/// What a configuration says, and the command line does not say beside it.
-const OUTPUT_OPTIONS: [&str; 18] = [
+/// The options that a configuration replaces.
+const REPLACED_BY_CONFIG: [&str; 18] = [
     "out",
     "append",
     "truncate",
@@ -44,72 +46,72 @@ const OUTPUT_OPTIONS: [&str; 18] = [
 
 /// Take the records out of a ring and persist them
 ///
-/// A record's space is given back only when its line has been written, so a writer that is killed leaves
-/// the rest in the ring for the next one, and a checkpoint beside the file says where that has to go on:
-/// every record is in the file exactly once. A ring has one writer.
+/// A record's space is given back only once its line is written. When a writer is killed, the rest stays in the ring for
+/// the next one, and a checkpoint beside the file records how far it had come: every record is in the file exactly once.
+/// A ring has one writer.
 ///
-/// SIGTERM and SIGINT: write what has been published, then end. SIGHUP: open the output file anew,
-/// where it was moved away, or read the configuration anew. SIGUSR1: close the file and begin another one.
-/// A full disk ends nothing: the writer says so and tries again.
+/// SIGTERM and SIGINT: write every record logged so far, then end. SIGHUP: reopen the file if it was moved away, or
+/// reload the configuration. SIGUSR1: close the file and begin the next one. On a full disk the writer reports the error
+/// and tries again.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
 pub struct WriterArgs {
-    /// The ring: a name, a path, or `.` for $RINGLOG. With --config several, in place of those that it names
+    /// The ring: a name, a path, or `.` for $RINGLOG. With --config any number of rings, in place of those in the file
     #[arg(value_name = "RING", required_unless_present = "config")]
     pub rings: Vec<String>,
-    /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` have
-    /// it read anew
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = OUTPUT_OPTIONS)]
+    /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` reload
+    /// it
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = REPLACED_BY_CONFIG)]
     pub config: Option<PathBuf>,
-    /// Only say what is wrong with the configuration, and end: with 0 if it can be used, otherwise with 2
+    /// Only check the configuration: print its errors and warnings, and exit with 0 if it can be used, otherwise with 2
     #[arg(long, requires = "config")]
     pub check: bool,
-    /// File to write to, `-` for standard output
+    /// The file to write to, `-` for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
-    /// Keep what the file holds and write after it (default)
+    /// Keep the file's content and append to it (default)
     #[arg(long, overrides_with = "truncate")]
     pub append: bool,
-    /// Discard what the file holds
+    /// Discard the file's content
     #[arg(long)]
     pub truncate: bool,
-    /// How a line looks
+    /// The format of a line
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = formats())]
     pub format: FormatKind,
-    /// Newlines within a message, in text: `\n`, a new line indented by four spaces, or as they are
+    /// How newlines within a message are written in text: as `\n`, as a new line indented by four spaces, or as they are
     #[arg(long, value_name = "POLICY", default_value = "escape", value_parser = newlines())]
     pub newlines: Newlines,
-    /// In text, put the record's id behind the time, so that `ringlog verify` can tell what is missing:
-    /// the ring's UUID, lane, incarnation and sequence
+    /// In text, write the record's id after the time, so that `ringlog verify` can find missing records: the ring's
+    /// UUID, lane, incarnation and sequence
     #[arg(long)]
     pub ids: bool,
-    /// End once nobody has a lane open and all is written; a ring that nobody ever logged into is waited
+    /// End once every lane is closed and every record written. A ring into which no process has ever logged is waited
     /// for
     #[arg(long)]
     pub until_idle: bool,
-    /// When the file is made to survive a power cut: never, interval (each second), a duration like 5s, batch, or a
-    /// level: with every batch that has a record of at least this level
+    /// When the file is synced, to survive a power cut: never, interval (each second), a duration like 5s, batch (with
+    /// every batch), or a level (with every batch that has a record of at least this level)
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub fsync: Fsync,
-    /// When a file is closed.
+    /// The rotation.
     #[command(flatten)]
     pub rotation: RotationArgs,
-    /// Keep no checkpoint beside the file: a writer that was killed may then write its last batch twice
+    /// Keep no checkpoint beside the file. After a writer is killed, its last batch may be written twice
     #[arg(long)]
     pub no_checkpoint: bool,
     /// How long a record waits for older ones of interrupted threads, in milliseconds [default: 10]
     #[arg(long, value_name = "MS")]
     pub grace: Option<u64>,
-    /// Standard input is a socket to the process that started this one: say there when the ring is held
+    /// Standard input is a socket to the process that started this one: report there when the ring is held
     #[arg(long, hide = true)]
     pub handshake: bool,
 }
 
-/// When a file is closed and another one begun. `ringlog rotate` and SIGUSR1 do so at any time.
+/// When a file is closed and the next one begun. `ringlog rotate` and SIGUSR1 do so at any time.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Rotation")]
 pub struct RotationArgs {
-    /// Close a file before it has this many bytes, for example 10MiB
+    /// Close a file before it reaches this size, for example 10MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub rotate_size: Option<u64>,
     /// Close a file after this time: 30s, 15min, 6h, 1d, midnight, or a weekday
@@ -118,18 +120,18 @@ pub struct RotationArgs {
     /// The time of day for midnight and weekdays, for example 02:30
     #[arg(long, value_name = "HH:MM")]
     pub rotate_at: Option<At>,
-    /// Whose midnight and time of day: utc, local, or a zone like Europe/Berlin [default: utc]
+    /// The time zone of midnight and the time of day: utc, local, or a name like Europe/Berlin [default: utc]
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<Zone>,
-    /// Close what is there when the writer starts
+    /// Close the present file when the writer starts
     #[arg(long)]
     pub rotate_on_start: bool,
-    /// What closed files are called: time (app-20261121T143000Z.log), number (app.000001.log), or python
+    /// The names of closed files: time (app-20261121T143000Z.log), number (app.000001.log), or python
     /// (app.log.1, or app.log.2026-11-21)
     #[arg(long, value_name = "HOW", default_value = "time")]
     pub naming: Naming,
-    /// Which closed files to keep: a number, an age like 30d, bytes like 2GiB, several of these with commas between, or
-    /// all
+    /// Which closed files to keep: a count, an age like 30d, a total size like 2GiB, several of these separated by
+    /// commas, or all
     #[arg(long, value_name = "LIMITS", default_value = "all")]
     pub keep: Keep,
     /// Compress closed files in the background: gzip or zstd
@@ -182,13 +184,13 @@ impl From<WriterArgs> for Options {
     }
 }
 
-/// Runs the writer and says on standard error what goes wrong.
+/// Runs the writer. Reports errors on standard error.
 pub fn main(args: WriterArgs) -> ExitCode {
     let mut events = match Daemon::new(args.handshake) {
         Ok(events) => events,
         Err(error) => return fail(&error),
     };
-    let done = listen().and_then(|signals| match &args.config {
+    let done = install_signal_handlers().and_then(|signals| match &args.config {
         Some(path) => {
             let file =
                 ConfigFile { path: path.clone(), rings: args.rings.clone(), until_idle: args.until_idle };
@@ -206,16 +208,16 @@ pub fn main(args: WriterArgs) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Who started us tells it himself, in his own words.
-            let told = events.handshake.as_mut().is_some_and(|handshake| handshake.refuse(&error));
-            // What was said before comes before.
+            // A parent that has received the error reports it itself.
+            let is_reported = events.handshake.as_mut().is_some_and(|handshake| handshake.refuse(&error));
+            // Earlier messages are printed first.
             drop(events);
-            if told { ExitCode::from(error.exit_code()) } else { fail(&error) }
+            if is_reported { ExitCode::from(error.exit_code()) } else { fail(&error) }
         }
     }
 }
 
-/// Says what is wrong with a configuration.
+/// Checks a configuration, and prints its warnings.
 fn check(file: &ConfigFile) -> Result<(), Error> {
     let checked = file.check()?;
     let targets = checked.check_targets();
@@ -223,24 +225,24 @@ fn check(file: &ConfigFile) -> Result<(), Error> {
         return Err(Error::Config(ConfigErrors(targets).to_string()));
     }
     for warning in &checked.warnings {
-        // Nobody is left to tell if standard error is gone.
+        // A closed standard error leaves no other place to report to.
         let _ = writeln!(std::io::stderr(), "{warning}");
     }
     Ok(())
 }
 
 fn fail(error: &Error) -> ExitCode {
-    // Nobody is left to tell if standard error is gone too.
+    // A closed standard error leaves no other place to report to.
     let _ = match error {
-        // A line for each, as editors know them: FILE:LINE:COLUMN.
+        // One line each in the form that editors recognise: FILE:LINE:COLUMN.
         Error::Config(problems) => writeln!(std::io::stderr(), "{problems}"),
         error => writeln!(std::io::stderr(), "ringlog-writer: {error}"),
     };
     ExitCode::from(error.exit_code())
 }
 
-fn listen() -> Result<Signals, Error> {
-    // A ring whose file is truncated ends us with a message, not with SIGBUS.
+fn install_signal_handlers() -> Result<Signals, Error> {
+    // With this, a ring whose file is truncated yields an error instead of SIGBUS.
     ringlog::survive_truncation().map_err(Error::Signals)?;
     let signals = Signals::default();
     let flags: [(i32, &Arc<AtomicBool>); 4] = [
@@ -255,48 +257,48 @@ fn listen() -> Result<Signals, Error> {
     Ok(signals)
 }
 
-/// The events of a process of its own.
+/// The callbacks of the daemon.
 struct Daemon {
     handshake: Option<Handshake>,
-    voice: Voice,
+    printer: Printer,
 }
 
-/// Says things by a thread of its own: standard error may be a pipe that nobody reads for a while, and what is said
-/// there is no reason to hold up a record.
+/// Prints messages on standard error in a thread of its own: it may be a pipe that is not read for a while, and
+/// messages must not hold up records.
 #[derive(Default)]
-struct Voice {
+struct Printer {
     thread: Option<(SyncSender<String>, JoinHandle<()>)>,
 }
 
-/// What is not said by then is not said.
-const SAID_WITHIN: Duration = Duration::from_secs(1);
-/// More than this many messages are not kept.
-const UNSAID_MAX: usize = 1000;
+/// At the end, how long to wait until queued messages are printed.
+const PRINTED_WITHIN: Duration = Duration::from_secs(1);
+/// The largest number of queued messages; more are discarded.
+const QUEUED_MAX: usize = 1000;
 
-impl Voice {
-    fn say(&mut self, message: &str) {
+impl Printer {
+    fn print(&mut self, message: &str) {
         if self.thread.is_none() {
-            self.thread = Voice::start().ok();
+            self.thread = Printer::start().ok();
         }
         match &self.thread {
-            // Whoever reads nothing misses it.
-            Some((say, _)) => drop(say.try_send(message.to_owned())),
-            None => StandardError.say(message),
+            // A full queue discards the message.
+            Some((queue, _)) => drop(queue.try_send(message.to_owned())),
+            None => StandardError.report(message),
         }
     }
 
     fn start() -> std::io::Result<(SyncSender<String>, JoinHandle<()>)> {
-        let (say, said) = sync_channel::<String>(UNSAID_MAX);
-        let speak = move || said.iter().for_each(|said| StandardError.say(&said));
-        Ok((say, std::thread::Builder::new().name("ringlog-say".to_owned()).spawn(speak)?))
+        let (queue, messages) = sync_channel::<String>(QUEUED_MAX);
+        let print = move || messages.iter().for_each(|message| StandardError.report(&message));
+        Ok((queue, std::thread::Builder::new().name("ringlog-say".to_owned()).spawn(print)?))
     }
 }
 
-impl Drop for Voice {
+impl Drop for Printer {
     fn drop(&mut self) {
-        let Some((say, thread)) = self.thread.take() else { return };
-        drop(say);
-        let until = Instant::now() + SAID_WITHIN;
+        let Some((queue, thread)) = self.thread.take() else { return };
+        drop(queue);
+        let until = Instant::now() + PRINTED_WITHIN;
         while !thread.is_finished() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -306,7 +308,7 @@ impl Drop for Voice {
 impl Daemon {
     fn new(handshake: bool) -> Result<Daemon, Error> {
         let handshake = handshake.then(Handshake::of_stdin).transpose()?;
-        Ok(Daemon { handshake, voice: Voice::default() })
+        Ok(Daemon { handshake, printer: Printer::default() })
     }
 }
 
@@ -317,8 +319,8 @@ impl Events for Daemon {
         }
     }
 
-    fn say(&mut self, message: &str) {
-        self.voice.say(message);
+    fn report(&mut self, message: &str) {
+        self.printer.print(message);
     }
 
     fn is_abandoned(&mut self) -> bool {

@@ -1,65 +1,67 @@
-//! Why the writer could not begin, or had to end.
+//! The errors of the writer.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-/// Why the writer could not begin, or had to end. Nothing of what was not written is acknowledged: it
-/// stays in the ring for the next writer.
+/// Why the writer could not start, or had to end. Records that were not written are not acknowledged either: they stay
+/// in the ring for the next writer.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The ring could not be opened or drained.
     #[error(transparent)]
     Ring(#[from] ringlog::Error),
-    /// The options do not go together.
+    /// The options contradict each other.
     #[error("{0}")]
     Options(String),
-    /// The configuration is no good.
+    /// The configuration has errors.
     #[error("{0}")]
     Config(String),
-    /// The output could not be opened.
+    /// A file, a pipe or a stream could not be opened.
     #[error("cannot open {} for writing: {why}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// Why not, and what to do.
+        /// The reason, and what to do.
         why: String,
     },
-    /// The writer was told to end while its output took nothing more.
+    /// The writer was asked to stop while a write failed.
     #[error(
         "cannot write to {out}: {source}; {records} records are not written and stay in the ring for the next writer"
     )]
     Write {
-        /// The output.
+        /// The file or stream.
         out: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
         /// Records formatted but not written.
         records: u64,
     },
-    /// The writer was told to end while an output took nothing, without which others had gone on.
-    #[error("cannot write to {out}; {records} records are left out of it, which others have")]
+    /// The writer was asked to stop while one handler could not write and the others had gone on without it.
+    #[error(
+        "cannot write to {out}; up to {records} records that other handlers have written are missing there"
+    )]
     LeftOut {
-        /// The output.
+        /// The file or stream.
         out: String,
-        /// How many at most; those that are missing there are not in the ring any more.
+        /// The largest number of missing records; these are not in the ring any more.
         records: u64,
     },
-    /// The writer was told to end while what it had written could not be synced. Nothing of it is written again.
+    /// The writer was asked to stop while a sync failed. Everything is written, and not written again.
     #[error(
         "cannot sync {out}: {source}; all is written, but the last records may not survive a loss of power"
     )]
     Sync {
-        /// The output.
+        /// The file.
         out: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The handlers for SIGTERM, SIGINT, SIGHUP and SIGBUS could not be installed.
-    #[error("cannot listen to signals: {0}")]
+    #[error("cannot handle signals: {0}")]
     Signals(io::Error),
-    /// A thread for an output could not be started.
+    /// The thread of a handler could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     /// No program that could be the writer was found.
@@ -75,39 +77,39 @@ pub enum Error {
         action: &'static str,
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The writer's process started, but could not begin. The text is its own.
+    /// The writer's process started, but reported an error before it held the ring.
     #[error("{message}")]
     Refused {
-        /// What it said.
+        /// The error that it reported.
         message: String,
-        /// The exit code it ended with.
+        /// Its exit code.
         code: u8,
     },
-    /// The writer's process ended without success, or is not there any more.
+    /// The writer's process ended without success.
     #[error("the writer {} ended with {status}", program.display())]
     Ended {
         /// The program.
         program: PathBuf,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
     },
-    /// The program that was started never said that it holds the ring.
+    /// The program that was started did not report that it holds the ring.
     #[error(
-        "{} did not say within {waited_s} s that it holds the ring; is it a ringlog-writer of this version?",
+        "{} did not report within {waited_s} s that it holds the ring; is it a ringlog-writer of this version?",
         program.display()
     )]
     NotReady {
         /// The program.
         program: PathBuf,
-        /// How long it was waited for.
+        /// How long it was waited for, in seconds.
         waited_s: u64,
     },
 }
 
-/// As `Display`: `unwrap` and a `main` that returns the error show it, and its reader wants to know what to do.
+/// As `Display`: `unwrap`, and a `main` that returns the error, print it, and the reader needs to know what to do.
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
@@ -115,7 +117,7 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
-    /// The exit code for it: 4 if there is no such ring, 2 for options that do not go together, otherwise 1.
+    /// The exit code for the error: 4 if there is no such ring, 2 for wrong options or a wrong configuration, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Ring(ringlog::Error::NoSuchRing { .. }) => 4,
@@ -126,12 +128,45 @@ impl Error {
     }
 }
 
+/// The reason why a file could not be opened for writing, and what to do.
+pub(crate) fn why_not_opened(path: &Path, error: &io::Error) -> String {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    match error.kind() {
+        ErrorKind::NotFound if !dir.exists() => {
+            format!("there is no directory {0}; make it with `mkdir -p {0}`", dir.display())
+        }
+        ErrorKind::NotADirectory => format!("{} is not a directory; choose another path", dir.display()),
+        ErrorKind::IsADirectory => "it is a directory; name a file in it".to_owned(),
+        ErrorKind::PermissionDenied if path.exists() => {
+            format!("no permission (you are uid {}); choose another file or change its mode", uid())
+        }
+        ErrorKind::PermissionDenied => {
+            format!(
+                "no permission to make files in {} (you are uid {}); choose another directory or change its mode",
+                dir.display(),
+                uid()
+            )
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "the file system is mounted read-only; choose another directory".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn uid() -> nix::unistd::Uid {
+    nix::unistd::geteuid()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_ends_with_an_error_says_what_to_do() {
+    fn debug_output_is_the_message_that_says_what_to_do() {
         assert!(format!("{:?}", Error::NoProgram).contains("RINGLOG_WRITER"), "{:?}", Error::NoProgram);
     }
 }

@@ -1,11 +1,11 @@
-//! Doors for the fuzz targets to what reads the checkpoint. Built under `--cfg fuzzing` alone; no part of the library.
+//! Entry points for the fuzz targets of the checkpoint. Built with `--cfg fuzzing` only; not a part of the library.
 
-/// Reads any bytes as a checkpoint. Returns whether it says what is certain, and how many bytes all that it says takes.
+/// Parses any bytes as a checkpoint. Returns whether there is a committed state, and the length of both states.
 pub fn checkpoint(bytes: &[u8]) -> (bool, usize) {
     crate::sink::file::checkpoint::fuzz(bytes)
 }
 
-/// Makes the checksums of a checkpoint's halves right, so that what they cover is looked at.
-pub fn mend_checkpoint(bytes: &mut [u8]) {
-    crate::sink::file::checkpoint::mend(bytes);
+/// Corrects the checksums of a checkpoint's halves, so that a fuzzer gets past them.
+pub fn fix_checkpoint_checksums(bytes: &mut [u8]) {
+    crate::sink::file::checkpoint::fix_checksums(bytes);
 }

@@ -2,10 +2,10 @@
 //! back to the producers.
 //!
 //! `drain → order → route → format → sink`: ringlog's consumer drains and orders; [`run`] is the loop that
-//! carries entries through a [format](format::Format) into the one [sink](Out). What has been written is
-//! acknowledged, and only that: a writer that is killed leaves the rest in the ring for the next one.
+//! formats entries by a [format](format::Format) and writes them to the file or stream named by [`Out`]. Only records
+//! that are written are acknowledged: when a writer is killed, the rest stays in the ring for the next one.
 //!
-//! A program starts one beside itself with [`spawn()`]; the daemon `ringlog-writer` and `ringlog writer` are
+//! A program starts a writer as a child process with [`spawn()`]. The daemon `ringlog-writer` and `ringlog writer` are
 //! [`cli::main`].
 //!
 //! ```no_run
@@ -16,7 +16,7 @@
 //! options.out = Out::File("app.log".into());
 //! let writer = ringlog_writer::spawn(&options)?;
 //! // … log …
-//! writer.stop()?; // drains what has been published
+//! writer.stop()?; // writes every record logged so far
 //! # Ok(())
 //! # }
 //! ```
@@ -26,16 +26,24 @@
 // In reading order.
 pub mod cli;
 pub mod config;
-mod error;
 pub mod format;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod pipeline;
 pub mod rotation;
 mod sink;
 mod spawn;
 
-pub use config::options::{Existing, FormatKind, Fsync, Newlines, Options, Out, UnknownName};
+mod clock;
+mod error;
+mod events;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod text_enum;
+
+pub use config::ConfigFile;
+pub use config::options::{Existing, Fsync, Options, Out};
 pub use error::Error;
-pub use pipeline::{ConfigFile, Events, Signals, StandardError, Summary, run, run_config, run_with};
+pub use events::{Events, StandardError};
+pub use format::{FormatKind, Newlines};
+pub use pipeline::{Signals, Summary, run, run_config, run_with};
 pub use spawn::{Child, spawn, spawn_program};
+pub use text_enum::InvalidValue;

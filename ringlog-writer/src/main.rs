@@ -1,4 +1,4 @@
-//! The daemon: takes records out of a ring and writes them to a file.
+//! The daemon `ringlog-writer`: takes records out of a ring and writes them to a file.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -36,24 +36,27 @@
 
 // To read: words, policy, schedule, trigger; files, names, plan, retention; compress.
 mod compress;
+mod every;
 mod files;
 mod names;
 mod plan;
 mod policy;
 mod retention;
 mod schedule;
+mod step;
 mod trigger;
 mod units;
 
 pub use compress::{Compressor, decompressed};
-pub use files::{Directory, Entry, Identity, Names};
+pub use every::{At, Every, Zone};
+pub use files::{Directory, FileEntry, Identity, LockedDirectory};
 pub use jiff::Timestamp;
 pub use jiff::civil::Weekday;
-pub use names::{Closing, Family, Key, Member};
+pub use names::{Closing, Family, FileKey, Member};
 pub(crate) use plan::without_replacing;
-pub use plan::{Deletions, Plan, Refused, Step};
+pub use plan::{Deletions, Plan, PlanError};
 pub use policy::{Compression, Contradiction, Keep, MAX_SHIFTED, Naming, OnFull, Rotation};
-pub use schedule::{At, Every, Schedule, Zone};
+pub use schedule::Schedule;
+pub use step::PlanStep;
 pub use trigger::{Cause, Trigger};
-pub use units::{Unit, WordError, parse_size, size_word};
-pub(crate) use units::{nearest, suggestion};
+pub use units::{Unit, parse_size, size_word};

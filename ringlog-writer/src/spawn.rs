@@ -1,7 +1,7 @@
-//! Starting the writer as a child process, and knowing that it has begun.
+//! Starting the writer as a child process.
 //!
-//! The child's standard input is a socket to whoever started it. Over it the child says, once, that it
-//! holds the ring or why not; after that the socket only tells each whether the other is still there.
+//! The child's standard input is a socket to the process that started it. The child reports over it once: that it holds
+//! the ring, or why not. After that the socket only shows each process whether the other one is still there.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -18,40 +18,40 @@ use nix::unistd::Pid;
 use crate::config::options::Options;
 use crate::error::Error;
 
-/// A ring of many gigabytes takes some seconds to be mapped and faulted in.
+/// Mapping and faulting in a ring of many gigabytes takes some seconds.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const ACCEPTED: u8 = b'+';
 const REFUSED: u8 = b'-';
 
 /// A writer that runs as a child of this process.
 ///
-/// Dropping it does not stop the writer, and neither does the end of this process: it then ends by itself
-/// once every lane is closed and all is written, so what other processes still log is not lost.
+/// Neither dropping it nor the end of this process stops the writer. The writer then ends by itself once every lane is
+/// closed and every record written, so records of other processes are not lost.
 #[derive(Debug)]
 pub struct Child {
     process: std::process::Child,
     program: PathBuf,
-    /// Its other end is the child's standard input; the child sees when this one is closed.
+    /// The other end is the child's standard input. The child notices when this end is closed.
     socket: UnixStream,
 }
 
-/// Starts the writer as a child process, and returns once it holds the ring: what is logged from then on
-/// is persisted, and every mistake in the options has been found.
+/// Starts the writer as a child process, and returns once it holds the ring: records logged from then on are persisted,
+/// and errors in the options have been reported.
 ///
-/// The program is what `RINGLOG_WRITER` names, else `ringlog-writer` or `ringlog` beside this program,
-/// else either of them in `PATH`. It gets a process group of its own, so that a Ctrl-C in the terminal
-/// ends this program but does not cut off its last lines.
+/// The program is the one that `RINGLOG_WRITER` names, else `ringlog-writer` or `ringlog` beside this program, else
+/// either of them in `PATH`. It runs in a process group of its own, so that Ctrl-C in the terminal ends this program and
+/// the writer still writes its last records.
 ///
 /// # Errors
-/// [`Error::Refused`] with the writer's own words if it cannot begin; [`Error::NoProgram`],
-/// [`Error::Process`], [`Error::Ended`] or [`Error::NotReady`] if there is no writer to speak to.
+/// [`Error::Refused`] with the writer's own message if it cannot start; [`Error::NoProgram`], [`Error::Process`],
+/// [`Error::Ended`] or [`Error::NotReady`] if there is no working writer program.
 pub fn spawn(options: &Options) -> Result<Child, Error> {
     let program = find_program()?;
     let is_ringlog = program.file_stem() == Some(OsStr::new("ringlog"));
     spawn_program(&program, if is_ringlog { &["writer"] } else { &[] }, options)
 }
 
-/// The same with a program of the caller's choice; `arguments` come before those of the writer.
+/// As [`spawn`], with a program of the caller's choice. `arguments` precede those of the writer.
 ///
 /// # Errors
 /// As for [`spawn`].
@@ -62,7 +62,7 @@ pub fn spawn_program(program: &Path, arguments: &[&str], options: &Options) -> R
     command.args(arguments).arg("--handshake").args(options.to_args());
     command.stdin(OwnedFd::from(theirs)).process_group(0);
     let process = command.spawn().map_err(failed("start"))?;
-    // With the command goes our copy of the child's end, so that its death is seen here.
+    // This drops our copy of the child's end, so that this end notices the child's exit.
     drop(command);
     let mut child = Child { process, program: program.to_owned(), socket: ours };
     child.await_ready()?;
@@ -75,12 +75,12 @@ impl Child {
         self.process.id()
     }
 
-    /// Asks the writer to drain and end, and waits until it has.
+    /// Asks the writer to write every record and end, and waits until it has.
     ///
     /// # Errors
-    /// [`Error::Ended`] if it did not end well; [`Error::Process`] if it cannot be signalled.
+    /// [`Error::Ended`] if it did not exit with success; [`Error::Process`] if it cannot be signalled.
     pub fn stop(mut self) -> Result<(), Error> {
-        // If it has ended already, its id may by now be somebody else's.
+        // If it has ended already, its id may belong to another process by now.
         if self.process.try_wait().map_err(|e| self.failed("wait for", e))?.is_none() {
             let pid = Pid::from_raw(self.process.id().cast_signed());
             kill(pid, Signal::SIGTERM).map_err(|e| self.failed("signal", e.into()))?;
@@ -88,20 +88,19 @@ impl Child {
         self.wait()
     }
 
-    /// Waits until the writer ends: because it is [until idle](Options::until_idle), or because somebody
-    /// else has stopped it.
+    /// Waits until the writer ends: by [`until_idle`](Options::until_idle), or because another process has stopped it.
     ///
     /// # Errors
-    /// [`Error::Ended`] if it did not end well.
+    /// [`Error::Ended`] if it did not exit with success.
     pub fn wait(mut self) -> Result<(), Error> {
         let status = self.status()?;
         if status.success() { Ok(()) } else { Err(self.ended(status)) }
     }
 
-    /// How the writer has ended; `None` while it runs.
+    /// The writer's exit status; `None` while it runs.
     ///
     /// # Errors
-    /// [`Error::Process`] if the system will not tell.
+    /// [`Error::Process`] if the system cannot report it.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>, Error> {
         self.process.try_wait().map_err(|e| self.failed("wait for", e))
     }
@@ -111,11 +110,11 @@ impl Child {
     }
 
     fn await_ready(&mut self) -> Result<(), Error> {
-        match self.first_words() {
-            Ok(words) if words.first() == Some(&ACCEPTED) => Ok(()),
-            Ok(words) => {
+        match self.read_report() {
+            Ok(report) if report.first() == Some(&ACCEPTED) => Ok(()),
+            Ok(report) => {
                 let status = self.status()?;
-                match words.split_first_chunk::<2>() {
+                match report.split_first_chunk::<2>() {
                     Some(([REFUSED, code], text)) => Err(Error::Refused {
                         message: String::from_utf8_lossy(text).into_owned(),
                         code: *code,
@@ -124,29 +123,29 @@ impl Child {
                 }
             }
             Err(error) => {
-                // Whatever it is, it does not speak with us; it is not left running. If it has just ended
-                // by itself there is nothing to kill.
+                // The program does not follow the protocol, so it is not left running. Killing it fails if it has just
+                // ended by itself.
                 let _ = self.process.kill();
                 self.status()?;
                 Err(match error.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                         Error::NotReady { program: self.program.clone(), waited_s: READY_WITHIN.as_secs() }
                     }
-                    _ => self.failed("listen to", error),
+                    _ => self.failed("read from", error),
                 })
             }
         }
     }
 
-    /// One byte if the writer holds the ring, all it has to say if it does not.
-    fn first_words(&mut self) -> io::Result<Vec<u8>> {
+    /// The child's report: one byte if it holds the ring, the whole error message if it does not.
+    fn read_report(&mut self) -> io::Result<Vec<u8>> {
         self.socket.set_read_timeout(Some(READY_WITHIN))?;
-        let mut words = Vec::new();
-        (&self.socket).take(1).read_to_end(&mut words)?;
-        if words == [REFUSED] {
-            self.socket.read_to_end(&mut words)?;
+        let mut report = Vec::new();
+        (&self.socket).take(1).read_to_end(&mut report)?;
+        if report == [REFUSED] {
+            self.socket.read_to_end(&mut report)?;
         }
-        Ok(words)
+        Ok(report)
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> Error {
@@ -178,12 +177,12 @@ fn find_program() -> Result<PathBuf, Error> {
     };
     candidates(beside.collect())
         .chain(candidates(std::env::split_paths(&path).collect()))
-        // A program named `ringlog` may start its own writer; it says so by `spawn_program`.
+        // A program named `ringlog` must not find itself; to start its own writer it uses `spawn_program`.
         .find(|program| program.is_file() && Some(program) != executable.as_ref())
         .ok_or(Error::NoProgram)
 }
 
-/// The child's end.
+/// The child's end of the socket.
 pub(crate) struct Handshake {
     socket: UnixStream,
     accepted: bool,
@@ -192,26 +191,29 @@ pub(crate) struct Handshake {
 
 impl Handshake {
     pub(crate) fn of_stdin() -> Result<Handshake, Error> {
-        let failed =
-            |source| Error::Process { action: "listen to who started", program: "itself".into(), source };
+        let failed = |source| Error::Process {
+            action: "use standard input as the socket of",
+            program: "itself".into(),
+            source,
+        };
         let socket = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         Ok(Handshake { socket, accepted: false, abandoned: false })
     }
 
-    /// Says that the ring is held.
+    /// Reports that the ring is held.
     pub(crate) fn accept(&mut self) {
-        // Nobody who is gone needs to be told.
+        // This fails if the parent has exited, which needs no report.
         self.accepted = self.socket.write_all(&[ACCEPTED]).is_ok();
     }
 
-    /// Says why the writer cannot begin; false if it has begun long since, or nobody hears it.
+    /// Reports why the writer cannot start. False if it has started before, or the parent has exited.
     pub(crate) fn refuse(&mut self, error: &Error) -> bool {
-        let words = [&[REFUSED, error.exit_code()], error.to_string().as_bytes()].concat();
-        !self.accepted && self.socket.write_all(&words).is_ok()
+        let report = [&[REFUSED, error.exit_code()], error.to_string().as_bytes()].concat();
+        !self.accepted && self.socket.write_all(&report).is_ok()
     }
 
-    /// Whether who started the writer has gone, or has let go of it.
+    /// Whether the process that started the writer has exited, or has dropped its [`Child`].
     pub(crate) fn is_abandoned(&mut self) -> bool {
         if !self.abandoned {
             self.abandoned = match self.socket.read(&mut [0]) {

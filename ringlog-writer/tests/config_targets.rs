@@ -62,7 +62,7 @@ fn files_that_cannot_be_opened_or_made() {
     );
     let place = |handler: usize| format!("app.toml:{}:{}", handler + 3, 30);
     let no_directory = "there is no directory {}/none; make it with `mkdir -p {}/none`";
-    let irregular = "it is no regular file, so it can be neither rotated nor synced";
+    let irregular = "it is not a regular file, so it can be neither rotated nor synced";
     let expected = [
         ("none/app.log", no_directory),
         ("file/app.log", "{}/file is not a directory; choose another path"),

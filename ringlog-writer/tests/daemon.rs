@@ -164,7 +164,7 @@ fn exit_codes_name_the_kind_of_error() {
         assert_eq!((code, message), (Some(2), format!("ringlog-writer: {expected}\n")));
     }
     let (code, message) = said(&writer(&[&options.ring, "--out=/dev/null", "--fsync=batch"]));
-    let expected = "ringlog-writer: cannot open /dev/null for writing: it is no regular file, so it can be neither \
+    let expected = "ringlog-writer: cannot open /dev/null for writing: it is not a regular file, so it can be neither \
                     rotated nor synced\n";
     assert_eq!((code, message.as_str()), (Some(1), expected));
     let help = String::from_utf8(writer(&["--help"]).stdout).unwrap();

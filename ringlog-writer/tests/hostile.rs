@@ -33,7 +33,7 @@ impl Scribbler {
 }
 
 impl Events for Scribbler {
-    fn say(&mut self, message: &str) {
+    fn report(&mut self, message: &str) {
         assert!(self.began.elapsed() < SOON, "the writer does not end");
         self.said.push(message.to_owned());
         self.generation += 1;
@@ -70,7 +70,7 @@ fn a_writer_told_to_end_ends_whatever_damages_its_ring() {
         said: Vec::new(),
         file,
     };
-    scribbler.say("at first");
+    scribbler.report("at first");
     // The raw format has no lines for gaps, and says them instead.
     let mut options = Options::new(path.to_str().unwrap());
     (options.out, options.format) = (Out::File(dir.file("app.log")), FormatKind::Raw);

@@ -12,7 +12,7 @@ use ringlog_writer::{Error, Events, FormatKind, Options, Out, Signals, run_with}
 struct TruncateAtGap(PathBuf);
 
 impl Events for TruncateAtGap {
-    fn say(&mut self, message: &str) {
+    fn report(&mut self, message: &str) {
         assert!(message.starts_with("1 record dropped here"), "{message}");
         fs::File::options().write(true).open(&self.0).unwrap().set_len(0).unwrap();
     }

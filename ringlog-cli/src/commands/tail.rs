@@ -134,7 +134,7 @@ impl RingView {
     }
 
     pub(crate) fn of(observer: Observer, format: FormatKind, ids: bool) -> RingView {
-        let source = format::Source::new(observer.path(), observer.info());
+        let source = format::RingIdentity::new(observer.path(), observer.info());
         let format = format::new(format, Newlines::default(), ids, &source);
         let file = file(&observer);
         RingView { observer, format, file, missed: 0 }

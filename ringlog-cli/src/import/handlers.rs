@@ -2,7 +2,7 @@
 
 use ringlog::Level;
 use ringlog_writer::Existing;
-use ringlog_writer::config::{Color, FileOutput, Formatter, HANDLERS_MAX, Handler, Output, Stream};
+use ringlog_writer::config::{Color, FileConfig, Formatter, HANDLERS_MAX, HandlerConfig, SinkConfig, Stream};
 use ringlog_writer::rotation::Rotation;
 
 use super::arguments::BoundArguments;
@@ -15,7 +15,7 @@ use super::{ConfigPlace, Notes, rotation};
 /// The converted handlers, and the Python names that lead to them.
 pub struct Handlers {
     /// The handlers of the new configuration.
-    pub handlers: Vec<Handler>,
+    pub handlers: Vec<HandlerConfig>,
     names: Vec<(String, Vec<usize>)>,
 }
 
@@ -28,7 +28,7 @@ impl Handlers {
 
 /// What replaces a Python handler.
 enum Counterpart {
-    Ours(Output),
+    Ours(SinkConfig),
     /// Other Python handlers, by their names.
     Others(Vec<String>),
 }
@@ -38,13 +38,13 @@ pub fn convert(source: &PythonConfig, formatters: &Formatters, notes: &mut Notes
     let mut others = Vec::new();
     for handler in &source.handlers {
         match counterpart(handler, notes) {
-            Ok(Counterpart::Ours(output)) => {
+            Ok(Counterpart::Ours(sink)) => {
                 let level = python_config::level(handler.level.as_ref(), &handler.at, notes);
-                let ours = Handler {
+                let ours = HandlerConfig {
                     name: handler.name.clone(),
                     level: level.unwrap_or(Level::from_number(0)),
                     formatter: formatters.of(handler.formatter.as_deref()),
-                    output,
+                    sink,
                 };
                 let place = all.place(ours, &handler.at, notes);
                 all.names.push((handler.name.clone(), place.into_iter().collect()));
@@ -84,27 +84,27 @@ pub fn convert(source: &PythonConfig, formatters: &Formatters, notes: &mut Notes
 }
 
 /// The handler of a configuration that has no other: a configuration must have at least one.
-fn nowhere() -> Handler {
-    Handler {
+fn nowhere() -> HandlerConfig {
+    HandlerConfig {
         name: "nowhere".to_owned(),
         level: Level::from_number(0),
         formatter: Formatter::default(),
-        output: Output::Null,
+        sink: SinkConfig::Null,
     }
 }
 
 impl Handlers {
     /// Adds a handler. A file has one writer, so two handlers of one file become one.
-    fn place(&mut self, handler: Handler, at: &ConfigPlace, notes: &mut Notes) -> Option<usize> {
-        let path = |handler: &Handler| match &handler.output {
-            Output::File(file) => Some(file.path.clone()),
+    fn place(&mut self, handler: HandlerConfig, at: &ConfigPlace, notes: &mut Notes) -> Option<usize> {
+        let path = |handler: &HandlerConfig| match &handler.sink {
+            SinkConfig::File(file) => Some(file.path.clone()),
             _ => None,
         };
-        let same = |other: &Handler| path(other).is_some() && path(other) == path(&handler);
+        let same = |other: &HandlerConfig| path(other).is_some() && path(other) == path(&handler);
         if let Some(place) = self.handlers.iter().position(same) {
             let other = &self.handlers[place];
-            let is_same = Handler { name: String::new(), ..other.clone() }
-                == Handler { name: String::new(), ..handler };
+            let is_same = HandlerConfig { name: String::new(), ..other.clone() }
+                == HandlerConfig { name: String::new(), ..handler };
             let what = format!("it writes to the same file as {:?}, which replaces it", other.name);
             if is_same {
                 notes.hint(at, what);
@@ -148,7 +148,7 @@ fn counterpart(handler: &PythonHandler, notes: &mut Notes) -> Result<Counterpart
     if let Some(why) = &handler.unknown_args {
         return match class {
             HandlerClass::Queue => Err(handed_on_by_the_program()),
-            HandlerClass::Null => Ok(Counterpart::Ours(Output::Null)),
+            HandlerClass::Null => Ok(Counterpart::Ours(SinkConfig::Null)),
             _ => Err(why.clone()),
         };
     }
@@ -158,16 +158,16 @@ fn counterpart(handler: &PythonHandler, notes: &mut Notes) -> Result<Counterpart
     let bound = BoundArguments::new(handler, class)?;
     let at = &handler.args_at;
     Ok(Counterpart::Ours(match class {
-        HandlerClass::Null => Output::Null,
-        HandlerClass::Stream => Output::Console { stream: stream(bound.get("stream"))?, color: Color::Never },
+        HandlerClass::Null => SinkConfig::Null,
+        HandlerClass::Stream => SinkConfig::Console { stream: stream(bound.get("stream"))?, color: Color::Never },
         HandlerClass::File | HandlerClass::WatchedFile => {
-            Output::File(file(&bound, Rotation::default(), notes)?)
+            SinkConfig::File(file(&bound, Rotation::default(), notes)?)
         }
         HandlerClass::RotatingFile => {
-            Output::File(file(&bound, rotation::by_size(&bound, at, notes), notes)?)
+            SinkConfig::File(file(&bound, rotation::by_size(&bound, at, notes), notes)?)
         }
         HandlerClass::TimedRotatingFile => {
-            Output::File(file(&bound, rotation::by_time(&bound, at, notes)?, notes)?)
+            SinkConfig::File(file(&bound, rotation::by_time(&bound, at, notes)?, notes)?)
         }
         HandlerClass::Memory | HandlerClass::Queue => return memory(handler, &bound, notes),
     }))
@@ -186,13 +186,13 @@ fn stream(stream: Option<&PythonValue>) -> Result<Stream, String> {
     }
 }
 
-fn file(bound: &BoundArguments<'_>, rotation: Rotation, notes: &mut Notes) -> Result<FileOutput, String> {
+fn file(bound: &BoundArguments<'_>, rotation: Rotation, notes: &mut Notes) -> Result<FileConfig, String> {
     let path = match bound.get("filename") {
         Some(PythonValue::Text(path)) if !path.is_empty() && !path.contains('\0') => path,
         Some(other) => return Err(format!("its filename {} is not usable", other.shown())),
         None => return Err("it has no filename".to_owned()),
     };
-    let mut output = FileOutput::new(path);
+    let mut output = FileConfig::new(path);
     match bound.get("mode") {
         // As in Python, a file that is rotated by size is never truncated.
         Some(PythonValue::Text(mode)) if mode == "w" && bound.number("maxBytes", 0, notes) > 0 => {}

@@ -1,7 +1,7 @@
 //! Conversion of loggers, applied in the order in which Python applies them.
 
 use ringlog::Level;
-use ringlog_writer::config::Logger;
+use ringlog_writer::config::LoggerConfig;
 
 use super::Notes;
 use super::handlers::Handlers;
@@ -11,8 +11,8 @@ use super::python_config::{self, PythonConfig, PythonLogger};
 const ROOT_LEVEL: Level = Level::WARN;
 
 /// Converts the loggers: the root first, the others in the order of their first appearance.
-pub fn convert(source: &PythonConfig, handlers: &Handlers, notes: &mut Notes) -> Vec<Logger> {
-    let mut loggers = vec![Logger { level: Some(ROOT_LEVEL), ..Logger::root(Vec::new()) }];
+pub fn convert(source: &PythonConfig, handlers: &Handlers, notes: &mut Notes) -> Vec<LoggerConfig> {
+    let mut loggers = vec![LoggerConfig { level: Some(ROOT_LEVEL), ..LoggerConfig::root(Vec::new()) }];
     for said in &source.loggers {
         let name = said.name.as_str();
         if name.split('.').any(str::is_empty) && !name.is_empty() || name.contains("::") {
@@ -21,7 +21,7 @@ pub fn convert(source: &PythonConfig, handlers: &Handlers, notes: &mut Notes) ->
         }
         let place = loggers.iter().position(|logger| logger.name == name).unwrap_or(loggers.len());
         if place == loggers.len() {
-            loggers.push(Logger { name: name.to_owned(), ..Logger::root(Vec::new()) });
+            loggers.push(LoggerConfig { name: name.to_owned(), ..LoggerConfig::root(Vec::new()) });
         }
         if let Some(logger) = loggers.get_mut(place) {
             apply(said, logger, handlers, notes);
@@ -34,7 +34,7 @@ pub fn convert(source: &PythonConfig, handlers: &Handlers, notes: &mut Notes) ->
 }
 
 /// Notes a handler that a logger and one above it both name: Python then writes each record twice.
-fn note_twice(said: &PythonLogger, loggers: &[Logger], handlers: &Handlers, notes: &mut Notes) {
+fn note_twice(said: &PythonLogger, loggers: &[LoggerConfig], handlers: &Handlers, notes: &mut Notes) {
     let of = |name: &str| loggers.iter().find(|logger| logger.name == name);
     let Some(logger) = of(&said.name).filter(|logger| !logger.name.is_empty()) else { return };
     let (mut name, mut propagates) = (logger.name.as_str(), logger.propagate);
@@ -50,7 +50,7 @@ fn note_twice(said: &PythonLogger, loggers: &[Logger], handlers: &Handlers, note
     }
 }
 
-fn apply(said: &PythonLogger, logger: &mut Logger, handlers: &Handlers, notes: &mut Notes) {
+fn apply(said: &PythonLogger, logger: &mut LoggerConfig, handlers: &Handlers, notes: &mut Notes) {
     if let Some(level) = python_config::level(said.level.as_ref(), &said.at, notes) {
         // NOTSET takes the level of the logger above. On the root it means no limit.
         logger.level = Some(level).filter(|level| level.number() > 0);

@@ -1,7 +1,7 @@
 //! The counterpart of each idiom.
 
 use ringlog::Level;
-use ringlog_writer::config::{Color, FileOutput, Formatter, Output, Stream};
+use ringlog_writer::config::{Color, FileConfig, Formatter, SinkConfig, Stream};
 use ringlog_writer::rotation::{Naming, Rotation};
 use ringlog_writer::{Existing, Newlines};
 
@@ -13,18 +13,18 @@ fn dict_with(handler: &str) -> String {
 }
 
 /// Converts a configuration that has a counterpart, and returns the handler's output.
-fn output(text: &str) -> Output {
+fn output(text: &str) -> SinkConfig {
     let imported = imported(text);
     assert_eq!(lost(&imported), [""; 0], "{text}");
     assert_eq!(imported.config.loggers[0].handlers, [0]);
-    imported.config.handlers[0].output.clone()
+    imported.config.handlers[0].sink.clone()
 }
 
 /// Converts a configuration whose handler has no counterpart, and returns the note.
 fn left_out(text: &str) -> String {
     let imported = imported(&format!("{text}\n"));
     let [nowhere] = &imported.config.handlers[..] else { panic!("{text}") };
-    assert_eq!((nowhere.name.as_str(), &nowhere.output), ("nowhere", &Output::Null), "{text}");
+    assert_eq!((nowhere.name.as_str(), &nowhere.sink), ("nowhere", &SinkConfig::Null), "{text}");
     assert!(imported.config.loggers.iter().all(|logger| logger.handlers.is_empty()), "{text}");
     let mut lost = lost(&imported);
     assert!(lost.pop().unwrap().contains("no handler has a counterpart, so nothing is written"));
@@ -33,7 +33,7 @@ fn left_out(text: &str) -> String {
 
 #[test]
 fn a_stream_handler_is_a_console() {
-    let console = |stream| Output::Console { stream, color: Color::Never };
+    let console = |stream| SinkConfig::Console { stream, color: Color::Never };
     for (args, stream) in [
         ("", Stream::Stderr),
         ("args=()", Stream::Stderr),
@@ -51,15 +51,15 @@ fn a_stream_handler_is_a_console() {
     assert_eq!(dict(", \"stream\": \"ext://sys.stdout\""), console(Stream::Stdout));
     let socket = left_out(&file_with("class=StreamHandler\nargs=(mystream,)"));
     assert!(socket.contains("its stream mystream is neither sys.stdout nor sys.stderr"), "{socket}");
-    assert_eq!(output(&file_with("class=NullHandler")), Output::Null);
+    assert_eq!(output(&file_with("class=NullHandler")), SinkConfig::Null);
 }
 
 #[test]
 fn a_file_handler_is_a_file() {
-    let file = |change: fn(&mut FileOutput)| {
-        let mut output = FileOutput::new("a b.log");
+    let file = |change: fn(&mut FileConfig)| {
+        let mut output = FileConfig::new("a b.log");
         change(&mut output);
-        Output::File(output)
+        SinkConfig::File(output)
     };
     for (class, args) in [
         ("FileHandler", "args=('a b.log',)"),
@@ -103,7 +103,7 @@ fn a_file_handler_is_a_file() {
 #[test]
 fn rotating_handlers_rotate() {
     let rotation = |text: &str| match output(text) {
-        Output::File(file) => file.rotation,
+        SinkConfig::File(file) => file.rotation,
         other => panic!("{other:?}"),
     };
     let sized = rotation(&file_with("class=handlers.RotatingFileHandler\nargs=('x', 'a', 2**20*5, 3)"));

@@ -10,7 +10,7 @@ mod refused;
 use common::Scene;
 use ringlog::Level;
 use ringlog_cli::import::{Imported, NoteKind, import};
-use ringlog_writer::config::{Config, Output};
+use ringlog_writer::config::{Config, SinkConfig};
 
 /// A configuration that many projects have copied.
 const TYPICAL: &str = include_str!("logging.conf");
@@ -50,7 +50,7 @@ fn the_typical_configuration_is_converted() {
     assert_eq!((root.level, &root.handlers), (Some(Level::INFO), &vec![0]));
     assert_eq!((file.name.as_str(), &file.handlers, file.propagate), ("fileLogger", &vec![0, 1], false));
     assert_eq!((rt.name.as_str(), &rt.handlers, rt.propagate), ("rtLogger", &vec![0, 2], false));
-    let Output::File(output) = &imported.config.handlers[2].output else { panic!("a file") };
+    let SinkConfig::File(output) = &imported.config.handlers[2].sink else { panic!("a file") };
     assert_eq!((output.rotation.size, output.rotation.keep.count), (Some(10 << 20), Some(5)));
 }
 

@@ -10,7 +10,7 @@ use ringlog::reader::{Body, Entry};
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
 use ringlog_writer::Existing;
-use ringlog_writer::config::{Config, Formatter, Handler, Output};
+use ringlog_writer::config::{Config, Formatter, HandlerConfig, SinkConfig};
 use ringlog_writer::format::{Format, Pattern};
 use ringlog_writer::rotation::Schedule;
 use serde_json::{Value as Json, json};
@@ -110,7 +110,7 @@ fn python(text: &str) -> Option<Vec<(String, u8, Vec<Json>)>> {
 }
 
 /// The handlers that get a record, by the rules of docs/configuration.md.
-fn reached<'a>(config: &'a Config, name: &str, level: Level) -> Vec<&'a Handler> {
+fn reached<'a>(config: &'a Config, name: &str, level: Level) -> Vec<&'a HandlerConfig> {
     let mut above: Vec<&str> = name.match_indices('.').map(|(at, _)| &name[..at]).collect();
     above.push(name);
     let chain: Vec<_> = [""]
@@ -152,14 +152,14 @@ fn line(formatter: &Formatter) -> String {
 }
 
 /// The handler in the form that the script prints.
-fn shown(handler: &Handler) -> Json {
+fn shown(handler: &HandlerConfig) -> Json {
     let line = || line(&handler.formatter);
-    match &handler.output {
-        Output::Null => json!({ "kind": "null" }),
-        Output::Console { stream, .. } => {
+    match &handler.sink {
+        SinkConfig::Null => json!({ "kind": "null" }),
+        SinkConfig::Console { stream, .. } => {
             json!({ "kind": "console", "stream": stream.to_string(), "line": line() })
         }
-        Output::File(file) => {
+        SinkConfig::File(file) => {
             let path = file.path.to_str().unwrap().trim_start_matches("./");
             let truncates = file.existing == Existing::Truncate;
             let mut said = json!({ "kind": "file", "path": path, "line": line(), "truncates": truncates });

@@ -1,4 +1,4 @@
-//! What is wrong with a file, and where.
+//! Errors and warnings about a configuration file, with their places.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use super::syntax;
 
-/// Bytes of the text.
+/// A range of bytes of the text.
 pub(super) type Span = Range<usize>;
 
-/// One thing that is wrong with a configuration, or worth a word: `ringlog.toml:7:1: unknown key …`.
+/// An error in a configuration, or a warning about it: `ringlog.toml:7:1: unknown key …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}: {what}", file.display(), Behind(*place))]
 pub struct Problem {
-    /// The file, as it was named.
+    /// The file, as the caller named it.
     pub file: PathBuf,
-    /// Line and column, both from 1; columns count characters. `None` if it is about the file as a whole.
+    /// Line and column, both from 1; columns count characters. `None` if the whole file is meant.
     pub place: Option<(usize, usize)>,
-    /// What is wrong, what was expected, and what may have been meant.
+    /// The message: what is wrong, what was expected, and what was probably meant.
     pub what: String,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Behind {
     }
 }
 
-/// All that is wrong with a configuration, sorted by place; a line for each.
+/// Every error in a configuration, sorted by place. Displayed as one line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<Problem>);
 
@@ -44,7 +44,7 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// What has been found so far, by bytes of the text.
+/// Collects errors and warnings while a file is read.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     errors: Vec<Finding>,
@@ -55,33 +55,33 @@ pub(super) struct Findings {
 struct Finding {
     at: usize,
     what: String,
-    /// It is certain whatever stands elsewhere in the file.
+    /// Whether the error holds whatever the rest of the file says.
     is_local: bool,
 }
 
 impl Findings {
-    /// What is written at this place is wrong.
+    /// Reports an error that holds whatever the rest of the file says.
     pub(super) fn wrong(&mut self, at: &Span, what: impl Into<String>) {
         self.errors.push(Finding { at: at.start, what: what.into(), is_local: true });
     }
 
-    /// What is written at this place does not go with the rest of the file.
+    /// Reports that this place contradicts the rest of the file.
     pub(super) fn unfit(&mut self, at: &Span, what: impl Into<String>) {
         self.errors.push(Finding { at: at.start, what: what.into(), is_local: false });
     }
 
-    /// What is written at this place is allowed, but hardly meant.
+    /// Reports what is allowed, but probably not meant.
     pub(super) fn warn(&mut self, at: &Span, what: impl fmt::Display) {
         self.warnings.push(Finding { at: at.start, what: format!("warning: {what}"), is_local: false });
     }
 
-    /// How many errors there are so far.
+    /// The number of errors so far.
     pub(super) fn errors(&self) -> usize {
         self.errors.len()
     }
 
-    /// The text is no TOML at these places. What was read behind the first of them may mean something else, so only
-    /// what stands before it counts.
+    /// Adds syntax errors. What was read after the first of them may mean something else, so only findings before it
+    /// are kept.
     pub(super) fn not_toml(&mut self, errors: Vec<syntax::Error>) {
         let Some(first) = errors.iter().map(|error| error.at).min() else { return };
         self.errors.retain(|finding| finding.is_local && finding.at < first);
@@ -89,14 +89,14 @@ impl Findings {
         self.errors.extend(errors.into_iter().map(finding));
     }
 
-    /// The warnings; or the errors, if there are any.
-    pub(super) fn judge(self, text: &str, file: &Path) -> Result<Vec<Problem>, ConfigErrors> {
+    /// The warnings, or the errors if there are any, sorted by place.
+    pub(super) fn finish(self, text: &str, file: &Path) -> Result<Vec<Problem>, ConfigErrors> {
         let locate = |mut findings: Vec<Finding>| -> Vec<Problem> {
             findings.sort_by_key(|finding| finding.at);
-            let mut cursor = Cursor::new(text);
+            let mut counter = LineCounter::new(text);
             let problem = |finding: Finding| Problem {
                 file: file.to_owned(),
-                place: Some(cursor.place(finding.at)),
+                place: Some(counter.place(finding.at)),
                 what: finding.what,
             };
             findings.into_iter().map(problem).collect()
@@ -109,18 +109,18 @@ impl Findings {
     }
 }
 
-/// Turns bytes into lines and columns, in ascending order.
-pub(super) struct Cursor<'a> {
+/// Converts byte offsets, in ascending order, to lines and columns.
+pub(super) struct LineCounter<'a> {
     rest: std::str::CharIndices<'a>,
     next: (usize, usize),
 }
 
-impl<'a> Cursor<'a> {
-    pub(super) fn new(text: &'a str) -> Cursor<'a> {
-        Cursor { rest: text.char_indices(), next: (1, 1) }
+impl<'a> LineCounter<'a> {
+    pub(super) fn new(text: &'a str) -> LineCounter<'a> {
+        LineCounter { rest: text.char_indices(), next: (1, 1) }
     }
 
-    /// Line and column of a byte that is not before the last one asked for.
+    /// The line and column of a byte, which must not lie before the last one asked for.
     pub(super) fn place(&mut self, at: usize) -> (usize, usize) {
         while self.rest.offset() < at {
             match self.rest.next() {
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn columns_count_characters() {
         let text = "\u{feff}a\nüb\r\n\n";
-        let place = |at: usize| Cursor::new(text).place(at);
+        let place = |at: usize| LineCounter::new(text).place(at);
         let expected =
             [(0, (1, 1)), (3, (1, 1)), (4, (1, 2)), (5, (2, 1)), (7, (2, 2)), (8, (2, 3)), (10, (3, 1))];
         for (at, place_of_it) in expected {

@@ -1,27 +1,27 @@
-//! The tables under `formatters`: how lines look.
+//! Reading the tables under `formatters`.
 
 use jiff::tz::TimeZone;
 
-use super::Formatter;
 use super::diagnostics::{Findings, Span};
-use super::section::{Key, Section};
-use crate::config::options::{FormatKind, Newlines};
-use crate::format::{Pattern, Problem};
-use crate::rotation::{Zone, nearest, suggestion};
+use super::model::Formatter;
+use super::section::{KeySpec, Section};
+use crate::format::{FormatKind, Newlines, Pattern, PatternError};
+use crate::rotation::Zone;
+use crate::text_enum::{nearest, suggestion};
 
 const PATTERN: &str = "format";
 const TEXT: &str = "kind = \"text\"";
 
-pub(super) const KEYS: &[Key] = &[
-    Key::new("format"),
-    Key::new("kind"),
-    Key::of("datefmt", &[PATTERN]),
-    Key::of("zone", &[PATTERN]),
-    Key::of("newlines", &[TEXT, PATTERN]),
-    Key::of("ids", &[TEXT]),
+pub(super) const KEYS: &[KeySpec] = &[
+    KeySpec::new("format"),
+    KeySpec::new("kind"),
+    KeySpec::of("datefmt", &[PATTERN]),
+    KeySpec::of("zone", &[PATTERN]),
+    KeySpec::of("newlines", &[TEXT, PATTERN]),
+    KeySpec::of("ids", &[TEXT]),
 ];
 
-/// A formatter under its name.
+/// A formatter of the file.
 struct Defined<'a> {
     name: &'a str,
     at: Span,
@@ -29,25 +29,25 @@ struct Defined<'a> {
     is_used: bool,
 }
 
-/// All of them.
-pub(super) struct Formatters<'a> {
+/// The formatters of the file.
+pub(super) struct FormatterTables<'a> {
     defined: Vec<Defined<'a>>,
 }
 
-/// What needs no definition; a formatter without any settings is the first.
+/// The formatters that need no definition. The first is the default.
 pub(super) const BUILT_IN: &[(&str, Formatter)] = &[
     ("text", Formatter::Text { newlines: Newlines::Escape, ids: false }),
     ("json", Formatter::Json),
     ("raw", Formatter::Raw),
 ];
 
-/// The formatter that needs no definition.
+/// The built-in formatter of this name.
 pub(super) fn built_in(name: &str) -> Option<&'static Formatter> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, formatter)| formatter)
 }
 
-impl<'a> Formatters<'a> {
-    pub(super) fn read(file: &Section<'a>, findings: &mut Findings) -> Formatters<'a> {
+impl<'a> FormatterTables<'a> {
+    pub(super) fn read(file: &Section<'a>, findings: &mut Findings) -> FormatterTables<'a> {
         let tables = file.table("formatters", findings).map(|section| section.tables(findings));
         let mut defined = Vec::new();
         for (name, section) in tables.unwrap_or_default() {
@@ -60,10 +60,10 @@ impl<'a> Formatters<'a> {
             let formatter = formatter(&section, findings);
             defined.push(Defined { name, at: section.at, formatter, is_used: false });
         }
-        Formatters { defined }
+        FormatterTables { defined }
     }
 
-    /// The one that a handler names; the built-in `text` if it names none.
+    /// The formatter that a handler names; the built-in `text` if it names none.
     pub(super) fn of(&mut self, handler: &Section<'a>, findings: &mut Findings) -> Formatter {
         let Some(name) = handler.text("formatter", findings) else { return Formatter::default() };
         if let Some(defined) = self.defined.iter_mut().find(|defined| defined.name == name) {
@@ -86,7 +86,7 @@ impl<'a> Formatters<'a> {
     }
 }
 
-/// What is said of a name that stands for nothing.
+/// The message for a name that is not defined.
 pub(super) fn unknown(what: &str, name: &str, within: &str, known: &[&str]) -> String {
     let hint = match nearest(name, known.iter().copied()) {
         Some(near) => suggestion(Some(near)),
@@ -107,7 +107,7 @@ fn formatter(section: &Section<'_>, findings: &mut Findings) -> Formatter {
     }
     let has_kind = section.key_at("kind").is_some();
     let kind: Option<FormatKind> = section.word("kind", findings);
-    // Of a kind that is not understood nobody knows what goes with it.
+    // Which keys may follow depends on the kind, so an invalid kind is reported alone.
     if kind.is_some() || !has_kind {
         section.allow_of(&format!("kind = \"{}\"", kind.unwrap_or_default()), KEYS, findings);
     }
@@ -134,7 +134,12 @@ fn pattern(section: &Section<'_>, findings: &mut Findings) -> Formatter {
             for (field, attribute) in found.likely_mistakes() {
                 let at = section.value_at("format");
                 let hint = suggestion(Some(attribute));
-                findings.warn(&at, format_args!("%({field}) is no attribute, but a field of records{hint}"));
+                findings.warn(
+                    &at,
+                    format_args!(
+                        "%({field}) is not an attribute and shows the record's field of that name{hint}"
+                    ),
+                );
             }
         }
         Err(problem) => refuse_pattern("format", section, pattern, &problem, findings),
@@ -157,7 +162,7 @@ fn refuse_pattern(
     key: &str,
     section: &Section<'_>,
     pattern: &str,
-    problem: &Problem,
+    problem: &PatternError,
     findings: &mut Findings,
 ) {
     match section.byte_at(key, problem.at()) {

@@ -1,56 +1,55 @@
-//! The tables under `handlers`: where lines go.
+//! Reading the tables under `handlers`.
 
-use std::path::{Component, Path, PathBuf};
-
-use ringlog::Level;
+use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Findings, Span};
-use super::formatters::{Formatters, unknown};
-use super::section::{Key, Section};
-use super::{FileOutput, HANDLERS_MAX, Handler, Output};
-use crate::config::options::{Fsync, named};
+use super::formatters::{FormatterTables, unknown};
+use super::model::{EVERYTHING, FileConfig, HANDLERS_MAX, HandlerConfig, SinkConfig};
+use super::options::Fsync;
+use super::paths::{canonical, checkpoint_path};
+use super::section::{KeySpec, Section};
 use crate::rotation::{Family, Keep, Rotation, parse_size};
-use crate::sink::file::checkpoint::Checkpoint;
+use crate::text_enum::text_enum;
 
-/// What a handler is.
+/// The kind of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum HandlerKind {
     Console,
     File,
     Null,
 }
 
-named!(Kind, "kind of handler", Console => "console", File => "file", Null => "null");
+text_enum!(HandlerKind, "handler kind", Console => "console", File => "file", Null => "null");
 
 const CONSOLE: &[&str] = &["kind = \"console\""];
 const FILE: &[&str] = &["kind = \"file\""];
 
-pub(super) const KEYS: &[Key] = &[
-    Key::new("kind"),
-    Key::new("level"),
-    Key::new("formatter"),
-    Key::of("stream", CONSOLE),
-    Key::of("color", CONSOLE),
-    Key::of("path", FILE),
-    Key::of("existing", FILE),
-    Key::of("checkpoint", FILE),
-    Key::of("fsync", FILE),
-    Key::of("rotate", FILE),
+pub(super) const KEYS: &[KeySpec] = &[
+    KeySpec::new("kind"),
+    KeySpec::new("level"),
+    KeySpec::new("formatter"),
+    KeySpec::of("stream", CONSOLE),
+    KeySpec::of("color", CONSOLE),
+    KeySpec::of("path", FILE),
+    KeySpec::of("existing", FILE),
+    KeySpec::of("checkpoint", FILE),
+    KeySpec::of("fsync", FILE),
+    KeySpec::of("rotate", FILE),
 ];
 
-pub(super) const ROTATE_KEYS: &[Key] = &[
-    Key::new("size"),
-    Key::new("every"),
-    Key::new("at"),
-    Key::new("zone"),
-    Key::new("on-start"),
-    Key::new("naming"),
-    Key::new("keep"),
-    Key::new("compress"),
-    Key::new("on-full"),
+pub(super) const ROTATE_KEYS: &[KeySpec] = &[
+    KeySpec::new("size"),
+    KeySpec::new("every"),
+    KeySpec::new("at"),
+    KeySpec::new("zone"),
+    KeySpec::new("on-start"),
+    KeySpec::new("naming"),
+    KeySpec::new("keep"),
+    KeySpec::new("compress"),
+    KeySpec::new("on-full"),
 ];
 
-/// A handler and where it is said.
+/// A handler of the file, and its place.
 struct Defined<'a> {
     name: &'a str,
     at: Span,
@@ -58,20 +57,20 @@ struct Defined<'a> {
     is_used: bool,
 }
 
-/// All of them.
-pub(super) struct Handlers<'a> {
+/// The handlers of the file.
+pub(super) struct HandlerTables<'a> {
     defined: Vec<Defined<'a>>,
-    pub(super) handlers: Vec<Handler>,
-    /// There are no more than these.
+    pub(super) handlers: Vec<HandlerConfig>,
+    /// Whether every handler of the file is in the list; not if there are too many.
     is_whole: bool,
 }
 
-impl<'a> Handlers<'a> {
+impl<'a> HandlerTables<'a> {
     pub(super) fn read(
         file: &Section<'a>,
-        formatters: &mut Formatters<'a>,
+        formatters: &mut FormatterTables<'a>,
         findings: &mut Findings,
-    ) -> Handlers<'a> {
+    ) -> HandlerTables<'a> {
         let errors = findings.errors();
         let section = file.table("handlers", findings);
         let tables = section.as_ref().map(|section| section.tables(findings)).unwrap_or_default();
@@ -84,8 +83,8 @@ impl<'a> Handlers<'a> {
             findings.wrong(&section.at, format!("{count} handlers; at most {HANDLERS_MAX} are allowed"));
         }
         let is_whole = tables.len() <= HANDLERS_MAX;
-        let mut all = Handlers { defined: Vec::new(), handlers: Vec::new(), is_whole };
-        // What is beyond is read by nobody.
+        let mut all = HandlerTables { defined: Vec::new(), handlers: Vec::new(), is_whole };
+        // Handlers beyond the limit are not read.
         for (name, section) in tables.into_iter().take(HANDLERS_MAX) {
             if name.is_empty() {
                 findings.wrong(&section.at, "a handler without a name; give it one");
@@ -95,16 +94,16 @@ impl<'a> Handlers<'a> {
             all.handlers.push(handler);
             all.defined.push(Defined { name, at: section.at, path_at, is_used: false });
         }
-        all.refuse_one_file_for_two(findings);
+        all.refuse_shared_files(findings);
         all
     }
 
-    fn refuse_one_file_for_two(&self, findings: &mut Findings) {
+    fn refuse_shared_files(&self, findings: &mut Findings) {
         let mut seen: Vec<(PathBuf, &str)> = Vec::new();
         for (handler, defined) in self.handlers.iter().zip(&self.defined) {
-            let Output::File(output) = &handler.output else { continue };
+            let SinkConfig::File(output) = &handler.sink else { continue };
             let Some(at) = &defined.path_at else { continue };
-            let place = whereabouts(&output.path);
+            let place = canonical(&output.path);
             if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == place) {
                 let what = format!(
                     "the handlers {other:?} and {:?} write to the same file; choose another path, or use one of them \
@@ -116,20 +115,20 @@ impl<'a> Handlers<'a> {
                 seen.push((place, defined.name));
             }
         }
-        self.refuse_names_of_others(findings);
+        self.refuse_derived_names(findings);
     }
 
-    /// Names that a file's checkpoint or its closed files have.
-    fn refuse_names_of_others(&self, findings: &mut Findings) {
+    /// Reports paths that are those of another handler's checkpoint or closed files.
+    fn refuse_derived_names(&self, findings: &mut Findings) {
         let files = || {
-            self.handlers.iter().zip(&self.defined).filter_map(|(handler, defined)| match &handler.output {
-                Output::File(output) => Some((output, whereabouts(&output.path), defined)),
-                Output::Console { .. } | Output::Null => None,
+            self.handlers.iter().zip(&self.defined).filter_map(|(handler, defined)| match &handler.sink {
+                SinkConfig::File(output) => Some((output, canonical(&output.path), defined)),
+                SinkConfig::Console { .. } | SinkConfig::Null => None,
             })
         };
         for (_, place, defined) in files() {
             for (other, others, owner) in files().filter(|(.., owner)| owner.name != defined.name) {
-                let of = if other.checkpoint && Checkpoint::path_of(&others) == place {
+                let of = if other.checkpoint && checkpoint_path(&others) == place {
                     "the checkpoint"
                 } else if other.rotation != Rotation::default()
                     && is_closed_file(&place, &others, &other.rotation)
@@ -140,13 +139,15 @@ impl<'a> Handlers<'a> {
                 };
                 let at = defined.path_at.as_ref().unwrap_or(&defined.at);
                 let owner = owner.name;
-                findings
-                    .unfit(at, format!("{of} of the handler {owner:?} is called so; choose another path"));
+                findings.unfit(
+                    at,
+                    format!("this is the name of {of} of the handler {owner:?}; choose another path"),
+                );
             }
         }
     }
 
-    /// Those that a logger names.
+    /// The handlers that a logger names, as indexes.
     pub(super) fn of(&mut self, logger: &Section<'a>, findings: &mut Findings) -> Vec<usize> {
         let mut places = Vec::new();
         for (name, at) in logger.texts("handlers", findings).unwrap_or_default() {
@@ -167,13 +168,13 @@ impl<'a> Handlers<'a> {
         }
     }
 
-    /// Where each handler's path is said.
+    /// The place of each handler's path, as a byte offset.
     pub(super) fn paths_at(&self) -> impl Iterator<Item = Option<usize>> {
         self.defined.iter().map(|defined| defined.path_at.as_ref().map(|at| at.start))
     }
 }
 
-/// Whether a rotation of `others` gives a closed file this name.
+/// Whether the path is that of a closed file under the rotation of `others`.
 fn is_closed_file(place: &Path, others: &Path, rotation: &Rotation) -> bool {
     let (Some(name), Some(base)) = (place.file_name(), others.file_name()) else { return false };
     place.parent() == others.parent() && Family::new(base, rotation).parse(name).is_some()
@@ -182,31 +183,31 @@ fn is_closed_file(place: &Path, others: &Path, rotation: &Rotation) -> bool {
 fn handler<'a>(
     name: &str,
     section: &Section<'a>,
-    formatters: &mut Formatters<'a>,
+    formatters: &mut FormatterTables<'a>,
     findings: &mut Findings,
-) -> Handler {
+) -> HandlerConfig {
     section.allow(KEYS, findings);
     let kind = kind(section, findings);
     if let Some(kind) = kind {
         section.allow_of(&format!("kind = \"{kind}\""), KEYS, findings);
     }
-    let output = match kind {
-        Some(Kind::Console) => Output::Console {
+    let sink = match kind {
+        Some(HandlerKind::Console) => SinkConfig::Console {
             stream: section.word("stream", findings).unwrap_or_default(),
             color: section.word("color", findings).unwrap_or_default(),
         },
-        Some(Kind::File) => Output::File(file(section, findings)),
-        Some(Kind::Null) | None => Output::Null,
+        Some(HandlerKind::File) => SinkConfig::File(file(section, findings)),
+        Some(HandlerKind::Null) | None => SinkConfig::Null,
     };
-    Handler {
+    HandlerConfig {
         name: name.to_owned(),
-        level: section.level("level", findings).unwrap_or(Level::from_number(0)),
+        level: section.level("level", findings).unwrap_or(EVERYTHING),
         formatter: formatters.of(section, findings),
-        output,
+        sink,
     }
 }
 
-fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<Kind> {
+fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<HandlerKind> {
     if section.key_at("kind").is_none() {
         let kind = if section.key_at("path").is_some() { "file" } else { "console" };
         let what = format!(
@@ -217,11 +218,11 @@ fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<Kind> {
         return None;
     }
     let word = section.text("kind", findings)?;
-    let kind: Result<Kind, _> = word.parse();
+    let kind: Result<HandlerKind, _> = word.parse();
     let python = match word.rsplit('.').next() {
-        Some("StreamHandler") => Some(Kind::Console),
-        Some("FileHandler" | "RotatingFileHandler" | "TimedRotatingFileHandler") => Some(Kind::File),
-        Some("NullHandler") => Some(Kind::Null),
+        Some("StreamHandler") => Some(HandlerKind::Console),
+        Some("FileHandler" | "RotatingFileHandler" | "TimedRotatingFileHandler") => Some(HandlerKind::File),
+        Some("NullHandler") => Some(HandlerKind::Null),
         _ => None,
     };
     let kind = kind.map_err(|error| match python {
@@ -231,8 +232,8 @@ fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<Kind> {
     section.parsed("kind", kind, findings)
 }
 
-fn file(section: &Section<'_>, findings: &mut Findings) -> FileOutput {
-    let mut output = FileOutput::new(path(section, findings));
+fn file(section: &Section<'_>, findings: &mut Findings) -> FileConfig {
+    let mut output = FileConfig::new(path(section, findings));
     output.existing = section.word("existing", findings).unwrap_or_default();
     output.checkpoint = section.flag("checkpoint", findings).unwrap_or(true);
     output.fsync = section.word("fsync", findings).unwrap_or_default();
@@ -258,14 +259,15 @@ fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {
     }
     let path = section.text("path", findings).unwrap_or_default();
     let wrong = match path {
-        "" => Some("an empty path; expected that of a file, such as \"app.log\"".to_owned()),
-        "-" => {
-            Some("\"-\" is no file; standard output is kind = \"console\", stream = \"stdout\"".to_owned())
-        }
+        "" => Some("the path is empty; expected the path of a file, such as \"app.log\"".to_owned()),
+        "-" => Some(
+            "\"-\" is not a file; for standard output write kind = \"console\", stream = \"stdout\""
+                .to_owned(),
+        ),
         _ if path.starts_with("~/") || path.starts_with('$') => {
-            Some(format!("{path:?}: `~` and `$` mean nothing here; write the whole path"))
+            Some(format!("{path:?}: `~` and `$` are not expanded; write the whole path"))
         }
-        _ if path.contains('\0') => Some(format!("{path:?} is no path: no file's name has a NUL")),
+        _ if path.contains('\0') => Some(format!("{path:?} is not a path: a file's name cannot contain NUL")),
         _ => None,
     };
     if let Some(wrong) = wrong.filter(|_| section.key_at("path").is_some()) {
@@ -298,7 +300,7 @@ fn rotation(section: &Section<'_>, findings: &mut Findings) -> Rotation {
         let at = section.key_at("keep").unwrap_or(section.at.clone());
         findings.warn(&at, "keep without size, every or on-start: files are closed only by `ringlog rotate`");
     }
-    // What was not understood may be what is missing.
+    // After an error the rotation is incomplete, and its check could report what is only misspelled.
     if findings.errors() == errors
         && let Err(contradiction) = rotation.check()
     {
@@ -306,26 +308,4 @@ fn rotation(section: &Section<'_>, findings: &mut Findings) -> Rotation {
         findings.unfit(&at, contradiction.to_string());
     }
     rotation
-}
-
-/// The file that a path leads to, under one name.
-pub(crate) fn whereabouts(path: &Path) -> PathBuf {
-    if let Ok(path) = path.canonicalize() {
-        return path;
-    }
-    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let (Ok(directory), Some(name)) = (directory.canonicalize(), path.file_name()) {
-        return directory.join(name);
-    }
-    // Nothing is there yet, so no link leads elsewhere.
-    let mut place = PathBuf::new();
-    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
-        match component {
-            Component::ParentDir => {
-                place.pop();
-            }
-            other => place.push(other),
-        }
-    }
-    place
 }

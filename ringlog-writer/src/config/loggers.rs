@@ -1,26 +1,27 @@
-//! `root` and the tables under `loggers`: which records go to which handlers.
+//! Reading `root` and the tables under `loggers`.
 
 use std::collections::HashSet;
 
 use ringlog::Level;
 use toml::de::DeValue;
 
-use super::Logger;
 use super::diagnostics::Findings;
-use super::handlers::Handlers;
-use super::section::{Key, Named, Section};
-use crate::rotation::suggestion;
+use super::handlers::HandlerTables;
+use super::model::LoggerConfig;
+use super::section::{KeySpec, Section, TableEntry};
+use crate::text_enum::suggestion;
 
-pub(super) const ROOT_KEYS: &[Key] = &[Key::new("level"), Key::new("handlers")];
+pub(super) const ROOT_KEYS: &[KeySpec] = &[KeySpec::new("level"), KeySpec::new("handlers")];
 
-pub(super) const KEYS: &[Key] = &[Key::new("level"), Key::new("handlers"), Key::new("propagate")];
+pub(super) const KEYS: &[KeySpec] =
+    &[KeySpec::new("level"), KeySpec::new("handlers"), KeySpec::new("propagate")];
 
-/// The root, and behind it the others in the order of the file.
+/// Reads the loggers: the root first, then the others in the order of the file.
 pub(super) fn read<'a>(
     file: &Section<'a>,
-    handlers: &mut Handlers<'a>,
+    handlers: &mut HandlerTables<'a>,
     findings: &mut Findings,
-) -> Vec<Logger> {
+) -> Vec<LoggerConfig> {
     let mut loggers = vec![root(file, handlers, findings)];
     let mut seen = HashSet::new();
     let tables = file.table("loggers", findings).map(|section| section.tables(findings));
@@ -31,18 +32,18 @@ pub(super) fn read<'a>(
                 _ => section.refuse(entry, KEYS, findings),
             }
         }
-        // As in Rust's paths of modules.
+        // Rust's module paths are logger names too.
         let name = name.replace("::", ".");
         match wrong_name(&name) {
             Some(wrong) => findings.wrong(&section.at, wrong),
             None if !seen.insert(name.clone()) => {
                 let what =
-                    format!("the logger {name:?} is there already; `::` in a name is the same as a dot");
+                    format!("the logger {name:?} is defined already; `::` in a name is the same as a dot");
                 findings.wrong(&section.at, what);
             }
             None => {}
         }
-        let logger = Logger {
+        let logger = LoggerConfig {
             name,
             level: level(&section, findings),
             handlers: handlers.of(&section, findings),
@@ -51,7 +52,7 @@ pub(super) fn read<'a>(
         if !logger.propagate && logger.handlers.is_empty() {
             let name = &logger.name;
             let what = format_args!(
-                "what is logged to {name:?} goes nowhere: the logger has no handlers and does not propagate"
+                "records of {name:?} are discarded: the logger has no handlers and does not propagate"
             );
             findings.warn(&section.key_at("propagate").unwrap_or(section.at.clone()), what);
         }
@@ -60,30 +61,38 @@ pub(super) fn read<'a>(
     loggers
 }
 
-fn root<'a>(file: &Section<'a>, handlers: &mut Handlers<'a>, findings: &mut Findings) -> Logger {
+fn root<'a>(file: &Section<'a>, handlers: &mut HandlerTables<'a>, findings: &mut Findings) -> LoggerConfig {
     let Some(section) = file.table("root", findings) else {
         findings.warn(&(0..0), "the root has no handlers; write [root] with handlers = [\"…\"]");
-        return Logger::root(Vec::new());
+        return LoggerConfig::root(Vec::new());
     };
     section.allow(ROOT_KEYS, findings);
-    let root = Logger { level: level(&section, findings), ..Logger::root(handlers.of(&section, findings)) };
+    let root = LoggerConfig {
+        level: level(&section, findings),
+        ..LoggerConfig::root(handlers.of(&section, findings))
+    };
     if root.handlers.is_empty() {
-        findings.warn(&section.at, "the root has no handlers; what no other logger hands on goes nowhere");
+        findings.warn(
+            &section.at,
+            "the root has no handlers; records of other loggers that propagate are discarded",
+        );
     }
     root
 }
 
-/// The level, or none for `NOTSET`.
+/// The level; `None` for `NOTSET`.
 fn level(section: &Section<'_>, findings: &mut Findings) -> Option<Level> {
     section.level("level", findings).filter(|level| level.number() > 0)
 }
 
 fn wrong_name(name: &str) -> Option<String> {
     if name.is_empty() {
-        return Some("a logger without a name; what holds for all stands in [root]".to_owned());
+        return Some("the logger has no name; write settings for all loggers into [root]".to_owned());
     }
     if name == "root" {
-        return Some("the root is no logger among others; write [root] instead of [loggers.root]".to_owned());
+        return Some(
+            "the root logger has a table of its own; write [root] instead of [loggers.root]".to_owned(),
+        );
     }
     let parts: Vec<&str> = name.split('.').collect();
     if parts.iter().all(|part| !part.is_empty()) {
@@ -97,8 +106,8 @@ fn wrong_name(name: &str) -> Option<String> {
     ))
 }
 
-/// `[loggers.db.pool]` is a table in a table.
-fn refuse_nested(outer: &str, (key, value): Named<'_>, findings: &mut Findings) {
+/// Reports `[loggers.db.pool]`, which in TOML is a table in a table.
+fn refuse_nested(outer: &str, (key, value): TableEntry<'_>, findings: &mut Findings) {
     let mut name = format!("{outer}.{}", key.get_ref());
     let mut value = value.get_ref();
     while let DeValue::Table(table) = value

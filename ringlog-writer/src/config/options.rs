@@ -1,4 +1,4 @@
-//! What the writer is told: from where, to where, how.
+//! The options of a writer for one ring, as the command line has them.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,19 +9,21 @@ use std::time::Duration;
 use ringlog::Level;
 
 use crate::error::Error;
-use crate::rotation::{Rotation, nearest, size_word, suggestion};
+use crate::format::{FormatKind, Newlines};
+use crate::rotation::{Rotation, size_word};
+use crate::text_enum::{InvalidValue, text_enum};
 
 /// Where the lines go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Out {
-    /// Standard output. Records count as persisted once the system has taken them.
+    /// Standard output. A record counts as persisted once a write to it has succeeded.
     #[default]
     Stdout,
-    /// A file, made if it is not there. Its directory has to exist.
+    /// A file, created if needed. Its directory has to exist.
     File(PathBuf),
 }
 
-/// The name on the command line: a path, or `-` for standard output.
+/// From the value of `--out`: a path, or `-` for standard output.
 impl From<PathBuf> for Out {
     fn from(path: PathBuf) -> Out {
         if path.as_os_str() == "-" { Out::Stdout } else { Out::File(path) }
@@ -37,94 +39,34 @@ impl fmt::Display for Out {
     }
 }
 
-/// What happens to what a file holds already.
+/// The treatment of a file's present content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
-    /// It stays, new lines follow it.
+    /// Keeps it; new lines are appended.
     #[default]
     Append,
-    /// It is discarded, once the ring is held.
+    /// Discards it, once the ring is held.
     Truncate,
 }
 
-/// Enums whose values have a name on the command line.
-macro_rules! named {
-    ($type:ident, $what:literal, $($value:ident => $name:literal),+) => {
-        impl $type {
-            /// Every value, by its name.
-            pub const NAMES: &[(&str, $type)] = &[$(($name, $type::$value)),+];
-        }
+text_enum!(Existing, "treatment of existing content", Append => "append", Truncate => "truncate");
 
-        impl ::std::fmt::Display for $type {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.pad(match self {
-                    $($type::$value => $name),+
-                })
-            }
-        }
-
-        impl ::std::str::FromStr for $type {
-            type Err = $crate::config::options::UnknownName;
-
-            fn from_str(name: &str) -> Result<Self, $crate::config::options::UnknownName> {
-                let known = Self::NAMES.iter().find(|(known, _)| *known == name);
-                known.map(|(_, value)| *value).ok_or_else(|| $crate::config::options::UnknownName {
-                    name: name.to_owned(),
-                    what: $what,
-                    known: Self::NAMES.iter().map(|(known, _)| *known).collect(),
-                })
-            }
-        }
-    };
-}
-
-/// How a line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FormatKind {
-    /// For people: time, level, logger, process and thread, place, message.
-    #[default]
-    Text,
-    /// One JSON object a line, every field with its own type.
-    Json,
-    /// The message's bytes and a newline, nothing else.
-    Raw,
-}
-
-pub(crate) use named;
-
-named!(Existing, "treatment of what is there", Append => "append", Truncate => "truncate");
-named!(FormatKind, "format", Text => "text", Json => "json", Raw => "raw");
-
-/// What becomes of a newline within a message or an error, in the text format.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Newlines {
-    /// It becomes `\n`: a backslash and the letter. A record is always one line.
-    #[default]
-    Escape,
-    /// The message goes on in the next line, four spaces in. Errors follow in lines of their own.
-    Indent,
-    /// It stays as it is. A message can then forge lines.
-    Raw,
-}
-
-named!(Newlines, "policy for newlines", Escape => "escape", Indent => "indent", Raw => "raw");
-
-/// When what was written is made to survive a power cut. A process that is killed, this one too, loses nothing
-/// in any case.
+/// When a file is synced, so that its records survive a power cut. A killed process, be it a producer or the writer,
+/// loses nothing under any policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fsync {
-    /// When the system sees fit.
+    /// Never: the kernel writes back when it sees fit.
     #[default]
     Never,
-    /// With a batch, if the last time is at least so long ago.
+    /// With a batch, if the last sync was at least this long ago.
     Every(Duration),
-    /// With every batch, before its space in the ring is given back.
+    /// With every batch, before it is acknowledged.
     Batch,
-    /// With every batch that holds a record of this level or above.
+    /// With every batch that has a record of at least this level.
     Level(Level),
 }
 
-/// The interval of `interval`.
+/// The interval that the word `interval` stands for.
 const FSYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 impl fmt::Display for Fsync {
@@ -139,31 +81,30 @@ impl fmt::Display for Fsync {
 }
 
 impl FromStr for Fsync {
-    type Err = UnknownName;
+    type Err = InvalidValue;
 
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        match name {
+    fn from_str(word: &str) -> Result<Self, InvalidValue> {
+        const WORDS: [&str; 3] = ["never", "interval", "batch"];
+        match word {
             "never" => return Ok(Fsync::Never),
             "interval" => return Ok(Fsync::Every(FSYNC_INTERVAL)),
             "batch" => return Ok(Fsync::Batch),
             _ => {}
         }
-        parse_duration(name).map(Fsync::Every).or_else(|| name.parse().ok().map(Fsync::Level)).ok_or_else(
-            || UnknownName {
-                name: name.to_owned(),
-                what: "policy for fsync",
-                known: vec!["never", "interval", "batch", "a duration like 5s", "a level like error"],
-            },
-        )
+        let parsed = parse_duration(word).map(Fsync::Every).or_else(|| word.parse().ok().map(Fsync::Level));
+        parsed.ok_or_else(|| {
+            let expected = "never, interval, batch, a duration like 5s, a level like error";
+            InvalidValue::new("fsync policy", word, expected).near(WORDS)
+        })
     }
 }
 
-/// A length of time such as `10ms` or `1s 500ms`.
+/// Parses a duration such as `10ms` or `1s 500ms`.
 pub(crate) fn parse_duration(word: &str) -> Option<Duration> {
     word.parse::<jiff::SignedDuration>().ok()?.try_into().ok()
 }
 
-/// The same as a word that [`parse_duration`] reads.
+/// A duration as a word that [`parse_duration`] parses.
 pub(crate) fn duration_word(duration: Duration) -> String {
     match (duration.as_millis(), duration.subsec_nanos() % 1_000_000) {
         (ms, 0) => format!("{ms}ms"),
@@ -171,7 +112,7 @@ pub(crate) fn duration_word(duration: Duration) -> String {
     }
 }
 
-/// A level as a word that is read again: the names of levels between named ones are for people only.
+/// A level as a word that can be parsed again. Levels between the named ones are written as numbers.
 pub(crate) fn level_word(level: Level) -> String {
     match level.name() {
         ("LEVEL", _) => level.number().to_string(),
@@ -180,46 +121,37 @@ pub(crate) fn level_word(level: Level) -> String {
     }
 }
 
-/// A name that stands for nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no {what}; expected {}{}", known.join(", "), suggestion(nearest(name, known.iter().copied())))]
-pub struct UnknownName {
-    pub(crate) name: String,
-    pub(crate) what: &'static str,
-    pub(crate) known: Vec<&'static str>,
-}
-
-/// What the writer does; start with [`Options::new`] and change what you need.
+/// The options of a writer. Start with [`Options::new`] and change what differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// The ring: a name, a path, or `.` for `$RINGLOG`.
     pub ring: String,
     /// Where the lines go; standard output by default.
     pub out: Out,
-    /// What happens to what the file holds already; it stays by default.
+    /// Whether the file's present content is kept; kept by default.
     pub existing: Existing,
-    /// How a line looks; text by default.
+    /// The format of a line; text by default.
     pub format: FormatKind,
-    /// What becomes of newlines in the text format; escaped by default.
+    /// How newlines are written in the text format; escaped by default.
     pub newlines: Newlines,
-    /// Text lines have the record's id behind the time; not by default.
+    /// Whether the record's id follows the time in text lines; not by default.
     pub ids: bool,
-    /// End once every lane is closed and all is drained. A ring into which nobody has ever logged is
-    /// waited for: its first producer may be starting just now.
+    /// Whether the writer ends once every lane is closed and the ring is drained. A ring into which no process has
+    /// ever logged is waited for: its first producer may just be starting.
     pub until_idle: bool,
-    /// Keep a checkpoint beside a file: every record is then in it exactly once, also when the writer is killed. It
-    /// is kept by default. Without it the last batch may come twice.
+    /// Whether a checkpoint is kept beside the file, so that every record is in it exactly once even when the writer
+    /// is killed; kept by default. Without it the last batch may be written twice.
     pub checkpoint: bool,
-    /// When a file is made to survive a power cut; never by default.
+    /// When the file is synced, to survive a power cut; never by default.
     pub fsync: Fsync,
-    /// When a file is closed and another one begun; only when asked for by default.
+    /// When the file is closed and the next one begun; only on request by default.
     pub rotation: Rotation,
     /// How long a record waits for older ones of interrupted threads; the consumer's default if `None`.
     pub grace: Option<Duration>,
 }
 
 impl Options {
-    /// Text to standard output until told to stop.
+    /// Text to standard output, until the writer is asked to stop.
     pub fn new(ring: impl Into<String>) -> Options {
         Options {
             ring: ring.into(),
@@ -236,7 +168,7 @@ impl Options {
         }
     }
 
-    /// Whether they go together: nothing that was asked for is left undone in silence.
+    /// Checks that the options fit together, so that none of them is ignored silently.
     ///
     /// # Errors
     /// [`Error::Options`], which says what to change.
@@ -260,7 +192,7 @@ impl Options {
         self.rotation.check().map_err(|contradiction| Error::Options(contradiction.to_string()))
     }
 
-    /// The same as arguments of `ringlog-writer`, everything spelled out.
+    /// The options as arguments of `ringlog-writer`. Defaults are spelled out.
     pub fn to_args(&self) -> Vec<OsString> {
         let out = match &self.out {
             Out::Stdout => "-".into(),
@@ -300,7 +232,7 @@ impl Options {
     }
 }
 
-/// Everything that is not as by default.
+/// The options of the rotation that differ from the default.
 fn rotation_args(rotation: &Rotation) -> Vec<OsString> {
     let plain = Rotation::default();
     let Rotation { size, every, at, zone, on_start, naming, keep, compression, on_full } = rotation;
@@ -327,22 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_and_written() {
-        for (name, kind) in FormatKind::NAMES {
-            assert_eq!((kind.to_string().as_str(), name.parse()), (*name, Ok(*kind)));
-        }
-        for (name, newlines) in Newlines::NAMES {
-            assert_eq!((newlines.to_string().as_str(), name.parse()), (*name, Ok(*newlines)));
-        }
-        let error = "xml".parse::<FormatKind>().unwrap_err().to_string();
-        assert_eq!(error, "\"xml\" is no format; expected text, json, raw");
-        let error = "jsn".parse::<FormatKind>().unwrap_err().to_string();
-        assert_eq!(error, "\"jsn\" is no format; expected text, json, raw; did you mean \"json\"?");
-        assert_eq!(format!("{:>5}", FormatKind::Raw), "  raw");
-    }
-
-    #[test]
-    fn policies_for_fsync_are_written_as_they_are_read() {
+    fn fsync_policies_display_as_they_parse() {
         let words = ["never", "batch", "5000ms", "1ms 500000ns", "ERROR", "25", "3"];
         for word in words {
             assert_eq!(word.parse::<Fsync>().unwrap().to_string(), word);

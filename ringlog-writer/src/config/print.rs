@@ -1,42 +1,13 @@
-//! A configuration as the text of a file. What is as by default is left out.
+//! Printing a configuration as a TOML file. Defaults are left out.
 
 use std::fmt::{self, Display, Formatter as Out, Write};
 
 use super::formatters::{BUILT_IN, built_in};
-use super::{Config, FileOutput, Formatter, Handler, Logger, Output, Stream};
-use crate::config::options::{Existing, Fsync, Newlines, duration_word, level_word};
+use super::model::{Color, Config, FileConfig, Formatter, HandlerConfig, LoggerConfig, SinkConfig, Stream};
+use super::options::{Existing, Fsync, duration_word, level_word};
+use super::quote::{key, string};
+use crate::format::Newlines;
 use crate::rotation::{Rotation, Zone, size_word};
-
-/// A key as TOML has it: bare if it may be.
-pub(super) fn key(name: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { basic(name) }
-}
-
-/// A string as TOML has it.
-fn string(text: &str) -> String {
-    let is_harmless = |c: char| !c.is_control() && c != '\'';
-    if text.contains(['"', '\\']) && text.chars().all(is_harmless) {
-        format!("'{text}'")
-    } else {
-        basic(text)
-    }
-}
-
-fn basic(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
 
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", texts.map(string).collect::<Vec<_>>().join(", "))
@@ -47,17 +18,17 @@ fn put(f: &mut Out<'_>, key: &str, value: impl Display) -> fmt::Result {
     writeln!(f, "{key} = {value}")
 }
 
-/// Writes `key = "word"` where the value is not as by default.
+/// Writes `key = "word"` unless the value is the default.
 fn put_word<T: Display + PartialEq>(f: &mut Out<'_>, key: &str, value: &T, default: &T) -> fmt::Result {
     if value == default { Ok(()) } else { put(f, key, string(&value.to_string())) }
 }
 
-/// Writes `key = "word"` where there is a value.
+/// Writes `key = "word"` if there is a value.
 fn put_some(f: &mut Out<'_>, key: &str, value: Option<impl Display>) -> fmt::Result {
     value.map_or(Ok(()), |value| put(f, key, string(&value.to_string())))
 }
 
-/// As a file that [`Config::parse`] makes the same of. Formatters are called after the first handler that has them.
+/// A file from which [`Config::parse`] makes an equal configuration. A formatter gets the name of its first handler.
 impl Display for Config {
     fn fmt(&self, f: &mut Out<'_>) -> fmt::Result {
         if !self.rings.is_empty() {
@@ -88,8 +59,8 @@ impl Display for Config {
     }
 }
 
-/// Each formatter once, by the name that it gets.
-fn named_formatters(handlers: &[Handler]) -> Vec<(String, &Formatter)> {
+/// Each distinct formatter once, with the name that it gets.
+fn named_formatters(handlers: &[HandlerConfig]) -> Vec<(String, &Formatter)> {
     let built_in = BUILT_IN.iter().map(|(name, formatter)| ((*name).to_owned(), formatter));
     let mut named: Vec<(String, &Formatter)> = built_in.collect();
     for handler in handlers {
@@ -123,20 +94,20 @@ fn put_formatter(f: &mut Out<'_>, formatter: &Formatter) -> fmt::Result {
     }
 }
 
-fn put_handler(f: &mut Out<'_>, handler: &Handler, formatter: &str) -> fmt::Result {
-    let Handler { name, level, output, .. } = handler;
+fn put_handler(f: &mut Out<'_>, handler: &HandlerConfig, formatter: &str) -> fmt::Result {
+    let HandlerConfig { name, level, sink, .. } = handler;
     writeln!(f, "[handlers.{}]", key(name))?;
-    match output {
-        Output::Console { stream, color } => {
+    match sink {
+        SinkConfig::Console { stream, color } => {
             put(f, "kind", "\"console\"")?;
             put_word(f, "stream", stream, &Stream::default())?;
-            put_word(f, "color", color, &super::Color::default())?;
+            put_word(f, "color", color, &Color::default())?;
         }
-        Output::File(file) => {
+        SinkConfig::File(file) => {
             put(f, "kind", "\"file\"")?;
             put(f, "path", string(&file.path.to_string_lossy()))?;
         }
-        Output::Null => put(f, "kind", "\"null\"")?,
+        SinkConfig::Null => put(f, "kind", "\"null\"")?,
     }
     if level.number() > 0 {
         put(f, "level", string(&level_word(*level)))?;
@@ -144,11 +115,11 @@ fn put_handler(f: &mut Out<'_>, handler: &Handler, formatter: &str) -> fmt::Resu
     if formatter != "text" {
         put(f, "formatter", string(formatter))?;
     }
-    if let Output::File(file) = output { put_file(f, name, file) } else { Ok(()) }
+    if let SinkConfig::File(file) = sink { put_file(f, name, file) } else { Ok(()) }
 }
 
-fn put_file(f: &mut Out<'_>, name: &str, file: &FileOutput) -> fmt::Result {
-    let FileOutput { path: _, existing, checkpoint, fsync, rotation } = file;
+fn put_file(f: &mut Out<'_>, name: &str, file: &FileConfig) -> fmt::Result {
+    let FileConfig { path: _, existing, checkpoint, fsync, rotation } = file;
     put_word(f, "existing", existing, &Existing::default())?;
     if !checkpoint {
         put(f, "checkpoint", false)?;
@@ -173,8 +144,8 @@ fn put_file(f: &mut Out<'_>, name: &str, file: &FileOutput) -> fmt::Result {
     put_word(f, "on-full", on_full, &plain.on_full)
 }
 
-fn put_logger(f: &mut Out<'_>, logger: &Logger, handlers: &[Handler]) -> fmt::Result {
-    let Logger { name, level, handlers: places, propagate } = logger;
+fn put_logger(f: &mut Out<'_>, logger: &LoggerConfig, handlers: &[HandlerConfig]) -> fmt::Result {
+    let LoggerConfig { name, level, handlers: places, propagate } = logger;
     if name.is_empty() {
         f.write_str("[root]\n")?;
     } else {

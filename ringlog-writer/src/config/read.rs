@@ -1,37 +1,37 @@
-//! Reading a file: all that is wrong with it is reported at once.
+//! Reading a configuration file. Every error in it is reported at once.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::diagnostics::{ConfigErrors, Cursor, Findings, Problem};
-use super::formatters::{self, Formatters};
-use super::handlers::{self, Handlers};
+use super::diagnostics::{ConfigErrors, Findings, LineCounter, Problem};
+use super::formatters::{self, FormatterTables};
+use super::handlers::{self, HandlerTables};
 use super::loggers;
-use super::section::{Key, Section};
+use super::model::{Config, RINGS_MAX};
+use super::options::parse_duration;
+use super::section::{KeySpec, Section};
 use super::syntax;
-use super::{Config, RINGS_MAX};
-use crate::config::options::parse_duration;
 
-const KEYS: &[Key] = &[
-    Key::new("rings"),
-    Key::new("grace"),
-    Key::new("formatters"),
-    Key::new("handlers"),
-    Key::new("root"),
-    Key::new("loggers"),
+const KEYS: &[KeySpec] = &[
+    KeySpec::new("rings"),
+    KeySpec::new("grace"),
+    KeySpec::new("formatters"),
+    KeySpec::new("handlers"),
+    KeySpec::new("root"),
+    KeySpec::new("loggers"),
 ];
 
-/// A file longer than that is not a configuration.
+/// A longer file is refused before it is parsed.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// A configuration in which nothing is wrong, and what else there is to say of its file.
+/// A configuration without errors, and the warnings about its file.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// What it says.
+    /// The configuration.
     pub config: Config,
-    /// What is allowed, but hardly meant, sorted by place.
+    /// Warnings about what is allowed but probably not meant, sorted by place.
     pub warnings: Vec<Problem>,
     /// The file that it was read from.
     pub(super) file: PathBuf,
@@ -43,7 +43,7 @@ impl Config {
     /// Reads a file. A relative path in it is relative to the working directory.
     ///
     /// # Errors
-    /// All that is wrong with it, at least one [`Problem`].
+    /// Every error in it, at least one [`Problem`].
     pub fn read(path: &Path) -> Result<Checked, ConfigErrors> {
         let wrong = |place, what| ConfigErrors(vec![Problem { file: path.to_owned(), place, what }]);
         let bytes = read(path).map_err(|why| wrong(None, why))?;
@@ -51,7 +51,7 @@ impl Config {
             Ok(text) => Config::parse(text, path),
             Err(error) => {
                 let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                let place = Cursor::new(&String::from_utf8_lossy(valid)).place(valid.len());
+                let place = LineCounter::new(&String::from_utf8_lossy(valid)).place(valid.len());
                 Err(wrong(Some(place), "this is not UTF-8; save the file as UTF-8".to_owned()))
             }
         }
@@ -60,7 +60,7 @@ impl Config {
     /// Reads a text as the file `path`, which need not exist.
     ///
     /// # Errors
-    /// All that is wrong with it, at least one [`Problem`].
+    /// Every error in it, at least one [`Problem`].
     pub fn parse(text: &str, path: &Path) -> Result<Checked, ConfigErrors> {
         let (table, errors) = syntax::parse(text);
         let mut findings = Findings::default();
@@ -68,20 +68,20 @@ impl Config {
         file.allow(KEYS, &mut findings);
         let rings = rings(&file, &mut findings);
         let grace = grace(&file, &mut findings);
-        let mut formatters = Formatters::read(&file, &mut findings);
-        let mut handlers = Handlers::read(&file, &mut formatters, &mut findings);
+        let mut formatters = FormatterTables::read(&file, &mut findings);
+        let mut handlers = HandlerTables::read(&file, &mut formatters, &mut findings);
         let loggers = loggers::read(&file, &mut handlers, &mut findings);
         formatters.warn_of_unused(&mut findings);
         handlers.warn_of_unused(&mut findings);
         findings.not_toml(errors);
 
-        let warnings = findings.judge(text, path)?;
-        let paths = handlers.paths_at().map(|at| at.map(|at| Cursor::new(text).place(at))).collect();
+        let warnings = findings.finish(text, path)?;
+        let paths = handlers.paths_at().map(|at| at.map(|at| LineCounter::new(text).place(at))).collect();
         let config = Config { rings, grace, handlers: handlers.handlers, loggers };
         Ok(Checked { config, warnings, file: path.to_owned(), paths })
     }
 
-    /// Every key that a file may have, with its table as it stands in a header; the file's own have none.
+    /// Every key that a file may have, with the header of its table; empty for the file's own keys.
     pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
         let tables = [
             ("", KEYS),
@@ -117,7 +117,7 @@ fn rings(file: &Section<'_>, findings: &mut Findings) -> Vec<String> {
         findings.wrong(&file.value_at("rings"), what);
     }
     for (_, at) in rings.iter().filter(|(name, _)| name.is_empty()) {
-        findings.wrong(at, "a ring without a name; expected a name, a path, or \".\" for $RINGLOG");
+        findings.wrong(at, "the ring's name is empty; expected a name, a path, or \".\" for $RINGLOG");
     }
     rings.into_iter().map(|(name, _)| name.to_owned()).collect()
 }
@@ -125,7 +125,7 @@ fn rings(file: &Section<'_>, findings: &mut Findings) -> Vec<String> {
 fn grace(file: &Section<'_>, findings: &mut Findings) -> Option<Duration> {
     let word = file.text("grace", findings)?;
     let grace = parse_duration(word).ok_or_else(|| {
-        format!("{word:?} is no duration; expected a number with a unit, such as \"10ms\" or \"1s\"")
+        format!("invalid duration {word:?}; expected a number with a unit, such as \"10ms\" or \"1s\"")
     });
     file.parsed("grace", grace, findings)
 }

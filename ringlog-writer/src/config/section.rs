@@ -1,4 +1,4 @@
-//! A table of the file, read key by key.
+//! Reading a table of the file, key by key.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -9,27 +9,28 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{Findings, Span};
-use crate::rotation::{nearest, suggestion};
+use super::quote;
+use crate::text_enum::{nearest, suggestion};
 
 /// A key that a table may have.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct KeySpec {
     pub(super) name: &'static str,
-    /// For which kinds of table it is, as they are said in the file; all if there is none.
+    /// The kinds of table that may have it, as they are written in the file; every kind if empty.
     pub(super) of: &'static [&'static str],
 }
 
-impl Key {
-    pub(super) const fn new(name: &'static str) -> Key {
-        Key { name, of: &[] }
+impl KeySpec {
+    pub(super) const fn new(name: &'static str) -> KeySpec {
+        KeySpec { name, of: &[] }
     }
 
-    pub(super) const fn of(name: &'static str, of: &'static [&'static str]) -> Key {
-        Key { name, of }
+    pub(super) const fn of(name: &'static str, of: &'static [&'static str]) -> KeySpec {
+        KeySpec { name, of }
     }
 }
 
-/// Words of Python's files for ours.
+/// Keys of Python's files, in lower case, and the key that means the same here.
 const PYTHON: &[(&str, &str)] = &[
     ("class", "kind"),
     ("filename", "path"),
@@ -45,47 +46,47 @@ const PYTHON: &[(&str, &str)] = &[
     ("filters", "level"),
 ];
 
-/// A table and what it may hold. What it may not hold is reported when it is made.
+/// A table of the file.
 #[derive(Clone)]
 pub(super) struct Section<'a> {
-    /// As in a header: `handlers.file`; empty for the file itself.
+    /// The table's name as in a header, `handlers.file`; empty for the file itself.
     pub(super) name: String,
-    /// Where it begins.
+    /// The place of its header.
     pub(super) at: Span,
     text: &'a str,
     table: &'a DeTable<'a>,
 }
 
-/// A name in a table of names, and what stands under it.
-pub(super) type Named<'a> = (&'a Spanned<std::borrow::Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
+/// A key of a table, and its value.
+pub(super) type TableEntry<'a> = (&'a Spanned<std::borrow::Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
 
 impl<'a> Section<'a> {
     pub(super) fn file(text: &'a str, table: &'a DeTable<'a>) -> Section<'a> {
         Section { name: String::new(), at: 0..0, text, table }
     }
 
-    /// Its names in the order of the file.
-    fn entries(&self) -> Vec<Named<'a>> {
+    /// The keys and values in the order of the file.
+    fn entries(&self) -> Vec<TableEntry<'a>> {
         let mut entries: Vec<_> = self.table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         entries
     }
 
-    fn get(&self, key: &str) -> Option<Named<'a>> {
+    fn get(&self, key: &str) -> Option<TableEntry<'a>> {
         self.table.get_key_value(key)
     }
 
-    /// Where a key is written.
+    /// The place of a key.
     pub(super) fn key_at(&self, key: &str) -> Option<Span> {
         self.get(key).map(|(key, _)| key.span())
     }
 
-    /// Where a key's value is written; the table's own place without it.
+    /// The place of a key's value; the table's own place if it has no such key.
     pub(super) fn value_at(&self, key: &str) -> Span {
         self.get(key).map_or(self.at.clone(), |(_, value)| value.span())
     }
 
-    /// Where a byte of a string is written; the whole string's place where that cannot be told.
+    /// The place of a byte of a string value; `None` where escapes make that ambiguous.
     pub(super) fn byte_at(&self, key: &str, byte: usize) -> Option<Span> {
         let span = self.value_at(key);
         let written = self.text.get(span.clone())?;
@@ -98,10 +99,10 @@ impl<'a> Section<'a> {
         is_plain.then(|| span.start + 1 + byte..span.end)
     }
 
-    /// What stands in the header of a table in this one.
+    /// The header of a table in this one.
     fn header(&self, name: &str) -> String {
         let dot = if self.name.is_empty() { "" } else { "." };
-        format!("{}{dot}{}", self.name, super::print::key(name))
+        format!("{}{dot}{}", self.name, quote::key(name))
     }
 
     /// ` in [handlers.file]`, or nothing for the file itself.
@@ -109,28 +110,28 @@ impl<'a> Section<'a> {
         if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) }
     }
 
-    /// Reports the keys that nobody knows.
-    pub(super) fn allow(&self, keys: &[Key], findings: &mut Findings) {
+    /// Reports the keys that are not among these.
+    pub(super) fn allow(&self, keys: &[KeySpec], findings: &mut Findings) {
         for entry in self.unknown(keys) {
             self.refuse(entry, keys, findings);
         }
     }
 
-    /// The keys that nobody knows.
-    pub(super) fn unknown(&self, keys: &[Key]) -> Vec<Named<'a>> {
+    /// The entries whose keys are not among these.
+    pub(super) fn unknown(&self, keys: &[KeySpec]) -> Vec<TableEntry<'a>> {
         let mut entries = self.entries();
         entries.retain(|(name, _)| keys.iter().all(|known| known.name != name.get_ref().as_ref()));
         entries
     }
 
-    /// Reports a key that nobody knows.
-    pub(super) fn refuse(&self, (key, _): Named<'_>, keys: &[Key], findings: &mut Findings) {
+    /// Reports an unknown key.
+    pub(super) fn refuse(&self, (key, _): TableEntry<'_>, keys: &[KeySpec], findings: &mut Findings) {
         let name = key.get_ref().as_ref();
         findings.wrong(&key.span(), format!("unknown key {name:?}{}{}", self.within(), meant(name, keys)));
     }
 
-    /// Reports the keys that are not for this kind of table.
-    pub(super) fn allow_of(&self, kind: &str, keys: &[Key], findings: &mut Findings) {
+    /// Reports the keys that a table of this kind may not have.
+    pub(super) fn allow_of(&self, kind: &str, keys: &[KeySpec], findings: &mut Findings) {
         for (key, _) in self.entries() {
             let (name, at) = (key.get_ref().as_ref(), key.span());
             let known = keys.iter().find(|known| known.name == name && !known.of.is_empty());
@@ -142,7 +143,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn mistyped(&self, (key, value): Named<'_>, expected: &str, findings: &mut Findings) {
+    fn mistyped(&self, (key, value): TableEntry<'_>, expected: &str, findings: &mut Findings) {
         let (name, found, within) = (key.get_ref(), kind_of(value.get_ref()), self.within());
         let hint = match value.get_ref() {
             DeValue::Datetime(_) if expected.starts_with("a string") => {
@@ -157,7 +158,7 @@ impl<'a> Section<'a> {
         findings.wrong(&value.span(), what);
     }
 
-    /// Whether a header with two brackets stands there.
+    /// Whether the header at this place has two brackets.
     fn has_brackets(&self, at: &Span) -> bool {
         self.text.get(at.clone()).is_some_and(|text| text.starts_with("[["))
     }
@@ -174,13 +175,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A string that stands for something.
+    /// A string that is parsed.
     pub(super) fn word<T: FromStr<Err: Display>>(&self, key: &str, findings: &mut Findings) -> Option<T> {
         let word = self.text(key, findings)?;
         self.parsed(key, word.parse(), findings)
     }
 
-    /// A string or a whole number that stands for something.
+    /// A string or a whole number that is parsed.
     pub(super) fn number_or_word<T, E: Display>(
         &self,
         key: &str,
@@ -202,7 +203,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// What was made of a key's value, or the report of what is wrong with it.
+    /// The parsed value of a key; reports the error if there is one.
     pub(super) fn parsed<T, E: Display>(
         &self,
         key: &str,
@@ -229,7 +230,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of strings that differ, each with its place.
+    /// A list of distinct strings, each with its place.
     pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Option<Vec<(&'a str, Span)>> {
         let entry = self.get(key)?;
         let DeValue::Array(list) = entry.1.get_ref() else {
@@ -263,7 +264,7 @@ impl<'a> Section<'a> {
         self.section(entry, findings)
     }
 
-    fn section(&self, entry: Named<'a>, findings: &mut Findings) -> Option<Section<'a>> {
+    fn section(&self, entry: TableEntry<'a>, findings: &mut Findings) -> Option<Section<'a>> {
         let (key, value) = entry;
         match value.get_ref() {
             DeValue::Table(table) => {
@@ -277,7 +278,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The tables in this one, all of which have names, in the order of the file.
+    /// The tables in this one with their names, in the order of the file.
     pub(super) fn tables(&self, findings: &mut Findings) -> Vec<(&'a str, Section<'a>)> {
         let mut tables = Vec::new();
         for entry in self.entries() {
@@ -289,8 +290,8 @@ impl<'a> Section<'a> {
     }
 }
 
-/// What may have been meant by an unknown key.
-fn meant(name: &str, keys: &[Key]) -> String {
+/// The end of the message for an unknown key: the key that was probably meant, or all that are known.
+fn meant(name: &str, keys: &[KeySpec]) -> String {
     let is_known = |name: &&str| keys.iter().any(|key| key.name == *name);
     let python = PYTHON.iter().find(|(python, _)| python.eq_ignore_ascii_case(name));
     let python = python.map(|(_, ours)| *ours).filter(is_known);
@@ -315,7 +316,7 @@ fn kind_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A level by name, in any case, or by number.
+/// Parses a level: a name in any case, or a number.
 fn level(word: &str) -> Result<Level, String> {
     if word.eq_ignore_ascii_case("notset") || word == "0" {
         return Ok(Level::from_number(0));
@@ -324,7 +325,7 @@ fn level(word: &str) -> Result<Level, String> {
     word.parse().map_err(|_| {
         let near = suggestion(nearest(word, names));
         format!(
-            "{word:?} is not a level; expected trace, debug, info, warn, error, critical, notset, or a number from 0 \
+            "invalid level {word:?}; expected trace, debug, info, warn, error, critical, notset, or a number from 0 \
              to 255{near}"
         )
     })

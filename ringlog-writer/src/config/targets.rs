@@ -1,4 +1,4 @@
-//! Whether the files of a configuration can be written, without making or changing anything.
+//! Checking that the files of a configuration can be written, without creating or changing any.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -7,34 +7,34 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, eaccess};
 
 use super::diagnostics::Problem;
+use super::model::{FileConfig, SinkConfig};
+use super::options::Fsync;
+use super::paths::checkpoint_path;
 use super::read::Checked;
-use super::{FileOutput, Output};
-use crate::config::options::Fsync;
+use crate::error::why_not_opened;
 use crate::rotation::Rotation;
-use crate::sink::file::checkpoint::Checkpoint;
-use crate::sink::why;
 
-/// As the writer says it when it opens such a file.
-const IRREGULAR: &str = "it is no regular file, so it can be neither rotated nor synced";
+/// The reason for which the file sink refuses such a file.
+pub(crate) const IRREGULAR: &str = "it is not a regular file, so it can be neither rotated nor synced";
 
-/// The kernel follows no more links than that.
+/// The number of symbolic links that the kernel follows.
 const LINKS_MAX: usize = 40;
 
 impl Checked {
-    /// Looks whether this process could open each file for writing, and make those that are not there. Nothing is made
-    /// or changed, so it holds only until something else does that.
+    /// Checks that this process could open each file for writing, and create those that are missing. Nothing is created
+    /// or changed, so the answer holds only until something else does that.
     ///
-    /// Returns a problem for each file that it could not, at the place of its path.
+    /// Returns a problem for each file that cannot be opened, at the place of its path.
     pub fn check_targets(&self) -> Vec<Problem> {
         let handlers = self.config.handlers.iter().zip(&self.paths);
-        let problem = |output: &FileOutput, place: &Option<(usize, usize)>| {
-            let why = trouble(output)?;
+        let problem = |output: &FileConfig, place: &Option<(usize, usize)>| {
+            let why = obstacle(output)?;
             let what = format!("cannot open {} for writing: {why}", output.path.display());
             Some(Problem { file: self.file.clone(), place: *place, what })
         };
         let mut problems: Vec<Problem> = handlers
-            .filter_map(|(handler, place)| match &handler.output {
-                Output::File(output) => problem(output, place),
+            .filter_map(|(handler, place)| match &handler.sink {
+                SinkConfig::File(output) => problem(output, place),
                 _ => None,
             })
             .collect();
@@ -43,11 +43,11 @@ impl Checked {
     }
 }
 
-/// Why a file cannot be written.
-fn trouble(output: &FileOutput) -> Option<String> {
+/// The reason why a file cannot be written, if there is one.
+fn obstacle(output: &FileConfig) -> Option<String> {
     let path = &output.path;
     if let Err(error) = writable(path) {
-        return Some(why(path, &error));
+        return Some(why_not_opened(path, &error));
     }
     let is_regular = fs::metadata(path).map_or(true, |meta| meta.is_file());
     if !is_regular {
@@ -55,15 +55,15 @@ fn trouble(output: &FileOutput) -> Option<String> {
         return (!plain).then(|| IRREGULAR.to_owned());
     }
     if output.checkpoint {
-        let path = Checkpoint::path_of(path);
+        let path = checkpoint_path(path);
         return writable(&path)
             .err()
-            .map(|error| format!("its checkpoint {}: {}", path.display(), why(&path, &error)));
+            .map(|error| format!("its checkpoint {}: {}", path.display(), why_not_opened(&path, &error)));
     }
     None
 }
 
-/// Whether a file could be opened for writing, and made if it is not there.
+/// Checks that a file could be opened for writing, or created if it is missing.
 fn writable(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => Err(ErrorKind::IsADirectory.into()),
@@ -86,7 +86,7 @@ fn writable(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file that would be made: what a link leads to that leads nowhere.
+/// The file that would be created: the target at the end of dangling links.
 fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {

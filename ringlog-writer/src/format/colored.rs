@@ -3,17 +3,17 @@
 use ringlog::Level;
 use ringlog::reader::{Body, Entry};
 
-use super::Format;
+use super::traits::Format;
 
 /// A format whose lines have a colour: dim below INFO, yellow from WARN on, red from ERROR, bold red from CRITICAL.
-pub(super) struct Colored {
+pub(crate) struct Colored {
     format: Box<dyn Format>,
 }
 
 const RESET: &[u8] = b"\x1b[0m";
 
 impl Colored {
-    pub(super) fn new(format: Box<dyn Format>) -> Colored {
+    pub(crate) fn new(format: Box<dyn Format>) -> Colored {
         Colored { format }
     }
 }

@@ -1,8 +1,7 @@
 //! Text from strangers, made harmless: it can forge no line, move no cursor and turn no reading direction.
 
-use crate::config::options::Newlines;
-
-use super::put;
+use super::kind::Newlines;
+use super::put::put;
 
 /// Characters that a terminal or an editor acts upon: control characters with DEL and C1, the
 /// separators of lines and paragraphs, and those that turn the direction of what follows.

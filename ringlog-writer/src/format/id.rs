@@ -2,7 +2,8 @@
 
 use ringlog::reader::{Body, Entry};
 
-use super::{number, put};
+use super::number;
+use super::put::put;
 
 /// ` 6f1c…/3/2/9`, ` 6f1c…/3/2/gap:dropped:7`, ` 6f1c…/3/2/died:8`; `-` stands for what there is not.
 pub(super) fn write(uuid: &str, entry: &Entry<'_>, out: &mut Vec<u8>) {

@@ -7,9 +7,11 @@ use ringlog::Level;
 use ringlog::reader::{Body, Entry, Origin, Received};
 use ringlog::schema::Value;
 
-use super::prefix::Heads;
+use super::prefix::PrefixCache;
+use super::put::{list, put};
 use super::time::{self, Stamps};
-use super::{Format, Source, escape, number, put};
+use super::traits::{Format, RingIdentity};
+use super::{escape, number};
 
 /// Everything a record says, each with its own JSON type.
 ///
@@ -30,19 +32,19 @@ pub struct Json {
     /// Name and UUID, as the inside of a JSON string.
     ring: Vec<u8>,
     stamps: Stamps,
-    heads: Heads,
+    prefixes: PrefixCache,
     /// Where messages are put together.
     scratch: Vec<u8>,
 }
 
 impl Json {
     /// The format for this ring.
-    pub fn new(source: &Source) -> Json {
+    pub fn new(source: &RingIdentity) -> Json {
         let mut ring = Vec::new();
         escape::json(&source.name, &mut ring);
         ring.extend_from_slice(b"\",\"uuid\":\"");
         escape::json(&source.uuid, &mut ring);
-        Json { ring, stamps: Stamps::new(), heads: Heads::new(), scratch: Vec::new() }
+        Json { ring, stamps: Stamps::new(), prefixes: PrefixCache::new(), scratch: Vec::new() }
     }
 }
 
@@ -53,7 +55,8 @@ impl Format for Json {
         let ring = &self.ring;
         match &entry.body {
             Body::Record(record) => {
-                let (head, place) = self.heads.of(entry, record, |out| head(record, entry.origin, ring, out));
+                let (head, place) =
+                    self.prefixes.of(entry, record, |out| head(record, entry.origin, ring, out));
                 out.extend_from_slice(head);
                 number::integer(record.sequence, out);
                 out.extend_from_slice(place);
@@ -168,7 +171,7 @@ fn value(value: &Value<'_>, out: &mut Vec<u8>) {
             Some(v) => self::value(&v, out),
             None => out.extend_from_slice(b"null"),
         },
-        Value::List(v) => super::list(v.iter(), out, self::value),
+        Value::List(v) => list(v.iter(), out, self::value),
         Value::Timestamp(v) => {
             out.push(b'"');
             time::write(v, out);

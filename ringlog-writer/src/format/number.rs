@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::put;
+use super::put::put;
 
 /// Appends an integer.
 #[inline]

@@ -4,19 +4,21 @@ mod asctime;
 mod date;
 mod parse;
 mod percent;
+mod problem;
 
 use jiff::tz::TimeZone;
 use ringlog::Level;
 use ringlog::reader::{Body, Entry, Received};
 use ringlog::schema::Value;
 
-use super::{Format, Source, escape, number, text};
-use crate::config::options::Newlines;
+use super::kind::Newlines;
+use super::traits::{Format, RingIdentity};
+use super::{escape, number, text};
 use asctime::Asctime;
 use parse::{Attribute, Piece};
 use percent::Argument;
 
-pub use parse::Problem;
+pub use problem::PatternError;
 
 const NS_PER_S: u64 = 1_000_000_000;
 /// What a formatter without a pattern writes.
@@ -33,7 +35,7 @@ pub struct Pattern {
     has_error: bool,
     /// Where `relativeCreated` begins.
     since_ns: u64,
-    source: Option<Source>,
+    source: Option<RingIdentity>,
     asctime: Asctime,
     /// Where messages are put together.
     scratch: Vec<u8>,
@@ -43,7 +45,7 @@ pub struct Pattern {
 }
 
 /// What the attributes say of an entry.
-struct Line<'a> {
+struct PatternValues<'a> {
     level: Level,
     logger: &'a str,
     file: &'a str,
@@ -58,13 +60,13 @@ impl Pattern {
     /// `%(message)s`; an empty date format is the default one, which has milliseconds.
     ///
     /// # Errors
-    /// [`Problem`], with its place in the pattern or in the date format.
+    /// [`PatternError`], with its place in the pattern or in the date format.
     pub fn new(
         pattern: &str,
         date: Option<&str>,
         zone: TimeZone,
         newlines: Newlines,
-    ) -> Result<Pattern, Problem> {
+    ) -> Result<Pattern, PatternError> {
         let pieces = parse::parse(if pattern.is_empty() { MESSAGE } else { pattern })?;
         let has = |wanted: &Attribute| {
             pieces.iter().any(|piece| matches!(piece, Piece::Value(attribute, _) if attribute == wanted))
@@ -85,7 +87,7 @@ impl Pattern {
 
     /// For this ring: `relativeCreated` is counted from when it was made on, and `ring` and `uuid` are its own.
     #[must_use]
-    pub fn of_ring(self, source: &Source) -> Pattern {
+    pub fn of_ring(self, source: &RingIdentity) -> Pattern {
         Pattern { source: Some(source.clone()), since_ns: source.created_unix_ns, ..self }
     }
 
@@ -102,7 +104,7 @@ impl Pattern {
         })
     }
 
-    fn write(&mut self, entry: &Entry<'_>, line: &Line<'_>, out: &mut Vec<u8>) {
+    fn write(&mut self, entry: &Entry<'_>, line: &PatternValues<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         if self.has_time {
             self.asctime.set(entry.unix_ns);
@@ -141,7 +143,7 @@ impl Pattern {
         &'b self,
         attribute: &Attribute,
         entry: &'b Entry<'_>,
-        line: &'b Line<'_>,
+        line: &'b PatternValues<'_>,
         scratch: &'b mut Vec<u8>,
     ) -> Argument<'b> {
         let origin = entry.origin;
@@ -201,7 +203,7 @@ impl Pattern {
 
 impl Pattern {
     /// What the record's id is made of, where no field of the record is called so.
-    fn own<'b>(&'b self, wanted: &str, entry: &Entry<'_>, line: &Line<'_>) -> Argument<'b> {
+    fn own<'b>(&'b self, wanted: &str, entry: &Entry<'_>, line: &PatternValues<'_>) -> Argument<'b> {
         let ring = self.source.as_ref();
         let text = |text: Option<&'b String>| Argument::Text(text.map_or(b"", |text| text.as_bytes()));
         match wanted {
@@ -236,14 +238,21 @@ impl Format for Pattern {
                     message.extend_from_slice(b" [cut]");
                 }
                 let Received { level, logger, file, line, function, .. } = *record;
-                let line =
-                    Line { level, logger, file, line, function, message: &message, record: Some(record) };
+                let line = PatternValues {
+                    level,
+                    logger,
+                    file,
+                    line,
+                    function,
+                    message: &message,
+                    record: Some(record),
+                };
                 self.write(entry, &line, out);
             }
             // Gaps, deaths, and what this version does not know.
             _ => {
                 escape::message(entry.message().as_bytes(), Newlines::Escape, &mut message);
-                let line = Line {
+                let line = PatternValues {
                     level: Level::WARN,
                     logger: "ringlog",
                     file: "",

@@ -3,20 +3,20 @@
 use ringlog::Level;
 use ringlog::reader::{Entry, Origin, Received};
 
-const HEADS: usize = 256;
+const PREFIXES: usize = 256;
 /// Longer names are not kept, so that nobody can fill our memory with them.
 const KEPT_MAX_BYTES: usize = 1024;
 
 /// The beginnings of lines, by all that goes into them.
 #[derive(Clone, Debug)]
-pub(super) struct Heads {
-    slots: Vec<Option<Head>>,
+pub(super) struct PrefixCache {
+    slots: Vec<Option<Prefix>>,
     /// One that is not kept.
     long: (Vec<u8>, usize),
 }
 
 #[derive(Clone, Debug)]
-struct Head {
+struct Prefix {
     level: Level,
     line: u32,
     logger: String,
@@ -29,7 +29,7 @@ struct Head {
     split: usize,
 }
 
-impl Head {
+impl Prefix {
     fn is_of(&self, record: &Received<'_>, origin: &Origin) -> bool {
         self.line == record.line
             && self.level == record.level
@@ -41,12 +41,12 @@ impl Head {
     }
 }
 
-impl Heads {
-    pub(super) fn new() -> Heads {
-        Heads { slots: vec![None; HEADS], long: (Vec::new(), 0) }
+impl PrefixCache {
+    pub(super) fn new() -> PrefixCache {
+        PrefixCache { slots: vec![None; PREFIXES], long: (Vec::new(), 0) }
     }
 
-    /// The record's head in two parts. `build` writes it where it is not known yet, and returns where the
+    /// The record's prefix in two parts. `build` writes it where it is not known yet, and returns where the
     /// second part begins.
     #[inline]
     pub(super) fn of(
@@ -56,7 +56,7 @@ impl Heads {
         build: impl FnOnce(&mut Vec<u8>) -> usize,
     ) -> (&[u8], &[u8]) {
         let slot = &mut self.slots[index(record, entry.origin)];
-        let known = slot.as_ref().is_some_and(|head| head.is_of(record, entry.origin));
+        let known = slot.as_ref().is_some_and(|prefix| prefix.is_of(record, entry.origin));
         if !known {
             let mut text = Vec::new();
             let split = build(&mut text);
@@ -65,7 +65,7 @@ impl Heads {
                 self.long = (text, split);
                 return self.long.0.split_at(split);
             }
-            *slot = Some(Head {
+            *slot = Some(Prefix {
                 level: record.level,
                 line: record.line,
                 logger: record.logger.to_owned(),
@@ -78,16 +78,16 @@ impl Heads {
             });
         }
         match slot {
-            Some(head) => head.text.split_at(head.split),
+            Some(prefix) => prefix.text.split_at(prefix.split),
             None => (&[], &[]),
         }
     }
 }
 
-/// Where a head is kept. Only a hint, so it need not look at everything.
+/// Where a prefix is kept. Only a hint, so it need not look at everything.
 fn index(record: &Received<'_>, origin: &Origin) -> usize {
     let logger = record.logger.as_bytes();
     let logger = logger.len() + 31 * usize::from(logger.last().copied().unwrap_or(0));
     let site = record.line as usize + 7 * usize::from(record.level.number()) + 13 * record.file.len();
-    (origin.lane as usize * 37 + site + 17 * logger) % HEADS
+    (origin.lane as usize * 37 + site + 17 * logger) % PREFIXES
 }

@@ -2,8 +2,9 @@
 
 use ringlog::reader::{Body, Entry};
 
-use super::{Format, text};
-use crate::config::options::Newlines;
+use super::kind::Newlines;
+use super::text;
+use super::traits::Format;
 
 /// The message's bytes and a newline, nothing else. Only the fields of typed records, which are what those
 /// say, follow as `key=value`. Gaps are no messages: they leave no trace here.

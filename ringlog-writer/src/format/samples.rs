@@ -6,7 +6,7 @@ use ringlog::reader::{Body, Entry, Origin, OwnedEntry, Received};
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Logger, Ring};
 
-use super::{Format, Source};
+use super::{Format, RingIdentity};
 
 /// 2026-11-21T10:15:30.123456789Z
 pub(super) const UNIX_NS: u64 = 1_795_256_130_123_456_789;
@@ -83,8 +83,8 @@ pub(super) fn aside_line(format: &mut dyn Format, body: Body<'_>, origin: &Origi
     String::from_utf8(out).unwrap()
 }
 
-pub(super) fn source(name: &str) -> Source {
-    Source {
+pub(super) fn source(name: &str) -> RingIdentity {
+    RingIdentity {
         created_unix_ns: 0,
         name: name.to_owned(),
         uuid: "6f1c0a52-0000-4000-8000-00000000cafe".to_owned(),

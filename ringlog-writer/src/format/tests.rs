@@ -8,9 +8,9 @@ use ringlog::reader::{Body, Gap, GapReason, Origin, OwnedEntry, UncleanExit};
 use ringlog::schema::{Element, Type, Value};
 use serde_json::{Value as Parsed, json};
 
+use super::Newlines;
 use super::samples::{aside_line, changed, line, origin, source, statement, text, typed};
 use super::{Format, Json, Raw, Text};
-use crate::config::options::Newlines;
 
 fn text_format() -> Text {
     Text::new(Newlines::Escape)

@@ -5,10 +5,12 @@ use ringlog::Level;
 use ringlog::reader::{Body, Entry, Origin, Received};
 use ringlog::schema::Value;
 
-use super::prefix::Heads;
+use super::kind::Newlines;
+use super::prefix::PrefixCache;
+use super::put::{list, put};
 use super::time::{self, Stamps};
-use super::{Format, Source, escape, id, number, put};
-use crate::config::options::Newlines;
+use super::traits::{Format, RingIdentity};
+use super::{escape, id, number};
 
 /// Time, level, logger with process and thread, place in the source, message, and the fields that the
 /// message does not show. What a terminal might act upon is escaped; a cut record ends with ` [cut]`; gaps and
@@ -18,7 +20,7 @@ use crate::config::options::Newlines;
 pub struct Text {
     newlines: Newlines,
     stamps: Stamps,
-    heads: Heads,
+    prefixes: PrefixCache,
     /// Where messages are put together.
     scratch: Vec<u8>,
     /// The ring's UUID, if lines have ids.
@@ -28,13 +30,19 @@ pub struct Text {
 impl Text {
     /// A format with this policy for newlines within messages.
     pub fn new(newlines: Newlines) -> Text {
-        Text { newlines, stamps: Stamps::new(), heads: Heads::new(), scratch: Vec::new(), uuid: None }
+        Text {
+            newlines,
+            stamps: Stamps::new(),
+            prefixes: PrefixCache::new(),
+            scratch: Vec::new(),
+            uuid: None,
+        }
     }
 
     /// With an id behind each time, by which `ringlog verify` finds what is missing:
     /// `UUID/LANE/INCARNATION/SEQUENCE`.
     #[must_use]
-    pub fn with_ids(self, source: &Source) -> Text {
+    pub fn with_ids(self, source: &RingIdentity) -> Text {
         Text { uuid: Some(source.uuid.clone()), ..self }
     }
 }
@@ -47,7 +55,7 @@ impl Format for Text {
         }
         match &entry.body {
             Body::Record(record) => {
-                let (head, _) = self.heads.of(entry, record, |out| head(record, entry.origin, out));
+                let (head, _) = self.prefixes.of(entry, record, |out| head(record, entry.origin, out));
                 out.extend_from_slice(head);
                 if let Some(text) = record.text_in(&mut self.scratch).filter(|text| !text.is_empty()) {
                     out.push(b' ');
@@ -147,7 +155,7 @@ fn value(value: &Value<'_>, out: &mut Vec<u8>) {
             Some(v) => self::value(&v, out),
             None => out.extend_from_slice(b"None"),
         },
-        Value::List(v) => super::list(v.iter(), out, self::value),
+        Value::List(v) => list(v.iter(), out, self::value),
         _ => put(out, format_args!("{value}")),
     }
 }

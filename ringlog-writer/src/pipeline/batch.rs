@@ -1,50 +1,51 @@
-//! Formatted entries on their way to an output.
+//! A batch: formatted entries on their way to a sink.
 
 use ringlog::reader::{Cursor, Step};
 
-use super::Summary;
+use super::summary::Summary;
 
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
-    /// Its entries, where files are closed between two of them.
-    pub(super) places: Vec<Place>,
-    /// Where the rings are behind it.
+    /// The entries, if the sink closes files between two of them; otherwise empty.
+    pub(super) entries: Vec<BatchEntry>,
+    /// The rings' cursors after the batch.
     pub(super) cursors: Vec<Cursor>,
-    /// What it holds.
+    /// The number of records and other entries.
     pub(super) counts: Summary,
-    /// A record in it has to survive a power cut.
+    /// Whether a record in it has to survive a power cut.
     pub(super) is_urgent: bool,
 }
 
 /// An entry of a batch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    /// Where its line ends.
+pub(super) struct BatchEntry {
+    /// The end of its line within the batch.
     pub(super) end: usize,
     pub(super) unix_ns: u64,
-    /// What it changes in the cursor of which ring.
+    /// The ring that it is from.
     pub(super) ring: usize,
+    /// How it moves that ring's cursor.
     pub(super) step: Step,
 }
 
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
-        let Summary { records, gaps, deaths, .. } = self.counts;
-        records == 0 && gaps == 0 && deaths == 0
+        !self.counts.has_entries()
     }
 
-    /// How much memory it takes, about.
+    /// The approximate amount of memory that it takes.
     pub(super) fn weight(&self) -> usize {
         let cursors: usize = self.cursors.iter().map(Cursor::encoded_len).sum();
-        self.bytes.len() + self.places.len() * size_of::<Place>() + cursors
+        self.bytes.len() + self.entries.len() * size_of::<BatchEntry>() + cursors
     }
 
-    /// Empties it. One record of many megabytes shall not be paid for ever after.
+    /// Empties the batch, and keeps a buffer of at most `keep` bytes: a single record of many megabytes must not hold
+    /// its memory for ever.
     pub(super) fn clear(&mut self, keep: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(keep);
-        self.places.clear();
+        self.entries.clear();
         (self.counts, self.is_urgent) = (Summary::default(), false);
     }
 }

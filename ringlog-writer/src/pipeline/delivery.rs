@@ -1,74 +1,75 @@
-//! Writing a batch whole, whatever the output does.
+//! A delivery: a sink with its position, which writes batches whole and retries until that succeeds.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use ringlog::reader::Cursor;
 
-use super::Events;
-use super::batch::Batch;
+use super::batch::{Batch, BatchEntry};
 use crate::error::Error;
-use crate::sink::{Looked, Sink};
+use crate::events::Events;
+use crate::sink::{Maintained, Sink};
 
-/// Between two attempts to write to an output that refuses.
+/// The pause before the second attempt. It doubles with each further one.
 const RETRY_MIN: Duration = Duration::from_millis(10);
+/// The longest pause between two attempts.
 const RETRY_MAX: Duration = Duration::from_secs(1);
-/// How long a signal waits to be noticed while the output refuses.
-const NOTICE: Duration = Duration::from_millis(20);
+/// How often requests are looked at during such a pause.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
-/// What goes on outside of the outlet while it waits.
-pub(super) trait Outside {
-    /// The writer is to end: an output that refuses is not waited for any longer.
-    fn is_told_to_end(&self) -> bool;
+/// What a delivery asks of, and reports to, the code that runs it.
+pub(super) trait DeliveryContext {
+    /// Whether the writer is stopping. Failed attempts are not repeated then.
+    fn is_stopping(&self) -> bool;
 
-    /// The output is to be opened anew.
+    /// Whether the sink's file has to be reopened.
     fn wants_reopening(&self) -> bool;
 
-    /// It is being done.
-    fn reopens(&self);
+    /// Clears that request.
+    fn reopening(&self);
 
-    /// The output refuses; it is tried again later.
-    fn waits(&mut self);
+    /// Called before each pause between two attempts.
+    fn waiting(&mut self);
 
-    /// The output does not refuse any more.
-    fn goes_on(&mut self, out: &str);
+    /// Reports that writing to `out` succeeds again.
+    fn resumed(&mut self, out: &str);
 
-    /// Who is told what happens.
+    /// The receiver of messages.
     fn events(&mut self) -> &mut dyn Events;
 }
 
-/// What writing came to.
+/// The result of writing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Persisted {
     Done,
-    /// Who read the output has gone; nothing more can be written.
+    /// The reader of a pipe has gone; nothing more can be written.
     ReaderGone,
 }
 
-/// An output, and up to where it has been written.
-pub(super) struct Outlet {
-    /// What it is called in messages.
+/// A sink, and the position of each ring in it.
+pub(super) struct Delivery {
+    /// The name of the file or stream in messages.
     pub(super) out: String,
     pub(super) sink: Box<dyn Sink>,
-    /// Up to where each ring is in it.
+    /// The position of each ring in the sink.
     cursors: Vec<Cursor>,
-    /// It has been said that the output is not where it was and cannot be opened anew.
-    cannot_look: bool,
+    /// Whether it has been reported that a moved file cannot be reopened.
+    is_reported: bool,
 }
 
-/// How far a part of a batch is.
+/// The progress of writing a part of a batch.
 struct Attempt<'a> {
     bytes: &'a [u8],
-    /// Where the rings are behind it.
+    /// The rings' cursors after it.
     cursors: &'a [Cursor],
     urgent: bool,
-    /// How many records are lost to the output if it fails.
+    /// The number of records that stay unwritten if it fails.
     records: u64,
     prepared: bool,
     written: usize,
-    /// The output has refused, which has been said.
-    refused: bool,
-    /// How long to wait before the next attempt.
+    /// Whether an attempt has failed, which is reported.
+    has_failed: bool,
+    /// The pause before the next attempt.
     pause: Duration,
 }
 
@@ -85,94 +86,106 @@ impl<'a> Attempt<'a> {
             records: 0,
             prepared: false,
             written: 0,
-            refused: false,
+            has_failed: false,
             pause: RETRY_MIN,
         }
     }
 }
 
-impl Outlet {
-    /// The rings stand at these cursors.
-    pub(super) fn new(out: String, sink: Box<dyn Sink>, cursors: Vec<Cursor>) -> Outlet {
-        Outlet { out, sink, cursors, cannot_look: false }
+impl Delivery {
+    /// A delivery to a sink in which the rings stand at these cursors.
+    pub(super) fn new(out: String, sink: Box<dyn Sink>, cursors: Vec<Cursor>) -> Delivery {
+        Delivery { out, sink, cursors, is_reported: false }
     }
 
-    /// Writes the batch, to several files if some have to be closed in between. An output that refuses is tried again
-    /// and again.
-    pub(super) fn write(&mut self, batch: &Batch, outside: &mut dyn Outside) -> Result<Persisted, Error> {
+    /// Writes a batch, to several files if the sink closes one in between. Failed attempts are repeated.
+    pub(super) fn write(
+        &mut self,
+        batch: &Batch,
+        context: &mut dyn DeliveryContext,
+    ) -> Result<Persisted, Error> {
         let (mut from, mut at, mut first) = (0, 0, 0);
-        for (i, place) in batch.places.iter().enumerate() {
-            let start = std::mem::replace(&mut at, place.end);
-            if !self.sink.closes_before(start - from, place.end - start, place.unix_ns) {
+        for (i, entry) in batch.entries.iter().enumerate() {
+            let start = std::mem::replace(&mut at, entry.end);
+            if !self.sink.rotates_before(start - from, entry.end - start, entry.unix_ns) {
                 continue;
             }
             if start > from {
-                self.advance(&batch.places[first..i]);
+                self.advance(&batch.entries[first..i]);
                 let cursors = std::mem::take(&mut self.cursors);
-                let done =
-                    self.insist(&mut Attempt::new(batch, &batch.bytes[from..start], &cursors), outside);
+                let done = self
+                    .write_with_retry(&mut Attempt::new(batch, &batch.bytes[from..start], &cursors), context);
                 self.cursors = cursors;
                 if done? == Persisted::ReaderGone {
                     return Ok(Persisted::ReaderGone);
                 }
                 (from, first) = (start, i);
             }
-            if self.rotate(place.unix_ns, outside)? == Persisted::ReaderGone {
+            if self.rotate(entry.unix_ns, context)? == Persisted::ReaderGone {
                 return Ok(Persisted::ReaderGone);
             }
         }
-        let done = self.insist(&mut Attempt::new(batch, &batch.bytes[from..], &batch.cursors), outside)?;
+        let mut attempt = Attempt::new(batch, &batch.bytes[from..], &batch.cursors);
+        let done = self.write_with_retry(&mut attempt, context)?;
         self.cursors.clone_from(&batch.cursors);
         Ok(done)
     }
 
-    /// The rings' cursors move on by these entries.
-    fn advance(&mut self, places: &[super::batch::Place]) {
+    /// Moves the rings' cursors past these entries.
+    fn advance(&mut self, entries: &[BatchEntry]) {
         for (ring, cursor) in self.cursors.iter_mut().enumerate() {
-            cursor.advance(places.iter().filter(|place| place.ring == ring).map(|place| &place.step));
+            cursor.advance(entries.iter().filter(|entry| entry.ring == ring).map(|entry| &entry.step));
         }
     }
 
-    /// Begins another file, if the output is one.
-    pub(super) fn rotate(&mut self, unix_ns: u64, outside: &mut dyn Outside) -> Result<Persisted, Error> {
-        self.until_done(&mut Attempt::of(&[], &[]), outside, |outlet, _, outside| {
-            outlet.sink.rotate(unix_ns, outside.events())
+    /// Closes the sink's file and begins the next one, if it has files.
+    pub(super) fn rotate(
+        &mut self,
+        unix_ns: u64,
+        context: &mut dyn DeliveryContext,
+    ) -> Result<Persisted, Error> {
+        self.retry(&mut Attempt::of(&[], &[]), context, |delivery, _, context| {
+            delivery.sink.rotate(unix_ns, context.events())
         })
     }
 
-    fn insist(&mut self, attempt: &mut Attempt<'_>, outside: &mut dyn Outside) -> Result<Persisted, Error> {
-        self.until_done(attempt, outside, Outlet::go_on)
+    fn write_with_retry(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        context: &mut dyn DeliveryContext,
+    ) -> Result<Persisted, Error> {
+        self.retry(attempt, context, Delivery::proceed)
     }
 
-    /// Tries until it is done.
-    fn until_done<'a>(
+    /// Repeats an action until it succeeds, the reader has gone, or the writer is stopping.
+    fn retry<'a>(
         &mut self,
         attempt: &mut Attempt<'a>,
-        outside: &mut dyn Outside,
-        act: impl Fn(&mut Self, &mut Attempt<'a>, &mut dyn Outside) -> io::Result<()>,
+        context: &mut dyn DeliveryContext,
+        act: impl Fn(&mut Self, &mut Attempt<'a>, &mut dyn DeliveryContext) -> io::Result<()>,
     ) -> Result<Persisted, Error> {
         loop {
-            match act(self, attempt, outside) {
+            match act(self, attempt, context) {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Persisted::ReaderGone),
-                // A pipe that somebody has made non-blocking is full: that is no trouble, only slow.
-                Err(error) if error.kind() == ErrorKind::WouldBlock && !outside.is_told_to_end() => {
+                // A full non-blocking pipe: slow, but not a failure.
+                Err(error) if error.kind() == ErrorKind::WouldBlock && !context.is_stopping() => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                Err(error) => self.refused(error, attempt, outside)?,
+                Err(error) => self.handle_failure(error, attempt, context)?,
             }
         }
-        if attempt.refused {
-            outside.goes_on(&self.out);
+        if attempt.has_failed {
+            context.resumed(&self.out);
         }
         Ok(Persisted::Done)
     }
 
-    /// Does what is left to be done.
-    fn go_on(&mut self, attempt: &mut Attempt<'_>, outside: &mut dyn Outside) -> io::Result<()> {
+    /// Prepares, writes and commits the rest of an attempt.
+    fn proceed(&mut self, attempt: &mut Attempt<'_>, context: &mut dyn DeliveryContext) -> io::Result<()> {
         if !attempt.prepared {
-            self.sink.prepare(attempt.bytes, attempt.cursors, outside.events())?;
+            self.sink.prepare(attempt.bytes, attempt.cursors, context.events())?;
             attempt.prepared = true;
         }
         while let Some(rest) = attempt.bytes.get(attempt.written..).filter(|rest| !rest.is_empty()) {
@@ -186,73 +199,77 @@ impl Outlet {
         self.sink.commit(attempt.urgent)
     }
 
-    /// The output took nothing. Says so the first time, and waits before the next attempt; an error if
-    /// the writer is to end.
-    fn refused(
+    /// Reports the first failure and pauses before the next attempt.
+    ///
+    /// # Errors
+    /// [`Error::Sync`] or [`Error::Write`] if the writer is stopping.
+    fn handle_failure(
         &mut self,
         error: io::Error,
         attempt: &mut Attempt<'_>,
-        outside: &mut dyn Outside,
+        context: &mut dyn DeliveryContext,
     ) -> Result<(), Error> {
         let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        if is_full && self.sink.make_room(outside.events()) {
+        if is_full && self.sink.free_space(context.events()) {
             return Ok(());
         }
         let out = &self.out;
-        if !std::mem::replace(&mut attempt.refused, true) {
-            let said = format!("cannot write to {out}: {error}; trying again, records wait in the ring");
-            outside.events().say(&said);
+        if !std::mem::replace(&mut attempt.has_failed, true) {
+            let message = format!("cannot write to {out}: {error}; trying again, records wait in the ring");
+            context.events().report(&message);
         }
-        // What counts stays where it is, also if another file is to be begun; that comes after it.
-        let counts = self.sink.has_committed();
+        // A committed batch stays where it is: its file is reopened only after the sync has succeeded.
+        let is_committed = self.sink.has_committed();
         let until = Instant::now() + attempt.pause;
-        let may_reopen = |outside: &dyn Outside| !counts && outside.wants_reopening();
-        while !outside.is_told_to_end() && !may_reopen(outside) && Instant::now() < until {
-            std::thread::sleep(NOTICE.min(attempt.pause));
+        let may_reopen = |context: &dyn DeliveryContext| !is_committed && context.wants_reopening();
+        while !context.is_stopping() && !may_reopen(context) && Instant::now() < until {
+            std::thread::sleep(CHECK_EVERY.min(attempt.pause));
         }
-        outside.waits();
+        context.waiting();
         attempt.pause = (attempt.pause * 2).min(RETRY_MAX);
-        if may_reopen(outside) {
-            outside.reopens();
-            // What the old file has got of this batch the new one gets too, from the beginning.
-            self.take_back(attempt.written, outside);
+        if may_reopen(context) {
+            context.reopening();
+            // The new file gets the whole batch, so the part in the old one is removed.
+            self.take_back(attempt.written, context);
             (attempt.prepared, attempt.written) = (false, 0);
-            self.reopen(outside);
-        } else if outside.is_told_to_end() {
+            self.reopen(context);
+        } else if context.is_stopping() {
             let out = self.out.clone();
-            if counts {
+            if is_committed {
                 return Err(Error::Sync { out, source: error });
             }
-            self.take_back(attempt.written, outside);
+            self.take_back(attempt.written, context);
             return Err(Error::Write { out, source: error, records: attempt.records });
         }
         Ok(())
     }
 
-    /// Removes a part of a batch from the output: its records are going to be written again.
-    fn take_back(&mut self, written: usize, outside: &mut dyn Outside) {
+    /// Removes a part of a batch from the sink, because its records will be written again.
+    fn take_back(&mut self, written: usize, context: &mut dyn DeliveryContext) {
         if !self.sink.take_back(written as u64) {
             let out = &self.out;
-            outside.events().say(&format!("the last {written} bytes of {out} will be written a second time"));
+            context
+                .events()
+                .report(&format!("the last {written} bytes of {out} will be written a second time"));
         }
     }
 
-    /// Opens the output anew.
-    pub(super) fn reopen(&mut self, outside: &mut dyn Outside) {
+    /// Reopens the sink's file. Reports a failure.
+    pub(super) fn reopen(&mut self, context: &mut dyn DeliveryContext) {
         if let Err(error) = self.sink.reopen() {
-            outside.events().say(&format!("{error}; going on with the file that is open"));
+            context.events().report(&format!("{error}; going on with the file that is open"));
         }
     }
 
-    /// Looks whether the output was moved away. Says once that it cannot be opened anew.
-    pub(super) fn look(&mut self, outside: &mut dyn Outside) {
-        match self.sink.look(outside.events()) {
-            Ok(Looked::Now) => self.cannot_look = false,
-            Ok(Looked::Later) => {}
-            Err(_) if self.cannot_look => {}
+    /// Does the sink's periodic work. Reports once that a moved file cannot be reopened.
+    pub(super) fn maintain(&mut self, context: &mut dyn DeliveryContext) {
+        match self.sink.maintain(context.events()) {
+            Ok(Maintained::Done) => self.is_reported = false,
+            Ok(Maintained::NotDue) => {}
+            Err(_) if self.is_reported => {}
             Err(error) => {
-                self.cannot_look = true;
-                outside.events().say(&format!("{error}; going on with the file that is open"));
+                self.is_reported = true;
+                context.events().report(&format!("{error}; going on with the file that is open"));
             }
         }
     }

@@ -1,71 +1,71 @@
-//! What a handler takes is formatted and put into batches.
+//! Formatting: the entries that a handler takes become lines of a batch.
 
 use ringlog::Level;
 use ringlog::reader::{Body, Cursor, Entry, Gap, GapReason, Origin, Step};
 
-use super::Summary;
-use super::batch::{Batch, Place};
+use super::batch::{Batch, BatchEntry};
+use super::summary::{Summary, missing};
 use crate::config::options::Fsync;
-use crate::config::{Formatter, Handler, Output};
+use crate::config::{Formatter, HandlerConfig, SinkConfig};
 use crate::error::Error;
-use crate::format::{self, Format, Source};
-use crate::pipeline::Events;
+use crate::events::Events;
+use crate::format::{self, Colored, Format, FormatKind, Newlines, Pattern, PatternError, RingIdentity};
 use crate::sink::Sink;
 
 pub(super) struct Formatting {
-    /// By the ring that an entry is of.
+    /// One format for each ring.
     formats: Vec<Box<dyn Format>>,
-    /// The output is the messages' bytes and nothing else.
+    /// Whether lines are the messages' bytes and nothing else, so that gaps cannot be written.
     is_raw: bool,
     fsync: Fsync,
-    /// Entries have places: files are closed between them.
-    has_places: bool,
-    /// What the output had of each ring when the writer began, where the rings did not begin there.
+    /// Whether the batch keeps its entries, because the sink closes files between them.
+    keeps_entries: bool,
+    /// The sink's position in each ring when the writer started; empty if the rings were started there.
     had: Vec<Cursor>,
     pub(super) batch: Batch,
-    /// How the batch was before the last entry was put into it.
+    /// The batch's length, counts and urgency before the last entry.
     before: (usize, Summary, bool),
 }
 
 impl Formatting {
     pub(super) fn new(
-        handler: &Handler,
-        sources: &[Source],
+        handler: &HandlerConfig,
+        rings: &[RingIdentity],
         sink: &dyn Sink,
         had: Vec<Cursor>,
     ) -> Result<Formatting, Error> {
-        let color = match handler.output {
-            Output::Console { stream, color } => color.is_wanted(stream),
-            Output::File(_) | Output::Null => false,
+        let color = match handler.sink {
+            SinkConfig::Console { stream, color } => color.is_wanted(stream),
+            SinkConfig::File(_) | SinkConfig::Null => false,
         };
-        let format = |source| {
-            let format = format::of(&handler.formatter, color, source);
-            format.map_err(|problem| Error::Config(format!("handler {:?}: {problem}", handler.name)))
+        let format = |ring| {
+            let format = format_of(&handler.formatter, color, ring);
+            format.map_err(|error| Error::Config(format!("handler {:?}: {error}", handler.name)))
         };
-        let fsync = match &handler.output {
-            Output::File(file) => file.fsync,
-            Output::Console { .. } | Output::Null => Fsync::Never,
+        let fsync = match &handler.sink {
+            SinkConfig::File(file) => file.fsync,
+            SinkConfig::Console { .. } | SinkConfig::Null => Fsync::Never,
         };
         Ok(Formatting {
-            formats: sources.iter().map(format).collect::<Result<_, _>>()?,
+            formats: rings.iter().map(format).collect::<Result<_, _>>()?,
             is_raw: handler.formatter == Formatter::Raw,
             fsync,
-            has_places: sink.closes_files(),
+            keeps_entries: sink.rotates(),
             had,
             batch: Batch::default(),
             before: Default::default(),
         })
     }
 
-    /// Whether [`settle`](Self::settle) has to be told each entry's step.
+    /// Whether [`record_step`](Self::record_step) has to be called for every entry.
     #[inline]
     pub(super) fn needs_steps(&self) -> bool {
-        self.has_places || !self.had.is_empty()
+        self.keeps_entries || !self.had.is_empty()
     }
 
-    /// Formats an entry of this ring.
+    /// Appends the line of an entry of this ring to the batch.
     #[inline]
-    pub(super) fn put(&mut self, ring: usize, entry: &Entry<'_>, events: &mut dyn Events) {
+    pub(super) fn format(&mut self, ring: usize, entry: &Entry<'_>, events: &mut dyn Events) {
         let batch = &mut self.batch;
         self.before = (batch.bytes.len(), batch.counts, batch.is_urgent);
         match &entry.body {
@@ -78,13 +78,13 @@ impl Formatting {
                 batch.counts.missing = batch.counts.missing.saturating_add(missing(gap));
                 if self.is_raw {
                     let thread = &entry.origin.thread;
-                    events.say(&format!("{gap} ({}/{thread})", entry.origin.pid));
+                    events.report(&format!("{gap} ({}/{thread})", entry.origin.pid));
                 }
             }
             Body::UncleanExit(_) => {
                 batch.counts.deaths += 1;
                 if self.is_raw {
-                    events.say(&entry.message());
+                    events.report(&entry.message());
                 }
             }
             _ => {}
@@ -92,22 +92,22 @@ impl Formatting {
         self.formats[ring].entry(entry, &mut batch.bytes);
     }
 
-    /// What the entry that was put last changes in its ring's cursor. Takes it out again if the output has it.
-    /// Returns how long its line is.
-    pub(super) fn settle(&mut self, ring: usize, unix_ns: u64, step: Step) -> usize {
+    /// Records how the last entry moves its ring's cursor. Removes the entry again if the sink has it already. Returns
+    /// the length of its line.
+    pub(super) fn record_step(&mut self, ring: usize, unix_ns: u64, step: Step) -> usize {
         let batch = &mut self.batch;
         let (len, counts, is_urgent) = self.before;
         if self.had.get(ring).is_some_and(|had| had.covers(&step)) {
             batch.bytes.truncate(len);
             (batch.counts, batch.is_urgent) = (counts, is_urgent);
-        } else if self.has_places {
-            batch.places.push(Place { end: batch.bytes.len(), unix_ns, ring, step });
+        } else if self.keeps_entries {
+            batch.entries.push(BatchEntry { end: batch.bytes.len(), unix_ns, ring, step });
         }
         batch.bytes.len() - len
     }
 
-    /// A line for records that were left out of the output.
-    pub(super) fn put_lost(&mut self, count: u64, unix_ns: u64) {
+    /// Appends a line for records that were left out of the sink.
+    pub(super) fn format_left_out(&mut self, count: u64, unix_ns: u64) {
         let body = Body::Gap(Gap { count, reason: GapReason::Unwritten });
         let entry = Entry { unix_ns, origin: Origin::no_lane(), body };
         if !self.is_raw {
@@ -117,22 +117,35 @@ impl Formatting {
         self.batch.counts.missing = self.batch.counts.missing.saturating_add(count);
     }
 
-    /// The batch is complete; behind it the rings stand at these cursors.
+    /// Completes the batch. After it the rings stand at these cursors.
     pub(super) fn end_batch(&mut self, cursors: &[Cursor]) {
         self.batch.cursors = cursors.to_vec();
-        // What the output has of lanes that have not come again is not to be forgotten.
+        // Lanes whose records the rings have not given out again yet keep their old positions.
         self.batch.cursors.iter_mut().zip(&self.had).for_each(|(cursor, had)| cursor.join(had));
     }
+}
+
+/// The format of a handler for one ring.
+fn format_of(
+    formatter: &Formatter,
+    color: bool,
+    ring: &RingIdentity,
+) -> Result<Box<dyn Format>, PatternError> {
+    let format = match formatter {
+        Formatter::Text { newlines, ids } => format::new(FormatKind::Text, *newlines, *ids, ring),
+        Formatter::Json => format::new(FormatKind::Json, Newlines::default(), false, ring),
+        Formatter::Raw => format::new(FormatKind::Raw, Newlines::default(), false, ring),
+        Formatter::Pattern { pattern, date, zone, newlines } => {
+            let pattern = Pattern::new(pattern, date.as_deref(), zone.zone().clone(), *newlines)?;
+            Box::new(pattern.of_ring(ring))
+        }
+    };
+    Ok(if color { Box::new(Colored::new(format)) } else { format })
 }
 
 /// Whether a record of this level has to survive a power cut.
 fn is_urgent(fsync: Fsync, level: Level) -> bool {
     matches!(fsync, Fsync::Level(least) if level >= least)
-}
-
-/// How many records a gap stands for; nobody can tell of damaged bytes.
-pub(super) fn missing(gap: &Gap) -> u64 {
-    if gap.reason == GapReason::Damaged { 0 } else { gap.count }
 }
 
 #[cfg(test)]
@@ -142,12 +155,12 @@ mod tests {
     use ringlog::Ring;
 
     use super::*;
-    use crate::config::{EVERYTHING, FileOutput};
+    use crate::config::{EVERYTHING, FileConfig};
     use crate::sink;
 
-    /// The next writer would otherwise give a file what it has of a lane that has not come again by then.
+    /// Otherwise the next writer would write the lane's records a second time.
     #[test]
-    fn what_an_output_has_of_a_lane_is_not_forgotten_while_only_others_have_come_again() {
+    fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
         ring.logger().text(Level::INFO, "x", "one").unwrap();
@@ -158,11 +171,16 @@ mod tests {
         let nothing_came = ring.consumer().unwrap().cursor();
         assert!(!nothing_came.covers(&step));
 
-        let output = Output::File(FileOutput::new(dir.path().join("app.log")));
-        let sink = sink::open(&output, &[], true).unwrap().unwrap();
-        let handler = Handler { name: String::new(), level: EVERYTHING, formatter: Formatter::Json, output };
-        let source = Source::new(ring.path(), ring.info());
-        let mut formatting = Formatting::new(&handler, &[source], &*sink, vec![had]).unwrap();
+        let config = SinkConfig::File(FileConfig::new(dir.path().join("app.log")));
+        let sink = sink::open(&config, &[], true).unwrap().unwrap();
+        let handler = HandlerConfig {
+            name: String::new(),
+            level: EVERYTHING,
+            formatter: Formatter::Json,
+            sink: config,
+        };
+        let identity = RingIdentity::new(ring.path(), ring.info());
+        let mut formatting = Formatting::new(&handler, &[identity], &*sink, vec![had]).unwrap();
         formatting.end_batch(&[nothing_came]);
         assert!(formatting.batch.cursors[0].covers(&step));
     }

@@ -1,118 +1,130 @@
-//! All handlers together: who has how much to write, who is waited for, and who is not.
+//! The handlers of a running writer: how much each has queued, and which of them are waited for.
 
 use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, Entry};
 
-use super::delivery::{Outlet, Persisted};
-use super::formatting::{Formatting, missing};
-use super::router::Takers;
-use super::sources::Intake;
+use super::context::Context;
+use super::delivery::{Delivery, Persisted};
+use super::formatting::Formatting;
+use super::router::HandlerMask;
+use super::sources::Sources;
+use super::summary::missing;
 use super::worker::{Finished, Worker};
-use super::{BATCH_BYTES, Events, Front};
 use crate::error::Error;
+use crate::events::Events;
 
-/// What an output may have on its way where others go on without it.
+/// The size at which a batch is written; in an idle ring it is written at once. Larger batches are not faster, and
+/// hold blocks longer.
+const BATCH_BYTES: usize = 64 << 10;
+/// The most that a handler may have queued before the others go on without it.
 const QUEUE_MAX: usize = 64 << 20;
-/// What a console may have, where there are files.
+/// The same for a console beside files.
 const CONSOLE_QUEUE_MAX: usize = 1 << 20;
-/// How long an output is waited for where a ring is short of room. A disk that is busy for a moment costs no record.
+/// How long a handler is waited for while a ring is nearly full. A disk that is busy for a moment must not lose records.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long an output that nothing brings to an end, a pipe that nobody reads for one, is waited for where there are
-/// others and the writer is to end.
+/// How long a handler without a guarantee of its own end, such as a pipe that is not read, is waited for when the writer
+/// stops and there are other handlers.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
-/// Who formats, and who writes that.
-pub(super) struct Handler {
+/// A configured handler at run time: its formatting and its delivery.
+pub(super) struct ActiveHandler {
     formatting: Formatting,
-    way: Way,
-    kind: Kind,
-    /// The last entry of the batch belongs into the next file.
+    execution: Execution,
+    guarantee: Guarantee,
+    /// Whether the last entry of the batch belongs into the sink's next file.
     is_at_seam: bool,
-    /// Others go on without it at the moment.
-    is_left: bool,
-    /// Nothing more can be written.
-    is_gone: bool,
-    /// Records that it was not given meanwhile, and when the last of them was written.
-    lost: (u64, u64),
+    /// Whether the others go on without it at the moment.
+    is_detached: bool,
+    /// Whether its reader has gone, so that nothing more can be written.
+    reader_gone: bool,
+    /// The number of records that it did not get while detached, and the time of the last of them.
+    left_out: (u64, u64),
 }
 
-/// What is owed to an output.
+/// What a handler guarantees for its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A file that has every record exactly once.
-    Certain,
-    /// Any other, which may be one that takes nothing more and does not say so.
-    Uncertain,
-    /// A console beside files: what it has not got is no reason to keep a record.
-    Aside,
+pub(super) enum Guarantee {
+    /// A file with a checkpoint.
+    ExactlyOnce,
+    /// Any other sink. A pipe that is not read blocks without an error.
+    AtLeastOnce,
+    /// A console beside files: records are not kept in the ring for it.
+    BestEffort,
 }
 
-enum Way {
-    /// Written by the loop itself: the only output.
-    Here(Outlet),
-    Elsewhere(Box<Worker>),
+/// Where a delivery runs.
+enum Execution {
+    /// In the loop: the only handler of the command line.
+    Inline(Delivery),
+    /// In a thread of its own: a handler of a configuration.
+    Thread(Box<Worker>),
 }
 
-/// What decides how long an output is waited for.
+/// The circumstances that decide how long a handler is waited for.
 #[derive(Clone, Copy)]
-struct Hurry {
-    /// Producers that find the ring full go on, so something is lost in any case.
+struct Pressure {
+    /// Every ring drops records when it is full, so waiting loses records in any case.
     may_lose: bool,
-    /// A ring is short of room.
-    is_short: bool,
+    is_nearly_full: bool,
     is_ending: bool,
 }
 
 pub(super) struct Handlers {
-    all: Vec<Handler>,
-    /// Producers that find the ring full go on, so something is lost in any case.
+    all: Vec<ActiveHandler>,
+    /// Every ring drops records when it is full, so waiting loses records in any case.
     may_lose: bool,
-    batch_bytes: usize,
+    batch_max: usize,
 }
 
-impl Handler {
-    pub(super) fn here(formatting: Formatting, outlet: Outlet) -> Handler {
-        Handler::new(formatting, Way::Here(outlet), Kind::Certain)
+impl ActiveHandler {
+    /// A handler whose delivery runs in the loop.
+    pub(super) fn inline(formatting: Formatting, delivery: Delivery) -> ActiveHandler {
+        ActiveHandler::new(formatting, Execution::Inline(delivery), Guarantee::ExactlyOnce)
     }
 
-    pub(super) fn elsewhere(formatting: Formatting, worker: Worker, kind: Kind) -> Handler {
-        Handler::new(formatting, Way::Elsewhere(Box::new(worker)), kind)
+    /// A handler whose delivery runs in a thread.
+    pub(super) fn threaded(formatting: Formatting, worker: Worker, guarantee: Guarantee) -> ActiveHandler {
+        ActiveHandler::new(formatting, Execution::Thread(Box::new(worker)), guarantee)
     }
 
-    fn new(formatting: Formatting, way: Way, kind: Kind) -> Handler {
-        Handler { formatting, way, kind, is_at_seam: false, is_left: false, is_gone: false, lost: (0, 0) }
-    }
-
-    fn worker(&mut self) -> Option<&mut Worker> {
-        match &mut self.way {
-            Way::Here(_) => None,
-            Way::Elsewhere(worker) => Some(worker),
+    fn new(formatting: Formatting, execution: Execution, guarantee: Guarantee) -> ActiveHandler {
+        ActiveHandler {
+            formatting,
+            execution,
+            guarantee,
+            is_at_seam: false,
+            is_detached: false,
+            reader_gone: false,
+            left_out: (0, 0),
         }
     }
 
-    /// The turn up to which it is waited for; `None` if it holds up nothing.
-    fn written(&self) -> Option<u64> {
-        match &self.way {
-            Way::Elsewhere(worker) if !self.is_left && !self.is_gone && self.kind != Kind::Aside => {
-                worker.written()
-            }
-            _ => None,
+    fn worker(&self) -> Option<&Worker> {
+        match &self.execution {
+            Execution::Inline(_) => None,
+            Execution::Thread(worker) => Some(worker),
         }
     }
 
-    fn takes(&self) -> bool {
-        !self.is_left && !self.is_gone
+    /// The turn up to which the handler has written; `None` if no batch has to wait for it.
+    fn written_turn(&self) -> Option<u64> {
+        let is_waited_for = self.is_attached() && self.guarantee != Guarantee::BestEffort;
+        self.worker().filter(|_| is_waited_for)?.written_turn()
     }
 
-    /// Whether others go on without it, if there are any.
-    fn is_late(&self, worker: &Worker, hurry: Hurry) -> bool {
-        match self.kind {
-            Kind::Aside => worker.queued_bytes() > CONSOLE_QUEUE_MAX,
-            Kind::Uncertain if hurry.is_ending && worker.lag() >= AT_THE_END => true,
-            Kind::Certain | Kind::Uncertain => {
-                let is_slow = hurry.is_short && worker.lag() >= PATIENCE;
-                hurry.may_lose && (is_slow || worker.queued_bytes() > QUEUE_MAX)
+    fn is_attached(&self) -> bool {
+        !self.is_detached && !self.reader_gone
+    }
+
+    /// Whether the others should go on without it, if there are any.
+    fn is_late(&self, worker: &Worker, pressure: Pressure) -> bool {
+        match self.guarantee {
+            Guarantee::BestEffort => worker.queued_bytes() > CONSOLE_QUEUE_MAX,
+            Guarantee::AtLeastOnce if pressure.is_ending && worker.lag() >= AT_THE_END => true,
+            Guarantee::ExactlyOnce | Guarantee::AtLeastOnce => {
+                let is_slow = pressure.is_nearly_full && worker.lag() >= PATIENCE;
+                pressure.may_lose && (is_slow || worker.queued_bytes() > QUEUE_MAX)
             }
         }
     }
@@ -120,46 +132,52 @@ impl Handler {
     fn leave_out(&mut self, entry: &Entry<'_>) {
         let count = match &entry.body {
             Body::Record(_) => 1,
-            // They are missing here too.
+            // Records that are missing in the ring are missing here too.
             Body::Gap(gap) => missing(gap),
             _ => 0,
         };
-        self.lost = (self.lost.0.saturating_add(count), entry.unix_ns);
+        self.left_out = (self.left_out.0.saturating_add(count), entry.unix_ns);
     }
 }
 
 impl Handlers {
-    /// For rings of this length at least.
-    pub(super) fn new(all: Vec<Handler>, may_lose: bool, ring_bytes: u64) -> Handlers {
+    /// `may_lose`: every ring drops records when it is full. `ring_bytes`: the size of the smallest ring.
+    pub(super) fn new(all: Vec<ActiveHandler>, may_lose: bool, ring_bytes: u64) -> Handlers {
         // In a small ring the producers need the space of a smaller batch.
-        let batch_bytes = BATCH_BYTES.min(ring_bytes as usize / 8);
-        Handlers { all, may_lose, batch_bytes }
+        let batch_max = BATCH_BYTES.min(ring_bytes as usize / 8);
+        Handlers { all, may_lose, batch_max }
     }
 
-    /// Gives the entry to those who take it.
+    /// Formats an entry for the handlers in the mask.
     #[inline]
-    pub(super) fn put(&mut self, takers: Takers, ring: usize, entry: &Entry<'_>, events: &mut dyn Events) {
-        for handler in taking(&mut self.all, takers) {
-            if handler.takes() {
-                handler.formatting.put(ring, entry, events);
+    pub(super) fn format(
+        &mut self,
+        mask: HandlerMask,
+        ring: usize,
+        entry: &Entry<'_>,
+        events: &mut dyn Events,
+    ) {
+        for handler in selected(&mut self.all, mask) {
+            if handler.is_attached() {
+                handler.formatting.format(ring, entry, events);
             } else {
                 handler.leave_out(entry);
             }
         }
     }
 
-    /// What the entry that was put last changes in its ring's cursor, where that has to be known.
+    /// Records how the last entry moves its ring's cursor, for the handlers that need it.
     #[inline]
-    pub(super) fn settle(&mut self, takers: Takers, ring: usize, unix_ns: u64, intake: &Intake) {
-        for handler in taking(&mut self.all, takers) {
-            if !handler.formatting.needs_steps() || !handler.takes() {
+    pub(super) fn record_step(&mut self, mask: HandlerMask, ring: usize, unix_ns: u64, sources: &Sources) {
+        for handler in selected(&mut self.all, mask) {
+            if !handler.formatting.needs_steps() || !handler.is_attached() {
                 continue;
             }
-            let len = handler.formatting.settle(ring, unix_ns, intake.step(ring));
-            if let Way::Here(outlet) = &mut handler.way {
+            let len = handler.formatting.record_step(ring, unix_ns, sources.step(ring));
+            if let Execution::Inline(delivery) = &mut handler.execution {
                 let start = handler.formatting.batch.bytes.len() - len;
-                // What is in a closed file is to be acknowledged soon, also if the next one cannot be begun.
-                handler.is_at_seam |= outlet.sink.closes_before(start, len, unix_ns);
+                // Entries of the closed file are acknowledged soon, even if the next file cannot be opened.
+                handler.is_at_seam |= delivery.sink.rotates_before(start, len, unix_ns);
             }
         }
     }
@@ -169,201 +187,207 @@ impl Handlers {
     pub(super) fn is_full(&self) -> bool {
         self.all
             .iter()
-            .any(|handler| handler.is_at_seam || handler.formatting.batch.bytes.len() >= self.batch_bytes)
+            .any(|handler| handler.is_at_seam || handler.formatting.batch.bytes.len() >= self.batch_max)
     }
 
-    /// How long the lines are that have been put.
-    pub(super) fn bytes(&self) -> u64 {
+    /// The length of the lines in all present batches.
+    pub(super) fn batch_bytes(&self) -> u64 {
         self.all.iter().map(|handler| handler.formatting.batch.bytes.len() as u64).sum()
     }
 
-    /// Whether an output could not be written, and is not waited for any longer.
+    /// Whether a delivery has ended with an error.
     pub(super) fn have_failed(&self) -> bool {
-        let failed = |handler: &Handler| match &handler.way {
-            Way::Here(_) => false,
-            Way::Elsewhere(worker) => matches!(worker.ended(), Some(Err(_))),
-        };
-        self.all.iter().any(failed)
+        self.workers().any(|worker| matches!(worker.ended(), Some(Err(_))))
     }
 
-    /// Writes or hands over what has been put.
-    pub(super) fn write(&mut self, turn: u64, front: &mut Front<'_>) -> Result<Persisted, Error> {
-        let cursors = front.intake.cursors();
-        let keep = 16 * self.batch_bytes;
+    fn workers(&self) -> impl Iterator<Item = &Worker> {
+        self.all.iter().filter_map(ActiveHandler::worker)
+    }
+
+    /// Writes the present batches, or sends them to the threads.
+    pub(super) fn write(&mut self, turn: u64, context: &mut Context<'_>) -> Result<Persisted, Error> {
+        let cursors = context.sources.cursors();
+        let keep = 16 * self.batch_max;
         for handler in self.all.iter_mut().filter(|handler| !handler.formatting.batch.is_empty()) {
             handler.formatting.end_batch(&cursors);
             handler.is_at_seam = false;
             let batch = &mut handler.formatting.batch;
-            match &mut handler.way {
-                Way::Here(outlet) => {
-                    if outlet.write(batch, front)? == Persisted::ReaderGone {
+            match &mut handler.execution {
+                Execution::Inline(delivery) => {
+                    if delivery.write(batch, context)? == Persisted::ReaderGone {
                         return Ok(Persisted::ReaderGone);
                     }
                     batch.clear(keep);
                 }
-                Way::Elsewhere(worker) => *batch = worker.write(turn, std::mem::take(batch)),
+                Execution::Thread(worker) => *batch = worker.write(turn, std::mem::take(batch)),
             }
         }
         Ok(Persisted::Done)
     }
 
-    /// The turn up to which all is written by those who are waited for; `None` if nothing is on its way.
-    pub(super) fn written(&self) -> Option<u64> {
-        if self.have_ended() {
-            // What the last one has not got waits for another writer.
-            let workers = self.all.iter().filter_map(|handler| match &handler.way {
-                Way::Elsewhere(worker) => worker.written(),
-                Way::Here(_) => None,
-            });
-            return workers.min();
+    /// The turn up to which every handler that is waited for has written; `None` if nothing is queued.
+    pub(super) fn written_turn(&self) -> Option<u64> {
+        if self.all_gone() {
+            // What the last one has not written is left for another writer.
+            return self.workers().filter_map(Worker::written_turn).min();
         }
-        self.all.iter().filter_map(Handler::written).min()
+        self.all.iter().filter_map(ActiveHandler::written_turn).min()
     }
 
-    /// Takes note of what the threads have done, waiting up to `wait` for the slowest.
-    pub(super) fn note(&mut self, wait: Duration, front: &mut Front<'_>) {
-        let keep = 16 * self.batch_bytes;
-        let slowest = self.written();
-        let others = self.all.iter().filter(|handler| !handler.is_gone).count().saturating_sub(1);
+    /// Processes the events of the threads; waits up to `wait` for the slowest.
+    pub(super) fn poll(&mut self, wait: Duration, events: &mut dyn Events) {
+        let keep = 16 * self.batch_max;
+        let slowest = self.written_turn();
+        let others = self.all.iter().filter(|handler| !handler.reader_gone).count().saturating_sub(1);
         for handler in &mut self.all {
-            let wait = if slowest.is_some() && handler.written() == slowest { wait } else { Duration::ZERO };
-            let Way::Elsewhere(worker) = &mut handler.way else { continue };
-            worker.note(wait, keep, front.events);
-            if !handler.is_gone
+            let is_slowest = slowest.is_some() && handler.written_turn() == slowest;
+            let Execution::Thread(worker) = &mut handler.execution else { continue };
+            worker.poll(if is_slowest { wait } else { Duration::ZERO }, keep, events);
+            if !handler.reader_gone
                 && let Some(Ok(_)) = worker.ended()
             {
-                handler.is_gone = true;
+                handler.reader_gone = true;
                 let then = if others > 0 { "; going on without it" } else { "" };
-                front.events.say(&format!("who read {} has gone{then}", worker.out));
+                events.report(&format!("the reader of {} has gone{then}", worker.out()));
             }
         }
     }
 
-    /// Whether nobody is left to write.
-    pub(super) fn have_ended(&self) -> bool {
-        !self.all.is_empty() && self.all.iter().all(|handler| handler.is_gone)
+    /// Whether the reader of every handler has gone.
+    pub(super) fn all_gone(&self) -> bool {
+        !self.all.is_empty() && self.all.iter().all(|handler| handler.reader_gone)
     }
 
-    /// Whether somebody has so much on his way that the rings are to wait.
+    /// Whether an attached handler has so much queued that no more entries should be taken from the rings.
     pub(super) fn are_behind(&self) -> bool {
-        let queued = |handler: &Handler| match &handler.way {
-            Way::Here(_) => 0,
-            Way::Elsewhere(worker) => worker.queued_bytes(),
-        };
-        self.all.iter().any(|handler| handler.takes() && queued(handler) > QUEUE_MAX)
+        let attached = self.all.iter().filter(|handler| handler.is_attached());
+        attached.filter_map(ActiveHandler::worker).any(|worker| worker.queued_bytes() > QUEUE_MAX)
     }
 
-    /// Goes on without those who do not keep up, where there are others, and with those who do again. Returns
-    /// whether there is a line to be written that says so.
-    pub(super) fn part(&mut self, is_ending: bool, front: &mut Front<'_>) -> bool {
-        let hurry = Hurry { may_lose: self.may_lose, is_short: front.intake.is_nearly_full(), is_ending };
-        let has_others = self.all.iter().filter(|handler| !handler.is_gone).count() > 1;
-        let mut has_news = false;
+    /// Detaches handlers that do not keep up, if there are others, and attaches those again that have caught up.
+    /// Returns whether a handler has got a line about records that were left out.
+    pub(super) fn update_detached(
+        &mut self,
+        is_ending: bool,
+        is_nearly_full: bool,
+        events: &mut dyn Events,
+    ) -> bool {
+        let pressure = Pressure { may_lose: self.may_lose, is_nearly_full, is_ending };
+        let has_others = self.all.iter().filter(|handler| !handler.reader_gone).count() > 1;
+        let mut has_lines = false;
         for handler in &mut self.all {
-            let Way::Elsewhere(worker) = &handler.way else { continue };
-            let out = &worker.out;
-            if handler.takes() && has_others && handler.is_late(worker, hurry) {
-                handler.is_left = true;
-                front.events.say(&format!("{out} does not keep up: others go on without it"));
-            } else if handler.is_left && worker.queued_bytes() == 0 {
-                handler.is_left = false;
-                let (count, unix_ns) = std::mem::take(&mut handler.lost);
+            let Execution::Thread(worker) = &handler.execution else { continue };
+            let out = worker.out();
+            if handler.is_attached() && has_others && handler.is_late(worker, pressure) {
+                handler.is_detached = true;
+                events.report(&format!("{out} does not keep up: the other handlers go on without it"));
+            } else if handler.is_detached && worker.queued_bytes() == 0 {
+                handler.is_detached = false;
+                let (count, unix_ns) = std::mem::take(&mut handler.left_out);
                 if count > 0 {
-                    handler.formatting.put_lost(count, unix_ns);
-                    has_news = true;
+                    handler.formatting.format_left_out(count, unix_ns);
+                    has_lines = true;
                 }
-                front.events.say(&format!("{out} keeps up again; {count} records were left out of it"));
+                events.report(&format!("{out} keeps up again; {count} records were left out of it"));
             }
         }
-        has_news
+        has_lines
     }
 
-    /// Begins other files.
-    pub(super) fn rotate(&mut self, unix_ns: u64, front: &mut Front<'_>) -> Result<(), Error> {
+    /// Starts a rotation of every handler that has closed files.
+    pub(super) fn rotate(&mut self, unix_ns: u64, context: &mut Context<'_>) -> Result<(), Error> {
         for handler in &mut self.all {
-            match &mut handler.way {
-                Way::Here(outlet) => drop(outlet.rotate(unix_ns, front)?),
-                // Others have nothing to close, and may never come to it.
-                Way::Elsewhere(worker) if handler.kind == Kind::Certain && !handler.is_gone => {
+            match &mut handler.execution {
+                Execution::Inline(delivery) => drop(delivery.rotate(unix_ns, context)?),
+                // Other sinks have nothing to close, and a blocked one would never answer.
+                Execution::Thread(worker)
+                    if handler.guarantee == Guarantee::ExactlyOnce && !handler.reader_gone =>
+                {
                     worker.rotate(unix_ns)
                 }
-                Way::Elsewhere(_) => {}
+                Execution::Thread(_) => {}
             }
         }
         Ok(())
     }
 
     pub(super) fn are_rotating(&self) -> bool {
-        self.all.iter().any(|handler| matches!(&handler.way, Way::Elsewhere(worker) if worker.is_rotating()))
+        self.workers().any(Worker::is_rotating)
     }
 
-    /// Looks whether the outputs are where they were; threads do so by themselves.
-    pub(super) fn look(&mut self, front: &mut Front<'_>) {
+    /// Does the periodic work of a sink that is written in the loop; threads do theirs themselves.
+    pub(super) fn maintain(&mut self, context: &mut Context<'_>) {
         for handler in &mut self.all {
-            if let Way::Here(outlet) = &mut handler.way {
-                outlet.look(front);
+            if let Execution::Inline(delivery) = &mut handler.execution {
+                delivery.maintain(context);
             }
         }
     }
 
-    /// Opens the outputs anew.
-    pub(super) fn reopen(&mut self, front: &mut Front<'_>) {
+    /// Reopens the file of a sink that is written in the loop.
+    pub(super) fn reopen(&mut self, context: &mut Context<'_>) {
         for handler in &mut self.all {
-            if let Way::Here(outlet) = &mut handler.way {
-                outlet.reopen(front);
+            if let Execution::Inline(delivery) = &mut handler.execution {
+                delivery.reopen(context);
             }
         }
     }
 
-    /// Outputs that refuse are not waited for any longer.
-    pub(super) fn hurry(&mut self) {
-        self.all.iter_mut().filter_map(Handler::worker).for_each(|worker| worker.hurry());
+    /// Makes every delivery give up at its next failure.
+    pub(super) fn expire_deadlines(&mut self) {
+        self.workers().for_each(Worker::expire_deadlines);
     }
 
-    /// Waits until all is written that can be. The outputs come back.
-    pub(super) fn finish(mut self, front: &mut Front<'_>) -> (Vec<Outlet>, Result<(), Error>) {
-        let cursors = front.intake.cursors();
-        let events = &mut *front.events;
-        for handler in self.all.iter_mut().filter(|handler| handler.is_left && handler.lost.0 > 0) {
-            // In case it catches up.
-            let Handler { formatting, way: Way::Elsewhere(worker), lost, .. } = handler else { continue };
-            formatting.put_lost(lost.0, lost.1);
+    /// Waits until everything queued is written, as far as possible. Returns the deliveries.
+    pub(super) fn finish(mut self, context: &mut Context<'_>) -> (Vec<Delivery>, Result<(), Error>) {
+        let cursors = context.sources.cursors();
+        let events = &mut *context.events;
+        for handler in self.all.iter_mut().filter(|handler| handler.is_detached && handler.left_out.0 > 0) {
+            // Written only if the handler catches up before the deadline.
+            let ActiveHandler { formatting, execution: Execution::Thread(worker), left_out, .. } = handler
+            else {
+                continue;
+            };
+            formatting.format_left_out(left_out.0, left_out.1);
             formatting.end_batch(&cursors);
             let _ = worker.write(u64::MAX, std::mem::take(&mut formatting.batch));
         }
         let has_others = self.all.len() > 1;
-        let (mut outlets, mut result) = (Vec::new(), Ok(()));
-        // Those who come to an end by themselves first: the others have that time too.
-        let (certain, others): (Vec<_>, Vec<_>) =
-            self.all.into_iter().partition(|handler| handler.kind == Kind::Certain);
-        for handler in certain.into_iter().chain(others) {
-            let worker = match handler.way {
-                Way::Elsewhere(worker) => worker,
-                Way::Here(outlet) => {
-                    outlets.push(outlet);
+        let (mut deliveries, mut result) = (Vec::new(), Ok(()));
+        // Files first, which end by themselves: the others have that time too.
+        let (files, others): (Vec<_>, Vec<_>) =
+            self.all.into_iter().partition(|handler| handler.guarantee == Guarantee::ExactlyOnce);
+        for handler in files.into_iter().chain(others) {
+            let worker = match handler.execution {
+                Execution::Thread(worker) => worker,
+                Execution::Inline(delivery) => {
+                    deliveries.push(delivery);
                     continue;
                 }
             };
-            let out = worker.out.clone();
-            let may_give_up = handler.kind != Kind::Certain && has_others;
-            let Finished { outlet, failed, queued } =
+            let out = worker.out().to_owned();
+            let may_give_up = handler.guarantee != Guarantee::ExactlyOnce && has_others;
+            let Finished { delivery, result: written, queued } =
                 worker.finish(may_give_up.then(|| Instant::now() + AT_THE_END), events);
-            if outlet.is_none() {
-                events.say(&format!("{out} takes nothing; what was on its way to it is given up"));
+            if delivery.is_none() {
+                events.report(&format!("{out} accepts no data; the lines queued for it are discarded"));
             }
-            outlets.extend(outlet);
-            let failed = match failed {
-                // The rings have forgotten them, for the others' sake.
-                Err(_) if handler.is_left => Err(Error::LeftOut { out, records: handler.lost.0 + queued }),
-                failed => failed,
+            deliveries.extend(delivery);
+            let written = match written {
+                // The rings have forgotten these records, because the other handlers have written them.
+                Err(_) if handler.is_detached => {
+                    Err(Error::LeftOut { out, records: handler.left_out.0 + queued })
+                }
+                written => written,
             };
-            result = result.and(failed);
+            result = result.and(written);
         }
-        (outlets, result)
+        (deliveries, result)
     }
 }
 
-fn taking(all: &mut [Handler], takers: Takers) -> impl Iterator<Item = &mut Handler> {
-    let number = all.iter_mut().enumerate();
-    number.filter(move |(number, _)| takers >> number & 1 == 1).map(|(_, handler)| handler)
+/// The handlers in the mask.
+fn selected(all: &mut [ActiveHandler], mask: HandlerMask) -> impl Iterator<Item = &mut ActiveHandler> {
+    let numbered = all.iter_mut().enumerate();
+    numbered.filter(move |(number, _)| mask >> number & 1 == 1).map(|(_, handler)| handler)
 }

@@ -1,36 +1,37 @@
-//! Undoing level rules whose end has come: what `ringlog level --for` leaves to the writer.
+//! Undoing level rules that have expired: the writer's part of `ringlog level --for`.
 
 use std::time::{Duration, Instant};
 
 use ringlog::Ring;
 
-use super::Events;
+use crate::events::Events;
 
-/// How often to look whether a rule has ended.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often to check for expired rules.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// When the level rules of a ring were last looked at.
-pub(super) struct Ends {
+/// Undoes the expired level rules of a ring.
+pub(super) struct LevelExpiry {
     ring: Ring,
-    looked: Option<Instant>,
-    complained: bool,
+    checked_at: Option<Instant>,
+    /// Whether the last failure has been reported.
+    is_reported: bool,
 }
 
-impl Ends {
-    pub(super) fn of(ring: &Ring) -> Ends {
-        Ends { ring: ring.clone(), looked: None, complained: false }
+impl LevelExpiry {
+    pub(super) fn new(ring: &Ring) -> LevelExpiry {
+        LevelExpiry { ring: ring.clone(), checked_at: None, is_reported: false }
     }
 
-    /// Looks at the rules when it is time to. Says once that they cannot be undone; records go on.
+    /// Undoes expired rules, if a check is due. Reports a failure once; it does not affect records.
     pub(super) fn undo(&mut self, events: &mut dyn Events) {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+        if self.checked_at.is_some_and(|at| at.elapsed() < CHECK_EVERY) {
             return;
         }
-        self.looked = Some(Instant::now());
+        self.checked_at = Some(Instant::now());
         match self.ring.undo_ended_levels() {
-            Ok(()) => self.complained = false,
-            Err(error) if std::mem::replace(&mut self.complained, true) => drop(error),
-            Err(error) => events.say(&format!("levels that were to end stay in force: {error}")),
+            Ok(()) => self.is_reported = false,
+            Err(error) if std::mem::replace(&mut self.is_reported, true) => drop(error),
+            Err(error) => events.report(&format!("cannot undo expired levels: {error}; they stay in force")),
         }
     }
 }

@@ -1,70 +1,70 @@
-//! To whom a record goes: loggers, levels and propagation as in Python's `logging`.
+//! Routing: which handlers take a record. Loggers, levels and propagation work as in Python's `logging`.
 
 use std::collections::HashMap;
 
 use ringlog::Level;
 use ringlog::reader::{Body, Entry};
 
-use crate::config::{Config, EVERYTHING, Handler, Logger, Output};
+use crate::config::{Config, EVERYTHING, HandlerConfig, LoggerConfig, SinkConfig};
 
-/// Handlers as bits: the lowest is the first of those that write anywhere.
-pub(super) type Takers = u64;
+/// A set of handlers, one bit each. The lowest bit is the first handler that has a sink.
+pub(super) type HandlerMask = u64;
 
-/// Names that are remembered at most: whoever makes up ever new ones shall not fill our memory.
+/// The largest number of routes that are kept, so that ever new logger names do not exhaust memory.
 const NAMES_MAX: usize = 10_000;
 
-/// What gaps and deaths are told by.
+/// The logger of gaps and deaths.
 const OWN_LOGGER: &str = "ringlog";
 
 pub(super) struct Router {
-    loggers: Vec<Logger>,
-    /// Of each handler that writes anywhere its bit and its level.
-    takers: Vec<Option<(Takers, Level)>>,
+    loggers: Vec<LoggerConfig>,
+    /// The bit and the level of each handler; `None` for one without a sink.
+    handlers: Vec<Option<(HandlerMask, Level)>>,
     routes: HashMap<Box<str>, Route>,
-    /// The logger of the last record: the next one's is often the same.
+    /// The logger of the last record, and its route: the next record often has the same.
     last: (Box<str>, Route),
 }
 
-/// Where the records of a logger go.
+/// The handlers of a logger's records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Route {
-    /// Those below are discarded.
+    /// Records below this level are discarded.
     level: Level,
-    /// Handlers, with their own levels.
-    takers: Vec<(Level, Takers)>,
+    /// The handlers with their own levels.
+    handlers: Vec<(Level, HandlerMask)>,
 }
 
 impl Route {
-    fn of(&self, level: Level) -> Takers {
+    fn of(&self, level: Level) -> HandlerMask {
         if level < self.level {
             return 0;
         }
-        self.takers.iter().filter(|(least, _)| level >= *least).fold(0, |all, (_, taker)| all | taker)
+        self.handlers.iter().filter(|(least, _)| level >= *least).fold(0, |mask, (_, bit)| mask | bit)
     }
 }
 
 impl Router {
     pub(super) fn new(config: &Config) -> Router {
         let mut bits = (0..).map(|number| 1 << number);
-        let taker = |handler: &Handler| match handler.output {
-            Output::Null => None,
-            Output::Console { .. } | Output::File(_) => Some((bits.next()?, handler.level)),
+        let bit = |handler: &HandlerConfig| match handler.sink {
+            SinkConfig::Null => None,
+            SinkConfig::Console { .. } | SinkConfig::File(_) => Some((bits.next()?, handler.level)),
         };
-        let takers = config.handlers.iter().map(taker).collect();
-        let dotted = |logger: &Logger| Logger { name: dotted(&logger.name), ..logger.clone() };
+        let handlers = config.handlers.iter().map(bit).collect();
+        let dotted = |logger: &LoggerConfig| LoggerConfig { name: dotted(&logger.name), ..logger.clone() };
         let mut router = Router {
             loggers: config.loggers.iter().map(dotted).collect(),
-            takers,
+            handlers,
             routes: HashMap::new(),
-            last: (Box::default(), Route { level: EVERYTHING, takers: Vec::new() }),
+            last: (Box::default(), Route { level: EVERYTHING, handlers: Vec::new() }),
         };
         router.last.1 = router.find("");
         router
     }
 
-    /// Who writes the entry.
+    /// The handlers that write the entry.
     #[inline]
-    pub(super) fn takers(&mut self, entry: &Entry<'_>) -> Takers {
+    pub(super) fn mask(&mut self, entry: &Entry<'_>) -> HandlerMask {
         match &entry.body {
             Body::Record(record) => self.route(record.logger).of(record.level),
             _ => self.route(OWN_LOGGER).of(Level::WARN),
@@ -87,10 +87,10 @@ impl Router {
         &self.last.1
     }
 
-    /// Goes from the logger up to the root.
+    /// The route of a logger: collects handlers from the logger up to the root.
     fn find(&self, name: &str) -> Route {
         let mut level = None;
-        let mut takers = Vec::new();
+        let mut handlers = Vec::new();
         let (mut seen, mut goes_up) = (0, true);
         for name in ancestry(name) {
             let Some(logger) = self.loggers.iter().find(|logger| logger.name == name) else { continue };
@@ -99,16 +99,16 @@ impl Router {
                 continue;
             }
             for handler in &logger.handlers {
-                let Some(Some((bit, least))) = self.takers.get(*handler) else { continue };
-                // Python's writes a line twice that comes to a handler by two ways.
+                let Some(Some((bit, least))) = self.handlers.get(*handler) else { continue };
+                // A handler that is reached twice writes once; Python writes the line twice.
                 if seen & bit == 0 {
                     seen |= bit;
-                    takers.push((*least, *bit));
+                    handlers.push((*least, *bit));
                 }
             }
             goes_up = logger.propagate;
         }
-        Route { level: level.unwrap_or(EVERYTHING), takers }
+        Route { level: level.unwrap_or(EVERYTHING), handlers }
     }
 }
 
@@ -121,7 +121,7 @@ fn ancestry(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(name), up)
 }
 
-/// Rust's module paths are loggers too.
+/// A logger name with dots. Rust's module paths are logger names too.
 fn dotted(name: &str) -> String {
     if name == "root" { String::new() } else { name.replace("::", ".") }
 }
@@ -131,20 +131,20 @@ mod tests {
     use super::*;
     use crate::config::{Color, Formatter, Stream};
 
-    fn handler(level: Level) -> Handler {
-        let output = Output::Console { stream: Stream::Stdout, color: Color::Never };
-        Handler { name: String::new(), level, formatter: Formatter::default(), output }
+    fn handler(level: Level) -> HandlerConfig {
+        let sink = SinkConfig::Console { stream: Stream::Stdout, color: Color::Never };
+        HandlerConfig { name: String::new(), level, formatter: Formatter::default(), sink }
     }
 
-    fn logger(name: &str, level: Option<Level>, handlers: &[usize], propagate: bool) -> Logger {
-        Logger { name: name.to_owned(), level, handlers: handlers.to_vec(), propagate }
+    fn logger(name: &str, level: Option<Level>, handlers: &[usize], propagate: bool) -> LoggerConfig {
+        LoggerConfig { name: name.to_owned(), level, handlers: handlers.to_vec(), propagate }
     }
 
-    /// Root: handler 0 from INFO on, which takes WARN and above. `db`: handler 1, all. `db.pool`: handlers 2 and 1,
-    /// no way up. `quiet`: a null handler only. `db.slow`: a level and nothing else.
+    /// Root: level INFO, handler 0, which takes WARN and above. `db`: handler 1. `db.pool`: handlers 2 and 1, without
+    /// propagation. `quiet`: a null handler only. `db.slow`: only a level.
     fn router() -> Router {
         let mut handlers = vec![handler(Level::WARN), handler(EVERYTHING), handler(EVERYTHING)];
-        handlers.push(Handler { output: Output::Null, ..handler(EVERYTHING) });
+        handlers.push(HandlerConfig { sink: SinkConfig::Null, ..handler(EVERYTHING) });
         let loggers = vec![
             logger("", Some(Level::INFO), &[0], true),
             logger("db", Some(Level::DEBUG), &[1], true),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn records_go_where_pythons_would() {
+    fn records_are_routed_as_by_python() {
         let mut router = router();
         let cases = [
             ("", Level::INFO, 0b000),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_names_is_bounded() {
+    fn the_number_of_kept_routes_is_bounded() {
         let mut router = router();
         for name in 0..2 * NAMES_MAX + 5 {
             assert_eq!(router.route(&format!("db.{name}")).of(Level::DEBUG), 0b010);

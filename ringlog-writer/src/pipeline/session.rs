@@ -1,6 +1,5 @@
-//! From options or a configuration to a running loop, and from its end back.
+//! Sessions: from options or a configuration to a running loop, and from its end to the next one.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,134 +7,96 @@ use std::time::Duration;
 use ringlog::Ring;
 use ringlog::reader::Cursor;
 
-use super::delivery::Outlet;
+use super::context::Context;
+use super::delivery::Delivery;
+use super::flags::{Flags, Signals};
 use super::formatting::Formatting;
-use super::handlers::{Handler, Handlers, Kind};
+use super::handlers::{ActiveHandler, Guarantee, Handlers};
 use super::router::Router;
-use super::sources::Intake;
+use super::run::{End, Writer};
+use super::sources::Sources;
+use super::summary::Summary;
 use super::worker::Worker;
-use super::{End, Events, Front, Signals, StandardError, Summary, Told, Writer};
 use crate::config::options::{Existing, Options};
-use crate::config::{self, Checked, Config, ConfigErrors, Output, whereabouts};
+use crate::config::{Config, ConfigFile, HandlerConfig, SinkConfig, canonical};
 use crate::error::Error;
-use crate::format::Source;
+use crate::events::{Events, StandardError};
+use crate::format::RingIdentity;
 use crate::sink::{self, Sink};
 
-/// Between two attempts to begin again as before.
-const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// The pause before the previous configuration is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
-/// Persists records until `stop` is set, somebody asks for it with `ringlog stop`, the reader of a pipe
-/// has gone, or, if the options say so, the ring is idle. Then writes everything published up to that
-/// moment and returns. What goes wrong meanwhile it says on standard error.
+/// For each ring its UUID, and the number of the stop request from which on requests count.
+type StopRequests = Vec<([u8; 16], u64)>;
+
+/// Persists records until `stop` is set, a process asks for it (`ringlog stop`), the reader of a pipe has gone, or, with
+/// [`until_idle`](Options::until_idle), the ring is idle. Then writes every record published so far and returns.
+/// Failures meanwhile are reported on standard error.
 ///
-/// A program that runs this in a thread of its own should call [`ringlog::survive_truncation`], as the
-/// daemon does: it is not done here, because it installs a signal handler.
+/// A program that calls this in a thread of its own should call [`ringlog::survive_truncation`] first, as the daemon
+/// does. It is not called here because it installs a signal handler.
 ///
 /// # Errors
-/// [`Error::Options`] if those do not go together; [`Error::Ring`] if the ring cannot be opened, somebody else
-/// drains it, or its file was truncated: what had been taken out of it until then is written; [`Error::Open`], before
-/// anything is taken out of the ring; [`Error::Write`] if it was told to end while the output took
-/// nothing. A full disk alone is none: it is waited for.
+/// [`Error::Options`] if the options contradict each other; [`Error::Open`] before anything is taken out of the ring;
+/// [`Error::Ring`] if the ring cannot be opened, another process drains it, or its file was truncated: records taken
+/// before that are written; [`Error::Write`] if the writer was asked to stop while a write failed. A full disk is not an
+/// error: the writer waits for space.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
-    let told = Told { stop, reopen: &AtomicBool::new(false), rotate: &AtomicBool::new(false) };
-    run_options(options, told, &mut StandardError)
+    let flags = Flags { stop, reopen: &AtomicBool::new(false), rotate: &AtomicBool::new(false) };
+    run_options(options, flags, &mut StandardError)
 }
 
-/// The same, with a way to reopen the file, and to hear what happens.
+/// As [`run`], with requests to reopen and rotate, and with callbacks.
 ///
 /// # Errors
 /// As for [`run`].
 pub fn run_with(options: &Options, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
-    let Signals { stop, reopen, rotate } = signals;
-    run_options(options, Told { stop, reopen, rotate }, events)
+    run_options(options, signals.into(), events)
 }
 
-fn run_options(options: &Options, told: Told<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
+fn run_options(options: &Options, flags: Flags<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
     options.check()?;
-    let config = Config::from(options);
-    let config = &config;
-    let session = Session { config, file: None, until_idle: options.until_idle, answers: None, stops: &[] };
+    let config = &Config::from(options);
+    let session = Session { config, file: None, until_idle: options.until_idle, answer: None, stops: &[] };
     let mut summary = Summary::default();
-    session.begin(told, events).and_then(|writer| session.run(writer, &mut summary))?;
+    session.begin(flags, events).and_then(|writer| session.run(writer, &mut summary))?;
     Ok(summary)
 }
 
-/// A configuration that may change while the writer runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// The rings, if they are not those that it names.
-    pub rings: Vec<String>,
-    /// End once every lane is closed and all is drained, as [`Options::until_idle`].
-    pub until_idle: bool,
-}
-
-impl ConfigFile {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with everything that is wrong in it.
-    pub fn check(&self) -> Result<Checked, Error> {
-        let mut checked = Config::read(&self.path).map_err(|errors| Error::Config(errors.to_string()))?;
-        if !self.rings.is_empty() {
-            checked.config.rings.clone_from(&self.rings);
-        }
-        if checked.config.rings.is_empty() {
-            let path = self.path.display();
-            return Err(Error::Config(format!(
-                "{path} names no ring; write `rings = [\"app\"]` into it, or name them on the command line"
-            )));
-        }
-        Ok(checked)
-    }
-
-    /// Reads it, and looks whether its outputs can be opened.
-    pub(super) fn read(&self) -> Result<Config, Error> {
-        let checked = self.check()?;
-        let targets = checked.check_targets();
-        if targets.is_empty() {
-            Ok(checked.config)
-        } else {
-            Err(Error::Config(ConfigErrors(targets).to_string()))
-        }
-    }
-}
-
-/// As [`run_with`], by a configuration: from several rings, to several outputs. SIGHUP and `ringlog reload` have it
-/// read anew; all of the new one comes into force, or the old one stays.
+/// As [`run_with`], with a configuration: any number of rings and handlers. SIGHUP and `ringlog reload` reload it; the
+/// new configuration takes effect as a whole, or the previous one stays in force.
 ///
 /// # Errors
 /// As for [`run`], and [`Error::Config`].
 pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
-    let Signals { stop, reopen, rotate } = signals;
-    let told = Told { stop, reopen, rotate };
+    let flags = Flags::from(signals);
     let mut summary = Summary::default();
-    let mut config = file.read()?;
-    // What is gone back to where the next one cannot begin: outputs are held by one writer, so the old ones are
+    let mut config = file.load()?;
+    // The configuration to return to if the next one cannot start. A file is locked by one writer, so the old files are
     // closed before the new ones are opened.
-    let (mut before, mut answers, mut stops) = (None, true, Vec::new());
+    let (mut previous, mut answer, mut stops) = (None, true, Vec::new());
     let (mut has_begun, mut is_waiting) = (false, false);
     loop {
         let session = Session {
             config: &config,
             file: Some(file),
             until_idle: file.until_idle,
-            answers: Some(answers),
+            answer: Some(answer),
             stops: &stops,
         };
-        let writer = match session.begin(told, events) {
+        let writer = match session.begin(flags, events) {
             Ok(writer) => writer,
             Err(error) => {
-                if let Some(old) = before.take() {
-                    events.say(&format!("{error}; the configuration that was read before stays in force"));
-                    (config, answers, has_begun) = (old, false, true);
-                } else if has_begun && !told.stop.load(Ordering::Relaxed) {
-                    // That one cannot begin again either, for now.
+                if let Some(old) = previous.take() {
+                    events.report(&format!("{error}; the previous configuration stays in force"));
+                    (config, answer, has_begun) = (old, false, true);
+                } else if has_begun && !flags.stop.load(Ordering::Relaxed) {
+                    // The previous configuration cannot start again either, for now.
                     if !std::mem::replace(&mut is_waiting, true) {
-                        events.say(&format!("{error}; trying again, records wait in the rings"));
+                        events.report(&format!("{error}; trying again, records wait in the rings"));
                     }
-                    std::thread::sleep(TRY_AGAIN);
+                    std::thread::sleep(RETRY_AFTER);
                 } else {
                     return Err(error);
                 }
@@ -144,158 +105,154 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
         };
         is_waiting = false;
         match session.run(writer, &mut summary)? {
-            End::Done => return Ok(summary),
-            End::Anew(mut next, heeded) => {
-                stops = heeded;
-                go_on_with_files_of(&config, &mut next);
-                // If that cannot begin, this one does not begin its files anew either.
+            Next::Done => return Ok(summary),
+            Next::Reload(mut next, honored) => {
+                stops = honored;
+                keep_files_of(&config, &mut next);
+                // If the new configuration cannot start, returning to this one must not begin its files anew either.
                 let mut old = std::mem::replace(&mut config, *next);
-                go_on_with_files_of(&old.clone(), &mut old);
-                (before, answers) = (Some(old), true);
+                keep_files_of(&old.clone(), &mut old);
+                (previous, answer) = (Some(old), true);
             }
         }
     }
 }
 
-/// What is done to a file when the writer starts is not done again when the configuration is read anew.
-fn go_on_with_files_of(before: &Config, next: &mut Config) {
+/// Makes the next configuration append to files that were open before: `truncate` and `on-start` apply only when the
+/// writer starts.
+fn keep_files_of(before: &Config, next: &mut Config) {
     let files = |config: &Config| -> Vec<PathBuf> {
-        let path = |handler: &config::Handler| match &handler.output {
-            Output::File(file) => Some(whereabouts(&file.path)),
-            Output::Console { .. } | Output::Null => None,
+        let path = |handler: &HandlerConfig| match &handler.sink {
+            SinkConfig::File(file) => Some(canonical(&file.path)),
+            SinkConfig::Console { .. } | SinkConfig::Null => None,
         };
         config.handlers.iter().filter_map(path).collect()
     };
     let known = files(before);
     for handler in &mut next.handlers {
-        if let Output::File(file) = &mut handler.output
-            && known.contains(&whereabouts(&file.path))
+        if let SinkConfig::File(file) = &mut handler.sink
+            && known.contains(&canonical(&file.path))
         {
             (file.existing, file.rotation.on_start) = (Existing::Append, false);
         }
     }
 }
 
-/// The time from the reading of a configuration to that of the next.
+/// The time for which one configuration is in force.
 #[derive(Clone, Copy)]
 struct Session<'a> {
     config: &'a Config,
     file: Option<&'a ConfigFile>,
     until_idle: bool,
-    /// What those are told who have asked for this configuration: whether it is the one that they meant.
-    answers: Option<bool>,
-    /// Which requests to end were heeded before.
+    /// The answer to pending requests for a reload: whether this configuration is the one that was asked for.
+    answer: Option<bool>,
+    /// The stop requests that the previous session has not honored yet.
     stops: &'a [([u8; 16], u64)],
 }
 
+/// What follows a session.
+enum Next {
+    Done,
+    /// A session with this configuration.
+    Reload(Box<Config>, StopRequests),
+}
+
 impl Session<'_> {
-    /// Holds the rings, opens the outputs and puts right what a writer that was killed has left.
-    fn begin<'a>(&'a self, told: Told<'a>, events: &'a mut dyn Events) -> Result<Writer<'a>, Error> {
+    /// Becomes the consumer of the rings, opens the sinks, and repairs what an earlier writer left unfinished.
+    fn begin<'a>(&'a self, flags: Flags<'a>, events: &'a mut dyn Events) -> Result<Writer<'a>, Error> {
         let rings = self.config.rings.iter().map(|ring| Ring::open(ring)).collect::<Result<Vec<_>, _>>()?;
-        let mut intake = Intake::open(&rings, self.config.grace)?;
+        let mut sources = Sources::open(&rings, self.config.grace)?;
         let mut sinks = Vec::new();
         for handler in &self.config.handlers {
-            if let Some(sink) = sink::open(&handler.output, &rings, self.file.is_none())? {
+            if let Some(sink) = sink::open(&handler.sink, &rings, self.file.is_none())? {
                 sinks.push((handler, sink));
             }
         }
-        intake.heed(self.stops);
-        // One output alone says where its ring has to begin; several skip what they have, each for itself.
-        let is_alone = self.file.is_none();
-        if let (true, Some((_, sink))) = (is_alone, sinks.first()) {
-            intake.resume(|ring| sink.cursor(ring))?;
+        sources.honor_stops_since(self.stops);
+        // The rings start at the position of a single sink. Of several sinks, each skips the records that it has.
+        let is_single = self.file.is_none();
+        if let (true, Some((_, sink))) = (is_single, sinks.first()) {
+            sources.resume(|ring| sink.cursor(ring))?;
         }
-        // The rings are held: only now may anything be done to what is in the files.
+        // Files are changed only now that the rings are held.
         for (_, sink) in &mut sinks {
-            sink.settle(intake.previous_consumer_crashed(), events)?;
+            sink.recover(sources.previous_consumer_crashed(), events)?;
         }
-        let has_files = sinks.iter().any(|(handler, _)| matches!(handler.output, Output::File(_)));
-        let begin = |(handler, sink)| begin_handler(handler, sink, &intake, is_alone, has_files);
+        let has_files = sinks.iter().any(|(handler, _)| matches!(handler.sink, SinkConfig::File(_)));
+        let begin = |(handler, sink)| begin_handler(handler, sink, &sources, is_single, has_files);
         let all = sinks.into_iter().map(begin).collect::<Result<_, _>>()?;
-        let handlers = Handlers::new(all, intake.drops()?, intake.least_bytes());
-        if let Some(is_taken) = self.answers {
-            intake.answer_reload(is_taken);
+        let handlers = Handlers::new(all, sources.all_drop()?, sources.least_bytes());
+        if let Some(is_taken) = self.answer {
+            sources.answer_reload(is_taken);
         }
-        Ok(Writer {
-            front: Front { intake, told, events },
-            router: Router::new(self.config),
-            handlers,
-            until_idle: self.until_idle,
-            config: self.file,
-            counts: Summary::default(),
-            turn: 0,
-            underway: VecDeque::new(),
-            rotating: None,
-            summary: Summary::default(),
-            ending: None,
-            last_unix_ns: 0,
-        })
+        let context = Context { sources, flags, events };
+        Ok(Writer::new(context, Router::new(self.config), handlers, self.until_idle, self.file))
     }
 
-    /// Runs it to its end.
-    fn run(&self, mut writer: Writer<'_>, summary: &mut Summary) -> Result<End, Error> {
-        writer.front.events.ready();
-        let end = writer.carry();
-        let Writer { mut front, mut handlers, summary: done, underway, .. } = writer;
+    /// Runs the loop to its end, and closes the sinks.
+    fn run(&self, mut writer: Writer<'_>, summary: &mut Summary) -> Result<Next, Error> {
+        writer.context.events.ready();
+        let end = writer.run();
+        let Writer { mut context, mut handlers, summary: done, in_flight, .. } = writer;
         if !matches!(end, Ok(End::Done)) {
-            handlers.hurry();
+            handlers.expire_deadlines();
         }
-        // What nobody has taken waits for another writer.
-        let has_gone = handlers.have_ended();
-        let (outlets, written) = handlers.finish(&mut front);
-        let Front { mut intake, events, .. } = front;
+        // Batches that no reader has taken are left for another writer.
+        let all_gone = handlers.all_gone();
+        let (deliveries, written) = handlers.finish(&mut context);
+        let Context { mut sources, events, .. } = context;
         summary.add(done);
-        let mut sinks: Vec<Box<dyn Sink>> = outlets.into_iter().map(|outlet| outlet.sink).collect();
+        let mut sinks: Vec<Box<dyn Sink>> = deliveries.into_iter().map(|delivery| delivery.sink).collect();
         if end.is_ok() && written.is_ok() {
-            for underway in underway.into_iter().filter(|_| !has_gone) {
-                intake.ack_to(&underway.marks)?;
-                summary.add(underway.counts);
+            for batch in in_flight.into_iter().filter(|_| !all_gone) {
+                sources.ack_to(&batch.marks)?;
+                summary.add(batch.counts);
             }
             if self.until_idle {
-                sinks.iter_mut().for_each(|sink| sink.rest(events));
+                sinks.iter_mut().for_each(|sink| sink.finish_background(events));
             }
-            // In this order: where the checkpoint is gone, the ring has to know that nothing is missing. Where the
-            // rings are read anew, what is in the files already may not have come again yet.
-            intake.end();
-            let is_known = matches!(end, Ok(End::Done)) && !has_gone;
-            sinks.into_iter().for_each(|sink| sink.finish(is_known, events));
+            // The rings first: a removed checkpoint is safe only if they do not give any record out again. Before a
+            // reload they may still give out records that a file has already.
+            sources.end();
+            let acknowledged = matches!(end, Ok(End::Done)) && !all_gone;
+            sinks.into_iter().for_each(|sink| sink.close(acknowledged, events));
         }
         match end? {
-            // What an output has refused is in the rings for the next one; what it was left out of is not.
-            End::Anew(config, _) => {
+            // Records that a sink has refused are given out again by the rings; records left out of it are not.
+            End::Reload(config) => {
                 if let Err(error @ Error::LeftOut { .. }) = written {
-                    events.say(&error.to_string());
+                    events.report(&error.to_string());
                 }
-                Ok(End::Anew(config, intake.stops()))
+                Ok(Next::Reload(config, sources.stops()))
             }
-            End::Done => written.map(|()| End::Done),
+            End::Done => written.map(|()| Next::Done),
         }
     }
 }
 
 fn begin_handler(
-    handler: &config::Handler,
+    handler: &HandlerConfig,
     sink: Box<dyn Sink>,
-    intake: &Intake,
-    is_alone: bool,
+    sources: &Sources,
+    is_single: bool,
     has_files: bool,
-) -> Result<Handler, Error> {
-    let sources: Vec<Source> = intake.sources().cloned().collect();
-    let mut cursors = intake.cursors();
-    let had: Vec<Cursor> = match is_alone || !sink.has_cursors() {
+) -> Result<ActiveHandler, Error> {
+    let rings: Vec<RingIdentity> = sources.identities().cloned().collect();
+    let mut cursors = sources.cursors();
+    let had: Vec<Cursor> = match is_single || !sink.has_cursors() {
         true => Vec::new(),
         false => cursors.iter().map(|cursor| sink.cursor(&cursor.ring)).collect(),
     };
     cursors.iter_mut().zip(&had).for_each(|(cursor, had)| cursor.join(had));
-    let formatting = Formatting::new(handler, &sources, &*sink, had)?;
-    let kind = match handler.output {
-        Output::Console { .. } if has_files => Kind::Aside,
-        _ if sink.has_cursors() => Kind::Certain,
-        _ => Kind::Uncertain,
+    let formatting = Formatting::new(handler, &rings, &*sink, had)?;
+    let guarantee = match handler.sink {
+        SinkConfig::Console { .. } if has_files => Guarantee::BestEffort,
+        _ if sink.has_cursors() => Guarantee::ExactlyOnce,
+        _ => Guarantee::AtLeastOnce,
     };
-    let outlet = Outlet::new(handler.output.to_string(), sink, cursors);
-    if is_alone {
-        return Ok(Handler::here(formatting, outlet));
+    let delivery = Delivery::new(handler.sink.to_string(), sink, cursors);
+    if is_single {
+        return Ok(ActiveHandler::inline(formatting, delivery));
     }
-    Ok(Handler::elsewhere(formatting, Worker::start(outlet).map_err(Error::Thread)?, kind))
+    Ok(ActiveHandler::threaded(formatting, Worker::start(delivery).map_err(Error::Thread)?, guarantee))
 }

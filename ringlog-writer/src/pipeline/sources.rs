@@ -1,164 +1,165 @@
-//! The rings, drained as one: merged by time.
+//! The rings that the writer drains, merged by time.
 
 use std::time::{Duration, Instant};
 
 use ringlog::reader::{Consumer, Cursor, Entry, Mark, Observer, Step};
 use ringlog::{Overflow, Ring};
 
-use super::levels;
+use super::levels::LevelExpiry;
+use crate::clock::now_unix_ns;
 use crate::error::Error;
-use crate::format::Source;
-use crate::pipeline::Events;
-use crate::sink::now_ns;
+use crate::events::Events;
+use crate::format::RingIdentity;
 
-/// Between two looks at rings that have nothing to give.
-const NAP: Duration = Duration::from_micros(200);
+/// The pause between two looks at rings that have no entries.
+const PAUSE: Duration = Duration::from_micros(200);
 
-pub(super) struct Intake {
-    inlets: Vec<Inlet>,
+/// The rings that the writer drains.
+pub(super) struct Sources {
+    all: Vec<Source>,
 }
 
 /// A ring that is drained.
-struct Inlet {
+struct Source {
     consumer: Consumer,
     observer: Observer,
-    /// Of the level rules.
-    levels: levels::Ends,
-    /// Where there are several rings.
-    head: Head,
-    /// Some process has logged into it, ever.
+    /// Undoes the ring's expired level rules.
+    levels: LevelExpiry,
+    /// The ring's next entry. Used only if there are several rings.
+    next: NextEntry,
+    /// Whether a process has ever logged into the ring.
     used: bool,
-    source: Source,
+    identity: RingIdentity,
 }
 
-/// What comes next out of a ring.
+/// The next entry of a ring, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Head {
-    /// It has not been looked.
+enum NextEntry {
+    /// The ring has not been looked at.
     Unknown,
-    /// At the last look nothing.
-    Nothing,
+    /// There was none at the last look.
+    None,
     /// An entry of this time.
     At(u64),
 }
 
-impl Head {
-    /// An entry of this time was found. A time stamp from the future is not waited for.
-    fn found(unix_ns: u64) -> Head {
-        Head::At(unix_ns.min(now_ns()))
+impl NextEntry {
+    /// An entry of this time was found. A timestamp from the future is clamped, so that it is not waited for.
+    fn found(unix_ns: u64) -> NextEntry {
+        NextEntry::At(unix_ns.min(now_unix_ns()))
     }
 }
 
-impl Intake {
-    /// Holds these rings.
-    pub(super) fn open(rings: &[Ring], grace: Option<Duration>) -> Result<Intake, Error> {
-        let inlet = |ring: &Ring| {
+impl Sources {
+    /// Becomes the consumer of these rings.
+    pub(super) fn open(rings: &[Ring], grace: Option<Duration>) -> Result<Sources, Error> {
+        let source = |ring: &Ring| {
             let mut consumer = ring.consumer()?;
             if let Some(grace) = grace {
                 consumer.set_grace(grace);
             }
-            let (observer, levels) = (ring.observe()?, levels::Ends::of(ring));
-            let source = Source::new(ring.path(), ring.info());
-            Ok(Inlet { consumer, observer, levels, head: Head::Unknown, used: false, source })
+            let (observer, levels) = (ring.observe()?, LevelExpiry::new(ring));
+            let identity = RingIdentity::new(ring.path(), ring.info());
+            Ok(Source { consumer, observer, levels, next: NextEntry::Unknown, used: false, identity })
         };
-        Ok(Intake { inlets: rings.iter().map(inlet).collect::<Result<_, ringlog::Error>>()? })
+        Ok(Sources { all: rings.iter().map(source).collect::<Result<_, ringlog::Error>>()? })
     }
 
-    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
-        self.inlets.iter().map(|inlet| &inlet.source)
+    pub(super) fn identities(&self) -> impl Iterator<Item = &RingIdentity> {
+        self.all.iter().map(|source| &source.identity)
     }
 
     pub(super) fn previous_consumer_crashed(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.consumer.previous_consumer_crashed())
+        self.all.iter().any(|source| source.consumer.previous_consumer_crashed())
     }
 
-    /// Begins where the one output was.
+    /// Starts each ring at the position that a sink has kept for it.
     pub(super) fn resume(&mut self, cursor: impl Fn(&[u8; 16]) -> Cursor) -> Result<(), Error> {
-        for inlet in &mut self.inlets {
-            let uuid = inlet.consumer.info().uuid;
-            inlet.consumer.resume(&cursor(&uuid))?;
+        for source in &mut self.all {
+            let uuid = source.consumer.info().uuid;
+            source.consumer.resume(&cursor(&uuid))?;
         }
         Ok(())
     }
 
-    /// The next entry, and which ring it is of.
+    /// The next entry, and the index of its ring.
     #[inline]
     pub(super) fn next(&mut self, wait: Duration) -> Result<Option<(usize, Entry<'_>)>, Error> {
-        if self.inlets.len() == 1 {
-            return Ok(self.inlets[0].consumer.next(wait)?.map(|entry| (0, entry)));
+        if self.all.len() == 1 {
+            return Ok(self.all[0].consumer.next(wait)?.map(|entry| (0, entry)));
         }
         let Some(ring) = self.choose(wait)? else { return Ok(None) };
-        let inlet = &mut self.inlets[ring];
-        inlet.head = Head::Unknown;
-        Ok(inlet.consumer.next(Duration::ZERO)?.map(|entry| (ring, entry)))
+        let source = &mut self.all[ring];
+        source.next = NextEntry::Unknown;
+        Ok(source.consumer.next(Duration::ZERO)?.map(|entry| (ring, entry)))
     }
 
-    /// The ring with the oldest entry, once all others are known to have no older one.
+    /// The ring with the oldest entry, once every other ring is known to have no older one.
     fn choose(&mut self, wait: Duration) -> Result<Option<usize>, Error> {
         let deadline = Instant::now() + wait;
         loop {
-            self.look(|inlet| inlet.head == Head::Unknown)?;
-            // A look at a whole ring for each entry of another one would take too long: a ring that has had nothing is
-            // looked at again only when what the others have is younger than that look.
+            self.look(|source| source.next == NextEntry::Unknown)?;
+            // Looking at a whole ring for each entry of another one would be too slow. A ring that was empty is looked at
+            // again only if the other entries are younger than its last look.
             let oldest = self.oldest().map(|(unix_ns, _)| unix_ns);
-            self.look(|inlet| oldest.is_none_or(|unix_ns| !inlet.has_nothing_before(unix_ns)))?;
+            self.look(|source| oldest.is_none_or(|unix_ns| !source.has_nothing_before(unix_ns)))?;
             if let Some((unix_ns, ring)) = self.oldest()
-                && self.inlets.iter().all(|inlet| inlet.has_nothing_before(unix_ns))
+                && self.all.iter().all(|source| source.has_nothing_before(unix_ns))
             {
                 return Ok(Some(ring));
             }
             if Instant::now() >= deadline {
                 return Ok(None);
             }
-            std::thread::sleep(NAP);
+            std::thread::sleep(PAUSE);
         }
     }
 
-    /// Looks what comes next out of these rings, where that is not known.
-    fn look(&mut self, is_wanted: impl Fn(&Inlet) -> bool) -> Result<(), Error> {
-        for inlet in &mut self.inlets {
-            if !matches!(inlet.head, Head::At(_)) && is_wanted(inlet) {
-                inlet.head = inlet.consumer.peek(Duration::ZERO)?.map_or(Head::Nothing, Head::found);
+    /// Looks up the next entry of the rings where it is unknown and wanted.
+    fn look(&mut self, is_wanted: impl Fn(&Source) -> bool) -> Result<(), Error> {
+        for source in &mut self.all {
+            if !matches!(source.next, NextEntry::At(_)) && is_wanted(source) {
+                source.next = source.consumer.peek(Duration::ZERO)?.map_or(NextEntry::None, NextEntry::found);
             }
         }
         Ok(())
     }
 
-    /// The oldest entry that has been found.
+    /// The time and the ring of the oldest entry that has been found.
     fn oldest(&self) -> Option<(u64, usize)> {
-        let heads = self.inlets.iter().enumerate();
-        let of = |(ring, inlet): (usize, &Inlet)| match inlet.head {
-            Head::At(unix_ns) => Some((unix_ns, ring)),
-            Head::Unknown | Head::Nothing => None,
+        let all = self.all.iter().enumerate();
+        let of = |(ring, source): (usize, &Source)| match source.next {
+            NextEntry::At(unix_ns) => Some((unix_ns, ring)),
+            NextEntry::Unknown | NextEntry::None => None,
         };
-        heads.filter_map(of).min()
+        all.filter_map(of).min()
     }
 
-    /// What the entry given out last changes in its ring's cursor.
+    /// How the entry that was taken last moves its ring's cursor.
     pub(super) fn step(&self, ring: usize) -> Step {
-        self.inlets[ring].consumer.step()
+        self.all[ring].consumer.step()
     }
 
-    /// Up to where each ring has been given out.
+    /// The position up to which each ring has been taken.
     pub(super) fn cursors(&self) -> Vec<Cursor> {
-        self.inlets.iter().map(|inlet| inlet.consumer.cursor()).collect()
+        self.all.iter().map(|source| source.consumer.cursor()).collect()
     }
 
     pub(super) fn marks(&mut self) -> Vec<Mark> {
-        self.inlets.iter_mut().map(|inlet| inlet.consumer.mark()).collect()
+        self.all.iter_mut().map(|source| source.consumer.mark()).collect()
     }
 
     pub(super) fn ack_to(&mut self, marks: &[Mark]) -> Result<(), Error> {
-        self.inlets.iter_mut().zip(marks).try_for_each(|(inlet, mark)| Ok(inlet.consumer.ack_to(*mark)?))
+        self.all.iter_mut().zip(marks).try_for_each(|(source, mark)| Ok(source.consumer.ack_to(*mark)?))
     }
 
     pub(super) fn set_grace(&mut self, grace: Duration) {
-        self.inlets.iter_mut().for_each(|inlet| inlet.consumer.set_grace(grace));
+        self.all.iter_mut().for_each(|source| source.consumer.set_grace(grace));
     }
 
     pub(super) fn is_drained(&mut self) -> Result<bool, Error> {
-        for inlet in &mut self.inlets {
-            if !inlet.is_drained()? {
+        for source in &mut self.all {
+            if !source.is_drained()? {
                 return Ok(false);
             }
         }
@@ -166,76 +167,76 @@ impl Intake {
     }
 
     pub(super) fn is_nearly_full(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.consumer.is_nearly_full())
+        self.all.iter().any(|source| source.consumer.is_nearly_full())
     }
 
-    /// Somebody asks the writer to end, or has removed a ring.
+    /// Whether a process has asked the writer to stop, or has removed a ring.
     pub(super) fn stop_requested(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.consumer.stop_requested())
+        self.all.iter().any(|source| source.consumer.stop_requested())
     }
 
-    /// The ring for whose sake the writer of others ends too.
-    pub(super) fn to_stop_for(&self) -> Option<&str> {
-        let ring = self.inlets.iter().find(|inlet| inlet.consumer.stop_requested())?;
-        (self.inlets.len() > 1).then_some(&*ring.source.name)
+    /// The ring whose stop request ends the writer of several rings.
+    pub(super) fn stopped_ring(&self) -> Option<&str> {
+        let ring = self.all.iter().find(|source| source.consumer.stop_requested())?;
+        (self.all.len() > 1).then_some(&*ring.identity.name)
     }
 
-    /// A ring's name.
+    /// The name of a ring.
     pub(super) fn name(&self, ring: usize) -> &str {
-        &self.inlets[ring].source.name
+        &self.all[ring].identity.name
     }
 
-    /// Each ring's request to begin new files that has not been answered.
+    /// The unanswered request to rotate of each ring.
     pub(super) fn rotation_requests(&self) -> Vec<Option<u64>> {
-        self.inlets.iter().map(|inlet| inlet.consumer.rotation_requested()).collect()
+        self.all.iter().map(|source| source.consumer.rotation_requested()).collect()
     }
 
     pub(super) fn answer_rotation(&self, requests: &[Option<u64>]) {
-        for (inlet, request) in self.inlets.iter().zip(requests) {
-            request.iter().for_each(|request| inlet.consumer.answer_rotation(*request));
+        for (source, request) in self.all.iter().zip(requests) {
+            request.iter().for_each(|request| source.consumer.answer_rotation(*request));
         }
     }
 
-    /// Whether somebody asks to have the configuration read anew.
+    /// Whether a process has asked for a reload.
     pub(super) fn reload_requested(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.consumer.reload_requested().is_some())
+        self.all.iter().any(|source| source.consumer.reload_requested().is_some())
     }
 
-    /// Answers all who have asked for it.
+    /// Answers every request for a reload.
     pub(super) fn answer_reload(&self, is_taken: bool) {
-        for Inlet { consumer, .. } in &self.inlets {
+        for Source { consumer, .. } in &self.all {
             if let Some(request) = consumer.reload_requested() {
                 consumer.answer_reload(request, is_taken);
             }
         }
     }
 
-    /// Whether producers of all rings go on where they find it full.
-    pub(super) fn drops(&self) -> Result<bool, Error> {
-        for inlet in &self.inlets {
-            if inlet.observer.stat()?.overflow != Overflow::Drop {
+    /// Whether every ring drops records when it is full.
+    pub(super) fn all_drop(&self) -> Result<bool, Error> {
+        for source in &self.all {
+            if source.observer.stat()?.overflow != Overflow::Drop {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// How many bytes the smallest ring has.
+    /// The size of the smallest ring in bytes.
     pub(super) fn least_bytes(&self) -> u64 {
-        let bytes = self.inlets.iter().map(|inlet| inlet.consumer.info().geometry().file_bytes());
+        let bytes = self.all.iter().map(|source| source.consumer.info().geometry().file_bytes());
         bytes.min().unwrap_or(0)
     }
 
-    /// Whether nobody has a lane open and all is drained. Rings into which nobody has ever logged are waited for,
-    /// unless the writer has been `abandoned`.
-    pub(super) fn is_deserted(&mut self, abandoned: bool) -> Result<bool, Error> {
-        for inlet in &mut self.inlets {
-            if !inlet.used {
-                inlet.used = !inlet.observer.stat()?.lanes.is_empty();
+    /// Whether every lane is closed and every ring drained. A ring into which no process has ever logged is waited for,
+    /// unless the writer is `abandoned`.
+    pub(super) fn are_deserted(&mut self, abandoned: bool) -> Result<bool, Error> {
+        for source in &mut self.all {
+            if !source.used {
+                source.used = !source.observer.stat()?.lanes.is_empty();
             }
-            // In this order: a lane may have published until the moment it was closed.
+            // In this order: a lane may publish records until it is closed.
             let is_deserted =
-                (inlet.used || abandoned) && inlet.consumer.open_lanes()? == 0 && inlet.is_drained()?;
+                (source.used || abandoned) && source.consumer.open_lanes()? == 0 && source.is_drained()?;
             if !is_deserted {
                 return Ok(false);
             }
@@ -243,48 +244,48 @@ impl Intake {
         Ok(true)
     }
 
-    /// For each ring, from which request to end on they count.
+    /// For each ring, the number of the stop request from which on requests count.
     pub(super) fn stops(&self) -> Vec<([u8; 16], u64)> {
-        self.inlets.iter().map(|inlet| (inlet.consumer.info().uuid, inlet.consumer.stops_before())).collect()
+        self.all.iter().map(|source| (source.consumer.info().uuid, source.consumer.stops_before())).collect()
     }
 
-    /// The requests to end that an intake before this one has not heeded yet count too.
-    pub(super) fn heed(&mut self, stops: &[([u8; 16], u64)]) {
-        for inlet in &mut self.inlets {
-            let uuid = inlet.consumer.info().uuid;
+    /// Lets stop requests count that were made before these rings were opened, from these numbers on.
+    pub(super) fn honor_stops_since(&mut self, stops: &[([u8; 16], u64)]) {
+        for source in &mut self.all {
+            let uuid = source.consumer.info().uuid;
             if let Some((_, before)) = stops.iter().find(|(ring, _)| *ring == uuid) {
-                inlet.consumer.heed_stops_since(*before);
+                source.consumer.heed_stops_since(*before);
             }
         }
     }
 
-    /// Undoes level rules whose end has come.
+    /// Undoes expired level rules.
     pub(super) fn undo_levels(&mut self, events: &mut dyn Events) {
-        self.inlets.iter_mut().for_each(|inlet| inlet.levels.undo(events));
+        self.all.iter_mut().for_each(|source| source.levels.undo(events));
     }
 
-    /// All that was given out is acknowledged.
+    /// Ends the consumers. Every entry that was taken has to be acknowledged.
     pub(super) fn end(&mut self) {
-        self.inlets.iter_mut().for_each(|inlet| inlet.consumer.end());
+        self.all.iter_mut().for_each(|source| source.consumer.end());
     }
 }
 
-impl Inlet {
-    /// Whether all that was published is given out and acknowledged.
+impl Source {
+    /// Whether every published entry is taken and acknowledged.
     fn is_drained(&mut self) -> Result<bool, Error> {
-        // It looks afresh, so what was found before is not all any more.
-        if self.head == Head::Nothing {
-            self.head = Head::Unknown;
+        // The consumer looks again, so an earlier look is out of date.
+        if self.next == NextEntry::None {
+            self.next = NextEntry::Unknown;
         }
-        Ok(!matches!(self.head, Head::At(_)) && self.consumer.is_drained()?)
+        Ok(!matches!(self.next, NextEntry::At(_)) && self.consumer.is_drained()?)
     }
 
-    /// Whether it will have no entry that is older, as far as can be known.
+    /// Whether the ring has no entry before this time, as far as can be known.
     fn has_nothing_before(&self, unix_ns: u64) -> bool {
-        match self.head {
-            Head::Unknown => false,
-            Head::Nothing => self.consumer.watermark_unix_ns() >= unix_ns,
-            Head::At(head) => head >= unix_ns,
+        match self.next {
+            NextEntry::Unknown => false,
+            NextEntry::None => self.consumer.watermark_unix_ns() >= unix_ns,
+            NextEntry::At(next) => next >= unix_ns,
         }
     }
 }
@@ -296,35 +297,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_that_had_nothing_is_looked_at_again_before_what_is_younger_than_that_look() {
+    fn a_ring_found_empty_is_looked_at_again_before_younger_entries() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let ring = |name: &str| {
             Ring::options().size("1MiB").create(dir.path().join(name).to_str().unwrap()).unwrap()
         };
         let rings = [ring("busy"), ring("quiet")];
         let log = |ring: usize, text: &str| rings[ring].logger().text(Level::INFO, "x", text).unwrap();
-        let mut intake = Intake::open(&rings, Some(Duration::ZERO)).unwrap();
-        let mut next = || intake.next(Duration::from_secs(5)).unwrap().unwrap().1.message();
+        let mut sources = Sources::open(&rings, Some(Duration::ZERO)).unwrap();
+        let mut next = || sources.next(Duration::from_secs(5)).unwrap().unwrap().1.message();
         ["1", "2", "3"].iter().for_each(|text| log(0, text));
         assert_eq!(next(), "1");
-        // The quiet ring has been found empty, and the busy one never is.
+        // The quiet ring was found empty; the busy one never is.
         log(1, "4");
         log(0, "5");
         assert_eq!([next(), next(), next(), next()], ["2", "3", "4", "5"]);
     }
 
     #[test]
-    fn an_entry_that_claims_to_be_from_the_future_is_given_out() {
+    fn an_entry_from_the_future_is_not_waited_for() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let ring = |name: &str| {
             Ring::options().size("1MiB").create(dir.path().join(name).to_str().unwrap()).unwrap()
         };
         let rings = [ring("ahead"), ring("quiet")];
         rings[0].logger().text(Level::INFO, "x", "tomorrow").unwrap();
-        let mut intake = Intake::open(&rings, Some(Duration::ZERO)).unwrap();
-        intake.look(|_| true).unwrap();
-        intake.inlets[0].head = Head::found(now_ns() + 86_400_000_000_000);
-        let (ring, entry) = intake.next(Duration::from_secs(5)).unwrap().unwrap();
+        let mut sources = Sources::open(&rings, Some(Duration::ZERO)).unwrap();
+        sources.look(|_| true).unwrap();
+        sources.all[0].next = NextEntry::found(now_unix_ns() + 86_400_000_000_000);
+        let (ring, entry) = sources.next(Duration::from_secs(5)).unwrap().unwrap();
         assert_eq!((ring, entry.message().as_str()), (0, "tomorrow"));
     }
 }

@@ -1,4 +1,4 @@
-//! An output that is written by a thread of its own, so that it holds up no other.
+//! A delivery in a thread of its own, so that it does not hold up the others.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,72 +7,74 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Events;
 use super::batch::Batch;
-use super::delivery::{Outlet, Outside, Persisted};
+use super::delivery::{Delivery, DeliveryContext, Persisted};
 use crate::error::Error;
+use crate::events::Events;
 
-/// How long an idle thread waits until it looks at its output.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often an idle thread does its sink's periodic work.
+const MAINTAIN_EVERY: Duration = Duration::from_millis(250);
 
-enum Order {
+enum WorkerCommand {
     Write(Batch),
-    /// Begin another file; the time.
+    /// Begin the next file, at this time.
     Rotate(u64),
 }
 
-enum Report {
-    /// The batch is written, and comes back for its memory.
+enum WorkerEvent {
+    /// The batch is written. It is returned so that its memory is used again.
     Written(Batch),
     Rotated,
-    Said(String),
-    /// Nothing more can be written.
+    Message(String),
+    /// The thread ends: nothing more can be written.
     Ended(Result<Persisted, Error>),
 }
 
-/// A batch on its way.
+/// A batch that was sent to the thread.
 struct Queued {
-    /// In which it was handed over.
+    /// The turn in which it was sent.
     turn: u64,
-    /// How much memory it takes.
+    /// The memory that it takes.
     len: usize,
     records: u64,
     since: Instant,
 }
 
-/// The thread, seen from the loop.
+/// The loop's handle to the thread.
 pub(super) struct Worker {
-    pub(super) out: String,
-    orders: Option<Sender<Order>>,
-    reports: Receiver<Report>,
-    thread: JoinHandle<Outlet>,
-    is_told_to_end: Arc<AtomicBool>,
-    /// Batches on their way, oldest first.
+    /// The name of the file or stream in messages.
+    out: String,
+    commands: Option<Sender<WorkerCommand>>,
+    worker_events: Receiver<WorkerEvent>,
+    thread: JoinHandle<Delivery>,
+    is_stopping: Arc<AtomicBool>,
+    /// The batches that are not written yet, oldest first.
     queue: VecDeque<Queued>,
     queued_bytes: usize,
-    /// For the next batch.
+    /// An empty batch with memory for the next one.
     spare: Option<Batch>,
+    /// The number of rotations that are not done yet.
     rotations: usize,
-    /// How it came to an end by itself.
+    /// The result of a thread that has ended before it was asked to.
     ended: Option<Result<Persisted, Error>>,
 }
 
 impl Worker {
     /// Starts the thread.
-    pub(super) fn start(outlet: Outlet) -> std::io::Result<Worker> {
-        let ((orders, taken), (report, reports)) = (channel(), channel());
-        let is_told_to_end = Arc::new(AtomicBool::new(false));
-        let out = outlet.out.clone();
-        let outside = Elsewhere { say: Say(report), is_told_to_end: is_told_to_end.clone() };
+    pub(super) fn start(delivery: Delivery) -> std::io::Result<Worker> {
+        let ((commands, received), (sender, worker_events)) = (channel(), channel());
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let out = delivery.out.clone();
+        let context = WorkerContext { events: EventSender(sender), is_stopping: is_stopping.clone() };
         let thread = std::thread::Builder::new()
             .name("ringlog-out".to_owned())
-            .spawn(move || work(outlet, &taken, outside))?;
+            .spawn(move || work(delivery, &received, context))?;
         Ok(Worker {
             out,
-            orders: Some(orders),
-            reports,
+            commands: Some(commands),
+            worker_events,
             thread,
-            is_told_to_end,
+            is_stopping,
             queue: VecDeque::new(),
             queued_bytes: 0,
             spare: None,
@@ -81,46 +83,51 @@ impl Worker {
         })
     }
 
-    /// Hands a batch over, and gives an empty one for it.
+    /// Sends a batch to the thread, and returns an empty one.
     pub(super) fn write(&mut self, turn: u64, batch: Batch) -> Batch {
         let (len, records) = (batch.weight(), batch.counts.records);
         self.queued_bytes += len;
         self.queue.push_back(Queued { turn, len, records, since: Instant::now() });
-        self.order(Order::Write(batch));
+        self.send(WorkerCommand::Write(batch));
         self.spare.take().unwrap_or_default()
     }
 
     pub(super) fn rotate(&mut self, unix_ns: u64) {
         self.rotations += 1;
-        self.order(Order::Rotate(unix_ns));
+        self.send(WorkerCommand::Rotate(unix_ns));
     }
 
-    fn order(&self, order: Order) {
-        // A thread that has ended reports that.
-        let _ = self.orders.as_ref().map(|orders| orders.send(order));
+    fn send(&self, command: WorkerCommand) {
+        // Sending fails only if the thread has ended, which it reports itself.
+        let _ = self.commands.as_ref().map(|commands| commands.send(command));
     }
 
-    /// Takes note of what has been done, waiting for it up to `wait`.
-    pub(super) fn note(&mut self, wait: Duration, keep: usize, events: &mut dyn Events) {
-        let mut report = self.reports.recv_timeout(wait).ok();
-        while let Some(noted) = report {
-            match noted {
-                Report::Written(mut batch) => {
+    /// Processes the thread's events; waits for the first up to `wait`. A batch keeps a buffer of at most `keep` bytes.
+    pub(super) fn poll(&mut self, wait: Duration, keep: usize, events: &mut dyn Events) {
+        let mut next = self.worker_events.recv_timeout(wait).ok();
+        while let Some(event) = next {
+            match event {
+                WorkerEvent::Written(mut batch) => {
                     let len = self.queue.pop_front().map_or(0, |queued| queued.len);
                     self.queued_bytes -= len;
                     batch.clear(keep);
                     self.spare = Some(batch);
                 }
-                Report::Rotated => self.rotations -= 1,
-                Report::Said(said) => events.say(&said),
-                Report::Ended(ended) => (self.ended, self.rotations) = (Some(ended), 0),
+                WorkerEvent::Rotated => self.rotations -= 1,
+                WorkerEvent::Message(message) => events.report(&message),
+                WorkerEvent::Ended(ended) => (self.ended, self.rotations) = (Some(ended), 0),
             }
-            report = self.reports.try_recv().ok();
+            next = self.worker_events.try_recv().ok();
         }
     }
 
-    /// The turn up to which all is written; `None` if it has nothing more to write.
-    pub(super) fn written(&self) -> Option<u64> {
+    /// The name of the file or stream in messages.
+    pub(super) fn out(&self) -> &str {
+        &self.out
+    }
+
+    /// The turn up to which every batch is written; `None` if the queue is empty.
+    pub(super) fn written_turn(&self) -> Option<u64> {
         self.queue.front().map(|queued| queued.turn - 1)
     }
 
@@ -128,7 +135,7 @@ impl Worker {
         self.queue.iter().map(|queued| queued.records).sum()
     }
 
-    /// How long the oldest batch has been on its way.
+    /// The age of the oldest batch in the queue.
     pub(super) fn lag(&self) -> Duration {
         self.queue.front().map_or(Duration::ZERO, |queued| queued.since.elapsed())
     }
@@ -141,110 +148,110 @@ impl Worker {
         self.rotations > 0
     }
 
-    /// How it came to an end by itself, if it has.
+    /// The result of a thread that has ended before it was asked to.
     pub(super) fn ended(&self) -> Option<&Result<Persisted, Error>> {
         self.ended.as_ref()
     }
 
-    /// An output that refuses is not waited for any longer.
-    pub(super) fn hurry(&self) {
-        self.is_told_to_end.store(true, Ordering::Relaxed);
+    /// Makes the delivery give up at the next failure.
+    pub(super) fn expire_deadlines(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Nothing more comes: waits until all is written, up to the deadline if there is one. The output comes back,
-    /// unless it does not end; and an error if it could not be written.
+    /// Ends the thread once its queue is written; waits for that up to the deadline, if there is one.
     pub(super) fn finish(mut self, deadline: Option<Instant>, events: &mut dyn Events) -> Finished {
-        self.orders = None;
+        self.commands = None;
         while !self.thread.is_finished() {
-            self.note(Duration::from_millis(5), 0, events);
+            self.poll(Duration::from_millis(5), 0, events);
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Finished { outlet: None, failed: Ok(()), queued: self.queued_records() };
+                return Finished { delivery: None, result: Ok(()), queued: self.queued_records() };
             }
         }
-        self.note(Duration::ZERO, 0, events);
-        let failed = match self.ended.take() {
+        self.poll(Duration::ZERO, 0, events);
+        let result = match self.ended.take() {
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => Ok(()),
         };
         let queued = self.queued_records();
         match self.thread.join() {
-            Ok(outlet) => Finished { outlet: Some(outlet), failed, queued },
+            Ok(delivery) => Finished { delivery: Some(delivery), result, queued },
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 }
 
-/// What came of it.
+/// A thread that was asked to end.
 pub(super) struct Finished {
-    /// The output, unless its thread does not end.
-    pub(super) outlet: Option<Outlet>,
-    pub(super) failed: Result<(), Error>,
-    /// Records that were on their way to it and have not come there.
+    /// The delivery; `None` if the thread has not ended within the deadline.
+    pub(super) delivery: Option<Delivery>,
+    pub(super) result: Result<(), Error>,
+    /// The number of records that were queued and are not written.
     pub(super) queued: u64,
 }
 
-fn work(mut outlet: Outlet, orders: &Receiver<Order>, mut outside: Elsewhere) -> Outlet {
-    let report = outside.say.0.clone();
-    // Nobody is there any more to take a report: the writer has ended without us.
-    let tell = |it: Report| drop(report.send(it));
+fn work(mut delivery: Delivery, commands: &Receiver<WorkerCommand>, mut context: WorkerContext) -> Delivery {
+    let sender = context.events.0.clone();
+    // Sending fails only if the writer has ended without this thread.
+    let send = |event: WorkerEvent| drop(sender.send(event));
     loop {
-        match orders.recv_timeout(LOOK) {
-            Ok(Order::Write(batch)) => match outlet.write(&batch, &mut outside) {
-                Ok(Persisted::Done) => tell(Report::Written(batch)),
+        match commands.recv_timeout(MAINTAIN_EVERY) {
+            Ok(WorkerCommand::Write(batch)) => match delivery.write(&batch, &mut context) {
+                Ok(Persisted::Done) => send(WorkerEvent::Written(batch)),
                 ended => {
-                    tell(Report::Ended(ended));
-                    return outlet;
+                    send(WorkerEvent::Ended(ended));
+                    return delivery;
                 }
             },
-            Ok(Order::Rotate(unix_ns)) => match outlet.rotate(unix_ns, &mut outside) {
-                Ok(Persisted::Done) => tell(Report::Rotated),
+            Ok(WorkerCommand::Rotate(unix_ns)) => match delivery.rotate(unix_ns, &mut context) {
+                Ok(Persisted::Done) => send(WorkerEvent::Rotated),
                 ended => {
-                    tell(Report::Ended(ended));
-                    return outlet;
+                    send(WorkerEvent::Ended(ended));
+                    return delivery;
                 }
             },
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return outlet,
+            Err(RecvTimeoutError::Disconnected) => return delivery,
         }
-        outlet.look(&mut outside);
+        delivery.maintain(&mut context);
     }
 }
 
-/// The loop, seen from the thread.
-struct Elsewhere {
-    say: Say,
-    is_told_to_end: Arc<AtomicBool>,
+/// The context of a delivery in a thread.
+struct WorkerContext {
+    events: EventSender,
+    is_stopping: Arc<AtomicBool>,
 }
 
-struct Say(Sender<Report>);
+/// Sends messages to the loop, which reports them.
+struct EventSender(Sender<WorkerEvent>);
 
-impl Events for Say {
-    fn say(&mut self, message: &str) {
-        // As above.
-        let _ = self.0.send(Report::Said(message.to_owned()));
+impl Events for EventSender {
+    fn report(&mut self, message: &str) {
+        // Sending fails only if the writer has ended without this thread.
+        let _ = self.0.send(WorkerEvent::Message(message.to_owned()));
     }
 }
 
-impl Outside for Elsewhere {
-    fn is_told_to_end(&self) -> bool {
-        self.is_told_to_end.load(Ordering::Relaxed)
+impl DeliveryContext for WorkerContext {
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// That is the configuration's to say, which is read anew as a whole.
+    /// Never: with a configuration, files are reopened by a reload.
     fn wants_reopening(&self) -> bool {
         false
     }
 
-    fn reopens(&self) {}
+    fn reopening(&self) {}
 
-    fn waits(&mut self) {}
+    fn waiting(&mut self) {}
 
-    /// Whether others went on meanwhile is the loop's to say.
-    fn goes_on(&mut self, out: &str) {
-        self.say.say(&format!("writing to {out} again"));
+    /// Whether other handlers have gone on meanwhile is reported by the loop.
+    fn resumed(&mut self, out: &str) {
+        self.events.report(&format!("writing to {out} again"));
     }
 
     fn events(&mut self) -> &mut dyn Events {
-        &mut self.say
+        &mut self.events
     }
 }

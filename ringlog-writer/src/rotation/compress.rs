@@ -2,7 +2,7 @@
 //!
 //! The directory is the queue: what is closed and not compressed is still to be done, also after a crash. A file is
 //! compressed under a temporary name, made durable, decompressed and compared, renamed, and only then is the
-//! original deleted. Names may be shifted meanwhile, so the file is looked up by its identity; the names stay as
+//! original deleted. LockedDirectory may be shifted meanwhile, so the file is looked up by its identity; the names stay as
 //! they are only for the rename and the deletion.
 
 mod codec;
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use super::files::{Directory, Entry, Identity, Names};
+use super::files::{Directory, FileEntry, Identity, LockedDirectory};
 use super::names::{Family, Member};
 use super::plan::without_replacing;
 use super::policy::Compression;
@@ -151,7 +151,7 @@ impl Worker {
         self.said.retain(|file| listing.iter().any(|entry| entry.file == *file));
         for files in retention::closed(&self.family, &listing, None).into_values() {
             let is_plain =
-                |entry: &&&Entry| self.member(entry).is_some_and(|member| member.archive.is_none());
+                |entry: &&&FileEntry| self.member(entry).is_some_and(|member| member.archive.is_none());
             let Some(plain) = files.iter().find(is_plain) else { continue };
             let archive = files.iter().find(|entry| !is_plain(entry));
             let done = match archive {
@@ -169,12 +169,12 @@ impl Worker {
         }
     }
 
-    fn member(&self, entry: &Entry) -> Option<Member> {
+    fn member(&self, entry: &FileEntry) -> Option<Member> {
         self.family.parse(&entry.name)
     }
 
     /// The closed file under the name that it has by now.
-    fn find(&self, names: &Names<'_>, file: Identity) -> io::Result<Option<Entry>> {
+    fn find(&self, names: &LockedDirectory<'_>, file: Identity) -> io::Result<Option<FileEntry>> {
         Ok(names.list()?.into_iter().find(|entry| entry.file == file && self.member(entry).is_some()))
     }
 
@@ -185,7 +185,7 @@ impl Worker {
     }
 
     /// A crash came between the rename and the deletion: compares, and deletes the original.
-    fn settle(&self, plain: &Entry, archive: &Entry) -> Result<(), Failure> {
+    fn settle(&self, plain: &FileEntry, archive: &FileEntry) -> Result<(), Failure> {
         let (path, archived_at) = {
             let names = self.directory.lock();
             (names.path(&plain.name), names.path(&archive.name))
@@ -202,7 +202,7 @@ impl Worker {
         }
     }
 
-    fn compress(&self, plain: &Entry) -> Result<(), Failure> {
+    fn compress(&self, plain: &FileEntry) -> Result<(), Failure> {
         let (path, temporary) = {
             let names = self.directory.lock();
             (names.path(&plain.name), names.path(self.family.temporary(plain.file, self.compression)))

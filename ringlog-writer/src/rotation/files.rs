@@ -36,7 +36,7 @@ impl From<&Metadata> for Identity {
 
 /// A file in the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct FileEntry {
     /// Its name.
     pub name: OsString,
     /// Which file it is.
@@ -49,10 +49,10 @@ pub struct Entry {
     pub is_regular: bool,
 }
 
-impl Entry {
-    fn new(name: OsString, meta: &Metadata) -> Entry {
+impl FileEntry {
+    fn new(name: OsString, meta: &Metadata) -> FileEntry {
         let (file, is_regular) = (Identity::from(meta), meta.is_file());
-        Entry { name, file, len: meta.len(), modified_s: meta.mtime(), is_regular }
+        FileEntry { name, file, len: meta.len(), modified_s: meta.mtime(), is_regular }
     }
 }
 
@@ -86,20 +86,20 @@ impl Directory {
 
     /// Keeps the names as they are until the guard is dropped: from the listing that a plan is made of until the
     /// plan is carried out. Whoever else holds them does so only for a rename.
-    pub fn lock(&self) -> Names<'_> {
+    pub fn lock(&self) -> LockedDirectory<'_> {
         // There is nothing behind the lock that a panic could leave half done.
-        Names { directory: self, _guard: self.names.lock().unwrap_or_else(PoisonError::into_inner) }
+        LockedDirectory { directory: self, _guard: self.names.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 }
 
 /// The directory while nobody else of this process renames in it.
 #[derive(Debug)]
-pub struct Names<'a> {
+pub struct LockedDirectory<'a> {
     directory: &'a Directory,
     _guard: MutexGuard<'a, ()>,
 }
 
-impl Names<'_> {
+impl LockedDirectory<'_> {
     /// The path of a file.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.directory.path.join(name)
@@ -109,12 +109,12 @@ impl Names<'_> {
     ///
     /// # Errors
     /// What the system says.
-    pub fn list(&self) -> io::Result<Vec<Entry>> {
+    pub fn list(&self) -> io::Result<Vec<FileEntry>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.directory.path)? {
             let entry = entry?;
             match entry.metadata() {
-                Ok(meta) => entries.push(Entry::new(entry.file_name(), &meta)),
+                Ok(meta) => entries.push(FileEntry::new(entry.file_name(), &meta)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -126,10 +126,10 @@ impl Names<'_> {
     ///
     /// # Errors
     /// What the system says, except that there is nothing.
-    pub fn entry(&self, name: impl Into<OsString>) -> io::Result<Option<Entry>> {
+    pub fn entry(&self, name: impl Into<OsString>) -> io::Result<Option<FileEntry>> {
         let name = name.into();
         match fs::symlink_metadata(self.path(&name)) {
-            Ok(meta) => Ok(Some(Entry::new(name, &meta))),
+            Ok(meta) => Ok(Some(FileEntry::new(name, &meta))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -7,14 +7,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::every::Every;
 use super::files::Identity;
 use super::policy::{Compression, Naming, Rotation};
-use super::schedule::Every;
 use super::units::Unit;
 
 /// What tells the closed files of an output from each other. Older ones are less than younger ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub enum FileKey {
     /// `app.000123.log`.
     Number(u64),
     /// `app.log.3`: the third youngest.
@@ -28,7 +28,7 @@ pub enum Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Which of them.
-    pub key: Key,
+    pub key: FileKey,
     /// How it is compressed, if it is.
     pub archive: Option<Compression>,
 }
@@ -101,13 +101,13 @@ impl Family {
         let (stem, extension) = self.parts();
         let archive = member.archive.map_or("", Compression::suffix);
         let name = match (&member.key, &self.form) {
-            (Key::Slot(Reverse(slot)), _) => [&self.base, format!(".{slot}").as_bytes()].concat(),
-            (Key::Number(number), _) => [stem, format!(".{number:06}").as_bytes(), extension].concat(),
-            (Key::Stamp(stamp, taken), Form::Dates { .. }) => {
+            (FileKey::Slot(Reverse(slot)), _) => [&self.base, format!(".{slot}").as_bytes()].concat(),
+            (FileKey::Number(number), _) => [stem, format!(".{number:06}").as_bytes(), extension].concat(),
+            (FileKey::Stamp(stamp, taken), Form::Dates { .. }) => {
                 let taken = if *taken == 0 { String::new() } else { format!(".{taken}") };
                 [&self.base, format!(".{stamp}{taken}").as_bytes()].concat()
             }
-            (Key::Stamp(stamp, taken), _) => {
+            (FileKey::Stamp(stamp, taken), _) => {
                 // An underscore sorts behind the point of the extension.
                 let taken = if *taken == 0 { String::new() } else { format!("_{taken:03}") };
                 [stem, format!("-{stamp}{taken}").as_bytes(), extension].concat()
@@ -129,16 +129,16 @@ impl Family {
         (self.name(&found).as_bytes() == name).then_some(found)
     }
 
-    fn key(&self, name: &[u8]) -> Option<Key> {
+    fn key(&self, name: &[u8]) -> Option<FileKey> {
         let (stem, extension) = self.parts();
         let between = |from: &[u8]| name.strip_prefix(stem)?.strip_prefix(from)?.strip_suffix(extension);
         let behind = || name.strip_prefix(self.base.as_slice())?.strip_prefix(b".");
         match &self.form {
-            Form::Number => number(between(b".")?).map(Key::Number),
+            Form::Number => number(between(b".")?).map(FileKey::Number),
             Form::Slots => {
                 let slot =
                     number(behind()?).and_then(|slot| u32::try_from(slot).ok()).filter(|slot| *slot > 0)?;
-                Some(Key::Slot(Reverse(slot)))
+                Some(FileKey::Slot(Reverse(slot)))
             }
             Form::Time => stamp(between(b"-")?, STAMP.1, b'_'),
             Form::Dates { pattern, .. } => stamp(behind()?, pattern, b'.'),
@@ -147,14 +147,18 @@ impl Family {
 
     /// What the next closed file is called, given those that there are; for names that are shifted always
     /// the first.
-    pub(super) fn next<'a>(&self, closing: &Closing, taken: impl Iterator<Item = &'a Key> + Clone) -> Key {
+    pub(super) fn next<'a>(
+        &self,
+        closing: &Closing,
+        taken: impl Iterator<Item = &'a FileKey> + Clone,
+    ) -> FileKey {
         let stamp = match &self.form {
-            Form::Slots => return Key::Slot(Reverse(1)),
+            Form::Slots => return FileKey::Slot(Reverse(1)),
             Form::Number => {
                 let last = taken
-                    .filter_map(|key| if let Key::Number(last) = key { Some(*last) } else { None })
+                    .filter_map(|key| if let FileKey::Number(last) = key { Some(*last) } else { None })
                     .max();
-                return Key::Number(
+                return FileKey::Number(
                     last.map_or(1, |last| last.saturating_add(1)).max(closing.number_at_least),
                 );
             }
@@ -163,16 +167,16 @@ impl Family {
                 // After the clock was set back the youngest file would be the oldest by its name, and go first.
                 let stamps = taken
                     .clone()
-                    .filter_map(|key| if let Key::Stamp(stamp, _) = key { Some(stamp) } else { None });
+                    .filter_map(|key| if let FileKey::Stamp(stamp, _) = key { Some(stamp) } else { None });
                 stamps.max().filter(|last| **last > now).cloned().unwrap_or(now)
             }
             Form::Dates { format, covers, zone, .. } => covered(closing, *covers, zone, format),
         };
         let same = taken.filter_map(|key| {
-            if let Key::Stamp(of, number) = key { (*of == stamp).then_some(*number) } else { None }
+            if let FileKey::Stamp(of, number) = key { (*of == stamp).then_some(*number) } else { None }
         });
         let next = same.max().map_or(0, |last| last.saturating_add(1));
-        Key::Stamp(stamp, next)
+        FileKey::Stamp(stamp, next)
     }
 
     /// The name under which a file is compressed: of the file and not of its name, which may be shifted
@@ -236,7 +240,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// A stamp of this pattern, and a number if one follows.
-fn stamp(text: &[u8], pattern: &[u8], separator: u8) -> Option<Key> {
+fn stamp(text: &[u8], pattern: &[u8], separator: u8) -> Option<FileKey> {
     let (stamp, rest) = text.split_at_checked(pattern.len())?;
     let fits = stamp.iter().zip(pattern).all(|(byte, expected)| match expected {
         b'd' => byte.is_ascii_digit(),
@@ -244,7 +248,7 @@ fn stamp(text: &[u8], pattern: &[u8], separator: u8) -> Option<Key> {
     });
     let taken = if rest.is_empty() { Some(0) } else { number(rest.strip_prefix(&[separator])?) };
     let stamp = std::str::from_utf8(stamp).ok()?.to_owned();
-    taken.filter(|_| fits).map(|taken| Key::Stamp(stamp, taken))
+    taken.filter(|_| fits).map(|taken| FileKey::Stamp(stamp, taken))
 }
 
 #[cfg(test)]

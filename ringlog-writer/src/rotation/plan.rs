@@ -4,47 +4,19 @@
 mod carry_out;
 mod encoding;
 
-use std::ffi::OsString;
-
-use super::files::{Entry, Identity};
-use super::names::{Closing, Family, Key, Member};
+use super::files::{FileEntry, Identity};
+use super::names::{Closing, Family, FileKey, Member};
 use super::policy::Rotation;
 use super::retention;
+use super::step::PlanStep;
 
 pub(crate) use carry_out::without_replacing;
-pub use carry_out::{Deletions, Refused};
-
-/// One step of a plan. It is done only while the name is still that of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Gives a file another name, which nobody has.
-    Rename {
-        /// Its name.
-        from: OsString,
-        /// Its new name.
-        to: OsString,
-        /// Which file it is.
-        file: Identity,
-    },
-    /// Deletes a file.
-    Delete {
-        /// Its name.
-        name: OsString,
-        /// Which file it is.
-        file: Identity,
-    },
-}
-
-impl Step {
-    pub(super) fn delete(entry: &Entry) -> Step {
-        Step::Delete { name: entry.name.clone(), file: entry.file }
-    }
-}
+pub use carry_out::{Deletions, PlanError};
 
 /// What is renamed and deleted, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<PlanStep>,
 }
 
 impl Plan {
@@ -52,10 +24,10 @@ impl Plan {
     /// not kept any longer is deleted.
     ///
     /// Files of others are neither deleted nor overwritten: where one has a name that is needed, another name is
-    /// taken, or carrying out the plan ends with [`Refused::Taken`].
-    pub fn new(family: &Family, rotation: &Rotation, listing: &[Entry], closing: &Closing) -> Plan {
+    /// taken, or carrying out the plan ends with [`PlanError::Taken`].
+    pub fn new(family: &Family, rotation: &Rotation, listing: &[FileEntry], closing: &Closing) -> Plan {
         let mut plan = Plan::default();
-        let is_open = |entry: &Entry| entry.file == closing.file && entry.is_regular;
+        let is_open = |entry: &FileEntry| entry.file == closing.file && entry.is_regular;
         // Somebody may have moved it away: then there is nothing to make room for.
         if listing.iter().any(|entry| entry.name == family.base() && is_open(entry)) {
             if let (true, Some(count)) = (rotation.shifts(), rotation.keep.count) {
@@ -63,9 +35,9 @@ impl Plan {
             }
             // Whatever has a name of ours takes it, be it a file or not, compressed or not.
             let names = listing.iter().filter_map(|entry| family.parse(&entry.name));
-            let taken: Vec<Key> = names.map(|member| member.key).collect();
+            let taken: Vec<FileKey> = names.map(|member| member.key).collect();
             let to = family.name(&Member { key: family.next(closing, taken.iter()), archive: None });
-            plan.steps.push(Step::Rename { from: family.base().to_owned(), to, file: closing.file });
+            plan.steps.push(PlanStep::Rename { from: family.base().to_owned(), to, file: closing.file });
         }
         let outcome = plan.imagine(listing);
         let now_s = closing.now.as_second();
@@ -74,20 +46,26 @@ impl Plan {
     }
 
     /// The steps that delete what is not kept any longer, without a rotation: for a writer that starts.
-    pub fn tidy(family: &Family, rotation: &Rotation, listing: &[Entry], open: Identity, now_s: i64) -> Plan {
+    pub fn tidy(
+        family: &Family,
+        rotation: &Rotation,
+        listing: &[FileEntry],
+        open: Identity,
+        now_s: i64,
+    ) -> Plan {
         Plan { steps: retention::steps(family, rotation, listing, Some(open), now_s) }
     }
 
     /// The steps that delete the oldest closed file and its archive, for a full disk; empty if there is none.
-    pub fn drop_oldest(family: &Family, listing: &[Entry], open: Identity) -> Plan {
+    pub fn drop_oldest(family: &Family, listing: &[FileEntry], open: Identity) -> Plan {
         Plan { steps: retention::oldest(family, listing, Some(open)) }
     }
 
     /// As Python does it: the last slot is deleted if another file comes into it, and the others move up by
     /// one. Slots behind the last, from times when more were kept, stay as they are.
-    fn shift(&mut self, family: &Family, listing: &[Entry], open: Identity, count: u32) {
+    fn shift(&mut self, family: &Family, listing: &[FileEntry], open: Identity, count: u32) {
         let of_slot = |slot: u32| {
-            let in_slot = move |entry: &&Entry| {
+            let in_slot = move |entry: &&FileEntry| {
                 let member = family.parse(&entry.name)?;
                 (member.key == slot_key(slot) && entry.is_regular && entry.file != open).then_some(member)
             };
@@ -95,18 +73,18 @@ impl Plan {
         };
         // Into the first slot comes the file that is open.
         if count == 1 || of_slot(count - 1).next().is_some() {
-            self.steps.extend(of_slot(count).map(|(entry, _)| Step::delete(entry)));
+            self.steps.extend(of_slot(count).map(|(entry, _)| PlanStep::delete(entry)));
         }
         for slot in (1..count).rev() {
             for (entry, member) in of_slot(slot) {
                 let to = family.name(&Member { key: slot_key(slot + 1), ..member });
-                self.steps.push(Step::Rename { from: entry.name.clone(), to, file: entry.file });
+                self.steps.push(PlanStep::Rename { from: entry.name.clone(), to, file: entry.file });
             }
         }
     }
 
     /// The steps.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[PlanStep] {
         &self.steps
     }
 
@@ -116,17 +94,17 @@ impl Plan {
     }
 
     /// What the directory holds once the plan is carried out.
-    pub fn imagine(&self, listing: &[Entry]) -> Vec<Entry> {
+    pub fn imagine(&self, listing: &[FileEntry]) -> Vec<FileEntry> {
         let mut entries = listing.to_owned();
         for step in &self.steps {
             match step {
-                Step::Rename { from, to, file } => {
+                PlanStep::Rename { from, to, file } => {
                     let found = entries.iter_mut().find(|entry| entry.name == *from && entry.file == *file);
                     if let Some(entry) = found {
                         entry.name.clone_from(to);
                     }
                 }
-                Step::Delete { name, file } => {
+                PlanStep::Delete { name, file } => {
                     entries.retain(|entry| !(entry.name == *name && entry.file == *file));
                 }
             }
@@ -135,8 +113,8 @@ impl Plan {
     }
 }
 
-fn slot_key(slot: u32) -> Key {
-    Key::Slot(std::cmp::Reverse(slot))
+fn slot_key(slot: u32) -> FileKey {
+    FileKey::Slot(std::cmp::Reverse(slot))
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::schedule::{At, Every, Zone};
-use super::units::{self, WordError};
+use super::every::{At, Every, Zone};
+use super::units;
+use crate::text_enum::{InvalidValue, text_enum};
 
 /// When the output is rotated, and what becomes of closed files. By default nothing is rotated.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,8 +109,7 @@ pub enum Naming {
     Python,
 }
 
-const NAMINGS: &[(&str, Naming)] =
-    &[("time", Naming::Time), ("number", Naming::Number), ("python", Naming::Python)];
+text_enum!(Naming, "naming", Time => "time", Number => "number", Python => "python");
 
 /// How closed files are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub enum Compression {
     Zstd,
 }
 
-const COMPRESSIONS: &[(&str, Compression)] = &[("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+text_enum!(Compression, "compression", Gzip => "gzip", Zstd => "zstd");
 
 impl Compression {
     /// Every way.
@@ -145,30 +145,7 @@ pub enum OnFull {
     DropOldestFile,
 }
 
-const ON_FULL: &[(&str, OnFull)] = &[("wait", OnFull::Wait), ("drop-oldest-file", OnFull::DropOldestFile)];
-
-/// Enums whose values are words.
-macro_rules! worded {
-    ($type:ident, $what:literal, $table:ident) => {
-        impl FromStr for $type {
-            type Err = WordError;
-
-            fn from_str(word: &str) -> Result<Self, WordError> {
-                units::choose($what, $table, word)
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(units::word_of($table, *self))
-            }
-        }
-    };
-}
-
-worded!(Naming, "naming of closed files", NAMINGS);
-worded!(Compression, "compression", COMPRESSIONS);
-worded!(OnFull, "policy for a full disk", ON_FULL);
+text_enum!(OnFull, "full-disk policy", Wait => "wait", DropOldestFile => "drop-oldest-file");
 
 /// Which closed files are kept: those within every limit given. Without a limit all are.
 ///
@@ -204,16 +181,16 @@ impl Keep {
 }
 
 impl FromStr for Keep {
-    type Err = WordError;
+    type Err = InvalidValue;
 
-    fn from_str(word: &str) -> Result<Keep, WordError> {
+    fn from_str(word: &str) -> Result<Keep, InvalidValue> {
         let mut keep = Keep::default();
         if word == "all" || word.split(',').all(|limit| keep.limit(limit.trim())) {
             return Ok(keep);
         }
         let expected =
             "a count, an age, a size, each at most once, such as 7 or 30d or 2GiB or 7,30d; or all";
-        Err(WordError::new("limit of closed files", word, expected).near(["all"]))
+        Err(InvalidValue::new("limit of closed files", word, expected).near(["all"]))
     }
 }
 
@@ -235,13 +212,13 @@ mod tests {
 
     #[test]
     fn words_are_read_and_written() {
-        for (word, naming) in NAMINGS {
+        for (word, naming) in Naming::NAMES {
             assert_eq!((word.parse(), naming.to_string().as_str()), (Ok(*naming), *word));
         }
-        for (word, compression) in COMPRESSIONS {
+        for (word, compression) in Compression::NAMES {
             assert_eq!((word.parse(), compression.to_string().as_str()), (Ok(*compression), *word));
         }
-        for (word, on_full) in ON_FULL {
+        for (word, on_full) in OnFull::NAMES {
             assert_eq!((word.parse(), on_full.to_string().as_str()), (Ok(*on_full), *word));
         }
         let error = "pyton".parse::<Naming>().unwrap_err().to_string();

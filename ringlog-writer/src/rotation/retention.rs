@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::files::{Entry, Identity};
-use super::names::{Family, Key};
-use super::plan::Step;
+use super::files::{FileEntry, Identity};
+use super::names::{Family, FileKey};
 use super::policy::Rotation;
+use super::step::PlanStep;
 
 /// The closed files, oldest first. Compressed or not, or both while it is being done, they are one.
 pub(super) fn closed<'a>(
     family: &Family,
-    listing: &'a [Entry],
+    listing: &'a [FileEntry],
     open: Option<Identity>,
-) -> BTreeMap<Key, Vec<&'a Entry>> {
-    let mut closed: BTreeMap<Key, Vec<&Entry>> = BTreeMap::new();
+) -> BTreeMap<FileKey, Vec<&'a FileEntry>> {
+    let mut closed: BTreeMap<FileKey, Vec<&FileEntry>> = BTreeMap::new();
     for entry in listing.iter().filter(|entry| entry.is_regular && Some(entry.file) != open) {
         if let Some(member) = family.parse(&entry.name) {
             closed.entry(member.key).or_default().push(entry);
@@ -28,10 +28,10 @@ pub(super) fn closed<'a>(
 pub(super) fn steps(
     family: &Family,
     rotation: &Rotation,
-    listing: &[Entry],
+    listing: &[FileEntry],
     open: Option<Identity>,
     now_s: i64,
-) -> Vec<Step> {
+) -> Vec<PlanStep> {
     let keep = rotation.keep;
     let count = keep.count.filter(|_| !rotation.shifts()).map_or(usize::MAX, |count| count as usize);
     let age_s = keep.age.map_or(i64::MAX, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
@@ -45,13 +45,13 @@ pub(super) fn steps(
             too_many.push(files);
         }
     }
-    too_many.into_iter().rev().flatten().map(Step::delete).collect()
+    too_many.into_iter().rev().flatten().map(PlanStep::delete).collect()
 }
 
 /// The steps that delete the oldest closed file.
-pub(super) fn oldest(family: &Family, listing: &[Entry], open: Option<Identity>) -> Vec<Step> {
+pub(super) fn oldest(family: &Family, listing: &[FileEntry], open: Option<Identity>) -> Vec<PlanStep> {
     let oldest = closed(family, listing, open).into_values().next().unwrap_or_default();
-    oldest.into_iter().map(Step::delete).collect()
+    oldest.into_iter().map(PlanStep::delete).collect()
 }
 
 #[cfg(test)]
@@ -64,8 +64,8 @@ mod tests {
     const DAY: i64 = 86_400;
 
     /// Files with their lengths and days of last writing; the inode is the place in the list.
-    fn listing(files: &[(&str, u64, i64)]) -> Vec<Entry> {
-        let entry = |(ino, (name, len, day)): (usize, &(&str, u64, i64))| Entry {
+    fn listing(files: &[(&str, u64, i64)]) -> Vec<FileEntry> {
+        let entry = |(ino, (name, len, day)): (usize, &(&str, u64, i64))| FileEntry {
             name: (*name).into(),
             file: Identity { dev: 1, ino: ino as u64, born_ns: 0 },
             len: *len,
@@ -75,10 +75,10 @@ mod tests {
         files.iter().enumerate().map(entry).collect()
     }
 
-    fn names(steps: Vec<Step>) -> Vec<String> {
+    fn names(steps: Vec<PlanStep>) -> Vec<String> {
         let name = |step| match step {
-            Step::Delete { name, .. } => name.into_string().unwrap(),
-            Step::Rename { .. } => panic!("a rename"),
+            PlanStep::Delete { name, .. } => name.into_string().unwrap(),
+            PlanStep::Rename { .. } => panic!("a rename"),
         };
         steps.into_iter().map(name).collect()
     }

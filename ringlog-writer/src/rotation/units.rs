@@ -2,59 +2,7 @@
 
 use std::time::Duration;
 
-/// A word that is not understood: what it should have been, what was found, what is expected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is no {what}; expected {expected}{}", suggestion(hint.as_deref()))]
-pub struct WordError {
-    pub(super) what: &'static str,
-    pub(super) found: String,
-    pub(super) expected: String,
-    /// What may have been meant.
-    pub(super) hint: Option<String>,
-}
-
-/// What an error says at its end of what may have been meant.
-pub(crate) fn suggestion(hint: Option<&str>) -> String {
-    hint.map(|hint| format!("; did you mean {hint:?}?")).unwrap_or_default()
-}
-
-impl WordError {
-    pub(super) fn new(what: &'static str, found: &str, expected: impl Into<String>) -> WordError {
-        WordError { what, found: found.to_owned(), expected: expected.into(), hint: None }
-    }
-
-    /// The same with the nearest of the words that would have been right, if one is near.
-    pub(super) fn near<'a>(mut self, known: impl IntoIterator<Item = &'a str>) -> WordError {
-        self.hint = nearest(&self.found, known).map(str::to_owned);
-        self
-    }
-}
-
-/// The known word that a mistyped one most likely stands for.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_ascii_lowercase();
-    let rated =
-        known.into_iter().map(|known| (strsim::jaro_winkler(&word, &known.to_ascii_lowercase()), known));
-    rated.filter(|(rating, _)| *rating > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
-}
-
-/// The value that a word stands for.
-pub(super) fn choose<T: Copy>(
-    what: &'static str,
-    table: &[(&'static str, T)],
-    word: &str,
-) -> Result<T, WordError> {
-    let known = || table.iter().map(|(known, _)| *known);
-    let found = table.iter().find(|(known, _)| *known == word);
-    found
-        .map(|(_, value)| *value)
-        .ok_or_else(|| WordError::new(what, word, known().collect::<Vec<_>>().join(", ")).near(known()))
-}
-
-/// The word that a value has in the same table.
-pub(super) fn word_of<T: Copy + PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
-    table.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
-}
+use crate::text_enum::InvalidValue;
 
 /// A unit of time in which intervals are said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,11 +64,11 @@ pub(super) fn bytes_with_unit(word: &str) -> Option<u64> {
 /// A size of a file, at least one byte: `10MiB`, `2GiB`, `100B`, or a bare number of bytes.
 ///
 /// # Errors
-/// [`WordError`] for anything else.
-pub fn parse_size(word: &str) -> Result<u64, WordError> {
+/// [`InvalidValue`] for anything else.
+pub fn parse_size(word: &str) -> Result<u64, InvalidValue> {
     let size = bytes_with_unit(word).or_else(|| word.parse().ok());
     size.filter(|size| *size > 0).ok_or_else(|| {
-        WordError::new("size", word, "a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB")
+        InvalidValue::new("size", word, "a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB")
     })
 }
 

@@ -1,20 +1,19 @@
-//! Standard output and standard error: a terminal, a pipe, or what the shell has redirected it to.
+//! Standard output and standard error: a terminal, a pipe, or a file that the shell has redirected it to.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-use super::Sink;
-use crate::config::{Color, Output, Stream};
+use super::traits::Sink;
+use crate::config::{Color, SinkConfig, Stream};
 use crate::error::Error;
 
-/// Several handlers may write to one stream, each by a thread of its own: a batch is written without another's in
-/// between.
+/// Several handlers may write to one stream, each in its own thread. The lock keeps the lines of a batch together.
 static STDOUT: Mutex<()> = Mutex::new(());
 static STDERR: Mutex<()> = Mutex::new(());
 
-/// Writes past the standard library's own buffer, which would hold the last line back.
+/// A stream, written without the standard library's buffer, which would delay the last line.
 pub(crate) struct Console {
     file: File,
     stream: Stream,
@@ -26,7 +25,7 @@ impl Console {
             Stream::Stdout => io::stdout().as_fd().try_clone_to_owned(),
             Stream::Stderr => io::stderr().as_fd().try_clone_to_owned(),
         };
-        let what = Output::Console { stream, color: Color::Never }.to_string();
+        let what = SinkConfig::Console { stream, color: Color::Never }.to_string();
         let file = file.map_err(|error| Error::Open { path: what.into(), why: error.to_string() })?;
         Ok(Console { file: file.into(), stream })
     }
@@ -38,13 +37,13 @@ impl Sink for Console {
             Stream::Stdout => &STDOUT,
             Stream::Stderr => &STDERR,
         };
-        // There is nothing behind the lock that a panic could leave half done.
+        // The lock guards no data that a panic could leave inconsistent.
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = self.file.write(bytes)?;
         while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
             match self.file.write(rest) {
                 Ok(more) if more > 0 => taken += more,
-                // The next attempt says what is wrong.
+                // The next attempt reports the error.
                 _ => break,
             }
         }

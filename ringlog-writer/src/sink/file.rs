@@ -1,5 +1,5 @@
-//! The output that moves the ring's cursor: files, and the checkpoint beside them. Every record is in them
-//! exactly once, wherever the writer was killed.
+//! The file sink: the open file, the closed ones, and the checkpoint beside them. Every record is in these files
+//! exactly once, at whatever point a writer was killed.
 
 pub(super) mod append;
 pub(crate) mod checkpoint;
@@ -16,112 +16,116 @@ use ringlog::Ring;
 use ringlog::reader::Cursor;
 
 use append::File;
-use recovery::{Mend, Recovery};
-use rotate::{Rotating, now_ns};
+use recovery::{Recovery, RepairAction};
+use rotate::FileRotation;
 
-use super::{Looked, Sink};
-use crate::config::FileOutput;
+use super::traits::{Maintained, Sink};
+use crate::clock::now_unix_ns;
 use crate::config::options::{Existing, Fsync};
+use crate::config::{FileConfig, IRREGULAR, checkpoint_path};
 use crate::error::Error;
-use crate::pipeline::Events;
-use crate::rotation::{Identity, Names, Plan, Refused, Rotation, without_replacing};
-use checkpoint::{Checkpoint, FileState, State};
+use crate::events::Events;
+use crate::rotation::{Identity, LockedDirectory, Plan, PlanError, Rotation, without_replacing};
+use checkpoint::{Checkpoint, CheckpointState, FileState};
 
-/// Opens a file for these rings. A pipe without a reader is waited for, or refused.
-pub(super) fn open(output: &FileOutput, rings: &[Ring], waits: bool) -> Result<Box<dyn Sink>, Error> {
+/// Opens the file of a handler. A pipe without a reader is waited for if `waits`, otherwise refused. The file of one of
+/// the rings is refused.
+pub(super) fn open(output: &FileConfig, rings: &[Ring], waits: bool) -> Result<Box<dyn Sink>, Error> {
     let rings: Vec<&Path> = rings.iter().map(Ring::path).collect();
     let file = File::open(&output.path, &rings, waits)?;
     if file.is_regular() && output.checkpoint {
-        return Ok(Box::new(Primary::open(file, output)?));
+        return Ok(Box::new(FileSink::open(file, output)?));
     }
-    // What a pipe or a device cannot do is not left undone in silence.
+    // A pipe or a device cannot do this; ignoring it silently would break a promise.
     if !file.is_regular() && (output.rotation != Rotation::default() || output.fsync != Fsync::Never) {
-        let why = "it is no regular file, so it can be neither rotated nor synced".to_owned();
+        let why = IRREGULAR.to_owned();
         return Err(Error::Open { path: output.path.clone(), why });
     }
     Ok(Box::new(file.with(output.existing)?))
 }
 
-/// How often to look whether the file was moved away.
-const LOOK: Duration = Duration::from_millis(250);
-const COMPLAIN: Duration = Duration::from_secs(60);
+/// How often to check whether the file was moved away.
+const MAINTAIN_EVERY: Duration = Duration::from_millis(250);
+/// How often to report that other processes write to the file.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 
-/// What was written and was not due to be synced then.
+/// Written bytes that are not synced yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unsynced {
-    Nothing,
+    None,
     Some,
-    /// It was due, and it has been said that it cannot be.
-    Refused,
+    /// A sync was due and has failed, which has been reported.
+    Failed,
 }
 
-struct Primary {
+struct FileSink {
     file: File,
-    rotating: Rotating,
-    /// What is left to be done to close the file, while it is being closed.
+    rotation: FileRotation,
+    /// The plan that closes the file, from when it is in the checkpoint until it is carried out.
     closing: Option<Plan>,
     checkpoint: Checkpoint,
-    /// What to do before the first batch.
-    mend: Mend,
-    /// Before that: what was prepared is in the file and counts.
-    counts: bool,
-    said: Vec<String>,
-    /// The checkpoint knew nothing of the file.
+    /// The repair that is needed before the first batch.
+    repair: RepairAction,
+    /// Whether the prepared state has to be committed before the repair, because its batch is in the file.
+    needs_commit: bool,
+    /// Messages of the recovery that are not reported yet.
+    messages: Vec<String>,
+    /// Whether the checkpoint was new.
     is_unknown: bool,
     existing: Existing,
     fsync: Fsync,
-    /// What is certain, and what will be when the batch is written.
-    committed: State,
-    prepared: State,
-    /// The checkpoint does not say yet which file it is and how long.
-    is_news: bool,
-    /// The batch counts; what is left is to make that survive a power cut.
+    /// The committed state, and the one that needs_commit once the batch is written.
+    committed: CheckpointState,
+    prepared: CheckpointState,
+    /// Whether the file's identity and length still have to be written to the checkpoint.
+    is_unrecorded: bool,
+    /// Whether the batch is committed but not synced yet.
     is_committed: bool,
-    looked: Instant,
-    synced: Instant,
+    maintained_at: Instant,
+    synced_at: Instant,
     unsynced: Unsynced,
-    /// When it was last said that others write to the file.
-    complained: Option<Instant>,
+    /// When it was last reported that other processes write to the file.
+    reported_at: Option<Instant>,
 }
 
-impl Primary {
-    /// Takes the checkpoint, so that no other writer does, and looks how things stand.
-    fn open(mut file: File, output: &FileOutput) -> Result<Primary, Error> {
+impl FileSink {
+    /// Locks the file and its checkpoint, and compares the two.
+    fn open(mut file: File, output: &FileConfig) -> Result<FileSink, Error> {
         // Closed files lie beside the open one, and not beside a link to it.
         file.path = fs::canonicalize(&file.path).map_err(|error| failed(&file.path, &error))?;
         if !file.try_lock().map_err(|error| failed(&file.path, &error))? {
             let why = "another writer is writing to it, under this name or another one".to_owned();
             return Err(Error::Open { path: file.path, why });
         }
-        let path = Checkpoint::path_of(&file.path);
-        let (checkpoint, kept) = Checkpoint::open(&path)
+        let path = checkpoint_path(&file.path);
+        let (checkpoint, loaded) = Checkpoint::open(&path)
             .map_err(|error| Error::Open { path: file.path.clone(), why: error.to_string() })?;
-        let is_unknown = kept.committed.is_none() && kept.damage.is_none();
-        let Recovery { state, mend, counts, said } = Recovery::of(kept, &file);
-        Ok(Primary {
-            rotating: Rotating::new(&file.path, &output.rotation),
+        let is_unknown = loaded.committed.is_none() && loaded.damage.is_none();
+        let Recovery { state, repair, needs_commit, messages } = Recovery::of(loaded, &file);
+        Ok(FileSink {
+            rotation: FileRotation::new(&file.path, &output.rotation),
             closing: None,
             file,
             checkpoint,
-            mend,
-            counts,
-            said,
+            repair,
+            needs_commit,
+            messages,
             is_unknown,
             existing: output.existing,
             fsync: output.fsync,
             prepared: state.clone(),
             committed: state,
-            is_news: true,
+            is_unrecorded: true,
             is_committed: false,
-            looked: Instant::now(),
-            synced: Instant::now(),
-            unsynced: Unsynced::Nothing,
-            complained: None,
+            maintained_at: Instant::now(),
+            synced_at: Instant::now(),
+            unsynced: Unsynced::None,
+            reported_at: None,
         })
     }
 
-    /// How the file is when a batch of these bytes has been appended to it.
-    fn file_with(&self, batch: &[u8]) -> FileState {
+    /// The file's state once these bytes are appended to it.
+    fn state_with(&self, batch: &[u8]) -> FileState {
         FileState {
             identity: self.file.identity,
             len: self.file.len + batch.len() as u64,
@@ -130,78 +134,78 @@ impl Primary {
         }
     }
 
-    /// Writes down which file it is and how long, where no batch is on its way.
-    fn begin_file(&mut self) -> io::Result<()> {
-        // Until that has been done no batch may be prepared: a part of it could not be told from what others write.
-        self.is_news = true;
-        self.committed.file = Some(self.file_with(&[]));
+    /// Records the file's identity and length in the checkpoint. No batch may be in flight.
+    fn record_file(&mut self) -> io::Result<()> {
+        // No batch may be prepared before this: a part of it could not be distinguished from foreign bytes.
+        self.is_unrecorded = true;
+        self.committed.file = Some(self.state_with(&[]));
         self.committed.plan.clear();
         self.checkpoint.set(&self.committed)?;
         if self.fsync != Fsync::Never {
             self.checkpoint.sync()?;
-            self.rotating.directory().sync()?;
+            self.rotation.directory().sync()?;
         }
         self.prepared.clone_from(&self.committed);
-        self.is_news = false;
+        self.is_unrecorded = false;
         Ok(())
     }
 
-    /// Everything is in its place: files may be closed from here on.
-    fn begin_rotating(&mut self, events: &mut dyn Events) -> io::Result<()> {
-        let since_ns = if self.file.len > 0 { self.file.modified_ns()? } else { now_ns() };
-        self.rotating.begin(self.file.identity, since_ns, events)?;
-        if self.rotating.closes_on_start() { self.rotate(now_ns(), events) } else { Ok(()) }
+    /// Starts the rotation, once the repair is done.
+    fn start_rotation(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        let since_ns = if self.file.len > 0 { self.file.modified_ns()? } else { now_unix_ns() };
+        self.rotation.begin(self.file.identity, since_ns, events)?;
+        if self.rotation.closes_on_start() { self.rotate(now_unix_ns(), events) } else { Ok(()) }
     }
 
-    /// Gives the file that has the output's name another one, and begins a new one.
+    /// Renames the file to an unused name, and begins a new one.
     fn set_aside(&mut self, events: &mut dyn Events) -> io::Result<()> {
         if self.file.len == 0 {
             return Ok(());
         }
         let (from, to) = (self.file.path.clone(), recovery::aside(&self.file.path));
         without_replacing(&from, &to)?;
-        events.say(&format!("{} is now {}", from.display(), to.display()));
+        events.report(&format!("{} is now {}", from.display(), to.display()));
         self.file.reopen().map_err(io::Error::other)
     }
 
-    /// Others may have cut the file, or written to it, which is theirs to do: logrotate's `copytruncate`
-    /// does. What is certain has to be said anew then.
-    fn notice_others(&mut self, events: &mut dyn Events) -> io::Result<()> {
-        let Some(found) = self.file.len_if_there()? else {
-            // It was deleted: nobody would ever read what is written to it. Where no other can be made the records wait
-            // in the ring.
+    /// Adopts a length that other processes have changed, as logrotate's `copytruncate` does: the checkpoint has to
+    /// record it before the next batch.
+    fn adopt_foreign_changes(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        let Some(found) = self.file.len_unless_deleted()? else {
+            // The file was deleted, so whatever is written to it would be lost. If no new one can be made, the records
+            // wait in the ring.
             return self.reopen().map_err(io::Error::other);
         };
         if found == self.file.len {
-            return if self.is_news { self.begin_file() } else { Ok(()) };
+            return if self.is_unrecorded { self.record_file() } else { Ok(()) };
         }
-        // Who does it for every batch shall not fill the terminal.
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
-            self.complained = Some(Instant::now());
+        // A process that writes with every batch must not flood the terminal.
+        if self.reported_at.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+            self.reported_at = Some(Instant::now());
             let (path, len) = (self.file.path.display(), self.file.len);
             let what = if found < len { "cut it" } else { "written to it" };
-            events.say(&format!(
-                "{path}: others have {what}: {found} bytes, expected {len}; going on at its end"
+            events.report(&format!(
+                "{path}: another process has {what}: {found} bytes, expected {len}; appending at its end"
             ));
         }
         self.file.len = found;
-        self.begin_file()
+        self.record_file()
     }
 
-    /// Carries out what a writer that was killed had written down.
-    fn carry_out(&mut self, plan: &Plan, events: &mut dyn Events) -> Result<(), Refused> {
-        let directory = self.rotating.directory();
-        self.rotating.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never, events)
+    /// Carries out the plan that an earlier writer left in the checkpoint.
+    fn finish_plan(&mut self, plan: &Plan, events: &mut dyn Events) -> Result<(), PlanError> {
+        let directory = self.rotation.directory();
+        self.rotation.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never, events)
     }
 
-    /// Writes down what is to be done to close the file. From here on nothing more is written to it.
-    fn begin_to_close(&mut self, names: &Names<'_>, unix_ns: u64) -> io::Result<()> {
+    /// Writes the plan that closes the file into the checkpoint. Nothing is written to the file from then on.
+    fn prepare_close(&mut self, names: &LockedDirectory<'_>, unix_ns: u64) -> io::Result<()> {
         if self.fsync != Fsync::Never {
             self.file.sync()?;
         }
         let (plan, next_number) =
-            self.rotating.plan(names, self.file.identity, unix_ns, self.committed.next_number)?;
-        let mut state = State { file: None, next_number, ..self.committed.clone() };
+            self.rotation.plan(names, self.file.identity, unix_ns, self.committed.next_number)?;
+        let mut state = CheckpointState { file: None, next_number, ..self.committed.clone() };
         state.plan.clear();
         plan.encode(&mut state.plan);
         self.checkpoint.set(&state)?;
@@ -211,21 +215,21 @@ impl Primary {
     }
 
     /// Carries the plan out and begins the next file.
-    fn close(&mut self, names: &Names<'_>, plan: &Plan, events: &mut dyn Events) -> io::Result<()> {
-        match self.rotating.carry_out(names, plan, self.fsync != Fsync::Never, events) {
-            // Somebody else was faster: the next attempt finds another name.
-            Err(refused @ Refused::Taken { .. }) => {
+    fn close(&mut self, names: &LockedDirectory<'_>, plan: &Plan, events: &mut dyn Events) -> io::Result<()> {
+        match self.rotation.carry_out(names, plan, self.fsync != Fsync::Never, events) {
+            // Another process took the name meanwhile: the next attempt plans with another name.
+            Err(refused @ PlanError::Taken { .. }) => {
                 self.closing = None;
                 return Err(io::Error::other(refused));
             }
             done => done.map_err(|refused| match &refused {
-                // So that a full disk is known for one.
-                Refused::System { source, .. } => io::Error::new(source.kind(), refused),
-                Refused::Taken { .. } => io::Error::other(refused),
+                // The kind lets the delivery recognise a full disk.
+                PlanError::System { source, .. } => io::Error::new(source.kind(), refused),
+                PlanError::Taken { .. } => io::Error::other(refused),
             })?,
         }
         self.file.reopen().map_err(io::Error::other)?;
-        self.begin_file()
+        self.record_file()
     }
 
     fn is_moved(&self) -> bool {
@@ -236,23 +240,20 @@ impl Primary {
         match self.fsync {
             Fsync::Never => false,
             Fsync::Batch => true,
-            Fsync::Every(interval) => self.synced.elapsed() >= interval,
+            Fsync::Every(interval) => self.synced_at.elapsed() >= interval,
             Fsync::Level(_) => urgent,
         }
     }
 
-    /// Syncs what was written before it was due. If that cannot be, it is due again an interval later.
+    /// Syncs what is written. After a failure the sync is due again one interval later.
     fn sync_late(&mut self, events: &mut dyn Events) {
-        self.synced = Instant::now();
+        self.synced_at = Instant::now();
         match self.file.sync().and_then(|()| self.checkpoint.sync()) {
-            Ok(()) => self.unsynced = Unsynced::Nothing,
-            Err(_) if self.unsynced == Unsynced::Refused => {}
+            Ok(()) => self.unsynced = Unsynced::None,
+            Err(_) if self.unsynced == Unsynced::Failed => {}
             Err(error) => {
-                self.unsynced = Unsynced::Refused;
-                events.say(&format!(
-                    "{} cannot be synced: {error}; it is tried again",
-                    self.file.path.display()
-                ));
+                self.unsynced = Unsynced::Failed;
+                events.report(&format!("cannot sync {}: {error}; trying again", self.file.path.display()));
             }
         }
     }
@@ -262,43 +263,43 @@ fn failed(path: &Path, error: &io::Error) -> Error {
     Error::Open { path: path.to_owned(), why: error.to_string() }
 }
 
-impl Sink for Primary {
+impl Sink for FileSink {
     fn cursor(&self, ring: &[u8; 16]) -> Cursor {
         self.committed.cursor(ring)
     }
 
-    fn settle(&mut self, after_a_kill: bool, events: &mut dyn Events) -> Result<(), Error> {
-        if after_a_kill && self.is_unknown && self.file.len > 0 && self.existing == Existing::Append {
+    fn recover(&mut self, after_crash: bool, events: &mut dyn Events) -> Result<(), Error> {
+        if after_crash && self.is_unknown && self.file.len > 0 && self.existing == Existing::Append {
             let path = self.file.path.display();
-            events.say(&format!(
-                "{path} has no checkpoint, and the ring's last writer was killed: lines at its end may come again"
+            events.report(&format!(
+                "{path} has no checkpoint, and the ring's last writer was killed: its last lines may be written a second time"
             ));
         }
-        for said in self.said.drain(..) {
-            events.say(&said);
+        for message in self.messages.drain(..) {
+            events.report(&message);
         }
-        // First, for what is written down next takes the place of what was prepared.
-        let counted = if std::mem::take(&mut self.counts) { self.checkpoint.commit() } else { Ok(()) };
-        let mended = counted.and_then(|()| match std::mem::replace(&mut self.mend, Mend::Nothing) {
-            Mend::Nothing => Ok(()),
-            Mend::Cut { mut file, len } => file.cut(len),
-            Mend::Aside => self.set_aside(events),
-            Mend::Close(plan) => match self.carry_out(&plan, events) {
+        // Before anything else, because the next state that is prepared replaces the prepared one.
+        let counted = if std::mem::take(&mut self.needs_commit) { self.checkpoint.commit() } else { Ok(()) };
+        let mended = counted.and_then(|()| match std::mem::replace(&mut self.repair, RepairAction::None) {
+            RepairAction::None => Ok(()),
+            RepairAction::Truncate { mut file, len } => file.truncate(len),
+            RepairAction::SetAside => self.set_aside(events),
+            RepairAction::FinishRotation(plan) => match self.finish_plan(&plan, events) {
                 Ok(()) => self.file.reopen().map_err(io::Error::other),
-                Err(refused @ Refused::Taken { .. }) => {
-                    events.say(&format!("{refused}; the writer goes on with the file that is there"));
+                Err(refused @ PlanError::Taken { .. }) => {
+                    events.report(&format!("{refused}; the writer appends to the present file"));
                     Ok(())
                 }
                 Err(refused) => Err(io::Error::other(refused)),
             },
         });
-        // The length may be another one than when the file was opened.
+        // The length may have changed since the file was opened.
         let begun = mended.and_then(|()| match self.existing {
-            Existing::Truncate => self.file.cut(0),
-            Existing::Append => self.file.found_len().map(|len| self.file.len = len),
+            Existing::Truncate => self.file.truncate(0),
+            Existing::Append => self.file.len_on_disk().map(|len| self.file.len = len),
         });
         let path = self.file.path.clone();
-        let begun = begun.and_then(|()| self.begin_file()).and_then(|()| self.begin_rotating(events));
+        let begun = begun.and_then(|()| self.record_file()).and_then(|()| self.start_rotation(events));
         begun.map_err(|error| failed(&path, &error))
     }
 
@@ -308,8 +309,8 @@ impl Sink for Primary {
 
     fn prepare(&mut self, batch: &[u8], cursors: &[Cursor], events: &mut dyn Events) -> io::Result<()> {
         self.is_committed = false;
-        self.notice_others(events)?;
-        self.prepared.file = Some(self.file_with(batch));
+        self.adopt_foreign_changes(events)?;
+        self.prepared.file = Some(self.state_with(batch));
         self.prepared.set_cursors(cursors);
         self.checkpoint.prepare(&self.prepared)
     }
@@ -320,7 +321,7 @@ impl Sink for Primary {
 
     fn commit(&mut self, urgent: bool) -> io::Result<()> {
         let sync = self.is_sync_due(urgent);
-        // It counts once, however often the rest has to be tried.
+        // The commit happens once; only the sync after it may have to be retried.
         if !self.is_committed {
             if sync {
                 self.file.sync()?;
@@ -330,16 +331,16 @@ impl Sink for Primary {
         }
         if sync {
             self.checkpoint.sync()?;
-            self.synced = Instant::now();
+            self.synced_at = Instant::now();
         }
         self.unsynced = match self.unsynced {
-            _ if sync || !matches!(self.fsync, Fsync::Every(_)) => Unsynced::Nothing,
-            Unsynced::Nothing => Unsynced::Some,
+            _ if sync || !matches!(self.fsync, Fsync::Every(_)) => Unsynced::None,
+            Unsynced::None => Unsynced::Some,
             before => before,
         };
         self.is_committed = false;
         std::mem::swap(&mut self.committed, &mut self.prepared);
-        self.prepared.know_rings_of(&self.committed);
+        self.prepared.copy_rings_of(&self.committed);
         Ok(())
     }
 
@@ -352,79 +353,79 @@ impl Sink for Primary {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        // Who closes it opens the next one.
+        // While a rotation is under way, that opens the next file.
         if self.closing.is_none() && self.is_moved() {
             if self.fsync != Fsync::Never {
                 self.file.sync().map_err(|error| failed(&self.file.path, &error))?;
             }
             self.file.reopen()?;
-            self.begin_file().map_err(|error| failed(&self.file.path, &error))?;
+            self.record_file().map_err(|error| failed(&self.file.path, &error))?;
         }
         Ok(())
     }
 
-    fn look(&mut self, events: &mut dyn Events) -> Result<Looked, Error> {
-        if self.looked.elapsed() < LOOK {
-            return Ok(Looked::Later);
+    fn maintain(&mut self, events: &mut dyn Events) -> Result<Maintained, Error> {
+        if self.maintained_at.elapsed() < MAINTAIN_EVERY {
+            return Ok(Maintained::NotDue);
         }
-        self.looked = Instant::now();
-        self.rotating.listen(events);
-        if self.unsynced != Unsynced::Nothing && self.is_sync_due(false) {
+        self.maintained_at = Instant::now();
+        self.rotation.report_messages(events);
+        if self.unsynced != Unsynced::None && self.is_sync_due(false) {
             self.sync_late(events);
         }
         if !self.checkpoint.is_in_place() && self.closing.is_none() {
-            // What cannot be done now is done before the next batch.
-            let _ = self.begin_file();
+            // If this fails, it is done before the next batch.
+            let _ = self.record_file();
         }
         match self.reopen() {
-            // A file that was deleted is not gone on with: the next batch says what is wrong.
-            Err(_) if matches!(self.file.len_if_there(), Ok(None)) => Ok(Looked::Now),
-            done => done.map(|()| Looked::Now),
+            // The file was deleted: the next batch opens a new one, and reports the error if it cannot.
+            Err(_) if matches!(self.file.len_unless_deleted(), Ok(None)) => Ok(Maintained::Done),
+            done => done.map(|()| Maintained::Done),
         }
     }
 
-    fn closes_files(&self) -> bool {
-        self.rotating.closes_files()
+    fn rotates(&self) -> bool {
+        self.rotation.rotates()
     }
 
-    fn closes_before(&mut self, pending: usize, len: usize, unix_ns: u64) -> bool {
-        self.rotating.closes_before(self.file.len + pending as u64, len as u64, unix_ns)
+    fn rotates_before(&mut self, pending: usize, len: usize, unix_ns: u64) -> bool {
+        self.rotation.rotates_before(self.file.len + pending as u64, len as u64, unix_ns)
     }
 
     fn rotate(&mut self, unix_ns: u64, events: &mut dyn Events) -> io::Result<()> {
-        // By a time stamp from the future every closed file would be too old to be kept.
-        let unix_ns = unix_ns.min(now_ns());
-        let directory = self.rotating.directory();
+        // With a timestamp from the future every closed file would exceed the age limit.
+        let unix_ns = unix_ns.min(now_unix_ns());
+        let directory = self.rotation.directory();
         let names = directory.lock();
         if self.closing.is_none() {
-            if !self.rotating.may_close(self.file.len) {
+            if !self.rotation.may_close(self.file.len) {
                 return Ok(());
             }
-            self.begin_to_close(&names, unix_ns)?;
+            self.prepare_close(&names, unix_ns)?;
         }
         if let Some(plan) = self.closing.clone() {
             self.close(&names, &plan, events)?;
             self.closing = None;
-            self.rotating.rotated(unix_ns);
+            self.rotation.rotated(unix_ns);
         }
         Ok(())
     }
 
-    fn make_room(&mut self, events: &mut dyn Events) -> bool {
-        self.rotating.make_room(self.file.identity, events)
+    fn free_space(&mut self, events: &mut dyn Events) -> bool {
+        self.rotation.free_space(self.file.identity, events)
     }
 
-    fn rest(&mut self, events: &mut dyn Events) {
-        self.rotating.finish(events);
+    fn finish_background(&mut self, events: &mut dyn Events) {
+        self.rotation.finish(events);
     }
 
-    fn finish(mut self: Box<Self>, is_known: bool, events: &mut dyn Events) {
-        if self.unsynced != Unsynced::Nothing {
+    fn close(mut self: Box<Self>, acknowledged: bool, events: &mut dyn Events) {
+        if self.unsynced != Unsynced::None {
             self.sync_late(events);
         }
-        // What is to survive a power cut may come again from a ring on a disk that has not survived it, and
-        // closed files go on being numbered from where they were.
-        if is_known && self.fsync == Fsync::Never && !self.rotating.is_configured() {
+        // The checkpoint stays where it is needed: after a power cut, a ring on a disk may give records out again, and
+        // the numbers of closed files continue from it.
+        if acknowledged && self.fsync == Fsync::Never && !self.rotation.is_configured() {
             self.checkpoint.remove();
         }
     }

@@ -82,14 +82,17 @@ fn values_of_the_whole_file() {
             ("rings = []", "1:9: 0 rings; expected 1 to 16"),
             (&format!("rings = [{}]", many.join(", ")), "1:9: 17 rings; expected 1 to 16"),
             ("rings = [\"a\", \"b\", 'a']", "1:20: \"a\" is twice in \"rings\"; once is enough"),
-            ("rings = [\"\"]", "1:10: a ring without a name; expected a name, a path, or \".\" for $RINGLOG"),
+            (
+                "rings = [\"\"]",
+                "1:10: the ring's name is empty; expected a name, a path, or \".\" for $RINGLOG",
+            ),
             (
                 "grace = \"10\"",
-                "1:9: \"10\" is no duration; expected a number with a unit, such as \"10ms\" or \"1s\"",
+                "1:9: invalid duration \"10\"; expected a number with a unit, such as \"10ms\" or \"1s\"",
             ),
             (
                 "grace = \"-1s\"",
-                "1:9: \"-1s\" is no duration; expected a number with a unit, such as \"10ms\" or \"1s\"",
+                "1:9: invalid duration \"-1s\"; expected a number with a unit, such as \"10ms\" or \"1s\"",
             ),
         ],
         REST,
@@ -112,11 +115,11 @@ fn formatters() {
             ),
             (
                 "[formatters.x]\nformat = '''\n%(name)5d'''",
-                "2:10: `name` is a text: write `%(name)s` (at character 1 of the format)",
+                "2:10: `name` is a text; write `%(name)s` (at character 1 of the format)",
             ),
             (
                 "[formatters.x]\nformat = \"\"\ndatefmt = \"%H:%i\"",
-                "3:15: `%i` is no part of a date; expected `%` and one of a A b B c C d D e F g G h H I j k l m M n \
+                "3:15: unknown date directive `%i`; expected `%` and one of a A b B c C d D e F g G h H I j k l m M n \
                  p P r R s S t T u U V w W x X y Y z Z %",
             ),
             (
@@ -130,16 +133,16 @@ fn formatters() {
             ),
             (
                 "[formatters.x]\nformat = \"\"\nzone = \"Europe/Berln\"",
-                "3:8: \"Europe/Berln\" is no time zone; expected utc, local, or a name such as Europe/Berlin; did you \
+                "3:8: invalid time zone \"Europe/Berln\"; expected utc, local, or a name such as Europe/Berlin; did you \
                  mean \"Europe/Berlin\"?",
             ),
             (
                 "[formatters.x]\nkind = \"jsn\"\ndatefmt = \"\"",
-                "2:8: \"jsn\" is no format; expected text, json, raw; did you mean \"json\"?",
+                "2:8: invalid format \"jsn\"; expected text, json, raw; did you mean \"json\"?",
             ),
             (
                 "[formatters.x]\nnewlines = \"keep\"",
-                "2:12: \"keep\" is no policy for newlines; expected escape, indent, raw",
+                "2:12: invalid newline policy \"keep\"; expected escape, indent, raw",
             ),
             (
                 "[formatters.x]\nkind = \"json\"\ndatefmt = \"\"\nnewlines = \"raw\"",
@@ -187,14 +190,14 @@ fn handlers() {
             ),
             (
                 "[handlers.x]\nkind = \"logging.handlers.RotatingFileHandler\"",
-                "2:8: \"logging.handlers.RotatingFileHandler\" is no kind of handler; expected console, file, null; \
+                "2:8: invalid handler kind \"logging.handlers.RotatingFileHandler\"; expected console, file, null; \
                  did you mean \"file\"?",
             ),
             (
                 "[handlers.x]\nkind = \"console\"\npath = \"x\"\nstream = \"sdtout\"\ncolor = \"yes\"",
                 "3:1: \"path\" in [handlers.x] does not go with kind = \"console\"; it is for kind = \"file\"\n\
-                 4:10: \"sdtout\" is no stream; expected stdout, stderr; did you mean \"stdout\"?\n\
-                 5:9: \"yes\" is no choice of colours; expected auto, always, never",
+                 4:10: invalid stream \"sdtout\"; expected stdout, stderr; did you mean \"stdout\"?\n\
+                 5:9: invalid color \"yes\"; expected auto, always, never",
             ),
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"x\"\nstream = \"stdout\"",
@@ -206,40 +209,40 @@ fn handlers() {
             ),
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"\"",
-                "3:8: an empty path; expected that of a file, such as \"app.log\"",
+                "3:8: the path is empty; expected the path of a file, such as \"app.log\"",
             ),
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"~/x.log\"",
-                "3:8: \"~/x.log\": `~` and `$` mean nothing here; write the whole path",
+                "3:8: \"~/x.log\": `~` and `$` are not expanded; write the whole path",
             ),
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"x.log\"\n\
                  [handlers.y]\nkind = \"file\"\npath = \"./x.log.checkpoint\"",
-                "6:8: the checkpoint of the handler \"x\" is called so; choose another path",
+                "6:8: this is the name of the checkpoint of the handler \"x\"; choose another path",
             ),
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"x.log\"\n\
                  rotate = { size = 9, keep = 3, naming = \"python\" }\n\
                  [handlers.y]\nkind = \"file\"\npath = \"x.log.1\"\n\
                  [handlers.z]\nkind = \"file\"\npath = \"x.log.x\"",
-                "7:8: a closed file of the handler \"x\" is called so; choose another path",
+                "7:8: this is the name of a closed file of the handler \"x\"; choose another path",
             ),
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"-\"",
-                "3:8: \"-\" is no file; standard output is kind = \"console\", stream = \"stdout\"",
+                "3:8: \"-\" is not a file; for standard output write kind = \"console\", stream = \"stdout\"",
             ),
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"a\\u0000b\"",
-                "3:8: \"a\\0b\" is no path: no file's name has a NUL",
+                "3:8: \"a\\0b\" is not a path: a file's name cannot contain NUL",
             ),
             (
                 "[handlers.x]\nkind = \"null\"\nlevel = \"wrning\"",
-                "3:9: \"wrning\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a \
+                "3:9: invalid level \"wrning\"; expected trace, debug, info, warn, error, critical, notset, or a \
                  number from 0 to 255; did you mean \"warning\"?",
             ),
             (
                 "[handlers.x]\nkind = \"null\"\nlevel = 0x100",
-                "3:9: \"256\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
+                "3:9: invalid level \"256\"; expected trace, debug, info, warn, error, critical, notset, or a number \
                  from 0 to 255",
             ),
             (
@@ -254,9 +257,9 @@ fn handlers() {
             (
                 "[handlers.x]\nkind = \"file\"\npath = \"x\"\nexisting = \"truncat\"\nfsync = \"alway\"\n\
                  checkpoint = 1",
-                "4:12: \"truncat\" is no treatment of what is there; expected append, truncate; did you mean \
+                "4:12: invalid treatment of existing content \"truncat\"; expected append, truncate; did you mean \
                  \"truncate\"?\n\
-                 5:9: \"alway\" is no policy for fsync; expected never, interval, batch, a duration like 5s, a level \
+                 5:9: invalid fsync policy \"alway\"; expected never, interval, batch, a duration like 5s, a level \
                  like error\n\
                  6:14: wrong type of \"checkpoint\" in [handlers.x]; expected true or false, found an integer",
             ),
@@ -283,22 +286,22 @@ fn rotation() {
         ),
         (
             "rotate.size = \"10MX\"\nrotate.keep = -1\nrotate.naming = \"python\"",
-            "4:15: \"10MX\" is no size; expected a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB\n\
-             5:15: \"-1\" is no limit of closed files; expected a count, an age, a size, each at most once, such as \
+            "4:15: invalid size \"10MX\"; expected a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB\n\
+             5:15: invalid keep limit \"-1\"; expected a count, an age, a size, each at most once, such as \
              7 or 30d or 2GiB or 7,30d; or all",
         ),
         (
             "rotate.every = \"mondy\"\nrotate.at = \"2:30\"",
-            "4:16: \"mondy\" is no time of rotation; expected 30s, 15min, 6h, 1d, midnight, or a weekday; did you \
+            "4:16: invalid rotation interval \"mondy\"; expected 30s, 15min, 6h, 1d, midnight, or a weekday; did you \
              mean \"monday\"?\n\
-             5:13: \"2:30\" is no time of day; expected hours and minutes from 00:00 to 23:59, such as 02:30",
+             5:13: invalid time of day \"2:30\"; expected hours and minutes from 00:00 to 23:59, such as 02:30",
         ),
         (
             "rotate.zone = \"loca\"\nrotate.compress = \"gz\"\nrotate.on-full = \"drop\"\nrotate.on_start = true",
-            "4:15: \"loca\" is no time zone; expected utc, local, or a name such as Europe/Berlin; did you mean \
+            "4:15: invalid time zone \"loca\"; expected utc, local, or a name such as Europe/Berlin; did you mean \
              \"local\"?\n\
-             5:19: \"gz\" is no compression; expected gzip, zstd; did you mean \"gzip\"?\n\
-             6:18: \"drop\" is no policy for a full disk; expected wait, drop-oldest-file; did you mean \
+             5:19: invalid compression \"gz\"; expected gzip, zstd; did you mean \"gzip\"?\n\
+             6:18: invalid full-disk policy \"drop\"; expected wait, drop-oldest-file; did you mean \
              \"drop-oldest-file\"?\n\
              7:8: unknown key \"on_start\" in [handlers.x.rotate]; did you mean \"on-start\"?",
         ),
@@ -374,7 +377,7 @@ fn loggers() {
                 "2:13: unknown handler \"zzz\" in [loggers.\"a.b\"]; expected c\n\
                  2:25: \"c\" is twice in \"handlers\" in [loggers.\"a.b\"]; once is enough",
             ),
-            ("[loggers.\"\"]", "1:10: a logger without a name; what holds for all stands in [root]"),
+            ("[loggers.\"\"]", "1:10: the logger has no name; write settings for all loggers into [root]"),
             (
                 "[loggers.\"a..b.\"]",
                 "1:10: the logger's name \"a..b.\" has an empty part; expected names with single dots between; did \
@@ -386,7 +389,7 @@ fn loggers() {
             ),
             (
                 "[loggers.root]",
-                "1:10: the root is no logger among others; write [root] instead of [loggers.root]",
+                "1:10: the root logger has a table of its own; write [root] instead of [loggers.root]",
             ),
             (
                 "[loggers.db.pool.slow]\nlevel = 10",
@@ -394,12 +397,12 @@ fn loggers() {
             ),
             (
                 "[loggers.\"a.b\"]\n[loggers.\"a::b\"]",
-                "2:10: the logger \"a.b\" is there already; `::` in a name is the same as a dot",
+                "2:10: the logger \"a.b\" is defined already; `::` in a name is the same as a dot",
             ),
             (
                 "[loggers.a]\nqualname = \"a\"\nlevel = -5",
                 "2:1: unknown key \"qualname\" in [loggers.a]; expected level, handlers, propagate\n\
-                 3:9: \"-5\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
+                 3:9: invalid level \"-5\"; expected trace, debug, info, warn, error, critical, notset, or a number \
                  from 0 to 255",
             ),
         ],

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use ringlog::Level;
-use ringlog_writer::config::{Color, Config, FileOutput, Formatter, Handler, Logger, Output, Stream};
+use ringlog_writer::config::{
+    Color, Config, FileConfig, Formatter, HandlerConfig, LoggerConfig, SinkConfig, Stream,
+};
 use ringlog_writer::rotation::{Compression, Every, Keep, Naming, OnFull, Rotation, Zone};
 use ringlog_writer::{Existing, Fsync, Newlines};
 
@@ -12,13 +14,13 @@ fn parse(text: &str) -> Config {
     Config::parse(text, Path::new("app.toml")).unwrap().config
 }
 
-fn handler(name: &str, level: u8, formatter: Formatter, output: Output) -> Handler {
-    Handler { name: name.to_owned(), level: Level::from_number(level), formatter, output }
+fn handler(name: &str, level: u8, formatter: Formatter, sink: SinkConfig) -> HandlerConfig {
+    HandlerConfig { name: name.to_owned(), level: Level::from_number(level), formatter, sink }
 }
 
-fn logger(name: &str, level: Option<u8>, handlers: &[usize], propagate: bool) -> Logger {
+fn logger(name: &str, level: Option<u8>, handlers: &[usize], propagate: bool) -> LoggerConfig {
     let level = level.map(Level::from_number);
-    Logger { name: name.to_owned(), level, handlers: handlers.to_vec(), propagate }
+    LoggerConfig { name: name.to_owned(), level, handlers: handlers.to_vec(), propagate }
 }
 
 #[test]
@@ -29,7 +31,7 @@ fn every_key_has_its_meaning() {
         zone: "Europe/Berlin".parse().unwrap(),
         newlines: Newlines::Indent,
     };
-    let file = FileOutput {
+    let file = FileConfig {
         path: "log/app.log".into(),
         existing: Existing::Truncate,
         checkpoint: true,
@@ -46,15 +48,15 @@ fn every_key_has_its_meaning() {
             on_full: OnFull::DropOldestFile,
         },
     };
-    let console = Output::Console { stream: Stream::Stdout, color: Color::Never };
+    let console = SinkConfig::Console { stream: Stream::Stdout, color: Color::Never };
     let ids = Formatter::Text { newlines: Newlines::Escape, ids: true };
     let expected = Config {
         rings: vec!["app".to_owned(), "./ring".to_owned()],
         grace: Some(Duration::from_millis(20)),
         handlers: vec![
             handler("console", 30, brief, console),
-            handler("file", 0, ids, Output::File(file)),
-            handler("nowhere", 35, Formatter::default(), Output::Null),
+            handler("file", 0, ids, SinkConfig::File(file)),
+            handler("nowhere", 35, Formatter::default(), SinkConfig::Null),
         ],
         loggers: vec![
             logger("", Some(20), &[0], true),
@@ -68,15 +70,15 @@ fn every_key_has_its_meaning() {
 #[test]
 fn keys_that_are_left_out_have_their_defaults() {
     let config = parse("handlers.f = { kind = 'file', path = 'f.log' }\nhandlers.c = { kind = 'console' }\n");
-    let console = Output::Console { stream: Stream::Stderr, color: Color::Auto };
+    let console = SinkConfig::Console { stream: Stream::Stderr, color: Color::Auto };
     let expected = Config {
         rings: Vec::new(),
         grace: None,
         handlers: vec![
-            handler("f", 0, Formatter::default(), Output::File(FileOutput::new("f.log"))),
+            handler("f", 0, Formatter::default(), SinkConfig::File(FileConfig::new("f.log"))),
             handler("c", 0, Formatter::default(), console),
         ],
-        loggers: vec![Logger::root(Vec::new())],
+        loggers: vec![LoggerConfig::root(Vec::new())],
     };
     assert_eq!(config, expected);
 }

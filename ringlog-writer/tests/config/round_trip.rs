@@ -8,7 +8,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use ringlog::Level;
-use ringlog_writer::config::{Color, Config, FileOutput, Formatter, Handler, Logger, Output, Stream};
+use ringlog_writer::config::{
+    Color, Config, FileConfig, Formatter, HandlerConfig, LoggerConfig, SinkConfig, Stream,
+};
 use ringlog_writer::rotation::{Rotation, Zone};
 use ringlog_writer::{Existing, Fsync, Newlines};
 
@@ -93,28 +95,28 @@ fn rotation() -> impl Strategy<Value = Rotation> {
 }
 
 /// The file's name is made unlike the others' later.
-fn output() -> impl Strategy<Value = Output> {
+fn output() -> impl Strategy<Value = SinkConfig> {
     let console = (named(Stream::NAMES), named(Color::NAMES))
-        .prop_map(|(stream, color)| Output::Console { stream, color });
+        .prop_map(|(stream, color)| SinkConfig::Console { stream, color });
     let file = (text(), named(Existing::NAMES), any::<bool>(), fsync(), rotation()).prop_map(
         |(path, existing, checkpoint, fsync, rotation)| {
             let plain = fsync == Fsync::Never && rotation == Rotation::default();
             let path = path.replace(['\0', '/'], "_").into();
-            Output::File(FileOutput { path, existing, checkpoint: checkpoint || !plain, fsync, rotation })
+            SinkConfig::File(FileConfig { path, existing, checkpoint: checkpoint || !plain, fsync, rotation })
         },
     );
-    prop_oneof![console, file, Just(Output::Null)]
+    prop_oneof![console, file, Just(SinkConfig::Null)]
 }
 
-fn handlers() -> impl Strategy<Value = Vec<Handler>> {
+fn handlers() -> impl Strategy<Value = Vec<HandlerConfig>> {
     let name =
         prop_oneof![text(), select(&["text", "json", "raw-format", "raw"][..]).prop_map(str::to_owned)];
     btree_map(name, (any::<u8>(), formatter(), output()), 1..6).prop_map(|handlers| {
-        let handler = |(i, (name, (level, formatter, mut output)))| {
-            if let Output::File(file) = &mut output {
+        let handler = |(i, (name, (level, formatter, mut sink)))| {
+            if let SinkConfig::File(file) = &mut sink {
                 file.path = format!("no/such/directory/{i}{}", file.path.display()).into();
             }
-            Handler { name, level: Level::from_number(level), formatter, output }
+            HandlerConfig { name, level: Level::from_number(level), formatter, sink }
         };
         handlers.into_iter().enumerate().map(handler).collect()
     })
@@ -122,12 +124,12 @@ fn handlers() -> impl Strategy<Value = Vec<Handler>> {
 
 prop_compose! {
     fn logger(name: String, handlers: usize)
-        (level in option::of(1..=255_u8), mut places in vec(0..handlers, 0..4), propagate: bool) -> Logger
+        (level in option::of(1..=255_u8), mut places in vec(0..handlers, 0..4), propagate: bool) -> LoggerConfig
     {
         places.sort_unstable();
         places.dedup();
         let propagate = propagate || name.is_empty();
-        Logger { name: name.clone(), level: level.map(Level::from_number), handlers: places, propagate }
+        LoggerConfig { name: name.clone(), level: level.map(Level::from_number), handlers: places, propagate }
     }
 }
 
@@ -136,7 +138,7 @@ prop_compose! {
         (names in btree_map("[a-z\"\\\\ ü]{1,3}(\\.[a-z_:]{1,3})?", Just(()), 0..4))
         (loggers in std::iter::once(String::new()).chain(names.into_keys())
             .filter(|name| name != "root" && !name.contains(':'))
-            .map(|name| logger(name, handlers).boxed()).collect::<Vec<_>>()) -> Vec<Logger>
+            .map(|name| logger(name, handlers).boxed()).collect::<Vec<_>>()) -> Vec<LoggerConfig>
     {
         loggers
     }

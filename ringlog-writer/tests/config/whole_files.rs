@@ -37,26 +37,26 @@ fn whole_files() {
 fn syntax_errors_are_explained_and_lines_before_are_checked() {
     check(
         &[
-            ("[root]\nlevel = INFO\n", "2:9: this is not TOML: INFO has no quotes; write \"INFO\""),
+            ("[root]\nlevel = INFO\n", "2:9: this is not TOML: the string INFO needs quotes; write \"INFO\""),
             (
                 "rings = [a, b]\ngrace = c",
-                "1:10: this is not TOML: a has no quotes; write \"a\"\n\
-                 2:9: this is not TOML: c has no quotes; write \"c\"",
+                "1:10: this is not TOML: the string a needs quotes; write \"a\"\n\
+                 2:9: this is not TOML: the string c needs quotes; write \"c\"",
             ),
-            ("grace = 10ms", "1:9: this is not TOML: 10ms has no quotes; write \"10ms\""),
+            ("grace = 10ms", "1:9: this is not TOML: the string 10ms needs quotes; write \"10ms\""),
             (
                 "[root]\nlevel = \"lod\"\nhandlers =\nlevl = 1\n\"ä\" = x\n",
-                "2:9: \"lod\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
+                "2:9: invalid level \"lod\"; expected trace, debug, info, warn, error, critical, notset, or a number \
                  from 0 to 255\n\
-                 3:11: this is not TOML: there is no value\n\
-                 5:7: this is not TOML: x has no quotes; write \"x\"",
+                 3:11: this is not TOML: the value is missing\n\
+                 5:7: this is not TOML: the string x needs quotes; write \"x\"",
             ),
-            ("[loggers.a]\npropagate = True", "2:13: this is not TOML: True is no boolean; write true"),
-            ("[root]\nlevel = 1\nlevel=2\n", "3:1: level is there twice; keep one of them"),
-            ("[root]\n[root]\n", "2:2: root is there twice; keep one of them"),
+            ("[loggers.a]\npropagate = True", "2:13: this is not TOML: True is not a boolean; write true"),
+            ("[root]\nlevel = 1\nlevel=2\n", "3:1: level is defined twice; keep one of them"),
+            ("[root]\n[root]\n", "2:2: root is defined twice; keep one of them"),
             (
                 "[root]\nhandlers = [\"a\"\n[handlers.a]\nkind = \"null\"\n",
-                "3:1: this is not TOML: the list before has no `]`, or no comma before this line",
+                "3:1: this is not TOML: the list before this line lacks a `]`, or a comma at its end",
             ),
             ("[root\n", "1:6: this is not TOML: unclosed table, expected `]`"),
             ("just words", "1:6: this is not TOML: key with no value, expected `=`"),
@@ -78,15 +78,17 @@ fn warnings() {
         [
             "app.toml:1:1: warning: the root has no handlers; write [root] with handlers = [\"…\"]",
             "app.toml:1:11: warning: no logger uses the handler \"a\"",
-            "app.toml:9:1: warning: what is logged to \"y\" goes nowhere: the logger has no handlers and does not \
+            "app.toml:9:1: warning: records of \"y\" are discarded: the logger has no handlers and does not \
              propagate",
             "app.toml:10:13: warning: no handler uses the formatter \"f\"",
-            "app.toml:11:10: warning: %(fucnName) is no attribute, but a field of records; did you mean \"funcName\"?",
+            "app.toml:11:10: warning: %(fucnName) is not an attribute and shows the record's field of that name; did you mean \"funcName\"?",
         ]
     );
     assert_eq!(
         warnings("[root]\n[handlers.a]\nkind = \"null\"\n[loggers.x]\nhandlers = [\"a\"]"),
-        ["app.toml:1:2: warning: the root has no handlers; what no other logger hands on goes nowhere"]
+        [
+            "app.toml:1:2: warning: the root has no handlers; records of other loggers that propagate are discarded"
+        ]
     );
     assert_eq!(warnings(REST), [""; 0]);
 }

@@ -32,7 +32,7 @@ impl Events for Heard {
         self.ready.store(true, Ordering::SeqCst);
     }
 
-    fn say(&mut self, message: &str) {
+    fn report(&mut self, message: &str) {
         self.said.lock().unwrap().push(message.to_owned());
     }
 

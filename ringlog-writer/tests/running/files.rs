@@ -334,7 +334,7 @@ fn a_file_truncated_by_others_is_continued_and_reported_once() {
     });
     assert_eq!(scratch.numbers(&["app.log"]), (15..20).collect::<Vec<_>>());
     let (said, path) = (scratch.said(), scratch.path("app.log").display().to_string());
-    let expected = format!("{path}: others have cut it: 0 bytes, expected 50; going on at its end");
+    let expected = format!("{path}: another process has cut it: 0 bytes, expected 50; appending at its end");
     assert_eq!(said, [expected]);
 }
 

@@ -73,7 +73,7 @@ fn a_slow_handler_delays_no_other_and_reports_its_gaps() {
             }
             eventually("the file has all", || scratch.lines("file.log").len() >= sent);
             assert!(
-                heard.said().iter().any(|said| said.contains("does not keep up: others go on")),
+                heard.said().iter().any(|said| said.contains("does not keep up: the other handlers go on")),
                 "{:?}",
                 heard.said()
             );
@@ -236,7 +236,7 @@ fn a_pipe_without_a_reader_is_refused_and_delays_nothing() {
     let scratch = Scene::new(ONE_IS_SLOW);
     drop(pipe(&scratch));
     let error = scratch.drain().unwrap_err().to_string();
-    assert!(error.ends_with("nobody reads this pipe; begin its reader first"), "{error}");
+    assert!(error.ends_with("this pipe has no reader; start its reader first"), "{error}");
 }
 
 /// The device that is always full.
@@ -251,7 +251,7 @@ fn until_it_is_left(scratch: &Scene, heard: &Heard) {
     eventually("others go on", || {
         // What finds no room is told, here as in any program.
         let _ = logger.text(Level::INFO, "x", &text);
-        heard.said().iter().any(|said| said.contains("does not keep up: others go on"))
+        heard.said().iter().any(|said| said.contains("does not keep up: the other handlers go on"))
     });
 }
 
@@ -280,7 +280,7 @@ fn a_reload_reports_what_an_abandoned_output_loses() {
             eventually("it is said", || {
                 heard.said().iter().any(|said| {
                     said.starts_with("cannot write to /dev/full")
-                        && said.contains("are left out of it, which others have")
+                        && said.contains("records that other handlers have written are missing there")
                 })
             });
             let lines = scratch.lines("file.log").len();

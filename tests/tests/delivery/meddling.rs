@@ -58,7 +58,7 @@ fn a_truncated_output_is_set_aside_and_not_extended() {
         let kept = part.map_or(0, |part| len / part);
         File::options().write(true).open(writing.out()).unwrap().set_len(kept).unwrap();
         writing.finish();
-        assert!(writing.said().contains("it was cut: "), "{}", writing.said());
+        assert!(writing.said().contains("it was truncated: "), "{}", writing.said());
         let aside = writing.dir().join("app.log.aside-1");
         assert_eq!(fs::metadata(aside).map_or(0, |meta| meta.len()), kept, "neither cut nor extended");
         let records = writing.lines().records;
@@ -72,7 +72,7 @@ fn lines_of_other_programs_are_kept_and_nothing_is_twice() {
     File::options().append(true).open(writing.out()).unwrap().write_all(b"theirs\n").unwrap();
     writing.finish();
     let said = writing.said();
-    assert!(said.contains("others have written to it") && !said.contains("may be in both"), "{said}");
+    assert!(said.contains("another process has written to it") && !said.contains("may be in both"), "{said}");
     let records = writing.all_lines().records;
     assert_once(&records);
     assert_eq!(records.len(), expected.len() + 1);

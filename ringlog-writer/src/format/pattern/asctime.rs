@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::NS_PER_S;
 use super::date::Date;
-use super::parse::Problem;
+use super::problem::PatternError;
 
 /// What it is without a date format of its own; a comma and milliseconds follow.
 const DEFAULT: &str = "%Y-%m-%d %H:%M:%S";
@@ -23,7 +23,7 @@ pub(super) struct Asctime {
 }
 
 impl Asctime {
-    pub(super) fn new(date: Option<&str>, zone: TimeZone) -> Result<Asctime, Problem> {
+    pub(super) fn new(date: Option<&str>, zone: TimeZone) -> Result<Asctime, PatternError> {
         let date = date.filter(|date| !date.is_empty());
         Ok(Asctime {
             date: Date::parse(date.unwrap_or(DEFAULT))?,

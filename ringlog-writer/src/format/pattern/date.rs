@@ -4,11 +4,7 @@ use std::fmt::Write;
 
 use jiff::Zoned;
 
-use super::parse::Problem;
-
-/// What may follow a `%`, to be shown.
-pub(super) const LETTERS: &str =
-    "a A b B c C d D e F g G h H I j k l m M n p P r R s S t T u U V w W x X y Y z Z %";
+use super::problem::PatternError;
 
 /// A date format that has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +28,8 @@ impl Date {
     /// Reads a date format.
     ///
     /// # Errors
-    /// [`Problem::Date`]: nothing is printed that nobody can have meant.
-    pub(super) fn parse(format: &str) -> Result<Date, Problem> {
+    /// [`PatternError::Date`]: nothing is printed that nobody can have meant.
+    pub(super) fn parse(format: &str) -> Result<Date, PatternError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut at = 0;
@@ -46,7 +42,7 @@ impl Date {
                 letter = letters.next();
             }
             at = format.len() - letters.as_str().len();
-            let wrong = || Problem::Date { at: next, found: format[next..at].to_owned() };
+            let wrong = || PatternError::Date { at: next, found: format[next..at].to_owned() };
             match (letter.ok_or_else(wrong)?, flag) {
                 ('%', None) => literal.push('%'),
                 ('n', None) => literal.push('\n'),
@@ -218,10 +214,10 @@ mod tests {
             ("%ä", 0, "%ä"),
         ] {
             let problem = Date::parse(format).unwrap_err();
-            assert_eq!(problem, Problem::Date { at, found: found.to_owned() }, "{format}");
+            assert_eq!(problem, PatternError::Date { at, found: found.to_owned() }, "{format}");
             assert!(problem.is_in_date() && problem.at() == at);
         }
         let said = Date::parse("%f").unwrap_err().to_string();
-        assert!(said.contains("`%f` is no part of a date") && said.contains("%(msecs)03d"), "{said}");
+        assert!(said.contains("unknown date directive `%f`") && said.contains("%(msecs)03d"), "{said}");
     }
 }

@@ -218,6 +218,6 @@ fn dates_are_as_python_writes_them() {
     }
 }
 
-fn ring() -> Source {
-    Source { name: "app".to_owned(), uuid: String::new(), created_unix_ns: START }
+fn ring() -> RingIdentity {
+    RingIdentity { name: "app".to_owned(), uuid: String::new(), created_unix_ns: START }
 }

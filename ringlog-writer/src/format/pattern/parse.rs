@@ -1,7 +1,7 @@
 //! Reading a pattern.
 
-use super::date;
 use super::percent::Spec;
+use super::problem::PatternError;
 
 /// What a name in a pattern stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,96 +89,8 @@ pub(super) enum Piece {
     Value(Attribute, Spec),
 }
 
-/// What is wrong with a pattern or its date format, and where: the byte from which on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// A `%` that begins nothing.
-    #[error("`%` stands for itself only when doubled; write `%%`, or `%(name)s`")]
-    Percent {
-        /// Where.
-        at: usize,
-    },
-    /// A name without an end.
-    #[error("`%(` has no `)`")]
-    Open {
-        /// Where.
-        at: usize,
-    },
-    /// No letter, or another one, where a conversion has to be.
-    #[error("expected a conversion, one of s d i u o x X e E f F g G, found {}", or_the_end(*found))]
-    Conversion {
-        /// Where.
-        at: usize,
-        /// What is there.
-        found: Option<char>,
-    },
-    /// A width or precision that nobody can mean.
-    #[error("a width or precision may be {most} at most")]
-    Wide {
-        /// Where.
-        at: usize,
-        /// The largest.
-        most: usize,
-    },
-    /// A text attribute with a numeric conversion.
-    #[error("`{name}` is a text: write `%({name})s`")]
-    Text {
-        /// Where.
-        at: usize,
-        /// The attribute.
-        name: String,
-    },
-    /// A part of the date format that stands for nothing, or not with this flag.
-    #[error(
-        "`{found}` is no part of a date; expected `%` and one of {}{}",
-        date::LETTERS,
-        if found.ends_with('f') { "; the pattern's `%(msecs)03d` gives milliseconds" } else { "" }
-    )]
-    Date {
-        /// Where in the date format.
-        at: usize,
-        /// What is there.
-        found: String,
-    },
-}
-
-fn or_the_end(found: Option<char>) -> String {
-    found.map_or_else(|| "the end".to_owned(), |c| format!("`{c}`"))
-}
-
-impl Problem {
-    /// The byte of the pattern, or of the date format, at which it is.
-    pub fn at(&self) -> usize {
-        match self {
-            Problem::Percent { at }
-            | Problem::Open { at }
-            | Problem::Conversion { at, .. }
-            | Problem::Wide { at, .. }
-            | Problem::Text { at, .. }
-            | Problem::Date { at, .. } => *at,
-        }
-    }
-
-    /// Whether it is in the date format, not in the pattern.
-    pub fn is_in_date(&self) -> bool {
-        matches!(self, Problem::Date { .. })
-    }
-
-    fn moved(mut self, by: usize) -> Problem {
-        match &mut self {
-            Problem::Percent { at }
-            | Problem::Open { at }
-            | Problem::Conversion { at, .. }
-            | Problem::Wide { at, .. }
-            | Problem::Text { at, .. }
-            | Problem::Date { at, .. } => *at += by,
-        }
-        self
-    }
-}
-
 /// Reads a pattern.
-pub(super) fn parse(pattern: &str) -> Result<Vec<Piece>, Problem> {
+pub(super) fn parse(pattern: &str) -> Result<Vec<Piece>, PatternError> {
     let mut pieces = Vec::new();
     let mut literal = String::new();
     let mut at = 0;
@@ -190,14 +102,14 @@ pub(super) fn parse(pattern: &str) -> Result<Vec<Piece>, Problem> {
             at = next + 2;
             continue;
         }
-        let Some(named) = rest.strip_prefix('(') else { return Err(Problem::Percent { at: next }) };
-        let Some(end) = named.find(')') else { return Err(Problem::Open { at: next }) };
+        let Some(named) = rest.strip_prefix('(') else { return Err(PatternError::Percent { at: next }) };
+        let Some(end) = named.find(')') else { return Err(PatternError::Open { at: next }) };
         let name = &named[..end];
         let spec_at = next + 2 + end + 1;
         let (spec, len) = Spec::parse(&pattern[spec_at..]).map_err(|problem| problem.moved(spec_at))?;
         let attribute = Attribute::of(name);
         if attribute.is_text() && spec.is_numeric() {
-            return Err(Problem::Text { at: next, name: name.to_owned() });
+            return Err(PatternError::Text { at: next, name: name.to_owned() });
         }
         if !literal.is_empty() {
             pieces.push(Piece::Literal(std::mem::take(&mut literal)));
@@ -248,7 +160,7 @@ mod tests {
         assert_eq!(problem("%(name)-5q"), (9, format!("{expected}`q`")));
         assert_eq!(problem("%(name)"), (7, format!("{expected}the end")));
         assert_eq!(problem("%(name)ü"), (7, format!("{expected}`ü`")));
-        assert_eq!(problem("x%(message)d"), (1, "`message` is a text: write `%(message)s`".into()));
+        assert_eq!(problem("x%(message)d"), (1, "`message` is a text; write `%(message)s`".into()));
         assert_eq!(problem("%(name)99999s"), (7, "a width or precision may be 10000 at most".into()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::parse::Problem;
+use super::problem::PatternError;
 
 /// What is to be written.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ const WIDTH_MAX: usize = 10_000;
 
 impl Spec {
     /// Reads the specification that `text` begins with. Returns it and its length.
-    pub(super) fn parse(text: &str) -> Result<(Spec, usize), Problem> {
+    pub(super) fn parse(text: &str) -> Result<(Spec, usize), PatternError> {
         let bytes = text.as_bytes();
         let mut at = 0;
         let mut spec = Spec {
@@ -92,7 +92,7 @@ impl Spec {
             Some(c @ ('e' | 'E')) => (Conversion::Exponent, c == 'E'),
             Some(c @ ('f' | 'F')) => (Conversion::Fixed, c == 'F'),
             Some(c @ ('g' | 'G')) => (Conversion::General, c == 'G'),
-            found => return Err(Problem::Conversion { at, found }),
+            found => return Err(PatternError::Conversion { at, found }),
         };
         Ok((spec, at + 1))
     }
@@ -221,14 +221,14 @@ impl Spec {
     }
 }
 
-fn number(bytes: &[u8], at: &mut usize) -> Result<Option<usize>, Problem> {
+fn number(bytes: &[u8], at: &mut usize) -> Result<Option<usize>, PatternError> {
     let (start, mut value) = (*at, 0_usize);
     while let Some(digit) = bytes.get(*at).filter(|byte| byte.is_ascii_digit()) {
         value = value.saturating_mul(10).saturating_add(usize::from(digit - b'0'));
         *at += 1;
     }
     if value > WIDTH_MAX {
-        return Err(Problem::Wide { at: start, most: WIDTH_MAX });
+        return Err(PatternError::Wide { at: start, most: WIDTH_MAX });
     }
     Ok((*at > start).then_some(value))
 }

@@ -58,7 +58,7 @@ impl Scratch {
         }
     }
 
-    fn entry(&self, name: &str) -> Entry {
+    fn entry(&self, name: &str) -> FileEntry {
         self.directory.lock().entry(name).unwrap().unwrap()
     }
 

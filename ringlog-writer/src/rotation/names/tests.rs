@@ -27,7 +27,7 @@ fn closing(now: &str, due: Option<&str>) -> Closing {
 
 /// The name that the next closed file gets where these are taken.
 fn next(family: &Family, closing: &Closing, taken: &[&str]) -> String {
-    let keys: Vec<Key> =
+    let keys: Vec<FileKey> =
         taken.iter().filter_map(|name| family.parse(OsStr::new(name))).map(|m| m.key).collect();
     let key = family.next(closing, keys.iter());
     family.name(&Member { key, archive: None }).into_string().unwrap()
@@ -117,10 +117,10 @@ fn an_extension_is_what_follows_the_last_point() {
     );
     let family = family("app.gz", "number", None);
     let member = |name| family.parse(OsStr::new(name));
-    assert_eq!(member("app.000001.gz"), Some(Member { key: Key::Number(1), archive: None }));
+    assert_eq!(member("app.000001.gz"), Some(Member { key: FileKey::Number(1), archive: None }));
     assert_eq!(
         member("app.000001.gz.gz"),
-        Some(Member { key: Key::Number(1), archive: Some(Compression::Gzip) })
+        Some(Member { key: FileKey::Number(1), archive: Some(Compression::Gzip) })
     );
 }
 
@@ -219,10 +219,10 @@ proptest! {
     ) {
         let stamp = |format: &str| Timestamp::from_second(second).unwrap().strftime(format).to_string();
         let key = match &family.form {
-            Form::Number => Key::Number(number),
-            Form::Slots => Key::Slot(Reverse(number as u32)),
-            Form::Time => Key::Stamp(stamp(STAMP.0), number - 1),
-            Form::Dates { format, .. } => Key::Stamp(stamp(format), number - 1),
+            Form::Number => FileKey::Number(number),
+            Form::Slots => FileKey::Slot(Reverse(number as u32)),
+            Form::Time => FileKey::Stamp(stamp(STAMP.0), number - 1),
+            Form::Dates { format, .. } => FileKey::Stamp(stamp(format), number - 1),
         };
         let member = Member { key, archive: Compression::ALL.get(archive).copied() };
         let name = family.name(&member);

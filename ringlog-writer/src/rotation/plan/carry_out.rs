@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
-use super::{Plan, Step};
-use crate::rotation::files::{Identity, Names};
+use super::Plan;
+use crate::rotation::files::{Identity, LockedDirectory};
+use crate::rotation::step::PlanStep;
 
 /// A plan could not be carried out to its end. What has been done stays; the same plan may be tried again.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum PlanError {
     /// Somebody else has made a file with the new name since the plan was made. A new plan may find another
     /// name.
     #[error("cannot rename {} to {}: another file is in the way; move it away", from.display(), to.display())]
@@ -41,14 +42,14 @@ pub struct Deletions {
     /// Those that are gone.
     pub done: Vec<OsString>,
     /// Why others are still there. The next plan tries again: a file too many is no reason to stop logging.
-    pub failed: Vec<Refused>,
+    pub failed: Vec<PlanError>,
 }
 
 impl Deletions {
     /// A name that is taken only because the file that has it could not be deleted is refused for that reason.
-    fn take_cause_of(&mut self, refused: Refused) -> Refused {
-        let Refused::Taken { to, .. } = &refused else { return refused };
-        let is_cause = |failed: &Refused| matches!(failed, Refused::System { path, .. } if path == to);
+    fn take_cause_of(&mut self, refused: PlanError) -> PlanError {
+        let PlanError::Taken { to, .. } = &refused else { return refused };
+        let is_cause = |failed: &PlanError| matches!(failed, PlanError::System { path, .. } if path == to);
         match self.failed.iter().position(is_cause) {
             Some(at) => self.failed.swap_remove(at),
             None => refused,
@@ -60,26 +61,26 @@ impl Plan {
     /// Does the steps that are not done yet: those whose name is still that of their file.
     ///
     /// # Errors
-    /// [`Refused`] at the first name that cannot be changed; nothing after it is tried.
-    pub fn carry_out(&self, names: &Names<'_>) -> Result<Deletions, Refused> {
+    /// [`PlanError`] at the first name that cannot be changed; nothing after it is tried.
+    pub fn carry_out(&self, names: &LockedDirectory<'_>) -> Result<Deletions, PlanError> {
         self.carry_out_with(names, |path| fs::remove_file(path))
     }
 
     fn carry_out_with(
         &self,
-        names: &Names<'_>,
+        names: &LockedDirectory<'_>,
         remove: impl Fn(&Path) -> io::Result<()>,
-    ) -> Result<Deletions, Refused> {
+    ) -> Result<Deletions, PlanError> {
         let mut deletions = Deletions::default();
         for step in &self.steps {
             match step {
-                Step::Rename { from, to, file } => {
+                PlanStep::Rename { from, to, file } => {
                     if is_still(names, from, *file)? {
                         let renamed = rename(names, from, to, *file);
                         renamed.map_err(|refused| deletions.take_cause_of(refused))?;
                     }
                 }
-                Step::Delete { name, file } => {
+                PlanStep::Delete { name, file } => {
                     if is_still(names, name, *file)? {
                         match delete(&names.path(name), &remove) {
                             Ok(true) => deletions.done.push(name.clone()),
@@ -94,8 +95,8 @@ impl Plan {
     }
 }
 
-fn is_still(names: &Names<'_>, name: &OsString, file: Identity) -> Result<bool, Refused> {
-    let entry = names.entry(name).map_err(|source| Refused::System {
+fn is_still(names: &LockedDirectory<'_>, name: &OsString, file: Identity) -> Result<bool, PlanError> {
+    let entry = names.entry(name).map_err(|source| PlanError::System {
         action: "look at",
         path: names.path(name),
         source,
@@ -104,15 +105,20 @@ fn is_still(names: &Names<'_>, name: &OsString, file: Identity) -> Result<bool, 
 }
 
 /// False if somebody else was faster.
-fn delete(path: &Path, remove: impl Fn(&Path) -> io::Result<()>) -> Result<bool, Refused> {
+fn delete(path: &Path, remove: impl Fn(&Path) -> io::Result<()>) -> Result<bool, PlanError> {
     match remove(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(Refused::System { action: "delete", path: path.to_owned(), source }),
+        Err(source) => Err(PlanError::System { action: "delete", path: path.to_owned(), source }),
     }
 }
 
-fn rename(names: &Names<'_>, from: &OsString, to: &OsString, file: Identity) -> Result<(), Refused> {
+fn rename(
+    names: &LockedDirectory<'_>,
+    from: &OsString,
+    to: &OsString,
+    file: Identity,
+) -> Result<(), PlanError> {
     let (old, new) = (names.path(from), names.path(to));
     match without_replacing(&old, &new) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -120,10 +126,10 @@ fn rename(names: &Names<'_>, from: &OsString, to: &OsString, file: Identity) -> 
             if is_still(names, to, file)? {
                 delete(&old, |path| fs::remove_file(path)).map(|_| ())
             } else {
-                Err(Refused::Taken { from: old, to: new })
+                Err(PlanError::Taken { from: old, to: new })
             }
         }
-        renamed => renamed.map_err(|source| Refused::System { action: "rename", path: old, source }),
+        renamed => renamed.map_err(|source| PlanError::System { action: "rename", path: old, source }),
     }
 }
 
@@ -154,7 +160,7 @@ mod tests {
         let (old, new) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
         fs::write(&old, "x").unwrap();
         let file = names.entry("app.log").unwrap().unwrap().file;
-        let rename = Step::Rename { from: "app.log".into(), to: "app.log.1".into(), file };
+        let rename = PlanStep::Rename { from: "app.log".into(), to: "app.log.1".into(), file };
         fs::hard_link(&old, &new).unwrap();
         Plan { steps: vec![rename.clone()] }.carry_out(&names).unwrap();
         assert_eq!((old.exists(), fs::read_to_string(&new).unwrap()), (false, "x".to_owned()));
@@ -175,7 +181,7 @@ mod tests {
         fs::write(dir.path().join("app.log.1"), "another's").unwrap();
         let file = names.entry("app.log").unwrap().unwrap().file;
         let rename =
-            |to: &str| Plan { steps: vec![Step::Rename { from: "app.log".into(), to: to.into(), file }] };
+            |to: &str| Plan { steps: vec![PlanStep::Rename { from: "app.log".into(), to: to.into(), file }] };
         let at = dir.path().display();
         let refused = |to| rename(to).carry_out(&names).unwrap_err().to_string();
         assert_eq!(
@@ -195,16 +201,17 @@ mod tests {
         for name in ["app.log", "old", "older"] {
             fs::write(dir.path().join(name), name).unwrap();
         }
-        let (open, delete) = (entry("app.log").file, ["older", "old"].map(|name| Step::delete(&entry(name))));
+        let (open, delete) =
+            (entry("app.log").file, ["older", "old"].map(|name| PlanStep::delete(&entry(name))));
         let [first, second] = delete;
-        let rename = Step::Rename { from: "app.log".into(), to: "app.log.1".into(), file: open };
+        let rename = PlanStep::Rename { from: "app.log".into(), to: "app.log.1".into(), file: open };
         let plan = Plan { steps: vec![first, rename, second] };
         let deletions = plan.carry_out_with(&names, |path| match path.ends_with("older") {
             true => Err(io::Error::from(Errno::EPERM)),
             false => fs::remove_file(path),
         });
         let deletions = deletions.unwrap();
-        let failed: Vec<String> = deletions.failed.iter().map(Refused::to_string).collect();
+        let failed: Vec<String> = deletions.failed.iter().map(PlanError::to_string).collect();
         let expected =
             format!("cannot delete {}/older: Operation not permitted (os error 1)", dir.path().display());
         assert_eq!((deletions.done, failed), (vec!["old".into()], vec![expected]));
@@ -218,9 +225,9 @@ mod tests {
         let names = directory.lock();
         let entry = |name: &str| names.entry(name).unwrap().unwrap();
         ["app.log", "app.log.1"].iter().for_each(|name| fs::write(dir.path().join(name), name).unwrap());
-        let delete = Step::delete(&entry("app.log.1"));
+        let delete = PlanStep::delete(&entry("app.log.1"));
         let rename =
-            Step::Rename { from: "app.log".into(), to: "app.log.1".into(), file: entry("app.log").file };
+            PlanStep::Rename { from: "app.log".into(), to: "app.log.1".into(), file: entry("app.log").file };
         let plan = Plan { steps: vec![delete, rename] };
         let refused = plan.carry_out_with(&names, |_| Err(Errno::EPERM.into())).unwrap_err();
         let expected =

@@ -6,8 +6,9 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::{Plan, Step};
+use super::Plan;
 use crate::rotation::files::Identity;
+use crate::rotation::step::PlanStep;
 
 const RENAME: u8 = 1;
 const DELETE: u8 = 2;
@@ -20,16 +21,16 @@ impl Plan {
     /// [`MAX_STEPS`](Plan::MAX_STEPS) and those with names that no file system holds are left out.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let fits = |name: &OsString| is_name(name.as_bytes());
-        let can_be = |step: &&Step| match step {
-            Step::Rename { from, to, .. } => fits(from) && fits(to),
-            Step::Delete { name, .. } => fits(name),
+        let can_be = |step: &&PlanStep| match step {
+            PlanStep::Rename { from, to, .. } => fits(from) && fits(to),
+            PlanStep::Delete { name, .. } => fits(name),
         };
-        let steps: Vec<&Step> = self.steps.iter().filter(can_be).take(Self::MAX_STEPS).collect();
+        let steps: Vec<&PlanStep> = self.steps.iter().filter(can_be).take(Self::MAX_STEPS).collect();
         out.extend((steps.len() as u16).to_le_bytes());
         for step in steps {
             match step {
-                Step::Rename { from, to, file } => put(out, RENAME, *file, &[from, to]),
-                Step::Delete { name, file } => put(out, DELETE, *file, &[name]),
+                PlanStep::Rename { from, to, file } => put(out, RENAME, *file, &[from, to]),
+                PlanStep::Delete { name, file } => put(out, DELETE, *file, &[name]),
             }
         }
     }
@@ -42,7 +43,7 @@ impl Plan {
         if count > Self::MAX_STEPS {
             return None;
         }
-        let steps: Option<Vec<Step>> = (0..count).map(|_| step(&mut bytes)).collect();
+        let steps: Option<Vec<PlanStep>> = (0..count).map(|_| step(&mut bytes)).collect();
         steps.filter(|_| bytes.is_empty()).map(|steps| Plan { steps })
     }
 }
@@ -58,13 +59,13 @@ fn put(out: &mut Vec<u8>, tag: u8, file: Identity, names: &[&OsString]) {
     }
 }
 
-fn step(bytes: &mut &[u8]) -> Option<Step> {
+fn step(bytes: &mut &[u8]) -> Option<PlanStep> {
     let [tag] = take(bytes)?;
     let mut number = || take(bytes).map(u64::from_le_bytes);
     let file = Identity { dev: number()?, ino: number()?, born_ns: number()? };
     match tag {
-        RENAME => Some(Step::Rename { from: name(bytes)?, to: name(bytes)?, file }),
-        DELETE => Some(Step::Delete { name: name(bytes)?, file }),
+        RENAME => Some(PlanStep::Rename { from: name(bytes)?, to: name(bytes)?, file }),
+        DELETE => Some(PlanStep::Delete { name: name(bytes)?, file }),
         _ => None,
     }
 }

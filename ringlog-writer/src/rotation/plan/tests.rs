@@ -1,7 +1,7 @@
 //! Plans on real files: what they come to, and that they come to the same after any crash.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ impl Scratch {
         Scratch { directory: Directory::new(dir.path()), dir, rotation, family }
     }
 
-    fn listing(&self) -> Vec<Entry> {
+    fn listing(&self) -> Vec<FileEntry> {
         self.directory.lock().list().unwrap()
     }
 
@@ -46,7 +46,7 @@ impl Scratch {
     }
 
     fn files(&self) -> BTreeMap<String, String> {
-        let file = |entry: &Entry| {
+        let file = |entry: &FileEntry| {
             let text = fs::read_to_string(self.dir.path().join(&entry.name)).unwrap();
             (entry.name.to_str().unwrap().to_owned(), text)
         };
@@ -109,7 +109,7 @@ fn what_others_put_in_the_way_is_not_touched() {
     // It comes between the listing and the rename.
     fs::write(scratch.dir.path().join("app.000002.log"), "another's").unwrap();
     let refused = plan.carry_out(&scratch.directory.lock()).unwrap_err();
-    assert!(matches!(refused, Refused::Taken { .. }), "{refused}");
+    assert!(matches!(refused, PlanError::Taken { .. }), "{refused}");
     fs::remove_dir(scratch.dir.path().join("app.000001.log")).unwrap();
     let kept = Scratch::rotate(&scratch);
     assert_eq!(kept, ["app.000003.log=app.log"]);
@@ -125,7 +125,7 @@ fn another_file_under_the_same_name_is_left_alone() {
     }
     // The second slot is not free any more: nothing is overwritten.
     let refused = plan.carry_out(&scratch.directory.lock()).unwrap_err();
-    assert!(matches!(refused, Refused::Taken { .. }), "{refused}");
+    assert!(matches!(refused, PlanError::Taken { .. }), "{refused}");
     let files = scratch.files();
     assert_eq!([&files["app.log"], &files["app.log.2"]], ["another's", "another's"]);
 }
@@ -249,7 +249,7 @@ proptest! {
         let step = |(is_rename, [dev, ino, born_ns], name, to): (bool, [u64; 3], String, String)| {
             let file = Identity { dev, ino, born_ns };
             let name = OsString::from(name);
-            if is_rename { Step::Rename { from: name, to: to.into(), file } } else { Step::Delete { name, file } }
+            if is_rename { PlanStep::Rename { from: name, to: to.into(), file } } else { PlanStep::Delete { name, file } }
         };
         let plan = Plan { steps: steps.into_iter().map(step).collect() };
         let bytes = bytes(&plan);
@@ -271,7 +271,8 @@ proptest! {
 #[test]
 fn bytes_that_lead_out_of_the_directory_are_no_plan() {
     let file = Identity { dev: 1, ino: 2, born_ns: 3 };
-    let good = bytes(&Plan { steps: vec![Step::Rename { from: "app.log".into(), to: "ab".into(), file }] });
+    let good =
+        bytes(&Plan { steps: vec![PlanStep::Rename { from: "app.log".into(), to: "ab".into(), file }] });
     assert!(Plan::decode(&good).is_some());
     for evil in [*b"..", *b"a/", *b"a\0"] {
         let mut bytes = good.clone();
@@ -280,7 +281,7 @@ fn bytes_that_lead_out_of_the_directory_are_no_plan() {
         assert_eq!(Plan::decode(&bytes), None, "{evil:?}");
     }
     for name in ["", ".", "..", "a/b", "/etc/passwd", "a\0"] {
-        let plan = Plan { steps: vec![Step::Delete { name: name.into(), file }] };
+        let plan = Plan { steps: vec![PlanStep::Delete { name: name.into(), file }] };
         assert_eq!(Plan::decode(&bytes(&plan)), Some(Plan::default()), "{name:?}");
     }
 }
@@ -288,7 +289,7 @@ fn bytes_that_lead_out_of_the_directory_are_no_plan() {
 #[test]
 fn a_plan_of_bytes_is_bounded() {
     let file = Identity { dev: 1, ino: 2, born_ns: 3 };
-    let plan = Plan { steps: vec![Step::Delete { name: "a".into(), file }; Plan::MAX_STEPS + 1] };
+    let plan = Plan { steps: vec![PlanStep::Delete { name: "a".into(), file }; Plan::MAX_STEPS + 1] };
     let mut bytes = bytes(&plan);
     assert_eq!(Plan::decode(&bytes).unwrap().steps().len(), Plan::MAX_STEPS);
     // One step more, which is whole.

@@ -1,35 +1,36 @@
-//! One file, written at its end.
+//! A file, a pipe or a device that is written at its end.
 
 use std::fs::{self, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::lock::try_lock;
+use crate::clock;
 use crate::config::options::Existing;
-use crate::error::Error;
+use crate::error::{Error, why_not_opened};
 use crate::rotation::Identity;
-use crate::sink::Sink;
+use crate::sink::traits::Sink;
 
-/// A file that is opened for appending: what others write into it is never overwritten.
+/// A file that is open for appending, so that bytes of other processes are never overwritten.
 #[derive(Debug)]
 pub(super) struct File {
     file: fs::File,
     pub(super) path: PathBuf,
     pub(super) identity: Identity,
     is_regular: bool,
-    /// The file's length if nobody else writes into it.
+    /// The file's length, as long as no other process writes into it.
     pub(super) len: u64,
 }
 
 impl File {
-    /// Opens or makes the file; refuses the file of a ring.
+    /// Opens or creates the file. Refuses the file of a ring. A pipe without a reader is waited for if `waits`, otherwise
+    /// refused.
     pub(super) fn open(path: &Path, rings: &[&Path], waits: bool) -> Result<File, Error> {
         let file = Identity::of_path(path);
         if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
@@ -42,30 +43,31 @@ impl File {
         File::open_at_end(path)
     }
 
-    /// Opens a pipe that has a reader. Without one others would be held up.
+    /// Opens a pipe that has a reader; waiting for one would hold up the other handlers.
     fn open_pipe(path: &Path) -> Result<File, Error> {
         let failed = |why| Error::Open { path: path.to_owned(), why };
         let opened = OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
         let file = opened.map_err(|error| match error.raw_os_error() {
             Some(errno) if errno == Errno::ENXIO as i32 => {
-                failed("nobody reads this pipe; begin its reader first".to_owned())
+                failed("this pipe has no reader; start its reader first".to_owned())
             }
-            _ => failed(why(path, &error)),
+            _ => failed(why_not_opened(path, &error)),
         })?;
         fcntl(&file, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
         Ok(File::of(file, &meta, path))
     }
 
-    /// Opens or makes the file.
+    /// Opens or creates the file.
     pub(super) fn open_at_end(path: &Path) -> Result<File, Error> {
         let opened = OpenOptions::new().append(true).create(true).open(path);
-        let file = opened.map_err(|error| Error::Open { path: path.to_owned(), why: why(path, &error) })?;
+        let file = opened
+            .map_err(|error| Error::Open { path: path.to_owned(), why: why_not_opened(path, &error) })?;
         let meta = file.metadata().map_err(|e| Error::Open { path: path.to_owned(), why: e.to_string() })?;
         Ok(File::of(file, &meta, path))
     }
 
-    /// Opens a file that is there.
+    /// Opens an existing file.
     pub(super) fn open_existing(path: &Path) -> io::Result<File> {
         let file = OpenOptions::new().append(true).open(path)?;
         let meta = file.metadata()?;
@@ -77,15 +79,15 @@ impl File {
         File { file, path: path.to_owned(), identity, is_regular, len: meta.len() }
     }
 
-    /// Keeps what the file holds, or not.
+    /// Truncates the file if asked to.
     pub(super) fn with(mut self, existing: Existing) -> Result<File, Error> {
         if existing == Existing::Truncate && self.is_regular {
-            self.cut(0).map_err(|e| Error::Open { path: self.path.clone(), why: e.to_string() })?;
+            self.truncate(0).map_err(|e| Error::Open { path: self.path.clone(), why: e.to_string() })?;
         }
         Ok(self)
     }
 
-    /// Takes it for this writer alone, whatever names it has; false if another one has it.
+    /// Locks the file, whatever name it was opened by; false if another writer holds the lock.
     pub(super) fn try_lock(&self) -> io::Result<bool> {
         try_lock(&self.file)
     }
@@ -94,38 +96,36 @@ impl File {
         self.is_regular
     }
 
-    /// Cuts it off at this length.
-    pub(super) fn cut(&mut self, len: u64) -> io::Result<()> {
+    /// Truncates the file to this length.
+    pub(super) fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.file.set_len(len)?;
         self.len = len;
         Ok(())
     }
 
-    /// How long it is, whoever wrote what is in it.
-    pub(super) fn found_len(&self) -> io::Result<u64> {
+    /// The length on disk, including bytes of other processes.
+    pub(super) fn len_on_disk(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 
-    /// How long it is; none if it was deleted, so that nobody would find what is written there.
-    pub(super) fn len_if_there(&self) -> io::Result<Option<u64>> {
+    /// The length on disk; `None` if the file was deleted, so that what is written to it would be lost.
+    pub(super) fn len_unless_deleted(&self) -> io::Result<Option<u64>> {
         let meta = self.file.metadata()?;
         Ok((meta.nlink() > 0).then_some(meta.len()))
     }
 
-    /// When it was last written, in ns since 1970.
+    /// The time of the last write, in ns since 1970.
     pub(super) fn modified_ns(&self) -> io::Result<u64> {
-        let since =
-            self.file.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        Ok(clock::unix_ns(self.file.metadata()?.modified()?))
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 
-    /// CRC-32 of a range of its bytes; `None` if they cannot be read, or are not all there.
+    /// The CRC-32 of a range of bytes; `None` if they cannot be read or the file is shorter.
     pub(super) fn crc(&self, range: Range<u64>) -> Option<u32> {
-        // A descriptor of its own: this one may only append.
+        // A second descriptor: the file's own is write-only.
         let mut file = fs::File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok()?;
         file.seek(SeekFrom::Start(range.start)).ok()?;
         let (mut left, mut crc, mut bytes) =
@@ -139,39 +139,6 @@ impl File {
     }
 }
 
-/// What is wrong, and what to do.
-pub(crate) fn why(path: &Path, error: &io::Error) -> String {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    match error.kind() {
-        ErrorKind::NotFound if !dir.exists() => {
-            format!("there is no directory {0}; make it with `mkdir -p {0}`", dir.display())
-        }
-        ErrorKind::NotADirectory => format!("{} is not a directory; choose another path", dir.display()),
-        ErrorKind::IsADirectory => "it is a directory; name a file in it".to_owned(),
-        ErrorKind::PermissionDenied if path.exists() => {
-            format!("no permission (you are uid {}); choose another file or change its mode", uid())
-        }
-        ErrorKind::PermissionDenied => {
-            format!(
-                "no permission to make files in {} (you are uid {}); choose another directory or change its mode",
-                dir.display(),
-                uid()
-            )
-        }
-        ErrorKind::ReadOnlyFilesystem => {
-            "the file system is mounted read-only; choose another directory".to_owned()
-        }
-        _ => error.to_string(),
-    }
-}
-
-fn uid() -> nix::unistd::Uid {
-    nix::unistd::geteuid()
-}
-
 impl Sink for File {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.file.write(bytes)?;
@@ -183,8 +150,7 @@ impl Sink for File {
         if bytes == 0 {
             return true;
         }
-        // Only what is still ours to the last byte: a file that others write into, or have cut, has
-        // another length.
+        // Only if the file ends with our bytes: its length differs if another process has written to it or cut it.
         let meta = self.file.metadata();
         let ours = meta.is_ok_and(|meta| meta.is_file() && meta.len() == self.len) && bytes <= self.len;
         if !ours || self.file.set_len(self.len - bytes).is_err() {
@@ -197,6 +163,14 @@ impl Sink for File {
     fn reopen(&mut self) -> Result<(), Error> {
         *self = File::open_at_end(&self.path)?;
         Ok(())
+    }
+}
+
+/// The directory of a file.
+pub(super) fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
     }
 }
 
@@ -213,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_stays_or_goes_as_asked() {
+    fn existing_content_is_kept_or_discarded_as_asked() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
         fs::write(&path, "old\n").unwrap();
@@ -250,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn only_bytes_that_are_still_ours_are_taken_back() {
+    fn only_own_bytes_at_the_end_are_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
         let mut file = open(&path, Existing::Append).unwrap();
@@ -264,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moved_file_is_left_and_a_new_one_begun() {
+    fn reopen_leaves_a_moved_file_and_begins_a_new_one() {
         let dir = tempfile::tempdir().unwrap();
         let (path, moved) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
         let mut file = open(&path, Existing::Append).unwrap();

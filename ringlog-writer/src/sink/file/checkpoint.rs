@@ -1,17 +1,17 @@
-//! Where the writer remembers what is certain: a small file beside the output.
+//! The checkpoint: a small file beside a log file that records how much of each ring is in it.
 //!
 //! ```text
-//!  0     magic, size of a half, number of the half that counts
+//!  0     magic, size of a half, number of the committed half
 //!  4096  half 0: number, length, CRC-32, state
 //!  ...   half 1
 //! ```
 //!
-//! A batch is prepared in the half that does not count, with how everything will be when the batch is written:
-//! the ring's cursors, the file's length, and the batch's CRC. When it is written, eight bytes say that this half
-//! counts from now on. A writer that was killed in between finds both halves and the file, and can tell
-//! how far it had come. The file is never mapped: a full disk could then end the process.
+//! Preparing a batch writes the other half, with the state once the batch is written: the rings' cursors, the file's
+//! length, and the batch's CRC. Once the batch is written, eight bytes commit that half. After a crash in between, the
+//! next writer compares both halves with the file, and learns how much of the batch is in it. The checkpoint is not
+//! mapped: on a full disk, storing into a mapping would kill the process.
 //!
-//! It is the two-slot meta page of databases like LMDB, with the batch's CRC instead of copy-on-write.
+//! This is the double meta page of databases such as LMDB, with the batch's CRC instead of copy-on-write.
 
 mod file_check;
 mod state;
@@ -27,8 +27,8 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use super::lock::try_lock;
 use crate::rotation::{Directory, Identity};
 
-pub(crate) use file_check::{Found, Verdict, Why};
-pub(crate) use state::{FileState, State};
+pub(crate) use file_check::{FileCheck, Mismatch, OnDisk};
+pub(crate) use state::{CheckpointState, FileState};
 
 const MAGIC: [u8; 16] = *b"ringlog chkpt 1\n";
 const CAPACITY_AT: u64 = 16;
@@ -36,58 +36,51 @@ const COUNTS_AT: u64 = 24;
 const HALVES_AT: u64 = 4096;
 /// Number, length and CRC of a half.
 const HALF_HEAD: usize = 16;
-/// A half is at least this large, so that it need not grow for a few lanes more.
+/// The smallest size of a half, so that a few more lanes do not make the file grow.
 const CAPACITY_MIN: u64 = 16 << 10;
-/// Nobody has that many lanes; a file that says so is none.
+/// The largest size of a half. A file that says more is damaged.
 const CAPACITY_MAX: u64 = 256 << 20;
 
-/// What a checkpoint said when it was opened.
+/// The content of a checkpoint when it was opened.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
-    /// What is certain; `None` in a new checkpoint.
-    pub(crate) committed: Option<State>,
-    /// What is so if the batch that was being written is in the file.
-    pub(crate) prepared: Option<State>,
-    /// Why what it says is not to be relied on.
+pub(crate) struct LoadedCheckpoint {
+    /// The committed state; `None` in a new checkpoint.
+    pub(crate) committed: Option<CheckpointState>,
+    /// The prepared state: it holds if the batch that was being written is in the file.
+    pub(crate) prepared: Option<CheckpointState>,
+    /// Why the content cannot be relied on, if it cannot.
     pub(crate) damage: Option<&'static str>,
 }
 
-/// A checkpoint that nobody else has.
+/// A checkpoint that is open and locked.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     file: File,
     path: PathBuf,
     capacity: u64,
-    /// The half that counts.
+    /// The number of the committed half.
     number: u64,
     buffer: Vec<u8>,
-    /// It has no name any more, and is to be made anew.
+    /// Whether the file has lost its name, so that the next half goes into a new file.
     is_lost: bool,
-    /// The directory has not been synced since it was made.
+    /// Whether the file was created since its directory was last synced.
     has_new_name: bool,
 }
 
-/// Why there is no checkpoint.
+/// Why a checkpoint cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckpointError {
     #[error("another writer is writing to it (it holds {})", .0.display())]
     Held(PathBuf),
     #[error("its checkpoint {}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
-    #[error("{} is no checkpoint of ringlog; move it away, or choose another output", .0.display())]
+    #[error("{} is not a checkpoint of ringlog; move it away, or choose another file", .0.display())]
     NotOurs(PathBuf),
 }
 
 impl Checkpoint {
-    /// The checkpoint's path beside an output.
-    pub(crate) fn path_of(output: &Path) -> PathBuf {
-        let mut name = output.as_os_str().to_owned();
-        name.push(".checkpoint");
-        name.into()
-    }
-
-    /// Opens or makes it, locks it, and reads what it says. Changes nothing that it says.
-    pub(crate) fn open(path: &Path) -> Result<(Checkpoint, Kept), CheckpointError> {
+    /// Opens or creates a checkpoint, locks it, and reads it. Its content stays unchanged.
+    pub(crate) fn open(path: &Path) -> Result<(Checkpoint, LoadedCheckpoint), CheckpointError> {
         let io = |error: io::Error| CheckpointError::Io { path: path.to_owned(), error };
         loop {
             let file = OpenOptions::new()
@@ -103,7 +96,7 @@ impl Checkpoint {
             if !try_lock(&file).map_err(io)? {
                 return Err(CheckpointError::Held(path.to_owned()));
             }
-            // Whoever held it before may have removed it when it was done.
+            // The previous holder may have removed the file before it released the lock.
             if Identity::of_path(path) != Some(Identity::from(&file.metadata().map_err(io)?)) {
                 continue;
             }
@@ -111,7 +104,7 @@ impl Checkpoint {
             if !bytes.is_empty() && !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
                 return Err(CheckpointError::NotOurs(path.to_owned()));
             }
-            let (kept, number, capacity) = parse(&bytes);
+            let (loaded, number, capacity) = parse(&bytes);
             let checkpoint = Checkpoint {
                 file,
                 path: path.to_owned(),
@@ -121,12 +114,12 @@ impl Checkpoint {
                 is_lost: false,
                 has_new_name: true,
             };
-            return Ok((checkpoint, kept));
+            return Ok((checkpoint, loaded));
         }
     }
 
-    /// Writes down how everything will be when what is about to be done is done.
-    pub(crate) fn prepare(&mut self, state: &State) -> io::Result<()> {
+    /// Writes a state that does not count until it is committed.
+    pub(crate) fn prepare(&mut self, state: &CheckpointState) -> io::Result<()> {
         let number = self.number.wrapping_add(1);
         self.buffer.clear();
         self.buffer.resize(HALF_HEAD, 0);
@@ -142,7 +135,7 @@ impl Checkpoint {
         self.file.write_all_at(&self.buffer, half_at(number, self.capacity))
     }
 
-    /// It is done: what was prepared counts from here on.
+    /// Commits the prepared state.
     pub(crate) fn commit(&mut self) -> io::Result<()> {
         let number = self.number.wrapping_add(1);
         self.file.write_all_at(&number.to_le_bytes(), COUNTS_AT)?;
@@ -150,14 +143,14 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Both at once, where there is nothing to be done in between.
-    pub(crate) fn set(&mut self, state: &State) -> io::Result<()> {
+    /// Prepares and commits a state.
+    pub(crate) fn set(&mut self, state: &CheckpointState) -> io::Result<()> {
         self.prepare(state)?;
         self.commit()
     }
 
-    /// Whether it still has its name. If not, it is made anew with the next half; but where its directory was moved
-    /// away it has gone along, beside the output.
+    /// Whether the file still has its name. If not, the next half goes into a new file. A checkpoint whose directory was
+    /// moved counts as in place: it was moved together with the log file.
     pub(crate) fn is_in_place(&mut self) -> bool {
         let own = self.file.metadata().ok().as_ref().map(Identity::from);
         let has_directory = self.path.parent().is_some_and(Path::exists);
@@ -165,10 +158,10 @@ impl Checkpoint {
         !self.is_lost
     }
 
-    /// Makes what it says survive a power cut.
+    /// Syncs the checkpoint, so that it survives a power cut.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
-        // Without its name nobody would find it.
+        // A power cut could otherwise keep the content and lose the name.
         if self.has_new_name {
             Directory::new(self.path.parent().unwrap_or(Path::new(""))).sync()?;
             self.has_new_name = false;
@@ -176,19 +169,19 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Nothing is left to be remembered.
+    /// Removes the checkpoint, which is not needed any more.
     pub(crate) fn remove(self) {
-        // Left behind it does no harm: it is true.
+        // If this fails, the file does no harm: its content is correct.
         let _ = fs::remove_file(&self.path);
     }
 
-    /// Makes room for the half in the buffer: a new file with the half that counts takes the place of this one.
+    /// Makes room for the half in the buffer: replaces the file by a larger one with the committed half.
     fn grow(&mut self) -> io::Result<()> {
         let capacity = (2 * self.buffer.len() as u64).next_multiple_of(4096).max(CAPACITY_MIN);
         if capacity > CAPACITY_MAX {
             return Err(io::Error::other(format!("its checkpoint would need {capacity} bytes")));
         }
-        // By our own capacity: others may have scribbled over what the file says of it.
+        // Our own capacity, because the one in the file may have been overwritten.
         let bytes = read_up_to(&self.file, HALVES_AT + 2 * self.capacity)?;
         let counts = read_half(&bytes, self.number, self.capacity).map(<[u8]>::to_vec);
         let mut name = self.path.clone().into_os_string();
@@ -212,7 +205,7 @@ impl Checkpoint {
     }
 }
 
-/// Reserves the bytes, so that a full disk is met now and not in the middle of a batch.
+/// Reserves the bytes, so that a full disk is noticed here and not in the middle of a batch.
 fn allocate(file: &File, len: u64) -> io::Result<()> {
     match fallocate(file, FallocateFlags::empty(), 0, len as i64) {
         Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {
@@ -223,7 +216,7 @@ fn allocate(file: &File, len: u64) -> io::Result<()> {
     }
 }
 
-/// All that may count: whatever else the file holds is none of a checkpoint, and may be large.
+/// Reads as much as a checkpoint can have. A foreign file may be much larger.
 fn read(file: &File) -> io::Result<Vec<u8>> {
     let head = read_up_to(file, HALVES_AT)?;
     let capacity = head.get(CAPACITY_AT as usize..).and_then(|bytes| bytes.first_chunk());
@@ -251,7 +244,7 @@ fn half_at(number: u64, capacity: u64) -> u64 {
     HALVES_AT + (number & 1) * capacity
 }
 
-/// Over the number, the length and the state; not over itself.
+/// The CRC over a half's number, length and state.
 fn crc_of_half(half: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&half[..12]);
@@ -259,7 +252,7 @@ fn crc_of_half(half: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// The half of this number, if it is there and whole.
+/// The half with this number, if it is complete.
 fn read_half(bytes: &[u8], number: u64, capacity: u64) -> Option<&[u8]> {
     let half = bytes.get(half_at(number, capacity) as usize..)?;
     let half = &half[..half.len().min(capacity as usize)];
@@ -269,8 +262,8 @@ fn read_half(bytes: &[u8], number: u64, capacity: u64) -> Option<&[u8]> {
     (head.starts_with(&number.to_le_bytes()) && word(12)? == crc_of_half(half)).then_some(half)
 }
 
-/// The number that counted before a commit of which only the first bytes were written: both halves are whole then,
-/// and the batch is in the file.
+/// The committed number before a commit of which only the first bytes were written. Both halves are complete then, and
+/// the batch is in the file.
 fn torn_commit(bytes: &[u8], number: u64, capacity: u64) -> Option<u64> {
     let numbers = [0, 1].map(|half| {
         let at = half_at(half, capacity) as usize;
@@ -284,19 +277,19 @@ fn torn_commit(bytes: &[u8], number: u64, capacity: u64) -> Option<u64> {
     (is_torn && are_whole).then_some(before)
 }
 
-/// What the bytes of a checkpoint say, the number of the half that counts, and the room for one.
-fn parse(bytes: &[u8]) -> (Kept, u64, u64) {
+/// Parses a checkpoint. Returns its content, the number of the committed half, and the size of a half.
+fn parse(bytes: &[u8]) -> (LoadedCheckpoint, u64, u64) {
     let word = |at: u64| {
         let word = bytes.get(at as usize..).and_then(|bytes| bytes.first_chunk());
         word.map_or(0, |word| u64::from_le_bytes(*word))
     };
     let (capacity, number) = (word(CAPACITY_AT), word(COUNTS_AT));
-    // One that was just being made, or never written.
+    // A checkpoint that was just created, or never written.
     if number == 0 && bytes.iter().skip(HALVES_AT as usize).all(|byte| *byte == 0) {
-        return (Kept::default(), 0, 0);
+        return (LoadedCheckpoint::default(), 0, 0);
     }
-    let state = |number| State::decode(read_half(bytes, number, capacity)?.get(HALF_HEAD..)?);
-    let damaged = |damage| (Kept { damage: Some(damage), ..Kept::default() }, 0, 0);
+    let state = |number| CheckpointState::decode(read_half(bytes, number, capacity)?.get(HALF_HEAD..)?);
+    let damaged = |damage| (LoadedCheckpoint { damage: Some(damage), ..LoadedCheckpoint::default() }, 0, 0);
     if !(CAPACITY_MIN..=CAPACITY_MAX).contains(&capacity) {
         return damaged("its checkpoint is damaged");
     }
@@ -305,36 +298,40 @@ fn parse(bytes: &[u8]) -> (Kept, u64, u64) {
         number == 0 && half.copied().all(|byte| byte == 0)
     };
     match state(number) {
-        // Only the very first half was prepared.
-        None if is_first() => (Kept { committed: None, prepared: state(1), damage: None }, 0, capacity),
+        // The first half was prepared and not committed.
+        None if is_first() => {
+            (LoadedCheckpoint { committed: None, prepared: state(1), damage: None }, 0, capacity)
+        }
         None => match torn_commit(bytes, number, capacity) {
             Some(before) => {
-                let kept = Kept { committed: state(before), prepared: state(before + 1), damage: None };
-                (kept, before, capacity)
+                let loaded =
+                    LoadedCheckpoint { committed: state(before), prepared: state(before + 1), damage: None };
+                (loaded, before, capacity)
             }
             None => damaged("its checkpoint is damaged"),
         },
         committed => {
-            let kept = Kept { committed, prepared: state(number.wrapping_add(1)), damage: None };
-            (kept, number, capacity)
+            let loaded =
+                LoadedCheckpoint { committed, prepared: state(number.wrapping_add(1)), damage: None };
+            (loaded, number, capacity)
         }
     }
 }
 
-/// Reads any bytes as a checkpoint. Returns whether it says anything, and the length of all that it says.
+/// Parses any bytes as a checkpoint. Returns whether there is a committed state, and the length of both states.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(bytes: &[u8]) -> (bool, usize) {
-    let (kept, _, _) = parse(bytes);
+    let (loaded, _, _) = parse(bytes);
     let mut out = Vec::new();
-    let states = [&kept.committed, &kept.prepared];
+    let states = [&loaded.committed, &loaded.prepared];
     states.into_iter().flatten().for_each(|state| state.encode(&mut out));
-    assert!(kept.damage.is_none() || out.is_empty());
-    (kept.committed.is_some(), out.len())
+    assert!(loaded.damage.is_none() || out.is_empty());
+    (loaded.committed.is_some(), out.len())
 }
 
-/// Makes the CRCs of both halves right, so that what they cover is looked at.
+/// Corrects the CRCs of both halves, so that a fuzzer gets past them.
 #[cfg(fuzzing)]
-pub(crate) fn mend(bytes: &mut [u8]) {
+pub(crate) fn fix_checksums(bytes: &mut [u8]) {
     for number in 0..2 {
         let at = half_at(number, CAPACITY_MIN) as usize;
         let Some(half) = bytes.get_mut(at..) else { continue };

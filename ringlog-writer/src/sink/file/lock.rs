@@ -1,4 +1,4 @@
-//! A lock on a whole file, for as long as it is open.
+//! An exclusive lock on an open file.
 
 use std::fs::File;
 use std::io;
@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-/// Takes the file for this writer alone; false if another one has it. The lock goes with the open file: a killed
-/// process holds none, and two writers in one process exclude each other too.
+/// Locks the file for this writer; false if another writer holds the lock. The kernel ties the lock to the open file
+/// description: it is released when the process dies, and two writers in one process exclude each other too.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     let whole = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,

@@ -1,128 +1,132 @@
-//! What a writer that was killed has left behind, and what is to be done about it.
+//! What to do about a file that an earlier writer left: compares it with its checkpoint.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::{FileState, Found, Kept, State, Verdict, Why};
+use super::checkpoint::{CheckpointState, FileCheck, FileState, LoadedCheckpoint, Mismatch, OnDisk};
 
-use super::append::File;
+use super::append::{File, directory};
 use crate::rotation::{Identity, Plan};
 
-/// What is to be done before anything is written.
+/// The repair that is needed before the first batch.
 #[derive(Debug)]
-pub(super) enum Mend {
-    Nothing,
-    /// A batch that is not whole is taken out of a file.
-    Cut {
+pub(super) enum RepairAction {
+    None,
+    /// A part of a batch is cut off.
+    Truncate {
         file: File,
         len: u64,
     },
-    /// The file that has the output's name is left as it is, under another one.
-    Aside,
-    /// A file was being closed.
-    Close(Plan),
+    /// The file under the configured name is renamed and left as it is.
+    SetAside,
+    /// A rotation had begun; its plan is carried out.
+    FinishRotation(Plan),
 }
 
-/// What is certain after a look at the files.
+/// The state to resume from.
 #[derive(Debug)]
 pub(super) struct Recovery {
-    pub(super) state: State,
-    pub(super) mend: Mend,
-    /// The state is the prepared one, which has to count before anything else is written down.
-    pub(super) counts: bool,
-    /// What a person has to know.
-    pub(super) said: Vec<String>,
+    pub(super) state: CheckpointState,
+    pub(super) repair: RepairAction,
+    /// Whether the state is the prepared one. It has to be committed before anything else is prepared.
+    pub(super) needs_commit: bool,
+    /// Messages for a person.
+    pub(super) messages: Vec<String>,
 }
 
 impl Recovery {
-    /// Looks at the output file and at what the checkpoint says of it. Changes nothing.
-    pub(super) fn of(kept: Kept, output: &File) -> Recovery {
-        let path = output.path.display();
-        if let Some(damage) = kept.damage {
-            let said = vec![format!(
-                "{path}: {damage}; the writer begins a new file. If the one before it was killed, its last lines may \
+    /// Compares the file with its checkpoint. Changes nothing.
+    pub(super) fn of(loaded: LoadedCheckpoint, current: &File) -> Recovery {
+        let path = current.path.display();
+        if let Some(damage) = loaded.damage {
+            let messages = vec![format!(
+                "{path}: {damage}; the writer begins a new file. If the previous writer was killed, its last lines may \
                  be in both"
             )];
-            return Recovery { state: State::default(), mend: Mend::Aside, counts: false, said };
+            return Recovery {
+                state: CheckpointState::default(),
+                repair: RepairAction::SetAside,
+                needs_commit: false,
+                messages,
+            };
         }
-        let state = kept.committed.unwrap_or_default();
+        let state = loaded.committed.unwrap_or_default();
         let Some(file) = state.file else {
             let plan = Plan::decode(&state.plan).filter(|plan| !plan.is_empty());
-            let mend = plan.map_or(Mend::Nothing, Mend::Close);
-            return Recovery { mend, ..Recovery::nothing(state) };
+            let repair = plan.map_or(RepairAction::None, RepairAction::FinishRotation);
+            return Recovery { repair, ..Recovery::nothing(state) };
         };
-        match find(output, &file.identity) {
-            Some(found) => judge(state, kept.prepared, &file, found, output),
+        match find(current, &file.identity) {
+            Some(found) => resolve(state, loaded.prepared, &file, found, current),
             None => {
-                let said = vec![format!(
-                    "{path} is not the file that was written last, and that is not in its directory; what had been \
-                     persisted to it is not written again"
+                let messages = vec![format!(
+                    "{path} is not the file that was written last, and that file is not in this directory; records \
+                     that were written to it are not written again"
                 )];
-                Recovery { said, ..Recovery::nothing(state) }
+                Recovery { messages, ..Recovery::nothing(state) }
             }
         }
     }
 }
 
 impl Recovery {
-    /// There is nothing to be done.
-    fn nothing(state: State) -> Recovery {
-        Recovery { state, mend: Mend::Nothing, counts: false, said: Vec::new() }
+    /// No repair is needed.
+    fn nothing(state: CheckpointState) -> Recovery {
+        Recovery { state, repair: RepairAction::None, needs_commit: false, messages: Vec::new() }
     }
 }
 
-/// The file of this identity: the output itself, or what it was renamed to.
-fn find(output: &File, identity: &Identity) -> Option<File> {
-    if output.identity == *identity {
-        return File::open_existing(&output.path).ok();
+/// The file of this identity, under its own name or another one in the same directory.
+fn find(current: &File, identity: &Identity) -> Option<File> {
+    if current.identity == *identity {
+        return File::open_existing(&current.path).ok();
     }
-    let entries = fs::read_dir(directory(&output.path)).ok()?;
+    let entries = fs::read_dir(directory(&current.path)).ok()?;
     let mut paths = entries.flatten().map(|entry| entry.path());
     let path = paths.find(|path| Identity::of_path(path).as_ref() == Some(identity))?;
     File::open_existing(&path).ok().filter(|file| file.identity == *identity)
 }
 
-fn judge(
-    committed: State,
-    prepared: Option<State>,
+fn resolve(
+    committed: CheckpointState,
+    prepared: Option<CheckpointState>,
     file: &FileState,
     found: File,
-    output: &File,
+    current: &File,
 ) -> Recovery {
-    let mut facts = Found { identity: found.identity, len: found.len, crc: |range| found.crc(range) };
+    let mut on_disk = OnDisk { identity: found.identity, len: found.len, crc: |range| found.crc(range) };
     let next = prepared.as_ref().and_then(|state| state.file);
-    let verdict = facts.judge(file, next.as_ref());
-    // Others have written to it, but behind the whole batch.
-    let is_in = matches!(verdict, Verdict::Foreign(Why::Longer { .. }))
-        && next.is_some_and(|next| next.tail_start == file.len && facts.has_tail(&next));
-    let (state, counts) = match (verdict, prepared) {
-        (Verdict::RollForward, Some(prepared)) => (prepared, true),
-        (Verdict::Foreign(_), Some(prepared)) if is_in => (prepared, true),
+    let check = on_disk.check(file, next.as_ref());
+    // Other processes have written to the file, but after the whole batch.
+    let has_batch = matches!(check, FileCheck::Mismatch(Mismatch::Longer { .. }))
+        && next.is_some_and(|next| next.tail_start == file.len && on_disk.has_tail(&next));
+    let (state, needs_commit) = match (check, prepared) {
+        (FileCheck::RollForward, Some(prepared)) => (prepared, true),
+        (FileCheck::Mismatch(_), Some(prepared)) if has_batch => (prepared, true),
         _ => (committed, false),
     };
     let path = found.path.display();
-    let is_output = found.path == output.path;
-    match verdict {
-        Verdict::Whole | Verdict::RollForward => Recovery { counts, ..Recovery::nothing(state) },
-        Verdict::Cut(len) => Recovery { mend: Mend::Cut { file: found, len }, ..Recovery::nothing(state) },
-        Verdict::Foreign(why) => {
-            let then = if is_output { "; the writer begins a new file" } else { "" };
-            let twice = if next.is_none() || is_in { "" } else { ". Its last lines may be in both" };
-            let said = vec![format!("{path}: {why}{then}{twice}")];
-            Recovery { state, mend: if is_output { Mend::Aside } else { Mend::Nothing }, counts, said }
+    let is_current = found.path == current.path;
+    match check {
+        FileCheck::Intact | FileCheck::RollForward => Recovery { needs_commit, ..Recovery::nothing(state) },
+        FileCheck::Truncate(len) => {
+            Recovery { repair: RepairAction::Truncate { file: found, len }, ..Recovery::nothing(state) }
+        }
+        FileCheck::Mismatch(why) => {
+            let then = if is_current { "; the writer begins a new file" } else { "" };
+            let twice = if next.is_none() || has_batch { "" } else { ". Its last lines may be in both" };
+            let messages = vec![format!("{path}: {why}{then}{twice}")];
+            Recovery {
+                state,
+                repair: if is_current { RepairAction::SetAside } else { RepairAction::None },
+                needs_commit,
+                messages,
+            }
         }
     }
 }
 
-/// The directory that a file is in.
-pub(super) fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    }
-}
-
-/// The first of these names that is not taken: `app.log.aside-1` and so on.
+/// The first unused name in `app.log.aside-1`, `app.log.aside-2`, ….
 pub(super) fn aside(path: &Path) -> PathBuf {
     let name = |number: u32| {
         let mut name = path.as_os_str().to_owned();

@@ -1,73 +1,73 @@
-//! What has become of a file while nobody wrote to it: what may be said of it, and what may be done.
+//! Comparing a log file with the states in its checkpoint.
 
 use std::ops::Range;
 
 use super::state::FileState;
 use crate::rotation::Identity;
 
-/// What may be done with the file.
+/// The result of comparing a file with its checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It ends where the last whole batch ends.
-    Whole,
-    /// The batch that was being written is in it as a whole: it counts.
+pub(crate) enum FileCheck {
+    /// The file ends with the last committed batch.
+    Intact,
+    /// The prepared batch is in the file completely: it has to be committed.
     RollForward,
-    /// A part of the batch that was being written is in it: to be cut off at this length.
-    Cut(u64),
-    /// Somebody else has done something to it.
-    Foreign(Why),
+    /// A part of the prepared batch is in the file: it has to be truncated to this length.
+    Truncate(u64),
+    /// Another process has changed the file.
+    Mismatch(Mismatch),
 }
 
-/// What somebody else has done to a file.
+/// How another process has changed a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Why {
-    /// It is not the file that was written.
-    #[error("it is another file than the one that was written")]
+pub(crate) enum Mismatch {
+    /// It is another file.
+    #[error("it is not the file that was written")]
     Other,
-    /// It was cut.
-    #[error("it was cut: {len} bytes, {expected} were written")]
+    /// It is shorter.
+    #[error("it was truncated: it has {len} bytes, {expected} were written")]
     Shorter { len: u64, expected: u64 },
-    /// Its last batch is not what was written.
-    #[error("its last bytes are not those that were written")]
+    /// The bytes of the last batch differ.
+    #[error("its last bytes differ from those that were written")]
     Changed,
-    /// Others have written to it.
-    #[error("others have written to it: {len} bytes, {expected} at most are ours")]
+    /// It is longer.
+    #[error("another process has written to it: it has {len} bytes, at most {expected} are ours")]
     Longer { len: u64, expected: u64 },
 }
 
-/// A file as it was found.
-pub(crate) struct Found<C> {
+/// A file as it is on disk.
+pub(crate) struct OnDisk<C> {
     pub(crate) identity: Identity,
     pub(crate) len: u64,
-    /// CRC-32 of a range of its bytes; `None` if they cannot be read.
+    /// The CRC-32 of a range of bytes; `None` if they cannot be read.
     pub(crate) crc: C,
 }
 
-impl<C: FnMut(Range<u64>) -> Option<u32>> Found<C> {
-    /// Judges it by what is certain of it, and by what may have been written after that.
-    pub(crate) fn judge(&mut self, committed: &FileState, prepared: Option<&FileState>) -> Verdict {
+impl<C: FnMut(Range<u64>) -> Option<u32>> OnDisk<C> {
+    /// Compares the file with the committed and the prepared state.
+    pub(crate) fn check(&mut self, committed: &FileState, prepared: Option<&FileState>) -> FileCheck {
         let (len, expected) = (self.len, committed.len);
         if self.identity != committed.identity {
-            return Verdict::Foreign(Why::Other);
+            return FileCheck::Mismatch(Mismatch::Other);
         }
         if len < expected {
-            return Verdict::Foreign(Why::Shorter { len, expected });
+            return FileCheck::Mismatch(Mismatch::Shorter { len, expected });
         }
         if !self.has_tail(committed) {
-            return Verdict::Foreign(Why::Changed);
+            return FileCheck::Mismatch(Mismatch::Changed);
         }
-        // A batch is appended to what was certain: anything else was prepared for another file.
+        // A batch is appended to the committed bytes; any other prepared state is for another file.
         let prepared = prepared.filter(|p| p.identity == committed.identity && p.tail_start == expected);
         match prepared {
-            _ if len == expected => Verdict::Whole,
-            None => Verdict::Foreign(Why::Longer { len, expected }),
-            Some(prepared) if len == prepared.len && self.has_tail(prepared) => Verdict::RollForward,
-            Some(prepared) if len <= prepared.len => Verdict::Cut(expected),
-            Some(prepared) => Verdict::Foreign(Why::Longer { len, expected: prepared.len }),
+            _ if len == expected => FileCheck::Intact,
+            None => FileCheck::Mismatch(Mismatch::Longer { len, expected }),
+            Some(prepared) if len == prepared.len && self.has_tail(prepared) => FileCheck::RollForward,
+            Some(prepared) if len <= prepared.len => FileCheck::Truncate(expected),
+            Some(prepared) => FileCheck::Mismatch(Mismatch::Longer { len, expected: prepared.len }),
         }
     }
 
-    /// Whether the batch that was being written is in a file that others have written to as well.
+    /// Whether the last batch of this state is in the file.
     pub(crate) fn has_tail(&mut self, state: &FileState) -> bool {
         (self.crc)(state.tail_start..state.len) == Some(state.tail_crc)
     }
@@ -88,48 +88,53 @@ mod tests {
         }
     }
 
-    fn judge(bytes: &[u8], committed: &FileState, prepared: Option<&FileState>) -> Verdict {
+    fn check(bytes: &[u8], committed: &FileState, prepared: Option<&FileState>) -> FileCheck {
         let crc =
             |range: Range<u64>| bytes.get(range.start as usize..range.end as usize).map(crc32fast::hash);
-        Found { identity: OURS, len: bytes.len() as u64, crc }.judge(committed, prepared)
+        OnDisk { identity: OURS, len: bytes.len() as u64, crc }.check(committed, prepared)
     }
 
     #[test]
-    fn every_prefix_of_a_torn_batch_is_cut_off_and_only_a_whole_one_counts() {
+    fn a_torn_batch_is_truncated_and_a_complete_one_counts() {
         let (before, batch) = (b"one\ntwo\n".as_slice(), b"three\nfour\n".as_slice());
         let whole = [before, batch].concat();
         let (committed, prepared) = (state(before, 4), state(&whole, before.len()));
         for len in 0..=whole.len() {
             let expected = match len {
-                _ if len < before.len() => Verdict::Foreign(Why::Shorter { len: len as u64, expected: 8 }),
-                8 => Verdict::Whole,
-                _ if len < whole.len() => Verdict::Cut(8),
-                _ => Verdict::RollForward,
+                _ if len < before.len() => {
+                    FileCheck::Mismatch(Mismatch::Shorter { len: len as u64, expected: 8 })
+                }
+                8 => FileCheck::Intact,
+                _ if len < whole.len() => FileCheck::Truncate(8),
+                _ => FileCheck::RollForward,
             };
-            assert_eq!(judge(&whole[..len], &committed, Some(&prepared)), expected, "{len}");
+            assert_eq!(check(&whole[..len], &committed, Some(&prepared)), expected, "{len}");
         }
         // After a power cut the length may be there and the bytes not.
         let zeros = [before, &[0; 11]].concat();
-        assert_eq!(judge(&zeros, &committed, Some(&prepared)), Verdict::Cut(8));
+        assert_eq!(check(&zeros, &committed, Some(&prepared)), FileCheck::Truncate(8));
     }
 
     #[test]
-    fn nothing_is_cut_that_may_be_anothers() {
+    fn foreign_bytes_are_never_truncated() {
         let (before, whole) = (b"one\ntwo\n".as_slice(), b"one\ntwo\nthree\n".as_slice());
         let (committed, prepared) = (state(before, 4), state(whole, before.len()));
         let grown = [whole, b"theirs\n"].concat();
-        let longer = |expected| Verdict::Foreign(Why::Longer { len: 21, expected });
-        assert_eq!(judge(&grown, &committed, Some(&prepared)), longer(14));
-        assert_eq!(judge(&grown, &committed, None), longer(8));
-        assert_eq!(judge(b"one\nTWO\n", &committed, None), Verdict::Foreign(Why::Changed));
-        assert_eq!(judge(b"one\nTWO\nthr", &committed, Some(&prepared)), Verdict::Foreign(Why::Changed));
+        let longer = |expected| FileCheck::Mismatch(Mismatch::Longer { len: 21, expected });
+        assert_eq!(check(&grown, &committed, Some(&prepared)), longer(14));
+        assert_eq!(check(&grown, &committed, None), longer(8));
+        assert_eq!(check(b"one\nTWO\n", &committed, None), FileCheck::Mismatch(Mismatch::Changed));
+        assert_eq!(
+            check(b"one\nTWO\nthr", &committed, Some(&prepared)),
+            FileCheck::Mismatch(Mismatch::Changed)
+        );
         let other = FileState { identity: Identity { ino: 9, ..OURS }, ..committed };
-        assert_eq!(judge(before, &other, None), Verdict::Foreign(Why::Other));
-        // What was prepared for the next file says nothing of this one.
+        assert_eq!(check(before, &other, None), FileCheck::Mismatch(Mismatch::Other));
+        // A state prepared for the next file does not concern this one.
         let next = FileState { tail_start: 0, ..prepared };
         assert_eq!(
-            judge(whole, &committed, Some(&next)),
-            Verdict::Foreign(Why::Longer { len: 14, expected: 8 })
+            check(whole, &committed, Some(&next)),
+            FileCheck::Mismatch(Mismatch::Longer { len: 14, expected: 8 })
         );
     }
 }

@@ -1,44 +1,45 @@
-//! What a checkpoint holds, and its bytes.
+//! The state in a checkpoint, and its encoding.
 
 use ringlog::reader::Cursor;
 
 use crate::rotation::Identity;
 
-/// The output file and how much of it is ours.
+/// The log file, and how much of it the writer has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileState {
     pub(crate) identity: Identity,
-    /// Length with the last batch.
+    /// The length including the last batch.
     pub(crate) len: u64,
-    /// Where the last batch began, and the CRC-32 of its bytes.
+    /// The offset of the last batch.
     pub(crate) tail_start: u64,
+    /// The CRC-32 of the last batch.
     pub(crate) tail_crc: u32,
 }
 
-/// Rings that take turns with one output are remembered up to this number.
+/// The largest number of rings whose cursors are kept. More rings may use one file, one after the other.
 const RINGS_MAX: usize = 16;
 
-/// Everything that is true at once.
+/// The state in a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct State {
-    /// The open file; `None` between the end of one and the beginning of the next.
+pub(crate) struct CheckpointState {
+    /// The open file; `None` while a rotation is under way.
     pub(crate) file: Option<FileState>,
-    /// Up to where each ring is in the files.
+    /// The position of each ring in the files.
     pub(crate) cursors: Vec<Cursor>,
-    /// What is to be done before the next file is made: the bytes of a rotation's plan, or none.
+    /// The encoded plan of the rotation that is under way; empty without one.
     pub(crate) plan: Vec<u8>,
-    /// What the next closed file is called at least, where they are numbered.
+    /// The lowest number that the next closed file may get, if closed files are numbered.
     pub(crate) next_number: u64,
 }
 
-impl State {
-    /// What it says of the ring; a cursor that has nothing behind it if it does not know it.
+impl CheckpointState {
+    /// The cursor of a ring; a new one if the ring is unknown.
     pub(crate) fn cursor(&self, ring: &[u8; 16]) -> Cursor {
         let known = self.cursors.iter().find(|cursor| cursor.ring == *ring);
         known.cloned().unwrap_or_default()
     }
 
-    /// Puts the cursors in the places of those of the same rings.
+    /// Replaces the cursors of these rings, and drops the oldest unused ring if there are too many.
     pub(crate) fn set_cursors(&mut self, cursors: &[Cursor]) {
         for cursor in cursors {
             if let Some(known) = self.cursors.iter_mut().find(|known| known.ring == cursor.ring) {
@@ -54,9 +55,11 @@ impl State {
         }
     }
 
-    /// Takes over the cursors where they are not of the same rings.
-    pub(crate) fn know_rings_of(&mut self, other: &State) {
-        let rings = |state: &State| state.cursors.iter().map(|cursor| cursor.ring).collect::<Vec<_>>();
+    /// Copies the cursors of `other` unless they are of the same rings. [`set_cursors`](Self::set_cursors) then finds
+    /// each ring.
+    pub(crate) fn copy_rings_of(&mut self, other: &CheckpointState) {
+        let rings =
+            |state: &CheckpointState| state.cursors.iter().map(|cursor| cursor.ring).collect::<Vec<_>>();
         if self.cursors.len() != other.cursors.len() || rings(self) != rings(other) {
             self.cursors.clone_from(&other.cursors);
         }
@@ -77,8 +80,8 @@ impl State {
         }
     }
 
-    /// From the bytes, which may be anything.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<State> {
+    /// Decodes a state from untrusted bytes.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<CheckpointState> {
         let mut at = Reader(bytes);
         let flags = at.u64()?;
         let identity = Identity { dev: at.u64()?, ino: at.u64()?, born_ns: at.u64()? };
@@ -90,11 +93,11 @@ impl State {
             return None;
         }
         let file = FileState { identity, len, tail_start, tail_crc };
-        Some(State { file: (flags == 1).then_some(file), cursors, plan, next_number })
+        Some(CheckpointState { file: (flags == 1).then_some(file), cursors, plan, next_number })
     }
 }
 
-/// Appends bytes behind their number.
+/// Appends bytes, preceded by their length as a `u32`.
 fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -131,14 +134,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rings_that_are_gone_make_room_and_live_ones_do_not() {
+    fn live_rings_stay_when_old_ones_are_dropped() {
         let ring = |number: u8| {
             let mut cursor = Cursor::default();
             cursor.ring = [number; 16];
             cursor
         };
         let live: Vec<Cursor> = (0..3).map(ring).collect();
-        let mut state = State::default();
+        let mut state = CheckpointState::default();
         for remade in 3..60 {
             state.set_cursors(&[&live[..], &[ring(remade)]].concat());
             assert!(state.cursors.len() <= RINGS_MAX && live.iter().all(|live| state.cursors.contains(live)));
@@ -147,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn a_state_comes_back_from_its_bytes_and_from_no_part_of_them() {
+    fn a_state_decodes_from_its_bytes_and_from_no_prefix() {
         let identity = Identity { dev: 1, ino: 2, born_ns: 3 };
         let file = FileState { identity, len: 9, tail_start: 4, tail_crc: 5 };
         let mut cursor = Cursor::default();
         cursor.ring = [7; 16];
         for state in [
-            State::default(),
-            State {
+            CheckpointState::default(),
+            CheckpointState {
                 file: Some(file),
                 cursors: vec![cursor.clone(), cursor],
                 plan: vec![1, 2, 3],
@@ -163,10 +166,10 @@ mod tests {
         ] {
             let mut bytes = vec![];
             state.encode(&mut bytes);
-            assert_eq!(State::decode(&bytes), Some(state));
-            assert!((0..bytes.len()).all(|len| State::decode(&bytes[..len]).is_none()));
+            assert_eq!(CheckpointState::decode(&bytes), Some(state));
+            assert!((0..bytes.len()).all(|len| CheckpointState::decode(&bytes[..len]).is_none()));
             bytes.push(0);
-            assert_eq!(State::decode(&bytes), None);
+            assert_eq!(CheckpointState::decode(&bytes), None);
         }
     }
 }

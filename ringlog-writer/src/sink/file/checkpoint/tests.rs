@@ -1,46 +1,46 @@
 use super::*;
 
-fn state(len: u64) -> State {
+fn state(len: u64) -> CheckpointState {
     let identity = Identity { dev: 1, ino: 2, born_ns: 3 };
     let file = FileState { identity, len, tail_start: 0, tail_crc: 0 };
-    State { file: Some(file), ..State::default() }
+    CheckpointState { file: Some(file), ..CheckpointState::default() }
 }
 
-fn lens(kept: &Kept) -> (Option<u64>, Option<u64>) {
-    let len = |state: &Option<State>| state.as_ref().and_then(|state| Some(state.file?.len));
-    (len(&kept.committed), len(&kept.prepared))
+fn lens(loaded: &LoadedCheckpoint) -> (Option<u64>, Option<u64>) {
+    let len = |state: &Option<CheckpointState>| state.as_ref().and_then(|state| Some(state.file?.len));
+    (len(&loaded.committed), len(&loaded.prepared))
 }
 
-fn open(path: &Path) -> (Checkpoint, Kept) {
+fn open(path: &Path) -> (Checkpoint, LoadedCheckpoint) {
     Checkpoint::open(path).unwrap()
 }
 
 #[test]
-fn what_is_prepared_counts_only_when_it_is_committed() {
+fn a_prepared_state_counts_only_once_committed() {
     let dir = tempfile::tempdir().unwrap();
-    let path = Checkpoint::path_of(&dir.path().join("app.log"));
+    let path = crate::config::checkpoint_path(&dir.path().join("app.log"));
     assert!(path.ends_with("app.log.checkpoint"));
-    let (mut checkpoint, kept) = open(&path);
-    assert_eq!((lens(&kept), kept.damage), ((None, None), None));
+    let (mut checkpoint, loaded) = open(&path);
+    assert_eq!((lens(&loaded), loaded.damage), ((None, None), None));
     for len in 1..5 {
         let before = (len > 1).then_some(len - 1);
         checkpoint.prepare(&state(len)).unwrap();
         drop(checkpoint);
-        let kept;
-        (checkpoint, kept) = open(&path);
-        assert_eq!((lens(&kept), kept.damage), ((before, Some(len)), None));
+        let loaded;
+        (checkpoint, loaded) = open(&path);
+        assert_eq!((lens(&loaded), loaded.damage), ((before, Some(len)), None));
         checkpoint.set(&state(len)).unwrap();
         drop(checkpoint);
-        let kept;
-        (checkpoint, kept) = open(&path);
-        assert_eq!(lens(&kept).0, Some(len));
+        let loaded;
+        (checkpoint, loaded) = open(&path);
+        assert_eq!(lens(&loaded).0, Some(len));
     }
     checkpoint.remove();
     assert!(!path.exists());
 }
 
 #[test]
-fn every_prefix_of_a_torn_half_leaves_the_other_in_force() {
+fn a_torn_half_leaves_the_committed_one_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");
     let (mut checkpoint, _) = open(&path);
@@ -48,13 +48,13 @@ fn every_prefix_of_a_torn_half_leaves_the_other_in_force() {
     let before = fs::read(&path).unwrap();
     checkpoint.prepare(&state(4)).unwrap();
     let after = fs::read(&path).unwrap();
-    assert_eq!(before.len(), after.len(), "nothing has to be allocated for a batch");
+    assert_eq!(before.len(), after.len(), "a batch allocates nothing");
     let changed: Vec<usize> = (0..after.len()).filter(|at| before[*at] != after[*at]).collect();
     let (first, last) = (changed[0], changed[changed.len() - 1]);
     for end in first..=last {
         let torn = [&after[..end], &before[end..]].concat();
-        let kept = parse(&torn).0;
-        assert_eq!((lens(&kept), kept.damage), ((Some(3), None), None), "torn at {end}");
+        let loaded = parse(&torn).0;
+        assert_eq!((lens(&loaded), loaded.damage), ((Some(3), None), None), "torn at {end}");
     }
     let torn = last + 1 - first;
     println!("{torn} prefixes of a torn half");
@@ -62,7 +62,7 @@ fn every_prefix_of_a_torn_half_leaves_the_other_in_force() {
 }
 
 #[test]
-fn every_prefix_of_the_eight_bytes_that_commit_is_told_from_damage() {
+fn a_torn_commit_is_distinguished_from_damage() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");
     let (mut checkpoint, _) = open(&path);
@@ -75,22 +75,22 @@ fn every_prefix_of_the_eight_bytes_that_commit_is_told_from_damage() {
         for len in 0..=8 {
             let mut torn = prepared.clone();
             torn[counts.clone()][..len].copy_from_slice(&(before + 1).to_le_bytes()[..len]);
-            let (kept, number, _) = parse(&torn);
+            let (loaded, number, _) = parse(&torn);
             let is_committed = number == before + 1;
             let expected = if is_committed { (Some(4), None) } else { (Some(3), Some(4)) };
-            assert_eq!((lens(&kept), kept.damage), (expected, None), "{len} bytes of {before} + 1");
+            assert_eq!((lens(&loaded), loaded.damage), (expected, None), "{len} bytes of {before} + 1");
             assert!(is_committed || number == before);
         }
         let mut damaged = prepared.clone();
         damaged[counts.clone()].copy_from_slice(&0_u64.to_le_bytes());
         if before + 1 != 256 && before + 1 != 65_536 && before + 1 != 1 << 32 {
-            assert!(parse(&damaged).0.damage.is_some(), "nothing is new about {before}");
+            assert!(parse(&damaged).0.damage.is_some(), "{before} is not torn but damaged");
         }
     }
 }
 
 #[test]
-fn a_checkpoint_that_is_damaged_says_so_and_one_of_somebody_else_is_left_alone() {
+fn damage_is_reported_and_a_foreign_file_left_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");
     let (mut checkpoint, _) = open(&path);
@@ -102,16 +102,16 @@ fn a_checkpoint_that_is_damaged_says_so_and_one_of_somebody_else_is_left_alone()
     for at in (0..40).chain(half..half + 40) {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x55;
-        let kept = parse(&damaged).0;
-        let same = kept.committed == whole.committed;
-        assert!(same || kept.damage.is_some() || kept.committed.is_none(), "byte {at}");
-        assert!(at < half || kept.damage.is_some(), "byte {at} of the half");
+        let loaded = parse(&damaged).0;
+        let same = loaded.committed == whole.committed;
+        assert!(same || loaded.damage.is_some() || loaded.committed.is_none(), "byte {at}");
+        assert!(at < half || loaded.damage.is_some(), "byte {at} of the half");
     }
-    let text = "somebody's notes";
+    let text = "a foreign text";
     fs::write(&path, text).unwrap();
     let error = Checkpoint::open(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with("is no checkpoint of ringlog; move it away, or choose another output"),
+        error.ends_with("is not a checkpoint of ringlog; move it away, or choose another file"),
         "{error}"
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
@@ -129,30 +129,30 @@ fn a_checkpoint_has_one_holder() {
 }
 
 #[test]
-fn a_checkpoint_grows_with_what_it_has_to_hold_and_forgets_nothing_meanwhile() {
+fn a_checkpoint_grows_without_losing_its_state() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");
     let (mut checkpoint, _) = open(&path);
     for round in 0..12 {
         let plan = vec![7; 1 << (round + 6)];
-        let now = State { plan, ..state(round) };
+        let now = CheckpointState { plan, ..state(round) };
         checkpoint.prepare(&now).unwrap();
-        let kept = parse(&fs::read(&path).unwrap()).0;
-        assert_eq!(lens(&kept).0, round.checked_sub(1));
-        assert_eq!(kept.prepared.as_ref(), Some(&now));
+        let loaded = parse(&fs::read(&path).unwrap()).0;
+        assert_eq!(lens(&loaded).0, round.checked_sub(1));
+        assert_eq!(loaded.prepared.as_ref(), Some(&now));
         checkpoint.commit().unwrap();
-        assert!(Checkpoint::open(&path).is_err(), "the new file is held too");
+        assert!(Checkpoint::open(&path).is_err(), "the new file is locked too");
     }
     drop(checkpoint);
     assert_eq!(lens(&open(&path).1).0, Some(11));
 }
 
 #[test]
-fn of_a_foreign_file_no_more_is_read_than_a_checkpoint_can_have() {
+fn at_most_a_checkpoints_size_is_read_of_a_foreign_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");
     let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-    // Holes take no space, and a reader a long time.
+    // A sparse file: it takes no space, but reading all of it would take long.
     file.set_len(1 << 40).unwrap();
     assert_eq!(read(&file).unwrap().len() as u64, HALVES_AT + 2 * CAPACITY_MIN);
     for capacity in [0, CAPACITY_MIN - 1, CAPACITY_MAX + 1, u64::MAX] {
@@ -165,15 +165,15 @@ fn of_a_foreign_file_no_more_is_read_than_a_checkpoint_can_have() {
 }
 
 #[test]
-fn one_that_somebody_has_scribbled_over_grows_without_forgetting_what_counts() {
+fn an_overwritten_header_does_not_lose_the_state() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");
     let (mut checkpoint, _) = open(&path);
-    checkpoint.set(&State { plan: vec![1; 200 << 10], ..state(1) }).unwrap();
-    checkpoint.set(&State { plan: vec![2; 200 << 10], ..state(2) }).unwrap();
+    checkpoint.set(&CheckpointState { plan: vec![1; 200 << 10], ..state(1) }).unwrap();
+    checkpoint.set(&CheckpointState { plan: vec![2; 200 << 10], ..state(2) }).unwrap();
     checkpoint.file.write_all_at(&[0; 24], 0).unwrap();
-    checkpoint.prepare(&State { plan: vec![3; 2 << 20], ..state(3) }).unwrap();
+    checkpoint.prepare(&CheckpointState { plan: vec![3; 2 << 20], ..state(3) }).unwrap();
     drop(checkpoint);
-    let kept = open(&path).1;
-    assert_eq!((lens(&kept), kept.damage), ((Some(2), Some(3)), None));
+    let loaded = open(&path).1;
+    assert_eq!((lens(&loaded), loaded.damage), ((Some(2), Some(3)), None));
 }

@@ -1,0 +1,51 @@
+//! The configuration file of a running writer.
+
+use std::path::PathBuf;
+
+use super::diagnostics::ConfigErrors;
+use super::model::Config;
+use super::read::Checked;
+use crate::error::Error;
+
+/// A configuration file that may change while the writer runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// The path.
+    pub path: PathBuf,
+    /// The rings, in place of those that the file names; empty to use the file's.
+    pub rings: Vec<String>,
+    /// Whether the writer ends once every lane is closed and the rings are drained, as
+    /// [`Options::until_idle`](crate::Options::until_idle).
+    pub until_idle: bool,
+}
+
+impl ConfigFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every error in it.
+    pub fn check(&self) -> Result<Checked, Error> {
+        let mut checked = Config::read(&self.path).map_err(|errors| Error::Config(errors.to_string()))?;
+        if !self.rings.is_empty() {
+            checked.config.rings.clone_from(&self.rings);
+        }
+        if checked.config.rings.is_empty() {
+            let path = self.path.display();
+            return Err(Error::Config(format!(
+                "{path} names no ring; write `rings = [\"app\"]` into it, or name the rings on the command line"
+            )));
+        }
+        Ok(checked)
+    }
+
+    /// Reads the file, and checks that its handlers' files can be opened.
+    pub(crate) fn load(&self) -> Result<Config, Error> {
+        let checked = self.check()?;
+        let targets = checked.check_targets();
+        if targets.is_empty() {
+            Ok(checked.config)
+        } else {
+            Err(Error::Config(ConfigErrors(targets).to_string()))
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Callbacks of a running writer.
+
+use std::io::Write;
+
+/// Receives what a running writer reports.
+pub trait Events {
+    /// The rings are held and every handler is open: records logged from here on will be persisted.
+    fn ready(&mut self) {}
+
+    /// A message for a person: one line without a newline.
+    fn report(&mut self, message: &str);
+
+    /// Whether the process that started the writer has exited. The writer then ends
+    /// [when idle](crate::Options::until_idle).
+    fn is_abandoned(&mut self) -> bool {
+        false
+    }
+}
+
+/// Prints every message on standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct StandardError;
+
+impl Events for StandardError {
+    fn report(&mut self, message: &str) {
+        // A closed standard error leaves no other place to report to.
+        let _ = writeln!(std::io::stderr(), "ringlog-writer: {message}");
+    }
+}

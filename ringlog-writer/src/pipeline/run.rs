@@ -1,0 +1,328 @@
+//! The loop of a running writer.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ringlog::reader::{Body, GapReason, Mark};
+
+use super::context::Context;
+use super::delivery::{DeliveryContext, Persisted};
+use super::handlers::Handlers;
+use super::router::Router;
+use super::summary::{Summary, missing};
+use crate::clock::{now_unix_ns, unix_ns};
+use crate::config::{Config, ConfigFile};
+use crate::error::Error;
+
+/// The largest number of entries in a batch. Without it, entries that no handler takes would never end a batch.
+const BATCH_ENTRIES: u32 = 8192;
+/// The age at which a batch with gaps is written. A ring that is being overwritten with garbage yields gaps without end,
+/// for which some formats have no lines.
+const BATCH_LIFE: Duration = Duration::from_millis(100);
+/// How long the loop waits for entries before it looks at signals and requests.
+const IDLE: Duration = Duration::from_millis(20);
+/// The same while a batch is in flight or the writer is stopping.
+const BUSY: Duration = Duration::from_millis(1);
+/// When the writer stops, every record published so far is written. Clocks of records may differ from ours by this much.
+const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
+/// When the writer stops, it waits at most this long for records with timestamps from the future.
+const FUTURE_MAX: Duration = Duration::from_secs(3);
+/// How long a reload waits for handlers to write what is queued. What is not written by then stays in the rings.
+const QUIESCE_WITHIN: Duration = Duration::from_secs(2);
+
+/// The writer has been asked to stop.
+struct Ending {
+    /// Records from this time on are left for the next writer.
+    unix_ns: u64,
+    /// Since when the rings have given nothing, although they are not drained.
+    stuck_since: Option<Instant>,
+    /// Whether damage was found meanwhile. A process that keeps damaging the ring would otherwise keep the writer from
+    /// ending, so entries that are taken do not count as progress.
+    damaged: bool,
+}
+
+/// A batch that was handed to the handlers and is not acknowledged yet.
+pub(super) struct InFlight {
+    turn: u64,
+    pub(super) marks: Vec<Mark>,
+    pub(super) counts: Summary,
+}
+
+/// Why the loop has ended.
+#[derive(Debug, PartialEq)]
+pub(super) enum End {
+    /// Everything is written, or every reader has gone.
+    Done,
+    /// Another configuration is to take effect.
+    Reload(Box<Config>),
+}
+
+/// A running writer.
+pub(super) struct Writer<'a> {
+    pub(super) context: Context<'a>,
+    router: Router,
+    pub(super) handlers: Handlers,
+    until_idle: bool,
+    /// The configuration file, if there is one.
+    config: Option<&'a ConfigFile>,
+    /// The entries taken since the last turn.
+    counts: Summary,
+    /// The number of batches handed to the handlers.
+    turn: u64,
+    pub(super) in_flight: VecDeque<InFlight>,
+    /// The requests to rotate that are being carried out.
+    rotating: Option<Vec<Option<u64>>>,
+    /// What is acknowledged.
+    pub(super) summary: Summary,
+    ending: Option<Ending>,
+    /// The time of the last record in the present batch; 0 if there is none.
+    last_unix_ns: u64,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        context: Context<'a>,
+        router: Router,
+        handlers: Handlers,
+        until_idle: bool,
+        config: Option<&'a ConfigFile>,
+    ) -> Writer<'a> {
+        Writer {
+            context,
+            router,
+            handlers,
+            until_idle,
+            config,
+            counts: Summary::default(),
+            turn: 0,
+            in_flight: VecDeque::new(),
+            rotating: None,
+            summary: Summary::default(),
+            ending: None,
+            last_unix_ns: 0,
+        }
+    }
+
+    /// Runs until a request, an idle ring or an error ends the loop.
+    pub(super) fn run(&mut self) -> Result<End, Error> {
+        loop {
+            let filled = if self.handlers.are_behind() { Ok(false) } else { self.fill() };
+            let is_empty = match filled {
+                Ok(is_empty) => is_empty,
+                Err(error) => {
+                    // The ring is lost, but the entries taken from it before are not.
+                    self.turn += 1;
+                    return self.handlers.write(self.turn, &mut self.context).and(Err(error));
+                }
+            };
+            let took_some = self.counts.has_entries();
+            if took_some && self.submit()? == Persisted::ReaderGone {
+                return Ok(End::Done);
+            }
+            self.acknowledge()?;
+            if self.handlers.all_gone() {
+                return Ok(End::Done);
+            }
+            if let Some(end) = self.handle_requests()? {
+                return Ok(end);
+            }
+            if self.ending.is_some() {
+                if self.is_finished(took_some)? {
+                    return Ok(End::Done);
+                }
+            } else if self.context.is_stopping() {
+                self.begin_shutdown();
+            } else if is_empty && !took_some && self.is_idle()? {
+                return Ok(End::Done);
+            }
+        }
+    }
+
+    /// Takes and formats entries, up to one batch; waits for the first. Returns whether the rings have no more entries
+    /// at the moment.
+    fn fill(&mut self) -> Result<bool, Error> {
+        let is_busy = self.ending.is_some() || !self.in_flight.is_empty();
+        let mut wait = if is_busy { BUSY } else { IDLE };
+        let began = Instant::now();
+        self.last_unix_ns = 0;
+        let mut is_old = false;
+        let mut taken = 0;
+        while !self.handlers.is_full() && !is_old && taken < BATCH_ENTRIES {
+            taken += 1;
+            let Context { sources, events, .. } = &mut self.context;
+            let Some((ring, entry)) = sources.next(wait)? else { return Ok(true) };
+            wait = Duration::ZERO;
+            let unix_ns = entry.unix_ns;
+            match &entry.body {
+                Body::Gap(gap) => {
+                    is_old = began.elapsed() > BATCH_LIFE;
+                    self.counts.gaps += 1;
+                    self.counts.missing = self.counts.missing.saturating_add(missing(gap));
+                    if let Some(ending) = &mut self.ending {
+                        ending.damaged |= gap.reason == GapReason::Damaged;
+                    }
+                }
+                Body::UncleanExit(_) => self.counts.deaths += 1,
+                _ => {
+                    self.counts.records += 1;
+                    // Only records: the time at which a death was noticed is later than records before it.
+                    self.last_unix_ns = unix_ns;
+                }
+            }
+            let mask = self.router.mask(&entry);
+            let unrouted = (mask == 0 && entry.record().is_none()).then(|| entry.message());
+            self.handlers.format(mask, ring, &entry, *events);
+            if let Some(unrouted) = unrouted {
+                events.report(&format!("{}: {unrouted}", sources.name(ring)));
+            }
+            self.handlers.record_step(mask, ring, unix_ns, sources);
+        }
+        Ok(false)
+    }
+
+    /// Writes the present batch, or hands it to the handlers' threads.
+    fn submit(&mut self) -> Result<Persisted, Error> {
+        self.turn += 1;
+        self.counts.bytes = self.handlers.batch_bytes();
+        if self.handlers.write(self.turn, &mut self.context)? == Persisted::ReaderGone {
+            return Ok(Persisted::ReaderGone);
+        }
+        let (marks, counts) = (self.context.sources.marks(), std::mem::take(&mut self.counts));
+        self.in_flight.push_back(InFlight { turn: self.turn, marks, counts });
+        Ok(Persisted::Done)
+    }
+
+    /// Acknowledges the batches that every handler has written.
+    fn acknowledge(&mut self) -> Result<(), Error> {
+        self.handlers.poll(Duration::ZERO, self.context.events);
+        if self.handlers.are_behind() {
+            self.handlers.poll(BUSY, self.context.events);
+        }
+        let Context { sources, events, .. } = &mut self.context;
+        if self.handlers.update_detached(self.ending.is_some(), sources.is_nearly_full(), *events) {
+            self.submit()?;
+        }
+        let written = self.handlers.written_turn().unwrap_or(self.turn);
+        while let Some(done) = self.in_flight.front().filter(|batch| batch.turn <= written) {
+            self.context.sources.ack_to(&done.marks)?;
+            self.summary.add(done.counts);
+            self.in_flight.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Handles requests from signals and from other processes, and periodic work.
+    fn handle_requests(&mut self) -> Result<Option<End>, Error> {
+        if self.wants_reload()
+            && let Some(config) = self.load_config()?
+        {
+            return Ok(Some(End::Reload(Box::new(config))));
+        }
+        self.handlers.maintain(&mut self.context);
+        self.rotate_if_requested()?;
+        self.context.waiting();
+        Ok(None)
+    }
+
+    /// Starts a rotation on request, and answers the request once the next files are open.
+    fn rotate_if_requested(&mut self) -> Result<(), Error> {
+        let requests = self.context.sources.rotation_requests();
+        let is_requested = requests.iter().any(Option::is_some) && self.rotating.is_none();
+        if self.context.flags.rotate.swap(false, Ordering::Relaxed) || is_requested {
+            self.handlers.rotate(now_unix_ns(), &mut self.context)?;
+            self.rotating = Some(requests);
+        }
+        if !self.handlers.are_rotating()
+            && let Some(requests) = self.rotating.take()
+        {
+            self.context.sources.answer_rotation(&requests);
+        }
+        Ok(())
+    }
+
+    fn begin_shutdown(&mut self) {
+        if let Some(ring) = self.context.sources.stopped_ring() {
+            let message = format!(
+                "{ring} was removed, or its writer was asked to stop; the writer of the other rings ends too"
+            );
+            self.context.events.report(&message);
+        }
+        self.context.sources.set_grace(Duration::ZERO);
+        self.handlers.expire_deadlines();
+        let until = std::time::SystemTime::now() + CLOCKS_AGREE_WITHIN;
+        self.ending = Some(Ending { unix_ns: unix_ns(until), stuck_since: None, damaged: false });
+    }
+
+    /// Whether every record published before the writer was asked to stop is written. Entries come in the order of
+    /// time, so a younger one proves it; so do drained rings.
+    fn is_finished(&mut self, took_some: bool) -> Result<bool, Error> {
+        let is_drained = !took_some && self.context.sources.is_drained()?;
+        let Some(ending) = &mut self.ending else { return Ok(false) };
+        if is_drained || self.last_unix_ns > ending.unix_ns || self.handlers.have_failed() {
+            return Ok(true);
+        }
+        if (took_some && !ending.damaged) || !self.in_flight.is_empty() {
+            ending.stuck_since = None;
+            return Ok(false);
+        }
+        if ending.stuck_since.get_or_insert_with(Instant::now).elapsed() < FUTURE_MAX {
+            return Ok(false);
+        }
+        self.context.events.report(if ending.damaged {
+            "the ring is being damaged and cannot be drained; the rest stays in it for the next writer"
+        } else {
+            "the remaining records have timestamps from the future; they stay in the ring for the next writer"
+        });
+        Ok(true)
+    }
+
+    /// Whether to end because no process logs any more. The rings were empty a moment ago.
+    fn is_idle(&mut self) -> Result<bool, Error> {
+        let abandoned = self.context.events.is_abandoned();
+        if !self.until_idle && !abandoned {
+            return Ok(false);
+        }
+        self.context.sources.are_deserted(abandoned)
+    }
+}
+
+/// Reloading the configuration: it is replaced as a whole, or stays in force.
+impl Writer<'_> {
+    /// Whether the configuration has to be reloaded. Without a configuration, reopens the file instead.
+    fn wants_reload(&mut self) -> bool {
+        let is_signalled = self.context.flags.reopen.swap(false, Ordering::Relaxed);
+        let is_requested = self.context.sources.reload_requested();
+        if self.config.is_none() && (is_signalled || is_requested) {
+            self.handlers.reopen(&mut self.context);
+            self.context.sources.answer_reload(true);
+        }
+        self.config.is_some() && (is_signalled || is_requested)
+    }
+
+    /// Loads the configuration. Reports its errors if it has any; the present one stays in force then.
+    fn load_config(&mut self) -> Result<Option<Config>, Error> {
+        let Some(file) = self.config else { return Ok(None) };
+        match file.load() {
+            Ok(config) => {
+                self.quiesce()?;
+                Ok(Some(config))
+            }
+            Err(error) => {
+                self.context.events.report(&format!("{error}\nthe previous configuration stays in force"));
+                self.context.sources.answer_reload(false);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Waits until every batch in flight is written, so that sinks without a checkpoint do not get it twice.
+    fn quiesce(&mut self) -> Result<(), Error> {
+        let until = Instant::now() + QUIESCE_WITHIN;
+        while !self.in_flight.is_empty() && Instant::now() < until && !self.context.is_stopping() {
+            self.handlers.poll(BUSY, self.context.events);
+            self.acknowledge()?;
+        }
+        Ok(())
+    }
+}
