@@ -1,7 +1,7 @@
-//! Rotation: when the output's file is closed, what it is called then, and for how long it is kept.
+//! Rotation: when a log file is closed, what it is named then, and how long it is kept.
 //!
-//! Decisions are pure: a [`Trigger`] says before which entry a file is closed, a [`Plan`] is made of a listing of the
-//! directory. Only carrying out a plan and compressing touch files, and both may be interrupted at any point.
+//! Decisions are pure: a [`Trigger`] decides before which entry a file is closed, a [`Plan`] is made from a listing of
+//! the directory. Only carrying out a plan and compressing change files; both may be interrupted at any point.
 //!
 //! ```
 //! use std::ffi::OsStr;
@@ -16,7 +16,7 @@
 //! let directory = Directory::new(dir.path());
 //! let family = Family::new(OsStr::new("app.log"), &rotation);
 //!
-//! // The file at hand has 6 bytes; an entry of 7 bytes comes.
+//! // The open file has 6 bytes; the next entry has 7.
 //! let now_ns = 1_795_253_400_000_000_000;
 //! let mut trigger = Trigger::new(&rotation, now_ns);
 //! if trigger.before(6, 7, now_ns).is_some() {
@@ -25,7 +25,7 @@
 //!     let now = Timestamp::from_nanosecond(now_ns.into())?;
 //!     let closing = Closing { file, now, due: trigger.due(), number_at_least: 1 };
 //!     let plan = Plan::new(&family, &rotation, &names.list()?, &closing);
-//!     // Here the plan goes into the checkpoint. After a crash it is taken from there and begun anew.
+//!     // The writer saves the plan in the checkpoint here. After a crash it carries out the saved plan.
 //!     plan.carry_out(&names)?;
 //!     trigger.rotated(now_ns);
 //! }
@@ -34,7 +34,7 @@
 //! # }
 //! ```
 
-// To read: words, policy, schedule, trigger; files, names, plan, retention; compress.
+// In reading order: units, every, policy, schedule, trigger; files, names, step, plan, retention; compress.
 mod compress;
 mod every;
 mod files;

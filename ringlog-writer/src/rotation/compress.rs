@@ -1,9 +1,9 @@
 //! Compressing closed files in the background.
 //!
-//! The directory is the queue: what is closed and not compressed is still to be done, also after a crash. A file is
-//! compressed under a temporary name, made durable, decompressed and compared, renamed, and only then is the
-//! original deleted. LockedDirectory may be shifted meanwhile, so the file is looked up by its identity; the names stay as
-//! they are only for the rename and the deletion.
+//! The directory is the queue: every closed file that is not compressed is pending, also after a crash. A file is
+//! compressed under a temporary name, synced, decompressed and compared, and renamed; only then is the original deleted.
+//! Names may be shifted meanwhile, so files are looked up by their identity; the names are locked only for the rename
+//! and the deletion.
 
 mod codec;
 
@@ -26,7 +26,7 @@ use super::policy::Compression;
 use super::retention;
 use codec::Sum;
 
-/// A thread that compresses what has been closed. Dropped, it leaves what it is at undone for the next one.
+/// A thread that compresses closed files. Dropping it abandons the present file, which the next one compresses.
 #[derive(Debug)]
 pub struct Compressor {
     nudge: Option<SyncSender<()>>,
@@ -35,13 +35,13 @@ pub struct Compressor {
 }
 
 impl Compressor {
-    /// Begins with what an earlier one has left: removes its temporary files, and compresses what is closed.
+    /// Starts the thread. It removes the temporary files of an earlier one, and compresses every closed file.
     ///
-    /// Hands each trouble to `say`, once for each file; the file stays as it is and is tried again when the next
-    /// one is closed. A plan from a checkpoint has to be carried out before.
+    /// Reports each failure by `say`, once for each file; the file stays as it is and is tried again when the next one is
+    /// closed. A plan from a checkpoint has to be carried out before.
     ///
     /// # Errors
-    /// What the system says if there can be no thread.
+    /// The system's error if the thread cannot be started.
     pub fn start(
         directory: Arc<Directory>,
         family: Family,
@@ -63,15 +63,15 @@ impl Compressor {
         Ok(Compressor { nudge: Some(nudge), stop, thread: Some(thread) })
     }
 
-    /// A file has been closed and has its final name. Returns at once.
+    /// Notes that a file was closed and has its final name. Returns at once.
     pub fn closed(&self) {
         if let Some(nudge) = &self.nudge {
-            // One that is waiting already stands for this file too.
+            // A pending nudge covers this file too.
             let _ = nudge.try_send(());
         }
     }
 
-    /// Returns when all that has been closed is compressed, or was tried.
+    /// Waits until every closed file is compressed, or was tried.
     pub fn finish(mut self) {
         self.join();
     }
@@ -79,7 +79,7 @@ impl Compressor {
     fn join(&mut self) {
         self.nudge = None;
         if let Some(thread) = self.thread.take() {
-            // A panic has told itself on standard error, and the files are as a crash would leave them.
+            // A panic has been printed on standard error, and the files are as after a crash.
             let _ = thread.join();
         }
     }
@@ -107,7 +107,7 @@ struct Worker {
     compression: Compression,
     stop: Arc<AtomicBool>,
     say: Box<dyn Fn(&str) + Send>,
-    /// The files whose trouble was told.
+    /// The files whose failure has been reported.
     said: HashSet<Identity>,
 }
 
@@ -126,18 +126,18 @@ impl Worker {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Nobody else compresses for this output: its writer holds a lock on it.
+    /// Removes temporary files of an earlier compressor. There is no other one: the writer holds a lock on the log file.
     fn remove_stale(&self) {
         let names = self.directory.lock();
         for entry in names.list().unwrap_or_default() {
             if entry.is_regular && self.family.is_temporary(&entry.name) {
-                // If it cannot be removed, so be it: it is tried again at the next start.
+                // After a failure it is tried again at the next start.
                 let _ = fs::remove_file(names.path(&entry.name));
             }
         }
     }
 
-    /// Compresses what is closed, oldest first.
+    /// Compresses the closed files, oldest first.
     fn pass(&mut self) {
         let listing = match self.directory.lock().list() {
             Ok(listing) => listing,
@@ -155,7 +155,7 @@ impl Worker {
             let Some(plain) = files.iter().find(is_plain) else { continue };
             let archive = files.iter().find(|entry| !is_plain(entry));
             let done = match archive {
-                Some(archive) => self.settle(plain, archive),
+                Some(archive) => self.finish_archived(plain, archive),
                 None => self.compress(plain),
             };
             if self.is_stopped() {
@@ -173,7 +173,7 @@ impl Worker {
         self.family.parse(&entry.name)
     }
 
-    /// The closed file under the name that it has by now.
+    /// The closed file under its present name.
     fn find(&self, names: &LockedDirectory<'_>, file: Identity) -> io::Result<Option<FileEntry>> {
         Ok(names.list()?.into_iter().find(|entry| entry.file == file && self.member(entry).is_some()))
     }
@@ -184,8 +184,8 @@ impl Worker {
         entry.map(|entry| File::open(names.path(&entry.name))).transpose()
     }
 
-    /// A crash came between the rename and the deletion: compares, and deletes the original.
-    fn settle(&self, plain: &FileEntry, archive: &FileEntry) -> Result<(), Failure> {
+    /// Finishes after a crash between the rename and the deletion: compares the two, and deletes the original.
+    fn finish_archived(&self, plain: &FileEntry, archive: &FileEntry) -> Result<(), Failure> {
         let (path, archived_at) = {
             let names = self.directory.lock();
             (names.path(&plain.name), names.path(&archive.name))
@@ -208,7 +208,7 @@ impl Worker {
             (names.path(&plain.name), names.path(self.family.temporary(plain.file, self.compression)))
         };
         let done = self.compress_to(plain.file, &temporary);
-        // It is still there if the archive did not get its name.
+        // The temporary file is still there if the archive was not renamed.
         let _ = fs::remove_file(&temporary);
         done.map_err(|source| Failure::System { path, source })
     }
@@ -220,27 +220,27 @@ impl Worker {
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(temporary)?;
         let sum = codec::compress(&original, &archive, self.compression, &self.stop)?;
         archive.set_permissions(meta.permissions())?;
-        // Retention goes by the age of what is in it.
+        // Retention uses the age of the content.
         archive.set_modified(meta.modified()?)?;
         archive.sync_all()?;
         self.verify(&archive, sum, meta.len())?;
         if self.name(file, temporary)? { self.delete(file) } else { Ok(()) }
     }
 
-    /// An error unless the archive decompresses to what was compressed, and that is the whole file.
+    /// Checks that the archive decompresses to what was compressed, and that this is the whole file.
     fn verify(&self, archive: &File, compressed: Sum, len: u64) -> io::Result<()> {
         if compressed.len != len {
-            return Err(io::Error::other("somebody is still writing into it"));
+            return Err(io::Error::other("another process is still writing to it"));
         }
         let decompressed = codec::sum_of_archive(archive, self.compression, &self.stop)?;
         if decompressed == compressed {
             Ok(())
         } else {
-            Err(io::Error::other("it decompresses to something else"))
+            Err(io::Error::other("the archive does not decompress to the original"))
         }
     }
 
-    /// Gives the archive its name; false if the original has gone meanwhile.
+    /// Renames the archive to its final name; false if the original was deleted meanwhile.
     fn name(&self, file: Identity, temporary: &Path) -> io::Result<bool> {
         let names = self.directory.lock();
         let Some(entry) = self.find(&names, file)? else { return Ok(false) };
@@ -248,7 +248,7 @@ impl Worker {
         let name = self.family.name(&Member { archive: Some(self.compression), ..member });
         without_replacing(temporary, &names.path(name))?;
         drop(names);
-        // A loss of power shall not keep the deletion and lose the name.
+        // A power cut must not keep the deletion and lose the name.
         File::open(self.directory.path())?.sync_all()?;
         Ok(true)
     }

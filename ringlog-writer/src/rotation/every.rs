@@ -12,11 +12,11 @@ use crate::text_enum::{InvalidValue, name_of};
 /// How often a file is closed: `30s`, `15min`, `6h`, `1d`, `midnight`, or a weekday such as `monday`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
-    /// So many seconds, minutes, hours or days of 24 hours.
+    /// A number of seconds, minutes, hours or days of 24 hours.
     Interval {
-        /// How many, at least one.
+        /// The number, at least one.
         number: u32,
-        /// Of what.
+        /// The unit.
         unit: Unit,
     },
     /// Each day.
@@ -26,7 +26,7 @@ pub enum Every {
 }
 
 impl Every {
-    /// The time from one rotation to the next if no clock is changed.
+    /// The time between two rotations if the clock does not change.
     pub(super) fn seconds(self) -> u64 {
         match self {
             Every::Interval { number, unit } => u64::from(number) * unit.seconds(),
@@ -116,7 +116,7 @@ impl fmt::Display for At {
     }
 }
 
-/// A time zone: `utc`, `local` (that of this machine, or of `$TZ`), or a name such as `Europe/Berlin`.
+/// A time zone: `utc`, `local` (the machine's, or that of `$TZ`), or a name such as `Europe/Berlin`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone {
     word: String,
@@ -124,7 +124,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// That of this machine, or of `$TZ`.
+    /// The machine's time zone, or that of `$TZ`.
     pub fn local() -> Zone {
         Zone { word: "local".to_owned(), zone: TimeZone::system() }
     }
@@ -134,7 +134,7 @@ impl Zone {
     }
 }
 
-/// UTC, like the times of the lines.
+/// UTC, as in the lines.
 impl Default for Zone {
     fn default() -> Zone {
         Zone { word: "utc".to_owned(), zone: TimeZone::UTC }

@@ -1,4 +1,4 @@
-//! The directory that the output lies in.
+//! The directory of a log file.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
-/// Which file it is, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     /// The device.
     pub dev: u64,
-    /// The inode. A deleted file's is soon given to another one.
+    /// The inode. The file system reuses the inodes of deleted files.
     pub ino: u64,
-    /// When the file was made, in nanoseconds since 1970 began; 0 where the file system does not say.
+    /// The time of the file's creation in nanoseconds since 1970; 0 if the file system does not record it.
     pub born_ns: u64,
 }
 
 impl Identity {
-    /// Of what this path leads to, if anything.
+    /// The identity of the file at this path, if there is one.
     pub(crate) fn of_path(path: &Path) -> Option<Identity> {
         fs::metadata(path).ok().as_ref().map(Identity::from)
     }
@@ -34,18 +34,18 @@ impl From<&Metadata> for Identity {
     }
 }
 
-/// A file in the directory.
+/// An entry of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileEntry {
-    /// Its name.
+    /// The name.
     pub name: OsString,
-    /// Which file it is.
+    /// The file's identity.
     pub file: Identity,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub len: u64,
-    /// When it was last written, in seconds since 1970 began.
+    /// The time of the last write in seconds since 1970.
     pub modified_s: i64,
-    /// It is a regular file. Nothing else is ever touched.
+    /// Whether it is a regular file. Nothing else is ever changed.
     pub is_regular: bool,
 }
 
@@ -56,7 +56,7 @@ impl FileEntry {
     }
 }
 
-/// The directory, shared by those who rename files in it: the rotation and the compression.
+/// The directory, shared by the rotation and the compressor, which both rename files in it.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -64,35 +64,35 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The directory at this path. It need not be there yet.
+    /// The directory at this path, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Directory {
         let path = path.into();
         let path = if path.as_os_str().is_empty() { ".".into() } else { path };
         Directory { path, names: Mutex::new(()) }
     }
 
-    /// Its path.
+    /// The directory's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes what was made, renamed and deleted in it survive a loss of power. Needs no lock, for it changes nothing.
+    /// Syncs the directory, so that created, renamed and deleted files survive a power cut. Needs no lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn sync(&self) -> io::Result<()> {
         fs::File::open(&self.path)?.sync_all()
     }
 
-    /// Keeps the names as they are until the guard is dropped: from the listing that a plan is made of until the
-    /// plan is carried out. Whoever else holds them does so only for a rename.
+    /// Locks the names until the guard is dropped: from the listing for a plan until the plan is carried out. The
+    /// compressor holds the lock only for a rename.
     pub fn lock(&self) -> LockedDirectory<'_> {
-        // There is nothing behind the lock that a panic could leave half done.
+        // The lock guards no data that a panic could leave inconsistent.
         LockedDirectory { directory: self, _guard: self.names.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 }
 
-/// The directory while nobody else of this process renames in it.
+/// The directory while no other thread renames files in it.
 #[derive(Debug)]
 pub struct LockedDirectory<'a> {
     directory: &'a Directory,
@@ -105,10 +105,10 @@ impl LockedDirectory<'_> {
         self.directory.path.join(name)
     }
 
-    /// Everything in the directory, in no particular order. What vanishes meanwhile is left out.
+    /// The entries of the directory in no particular order. Entries that vanish meanwhile are left out.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn list(&self) -> io::Result<Vec<FileEntry>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.directory.path)? {
@@ -122,10 +122,10 @@ impl LockedDirectory<'_> {
         Ok(entries)
     }
 
-    /// What has this name now.
+    /// The entry with this name, if there is one.
     ///
     /// # Errors
-    /// What the system says, except that there is nothing.
+    /// The system's error, unless there is no such entry.
     pub fn entry(&self, name: impl Into<OsString>) -> io::Result<Option<FileEntry>> {
         let name = name.into();
         match fs::symlink_metadata(self.path(&name)) {

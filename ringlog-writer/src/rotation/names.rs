@@ -1,4 +1,4 @@
-//! The names of closed files, and which names are those of closed files at all.
+//! The names of closed files.
 
 use std::cmp::Reverse;
 use std::ffi::{OsStr, OsString};
@@ -12,28 +12,28 @@ use super::files::Identity;
 use super::policy::{Compression, Naming, Rotation};
 use super::units::Unit;
 
-/// What tells the closed files of an output from each other. Older ones are less than younger ones.
+/// What distinguishes the closed files of a log file. Older files are less than younger ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKey {
     /// `app.000123.log`.
     Number(u64),
     /// `app.log.3`: the third youngest.
     Slot(Reverse<u32>),
-    /// `app-20261121T143000Z.log` or `app.log.2026-11-21`, and, where that was taken, a number. The first is never
-    /// less than that of a file that is there.
+    /// `app-20261121T143000Z.log` or `app.log.2026-11-21`, and a number if that name was taken. The stamp is never less
+    /// than that of an existing file.
     Stamp(String, u64),
 }
 
-/// A name of a closed file.
+/// A closed file, as its name describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Which of them.
+    /// Which closed file it is.
     pub key: FileKey,
-    /// How it is compressed, if it is.
+    /// Its compression, if it is compressed.
     pub archive: Option<Compression>,
 }
 
-/// The names that belong to one output.
+/// The names that belong to one log file.
 #[derive(Clone, Debug)]
 pub struct Family {
     base: Vec<u8>,
@@ -45,7 +45,7 @@ enum Form {
     Time,
     Number,
     Slots,
-    /// The start of an interval, as precise as Python writes it.
+    /// The start of an interval, in the precision that Python uses.
     Dates {
         format: &'static str,
         pattern: &'static [u8],
@@ -57,7 +57,7 @@ enum Form {
 /// `20261121T143000Z`; a `d` stands for a digit.
 const STAMP: (&str, &[u8]) = ("%Y%m%dT%H%M%SZ", b"ddddddddTddddddZ");
 
-/// How Python's handlers write the start of an interval.
+/// The date format that Python's handlers use for an interval.
 fn dates(every: Every) -> (&'static str, &'static [u8]) {
     match every {
         Every::Interval { unit: Unit::Second, .. } => ("%Y-%m-%d_%H-%M-%S", b"dddd-dd-dd_dd-dd-dd"),
@@ -70,7 +70,7 @@ fn dates(every: Every) -> (&'static str, &'static [u8]) {
 }
 
 impl Family {
-    /// The names of the output that is called `base` within its directory.
+    /// The names that belong to the log file `base`.
     pub fn new(base: &OsStr, rotation: &Rotation) -> Family {
         let form = match (rotation.naming, rotation.every) {
             (Naming::Time, _) => Form::Time,
@@ -84,12 +84,12 @@ impl Family {
         Family { base: base.as_bytes().to_owned(), form }
     }
 
-    /// The name of the file that is written to.
+    /// The name of the open file.
     pub fn base(&self) -> &OsStr {
         OsStr::from_bytes(&self.base)
     }
 
-    /// The base without and with only its extension: `app` and `.log`. Points at the beginning begin none.
+    /// The base without its extension, and the extension: `app` and `.log`. Leading dots do not begin an extension.
     fn parts(&self) -> (&[u8], &[u8]) {
         let hidden = self.base.iter().take_while(|byte| **byte == b'.').count();
         let point = self.base.iter().rposition(|byte| *byte == b'.').filter(|point| *point > hidden);
@@ -108,7 +108,7 @@ impl Family {
                 [&self.base, format!(".{stamp}{taken}").as_bytes()].concat()
             }
             (FileKey::Stamp(stamp, taken), _) => {
-                // An underscore sorts behind the point of the extension.
+                // An underscore sorts after the dot of the extension.
                 let taken = if *taken == 0 { String::new() } else { format!("_{taken:03}") };
                 [stem, format!("-{stamp}{taken}").as_bytes(), extension].concat()
             }
@@ -116,16 +116,16 @@ impl Family {
         OsString::from_vec([&name, archive.as_bytes()].concat())
     }
 
-    /// Which closed file a name is of; `None` for everything else in the directory.
+    /// Parses the name of a closed file; `None` for any other name.
     pub fn parse(&self, name: &OsStr) -> Option<Member> {
         let name = name.as_bytes();
         let mut archives = Compression::ALL.into_iter();
         let archive = archives.find(|archive| name.ends_with(archive.suffix().as_bytes()));
         let plain = &name[..name.len() - archive.map_or(0, |archive| archive.suffix().len())];
-        // An output may itself be called app.gz.
+        // The log file itself may be named app.gz.
         let member = |plain, archive| self.key(plain).map(|key| Member { key, archive });
         let found = member(plain, archive).or_else(|| member(name, None))?;
-        // Each file has one name: app.7.log is not app.000007.log.
+        // A closed file has exactly one name: app.7.log is not app.000007.log.
         (self.name(&found).as_bytes() == name).then_some(found)
     }
 
@@ -145,8 +145,7 @@ impl Family {
         }
     }
 
-    /// What the next closed file is called, given those that there are; for names that are shifted always
-    /// the first.
+    /// The key of the next closed file, given the existing ones. With shifting names always the first.
     pub(super) fn next<'a>(
         &self,
         closing: &Closing,
@@ -164,7 +163,7 @@ impl Family {
             }
             Form::Time => {
                 let now = closing.now.strftime(STAMP.0).to_string();
-                // After the clock was set back the youngest file would be the oldest by its name, and go first.
+                // Otherwise, after the clock was set back, the youngest file would be the oldest by its name.
                 let stamps = taken
                     .clone()
                     .filter_map(|key| if let FileKey::Stamp(stamp, _) = key { Some(stamp) } else { None });
@@ -179,14 +178,14 @@ impl Family {
         FileKey::Stamp(stamp, next)
     }
 
-    /// The name under which a file is compressed: of the file and not of its name, which may be shifted
+    /// The name under which a file is compressed. It depends on the file's identity, because its name may be shifted
     /// meanwhile.
     pub(super) fn temporary(&self, file: Identity, compression: Compression) -> OsString {
         let tail = format!(".{:x}-{:x}-{:x}{}.tmp", file.dev, file.ino, file.born_ns, compression.suffix());
         OsString::from_vec([&self.base, tail.as_bytes()].concat())
     }
 
-    /// Whether somebody compressed under this name.
+    /// Whether the name is that of a temporary file of the compressor.
     pub(super) fn is_temporary(&self, name: &OsStr) -> bool {
         let tail = || {
             let tail = name
@@ -204,21 +203,21 @@ impl Family {
     }
 }
 
-/// The circumstances under which a file is closed.
+/// The parameters of closing a file.
 #[derive(Clone, Debug)]
 pub struct Closing {
-    /// The file that is open.
+    /// The open file.
     pub file: Identity,
-    /// The time of the first entry that is not in it any more.
+    /// The time of the first entry of the next file.
     pub now: Timestamp,
-    /// The time at which it was to be closed, if there is a schedule.
+    /// The end of its interval, if there is a schedule.
     pub due: Option<Timestamp>,
-    /// Growing numbers go on from here, even where the files up to here are gone.
+    /// The lowest number that the closed file may get, even if older files were deleted.
     pub number_at_least: u64,
 }
 
-/// The start of the time that a file covers, as Python writes it: one interval back from the time at which it
-/// was to be closed, and an hour more or less if summer time began or ended in between.
+/// The start of the interval that a file covers, as Python computes it: one interval before its end, and an hour more
+/// or less if summer time began or ended in between.
 fn covered(closing: &Closing, covers: u64, zone: &TimeZone, format: &str) -> String {
     let covers = i64::try_from(covers).unwrap_or(i64::MAX);
     let due = closing.due.unwrap_or(closing.now).as_second();
@@ -233,13 +232,13 @@ fn covered(closing: &Closing, covers: u64, zone: &TimeZone, format: &str) -> Str
     at(start.saturating_add(shift)).to_zoned(zone.clone()).strftime(format).to_string()
 }
 
-/// A number in ASCII digits, nothing else.
+/// Parses a number of ASCII digits.
 fn number(digits: &[u8]) -> Option<u64> {
     let are_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     are_digits.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
 }
 
-/// A stamp of this pattern, and a number if one follows.
+/// Parses a stamp of this pattern, and the number if one follows.
 fn stamp(text: &[u8], pattern: &[u8], separator: u8) -> Option<FileKey> {
     let (stamp, rest) = text.split_at_checked(pattern.len())?;
     let fits = stamp.iter().zip(pattern).all(|(byte, expected)| match expected {

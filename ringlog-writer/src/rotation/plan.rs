@@ -1,5 +1,5 @@
-//! A rotation is a plan: made of a listing before anything is done, kept in the checkpoint, and carried out so
-//! that it may be begun anew after a crash between any two steps.
+//! The plan of a rotation: made from a listing, saved in the checkpoint, and carried out so that it can be repeated after
+//! a crash between any two steps.
 
 mod carry_out;
 mod encoding;
@@ -13,27 +13,27 @@ use super::step::PlanStep;
 pub(crate) use carry_out::without_replacing;
 pub use carry_out::{Deletions, PlanError};
 
-/// What is renamed and deleted, in this order.
+/// Files to rename and delete, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub(super) steps: Vec<PlanStep>,
 }
 
 impl Plan {
-    /// The steps that close the open file: it gets its final name, shifting names make room for it, and what is
-    /// not kept any longer is deleted.
+    /// The plan that closes the open file: shifting names make room, the file gets its final name, and files that are not
+    /// kept any longer are deleted.
     ///
-    /// Files of others are neither deleted nor overwritten: where one has a name that is needed, another name is
-    /// taken, or carrying out the plan ends with [`PlanError::Taken`].
+    /// Foreign files are neither deleted nor overwritten: if one has the name that is needed, the plan uses another name,
+    /// or carrying it out ends with [`PlanError::Taken`].
     pub fn new(family: &Family, rotation: &Rotation, listing: &[FileEntry], closing: &Closing) -> Plan {
         let mut plan = Plan::default();
         let is_open = |entry: &FileEntry| entry.file == closing.file && entry.is_regular;
-        // Somebody may have moved it away: then there is nothing to make room for.
+        // The file may have been moved away: then there is nothing to rename.
         if listing.iter().any(|entry| entry.name == family.base() && is_open(entry)) {
             if let (true, Some(count)) = (rotation.shifts(), rotation.keep.count) {
                 plan.shift(family, listing, closing.file, count);
             }
-            // Whatever has a name of ours takes it, be it a file or not, compressed or not.
+            // A name is taken by any entry, whether a file or not, compressed or not.
             let names = listing.iter().filter_map(|entry| family.parse(&entry.name));
             let taken: Vec<FileKey> = names.map(|member| member.key).collect();
             let to = family.name(&Member { key: family.next(closing, taken.iter()), archive: None });
@@ -45,7 +45,7 @@ impl Plan {
         plan
     }
 
-    /// The steps that delete what is not kept any longer, without a rotation: for a writer that starts.
+    /// The plan that deletes files that are not kept any longer, when the writer starts.
     pub fn tidy(
         family: &Family,
         rotation: &Rotation,
@@ -56,13 +56,13 @@ impl Plan {
         Plan { steps: retention::steps(family, rotation, listing, Some(open), now_s) }
     }
 
-    /// The steps that delete the oldest closed file and its archive, for a full disk; empty if there is none.
+    /// The plan that deletes the oldest closed file and its archive, for a full disk; empty if there is none.
     pub fn drop_oldest(family: &Family, listing: &[FileEntry], open: Identity) -> Plan {
         Plan { steps: retention::oldest(family, listing, Some(open)) }
     }
 
-    /// As Python does it: the last slot is deleted if another file comes into it, and the others move up by
-    /// one. Slots behind the last, from times when more were kept, stay as they are.
+    /// Shifts the slots as Python does: the last slot is deleted if another file moves into it, and the others move up by
+    /// one. Slots beyond the last, from a larger limit, stay as they are.
     fn shift(&mut self, family: &Family, listing: &[FileEntry], open: Identity, count: u32) {
         let of_slot = |slot: u32| {
             let in_slot = move |entry: &&FileEntry| {
@@ -71,7 +71,7 @@ impl Plan {
             };
             listing.iter().filter_map(move |entry| in_slot(&entry).map(|member| (entry, member)))
         };
-        // Into the first slot comes the file that is open.
+        // The open file moves into the first slot.
         if count == 1 || of_slot(count - 1).next().is_some() {
             self.steps.extend(of_slot(count).map(|(entry, _)| PlanStep::delete(entry)));
         }
@@ -93,7 +93,7 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// What the directory holds once the plan is carried out.
+    /// The directory's entries once the plan is carried out.
     pub fn imagine(&self, listing: &[FileEntry]) -> Vec<FileEntry> {
         let mut entries = listing.to_owned();
         for step in &self.steps {

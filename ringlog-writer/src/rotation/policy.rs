@@ -1,4 +1,4 @@
-//! When a file is closed, what it is called then, and for how long it is kept.
+//! The settings of a rotation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,47 +8,47 @@ use super::every::{At, Every, Zone};
 use super::units;
 use crate::text_enum::{InvalidValue, text_enum};
 
-/// When the output is rotated, and what becomes of closed files. By default nothing is rotated.
+/// When a file is rotated, and what happens to closed files. By default a file is rotated only on request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rotation {
-    /// A file that would grow to this many bytes is closed first.
+    /// The size before which a file is closed, in bytes.
     pub size: Option<u64>,
-    /// A file is closed when its time is over.
+    /// The interval after which a file is closed.
     pub every: Option<Every>,
     /// The time of day for `midnight` and weekdays; 00:00 if `None`.
     pub at: Option<At>,
-    /// Whose clock midnight, weekdays and times of day are of.
+    /// The time zone of midnight, weekdays and times of day.
     pub zone: Zone,
-    /// A writer that starts closes what is there.
+    /// Whether the writer closes the present file when it starts.
     pub on_start: bool,
-    /// What closed files are called.
+    /// The names of closed files.
     pub naming: Naming,
     /// Which closed files are kept.
     pub keep: Keep,
     /// How closed files are compressed, in the background.
     pub compression: Option<Compression>,
-    /// What to do where the disk is full.
+    /// The action on a full disk.
     pub on_full: OnFull,
 }
 
-/// The most files that may be kept under shifting names: each is renamed at each rotation.
+/// The largest number of files with shifting names, each of which is renamed at each rotation.
 pub const MAX_SHIFTED: u32 = 1000;
 
 impl Rotation {
-    /// Whether the parts fit together.
+    /// Checks that the settings fit together.
     ///
     /// # Errors
     /// [`Contradiction`], which says what to change.
     pub fn check(&self) -> Result<(), Contradiction> {
         let wrong = |key, what: &str| Err(Contradiction { key, what: what.to_owned() });
         if self.at.is_some() && !matches!(self.every, Some(Every::Midnight | Every::Weekday(_))) {
-            return wrong("at", "at needs every = \"midnight\" or a weekday; remove it, or say which day");
+            return wrong("at", "at needs every = \"midnight\" or a weekday; remove at, or set every");
         }
         if self.naming == Naming::Python && self.keep.count == Some(0) {
-            // For Python's handlers 0 means all: nobody shall lose or keep files by misunderstanding.
+            // For Python's handlers 0 means all, so it is ambiguous here.
             return wrong(
                 "keep",
-                "keep = \"0\" does not go with naming = \"python\"; keep at least one file, or say \"all\"",
+                "keep = \"0\" does not go with naming = \"python\"; keep at least one file, or write \"all\"",
             );
         }
         if !self.shifts() {
@@ -71,13 +71,13 @@ impl Rotation {
         }
     }
 
-    /// Closed files are `app.log.1 … N`, and each is renamed at each rotation.
+    /// Whether closed files are `app.log.1 … N`, each of which is renamed at each rotation.
     pub(super) fn shifts(&self) -> bool {
         self.naming == Naming::Python && self.every.is_none()
     }
 }
 
-/// Parts of a [`Rotation`] that do not fit together.
+/// Settings of a [`Rotation`] that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct Contradiction {
@@ -86,13 +86,13 @@ pub struct Contradiction {
 }
 
 impl Contradiction {
-    /// The part that does not fit, as it is called in a configuration.
+    /// The configuration key of the setting that does not fit.
     pub(crate) fn key(&self) -> &'static str {
         self.key
     }
 }
 
-/// What closed files are called.
+/// The names of closed files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Naming {
     /// By the time of closing, in UTC: `app-20261121T143000Z.log`.
@@ -100,18 +100,18 @@ pub enum Naming {
     Time,
     /// By a growing number: `app.000123.log`.
     Number,
-    /// As Python's handlers do it: `app.log.1` is the youngest and all are shifted, or, with `every`,
-    /// `app.log.2026-11-21` by the start of the time that it covers. Where such a name is taken, Python loses
-    /// the older file; here the younger one gets a number: `app.log.2026-11-21.1`.
+    /// As by Python's handlers: `app.log.1` is the youngest and each rotation shifts all names, or, with `every`,
+    /// `app.log.2026-11-21` by the start of the interval that it covers. If such a name is taken, Python overwrites the
+    /// older file; here the younger one gets a number: `app.log.2026-11-21.1`.
     ///
-    /// Sizes are counted in bytes where Python counts the characters of the coming line. A `when="W0"` without
+    /// Sizes are in bytes, where Python counts the characters of the next line. A `when="W0"` without
     /// `atTime` ends with Monday, which is `tuesday` here.
     Python,
 }
 
 text_enum!(Naming, "naming", Time => "time", Number => "number", Python => "python");
 
-/// How closed files are compressed.
+/// The compression of closed files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// `.gz`.
@@ -123,10 +123,10 @@ pub enum Compression {
 text_enum!(Compression, "compression", Gzip => "gzip", Zstd => "zstd");
 
 impl Compression {
-    /// Every way.
+    /// Every compression.
     pub const ALL: [Compression; 2] = [Compression::Gzip, Compression::Zstd];
 
-    /// What it appends to a name.
+    /// The suffix of a compressed file's name.
     pub fn suffix(self) -> &'static str {
         match self {
             Compression::Gzip => ".gz",
@@ -135,7 +135,7 @@ impl Compression {
     }
 }
 
-/// What to do where the disk is full.
+/// The action on a full disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFull {
     /// Records wait in the ring.
@@ -147,16 +147,16 @@ pub enum OnFull {
 
 text_enum!(OnFull, "full-disk policy", Wait => "wait", DropOldestFile => "drop-oldest-file");
 
-/// Which closed files are kept: those within every limit given. Without a limit all are.
+/// The limits within which closed files are kept. Without a limit all are kept.
 ///
 /// As a word `7`, `30d`, `2GiB`, or several of them with commas between; `all` without a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
     /// At most this many.
     pub count: Option<u32>,
-    /// Only those last written at most this long ago; whole seconds.
+    /// Only those whose last write is at most this long ago; whole seconds.
     pub age: Option<Duration>,
-    /// Only as many of the youngest as have together at most this many bytes, compressed or not.
+    /// Only the youngest, up to this total size in bytes, compressed or not.
     pub bytes: Option<u64>,
 }
 
@@ -190,7 +190,7 @@ impl FromStr for Keep {
         }
         let expected =
             "a count, an age, a size, each at most once, such as 7 or 30d or 2GiB or 7,30d; or all";
-        Err(InvalidValue::new("limit of closed files", word, expected).near(["all"]))
+        Err(InvalidValue::new("keep limit", word, expected).near(["all"]))
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read_and_written() {
+    fn names_are_parsed_and_displayed() {
         for (word, naming) in Naming::NAMES {
             assert_eq!((word.parse(), naming.to_string().as_str()), (Ok(*naming), *word));
         }
@@ -222,15 +222,14 @@ mod tests {
             assert_eq!((word.parse(), on_full.to_string().as_str()), (Ok(*on_full), *word));
         }
         let error = "pyton".parse::<Naming>().unwrap_err().to_string();
-        let expected =
-            "\"pyton\" is no naming of closed files; expected time, number, python; did you mean \"python\"?";
+        let expected = "invalid naming \"pyton\"; expected time, number, python; did you mean \"python\"?";
         assert_eq!(error, expected);
         let error = "xz".parse::<Compression>().unwrap_err().to_string();
-        assert_eq!(error, "\"xz\" is no compression; expected gzip, zstd");
+        assert_eq!(error, "invalid compression \"xz\"; expected gzip, zstd");
     }
 
     #[test]
-    fn limits_are_read_and_written() {
+    fn limits_are_parsed_and_displayed() {
         let day = |days: u64| Some(Duration::from_secs(days * 86_400));
         for (word, keep) in [
             ("all", Keep::default()),
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_do_not_fit_together_are_refused() {
+    fn contradicting_settings_are_refused() {
         let mut rotation = Rotation { size: Some(1), naming: Naming::Python, ..Rotation::default() };
         let refusal = |rotation: &Rotation| rotation.check().unwrap_err().to_string();
         assert!(refusal(&rotation).contains("say keep = \"7\""));

@@ -1,4 +1,4 @@
-//! Which closed files are deleted.
+//! Retention: which closed files are deleted.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::names::{Family, FileKey};
 use super::policy::Rotation;
 use super::step::PlanStep;
 
-/// The closed files, oldest first. Compressed or not, or both while it is being done, they are one.
+/// The closed files, oldest first. A file and its archive, which exist together while it is compressed, are one.
 pub(super) fn closed<'a>(
     family: &Family,
     listing: &'a [FileEntry],
@@ -22,9 +22,9 @@ pub(super) fn closed<'a>(
     closed
 }
 
-/// The steps that delete what no limit allows any more, oldest first.
+/// The steps that delete files beyond a limit, oldest first.
 ///
-/// Shifted names are limited in number by the shift alone, as in Python's handler.
+/// The number of files with shifting names is limited by the shift alone, as in Python's handler.
 pub(super) fn steps(
     family: &Family,
     rotation: &Rotation,
@@ -101,7 +101,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_outside_of_any_limit_is_deleted() {
+    fn files_beyond_any_limit_are_deleted() {
         let second = ["app.000002.log", "app.000002.log.gz"];
         let until_second = ["app.000001.log.gz", "app.000002.log", "app.000002.log.gz"];
         let all = [&until_second[..], &["app.000003.log"]].concat();
@@ -124,7 +124,7 @@ mod tests {
             let (family, rotation) = numbered(keep.parse().unwrap());
             assert_eq!(names(steps(&family, &rotation, &listing(FILES), None, 10 * DAY)), expected, "{keep}");
         }
-        // Age is of the file and not of its place in the row.
+        // The age is that of the file, not of its name.
         let mut files = listing(FILES);
         files[2].modified_s = 10 * DAY;
         let (family, rotation) = numbered("4d".parse().unwrap());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_open_file_is_never_deleted_even_under_a_name_of_a_closed_one() {
+    fn the_open_file_is_never_deleted_under_any_name() {
         let (family, rotation) = numbered("0".parse().unwrap());
         let files = listing(FILES);
         let deleted = names(steps(&family, &rotation, &files, Some(files[1].file), 0));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_never_deleted() {
+    fn only_regular_files_are_deleted() {
         let (family, rotation) = numbered("0".parse().unwrap());
         let mut files = listing(&FILES[1..2]);
         files[0].is_regular = false;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn shifted_names_are_limited_by_age_and_size_but_not_counted() {
+    fn shifted_names_are_limited_by_age_and_size_only() {
         let rotation = Rotation {
             naming: "python".parse().unwrap(),
             keep: "1,10b".parse().unwrap(),

@@ -1,12 +1,12 @@
-//! The next time at which a file is closed.
+//! The times at which files are closed.
 //!
-//! Days have 23, 24 or 25 hours, and times of day that come twice or not at all:
+//! Days have 23, 24 or 25 hours, and some times of day occur twice or not at all:
 //!
-//! * A time of day that comes twice counts the first time; one that is jumped over counts at the jump.
+//! * A time of day that occurs twice counts the first time; one that is skipped counts when the clock jumps.
 //! * Intervals are aligned to the clock: `6h` is 00:00, 06:00, 12:00 and 18:00, `15min` the quarters. In
-//!   general they are the multiples since 1970 began on the clock of the zone. They count whenever the clock
-//!   shows them, or jumps over them: what comes twice counts twice.
-//! * Under Python's naming an interval counts from the file's start, in elapsed time, as Python does it.
+//!   general they are the multiples since the beginning of 1970 on the zone's clock. They count whenever the clock
+//!   shows them or jumps over them: a time that occurs twice counts twice.
+//! * Under Python's naming an interval counts from the file's start, in elapsed time, as in Python.
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -15,7 +15,7 @@ use jiff::{Span, Timestamp};
 use super::every::Every;
 use super::policy::{Naming, Rotation};
 
-/// The times at which a file is closed.
+/// The times at which files are closed.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     rule: Rule,
@@ -24,9 +24,9 @@ pub struct Schedule {
 
 #[derive(Clone, Copy, Debug)]
 enum Rule {
-    /// So many seconds after a file's start.
+    /// This number of seconds after a file's start.
     After(i64),
-    /// At the multiples of so many seconds on the clock.
+    /// At the multiples of this number of seconds on the clock.
     Clock(i64),
     /// Each day.
     Day(Time),
@@ -35,7 +35,7 @@ enum Rule {
 }
 
 impl Schedule {
-    /// The times that a policy asks for, if it does.
+    /// The schedule of a rotation, if it has one.
     pub fn of(rotation: &Rotation) -> Option<Schedule> {
         let every = rotation.every?;
         let at = rotation.at.unwrap_or_default().time();
@@ -50,8 +50,8 @@ impl Schedule {
         Some(Schedule { rule, zone: rotation.zone.zone().clone() })
     }
 
-    /// The first time later than `after`, where the file at hand began, or was last written when the writer
-    /// started. Always a whole second; `None` where the calendar ends.
+    /// The first time later than `after`: the start of the open file, or its last write before the writer started.
+    /// Always a whole second; `None` at the end of the calendar.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         match self.rule {
             Rule::After(seconds) => second(floor(after).checked_add(seconds)?),
@@ -63,13 +63,13 @@ impl Schedule {
 
     fn next_day(&self, after: Timestamp, time: Time, is_day: impl Fn(Date) -> bool) -> Option<Timestamp> {
         let today = self.zone.to_datetime(after).date();
-        // The day in a week may have begun once already, before the clock went back over midnight.
+        // The day one week later may have begun before, if the clock went back over midnight.
         let days = (0..=8).filter_map(|days| today.checked_add(Span::new().days(days)).ok());
         let times = days.filter(|date| is_day(*date)).filter_map(|date| self.first(date, time));
         times.filter(|at| *at > after).min()
     }
 
-    /// When the clock first shows this time of this day, or jumps over it.
+    /// The time at which the clock first shows this time of this day, or jumps over it.
     fn first(&self, date: Date, time: Time) -> Option<Timestamp> {
         let civil = date.to_datetime(time);
         match self.zone.to_ambiguous_timestamp(civil).offset() {
@@ -96,7 +96,7 @@ impl Schedule {
             if next < to {
                 return second(next);
             }
-            // At the change the clock shows a multiple, or has jumped over one, or has gone back.
+            // At the change the clock shows a multiple, has jumped over one, or has gone back.
             let (old, new) = (shown(to, offset), shown(to, new_offset));
             if new - new.rem_euclid(every) >= old.min(new) {
                 return second(to);

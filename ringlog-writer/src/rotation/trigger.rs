@@ -1,4 +1,4 @@
-//! Before which entry the file is closed.
+//! The decision before which entry a file is closed.
 
 use jiff::Timestamp;
 
@@ -8,25 +8,25 @@ use super::schedule::Schedule;
 /// Why a file is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It would become too long.
+    /// It would exceed its size.
     Size,
-    /// Its time is over.
+    /// Its interval is over.
     Time,
 }
 
-/// Says before which entry the file is closed. Costs two comparisons an entry.
+/// Decides before which entry the file is closed. Costs two comparisons an entry.
 #[derive(Clone, Debug)]
 pub struct Trigger {
     size: u64,
     schedule: Option<Schedule>,
     closes_empty: bool,
-    /// When the file's time is over; the greatest number for never.
+    /// The end of the file's interval; the greatest number for never.
     due_ns: u64,
 }
 
 impl Trigger {
-    /// For a file that was last written at `since_ns` when the writer started, or has just been made, in
-    /// nanoseconds since 1970 began. As Python's handlers do it, a file of yesterday is closed first thing.
+    /// A trigger for a file that was created or last written at `since_ns`, in nanoseconds since 1970. As by Python's
+    /// handlers, a file of an earlier interval is closed before the first entry.
     pub fn new(rotation: &Rotation, since_ns: u64) -> Trigger {
         let mut trigger = Trigger {
             size: rotation.size.unwrap_or(u64::MAX),
@@ -40,8 +40,8 @@ impl Trigger {
 
     /// Whether the file, `len` bytes long, is closed before an entry of `entry_len` bytes is written at `now_ns`.
     ///
-    /// A file without a byte is not closed: an entry that is larger than a file may be gets a file of its own.
-    /// Only Python's handlers close it, and so does [`Naming::Python`].
+    /// An empty file is not closed, so an entry larger than the size limit gets a file of its own. Python's handlers do
+    /// close it, and so does [`Naming::Python`].
     pub fn before(&mut self, len: u64, entry_len: u64, now_ns: u64) -> Option<Cause> {
         if now_ns >= self.due_ns {
             if self.may_close(len) {
@@ -53,19 +53,19 @@ impl Trigger {
         (is_full && self.may_close(len)).then_some(Cause::Size)
     }
 
-    /// Whether a file of this length may be closed, on start or on demand too.
+    /// Whether a file of this length may be closed. Holds for closing on start and on request too.
     pub fn may_close(&self, len: u64) -> bool {
         len > 0 || self.closes_empty
     }
 
-    /// A new file was begun at `now_ns`.
+    /// Notes that a new file was begun at `now_ns`.
     pub fn rotated(&mut self, now_ns: u64) {
         let now = Timestamp::from_nanosecond(now_ns.into()).ok();
         let due = now.and_then(|now| self.schedule.as_ref()?.next(now));
         self.due_ns = due.and_then(|due| u64::try_from(due.as_nanosecond()).ok()).unwrap_or(u64::MAX);
     }
 
-    /// When the file's time is over, if ever.
+    /// The end of the file's interval, if it has one.
     pub fn due(&self) -> Option<Timestamp> {
         (self.due_ns < u64::MAX).then(|| Timestamp::from_nanosecond(self.due_ns.into()).ok()).flatten()
     }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_never_reaches_its_size_unless_by_one_entry() {
+    fn a_file_exceeds_its_size_only_by_a_single_large_entry() {
         let mut trigger = trigger(Some(100), None, Naming::Time, 0);
         assert_eq!(trigger.before(90, 9, 0), None);
         assert_eq!(trigger.before(90, 10, 0), Some(Cause::Size));
@@ -99,20 +99,20 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_closed_when_its_time_is_over() {
+    fn a_file_is_closed_when_its_interval_is_over() {
         let mut trigger = trigger(None, Some("1h"), Naming::Time, 3599);
         assert_eq!(trigger.before(1, 1, 3600 * S - 1), None);
         assert_eq!(trigger.before(1, 1, 3600 * S), Some(Cause::Time));
         trigger.rotated(3600 * S);
         assert_eq!(trigger.before(1, 1, 3600 * S), None);
         assert_eq!(trigger.due().map(Timestamp::as_second), Some(7200));
-        // An empty one takes up the next hour's entries.
+        // An empty file gets the next hour's entries.
         assert_eq!(trigger.before(0, 1, 7300 * S), None);
         assert_eq!(trigger.due().map(Timestamp::as_second), Some(10_800));
     }
 
     #[test]
-    fn pythons_handlers_close_empty_files() {
+    fn with_pythons_naming_empty_files_are_closed() {
         assert_eq!(trigger(Some(5), None, Naming::Python, 0).before(0, 5, 0), Some(Cause::Size));
         assert_eq!(trigger(None, Some("1h"), Naming::Python, 60).before(0, 1, 3660 * S), Some(Cause::Time));
     }

@@ -1,10 +1,10 @@
-//! The words of a rotation on a command line or in a configuration file, and what is said about wrong ones.
+//! Sizes and spans of time as words of a configuration or a command line.
 
 use std::time::Duration;
 
 use crate::text_enum::InvalidValue;
 
-/// A unit of time in which intervals are said.
+/// A unit of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// `s`.
@@ -21,7 +21,7 @@ pub(super) const UNITS: &[(&str, Unit)] =
     &[("s", Unit::Second), ("min", Unit::Minute), ("h", Unit::Hour), ("d", Unit::Day)];
 
 impl Unit {
-    /// Its length.
+    /// The unit's length in seconds.
     pub const fn seconds(self) -> u64 {
         match self {
             Unit::Second => 1,
@@ -32,14 +32,14 @@ impl Unit {
     }
 }
 
-/// Splits `15min` into the number and what follows; `None` if it does not begin with a number.
+/// Splits `15min` into the number and the unit; `None` if it does not begin with a number.
 pub(super) fn split_number(word: &str) -> Option<(u64, &str)> {
     let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = word.split_at_checked(digits)?;
     Some((number.parse().ok()?, unit.trim()))
 }
 
-/// A span of time: `30s`, `15min`, `6h`, `30d`.
+/// Parses a span of time: `30s`, `15min`, `6h`, `30d`.
 pub(super) fn span(word: &str) -> Option<(u32, Unit)> {
     let (number, unit) = split_number(word)?;
     let (_, unit) = UNITS.iter().find(|(known, _)| *known == unit)?;
@@ -48,7 +48,7 @@ pub(super) fn span(word: &str) -> Option<(u32, Unit)> {
 
 const BYTES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
-/// A number of bytes with a unit: `10MiB`, `2GiB`; `K`, `M`, `G` mean the same, `B` stands for single bytes.
+/// Parses a number of bytes with a unit: `10MiB`, `2GiB`. `M` and `MB` mean `MiB`; `B` means single bytes.
 pub(super) fn bytes_with_unit(word: &str) -> Option<u64> {
     let (number, unit) = split_number(word)?;
     let factor = match unit.to_ascii_lowercase().as_str() {
@@ -61,7 +61,7 @@ pub(super) fn bytes_with_unit(word: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// A size of a file, at least one byte: `10MiB`, `2GiB`, `100B`, or a bare number of bytes.
+/// Parses the size of a file, at least one byte: `10MiB`, `2GiB`, `100B`, or a bare number of bytes.
 ///
 /// # Errors
 /// [`InvalidValue`] for anything else.
@@ -72,7 +72,7 @@ pub fn parse_size(word: &str) -> Result<u64, InvalidValue> {
     })
 }
 
-/// The shortest exact word for a number of bytes; [`parse_size`] reads it.
+/// The shortest exact word for a number of bytes. [`parse_size`] parses it.
 pub fn size_word(bytes: u64) -> String {
     let unit = BYTES.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     unit.map_or_else(|| format!("{bytes}B"), |(unit, factor)| format!("{}{unit}", bytes / factor))
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_and_written() {
+    fn sizes_are_parsed_and_displayed() {
         for (word, bytes) in [("10MiB", 10 << 20), ("2GiB", 2 << 30), ("1B", 1), ("1536KiB", 1536 << 10)] {
             assert_eq!((parse_size(word), size_word(bytes)), (Ok(bytes), word.to_owned()));
         }
@@ -100,13 +100,13 @@ mod tests {
         );
         for wrong in ["", "MiB", "0", "0MiB", "1.5MiB", "-1", "3 parsecs", "99999999999GiB", "١MiB"] {
             let error = parse_size(wrong).unwrap_err().to_string();
-            let expected = "is no size; expected a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB";
-            assert_eq!(error, format!("{wrong:?} {expected}"));
+            let expected = "expected a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB";
+            assert_eq!(error, format!("invalid size {wrong:?}; {expected}"));
         }
     }
 
     #[test]
-    fn spans_are_read_and_written() {
+    fn spans_are_parsed_and_displayed() {
         for (word, number, unit, seconds) in [
             ("30s", 30, Unit::Second, 30),
             ("15min", 15, Unit::Minute, 900),

@@ -1,4 +1,4 @@
-//! Compressing a file, and reading it back.
+//! Compressing and decompressing files.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -10,10 +10,10 @@ use flate2::write::GzEncoder;
 
 use crate::rotation::policy::Compression;
 
-/// So much is read at once; a stop is noticed after each.
+/// The size of a read. A request to stop is noticed after each.
 const CHUNK: usize = 64 << 10;
 
-/// What was in a file.
+/// The length and the checksum of a file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) len: u64,
@@ -23,7 +23,7 @@ pub(super) struct Sum {
 /// Compresses a whole file into another one.
 ///
 /// # Errors
-/// What the system says; [`ErrorKind::Interrupted`] if it was stopped.
+/// The system's error; [`ErrorKind::Interrupted`] if it was stopped.
 pub(super) fn compress(from: &File, to: &File, how: Compression, stop: &AtomicBool) -> io::Result<Sum> {
     match how {
         Compression::Gzip => {
@@ -40,10 +40,10 @@ pub(super) fn compress(from: &File, to: &File, how: Compression, stop: &AtomicBo
     }
 }
 
-/// What is in a file, decompressed if it is an archive: its first bytes say so.
+/// The content of a file, decompressed if its first bytes are those of an archive.
 ///
 /// # Errors
-/// What the system says. Reading then fails where an archive is damaged.
+/// The system's error. Reading fails where an archive is damaged.
 pub fn decompressed<'a>(mut file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut first = Vec::new();
     file.by_ref().take(4).read_to_end(&mut first)?;
@@ -56,12 +56,12 @@ pub fn decompressed<'a>(mut file: impl Read + 'a) -> io::Result<Box<dyn Read + '
     })
 }
 
-/// Reads a whole file.
+/// The checksum of a whole file.
 pub(super) fn sum(file: &File, stop: &AtomicBool) -> io::Result<Sum> {
     copy(file, &mut io::sink(), stop)
 }
 
-/// Decompresses a whole file.
+/// The checksum of a whole archive's content.
 pub(super) fn sum_of_archive(file: &File, how: Compression, stop: &AtomicBool) -> io::Result<Sum> {
     let mut file = file;
     file.seek(SeekFrom::Start(0))?;

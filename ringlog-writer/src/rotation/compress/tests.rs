@@ -1,4 +1,4 @@
-//! What comes out, whatever happens meanwhile.
+//! The result of compressing, with crashes and changes meanwhile.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -136,7 +136,7 @@ fn closed_files_are_compressed_and_nothing_else_is_touched() {
 }
 
 #[test]
-fn what_a_crash_left_is_brought_to_an_end() {
+fn work_that_a_crash_interrupted_is_finished() {
     let scratch = Scratch::new("number", "all");
     for name in ["app.000001.log", "app.000002.log", "app.000003.log", "app.000004.log"] {
         scratch.write(name, name);
@@ -169,7 +169,7 @@ fn what_a_crash_left_is_brought_to_an_end() {
 }
 
 #[test]
-fn an_archive_of_something_else_is_kept_beside_the_original_and_told_once() {
+fn a_different_archive_is_kept_and_reported_once() {
     let scratch = Scratch::new("number", "all");
     // As long, but not the same.
     scratch.write("app.000001.log", "two");
@@ -201,7 +201,7 @@ fn an_archive_of_something_else_is_kept_beside_the_original_and_told_once() {
 }
 
 #[test]
-fn trouble_with_one_file_is_told_once_and_keeps_no_other_waiting() {
+fn a_failure_is_reported_once_and_delays_no_other_file() {
     let scratch = Scratch::new("number", "all");
     scratch.write("app.000001.log", "one");
     scratch.write("app.000002.log", "two");
@@ -227,7 +227,7 @@ fn trouble_with_one_file_is_told_once_and_keeps_no_other_waiting() {
 }
 
 #[test]
-fn a_file_that_is_shifted_meanwhile_is_found_by_what_it_is() {
+fn a_file_that_is_shifted_meanwhile_is_found() {
     let scratch = Scratch::new("python", "3");
     scratch.rotate("first");
     let worker = scratch.worker(Compression::Gzip);
@@ -249,7 +249,7 @@ fn a_file_that_is_shifted_meanwhile_is_found_by_what_it_is() {
 }
 
 #[test]
-fn shifting_and_compressing_at_once_lose_and_mix_nothing() {
+fn shifting_and_compressing_at_once_lose_nothing() {
     for naming in ["python", "number"] {
         let scratch = Scratch::new(naming, "20");
         let compressor = scratch.start(Compression::Gzip);
@@ -267,7 +267,7 @@ fn shifting_and_compressing_at_once_lose_and_mix_nothing() {
 }
 
 #[test]
-fn who_is_dropped_ends_soon_and_leaves_the_original() {
+fn dropping_the_compressor_keeps_the_original() {
     let scratch = Scratch::new("number", "all");
     let large = File::create(scratch.path("app.000001.log")).unwrap();
     large.set_len(1 << 40).unwrap();

@@ -34,7 +34,7 @@ fn next(family: &Family, closing: &Closing, taken: &[&str]) -> String {
 }
 
 #[test]
-fn names_by_time_sort_by_age_also_when_the_clock_was_set_back() {
+fn names_by_time_sort_by_age_after_the_clock_was_set_back() {
     let family = family("app.log", "time", None);
     let at = closing("2026-11-21T14:30:00Z", None);
     let taken =
@@ -78,7 +78,7 @@ fn numbers_go_on_where_they_were() {
 }
 
 #[test]
-fn python_dates_a_file_by_the_start_of_what_it_covers() {
+fn python_dates_a_file_by_the_start_of_its_interval() {
     let name = |every, zone, now, due| {
         next(&family_in("app.log", "python", Some(every), zone), &closing(now, Some(due)), &[])
     };
@@ -107,7 +107,7 @@ fn python_dates_a_file_by_the_start_of_what_it_covers() {
 }
 
 #[test]
-fn an_extension_is_what_follows_the_last_point() {
+fn an_extension_begins_at_the_last_dot() {
     let number = |base| next(&family(base, "number", None), &closing("2026-11-21T14:30:00Z", None), &[]);
     assert_eq!(number("app"), "app.000001");
     assert_eq!(number("app.tar.gz"), "app.tar.000001.gz");
@@ -139,7 +139,7 @@ fn names_need_not_be_text() {
 }
 
 #[test]
-fn what_only_looks_like_a_closed_file_is_none() {
+fn names_similar_to_closed_files_are_refused() {
     let refuses = |naming, every, names: &[&str]| {
         let family = family("app.log", naming, every);
         for name in names {
@@ -179,7 +179,7 @@ fn what_only_looks_like_a_closed_file_is_none() {
 }
 
 #[test]
-fn temporary_names_are_known_and_no_others() {
+fn only_temporary_names_are_recognised() {
     let family = family("app.log", "python", None);
     let file = Identity { dev: 0xfe01, ino: 77, born_ns: 0 };
     assert_eq!(family.temporary(file, Compression::Gzip), "app.log.fe01-4d-0.gz.tmp");
@@ -211,7 +211,7 @@ fn any_family() -> impl Strategy<Value = Family> {
 
 proptest! {
     #[test]
-    fn a_name_given_is_the_name_read(
+    fn a_generated_name_parses_to_its_member(
         family in any_family(),
         number in 1..2_000_000_u64,
         second in 0..4_000_000_000_i64,
@@ -231,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_parsed(family in any_family(), name in proptest::collection::vec(any::<u8>(), 0..40)) {
+    fn parsing_any_bytes_is_safe(family in any_family(), name in proptest::collection::vec(any::<u8>(), 0..40)) {
         let name = OsStr::from_bytes(&name);
         if let Some(member) = family.parse(name) {
             prop_assert_eq!(family.name(&member), name);

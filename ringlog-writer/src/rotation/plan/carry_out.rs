@@ -1,4 +1,4 @@
-//! Doing what a plan says.
+//! Carrying out a plan.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,41 +12,40 @@ use super::Plan;
 use crate::rotation::files::{Identity, LockedDirectory};
 use crate::rotation::step::PlanStep;
 
-/// A plan could not be carried out to its end. What has been done stays; the same plan may be tried again.
+/// Why a plan could not be carried out. Steps that are done stay done; the same plan may be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// Somebody else has made a file with the new name since the plan was made. A new plan may find another
-    /// name.
+    /// Another process has created a file with the new name since the plan was made. A new plan may use another name.
     #[error("cannot rename {} to {}: another file is in the way; move it away", from.display(), to.display())]
     Taken {
         /// The file.
         from: PathBuf,
-        /// The name it should get.
+        /// The new name.
         to: PathBuf,
     },
-    /// The system refuses.
+    /// A system call has failed.
     #[error("cannot {action} {}: {source}", path.display())]
     System {
         /// What was attempted.
         action: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// What came of the files that a plan deletes, for telling.
+/// The results of a plan's deletions.
 #[derive(Debug, Default)]
 pub struct Deletions {
-    /// Those that are gone.
+    /// The deleted files.
     pub done: Vec<OsString>,
-    /// Why others are still there. The next plan tries again: a file too many is no reason to stop logging.
+    /// The failures. The next plan tries again: a surplus file is no reason to stop logging.
     pub failed: Vec<PlanError>,
 }
 
 impl Deletions {
-    /// A name that is taken only because the file that has it could not be deleted is refused for that reason.
+    /// The cause of a taken name: if the file that has it could not be deleted, the error of that deletion.
     fn take_cause_of(&mut self, refused: PlanError) -> PlanError {
         let PlanError::Taken { to, .. } = &refused else { return refused };
         let is_cause = |failed: &PlanError| matches!(failed, PlanError::System { path, .. } if path == to);
@@ -58,10 +57,10 @@ impl Deletions {
 }
 
 impl Plan {
-    /// Does the steps that are not done yet: those whose name is still that of their file.
+    /// Carries out the steps that are not done yet: those whose name is still that of their file.
     ///
     /// # Errors
-    /// [`PlanError`] at the first name that cannot be changed; nothing after it is tried.
+    /// [`PlanError`] at the first rename that fails; later steps are not tried.
     pub fn carry_out(&self, names: &LockedDirectory<'_>) -> Result<Deletions, PlanError> {
         self.carry_out_with(names, |path| fs::remove_file(path))
     }
@@ -104,7 +103,7 @@ fn is_still(names: &LockedDirectory<'_>, name: &OsString, file: Identity) -> Res
     Ok(entry?.is_some_and(|entry| entry.file == file && entry.is_regular))
 }
 
-/// False if somebody else was faster.
+/// Deletes a file; false if it is gone already.
 fn delete(path: &Path, remove: impl Fn(&Path) -> io::Result<()>) -> Result<bool, PlanError> {
     match remove(path) {
         Ok(()) => Ok(true),
@@ -122,7 +121,7 @@ fn rename(
     let (old, new) = (names.path(from), names.path(to));
     match without_replacing(&old, &new) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            // Where a rename is a link and a deletion, a crash may have left both names.
+            // If the rename was a link and a deletion, a crash may have left both names.
             if is_still(names, to, file)? {
                 delete(&old, |path| fs::remove_file(path)).map(|_| ())
             } else {
@@ -133,10 +132,10 @@ fn rename(
     }
 }
 
-/// Renames, and never overwrites.
+/// Renames a file without overwriting another one.
 pub(crate) fn without_replacing(old: &Path, new: &Path) -> io::Result<()> {
     match renameat2(AT_FDCWD, old, AT_FDCWD, new, RenameFlags::RENAME_NOREPLACE) {
-        // The file system does not know how; a link does not overwrite either.
+        // The file system does not support it; creating a link does not overwrite either.
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => link_and_delete(old, new),
         renamed => renamed.map_err(io::Error::from),
     }
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_is_wrong() {
+    fn errors_name_the_cause() {
         let dir = tempfile::tempdir().unwrap();
         let directory = Directory::new(dir.path());
         let names = directory.lock();
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_deleted_stays_and_holds_nothing_up() {
+    fn a_failed_deletion_does_not_stop_the_plan() {
         let dir = tempfile::tempdir().unwrap();
         let directory = Directory::new(dir.path());
         let names = directory.lock();
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_cannot_be_freed_is_refused_for_that_reason() {
+    fn a_name_that_cannot_be_freed_reports_the_deletion() {
         let dir = tempfile::tempdir().unwrap();
         let directory = Directory::new(dir.path());
         let names = directory.lock();

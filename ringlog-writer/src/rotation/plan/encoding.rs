@@ -1,4 +1,4 @@
-//! A plan as bytes, for the checkpoint.
+//! The encoding of a plan in the checkpoint.
 //!
 //! Little-endian: a `u16` with the number of steps; for each a tag byte, device, inode and birth time as `u64`,
 //! and one name or two, each a `u8` length and its bytes.
@@ -14,11 +14,11 @@ const RENAME: u8 = 1;
 const DELETE: u8 = 2;
 
 impl Plan {
-    /// The most steps that are encoded. A retention that suddenly deletes more goes on at the next rotation.
+    /// The largest number of steps that are encoded. Further deletions happen at the next rotation.
     pub const MAX_STEPS: usize = 4096;
 
-    /// Appends the plan's bytes: 2, and for each step 26 and its names, or 27 for a rename. Steps behind
-    /// [`MAX_STEPS`](Plan::MAX_STEPS) and those with names that no file system holds are left out.
+    /// Appends the plan's encoding: 2 bytes, and for each step 26 bytes and its name, or 27 and two names for a rename.
+    /// Steps beyond [`MAX_STEPS`](Plan::MAX_STEPS), and steps with names that no file can have, are left out.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let fits = |name: &OsString| is_name(name.as_bytes());
         let can_be = |step: &&PlanStep| match step {
@@ -35,8 +35,7 @@ impl Plan {
         }
     }
 
-    /// The plan that these bytes are; `None` if they are none to the last byte, or if a name is not one within
-    /// the directory.
+    /// Decodes a plan; `None` if the bytes are not exactly a plan, or if a name leads out of the directory.
     pub fn decode(bytes: &[u8]) -> Option<Plan> {
         let mut bytes = bytes;
         let count = usize::from(u16::from_le_bytes(take(&mut bytes)?));
@@ -83,7 +82,7 @@ fn name(bytes: &mut &[u8]) -> Option<OsString> {
     is_name(name).then(|| OsString::from_vec(name.to_owned()))
 }
 
-/// Whether it is the name of a file within a directory, and not a path that leads elsewhere.
+/// Whether the bytes are a name within a directory, and not a path that leads elsewhere.
 fn is_name(name: &[u8]) -> bool {
     let name_max = 1..=255;
     name_max.contains(&name.len())

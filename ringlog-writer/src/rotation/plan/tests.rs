@@ -1,4 +1,4 @@
-//! Plans on real files: what they come to, and that they come to the same after any crash.
+//! Plans on real files: their result, and that it is the same after any crash.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -61,7 +61,7 @@ impl Scratch {
 }
 
 #[test]
-fn shifting_makes_room_and_deletes_what_comes_last() {
+fn shifting_makes_room_and_deletes_the_last_slot() {
     let files = ["app.log", "app.log.1", "app.log.2.gz", "app.log.3", "app.log.9", "app.log.bak"];
     let kept = Scratch::new("python", None, "3", &files).rotate();
     assert_eq!(
@@ -97,7 +97,7 @@ fn the_file_just_closed_counts_as_kept() {
 }
 
 #[test]
-fn what_others_put_in_the_way_is_not_touched() {
+fn foreign_files_in_the_way_are_not_changed() {
     let scratch = Scratch::new("number", None, "1", &["app.log"]);
     fs::create_dir(scratch.dir.path().join("app.000001.log")).unwrap();
     let plan = scratch.plan();
@@ -131,7 +131,7 @@ fn another_file_under_the_same_name_is_left_alone() {
 }
 
 #[test]
-fn for_a_file_that_was_moved_away_nothing_is_renamed() {
+fn a_moved_file_is_not_renamed() {
     for naming in ["number", "python"] {
         let scratch = Scratch::new(naming, None, "3", &["app.log", "app.log.1", "app.000001.log"]);
         let file = scratch.directory.lock().entry("app.log").unwrap().unwrap().file;
@@ -243,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_comes_back_from_its_bytes(
+    fn a_plan_decodes_from_its_bytes(
         steps in proptest::collection::vec((any::<bool>(), any::<[u64; 3]>(), "[^/\0]{3,60}", "[a-z]{1,9}"), 0..9),
     ) {
         let step = |(is_rename, [dev, ino, born_ns], name, to): (bool, [u64; 3], String, String)| {
@@ -261,7 +261,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_decoded(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), 0..4_u8], 0..200)) {
+    fn decoding_any_bytes_is_safe(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), 0..4_u8], 0..200)) {
         if let Some(plan) = Plan::decode(&bytes) {
             prop_assert_eq!(self::bytes(&plan), bytes);
         }
@@ -269,7 +269,7 @@ proptest! {
 }
 
 #[test]
-fn bytes_that_lead_out_of_the_directory_are_no_plan() {
+fn names_outside_the_directory_are_refused() {
     let file = Identity { dev: 1, ino: 2, born_ns: 3 };
     let good =
         bytes(&Plan { steps: vec![PlanStep::Rename { from: "app.log".into(), to: "ab".into(), file }] });
@@ -287,7 +287,7 @@ fn bytes_that_lead_out_of_the_directory_are_no_plan() {
 }
 
 #[test]
-fn a_plan_of_bytes_is_bounded() {
+fn the_size_of_a_decoded_plan_is_bounded() {
     let file = Identity { dev: 1, ino: 2, born_ns: 3 };
     let plan = Plan { steps: vec![PlanStep::Delete { name: "a".into(), file }; Plan::MAX_STEPS + 1] };
     let mut bytes = bytes(&plan);

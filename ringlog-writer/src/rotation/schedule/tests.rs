@@ -45,7 +45,7 @@ fn midnight_comes_once_on_days_of_23_and_25_hours() {
 }
 
 #[test]
-fn a_time_of_day_that_is_jumped_over_or_comes_twice_counts_once() {
+fn a_skipped_or_repeated_time_of_day_counts_once() {
     let half_past_two = Some("02:30");
     assert_eq!(
         next("midnight", half_past_two, "Europe/Berlin", "2026-03-28T12:00:00Z", 2),
@@ -83,7 +83,7 @@ fn intervals_keep_to_the_clock() {
 }
 
 #[test]
-fn under_pythons_naming_intervals_count_from_the_start_of_the_file() {
+fn pythons_intervals_count_from_the_start_of_the_file() {
     let schedule = schedule("6h", None, "Europe/Berlin", Naming::Python);
     let next = schedule.next("2026-03-28T21:07:08.9Z".parse().unwrap()).unwrap();
     assert_eq!(next.to_string(), "2026-03-29T03:07:08Z");
