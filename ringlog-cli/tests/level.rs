@@ -58,7 +58,7 @@ fn senseless_rules_are_refused_with_a_message() {
         let ended = scene.ringlog(args);
         assert!(ended.code == Some(2) && ended.stderr.contains(expected), "{ended:#?}");
     };
-    refused(&["level", "app", "db=loud"], "invalid level \"loud\"; expected trace, debug");
+    refused(&["level", "app", "db=loud"], "\"loud\" is not a level; expected trace, debug");
     refused(&["level", "app", "=info"], "there is no logger before the `=`");
     refused(&["level", "app", "info", "--for", "soon"], "\"soon\" is not a duration");
     refused(&["level", "app", "--for", "1m"], "required arguments were not provided");

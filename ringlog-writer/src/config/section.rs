@@ -325,7 +325,7 @@ fn level(word: &str) -> Result<Level, String> {
     word.parse().map_err(|_| {
         let near = suggestion(nearest(word, names));
         format!(
-            "invalid level {word:?}; expected trace, debug, info, warn, error, critical, notset, or a number from 0 \
+            "{word:?} is not a level; expected trace, debug, info, warn, error, critical, notset, or a number from 0 \
              to 255{near}"
         )
     })

@@ -237,12 +237,12 @@ fn handlers() {
             ),
             (
                 "[handlers.x]\nkind = \"null\"\nlevel = \"wrning\"",
-                "3:9: invalid level \"wrning\"; expected trace, debug, info, warn, error, critical, notset, or a \
+                "3:9: \"wrning\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a \
                  number from 0 to 255; did you mean \"warning\"?",
             ),
             (
                 "[handlers.x]\nkind = \"null\"\nlevel = 0x100",
-                "3:9: invalid level \"256\"; expected trace, debug, info, warn, error, critical, notset, or a number \
+                "3:9: \"256\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
                  from 0 to 255",
             ),
             (
@@ -402,7 +402,7 @@ fn loggers() {
             (
                 "[loggers.a]\nqualname = \"a\"\nlevel = -5",
                 "2:1: unknown key \"qualname\" in [loggers.a]; expected level, handlers, propagate\n\
-                 3:9: invalid level \"-5\"; expected trace, debug, info, warn, error, critical, notset, or a number \
+                 3:9: \"-5\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
                  from 0 to 255",
             ),
         ],

@@ -46,7 +46,7 @@ fn syntax_errors_are_explained_and_lines_before_are_checked() {
             ("grace = 10ms", "1:9: this is not TOML: the string 10ms needs quotes; write \"10ms\""),
             (
                 "[root]\nlevel = \"lod\"\nhandlers =\nlevl = 1\n\"ä\" = x\n",
-                "2:9: invalid level \"lod\"; expected trace, debug, info, warn, error, critical, notset, or a number \
+                "2:9: \"lod\" is not a level; expected trace, debug, info, warn, error, critical, notset, or a number \
                  from 0 to 255\n\
                  3:11: this is not TOML: the value is missing\n\
                  5:7: this is not TOML: the string x needs quotes; write \"x\"",
