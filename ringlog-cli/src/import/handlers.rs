@@ -159,7 +159,9 @@ fn counterpart(handler: &PythonHandler, notes: &mut Notes) -> Result<Counterpart
     let at = &handler.args_at;
     Ok(Counterpart::Ours(match class {
         HandlerClass::Null => SinkConfig::Null,
-        HandlerClass::Stream => SinkConfig::Console { stream: stream(bound.get("stream"))?, color: Color::Never },
+        HandlerClass::Stream => {
+            SinkConfig::Console { stream: stream(bound.get("stream"))?, color: Color::Never }
+        }
         HandlerClass::File | HandlerClass::WatchedFile => {
             SinkConfig::File(file(&bound, Rotation::default(), notes)?)
         }

@@ -1,11 +1,11 @@
-//! Lines of a terminal, coloured by their level.
+//! Lines coloured by level, for a terminal.
 
 use ringlog::Level;
 use ringlog::reader::{Body, Entry};
 
 use super::traits::Format;
 
-/// A format whose lines have a colour: dim below INFO, yellow from WARN on, red from ERROR, bold red from CRITICAL.
+/// Colours the lines of another format: dim below INFO, yellow from WARN, red from ERROR, bold red from CRITICAL.
 pub(crate) struct Colored {
     format: Box<dyn Format>,
 }
@@ -36,7 +36,7 @@ impl Format for Colored {
         });
         out.extend_from_slice(color);
         self.format.entry(entry, out);
-        // Before the newline: what comes next on the terminal is not ours.
+        // Before the newline, so that other output on the terminal is not coloured.
         if !color.is_empty() && out.last() == Some(&b'\n') {
             out.pop();
             out.extend_from_slice(RESET);

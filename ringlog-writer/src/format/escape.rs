@@ -1,10 +1,10 @@
-//! Text from strangers, made harmless: it can forge no line, move no cursor and turn no reading direction.
+//! Escaping of untrusted text, so that it cannot forge lines, move the cursor or change the reading direction.
 
 use super::kind::Newlines;
 use super::put::put;
 
-/// Characters that a terminal or an editor acts upon: control characters with DEL and C1, the
-/// separators of lines and paragraphs, and those that turn the direction of what follows.
+/// Whether a terminal or an editor acts on a character: control characters including DEL and C1, separators of lines and
+/// paragraphs, and characters that change the reading direction.
 pub fn is_harmful(c: char) -> bool {
     matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -15,7 +15,7 @@ fn is_plain(byte: u8) -> bool {
     byte.wrapping_sub(0x20) < 0x5f
 }
 
-/// How many bytes from the start are all `plain`. Sixteen at once, which the compiler makes vectors of.
+/// The number of leading `plain` bytes. Checks sixteen at once, which the compiler vectorises.
 #[inline(always)]
 fn plain_len(bytes: &[u8], plain: impl Fn(u8) -> bool) -> usize {
     let (chunks, _) = bytes.as_chunks::<16>();
@@ -25,14 +25,14 @@ fn plain_len(bytes: &[u8], plain: impl Fn(u8) -> bool) -> usize {
     whole * 16 + rest.iter().take_while(|byte| plain(**byte)).count()
 }
 
-/// Appends a message: harmful characters, and bytes that are not UTF-8, as `\xNN` of their bytes, newlines
-/// as the policy says. A backslash stays what it is.
+/// Appends a message. Harmful characters and bytes that are not UTF-8 become `\xNN` of their bytes; newlines follow the
+/// policy. A backslash is not escaped.
 #[inline]
 pub(super) fn message(bytes: &[u8], newlines: Newlines, out: &mut Vec<u8>) {
     body(bytes, newlines, false, out);
 }
 
-/// As [`message`], but with newlines that stay as they are tabs stay too: Python's own files have them.
+/// As [`message`], but tabs are kept if newlines are, as in Python's files.
 #[inline]
 pub(super) fn message_with_tabs(bytes: &[u8], newlines: Newlines, out: &mut Vec<u8>) {
     body(bytes, newlines, newlines == Newlines::Raw, out);
@@ -55,12 +55,12 @@ fn body(bytes: &[u8], newlines: Newlines, tabs: bool, out: &mut Vec<u8>) {
     });
 }
 
-/// Appends a name (of a logger, thread or file) that is to stand on one line.
+/// Appends a name of a logger, thread or file, always on one line.
 pub(super) fn name(bytes: &[u8], out: &mut Vec<u8>) {
     message(bytes, Newlines::Escape, out);
 }
 
-/// Appends the key or the value of `key=value`: as it is where it has an end by itself, else in quotes.
+/// Appends the key or the value of `key=value`, in quotes if its end would be ambiguous.
 #[inline]
 pub(super) fn value(bytes: &[u8], out: &mut Vec<u8>) {
     let plain = plain_len(bytes, |byte| is_plain(byte) & (byte != b' ') & (byte != b'"') & (byte != b'='));
@@ -82,13 +82,13 @@ pub(super) fn value(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Whether nothing in it needs quotes: for what is not plain ASCII.
+/// Whether text that is not plain ASCII needs no quotes.
 fn is_word(bytes: &[u8]) -> bool {
     let breaks = |c: char| c.is_whitespace() || matches!(c, '"' | '=') || is_harmful(c);
     !bytes.is_empty() && str::from_utf8(bytes).is_ok_and(|text| !text.contains(breaks))
 }
 
-/// Appends text as the inside of a JSON string.
+/// Appends text escaped for the inside of a JSON string.
 #[inline]
 pub(super) fn json(text: &str, out: &mut Vec<u8>) {
     let plain = plain_len(text.as_bytes(), |byte| is_plain(byte) & (byte != b'"') & (byte != b'\\'));
@@ -112,7 +112,7 @@ pub(super) fn json(text: &str, out: &mut Vec<u8>) {
     );
 }
 
-/// Appends the bytes, with `special` characters as `write` does, and what is not UTF-8 as `\xNN`.
+/// Appends the bytes. `write` appends `special` characters; bytes that are not UTF-8 become `\xNN`.
 fn walk(bytes: &[u8], special: impl Fn(char) -> bool, out: &mut Vec<u8>, write: impl Fn(char, &mut Vec<u8>)) {
     for chunk in bytes.utf8_chunks() {
         let mut rest = chunk.valid();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_is_never_told_anything() {
+    fn control_sequences_never_reach_a_terminal() {
         let message = |bytes: &[u8]| escaped(bytes, Newlines::Escape);
         assert_eq!(message(b"\x1b[2J\x1b]0;owned\x07"), r"\x1b[2J\x1b]0;owned\x07");
         assert_eq!(message(b"a\0b\tc\rd\x08e\x7f"), r"a\x00b\x09c\x0dd\x08e\x7f");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_quoted_where_they_have_no_end() {
+    fn values_with_an_ambiguous_end_are_quoted() {
         for bare in ["XETR", "a/b:c", "grüße", r"C:\temp", "it's"] {
             assert_eq!(quoted(bare), bare);
         }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn harm_is_found_at_every_place() {
+    fn harmful_characters_are_found_at_every_offset() {
         for len in 0..70 {
             for at in 0..=len {
                 let mut text = vec![b'a'; len];
@@ -213,7 +213,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_harm(bytes: Vec<u8>, text: String) {
+        fn no_bytes_are_harmful_once_escaped(bytes: Vec<u8>, text: String) {
             for bytes in [&bytes[..], text.as_bytes()] {
                 prop_assert!(!escaped(bytes, Newlines::Escape).contains(is_harmful));
                 prop_assert!(!quoted(bytes).contains(is_harmful));

@@ -1,11 +1,11 @@
-//! Ids at the head of text lines: `UUID/LANE/INCARNATION/` and the sequence, or what else it is.
+//! Ids in text lines: `UUID/LANE/INCARNATION/SEQUENCE`, with the gap or the death in place of a sequence.
 
 use ringlog::reader::{Body, Entry};
 
 use super::number;
 use super::put::put;
 
-/// ` 6f1c…/3/2/9`, ` 6f1c…/3/2/gap:dropped:7`, ` 6f1c…/3/2/died:8`; `-` stands for what there is not.
+/// ` 6f1c…/3/2/9`, ` 6f1c…/3/2/gap:dropped:7`, ` 6f1c…/3/2/died:8`; `-` stands for a part that does not exist.
 pub(super) fn write(uuid: &str, entry: &Entry<'_>, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(uuid.as_bytes());

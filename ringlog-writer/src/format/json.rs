@@ -1,5 +1,4 @@
-//! One JSON object a line. Written by hand: a record is formatted in the time that a general serializer
-//! takes to begin.
+//! One JSON object a line. Written by hand: a general serializer takes longer to set up than this takes for a record.
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
@@ -13,12 +12,12 @@ use super::time::{self, Stamps};
 use super::traits::{Format, RingIdentity};
 use super::{escape, number};
 
-/// Everything a record says, each with its own JSON type.
+/// A record as a JSON object; every value has its own JSON type.
 ///
 /// `time`, `level`, `level_number`, `logger`, `ring`, `uuid`, `pid`, `tid`, `thread`, `process`, `lane`,
-/// `incarnation` and `sequence` are always there; with `uuid`, the ring's, the last three name a record for
-/// ever.
-/// `file`, `line`, `module` and `function` are there where they are known; `message` (or
+/// `incarnation` and `sequence` are always present. `uuid` is the ring's; with `lane`, `incarnation` and `sequence` it
+/// identifies a record permanently.
+/// `file`, `line`, `module` and `function` are present if they are known; `message` (or
 /// `message_base64`, where it is not UTF-8) where the record has a text; `fields` where it has fields,
 /// under names that cannot collide with these; `cut` is `true` where the text was cut.
 ///
@@ -29,11 +28,11 @@ use super::{escape, number};
 /// which is `null` where it published nothing.
 #[derive(Clone, Debug)]
 pub struct Json {
-    /// Name and UUID, as the inside of a JSON string.
+    /// The ring's name and UUID, escaped for JSON.
     ring: Vec<u8>,
     stamps: Stamps,
     prefixes: PrefixCache,
-    /// Where messages are put together.
+    /// Scratch memory for messages.
     scratch: Vec<u8>,
 }
 
@@ -64,7 +63,7 @@ impl Format for Json {
             }
             other => {
                 who(Level::WARN, "ringlog", entry.origin, ring, out);
-                aside(other, out);
+                notice(other, out);
                 string_member("message", &entry.message(), out);
             }
         }
@@ -72,7 +71,7 @@ impl Format for Json {
     }
 }
 
-/// From behind the time up to the sequence, and what follows that; returns where.
+/// Appends the members from the level to the sequence, and those after the sequence. Returns the offset of the latter.
 fn head(record: &Received<'_>, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) -> usize {
     who(record.level, record.logger, origin, ring, out);
     out.extend_from_slice(b",\"sequence\":");
@@ -88,7 +87,7 @@ fn head(record: &Received<'_>, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) 
     split
 }
 
-/// From behind the time: level, logger, ring, and whose it is.
+/// Appends level, logger, ring and origin.
 fn who(level: Level, logger: &str, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) {
     put(out, format_args!("\",\"level\":\"{level}\",\"level_number\":{}", level.number()));
     string_member("logger", logger, out);
@@ -128,8 +127,8 @@ fn record(record: &Received<'_>, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     }
 }
 
-/// What an entry that is no record has instead of a sequence.
-fn aside(body: &Body<'_>, out: &mut Vec<u8>) {
+/// Appends the member that a gap or a death has instead of a sequence.
+fn notice(body: &Body<'_>, out: &mut Vec<u8>) {
     match body {
         Body::Gap(gap) => {
             let (count, reason) = (gap.count, gap.reason.name());
@@ -177,7 +176,7 @@ fn value(value: &Value<'_>, out: &mut Vec<u8>) {
             time::write(v, out);
             out.push(b'"');
         }
-        // Addresses, UUIDs and levels: nothing in them needs an escape, but what comes later might.
+        // Addresses, UUIDs and levels need no escape; future kinds of values might.
         _ => string(&value.to_string(), out),
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers, as fast as they can be written.
+//! Fast formatting of numbers.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ pub(super) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Appends a float as a JSON number that stays a float for who reads it; what is not a number as a string.
+/// Appends a float as a JSON number that readers keep as a float; NaN and infinity as strings.
 #[inline]
 pub(super) fn json_float<F: zmij::Float + Display>(value: F, is_finite: bool, out: &mut Vec<u8>) {
     if is_finite {
@@ -20,8 +20,8 @@ pub(super) fn json_float<F: zmij::Float + Display>(value: F, is_finite: bool, ou
     }
 }
 
-/// Appends an integer of 128 bits as a JSON number if 64 bits hold it, otherwise as a string: most
-/// readers would round it.
+/// Appends a 128-bit integer as a JSON number if it fits 64 bits, otherwise as a string, because most readers would round
+/// it.
 pub(super) fn json_wide(value: impl itoa::Integer + Copy, fits_64_bits: bool, out: &mut Vec<u8>) {
     if fits_64_bits {
         return integer(value, out);

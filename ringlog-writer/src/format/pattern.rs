@@ -21,30 +21,30 @@ use percent::Argument;
 pub use problem::PatternError;
 
 const NS_PER_S: u64 = 1_000_000_000;
-/// What a formatter without a pattern writes.
+/// The pattern of a formatter without one.
 const MESSAGE: &str = "%(message)s";
 
-/// Every attribute of Python's `LogRecord`, and any field of the record by its name; a field that a record does not
-/// have is empty. Errors follow the line, each on lines of its own, as a traceback does, unless the pattern has
-/// `%(exc_info)s`; where newlines are escaped, they follow within the line.
+/// A pattern with every attribute of Python's `LogRecord`, and any field of the record by its name; a field that a record
+/// does not have is empty. Errors follow the line in lines of their own, as a traceback does, unless the pattern has
+/// `%(exc_info)s`. If newlines are escaped, they follow within the line.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pieces: Vec<Piece>,
     newlines: Newlines,
     has_time: bool,
     has_error: bool,
-    /// Where `relativeCreated` begins.
+    /// The start of `relativeCreated`.
     since_ns: u64,
     source: Option<RingIdentity>,
     asctime: Asctime,
-    /// Where messages are put together.
+    /// Scratch memory for messages.
     scratch: Vec<u8>,
     message: Vec<u8>,
-    /// Where an attribute's text is made.
+    /// Scratch memory for an attribute's text.
     value: Vec<u8>,
 }
 
-/// What the attributes say of an entry.
+/// The values of the attributes for one entry.
 struct PatternValues<'a> {
     level: Level,
     logger: &'a str,
@@ -56,11 +56,11 @@ struct PatternValues<'a> {
 }
 
 impl Pattern {
-    /// A format by this pattern, and for `asctime` by this date format and zone. An empty pattern is
-    /// `%(message)s`; an empty date format is the default one, which has milliseconds.
+    /// A format with this pattern, and this date format and time zone for `asctime`. An empty pattern means
+    /// `%(message)s`; an empty date format means the default one, which has milliseconds.
     ///
     /// # Errors
-    /// [`PatternError`], with its place in the pattern or in the date format.
+    /// [`PatternError`], with its offset in the pattern or in the date format.
     pub fn new(
         pattern: &str,
         date: Option<&str>,
@@ -91,12 +91,12 @@ impl Pattern {
         Pattern { source: Some(source.clone()), since_ns: source.created_unix_ns, ..self }
     }
 
-    /// Every line would be the same.
+    /// Whether the pattern has no attributes, so that every line would be the same.
     pub fn shows_nothing(&self) -> bool {
         self.pieces.iter().all(|piece| matches!(piece, Piece::Literal(_)))
     }
 
-    /// Fields that are called much like an attribute, each with that one.
+    /// Fields with a name similar to an attribute, each with that attribute.
     pub(crate) fn likely_mistakes(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Value(Attribute::Field(field), _) => Some((field.as_str(), Attribute::meant(field)?)),
@@ -131,14 +131,14 @@ impl Pattern {
         out.push(b'\n');
     }
 
-    /// What has been written since `start` may end with a newline already.
+    /// Begins the line of an error, unless the text since `start` ends with a newline already.
     fn begin_error(&self, start: usize, out: &mut Vec<u8>) {
         if self.newlines != Newlines::Raw || out.len() == start || out.last() != Some(&b'\n') {
             escape::message(b"\n", self.newlines, out);
         }
     }
 
-    /// What an attribute says. Texts that are to be made are made in `scratch`.
+    /// The value of an attribute. `scratch` is memory for texts that have to be built.
     fn argument<'b>(
         &'b self,
         attribute: &Attribute,
@@ -202,7 +202,7 @@ impl Pattern {
 }
 
 impl Pattern {
-    /// What the record's id is made of, where no field of the record is called so.
+    /// A part of the record's id, for a name that no field of the record has.
     fn own<'b>(&'b self, wanted: &str, entry: &Entry<'_>, line: &PatternValues<'_>) -> Argument<'b> {
         let ring = self.source.as_ref();
         let text = |text: Option<&'b String>| Argument::Text(text.map_or(b"", |text| text.as_bytes()));
@@ -230,7 +230,7 @@ impl Format for Pattern {
                 if let Some(text) = record.text_in(&mut scratch) {
                     escape::message_with_tabs(text, self.newlines, &mut message);
                 } else {
-                    // A typed record says it all with its fields; errors follow in any case.
+                    // A typed record's message is its fields; errors follow in any case.
                     text::fields(record, b"", Newlines::Raw, &mut message);
                 }
                 self.scratch = scratch;
@@ -249,7 +249,7 @@ impl Format for Pattern {
                 };
                 self.write(entry, &line, out);
             }
-            // Gaps, deaths, and what this version does not know.
+            // Gaps, deaths, and entries of kinds that this version does not know.
             _ => {
                 escape::message(entry.message().as_bytes(), Newlines::Escape, &mut message);
                 let line = PatternValues {
@@ -268,13 +268,13 @@ impl Format for Pattern {
     }
 }
 
-/// A file's name without its extension; dots that it begins with begin none.
+/// A file's name without its extension. Leading dots do not begin an extension.
 fn stem(file_name: &str) -> &str {
     let dots = file_name.len() - file_name.trim_start_matches('.').len();
     file_name[dots..].rfind('.').map_or(file_name, |at| &file_name[..dots + at])
 }
 
-/// As Python's `getLevelName`, where TRACE has got its name by `addLevelName`.
+/// Appends a level's name as Python's `getLevelName`, with TRACE added by `addLevelName`.
 fn level_name(level: Level, out: &mut Vec<u8>) {
     match level.name() {
         ("WARN", 0) => out.extend_from_slice(b"WARNING"),

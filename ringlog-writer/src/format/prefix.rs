@@ -1,17 +1,17 @@
-//! What lines begin with, kept: the records of one thread and site share it.
+//! A cache of line prefixes: the records of one thread and log statement share a prefix.
 
 use ringlog::Level;
 use ringlog::reader::{Entry, Origin, Received};
 
 const PREFIXES: usize = 256;
-/// Longer names are not kept, so that nobody can fill our memory with them.
+/// Prefixes with longer names are not cached, so that names cannot exhaust memory.
 const KEPT_MAX_BYTES: usize = 1024;
 
-/// The beginnings of lines, by all that goes into them.
+/// Prefixes by everything that they are made of.
 #[derive(Clone, Debug)]
 pub(super) struct PrefixCache {
     slots: Vec<Option<Prefix>>,
-    /// One that is not kept.
+    /// The last prefix that was too long for the cache.
     long: (Vec<u8>, usize),
 }
 
@@ -24,7 +24,7 @@ struct Prefix {
     module: String,
     function: String,
     origin: Origin,
-    /// What it begins with, and where the record's sequence comes in.
+    /// The prefix. The record's sequence is inserted at `split`.
     text: Vec<u8>,
     split: usize,
 }
@@ -46,8 +46,8 @@ impl PrefixCache {
         PrefixCache { slots: vec![None; PREFIXES], long: (Vec::new(), 0) }
     }
 
-    /// The record's prefix in two parts. `build` writes it where it is not known yet, and returns where the
-    /// second part begins.
+    /// The record's prefix in two parts. `build` writes it if it is not cached, and returns the offset of the second
+    /// part.
     #[inline]
     pub(super) fn of(
         &mut self,
@@ -84,7 +84,7 @@ impl PrefixCache {
     }
 }
 
-/// Where a prefix is kept. Only a hint, so it need not look at everything.
+/// The slot of a prefix. It is only a hint, so it need not depend on every name.
 fn index(record: &Received<'_>, origin: &Origin) -> usize {
     let logger = record.logger.as_bytes();
     let logger = logger.len() + 31 * usize::from(logger.last().copied().unwrap_or(0));

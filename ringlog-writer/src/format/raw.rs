@@ -1,4 +1,4 @@
-//! The message's bytes, for who wants back what went in.
+//! The message's bytes, unchanged.
 
 use ringlog::reader::{Body, Entry};
 
@@ -6,11 +6,11 @@ use super::kind::Newlines;
 use super::text;
 use super::traits::Format;
 
-/// The message's bytes and a newline, nothing else. Only the fields of typed records, which are what those
-/// say, follow as `key=value`. Gaps are no messages: they leave no trace here.
+/// The message's bytes and a newline. A typed record's fields, which are its content, follow as `key=value`. Gaps have no
+/// message and are not written.
 #[derive(Clone, Debug, Default)]
 pub struct Raw {
-    /// Where messages are put together.
+    /// Scratch memory for messages.
     scratch: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Entries for the tests of the formats: they can be had only out of a ring.
+//! Entries for the tests of formats. Entries exist only in a ring.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use super::{Format, RingIdentity};
 /// 2026-11-21T10:15:30.123456789Z
 pub(super) const UNIX_NS: u64 = 1_795_256_130_123_456_789;
 
-/// What `push` logs, as a reader gets it.
+/// The entries that `push` logs, as a reader gets them.
 pub(super) fn logged(push: impl FnOnce(&Logger)) -> Vec<OwnedEntry> {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let name = dir.path().join("app");
@@ -46,7 +46,7 @@ fn defined(text: &'static str, template: bool, fields: &[(&'static str, Type, Va
     logged(|log| log.values(&site, &values).unwrap()).remove(0)
 }
 
-/// Whose the lines of the tests are.
+/// The origin of the lines in tests.
 pub(super) fn origin() -> Origin {
     static ORIGIN: LazyLock<Origin> = LazyLock::new(|| {
         let mut origin = text(Level::INFO, "", "").entry().origin.clone();
@@ -77,7 +77,7 @@ pub(super) fn line(format: &mut dyn Format, entry: &OwnedEntry) -> String {
     changed(format, entry, |_| ())
 }
 
-pub(super) fn aside_line(format: &mut dyn Format, body: Body<'_>, origin: &Origin) -> String {
+pub(super) fn notice_line(format: &mut dyn Format, body: Body<'_>, origin: &Origin) -> String {
     let mut out = Vec::new();
     format.entry(&Entry { unix_ns: UNIX_NS, origin, body }, &mut out);
     String::from_utf8(out).unwrap()

@@ -9,7 +9,7 @@ use ringlog::schema::{Element, Type, Value};
 use serde_json::{Value as Parsed, json};
 
 use super::Newlines;
-use super::samples::{aside_line, changed, line, origin, source, statement, text, typed};
+use super::samples::{notice_line, changed, line, origin, source, statement, text, typed};
 use super::{Format, Json, Raw, Text};
 
 fn text_format() -> Text {
@@ -92,25 +92,25 @@ fn nobody_forges_a_text_line() {
 
 #[test]
 fn a_gap_is_a_line_of_its_own() {
-    let line = aside_line(&mut text_format(), DROPPED, &origin());
+    let line = notice_line(&mut text_format(), DROPPED, &origin());
     assert_eq!(
         line,
         "2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] 7 records dropped here: the ring was full\n"
     );
     let mut nobody = origin();
     nobody.lane = u32::MAX;
-    let line = aside_line(&mut text_format(), DROPPED, &nobody);
+    let line = notice_line(&mut text_format(), DROPPED, &nobody);
     assert!(line.contains(" WARN  ringlog[no lane] 7 records dropped here"), "{line}");
-    assert_eq!(aside_line(&mut Raw::default(), DROPPED, &nobody), "");
+    assert_eq!(notice_line(&mut Raw::default(), DROPPED, &nobody), "");
     assert_eq!(
-        aside_line(&mut Json::new(&source("app")), DROPPED, &nobody),
+        notice_line(&mut Json::new(&source("app")), DROPPED, &nobody),
         "{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
          \"logger\":\"ringlog\",\"ring\":\"app\",\"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\
          \"gap\":{\"count\":7,\"reason\":\"dropped\"},\
          \"message\":\"7 records dropped here: the ring was full\"}\n"
     );
     let line: Parsed =
-        serde_json::from_str(&aside_line(&mut Json::new(&source("app")), DROPPED, &origin())).unwrap();
+        serde_json::from_str(&notice_line(&mut Json::new(&source("app")), DROPPED, &origin())).unwrap();
     assert_eq!((&line["lane"], &line["incarnation"], &line["pid"]), (&json!(3), &json!(2), &json!(4711)));
 }
 
@@ -119,11 +119,11 @@ fn a_death_is_a_line_of_its_own() {
     let words = "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last \
                  sequence 8";
     assert_eq!(
-        aside_line(&mut text_format(), DIED, &origin()),
+        notice_line(&mut text_format(), DIED, &origin()),
         format!("2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] {words}\n")
     );
     assert_eq!(
-        aside_line(&mut Json::new(&source("app")), DIED, &origin()),
+        notice_line(&mut Json::new(&source("app")), DIED, &origin()),
         format!(
             "{{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
              \"logger\":\"ringlog\",\"ring\":\"app\",\"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\
@@ -131,7 +131,7 @@ fn a_death_is_a_line_of_its_own() {
              \"died\":{{\"last_sequence\":8}},\"message\":\"{words}\"}}\n"
         )
     );
-    let nothing = aside_line(
+    let nothing = notice_line(
         &mut Json::new(&source("app")),
         Body::UncleanExit(UncleanExit { last_sequence: None }),
         &origin(),
@@ -140,8 +140,8 @@ fn a_death_is_a_line_of_its_own() {
     // A thread's name is its own choice.
     let mut forger = origin();
     forger.thread = "x\n2026-11-21T10:15:30.123456789Z INFO".to_owned();
-    assert_eq!(aside_line(&mut text_format(), DIED, &forger).matches('\n').count(), 1);
-    assert_eq!(aside_line(&mut Raw::default(), DIED, &origin()), "");
+    assert_eq!(notice_line(&mut text_format(), DIED, &forger).matches('\n').count(), 1);
+    assert_eq!(notice_line(&mut Raw::default(), DIED, &origin()), "");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_text_line_with_an_id() {
     let entry = text(Level::INFO, "orders", "late");
     assert_eq!(line(&mut format, &entry), format!("{id}/3/2/9 INFO  orders[4711/worker-2] late\n"));
     let mut starts = |body: Body<'_>, origin: &Origin| {
-        let line = aside_line(&mut format, body, origin);
+        let line = notice_line(&mut format, body, origin);
         line.split(" WARN ").next().unwrap().to_owned()
     };
     assert_eq!(starts(DROPPED, &origin()), format!("{id}/3/2/gap:dropped:7"));

@@ -12,16 +12,15 @@ use super::time::{self, Stamps};
 use super::traits::{Format, RingIdentity};
 use super::{escape, id, number};
 
-/// Time, level, logger with process and thread, place in the source, message, and the fields that the
-/// message does not show. What a terminal might act upon is escaped; a cut record ends with ` [cut]`; gaps and
-/// deaths are lines of their own. Where newlines are not escaped, errors follow the line, each on lines of its
-/// own.
+/// Time, level, logger with process and thread, place in the source, message, and the fields that the message does not
+/// show. Characters that a terminal acts on are escaped. A cut record ends with ` [cut]`. Gaps and deaths have lines of
+/// their own. Unless newlines are escaped, errors follow in lines of their own.
 #[derive(Clone, Debug)]
 pub struct Text {
     newlines: Newlines,
     stamps: Stamps,
     prefixes: PrefixCache,
-    /// Where messages are put together.
+    /// Scratch memory for messages.
     scratch: Vec<u8>,
     /// The ring's UUID, if lines have ids.
     uuid: Option<String>,
@@ -39,7 +38,7 @@ impl Text {
         }
     }
 
-    /// With an id behind each time, by which `ringlog verify` finds what is missing:
+    /// Adds the record's id after each time, by which `ringlog verify` finds missing records:
     /// `UUID/LANE/INCARNATION/SEQUENCE`.
     #[must_use]
     pub fn with_ids(self, source: &RingIdentity) -> Text {
@@ -69,10 +68,10 @@ impl Format for Text {
                     errors(record, self.newlines, out);
                 }
             }
-            // Gaps, deaths, and what this version does not know.
+            // Gaps, deaths, and entries of kinds that this version does not know.
             _ => {
                 put(out, format_args!(" {:<5} ringlog", Level::WARN));
-                who(entry.origin, out);
+                self::origin(entry.origin, out);
                 out.push(b' ');
                 escape::message(entry.message().as_bytes(), Newlines::Escape, out);
             }
@@ -86,7 +85,7 @@ fn head(record: &Received<'_>, origin: &Origin, out: &mut Vec<u8>) -> usize {
     put(out, format_args!(" {:<5} ", record.level));
     let logger = if record.logger.is_empty() { &*origin.process } else { record.logger };
     escape::name(logger.as_bytes(), out);
-    who(origin, out);
+    self::origin(origin, out);
     if !record.file.is_empty() {
         let file = record.file.rsplit('/').next().unwrap_or(record.file);
         out.push(b' ');
@@ -97,7 +96,7 @@ fn head(record: &Received<'_>, origin: &Origin, out: &mut Vec<u8>) -> usize {
 }
 
 /// `[4711/worker-2]`
-fn who(origin: &Origin, out: &mut Vec<u8>) {
+fn origin(origin: &Origin, out: &mut Vec<u8>) {
     if !origin.is_known() {
         return out.extend_from_slice(b"[no lane]");
     }
@@ -110,8 +109,8 @@ fn who(origin: &Origin, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// Appends the fields that the message does not show as `key=value`: `separator` before the first, a space
-/// before each other. Errors only where newlines are escaped: else they have lines of their own.
+/// Appends the fields that the message does not show as `key=value`, the first after `separator`, the others after a
+/// space. Includes errors only if newlines are escaped; otherwise they have lines of their own.
 #[inline]
 pub(super) fn fields(record: &Received<'_>, mut separator: &[u8], newlines: Newlines, out: &mut Vec<u8>) {
     for (key, value) in record.extra_fields() {
@@ -126,7 +125,7 @@ pub(super) fn fields(record: &Received<'_>, mut separator: &[u8], newlines: Newl
     }
 }
 
-/// Appends the errors that the message does not show, each on lines of its own.
+/// Appends the errors that the message does not show, each in lines of its own.
 fn errors(record: &Received<'_>, newlines: Newlines, out: &mut Vec<u8>) {
     for (key, value) in record.extra_fields() {
         let Value::Error(text) = value else { continue };

@@ -1,4 +1,4 @@
-//! Time stamps as in RFC 3339, with nanoseconds: `2026-11-21T10:15:30.123456789Z`.
+//! Timestamps as in RFC 3339, with nanoseconds: `2026-11-21T10:15:30.123456789Z`.
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -13,12 +13,12 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// Writes time stamps; those of the same second as the last one at little cost.
+/// Writes timestamps; a timestamp in the same second as the last one costs little.
 #[derive(Clone, Debug)]
 pub(super) struct Stamps {
-    /// The second that `text` stands for.
+    /// The second of `text`.
     second: i64,
-    /// The time stamp's first part, up to the point.
+    /// The timestamp up to the decimal point.
     text: [u8; 20],
 }
 
@@ -27,7 +27,7 @@ impl Stamps {
         Stamps { second: 0, text: up_to_the_point(0) }
     }
 
-    /// Appends the time `unix_ns` nanoseconds after 1970 began.
+    /// Appends the time `unix_ns` in nanoseconds since 1970.
     #[inline]
     pub(super) fn write(&mut self, unix_ns: u64, out: &mut Vec<u8>) {
         let second = (unix_ns / NS_PER_S) as i64;
@@ -39,7 +39,7 @@ impl Stamps {
     }
 }
 
-/// Appends any time that 64 bits of nanoseconds can name: from 1677 to 2262.
+/// Appends any time that 64 bits of nanoseconds can express: from 1677 to 2262.
 pub(super) fn write(unix_ns: i64, out: &mut Vec<u8>) {
     let second = unix_ns.div_euclid(NS_PER_S as i64);
     finish(&up_to_the_point(second), unix_ns.rem_euclid(NS_PER_S as i64) as u32, out);

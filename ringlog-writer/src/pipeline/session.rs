@@ -109,7 +109,7 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
             Next::Reload(mut next, honored) => {
                 stops = honored;
                 keep_files_of(&config, &mut next);
-                // If the new configuration cannot start, returning to this one must not begin its files anew either.
+                // If the new configuration cannot start, returning to this one must not truncate or rotate its files either.
                 let mut old = std::mem::replace(&mut config, *next);
                 keep_files_of(&old.clone(), &mut old);
                 (previous, answer) = (Some(old), true);

@@ -110,7 +110,6 @@ pub(crate) trait Sink: Send {
     /// Waits for background work. Called when no batch follows.
     fn finish_background(&mut self, _events: &mut dyn Events) {}
 
-    /// Ends the sink. `acknowledged`: the rings have been told of every record in it, so they do not give any of them
-    /// out again.
+    /// Ends the sink. `acknowledged`: every record in it is acknowledged, so the rings do not give it out again.
     fn close(self: Box<Self>, _acknowledged: bool, _events: &mut dyn Events) {}
 }

@@ -1,4 +1,4 @@
-//! `asctime`: an entry's time as text, which is made once a second.
+//! The attribute `asctime`: an entry's time as text, built once for each second.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use super::NS_PER_S;
 use super::date::Date;
 use super::problem::PatternError;
 
-/// What it is without a date format of its own; a comma and milliseconds follow.
+/// The default date format; a comma and milliseconds follow.
 const DEFAULT: &str = "%Y-%m-%d %H:%M:%S";
 
 #[derive(Clone, Debug)]
@@ -15,10 +15,10 @@ pub(super) struct Asctime {
     date: Date,
     has_millis: bool,
     zone: TimeZone,
-    /// Which second the text is of.
+    /// The second of the text.
     second: u64,
     text: String,
-    /// How much of the text is there before the milliseconds.
+    /// The length of the text before the milliseconds.
     second_len: usize,
 }
 
@@ -35,11 +35,11 @@ impl Asctime {
         })
     }
 
-    /// Makes it that of an entry.
+    /// Sets the time to that of an entry.
     pub(super) fn set(&mut self, unix_ns: u64) {
         let second = unix_ns / NS_PER_S;
         if second != self.second {
-            // 64 bits of nanoseconds end in 2554, which every calendar has.
+            // 64 bits of nanoseconds end in the year 2554, so the conversion cannot fail.
             let at = Timestamp::from_second(second as i64).unwrap_or(Timestamp::MAX);
             self.text.clear();
             self.date.write(&at.to_zoned(self.zone.clone()), &mut self.text);

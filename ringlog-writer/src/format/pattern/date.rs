@@ -1,4 +1,4 @@
-//! Date formats: what Python's `datefmt` is, which C's `strftime` writes, here in English.
+//! Date formats as in Python's `datefmt`, which are those of C's `strftime`; always in English.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use jiff::Zoned;
 
 use super::problem::PatternError;
 
-/// A date format that has been read.
+/// A parsed date format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Date(Vec<Part>);
 
@@ -25,10 +25,10 @@ enum Pad {
 }
 
 impl Date {
-    /// Reads a date format.
+    /// Parses a date format.
     ///
     /// # Errors
-    /// [`PatternError::Date`]: nothing is printed that nobody can have meant.
+    /// [`PatternError::Date`] at the first unknown directive.
     pub(super) fn parse(format: &str) -> Result<Date, PatternError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -65,14 +65,14 @@ impl Date {
         Ok(Date(parts))
     }
 
-    /// Appends what it says of this moment.
+    /// Appends a time in this format.
     pub(super) fn write(&self, moment: &Zoned, out: &mut String) {
         for part in &self.0 {
             match part {
                 Part::Literal(text) => out.push_str(text),
                 Part::Number { letter, pad, width } => {
                     let number = number(*letter, moment);
-                    // A string takes everything.
+                    // Writing into a string cannot fail.
                     let _ = match pad {
                         Pad::Nothing => write!(out, "{number}"),
                         Pad::Spaces => write!(out, "{number:width$}"),
@@ -90,7 +90,7 @@ impl Date {
     }
 }
 
-/// The letters that stand for several.
+/// The directives that stand for several others.
 fn composed(letter: char) -> Option<&'static str> {
     Some(match letter {
         'c' => "%a %b %e %H:%M:%S %Y",
@@ -130,7 +130,7 @@ fn single(letter: char, flag: Option<char>) -> Option<Part> {
 fn number(letter: char, at: &Zoned) -> i64 {
     let twelve = |hour: i8| if hour % 12 == 0 { 12 } else { hour % 12 };
     let weekday = at.weekday();
-    // The weeks that have begun since the year has, where the first may be a part of one.
+    // The number of weeks begun in this year; the first may be incomplete.
     let weeks = |day_of_week: i8| i64::from((at.day_of_year() + 6 - i16::from(day_of_week)) / 7);
     match letter {
         'C' => i64::from(at.year()) / 100,
@@ -150,7 +150,7 @@ fn number(letter: char, at: &Zoned) -> i64 {
         'w' => weekday.to_sunday_zero_offset().into(),
         'W' => weeks(weekday.to_monday_zero_offset()),
         'y' => i64::from(at.year()) % 100,
-        // `single` makes numbers of no other letters than `Y` and these.
+        // `single` makes numbers only of these letters and `Y`.
         _ => at.year().into(),
     }
 }
@@ -184,12 +184,12 @@ fn text(letter: char, at: &Zoned, out: &mut String) {
             let info = at.time_zone().to_offset_info(at.timestamp());
             out.push_str(info.abbreviation());
         }
-        // `single` makes texts of no other letters than `z` and these.
+        // `single` makes texts only of these letters and `z`.
         _ => {
             let seconds = at.offset().seconds();
             let minutes = seconds.unsigned_abs() / 60;
             let sign = if seconds < 0 { '-' } else { '+' };
-            // A string takes everything.
+            // Writing into a string cannot fail.
             let _ = write!(out, "{sign}{:02}{:02}", minutes / 60, minutes % 60);
         }
     }
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_date_is_refused_with_its_place() {
+    fn unknown_directives_are_refused_with_their_offset() {
         for (format, at, found) in [
             ("%H:%M:%S.%f", 9, "%f"),
             ("%", 0, "%"),

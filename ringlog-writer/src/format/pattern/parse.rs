@@ -1,9 +1,9 @@
-//! Reading a pattern.
+//! Parsing a pattern.
 
 use super::percent::Spec;
 use super::problem::PatternError;
 
-/// What a name in a pattern stands for.
+/// The attribute that a name in a pattern stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Attribute {
     Name,
@@ -24,7 +24,7 @@ pub(super) enum Attribute {
     ProcessName,
     Message,
     Error,
-    /// Any other: a field of the record.
+    /// A field of the record, for any other name.
     Field(String),
 }
 
@@ -55,7 +55,7 @@ impl Attribute {
         named.map_or_else(|| Attribute::Field(name.to_owned()), |(_, attribute)| attribute)
     }
 
-    /// The attribute that a field's name was meant to be, most likely.
+    /// The attribute that was probably meant by a field's name.
     pub(super) fn meant(field: &str) -> Option<&'static str> {
         let names = Attribute::NAMED.iter().map(|(name, _)| *name);
         let likeness = |name: &str| strsim::jaro_winkler(&name.to_lowercase(), &field.to_lowercase());
@@ -89,7 +89,7 @@ pub(super) enum Piece {
     Value(Attribute, Spec),
 }
 
-/// Reads a pattern.
+/// Parses a pattern.
 pub(super) fn parse(pattern: &str) -> Result<Vec<Piece>, PatternError> {
     let mut pieces = Vec::new();
     let mut literal = String::new();

@@ -1,10 +1,10 @@
-//! Values as Python's `%` operator writes them: flags, width, precision and conversion.
+//! Formatting values as Python's `%` operator does: flags, width, precision and conversion.
 
 use std::fmt::Write as _;
 
 use super::problem::PatternError;
 
-/// What is to be written.
+/// A value to be formatted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Argument<'a> {
     Text(&'a [u8]),
@@ -13,7 +13,7 @@ pub(super) enum Argument<'a> {
     Float(f64),
 }
 
-/// How a value looks.
+/// The conversion of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Conversion {
     /// `s`
@@ -32,7 +32,7 @@ enum Conversion {
     General,
 }
 
-/// What follows the name in `%(name)-8.3f`.
+/// The specification after the name, as in `%(name)-8.3f`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
     left: bool,
@@ -46,11 +46,11 @@ pub(super) struct Spec {
     conversion: Conversion,
 }
 
-/// Nobody needs wider ones, and nobody shall fill the disk by a typing error.
+/// The largest width and precision, so that a typing error does not fill the disk.
 const WIDTH_MAX: usize = 10_000;
 
 impl Spec {
-    /// Reads the specification that `text` begins with. Returns it and its length.
+    /// Parses the specification at the start of `text`. Returns it and its length.
     pub(super) fn parse(text: &str) -> Result<(Spec, usize), PatternError> {
         let bytes = text.as_bytes();
         let mut at = 0;
@@ -81,7 +81,7 @@ impl Spec {
             at += 1;
             spec.precision = Some(number(bytes, &mut at)?.unwrap_or(0));
         }
-        // C's length of an integer, which Python skips too.
+        // C's length modifiers, which Python ignores too.
         at += usize::from(matches!(bytes.get(at), Some(b'h' | b'l' | b'L')));
         let conversion = text[at..].chars().next();
         (spec.conversion, spec.upper) = match conversion {
@@ -97,12 +97,12 @@ impl Spec {
         Ok((spec, at + 1))
     }
 
-    /// Whether it is for numbers only.
+    /// Whether the conversion is for numbers only.
     pub(super) fn is_numeric(&self) -> bool {
         self.conversion != Conversion::Text
     }
 
-    /// Appends the value. A text where a number is asked for is written as it is.
+    /// Appends the value. A text with a numeric conversion is written as it is.
     pub(super) fn write(&self, argument: Argument<'_>, out: &mut Vec<u8>) {
         let (sign, body) = match (self.conversion, argument) {
             (_, Argument::Text(text)) => return self.pad_text(text, out),
@@ -113,7 +113,7 @@ impl Spec {
             (Conversion::Text, Argument::Integer(value)) => {
                 return self.pad_text(itoa::Buffer::new().format(value).as_bytes(), out);
             }
-            // Most numbers are written like this, so nothing is allocated for them.
+            // The most frequent case, so it does not allocate.
             (Conversion::Decimal, Argument::Integer(value)) if self.precision.is_none() => {
                 let mut digits = itoa::Buffer::new();
                 return self.pad_number(value < 0, "", digits.format(value.unsigned_abs()), out);
@@ -122,7 +122,7 @@ impl Spec {
             (Conversion::Decimal | Conversion::Octal | Conversion::Hex, Argument::Integer(value)) => {
                 (value < 0, self.integer(value.unsigned_abs()))
             }
-            // Python truncates, and refuses what is no number.
+            // Python truncates; it refuses NaN and infinity.
             (Conversion::Decimal | Conversion::Octal | Conversion::Hex, Argument::Float(value)) => {
                 if !value.is_finite() {
                     return self.pad_text(repr(value).as_bytes(), out);
@@ -181,7 +181,7 @@ impl Spec {
         if self.width == 0 && self.precision.is_none() {
             return out.extend_from_slice(text);
         }
-        // Characters are counted, as far as it is UTF-8.
+        // Counts characters if the text is UTF-8.
         let is_start = |byte: &u8| byte & 0xc0 != 0x80;
         let end = self.precision.and_then(|most| {
             text.iter().enumerate().filter(|(_, byte)| is_start(byte)).nth(most).map(|(at, _)| at)
@@ -208,7 +208,7 @@ impl Spec {
         });
     }
 
-    /// Spaces before it, or behind.
+    /// Pads with spaces before or after.
     fn pad(&self, len: usize, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         let spaces = self.width.saturating_sub(len);
         if !self.left {
@@ -233,13 +233,13 @@ fn number(bytes: &[u8], at: &mut usize) -> Result<Option<usize>, PatternError> {
     Ok((*at > start).then_some(value))
 }
 
-/// Digits and exponent of the shortest or of the rounded form: `("1.5", 3)` for 1500.
+/// Splits a number in scientific notation into digits and exponent: `("1.5", 3)` for 1500.
 fn scientific(text: &str) -> (&str, i32) {
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
     (digits, exponent.parse().unwrap_or(0))
 }
 
-/// `1.500000e+03`: the exponent has two digits at least.
+/// The notation `1.500000e+03`; the exponent has at least two digits.
 fn exponent(value: f64, precision: usize, keep_point: bool) -> String {
     let text = format!("{value:.precision$e}");
     let (digits, exponent) = scientific(&text);
@@ -247,7 +247,7 @@ fn exponent(value: f64, precision: usize, keep_point: bool) -> String {
     format!("{digits}{point}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
-/// The shorter of the two, without zeros at the end.
+/// The shorter of fixed and exponent notation, without trailing zeros.
 fn general(value: f64, precision: usize, keeps_zeros: bool) -> String {
     let rounded = format!("{value:.*e}", precision - 1);
     let (_, power) = scientific(&rounded);
@@ -265,13 +265,13 @@ fn general(value: f64, precision: usize, keeps_zeros: bool) -> String {
         text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
     }
     if !is_fixed {
-        // A string takes everything.
+        // Writing into a string cannot fail.
         let _ = write!(text, "e{}{:02}", if power < 0 { '-' } else { '+' }, power.abs());
     }
     text
 }
 
-/// A float as Python's `str` writes it: the shortest digits that read back as the same.
+/// A float as by Python's `str`: the shortest digits that parse to the same value.
 pub(super) fn repr(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
@@ -294,7 +294,7 @@ mod tests {
     use super::super::python;
     use super::*;
 
-    /// Every combination, against Python itself.
+    /// Every combination, compared with Python.
     #[test]
     fn as_python_writes_it() {
         let flags = ["", "-", "0", "+", " ", "#", "-0", "+0", "#0", " -", "+#"];

@@ -1,13 +1,13 @@
-//! Python, for the tests that ask it.
+//! Running Python, for tests that compare with it.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What a script prints, given this input, in this time zone; `None`, and said so, if there is no Python.
+/// The output of a script with this input and time zone; `None`, with a message, if there is no Python.
 pub(super) fn says(script: &str, input: &str, zone: &str) -> Option<String> {
     if !is_there() {
         eprintln!(
-            "SKIPPED: no python3, and apt-get cannot install it; nobody compares patterns with Python's. \
+            "SKIPPED: no python3, and apt-get cannot install it; patterns are not compared with Python's. \
              To have it: apt-get install python3 tzdata"
         );
         return None;
@@ -35,7 +35,7 @@ pub(super) fn says(script: &str, input: &str, zone: &str) -> Option<String> {
     })
 }
 
-/// Finds it, or installs it where that is possible without asking anybody.
+/// Whether Python is installed; installs it if that needs no questions.
 fn is_there() -> bool {
     let works =
         || Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use ringlog::reader::{Body, UncleanExit};
 use ringlog::schema::{Type, Value};
 
-use super::super::samples::{aside_line, changed, line, origin, statement, text, typed};
+use super::super::samples::{notice_line, changed, line, origin, statement, text, typed};
 use super::*;
 
 fn pattern(pattern: &str, newlines: Newlines) -> Pattern {
@@ -99,7 +99,7 @@ fn what_a_record_does_not_have_is_empty_or_said() {
 
 #[test]
 fn an_unclean_exit_is_a_warning() {
-    let died = aside_line(
+    let died = notice_line(
         &mut pattern("%(asctime)s %(levelname)s %(name)s %(message).13s", Newlines::Raw),
         Body::UncleanExit(UncleanExit { last_sequence: None }),
         &origin(),

@@ -152,7 +152,7 @@ fn work_that_a_crash_interrupted_is_finished() {
     let temporary = scratch.family.temporary(scratch.entry("app.000003.log").file, Compression::Gzip);
     fs::write(scratch.path(&temporary), "torn").unwrap();
     scratch.write("app.log.1-2-3.zst.tmp", "of a file that has gone");
-    scratch.write("app.log.gz.tmp", "somebody else's");
+    scratch.write("app.log.gz.tmp", "another file's");
     let before = scratch.contents();
     scratch.start(Compression::Gzip).finish();
     let expected = [
