@@ -74,7 +74,7 @@ struct FileSink {
     is_unknown: bool,
     existing: Existing,
     fsync: Fsync,
-    /// The committed state, and the one that needs_commit once the batch is written.
+    /// The committed state, and the one that counts once the batch is written.
     committed: CheckpointState,
     prepared: CheckpointState,
     /// Whether the file's identity and length still have to be written to the checkpoint.

@@ -292,7 +292,7 @@ fn records_wait_in_the_ring_while_the_directory_is_missing() {
         "cannot open {out} for writing: there is no directory {logs}; make it with `mkdir -p {logs}`"
     );
     let waiting = format!("cannot write to {out}: {why}; trying again, records wait in the ring");
-    assert_eq!(scratch.said(), [waiting, format!("writing to {out} again; nothing was lost on the way")]);
+    assert_eq!(scratch.said(), [waiting, format!("writing to {out} again; no record was lost")]);
 }
 
 #[test]

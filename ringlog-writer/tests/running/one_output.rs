@@ -282,7 +282,7 @@ fn an_output_that_recovers_gets_every_byte_once() {
     at.ring.logger().flush(SOON).unwrap();
     assert_eq!(at.written(), "one\ntwo\n");
     eventually("the writer says that all is well", || writer.heard.said().len() == 2);
-    let expected = format!("writing to {} again; nothing was lost on the way", at.out().display());
+    let expected = format!("writing to {} again; no record was lost", at.out().display());
     assert_eq!(writer.heard.said()[1], expected);
     writer.stop().unwrap();
 }

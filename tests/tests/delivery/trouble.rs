@@ -44,7 +44,7 @@ fn check(writing: &Writing, expected: &Lines, is_said: bool, when: &str) {
     }
     assert_eq!(lines.len(), 2, "{when}: {said}");
     assert!(lines[0].contains("cannot write to") && lines[0].contains("records wait in the ring"), "{said}");
-    assert!(lines[1].contains("again; nothing was lost on the way"), "{said}");
+    assert!(lines[1].contains("again; no record was lost"), "{said}");
 }
 
 fn undisturbed(writing: &Writing) -> (Vec<Call>, Lines) {
