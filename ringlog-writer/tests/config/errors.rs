@@ -307,7 +307,7 @@ fn rotation() {
         ),
         (
             "rotate.at = \"02:30\"\nrotate.size = 7",
-            "4:8: at needs every = \"midnight\" or a weekday; remove it, or say which day",
+            "4:8: at needs every = \"midnight\" or a weekday; remove at, or set every",
         ),
         (
             "rotate = { size = 7, naming = \"python\" }",
@@ -316,7 +316,7 @@ fn rotation() {
         ),
         (
             "rotate = { every = \"1d\", naming = \"python\", keep = 0 }",
-            "4:45: keep = \"0\" does not go with naming = \"python\"; keep at least one file, or say \"all\"",
+            "4:45: keep = \"0\" does not go with naming = \"python\"; keep at least one file, or write \"all\"",
         ),
         (
             "rotate = { size = 7, naming = \"python\", keep = \"1001\" }",
