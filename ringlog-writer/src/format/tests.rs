@@ -9,7 +9,7 @@ use ringlog::schema::{Element, Type, Value};
 use serde_json::{Value as Parsed, json};
 
 use super::Newlines;
-use super::samples::{notice_line, changed, line, origin, source, statement, text, typed};
+use super::samples::{changed, line, notice_line, origin, source, statement, text, typed};
 use super::{Format, Json, Raw, Text};
 
 fn text_format() -> Text {

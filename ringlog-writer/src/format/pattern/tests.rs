@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use ringlog::reader::{Body, UncleanExit};
 use ringlog::schema::{Type, Value};
 
-use super::super::samples::{notice_line, changed, line, origin, statement, text, typed};
+use super::super::samples::{changed, line, notice_line, origin, statement, text, typed};
 use super::*;
 
 fn pattern(pattern: &str, newlines: Newlines) -> Pattern {
