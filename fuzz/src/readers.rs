@@ -43,7 +43,7 @@ pub fn consumer(data: &[u8]) {
         }
         consumer.is_drained().unwrap();
         consumer.open_lanes().unwrap();
-        consumer.stop_requested();
+        let _ = consumer.requests().pending(ringlog::admin::Request::Stop);
     });
 }
 
@@ -118,7 +118,9 @@ fn run(verb: u8, scene: &Scene) {
         4 if json => look(Verb::Level, &scene.name, false),
         4 => look(Verb::Tail(FormatKind::Raw), &scene.name, json).map(|_| "raw bytes".to_owned()),
         5 if json => look(Verb::Level, &scene.name, true),
-        5 => ringlog::admin::request_stop(&scene.name).map(|()| "asked".to_owned()).map_err(Into::into),
+        5 => ringlog::admin::request(&scene.name, ringlog::admin::Request::Stop)
+            .map(|_| "asked".to_owned())
+            .map_err(Into::into),
         6 if json => writers::change_levels(&scene.name).map_err(Into::into),
         // The file has no name, so it survives; everything before that is done.
         6 => ringlog::admin::remove(&scene.name, true).map(|_| "removed".to_owned()).map_err(Into::into),

@@ -12,6 +12,7 @@ use crate::ring::file;
 use crate::ring::handle::Ring;
 use crate::ring::name;
 use crate::shm::layout::{self, header};
+use crate::shm::mailbox;
 
 pub use crate::reader::levels::change_levels;
 pub use crate::record::level::rules::{LevelRule, LevelRules};
@@ -20,12 +21,13 @@ pub use crate::ring::name::{directory, resolve};
 pub use crate::ring::options::Size;
 pub use crate::shm::clock::Clock;
 pub use crate::shm::layout::Geometry;
+pub use crate::shm::mailbox::Request;
 
-/// Removes the ring `name`. Refused while anybody is attached, unless `force`: then it is marked as
+/// Removes the ring `name`. Refused while a process is attached, unless `force`: then it is marked as
 /// retired, so that producers get [`PushError::Gone`](crate::PushError::Gone) at their next block.
 ///
 /// # Errors
-/// [`Error::InUse`], saying by whom; what [`Observer::open`] returns, except that with `force` a damaged
+/// [`Error::InUse`], which names the processes; what [`Observer::open`] returns, except that with `force` a damaged
 /// ring is removed too.
 pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     let path = name::resolve_absolute(name)?;
@@ -55,52 +57,25 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     removed.map(|()| path.clone())
 }
 
-/// Tells those who still hold the file that it is not the ring any more.
+/// Marks the file as retired, for processes that still have it mapped.
 fn retire(opened: &file::Opened) -> Result<(), Error> {
     opened.with_ring(|ring| {
         ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
     })
 }
 
-/// Asks the consumer of the ring `name` to drain and end; it may take as long as it needs.
+/// Sends a request to the consumer of the ring `name` and returns the request's number. [`Request::Rotate`] is answered
+/// when [`RingStat::rotations`](crate::reader::RingStat::rotations) has reached that number, [`Request::Reload`] when
+/// [`RingStat::reloads`](crate::reader::RingStat::reloads) has; [`Request::Stop`] when the consumer has ended, which may
+/// take as long as it needs.
 ///
 /// # Errors
 /// As for [`Ring::open`].
-pub fn request_stop(name: &str) -> Result<(), Error> {
-    file::open_by_name(name, true)?.with_ring(|ring| {
-        ring.header_word(header::STOP_REQUESTS).fetch_add(1, Ordering::Relaxed);
-        crate::shm::wakeup::wake_consumer(ring);
-    })
+pub fn request(name: &str, request: Request) -> Result<u64, Error> {
+    file::open_by_name(name, true)?.with_ring(|ring| mailbox::post(ring, request))
 }
 
-/// Asks the ring's consumer to begin a new output file (`ringlog rotate`). Returns the number of the request: it is
-/// answered when [`RingStat::rotations`](crate::reader::RingStat::rotations) has come to it.
-///
-/// # Errors
-/// As for [`Ring::open`].
-pub fn request_rotation(name: &str) -> Result<u64, Error> {
-    request(name, header::ROTATE_REQUESTS)
-}
-
-/// Asks the ring's consumer to read its configuration anew (`ringlog reload`). Returns the number of the request: it
-/// is answered when [`RingStat::reloads`](crate::reader::RingStat::reloads) has come to it.
-///
-/// # Errors
-/// As for [`Ring::open`].
-pub fn request_reload(name: &str) -> Result<u64, Error> {
-    Ok(request(name, header::RELOAD_REQUESTS)? & (u64::MAX >> 1))
-}
-
-/// Counts a request of the consumer. Returns its number.
-fn request(name: &str, word: usize) -> Result<u64, Error> {
-    file::open_by_name(name, true)?.with_ring(|ring| {
-        let before = ring.header_word(word).fetch_add(1, Ordering::Relaxed);
-        crate::shm::wakeup::wake_consumer(ring);
-        before.wrapping_add(1)
-    })
-}
-
-/// Who uses the ring: the consumer, living lanes, and whoever else has it mapped.
+/// The processes that use the ring: the consumer, owners of lanes, and others that have it mapped.
 fn holders(name: &str, opened: &file::Opened) -> Result<String, Error> {
     let stat = Observer::open(name)?.stat()?;
     let mut pids: Vec<u32> = stat.lanes.iter().filter(|lane| lane.alive).map(|lane| lane.pid).collect();
@@ -118,7 +93,7 @@ fn holders(name: &str, opened: &file::Opened) -> Result<String, Error> {
     Ok(if all.is_empty() { "a process that cannot be seen from here".to_owned() } else { all.join(", ") })
 }
 
-/// Processes that have the file mapped, as far as /proc lets us see, but for ourselves.
+/// Other processes that have the file mapped, as far as /proc shows them.
 fn mapped_by(inode: u64) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

@@ -55,7 +55,7 @@ use crate::error::Error;
 use crate::ring::handle::Ring;
 
 pub use crate::record::decoded::Received;
-pub use consumer::{Consumer, Cursor, Mark, Step};
+pub use consumer::{Consumer, Cursor, Mark, Requests, Step};
 pub use entry::{Body, Entry, Gap, GapReason, OwnedEntry, UncleanExit};
 pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
 pub use observer::Observer;

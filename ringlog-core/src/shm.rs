@@ -13,6 +13,8 @@ pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod lane_entry;
 #[cfg(not(loom))]
+pub(crate) mod mailbox;
+#[cfg(not(loom))]
 pub(crate) mod overflow;
 #[cfg(not(loom))]
 pub(crate) mod record_header;

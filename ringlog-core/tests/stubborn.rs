@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ringlog::admin::Request;
 use ringlog::reader::{Body, GapReason};
 use ringlog::schema::{Definition, Encoder, Field, Site, Type, Value};
 use ringlog::{Level, Logger, Overflow, PushError, Record, Ring};
@@ -222,7 +223,7 @@ fn a_gap_gives_its_reason() {
 fn the_consumer_of_a_removed_ring_is_asked_to_end() {
     let (_dir, ring) = ring();
     let consumer = ring.consumer().unwrap();
-    assert!(!consumer.stop_requested());
+    assert!(consumer.requests().pending(Request::Stop).is_none());
     ringlog::admin::remove(ring.path().to_str().unwrap(), true).unwrap();
-    assert!(consumer.stop_requested());
+    assert!(consumer.requests().pending(Request::Stop).is_some());
 }

@@ -24,7 +24,7 @@ pub struct Reload {
 impl Reload {
     pub fn run(self) -> exit_code::CommandResult {
         let request = WriterRequest {
-            ask: ringlog::admin::request_reload,
+            ask: |name| ringlog::admin::request(name, ringlog::admin::Request::Reload),
             answered: |stat| stat.reloads.0,
             nothing: "no configuration in force",
             later: "the next writer will read it",

@@ -23,7 +23,7 @@ pub struct Rotate {
 impl Rotate {
     pub fn run(self) -> exit_code::CommandResult {
         let request = WriterRequest {
-            ask: ringlog::admin::request_rotation,
+            ask: |name| ringlog::admin::request(name, ringlog::admin::Request::Rotate),
             answered: |stat| stat.rotations,
             nothing: "no file to close",
             later: "the next writer will begin a new file",

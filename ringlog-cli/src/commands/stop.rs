@@ -26,7 +26,7 @@ impl Stop {
             terminal::print_message(format_args!("no writer drains {path}"));
             return Ok(ExitCode::SUCCESS);
         };
-        ringlog::admin::request_stop(&self.name)?;
+        ringlog::admin::request(&self.name, ringlog::admin::Request::Stop)?;
         let start = Instant::now();
         loop {
             let stat = observer.stat()?;

@@ -29,8 +29,8 @@ mod scan;
 mod snapshot;
 mod totals;
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use self::acks::Acks;
@@ -49,11 +49,13 @@ use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::Entry;
 use crate::ring::session::Session;
 use crate::shm::block::SharedRing;
-use crate::shm::layout::{header, lock as lock_byte};
+use crate::shm::layout::lock as lock_byte;
+use crate::shm::mailbox::{self, Request};
 
 pub use self::acks::Mark;
 pub use self::cursor::{Cursor, Step};
 pub(crate) use self::lock::holder;
+pub use self::requests::Requests;
 
 /// Drains a ring: takes out records, gaps and unclean exits in the order of their time, and gives their space back
 /// when they have been [acknowledged](Self::ack). A ring has one consumer at a time.
@@ -74,7 +76,8 @@ pub struct Consumer {
     scans: Scans,
     dictionary: Dictionary,
     boot: [u8; 16],
-    stop_requests_at_start: u64,
+    /// Requests to stop up to this number do not count.
+    stops_before: Cell<u64>,
 }
 
 impl Consumer {
@@ -100,7 +103,7 @@ impl Consumer {
             scans: Scans::new(block_count),
             dictionary: Dictionary::default(),
             boot: boot_id(),
-            stop_requests_at_start: ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed),
+            stops_before: Cell::new(mailbox::last(&ring, Request::Stop)),
             session,
         };
         // An earlier consumer may have died between freeing blocks and announcing it; producers that

@@ -10,6 +10,7 @@ use crate::reader::observer::Observer;
 use crate::ring::reclaim;
 use crate::shm::block::{Kind, Phase, SharedRing};
 use crate::shm::layout::{NAME_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
+use crate::shm::mailbox::{self, Request};
 use crate::shm::overflow::Overflow;
 use crate::shm::words::text_from_words;
 
@@ -159,6 +160,8 @@ impl Observer {
         self.check_whole()?;
         // The counters are untrusted: their sum may wrap.
         let sum = |count: fn(&LaneStat) -> u64| lanes.iter().map(count).fold(0, u64::wrapping_add);
+        let answer = |request| mailbox::last_answer(&ring, request).unwrap_or_default();
+        let (rotation, reload) = (answer(Request::Rotate), answer(Request::Reload));
         Ok(RingStat {
             published: sum(|lane| lane.published),
             persisted: sum(|lane| lane.persisted),
@@ -171,9 +174,9 @@ impl Observer {
             reclaim: reclaim_stat(&ring),
             overflow: Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)),
             consumer,
-            rotations: word(header::ROTATE_REQUESTS_DONE),
-            reloads: (word(header::RELOAD_ANSWER) >> 1, word(header::RELOAD_ANSWER) & 1 == 1),
-            retired: word(header::FLAGS) & header::FLAG_RETIRED != 0,
+            rotations: rotation.number,
+            reloads: (reload.number, reload.accepted),
+            retired: ring.is_retired(),
             lanes,
         })
     }

@@ -137,8 +137,12 @@ impl SharedRing {
 
     /// Whether the ring's file was removed, or truncated under us.
     pub(crate) fn is_gone(&self) -> bool {
+        self.is_retired() || !self.memory.is_whole()
+    }
+
+    /// Whether the ring's file was removed or replaced.
+    pub(crate) fn is_retired(&self) -> bool {
         self.header_word(layout::header::FLAGS).load(Ordering::Relaxed) & layout::header::FLAG_RETIRED != 0
-            || !self.memory.is_whole()
     }
 
     fn state_word(&self, index: u32) -> &AtomicU64 {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ringlog::admin::Request;
 use ringlog::reader::{Consumer, Cursor, Entry, Mark, Observer, Step};
 use ringlog::{Overflow, Ring};
 
@@ -172,12 +173,13 @@ impl Sources {
 
     /// Whether a process has asked the writer to stop, or has removed a ring.
     pub(super) fn stop_requested(&self) -> bool {
-        self.all.iter().any(|source| source.consumer.stop_requested())
+        self.all.iter().any(|source| source.consumer.requests().pending(Request::Stop).is_some())
     }
 
     /// The ring whose stop request ends the writer of several rings.
     pub(super) fn stopped_ring(&self) -> Option<&str> {
-        let ring = self.all.iter().find(|source| source.consumer.stop_requested())?;
+        let ring =
+            self.all.iter().find(|source| source.consumer.requests().pending(Request::Stop).is_some())?;
         (self.all.len() > 1).then_some(&*ring.identity.name)
     }
 
@@ -188,25 +190,27 @@ impl Sources {
 
     /// The unanswered request to rotate of each ring.
     pub(super) fn rotation_requests(&self) -> Vec<Option<u64>> {
-        self.all.iter().map(|source| source.consumer.rotation_requested()).collect()
+        self.all.iter().map(|source| source.consumer.requests().pending(Request::Rotate)).collect()
     }
 
     pub(super) fn answer_rotation(&self, requests: &[Option<u64>]) {
         for (source, request) in self.all.iter().zip(requests) {
-            request.iter().for_each(|request| source.consumer.answer_rotation(*request));
+            request
+                .iter()
+                .for_each(|request| source.consumer.requests().answer(Request::Rotate, *request, true));
         }
     }
 
     /// Whether a process has asked for a reload.
     pub(super) fn reload_requested(&self) -> bool {
-        self.all.iter().any(|source| source.consumer.reload_requested().is_some())
+        self.all.iter().any(|source| source.consumer.requests().pending(Request::Reload).is_some())
     }
 
     /// Answers every request for a reload.
     pub(super) fn answer_reload(&self, is_taken: bool) {
         for Source { consumer, .. } in &self.all {
-            if let Some(request) = consumer.reload_requested() {
-                consumer.answer_reload(request, is_taken);
+            if let Some(request) = consumer.requests().pending(Request::Reload) {
+                consumer.requests().answer(Request::Reload, request, is_taken);
             }
         }
     }
@@ -246,7 +250,10 @@ impl Sources {
 
     /// For each ring, the number of the stop request from which on requests count.
     pub(super) fn stops(&self) -> Vec<([u8; 16], u64)> {
-        self.all.iter().map(|source| (source.consumer.info().uuid, source.consumer.stops_before())).collect()
+        self.all
+            .iter()
+            .map(|source| (source.consumer.info().uuid, source.consumer.requests().answered(Request::Stop)))
+            .collect()
     }
 
     /// Lets stop requests count that were made before these rings were opened, from these numbers on.
@@ -254,7 +261,7 @@ impl Sources {
         for source in &mut self.all {
             let uuid = source.consumer.info().uuid;
             if let Some((_, before)) = stops.iter().find(|(ring, _)| *ring == uuid) {
-                source.consumer.heed_stops_since(*before);
+                source.consumer.requests().answer(Request::Stop, *before, true);
             }
         }
     }

@@ -69,7 +69,9 @@ impl Scene {
     /// Has the configuration read anew, and waits until it is taken or refused.
     #[track_caller]
     pub(crate) fn reload(&self, is_taken: bool) {
-        let request = ringlog::admin::request_reload(self.rings[0].path().to_str().unwrap()).unwrap();
+        let request =
+            ringlog::admin::request(self.rings[0].path().to_str().unwrap(), ringlog::admin::Request::Reload)
+                .unwrap();
         let observer = self.rings[0].observe().unwrap();
         eventually("it is answered", || observer.stat().unwrap().reloads == (request, is_taken));
     }

@@ -223,12 +223,16 @@ fn a_file_is_closed_on_start_on_a_signal_and_on_request() {
         eventually("the signal is heard", || scratch.names().len() == 3);
         scratch.log(1);
         scratch.flush();
-        let request = ringlog::admin::request_rotation(scratch.ring.path().to_str().unwrap()).unwrap();
+        let request =
+            ringlog::admin::request(scratch.ring.path().to_str().unwrap(), ringlog::admin::Request::Rotate)
+                .unwrap();
         let stat = || scratch.ring.observe().unwrap().stat().unwrap();
         eventually("the request is answered", || stat().rotations == request);
         assert_eq!(scratch.names().len(), 4);
         // An empty file is not closed, and the request is answered all the same.
-        let request = ringlog::admin::request_rotation(scratch.ring.path().to_str().unwrap()).unwrap();
+        let request =
+            ringlog::admin::request(scratch.ring.path().to_str().unwrap(), ringlog::admin::Request::Rotate)
+                .unwrap();
         eventually("the request is answered", || stat().rotations == request);
         scratch.log(1);
     });

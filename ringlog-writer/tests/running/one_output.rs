@@ -132,7 +132,7 @@ fn a_writer_ends_when_asked_through_the_ring() {
     let at = Scene::new();
     let writer = Running::start(&at.options(FormatKind::Raw));
     say(&at.ring.logger(), &["last words"]);
-    ringlog::admin::request_stop(at.ring.path().to_str().unwrap()).unwrap();
+    ringlog::admin::request(at.ring.path().to_str().unwrap(), ringlog::admin::Request::Stop).unwrap();
     assert_eq!(writer.thread.join().unwrap().unwrap().records, 1);
     assert_eq!(at.written(), "last words\n");
 }

@@ -197,7 +197,7 @@ fn a_reload_repeats_nothing_in_a_pipe_read_late() {
             // More than a pipe holds.
             (0..150).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n} {text}")));
             eventually("the file has all", || scratch.lines("file.log").len() == 150);
-            let request = ringlog::admin::request_reload(&name).unwrap();
+            let request = ringlog::admin::request(&name, ringlog::admin::Request::Reload).unwrap();
             // So late that an output would be given up that is not waited for.
             thread::sleep(Duration::from_millis(500));
             slow = Some(read_on(pipe));
@@ -223,8 +223,11 @@ fn a_closed_pipe_prevents_no_rotation_of_others() {
         .beside_a_writer(|_, heard| {
             drop(pipe);
             until_it_is_noticed(&scratch, heard);
-            let request =
-                ringlog::admin::request_rotation(scratch.rings[0].path().to_str().unwrap()).unwrap();
+            let request = ringlog::admin::request(
+                scratch.rings[0].path().to_str().unwrap(),
+                ringlog::admin::Request::Rotate,
+            )
+            .unwrap();
             eventually("it is rotated", || observer.stat().unwrap().rotations == request);
             assert!(scratch.path("file.000001.log").exists());
         })

@@ -1,65 +1,51 @@
-//! What others ask the consumer's process for.
-
-use std::sync::atomic::Ordering;
+//! The requests to a consumer, as the consumer sees them.
 
 use super::Consumer;
-use crate::shm::layout::header;
+use crate::shm::block::SharedRing;
+use crate::shm::mailbox::{self, Answer, Request};
+
+/// The requests to a consumer: `ringlog stop`, `rotate` and `reload`. Requests of a kind are numbered in their order.
+#[derive(Debug)]
+pub struct Requests<'a> {
+    consumer: &'a Consumer,
+}
 
 impl Consumer {
-    /// Whether somebody has asked the consumer to drain and end (`ringlog stop`) since it began, or the ring
-    /// has been removed.
-    pub fn stop_requested(&self) -> bool {
-        self.session.ring().is_some_and(|ring| {
-            // A removed ring has no name any more by which somebody could ask.
-            let retired = ring.header_word(header::FLAGS).load(Ordering::Relaxed) & header::FLAG_RETIRED != 0;
-            retired
-                || ring.header_word(header::STOP_REQUESTS).load(Ordering::Relaxed)
-                    != self.stop_requests_at_start
-        })
+    /// The requests of other processes to this consumer.
+    pub fn requests(&self) -> Requests<'_> {
+        Requests { consumer: self }
+    }
+}
+
+impl Requests<'_> {
+    /// The number of the last request of this kind that has not been [answered](Self::answer). A removed ring counts
+    /// as a request to stop: without a name it cannot be sent one any more.
+    pub fn pending(&self, request: Request) -> Option<u64> {
+        let ring = self.consumer.session.ring()?;
+        let last = mailbox::last(&ring, request);
+        let is_removed = request == Request::Stop && ring.is_retired();
+        (is_removed || last != self.answered_in(&ring, request)).then_some(last)
     }
 
-    /// How many requests to end there had been when the consumer began, for
-    /// [`heed_stops_since`](Self::heed_stops_since).
-    pub fn stops_before(&self) -> u64 {
-        self.stop_requests_at_start
+    /// The number of the last request of this kind that has been answered. For [`Request::Stop`] it is the number of
+    /// requests that were made before the consumer began.
+    pub fn answered(&self, request: Request) -> u64 {
+        self.consumer.session.ring().map_or(0, |ring| self.answered_in(&ring, request))
     }
 
-    /// Requests to end count from here on: for a consumer that goes on in the place of another one.
-    pub fn heed_stops_since(&mut self, stops: u64) {
-        self.stop_requests_at_start = stops;
-    }
-
-    /// The number of the last request to begin a new output file (`ringlog rotate`) that has not been
-    /// [answered](Self::answer_rotation).
-    pub fn rotation_requested(&self) -> Option<u64> {
-        let ring = self.session.ring()?;
-        let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
-        let request = word(header::ROTATE_REQUESTS);
-        (request != word(header::ROTATE_REQUESTS_DONE)).then_some(request)
-    }
-
-    /// The request is answered: there is a new file, or there is nothing that could be rotated.
-    pub fn answer_rotation(&self, request: u64) {
-        if let Some(ring) = self.session.ring() {
-            ring.header_word(header::ROTATE_REQUESTS_DONE).store(request, Ordering::Relaxed);
+    /// Answers the requests of this kind up to `number`. For [`Request::Rotate`] it does not matter whether the request
+    /// was `accepted`. A request to stop is answered when the consumer ends: here `number` only sets which
+    /// requests count, for a consumer that takes the place of another one.
+    pub fn answer(&self, request: Request, number: u64, accepted: bool) {
+        if request == Request::Stop {
+            self.consumer.stops_before.set(number);
+        } else if let Some(ring) = self.consumer.session.ring() {
+            mailbox::answer(&ring, request, Answer { number, accepted });
         }
     }
 
-    /// The number of the last request to read the configuration anew (`ringlog reload`) that has not been
-    /// [answered](Self::answer_reload).
-    pub fn reload_requested(&self) -> Option<u64> {
-        let ring = self.session.ring()?;
-        let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
-        // The answer has a bit less than a word.
-        let request = word(header::RELOAD_REQUESTS) & (u64::MAX >> 1);
-        (request != word(header::RELOAD_ANSWER) >> 1).then_some(request)
-    }
-
-    /// The request is answered: what was read is in force, or it was no good and what was before still is.
-    pub fn answer_reload(&self, request: u64, is_taken: bool) {
-        if let Some(ring) = self.session.ring() {
-            ring.header_word(header::RELOAD_ANSWER)
-                .store(request << 1 | u64::from(is_taken), Ordering::Relaxed);
-        }
+    fn answered_in(&self, ring: &SharedRing, request: Request) -> u64 {
+        let answer = mailbox::last_answer(ring, request);
+        answer.map_or_else(|| self.consumer.stops_before.get(), |answer| answer.number)
     }
 }

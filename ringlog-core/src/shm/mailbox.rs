@@ -1,0 +1,76 @@
+//! The mailbox of the consumer: for each kind of request a counter in the header that grows with each request, and a
+//! word for the number of the last one that was answered.
+
+use crate::shm::block::SharedRing;
+use crate::shm::layout::header;
+use crate::shm::sync::Ordering;
+use crate::shm::wakeup::wake_consumer;
+
+/// A request to the process that drains a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Drain the ring and end (`ringlog stop`). The end of the consumer is the answer.
+    Stop,
+    /// Begin a new output file (`ringlog rotate`).
+    Rotate,
+    /// Read the configuration again (`ringlog reload`).
+    Reload,
+}
+
+/// The answer to a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The number of the last request that was answered.
+    pub(crate) number: u64,
+    /// Whether the request was carried out. Only an answer to [`Request::Reload`] stores it.
+    pub(crate) accepted: bool,
+}
+
+/// Adds a request and wakes the consumer. Returns the request's number.
+pub(crate) fn post(ring: &SharedRing, request: Request) -> u64 {
+    let before = ring.header_word(counter(request)).fetch_add(1, Ordering::Relaxed);
+    wake_consumer(ring);
+    number(request, before.wrapping_add(1))
+}
+
+/// The number of the last request.
+pub(crate) fn last(ring: &SharedRing, request: Request) -> u64 {
+    number(request, ring.header_word(counter(request)).load(Ordering::Relaxed))
+}
+
+/// The last answer; `None` for requests whose answer the ring does not store.
+pub(crate) fn last_answer(ring: &SharedRing, request: Request) -> Option<Answer> {
+    let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
+    match request {
+        Request::Stop => None,
+        Request::Rotate => Some(Answer { number: word(header::ROTATE_REQUESTS_DONE), accepted: true }),
+        Request::Reload => {
+            let word = word(header::RELOAD_ANSWER);
+            Some(Answer { number: word >> 1, accepted: word & 1 == 1 })
+        }
+    }
+}
+
+/// Stores the answer to all requests up to this number.
+pub(crate) fn answer(ring: &SharedRing, request: Request, answer: Answer) {
+    let (offset, word) = match request {
+        Request::Stop => return,
+        Request::Rotate => (header::ROTATE_REQUESTS_DONE, answer.number),
+        Request::Reload => (header::RELOAD_ANSWER, answer.number << 1 | u64::from(answer.accepted)),
+    };
+    ring.header_word(offset).store(word, Ordering::Relaxed);
+}
+
+fn counter(request: Request) -> usize {
+    match request {
+        Request::Stop => header::STOP_REQUESTS,
+        Request::Rotate => header::ROTATE_REQUESTS,
+        Request::Reload => header::RELOAD_REQUESTS,
+    }
+}
+
+/// The number of a request, in 63 bits where the answer shares its word with a flag.
+fn number(request: Request, count: u64) -> u64 {
+    if request == Request::Reload { count & (u64::MAX >> 1) } else { count }
+}
