@@ -18,21 +18,6 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ]),
 ];
 
-/// Ties against the direction that are still to be cut: the importing file and the folder it takes from.
-const OPEN: &[(&str, &str)] = &[
-    ("ringlog-core/src/os/futex.rs", "shm"),
-    ("ringlog-core/src/os/ofd_lock.rs", "shm"),
-    ("ringlog-core/src/os/probe.rs", "ring"),
-    ("ringlog-core/src/os/thread.rs", "ring"),
-    ("ringlog-core/src/os/thread.rs", "shm"),
-    ("ringlog-core/src/reader/levels.rs", "admin"),
-    ("ringlog-core/src/ring/exit_history.rs", "reader"),
-    ("ringlog-core/src/ring/handle.rs", "producer"),
-    ("ringlog-core/src/ring/handle.rs", "reader"),
-    ("ringlog-core/src/ring/lane.rs", "producer"),
-    ("ringlog-core/src/ring/reclaim.rs", "reader"),
-];
-
 /// What is wrong in the crate of this package.
 pub fn check(package: &str, graph: &Graph) -> Vec<Finding> {
     let rows = LAYERS.iter().find(|(name, _)| *name == package).map(|(_, rows)| *rows);
@@ -46,8 +31,7 @@ fn check_rows(rows: &[&[&str]], graph: &Graph) -> Vec<Finding> {
         let (Some(upper), Some(lower)) = (graph.files[from].first(), graph.files[to].first()) else {
             continue;
         };
-        let is_open = OPEN.contains(&(from.as_str(), lower.as_str()));
-        if upper != lower && row(lower) >= row(upper) && !is_open {
+        if upper != lower && row(lower) >= row(upper) {
             let below = rows[..row(upper)].concat();
             let message = format!(
                 "{upper} must not take {} from {lower}, only from {}: move it down, or let the caller pass it in",
