@@ -46,8 +46,8 @@ pub(crate) struct Totals {
     /// Calls whose outcome was noted, and those that were begun.
     pub(crate) calls_done: u64,
     pub(crate) calls_begun: u64,
-    pub(crate) drops_told: u64,
-    pub(crate) deaths_told: u64,
+    pub(crate) drops_reported: u64,
+    pub(crate) deaths_reported: u64,
     /// Of them those of an owner whose name no block and no entry bears any more.
     pub(crate) nameless_deaths: u64,
     /// Records that came again after a writer was killed, and the most after one kill.
@@ -61,7 +61,7 @@ struct Life {
     ledger: Arc<Ledger>,
     ended: bool,
     settled: [bool; VOICES as usize],
-    told_dead: [bool; VOICES as usize],
+    reported_dead: [bool; VOICES as usize],
     /// The process, if it has closed its lanes: none of its threads may be reported dead.
     closed: Option<u32>,
 }
@@ -120,7 +120,7 @@ impl Checker {
                     Ok(Message::Life(number, ledger)) => {
                         let none = [false; VOICES as usize];
                         let life =
-                            Life { ledger, ended: false, settled: none, told_dead: none, closed: None };
+                            Life { ledger, ended: false, settled: none, reported_dead: none, closed: None };
                         self.lives.insert(number, life);
                     }
                     Ok(Message::Ended { life, pid, ended_well }) => self.end_life(life, pid, ended_well),
@@ -234,7 +234,7 @@ impl Checker {
 
     fn death(&mut self, identity: Identity, last_sequence: Option<u64>) -> Result<(), String> {
         let Identity { lane, incarnation, .. } = identity;
-        self.totals.deaths_told += 1;
+        self.totals.deaths_reported += 1;
         let voice = self.lives.values_mut().find_map(|life| {
             let voice = (0..life.ledger.voices()).find(|voice| {
                 let known = life.ledger.identity(*voice);
@@ -250,7 +250,7 @@ impl Checker {
             } else if known != Some(identity) {
                 return Err(format!("{identity:?} was reported dead, but is {known:?}"));
             }
-            life.told_dead[voice as usize] = true;
+            life.reported_dead[voice as usize] = true;
         } else if last_sequence.is_none() {
             // A process's own lane: it is reported when none of its threads can be, so not always at its place.
             return Ok(());
@@ -283,7 +283,7 @@ impl Checker {
                 let left = calls.left_behind(received, told).map_err(|what| {
                     format!("voice {voice} of life {number}, {identity:?}, made {calls:?}: {what}")
                 })?;
-                if calls.begun > calls.done && received > 0 && !life.told_dead[voice as usize] {
+                if calls.begun > calls.done && received > 0 && !life.reported_dead[voice as usize] {
                     return Err(format!(
                         "{identity:?} died in the middle of a call, and its death is not reported"
                     ));
@@ -363,15 +363,15 @@ impl Checker {
             if let Err(what) = left.and_then(|left| book.end(left)) {
                 self.report(format_args!("lane {lane} at the end: {what}"));
             }
-            self.totals.drops_told += book.reported_in_all();
+            self.totals.drops_reported += book.reported_in_all();
         }
         for (number, life) in &self.lives {
             self.report(format_args!("life {number} has calls of a voice without a lane: {life:?}"));
         }
-        let Totals { records, drops_told, calls_done, calls_begun, .. } = self.totals;
-        if !(calls_done..=calls_begun).contains(&(records + drops_told)) {
+        let Totals { records, drops_reported, calls_done, calls_begun, .. } = self.totals;
+        if !(calls_done..=calls_begun).contains(&(records + drops_reported)) {
             self.report(format_args!(
-                "{calls_done} to {calls_begun} calls, but {records} records and {drops_told} refused calls reported"
+                "{calls_done} to {calls_begun} calls, but {records} records and {drops_reported} refused calls reported"
             ));
         }
     }
@@ -382,7 +382,7 @@ impl Life {
     fn false_death(&self) -> Option<u32> {
         let closed =
             |voice: &u32| self.ledger.identity(*voice).is_some_and(|known| Some(known.pid) == self.closed);
-        (0..self.ledger.voices()).filter(closed).find(|voice| self.told_dead[*voice as usize])
+        (0..self.ledger.voices()).filter(closed).find(|voice| self.reported_dead[*voice as usize])
     }
 
     fn lanes(&self) -> impl Iterator<Item = u32> {

@@ -72,13 +72,13 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  checked   {} lines, {} records of {} threads, {} dropped and told; {} deaths told, \
+            "  checked   {} lines, {} records of {} threads, {} dropped and reported; {} deaths reported, \
              {} of them without a name; {shown} records shown by tail",
             sum(|t| t.lines),
             sum(|t| t.records),
             sum(|t| t.voices),
-            sum(|t| t.drops_told),
-            sum(|t| t.deaths_told),
+            sum(|t| t.drops_reported),
+            sum(|t| t.deaths_reported),
             sum(|t| t.nameless_deaths)
         )?;
         writeln!(
@@ -88,8 +88,8 @@ impl fmt::Display for Summary {
             self.arenas.iter().map(|arena| arena.totals.doubles_most).max().unwrap_or(0),
             sum(|t| t.torn)
         )?;
-        for Arena { name, totals: Totals { records, drops_told, doubles, .. }, .. } in &self.arenas {
-            writeln!(f, "  {name:<12} {records} records, {drops_told} dropped, {doubles} doubles")?;
+        for Arena { name, totals: Totals { records, drops_reported, doubles, .. }, .. } in &self.arenas {
+            writeln!(f, "  {name:<12} {records} records, {drops_reported} dropped, {doubles} doubles")?;
         }
         Ok(())
     }
