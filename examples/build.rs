@@ -1,7 +1,8 @@
 //! Makes a documentation test of each Rust block in the documents.
 //!
 //! A block runs unchanged. The test adds `fn main` where the block has none, a directory of its own for rings, and a
-//! check that exactly the records in its comments after `// →` are logged. `cargo test -p ringlog-examples --doc` runs them.
+//! check that exactly the records in its comments after `// →` are logged. `cargo test -p ringlog-examples --doc`
+//! runs them.
 
 use std::fmt::Write;
 use std::path::Path;

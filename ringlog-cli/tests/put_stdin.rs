@@ -66,8 +66,8 @@ fn a_full_ring_without_a_writer_reports_how_much_was_put() {
     let dotted = format!("{},{:03}", put / 1000, put % 1000);
     let shown = if put < 1000 { put.to_string() } else { dotted };
     let expected = format!(
-        "ringlog: the ring was full for 100ms: no writer drains it; start one with `ringlog writer app`; {shown} lines were put, \
-         the next was dropped and counted\n"
+        "ringlog: the ring was full for 100ms: no writer drains it; start one with `ringlog writer app`; \
+         {shown} lines were put, the next was dropped and counted\n"
     );
     assert_eq!(full.stderr, expected);
     assert_eq!((stat["dropped"].as_u64(), stat["writer"].is_null()), (Some(1), true));

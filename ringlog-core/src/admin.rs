@@ -66,8 +66,8 @@ fn retire(opened: &file::Opened) -> Result<(), Error> {
 
 /// Sends a request to the consumer of the ring `name` and returns the request's number. [`Request::Rotate`] is answered
 /// when [`RingStat::rotations`](crate::reader::RingStat::rotations) has reached that number, [`Request::Reload`] when
-/// [`RingStat::reloads`](crate::reader::RingStat::reloads) has; [`Request::Stop`] when the consumer has ended, which may
-/// take as long as it needs.
+/// [`RingStat::reloads`](crate::reader::RingStat::reloads) has; [`Request::Stop`] when the consumer has ended, which
+/// may take as long as it needs.
 ///
 /// # Errors
 /// As for [`Ring::open`].

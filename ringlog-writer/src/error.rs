@@ -117,7 +117,8 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
-    /// The exit code for the error: 4 if there is no such ring, 2 for wrong options or a wrong configuration, otherwise 1.
+    /// The exit code for the error: 4 if there is no such ring, 2 for wrong options or a wrong configuration,
+    /// otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Ring(ringlog::Error::NoSuchRing { .. }) => 4,

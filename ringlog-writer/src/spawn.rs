@@ -39,8 +39,8 @@ pub struct Child {
 /// and errors in the options have been reported.
 ///
 /// The program is the one that `RINGLOG_WRITER` names, else `ringlog-writer` or `ringlog` beside this program, else
-/// either of them in `PATH`. It runs in a process group of its own, so that Ctrl-C in the terminal ends this program and
-/// the writer still writes its last records.
+/// either of them in `PATH`. It runs in a process group of its own, so that Ctrl-C in the terminal ends this program
+/// and the writer still writes its last records.
 ///
 /// # Errors
 /// [`Error::Refused`] with the writer's own message if it cannot start; [`Error::NoProgram`], [`Error::Process`],

@@ -89,8 +89,8 @@ fn lost_parts_are_listed_twice_and_strict_fails() {
     assert_eq!(scene.ringlog(&["import", "mail.conf", "--strict"]).code, Some(1));
     let text = file_with("class=FileHandler\nargs=('%(dir)s/x.log',)");
     std::fs::write(scene.file("defaults.conf"), text).unwrap();
-    let said = "ringlog: defaults.conf:11: args: it refers to %(dir)s, which the program provides; give it with --define \
-                dir=VALUE";
+    let said = "ringlog: defaults.conf:11: args: it refers to %(dir)s, which the program provides; give it \
+                with --define dir=VALUE";
     let missing = scene.ringlog(&["import", "defaults.conf"]);
     missing.fails(2, said);
     let given = scene.ringlog(&["import", "defaults.conf", "--define", "dir=/var/log"]);

@@ -212,7 +212,8 @@ mod tests {
             |origin: &Origin, last_sequence| ExitMessage(UncleanExit { last_sequence }, origin).to_string();
         assert_eq!(
             words(&origin, Some(8)),
-            "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last sequence 8"
+            "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, \
+             incarnation 2, last sequence 8"
         );
         let process = Origin { process_lane: (3, 2), ..origin };
         assert_eq!(

@@ -47,8 +47,8 @@ pub struct ProcessLevels {
     pub pid: u32,
     /// The process's name.
     pub process: String,
-    /// The process's own filter; a long one is cut and ends with `…`. `None` if the process has no default logger in this
-    /// ring.
+    /// The process's own filter; a long one is cut and ends with `…`. `None` if the process has no default logger in
+    /// this ring.
     pub filter: Option<String>,
     /// The process's loggers that have logged: those of its definitions, and those of plain texts that are still in the
     /// ring.
@@ -79,8 +79,8 @@ pub fn change_levels(name: &str, change: impl FnMut(&mut LevelRules)) -> Result<
 }
 
 impl Ring {
-    /// Removes expired level rules. Never waits: while another process is changing the rules, it leaves them to the next
-    /// call.
+    /// Removes expired level rules. Never waits: while another process is changing the rules, it leaves them to the
+    /// next call.
     ///
     /// # Errors
     /// As for [`change_levels`].

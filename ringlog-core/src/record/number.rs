@@ -12,8 +12,8 @@ pub(crate) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
 ///
 /// Prices, percentages and seconds have few digits, which are found without the general algorithm: if a whole number
 /// divided by a power of ten gives the value, and both are exact, it is the value's decimal. With at most 15 digits
-/// (6 for `f32`) no other decimal of that length means the same value, so it is the one that `{}` finds. (Other fast algorithms choose differently where two shortest
-/// decimals are equally near: 2136726.25 as `f32` is one.)
+/// (6 for `f32`) no other decimal of that length means the same value, so it is the one that `{}` finds. (Other fast
+/// algorithms choose differently where two shortest decimals are equally near: 2136726.25 as `f32` is one.)
 #[inline]
 pub(crate) fn float(value: f64, out: &mut Vec<u8>) {
     let found = short_decimal(value, 1e15, |whole, power| whole as f64 / power == value.abs(), out);

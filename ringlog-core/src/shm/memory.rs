@@ -42,7 +42,8 @@ impl Memory {
     /// # Safety
     /// The mapping must outlive the value and its copies.
     pub(crate) unsafe fn of_mapping(mapping: &Mapping) -> Self {
-        // SAFETY: a mapping is page-aligned; that it stays is the caller's contract. It is accessed through atomics only.
+        // SAFETY: a mapping is page-aligned; that it stays is the caller's contract. It is accessed through atomics
+        // only.
         unsafe { Memory::borrow(mapping.base().cast(), mapping.bytes() / 8) }
     }
 

@@ -3,8 +3,8 @@
 use super::kind::Newlines;
 use super::put::put;
 
-/// Whether a terminal or an editor acts on a character: control characters including DEL and C1, separators of lines and
-/// paragraphs, and characters that change the reading direction.
+/// Whether a terminal or an editor acts on a character: control characters including DEL and C1, separators of lines
+/// and paragraphs, and characters that change the reading direction.
 pub fn is_harmful(c: char) -> bool {
     matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -20,8 +20,8 @@ pub(super) fn json_float<F: zmij::Float + Display>(value: F, is_finite: bool, ou
     }
 }
 
-/// Appends a 128-bit integer as a JSON number if it fits 64 bits, otherwise as a string, because most readers would round
-/// it.
+/// Appends a 128-bit integer as a JSON number if it fits 64 bits, otherwise as a string, because most readers would
+/// round it.
 pub(super) fn json_wide(value: impl itoa::Integer + Copy, fits_64_bits: bool, out: &mut Vec<u8>) {
     if fits_64_bits {
         return integer(value, out);

@@ -24,9 +24,9 @@ const NS_PER_S: u64 = 1_000_000_000;
 /// The pattern of a formatter without one.
 const MESSAGE: &str = "%(message)s";
 
-/// A pattern with every attribute of Python's `LogRecord`, and any field of the record by its name; a field that a record
-/// does not have is empty. Errors follow the line in lines of their own, as a traceback does, unless the pattern has
-/// `%(exc_info)s`. If newlines are escaped, they follow within the line.
+/// A pattern with every attribute of Python's `LogRecord`, and any field of the record by its name; a field that a
+/// record does not have is empty. Errors follow the line in lines of their own, as a traceback does, unless the
+/// pattern has `%(exc_info)s`. If newlines are escaped, they follow within the line.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pieces: Vec<Piece>,

@@ -6,8 +6,8 @@ use super::kind::Newlines;
 use super::text;
 use super::traits::Format;
 
-/// The message's bytes and a newline. A typed record's fields, which are its content, follow as `key=value`. Gaps have no
-/// message and are not written.
+/// The message's bytes and a newline. A typed record's fields, which are its content, follow as `key=value`. Gaps
+/// have no message and are not written.
 #[derive(Clone, Debug, Default)]
 pub struct Raw {
     /// Scratch memory for messages.

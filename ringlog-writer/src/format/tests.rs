@@ -116,8 +116,8 @@ fn a_gap_is_a_line_of_its_own() {
 
 #[test]
 fn a_death_is_a_line_of_its_own() {
-    let words = "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, incarnation 2, last \
-                 sequence 8";
+    let words = "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, \
+                 incarnation 2, last sequence 8";
     assert_eq!(
         notice_line(&mut text_format(), DIED, &origin()),
         format!("2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] {words}\n")
@@ -263,7 +263,7 @@ fn a_statement_in_text_says_each_thing_once() {
 }
 
 #[test]
-fn an_error_has_lines_of_its_own_where_a_record_may_have_several() {
+fn an_error_has_its_own_lines_where_a_record_may() {
     let cut = |newlines| changed(&mut Text::new(newlines), &late_fill(), |record| record.cut = true);
     let indented = "\n    err: no route\n    caused by: \\x1b[m\n";
     assert_eq!(cut(Newlines::Indent), format!("{LATE_FILL} [cut]{indented}"));

@@ -21,10 +21,11 @@ const BATCH_BYTES: usize = 64 << 10;
 const QUEUE_MAX: usize = 64 << 20;
 /// The same for a console beside files.
 const CONSOLE_QUEUE_MAX: usize = 1 << 20;
-/// How long a handler is waited for while a ring is nearly full. A disk that is busy for a moment must not lose records.
+/// How long a handler is waited for while a ring is nearly full. A disk that is busy for a moment must not lose
+/// records.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a handler without a guarantee of its own end, such as a pipe that is not read, is waited for when the writer
-/// stops and there are other handlers.
+/// How long a handler without a guarantee of its own end, such as a pipe that is not read, is waited for when the
+/// writer stops and there are other handlers.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
 /// A configured handler at run time: its formatting and its delivery.

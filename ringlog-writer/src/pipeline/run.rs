@@ -17,14 +17,15 @@ use crate::error::Error;
 
 /// The largest number of entries in a batch. Without it, entries that no handler takes would never end a batch.
 const BATCH_ENTRIES: u32 = 8192;
-/// The age at which a batch with gaps is written. A ring that is being overwritten with garbage yields gaps without end,
-/// for which some formats have no lines.
+/// The age at which a batch with gaps is written. A ring that is being overwritten with garbage yields gaps without
+/// end, for which some formats have no lines.
 const BATCH_LIFE: Duration = Duration::from_millis(100);
 /// How long the loop waits for entries before it looks at signals and requests.
 const IDLE: Duration = Duration::from_millis(20);
 /// The same while a batch is in flight or the writer is stopping.
 const BUSY: Duration = Duration::from_millis(1);
-/// When the writer stops, every record published so far is written. Clocks of records may differ from ours by this much.
+/// When the writer stops, every record published so far is written. Clocks of records may differ from ours by this
+/// much.
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
 /// When the writer stops, it waits at most this long for records with timestamps from the future.
 const FUTURE_MAX: Duration = Duration::from_secs(3);

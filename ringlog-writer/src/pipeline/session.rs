@@ -30,8 +30,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// For each ring its UUID, and the number of the stop request from which on requests count.
 type StopRequests = Vec<([u8; 16], u64)>;
 
-/// Persists records until `stop` is set, a process asks for it (`ringlog stop`), the reader of a pipe has gone, or, with
-/// [`until_idle`](Options::until_idle), the ring is idle. Then writes every record published so far and returns.
+/// Persists records until `stop` is set, a process asks for it (`ringlog stop`), the reader of a pipe has gone, or,
+/// with [`until_idle`](Options::until_idle), the ring is idle. Then writes every record published so far and returns.
 /// Failures meanwhile are reported on standard error.
 ///
 /// A program that calls this in a thread of its own should call [`ringlog::survive_truncation`] first, as the daemon
@@ -40,8 +40,8 @@ type StopRequests = Vec<([u8; 16], u64)>;
 /// # Errors
 /// [`Error::Options`] if the options contradict each other; [`Error::Open`] before anything is taken out of the ring;
 /// [`Error::Ring`] if the ring cannot be opened, another process drains it, or its file was truncated: records taken
-/// before that are written; [`Error::Write`] if the writer was asked to stop while a write failed. A full disk is not an
-/// error: the writer waits for space.
+/// before that are written; [`Error::Write`] if the writer was asked to stop while a write failed. A full disk is not
+/// an error: the writer waits for space.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
     let flags = Flags { stop, reopen: &AtomicBool::new(false), rotate: &AtomicBool::new(false) };
     run_options(options, flags, &mut StandardError)
@@ -109,7 +109,8 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
             Next::Reload(mut next, honored) => {
                 stops = honored;
                 keep_files_of(&config, &mut next);
-                // If the new configuration cannot start, returning to this one must not truncate or rotate its files either.
+                // If the new configuration cannot start, returning to this one must not truncate or rotate its files
+                // either.
                 let mut old = std::mem::replace(&mut config, *next);
                 keep_files_of(&old.clone(), &mut old);
                 (previous, answer) = (Some(old), true);

@@ -100,8 +100,8 @@ impl Sources {
         let deadline = Instant::now() + wait;
         loop {
             self.look(|source| source.next == NextEntry::Unknown)?;
-            // Looking at a whole ring for each entry of another one would be too slow. A ring that was empty is looked at
-            // again only if the other entries are younger than its last look.
+            // Looking at a whole ring for each entry of another one would be too slow. A ring that was empty is
+            // looked at again only if the other entries are younger than its last look.
             let oldest = self.oldest().map(|(unix_ns, _)| unix_ns);
             self.look(|source| oldest.is_none_or(|unix_ns| !source.has_nothing_before(unix_ns)))?;
             if let Some((unix_ns, ring)) = self.oldest()

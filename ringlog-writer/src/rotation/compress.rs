@@ -1,9 +1,9 @@
 //! Compressing closed files in the background.
 //!
 //! The directory is the queue: every closed file that is not compressed is pending, also after a crash. A file is
-//! compressed under a temporary name, synced, decompressed and compared, and renamed; only then is the original deleted.
-//! Names may be shifted meanwhile, so files are looked up by their identity; the names are locked only for the rename
-//! and the deletion.
+//! compressed under a temporary name, synced, decompressed and compared, and renamed; only then is the original
+//! deleted. Names may be shifted meanwhile, so files are looked up by their identity; the names are locked only for
+//! the rename and the deletion.
 
 mod codec;
 
@@ -37,8 +37,8 @@ pub struct Compressor {
 impl Compressor {
     /// Starts the thread. It removes the temporary files of an earlier one, and compresses every closed file.
     ///
-    /// Reports each failure by `say`, once for each file; the file stays as it is and is tried again when the next one is
-    /// closed. A plan from a checkpoint has to be carried out before.
+    /// Reports each failure by `say`, once for each file; the file stays as it is and is tried again when the next
+    /// one is closed. A plan from a checkpoint has to be carried out before.
     ///
     /// # Errors
     /// The system's error if the thread cannot be started.
@@ -126,7 +126,8 @@ impl Worker {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Removes temporary files of an earlier compressor. There is no other one: the writer holds a lock on the log file.
+    /// Removes temporary files of an earlier compressor. There is no other one: the writer holds a lock on the log
+    /// file.
     fn remove_stale(&self) {
         let names = self.directory.lock();
         for entry in names.list().unwrap_or_default() {

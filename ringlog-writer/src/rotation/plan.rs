@@ -1,5 +1,5 @@
-//! The plan of a rotation: made from a listing, saved in the checkpoint, and carried out so that it can be repeated after
-//! a crash between any two steps.
+//! The plan of a rotation: made from a listing, saved in the checkpoint, and carried out so that it can be repeated
+//! after a crash between any two steps.
 
 mod carry_out;
 mod encoding;
@@ -20,11 +20,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan that closes the open file: shifting names make room, the file gets its final name, and files that are not
-    /// kept any longer are deleted.
+    /// The plan that closes the open file: shifting names make room, the file gets its final name, and files that are
+    /// not kept any longer are deleted.
     ///
-    /// Foreign files are neither deleted nor overwritten: if one has the name that is needed, the plan uses another name,
-    /// or carrying it out ends with [`PlanError::Taken`].
+    /// Foreign files are neither deleted nor overwritten: if one has the name that is needed, the plan uses another
+    /// name, or carrying it out ends with [`PlanError::Taken`].
     pub fn new(family: &Family, rotation: &Rotation, listing: &[FileEntry], closing: &Closing) -> Plan {
         let mut plan = Plan::default();
         let is_open = |entry: &FileEntry| entry.file == closing.file && entry.is_regular;
@@ -61,8 +61,8 @@ impl Plan {
         Plan { steps: retention::oldest(family, listing, Some(open)) }
     }
 
-    /// Shifts the slots as Python does: the last slot is deleted if another file moves into it, and the others move up by
-    /// one. Slots beyond the last, from a larger limit, stay as they are.
+    /// Shifts the slots as Python does: the last slot is deleted if another file moves into it, and the others move
+    /// up by one. Slots beyond the last, from a larger limit, stay as they are.
     fn shift(&mut self, family: &Family, listing: &[FileEntry], open: Identity, count: u32) {
         let of_slot = |slot: u32| {
             let in_slot = move |entry: &&FileEntry| {

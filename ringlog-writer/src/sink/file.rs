@@ -272,7 +272,8 @@ impl Sink for FileSink {
         if after_crash && self.is_unknown && self.file.len > 0 && self.existing == Existing::Append {
             let path = self.file.path.display();
             events.report(&format!(
-                "{path} has no checkpoint, and the ring's last writer was killed: its last lines may be written a second time"
+                "{path} has no checkpoint, and the ring's last writer was killed: its last lines may be \
+                 written a second time"
             ));
         }
         for message in self.messages.drain(..) {

@@ -133,8 +133,8 @@ fn formatters() {
             ),
             (
                 "[formatters.x]\nformat = \"\"\nzone = \"Europe/Berln\"",
-                "3:8: invalid time zone \"Europe/Berln\"; expected utc, local, or a name such as Europe/Berlin; did you \
-                 mean \"Europe/Berlin\"?",
+                "3:8: invalid time zone \"Europe/Berln\"; expected utc, local, or a name such as \
+                 Europe/Berlin; did you mean \"Europe/Berlin\"?",
             ),
             (
                 "[formatters.x]\nkind = \"jsn\"\ndatefmt = \"\"",

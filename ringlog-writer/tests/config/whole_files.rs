@@ -81,7 +81,8 @@ fn warnings() {
             "app.toml:9:1: warning: records of \"y\" are discarded: the logger has no handlers and does not \
              propagate",
             "app.toml:10:13: warning: no handler uses the formatter \"f\"",
-            "app.toml:11:10: warning: %(fucnName) is not an attribute and shows the record's field of that name; did you mean \"funcName\"?",
+            "app.toml:11:10: warning: %(fucnName) is not an attribute and shows the record's field of that \
+             name; did you mean \"funcName\"?",
         ]
     );
     assert_eq!(

@@ -7,7 +7,8 @@ use std::time::Duration;
 use ringlog::Ring;
 use ringlog::reader::{Observer, Received};
 use ringlog::schema::Value;
-use ringlog_tests::{Child, SOON, Scratch, stat};
+use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_tests::{CreateRing, stat};
 use ringlog_writer::{FormatKind, Options, Out};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ringlog-test-sites");

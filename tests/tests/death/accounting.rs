@@ -149,8 +149,8 @@ fn only_an_unacknowledged_death_is_reported_again() {
         assert_eq!(
             entry.message(),
             format!(
-                "process ended without closing its lane: ringlog-test-producer (pid {pid}), thread worker-0 (tid {tid}), lane 1, \
-                 incarnation 1, last sequence 4"
+                "process ended without closing its lane: ringlog-test-producer (pid {pid}), thread worker-0 \
+                 (tid {tid}), lane 1, incarnation 1, last sequence 4"
             )
         );
     };

@@ -144,7 +144,8 @@ fn an_observer_of_a_truncated_ring_says_so() {
 
 #[test]
 fn a_flush_never_calls_persisted_what_was_truncated() {
-    // What lies behind a cut in the same page reads zero without a fault: some cuts show only in the length of the file.
+    // What lies behind a cut in the same page reads zero without a fault: some cuts show only in the length of the
+    // file.
     let (mut noticed, mut waited) = (0, 0);
     for size in (0..32_000).step_by(777) {
         let at = Scratch::new();

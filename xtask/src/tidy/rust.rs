@@ -3,14 +3,14 @@
 use super::Finding;
 use super::source;
 
-const MAX_LINES: usize = 450;
+const MAX_LINES: usize = 440;
 /// Tests are lists of cases: they grow without becoming harder to read.
 const MAX_TEST_LINES: usize = 600;
 const MAX_COLUMNS: usize = 120;
 /// A test's name says what is promised, in one line of the test run.
 const MAX_TEST_NAME: usize = 60;
 /// Where longer names are still to be shortened.
-const LONG_TEST_NAMES: &[&str] = &["ringlog-core/", "ringlog-writer/"];
+const LONG_TEST_NAMES: &[&str] = &[];
 
 /// Marks of unfinished work in comments; clippy knows the macros. Put together from parts so that this file obeys its
 /// own rule.

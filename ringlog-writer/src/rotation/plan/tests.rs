@@ -249,7 +249,8 @@ proptest! {
         let step = |(is_rename, [dev, ino, born_ns], name, to): (bool, [u64; 3], String, String)| {
             let file = Identity { dev, ino, born_ns };
             let name = OsString::from(name);
-            if is_rename { PlanStep::Rename { from: name, to: to.into(), file } } else { PlanStep::Delete { name, file } }
+            let rename = |from| PlanStep::Rename { from, to: to.into(), file };
+            if is_rename { rename(name) } else { PlanStep::Delete { name, file } }
         };
         let plan = Plan { steps: steps.into_iter().map(step).collect() };
         let bytes = bytes(&plan);

@@ -29,8 +29,8 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Opens or creates the file. Refuses the file of a ring. A pipe without a reader is waited for if `waits`, otherwise
-    /// refused.
+    /// Opens or creates the file. Refuses the file of a ring. A pipe without a reader is waited for if `waits`,
+    /// otherwise refused.
     pub(super) fn open(path: &Path, rings: &[&Path], waits: bool) -> Result<File, Error> {
         let file = Identity::of_path(path);
         if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {

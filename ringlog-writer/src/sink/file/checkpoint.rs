@@ -149,8 +149,8 @@ impl Checkpoint {
         self.commit()
     }
 
-    /// Whether the file still has its name. If not, the next half goes into a new file. A checkpoint whose directory was
-    /// moved counts as in place: it was moved together with the log file.
+    /// Whether the file still has its name. If not, the next half goes into a new file. A checkpoint whose directory
+    /// was moved counts as in place: it was moved together with the log file.
     pub(crate) fn is_in_place(&mut self) -> bool {
         let own = self.file.metadata().ok().as_ref().map(Identity::from);
         let has_directory = self.path.parent().is_some_and(Path::exists);

@@ -221,7 +221,7 @@ fn an_owner_may_die_after_any_step() {
 }
 
 #[test]
-fn a_live_owners_block_is_sealed_if_death_is_proved_before_the_state_is_judged() {
+fn without_state_before_probe_a_live_block_is_sealed() {
     for steps in 0..=LOGS.len() {
         wrong_sequence_shows("the block of a live owner was sealed", move || {
             dying(&LOGS[..steps], SharedRing::take, probe_judge_swap)
@@ -230,7 +230,7 @@ fn a_live_owners_block_is_sealed_if_death_is_proved_before_the_state_is_judged()
 }
 
 #[test]
-fn a_block_is_freed_twice_if_sealed_is_stored_over_what_was_judged() {
+fn without_the_cas_a_block_is_freed_twice() {
     wrong_sequence_shows("a block was freed twice", || {
         dying(GIVES_BACK, SharedRing::take, judge_probe_store)
     });

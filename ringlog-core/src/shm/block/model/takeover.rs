@@ -84,7 +84,7 @@ fn a_block_that_two_find_open_is_sealed_once() {
 }
 
 #[test]
-fn a_block_is_sealed_after_it_moved_on_if_the_opener_stores_over_what_it_judged() {
+fn without_the_openers_cas_a_moved_block_is_sealed() {
     wrong_sequence_shows("sealed after it had moved on", || sealing_twice(seal_by_store));
 }
 

@@ -87,7 +87,7 @@ fn free_without_looking_again(ring: &SharedRing, index: u32, judged: State, _cur
 }
 
 #[test]
-fn the_last_record_is_freed_unread_if_committed_is_loaded_before_the_state() {
+fn committed_loaded_before_state_frees_an_unread_record() {
     wrong_sequence_shows("freed unread", || sealing(free_without_looking_again));
 }
 
