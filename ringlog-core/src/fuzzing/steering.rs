@@ -62,11 +62,11 @@ impl Steering {
         Some((epoch, LevelRules::decode(text)))
     }
 
-    /// What a gate of the process `pid` with this filter finds: the least level that it logs from `logger`.
+    /// The least level that a process with this id and filter logs from `logger`, as its gate finds it.
     pub fn level_of(&self, logger: &str, pid: u32, own: Option<&Filter>) -> Option<Level> {
         let mut room = rules_area::ROOM;
         let (_, text) = rules_area::read(&self.memory(), &mut room)?;
-        rules::judge(rules::lines(text), own, logger, || pid).map(|verdict| verdict.least)
+        rules::named_level(text, own, logger, pid)
     }
 
     /// Puts rules in force in place of those of `epoch`, which has to be the one there is.

@@ -209,5 +209,11 @@ fn nearest<'a>(
     Some(Nearest { least, by_pid: weight.2 })
 }
 
+/// The level that the rules or the filter name for `logger`; `None` where neither names one.
+#[cfg(fuzzing)]
+pub(crate) fn named_level(rules: &[u8], own: Option<&Filter>, logger: &str, pid: u32) -> Option<Level> {
+    nearest(lines(rules), own, logger, || pid).map(|rule| rule.least)
+}
+
 #[cfg(test)]
 mod tests;
