@@ -1,6 +1,6 @@
 //! Logging through shared memory, for processes that must not wait for their log.
 //!
-//! Any number of processes write records into one ring in shared memory, without a system call for each.
+//! Many processes write records into one ring in shared memory, without a system call for each record.
 //! One writer process takes them out, formats them, and writes and rotates the files.
 //!
 //! ```
@@ -9,9 +9,10 @@
 //! fn main() {
 //!     ringlog::init(); // logs into the ring that `$RINGLOG` names, or to standard error
 //!     let (id, price) = (7, 9.5);
+//!     // `venue` is a field: a named value that is kept beside the message, with its type.
 //!     info!("order {id} filled at {price:.2}", venue = "XETR");
 //!     if let Err(cause) = std::fs::read("/no/such/file") {
-//!         error!("cannot read the prices", cause); // an error is one field, with all of its causes
+//!         error!("cannot read the prices", cause); // a field too, with all causes of the error
 //!     }
 //! }
 //! ```
@@ -21,17 +22,19 @@
 //!
 //! # Promises
 //!
-//! * **A log call never waits and never enters the kernel**, once its thread has logged before and as long as its
-//!   block has room. Each thread owns the block that it writes into, so threads do not contend.
-//! * **Records outlive their process.** It may be killed at any instruction: the writer gets every record that a
-//!   log call had finished.
-//! * **Nothing is lost silently.** A record that finds the ring full is counted, and the output shows the gap at
-//!   its place.
+//! * **A log call never waits and never enters the kernel**, once its thread has logged before and as long as the
+//!   thread's block has room. A block is a piece of the ring, 8 KiB by default. Each thread fills a block of its
+//!   own, so threads do not contend. When its block is full, the thread takes a free one. If none is free, the
+//!   ring is full, and its [`Overflow`] policy decides: the record is dropped, or the call waits for space first.
+//! * **Records outlive their process.** The process that logs may be killed at any instruction: the writer gets
+//!   every record whose log call had returned.
+//! * **Nothing is lost silently.** A record that finds no space is dropped and counted, and the output shows at
+//!   its place how many records were dropped.
 //!
 //! # Typed records, and a ring of your own
 //!
 //! A struct becomes a record by `#[derive(Record)]`: its fields travel in binary and keep their types. A program
-//! can also make its ring by itself, and look into it:
+//! can also create its ring by itself, and read what is in it:
 //!
 //! ```
 //! use ringlog::{Level, Record, Ring};
@@ -51,8 +54,9 @@
 //!     log.text(Level::WARN, "orders", "disk 91%")?;
 //!
 //!     for record in ring.observe()? {
-//!         println!("{record}"); // looking takes nothing out of the ring
+//!         println!("{record}"); // an observer takes nothing out of the ring
 //!     }
+//!     // `true`: remove the ring although this process still uses it.
 //!     ringlog::admin::remove("front-page", true)?;
 //!     Ok(())
 //! }
@@ -63,11 +67,12 @@
 //! | you want to | look at |
 //! |---|---|
 //! | log | [`info!`], [`init`](fn@init), [`log_panics`]; [`Record`](derive@Record), [`Logger`] |
-//! | choose levels | [`Filter`], [`set_default`] |
-//! | make or open a ring | [`Ring`], [`Options`], [`Overflow`] |
+//! | choose which levels are logged | [`Filter`] |
+//! | choose the logger and filter of all log statements of the process | [`set_default`] |
+//! | create or open a ring | [`Ring`], [`Options`], [`Overflow`] |
 //! | drain a ring, or look into it | [`reader`] |
 //! | list and remove rings, send requests to a writer, change levels from outside | [`admin`] |
-//! | define records at run time, take records apart | [`schema`] |
+//! | define at run time which fields records have, read the fields and types of records | [`schema`] |
 //! | test what was logged | [`testing`] |
 //!
 //! # Guides
