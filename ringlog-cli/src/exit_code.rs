@@ -7,9 +7,9 @@ use crate::terminal;
 
 /// The command failed.
 pub const FAILED: u8 = 1;
-/// The arguments or an input file make no sense.
+/// The arguments or a configuration cannot be used, or the output to verify has no ids.
 pub const USAGE: u8 = 2;
-/// Records were cut or did not arrive, or `verify` found some missing, doubled or out of order.
+/// Records were shortened or did not arrive, or `verify` found a fault.
 pub const INCOMPLETE: u8 = 3;
 /// There is no such ring.
 pub const NO_SUCH_RING: u8 = 4;

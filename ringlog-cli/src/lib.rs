@@ -33,10 +33,10 @@ Data goes to standard output, messages go to standard error.
 Exit codes:
   0  success
   1  failure
-  2  wrong usage, or an input file that cannot be used
-  3  incomplete: records were cut or did not arrive, or `verify` found a fault
+  2  wrong usage, a configuration that cannot be read or used, or an output without ids (`verify`)
+  3  incomplete: `put` shortened a line that was too long, or `verify` or `demo` found a fault
   4  no such ring
-  5  timed out, or nothing to show
+  5  timed out, or nothing to show (`tail`)
 `run` exits with the code of its command, with 128+N if signal N killed it, and with 125, 126 or 127
 if the command could not be run.";
 

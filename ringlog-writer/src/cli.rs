@@ -44,19 +44,20 @@ const REPLACED_BY_CONFIG: [&str; 18] = [
     "grace",
 ];
 
-/// Take the records out of a ring and persist them
+/// Take the records out of a ring and write them to files
 ///
 /// A record's space is given back only once its line is written. When a writer is killed, the rest stays in the ring for
-/// the next one, and a checkpoint beside the file records how far it had come: every record is in the file exactly once.
-/// A ring has one writer.
+/// the next one, and a checkpoint beside the file records how far it had come: every record that is in
+/// the ring is written to the file exactly once. A ring has one writer.
 ///
-/// SIGTERM and SIGINT: write every record logged so far, then end. SIGHUP: reopen the file if it was moved away, or
-/// reload the configuration. SIGUSR1: close the file and begin the next one. On a full disk the writer reports the error
+/// SIGTERM and SIGINT: write every record logged so far, then end. SIGHUP: with --config, reload the configuration;
+/// without, reopen the file if it was moved away. SIGUSR1: close the file and begin the next one. On a full disk the writer reports the error
 /// and tries again.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
 pub struct WriterArgs {
-    /// The ring: a name, a path, or `.` for $RINGLOG. With --config any number of rings, in place of those in the file
+    /// The ring: a name, a path, or `.` for $RINGLOG. With --config, one or more rings that replace those in the
+    /// configuration, or none to use those
     #[arg(value_name = "RING", required_unless_present = "config")]
     pub rings: Vec<String>,
     /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` reload
@@ -75,7 +76,8 @@ pub struct WriterArgs {
     /// Discard the file's content
     #[arg(long)]
     pub truncate: bool,
-    /// The format of a line
+    /// The format of a line: text for people, json with one object a line, or raw: only the message and the fields, without
+    /// time and level and without notices of lost records
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = formats())]
     pub format: FormatKind,
     /// How newlines within a message are written in text: as `\n`, as a new line indented by four spaces, or as they are
@@ -85,12 +87,13 @@ pub struct WriterArgs {
     /// UUID, lane, incarnation and sequence
     #[arg(long)]
     pub ids: bool,
-    /// End once every lane is closed and every record written. A ring into which no process has ever logged is waited
-    /// for
+    /// End once every lane is closed and every record is written. A lane whose thread or process has ended counts as
+    /// closed, also after `kill -9`. If no process has ever logged into the ring, first wait for one that does
     #[arg(long)]
     pub until_idle: bool,
-    /// When the file is synced, to survive a power cut: never, interval (each second), a duration like 5s, batch (with
-    /// every batch), or a level (with every batch that has a record of at least this level)
+    /// When the file is synced, to survive a power cut: never, interval (each second), a duration like 5s, batch, or a
+    /// level. A batch is what the writer writes at once, some 64 KiB or less. batch: after each one. A level: after each
+    /// one that has a record of at least this level
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub fsync: Fsync,
     /// The rotation.
@@ -99,7 +102,9 @@ pub struct WriterArgs {
     /// Keep no checkpoint beside the file. After a writer is killed, its last batch may be written twice
     #[arg(long)]
     pub no_checkpoint: bool,
-    /// How long a record waits for older ones of interrupted threads, in milliseconds [default: 10]
+    /// How many milliseconds the writer holds back a record, because a thread that is suspended in the middle of a log call
+    /// may still publish an older one. An older record that comes later than that is written out of order and counted as
+    /// late. The wait shrinks to nothing as the ring fills [default: 10]
     #[arg(long, value_name = "MS")]
     pub grace: Option<u64>,
     /// Standard input is a socket to the process that started this one: report there when the ring is held
@@ -114,10 +119,10 @@ pub struct RotationArgs {
     /// Close a file before it reaches this size, for example 10MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub rotate_size: Option<u64>,
-    /// Close a file after this time: 30s, 15min, 6h, 1d, midnight, or a weekday
+    /// Close a file after this time (30s, 15min, 6h, 1d), at midnight (midnight), or at the start of a weekday (monday)
     #[arg(long, value_name = "WHEN")]
     pub rotate_every: Option<Every>,
-    /// The time of day for midnight and weekdays, for example 02:30
+    /// With --rotate-every midnight or a weekday: the time of day to close the file, instead of 00:00; for example 02:30
     #[arg(long, value_name = "HH:MM")]
     pub rotate_at: Option<At>,
     /// The time zone of midnight and the time of day: utc, local, or a name like Europe/Berlin [default: utc]
@@ -131,13 +136,13 @@ pub struct RotationArgs {
     #[arg(long, value_name = "HOW", default_value = "time")]
     pub naming: Naming,
     /// Which closed files to keep: a count, an age like 30d, a total size like 2GiB, several of these separated by
-    /// commas, or all
+    /// commas, or all. With several limits, a file beyond any of them is deleted
     #[arg(long, value_name = "LIMITS", default_value = "all")]
     pub keep: Keep,
     /// Compress closed files in the background: gzip or zstd
     #[arg(long, value_name = "HOW")]
     pub compress: Option<Compression>,
-    /// On a full disk: wait, or drop-oldest-file
+    /// On a full disk: wait for space, or drop-oldest-file, which deletes the oldest closed file and tries again
     #[arg(long, value_name = "POLICY", default_value = "wait")]
     pub on_full: OnFull,
 }

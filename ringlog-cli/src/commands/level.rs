@@ -17,12 +17,17 @@ use undo::TimedUndo;
 /// Show or change which levels running processes log
 ///
 /// A rule sets the least level of a logger and of the loggers below it: `db` covers `db.pool` and
-/// `db::query`. Processes follow a change with their next log call. If several rules match, the one with the
-/// longest name applies. Between rules of the same name, a rule set here precedes the process's own filter,
-/// one with --pid precedes one without, and one with an end (--for) precedes one without.
+/// `db::query`. Processes follow a change with their next log call. Each process also has a filter of
+/// its own, from RINGLOG_LEVEL or its program. If several rules cover a logger, one applies:
+///   1. the one with the longest logger name;
+///   2. of those, one set by this command before one of the process's own filter;
+///   3. of those, one with --pid before one without;
+///   4. of those, one with an end (--for) before one without.
 ///
-/// Levels are trace, debug, info, warn, error, critical, and numbers from 1 to 255.
+/// Levels are numbers from 1 to 255; a higher one is more severe. Names: trace 5, debug 10, info 20,
+/// warn or warning 30, error 40, critical or fatal 50.
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct LevelArgs {
     /// The ring into which the processes log
     #[arg(value_name = "RING")]

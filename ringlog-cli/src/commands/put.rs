@@ -15,12 +15,13 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// Log records into a ring
 ///
 /// No writer has to run: records stay in the ring until a writer writes them to a file. If the ring is
-/// full, `put` waits up to --timeout for space, then fails and says how many lines were put.
+/// full, `put` waits up to --timeout for space, whatever the ring's overflow policy is. Then it fails and
+/// says how many lines were put.
 #[derive(Args)]
 pub struct Put {
     /// The ring to log into
     name: String,
-    /// Level of the records: a name or a number
+    /// Level of the records: a name such as warn, or a number from 1 to 255
     #[arg(long, default_value = "info")]
     level: Level,
     /// Name of the logger

@@ -8,9 +8,9 @@ use clap::Args;
 use super::writer_request::WriterRequest;
 use crate::{exit_code, option_values, terminal};
 
-/// Make a ring's writer read its configuration file again, and wait until it is in force
+/// Make a ring's writer read its configuration file again
 ///
-/// If the file has an error, the previous configuration stays in force. The writer prints the error on its standard
+/// Returns when the new configuration is in force or refused, or with exit code 5 when --timeout is over. If the file has an error, the previous configuration stays in force. The writer prints the error on its standard
 /// error; `ringlog writer --config FILE --check` prints it too. A writer without a configuration reopens its file.
 #[derive(Args)]
 pub struct Reload {

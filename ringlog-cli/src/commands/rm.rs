@@ -14,8 +14,10 @@ pub struct Rm {
     name: String,
     /// Remove it even if it is in use or damaged
     ///
-    /// Processes that log into it get the error "the ring is gone" at their next block. Records that no
-    /// writer has written to a file are lost. A file that is not a ring is never removed.
+    /// Processes that log into it get the error "the ring is gone" as soon as they need another block of
+    /// space. A writer of the ring writes the records that are in it, then ends. Records that no writer writes
+    /// are lost, also those that processes log until they get the error. A file that is not a ring is never
+    /// removed.
     #[arg(long)]
     force: bool,
 }

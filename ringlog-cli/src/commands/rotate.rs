@@ -8,9 +8,10 @@ use clap::Args;
 use super::writer_request::WriterRequest;
 use crate::{exit_code, option_values};
 
-/// Make a ring's writer close its files and start new ones, and wait until it has
+/// Make a ring's writer close its files and start new ones
 ///
-/// Empty files are not rotated. Neither is the output of a writer that writes to no file or keeps no checkpoint.
+/// Returns when the writer has done so, or with exit code 5 when --timeout is over. An empty file is not closed. A file
+/// without a checkpoint (--no-checkpoint) cannot be rotated; nor can standard output or a pipe.
 #[derive(Args)]
 pub struct Rotate {
     /// The ring whose writer rotates its files

@@ -13,12 +13,21 @@ use crate::{exit_code, humanize, option_values, terminal};
 
 /// Show the state and the counters of a ring and of each lane
 ///
-/// A lane is the part of the ring that one logging thread uses. Each process has one more lane, for the
-/// definitions of its records. The STATE of a lane is
-///   alive    while its thread runs,
+/// A lane is the part of the ring that one logging thread uses. Each process has one more lane, the
+/// process lane, for definitions: descriptions of its kinds of records, by which readers decode them.
+///
+/// The STATE of a lane is
+///   alive    while its thread runs; of a process lane, while its process runs,
 ///   dead     if its process ended without closing it,
-///   closed   if its thread ended normally,
-///   opening  while its thread takes it.
+///   closed   if its thread or process ended normally,
+///   opening  while its thread or process takes it.
+///
+/// The counters of records are
+///   published  logged into the ring,
+///   persisted  of these, written out by a writer,
+///   behind     published, but not persisted yet,
+///   dropped    refused, for example because the ring was full,
+///   late       written after a record with a later time.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Stat {

@@ -8,12 +8,15 @@ use ringlog::reader::Observer;
 
 use crate::{exit_code, humanize, option_values, terminal};
 
-/// Make a ring's writer write all records that are in the ring and exit, and wait until it has
+/// Stop a ring's writer, after it has written all records logged so far
+///
+/// Returns when the writer has ended, or with exit code 5 when --timeout is over. In that case the writer
+/// still ends once it has written the records.
 #[derive(Args)]
 pub struct Stop {
     /// The ring whose writer stops
     name: String,
-    /// How long to wait for the writer
+    /// How long to wait until the writer has ended
     #[arg(long, default_value = "30s", value_parser = option_values::duration)]
     timeout: Duration,
 }

@@ -22,16 +22,19 @@ const UNREADABLE_LINES_MAX: usize = 100;
 
 /// Check an output for records that are missing, doubled or out of order
 ///
-/// Reads files that a writer wrote with `--format json`, or as text with `--ids`. Each record in them names
-/// its ring, its lane (one logging thread), the lane's incarnation (which of its owners logged it), and its
-/// sequence: 0, 1, 2 and so on for each owner. Several files, compressed or not, are read as parts of one
+/// Reads files that a writer wrote with `--format json`, or as text with `--ids`. Each record in them has an
+/// id of four parts: its ring, lane, incarnation and sequence. A lane is the part of the ring that one
+/// logging thread uses. Threads use a lane one after another; the thread that has it is its owner, and the
+/// incarnation is the owner's number. The sequence counts an owner's records: 0, 1, 2 and so on. Several files, compressed or not, are read as parts of one
 /// output: give the oldest first.
 ///
-/// Each fault is reported with its line: records that are missing, doubled or out of order, reported ends of
-/// processes that contradict the records before them, lines that cannot be read, and a last line without a
-/// newline. Losses that the output itself reports, such as records dropped because the ring was full, are
-/// listed; they are faults only with --strict. Records that a thread logged after its last record in the
-/// output can only be missed if the output reports the unclean exit of its process.
+/// Each fault is reported with its line: records that are missing, doubled or out of order, lines that cannot
+/// be read, and a last line without a newline. A notice of an unclean exit names the owner's last sequence; a
+/// record beyond that is a fault too. Losses that the output itself reports, such as records dropped because
+/// the ring was full, are listed; they count as faults only with --strict.
+///
+/// A limit: if the last records of an owner are missing, no later sequence shows it. `verify` notices that only
+/// if the output has a notice of the owner's unclean exit.
 #[derive(Args)]
 #[command(after_help = "\
 Exit codes: 0 complete, 1 a file cannot be read, 2 the output has no ids,
@@ -40,10 +43,10 @@ pub struct Verify {
     /// Files that a writer has written, the oldest first; `-` for standard input
     #[arg(required = true, value_name = "OUTPUT")]
     outputs: Vec<PathBuf>,
-    /// The output begins in the middle: do not report records before the first one of each owner
+    /// The output begins in the middle: do not report records before each owner's first one as missing
     #[arg(long)]
     partial: bool,
-    /// Count records that the output itself reports as lost as missing
+    /// Exit with 3 also if the only losses are those that the output itself reports
     #[arg(long)]
     strict: bool,
 }
