@@ -1,7 +1,8 @@
 //! Conversion of configurations of Python's `logging` to ringlog's, on text in memory.
 //!
 //! `file_config` and `dict_config` read the two forms of a Python configuration into one `PythonConfig`. `formatters`,
-//! `handlers` and `loggers` find the counterparts. Each part without a counterpart becomes a [`Note`]; nothing is guessed.
+//! `handlers` and `loggers` find the counterparts. Each part without a counterpart becomes a [`Note`]; nothing is
+//! guessed.
 
 // In reading order.
 mod python_config;

@@ -46,13 +46,13 @@ const REPLACED_BY_CONFIG: [&str; 18] = [
 
 /// Take the records out of a ring and write them to files
 ///
-/// A record's space is given back only once its line is written. When a writer is killed, the rest stays in the ring for
-/// the next one, and a checkpoint beside the file records how far it had come: every record that is in
-/// the ring is written to the file exactly once. A ring has one writer.
+/// A record's space is given back only once its line is written. When a writer is killed, the rest stays in the ring
+/// for the next one, and a checkpoint beside the file records how far it had come: every record that is in the ring
+/// is written to the file exactly once. A ring has one writer.
 ///
 /// SIGTERM and SIGINT: write every record logged so far, then end. SIGHUP: with --config, reload the configuration;
-/// without, reopen the file if it was moved away. SIGUSR1: close the file and begin the next one. On a full disk the writer reports the error
-/// and tries again.
+/// without, reopen the file if it was moved away. SIGUSR1: close the file and begin the next one. On a full disk the
+/// writer reports the error and tries again.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
 pub struct WriterArgs {
@@ -76,11 +76,12 @@ pub struct WriterArgs {
     /// Discard the file's content
     #[arg(long)]
     pub truncate: bool,
-    /// The format of a line: text for people, json with one object a line, or raw: only the message and the fields, without
-    /// time and level and without notices of lost records
+    /// The format of a line: text for people, json with one object a line, or raw: only the message and the fields,
+    /// without time and level and without notices of lost records
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = formats())]
     pub format: FormatKind,
-    /// How newlines within a message are written in text: as `\n`, as a new line indented by four spaces, or as they are
+    /// How newlines within a message are written in text: as `\n`, as a new line indented by four spaces, or as they
+    /// are
     #[arg(long, value_name = "POLICY", default_value = "escape", value_parser = newlines())]
     pub newlines: Newlines,
     /// In text, write the record's id after the time, so that `ringlog verify` can find missing records: the ring's
@@ -92,8 +93,8 @@ pub struct WriterArgs {
     #[arg(long)]
     pub until_idle: bool,
     /// When the file is synced, to survive a power cut: never, interval (each second), a duration like 5s, batch, or a
-    /// level. A batch is what the writer writes at once, some 64 KiB or less. batch: after each one. A level: after each
-    /// one that has a record of at least this level
+    /// level. A batch is what the writer writes at once, some 64 KiB or less. batch: after each one. A level: after
+    /// each one that has a record of at least this level
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub fsync: Fsync,
     /// The rotation.
@@ -102,9 +103,9 @@ pub struct WriterArgs {
     /// Keep no checkpoint beside the file. After a writer is killed, its last batch may be written twice
     #[arg(long)]
     pub no_checkpoint: bool,
-    /// How many milliseconds the writer holds back a record, because a thread that is suspended in the middle of a log call
-    /// may still publish an older one. An older record that comes later than that is written out of order and counted as
-    /// late. The wait shrinks to nothing as the ring fills [default: 10]
+    /// How many milliseconds the writer holds back a record, because a thread that is suspended in the middle of a
+    /// log call may still publish an older one. An older record that comes later than that is written out of order
+    /// and counted as late. The wait shrinks to nothing as the ring fills [default: 10]
     #[arg(long, value_name = "MS")]
     pub grace: Option<u64>,
     /// Standard input is a socket to the process that started this one: report there when the ring is held
@@ -122,7 +123,8 @@ pub struct RotationArgs {
     /// Close a file after this time (30s, 15min, 6h, 1d), at midnight (midnight), or at the start of a weekday (monday)
     #[arg(long, value_name = "WHEN")]
     pub rotate_every: Option<Every>,
-    /// With --rotate-every midnight or a weekday: the time of day to close the file, instead of 00:00; for example 02:30
+    /// With --rotate-every midnight or a weekday: the time of day to close the file, instead of 00:00; for example
+    /// 02:30
     #[arg(long, value_name = "HH:MM")]
     pub rotate_at: Option<At>,
     /// The time zone of midnight and the time of day: utc, local, or a name like Europe/Berlin [default: utc]

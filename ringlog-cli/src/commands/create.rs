@@ -18,17 +18,17 @@ pub struct Create {
     /// Size of the ring's file: 16MiB, 1GiB
     #[arg(long, default_value = "16MiB")]
     size: String,
-    /// Number of lanes. A lane is the part of the ring that one logging thread uses; each process takes one more, for the
-    /// definitions of its records. Records of a thread that finds no free lane are dropped and counted
-    /// [default: one for every four blocks]
+    /// Number of lanes. A lane is the part of the ring that one logging thread uses; each process takes one more, for
+    /// the definitions of its records. Records of a thread that finds no free lane are dropped and counted [default:
+    /// one for every four blocks]
     #[arg(long)]
     lanes: Option<u32>,
-    /// Size of a block in bytes, a power of two. The ring's space is divided into blocks; a thread takes a free block and
-    /// fills it alone [default: 8192; 16384 in rings above 64 MiB]
+    /// Size of a block in bytes, a power of two. The ring's space is divided into blocks; a thread takes a free block
+    /// and fills it alone [default: 8192; 16384 in rings above 64 MiB]
     #[arg(long, value_name = "BYTES")]
     block_size: Option<u32>,
-    /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:5s: it waits for
-    /// space, here up to 5 s, and only then drops and counts. block: the same as block:5s
+    /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:5s: it waits
+    /// for space, here up to 5 s, and only then drops and counts. block: the same as block:5s
     #[arg(long, value_name = "drop|block[:5s]", default_value = "drop", value_parser = option_values::overflow)]
     overflow: Overflow,
     /// Permissions of the file. A user who may write it can forge and erase records

@@ -36,15 +36,15 @@ pub struct Run {
     /// File to append to, `-` for standard output
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// Format of the output: text for people, json with one object a line, or raw: only the message and the fields, without
-    /// time and level
+    /// Format of the output: text for people, json with one object a line, or raw: only the message and the fields,
+    /// without time and level
     #[arg(short, long, default_value = "text", value_parser = formats())]
     format: FormatKind,
     /// Size of the ring
     #[arg(long, default_value = "16MiB")]
     size: String,
-    /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:5s: it waits for
-    /// space, here up to 5 s, and only then drops and counts. block: the same as block:5s
+    /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:5s: it waits
+    /// for space, here up to 5 s, and only then drops and counts. block: the same as block:5s
     #[arg(long, value_name = "drop|block[:5s]", default_value = "block:5s", value_parser = option_values::overflow)]
     overflow: Overflow,
     /// The command and its arguments

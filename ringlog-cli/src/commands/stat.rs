@@ -37,7 +37,8 @@ pub struct Stat {
     #[arg(long)]
     json: bool,
     /// Repeat after this many seconds, and show rates
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = option_values::duration)]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
+    #[arg(value_parser = option_values::duration)]
     watch: Option<Duration>,
 }
 

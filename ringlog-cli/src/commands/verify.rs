@@ -25,8 +25,8 @@ const UNREADABLE_LINES_MAX: usize = 100;
 /// Reads files that a writer wrote with `--format json`, or as text with `--ids`. Each record in them has an
 /// id of four parts: its ring, lane, incarnation and sequence. A lane is the part of the ring that one
 /// logging thread uses. Threads use a lane one after another; the thread that has it is its owner, and the
-/// incarnation is the owner's number. The sequence counts an owner's records: 0, 1, 2 and so on. Several files, compressed or not, are read as parts of one
-/// output: give the oldest first.
+/// incarnation is the owner's number. The sequence counts an owner's records: 0, 1, 2 and so on. Several files,
+/// compressed or not, are read as parts of one output: give the oldest first.
 ///
 /// Each fault is reported with its line: records that are missing, doubled or out of order, lines that cannot
 /// be read, and a last line without a newline. A notice of an unclean exit names the owner's last sequence; a

@@ -24,8 +24,8 @@ pub struct WriterRequest {
 }
 
 impl WriterRequest {
-    /// Sends the request to the writer of the ring `name` and waits for the answer. Returns the ring's counters after the
-    /// answer. Without an answer it prints the reason and returns the exit code.
+    /// Sends the request to the writer of the ring `name` and waits for the answer. Returns the ring's counters after
+    /// the answer. Without an answer it prints the reason and returns the exit code.
     pub fn send(&self, name: &str, timeout: Duration) -> anyhow::Result<Result<RingStat, ExitCode>> {
         let observer = Observer::open(name)?;
         let path = observer.path().display();

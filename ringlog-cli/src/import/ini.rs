@@ -141,8 +141,8 @@ fn header(text: &str) -> Option<&str> {
 
 fn no_section(text: &str) -> String {
     let yaml = if text.starts_with("version:") || text == "---" {
-        "; this looks like YAML, convert it with `python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), \
-         sys.stdout)'`"
+        "; this looks like YAML, convert it with `python3 -c 'import json, sys, yaml; \
+         json.dump(yaml.safe_load(sys.stdin), sys.stdout)'`"
     } else {
         ""
     };

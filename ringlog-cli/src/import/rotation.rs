@@ -22,7 +22,10 @@ pub fn by_size(bound: &BoundArguments, at: &ConfigPlace, notes: &mut Notes) -> R
     if count > u64::from(MAX_SHIFTED) {
         notes.lost(
             at,
-            format_args!("backupCount={count} would rename as many files at each rotation; at most {MAX_SHIFTED} are kept"),
+            format_args!(
+                "backupCount={count} would rename as many files at each rotation; \
+                 at most {MAX_SHIFTED} are kept"
+            ),
         );
     }
     let mut rotation = Rotation { size: Some(size), naming: Naming::Python, ..Rotation::default() };
@@ -75,8 +78,8 @@ pub fn by_time(bound: &BoundArguments, at: &ConfigPlace, notes: &mut Notes) -> R
     Ok(rotation)
 }
 
-/// Converts a weekday. Python closes a file of `W0` (Monday) at the end of Monday unless `atTime` is given; ringlog closes
-/// at the day's beginning, so the day after is used.
+/// Converts a weekday. Python closes a file of `W0` (Monday) at the end of Monday unless `atTime` is given; ringlog
+/// closes at the day's beginning, so the day after is used.
 fn weekday(when: &str, has_time: bool) -> Option<Weekday> {
     let day: i8 = when[1..].parse().ok().filter(|day| (0..=6).contains(day))?;
     Weekday::from_monday_zero_offset((day + i8::from(!has_time)) % 7).ok()

@@ -38,7 +38,8 @@ impl<'a> TimedUndo<'a> {
         Ok(TimedUndo { ring, until_unix, signalled })
     }
 
-    /// Returns at once if the ring has a writer, which removes the rules when they end. Otherwise waits and removes them.
+    /// Returns at once if the ring has a writer, which removes the rules when they end. Otherwise waits and removes
+    /// them.
     pub fn undo_in_time(self, rules: &[LevelRule]) -> exit_code::CommandResult {
         let observer = Observer::open(self.ring)?;
         let end = humanize::time(self.until_unix.saturating_mul(1_000_000_000));
