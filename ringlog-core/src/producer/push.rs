@@ -320,7 +320,7 @@ impl<'a> Push<'a> {
             (block::PROCESS, lane_entry::PROCESS),
             (block::PID_TID, lane_entry::PID_TID),
             (block::DROPPED_AT_LANE_OPEN, lane_entry::DROPPED_AT_OPEN),
-            (block::DEATHS, lane_entry::DEATHS),
+            (block::UNCLEAN_EXITS, lane_entry::UNCLEAN_EXITS),
         ] {
             word(to, self.ring.lane_word(lane, from).load(Ordering::Relaxed));
         }
@@ -330,7 +330,7 @@ impl<'a> Push<'a> {
                 self.ring.lane_word(lane, lane_entry::THREAD_NAME + i * 8).load(Ordering::Relaxed),
             );
         }
-        for at in block::DEATHS + 1..block::THREAD_NAME {
+        for at in block::UNCLEAN_EXITS + 1..block::THREAD_NAME {
             word(at, 0);
         }
         let in_need = urgent && self.reserve_is_half_used();

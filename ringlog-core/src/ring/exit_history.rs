@@ -1,12 +1,12 @@
 //! The exit history of a lane: which of its owners exited without closing it, and their names.
 //!
 //! An unclean exit is proved by the lane's kernel lock: it is free, and the entry still says open. The consumer finds
-//! that when it checks the lanes. A process that opens the lane before that check finds it too, and records it: the
-//! incarnation goes into the lane's history, of which each block carries a copy, and the dead owner's name into
-//! the second half of the entry, before the first half is overwritten.
+//! it when it checks the lanes. A process that opens the lane before that check records it: it adds the incarnation
+//! to the lane's history, of which each block carries a copy, and copies the dead owner's name into the second half
+//! of the entry before it overwrites the first half.
 //!
-//! A process that runs its exit handlers ends in order. Its threads may still have lanes open then; those are not
-//! unclean exits.
+//! A process that runs its exit handlers ends in order. Lanes that its threads still have open then are not unclean
+//! exits.
 
 use std::sync::atomic::Ordering;
 
@@ -16,52 +16,52 @@ use crate::shm::words::text_from_words;
 
 /// The unclean exits in a lane's past: the last one, and which of the 32 incarnations before it exited uncleanly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Deaths {
+pub(crate) struct ExitHistory {
     /// The last incarnation that exited uncleanly; 0 if none has.
     last: u32,
     /// Bit n: incarnation `last - 1 - n` exited uncleanly.
     before: u32,
 }
 
-/// How many incarnations before the last one are remembered.
+/// How many incarnations before the last unclean exit the history covers.
 const REMEMBERED: u32 = 32;
 
-impl Deaths {
+impl ExitHistory {
     pub(crate) const fn word(self) -> u64 {
         pair(self.last, self.before)
     }
 
-    pub(crate) const fn decode(word: u64) -> Deaths {
+    pub(crate) const fn decode(word: u64) -> ExitHistory {
         let (last, before) = halves(word);
-        Deaths { last, before }
+        ExitHistory { last, before }
     }
 
-    pub(crate) fn of(ring: &SharedRing, lane: u32) -> Deaths {
-        Deaths::decode(ring.lane_word(lane, lane_entry::DEATHS).load(Ordering::Acquire))
+    pub(crate) fn of(ring: &SharedRing, lane: u32) -> ExitHistory {
+        ExitHistory::decode(ring.lane_word(lane, lane_entry::UNCLEAN_EXITS).load(Ordering::Acquire))
     }
 
-    /// Adds the youngest one.
-    fn with(self, incarnation: u32) -> Deaths {
+    /// The history with the exit of this incarnation added, which is the latest.
+    fn with(self, incarnation: u32) -> ExitHistory {
         let distance = incarnation.wrapping_sub(self.last);
         let before = match distance {
             0 => self.before,
             _ if self.last == 0 || distance > REMEMBERED => 0,
             _ => self.before.checked_shl(distance).unwrap_or(0) | 1 << (distance - 1),
         };
-        Deaths { last: incarnation, before }
+        ExitHistory { last: incarnation, before }
     }
 
-    /// Whether the incarnation exited uncleanly. True for one that is too old to be remembered.
-    pub(crate) fn may_include(self, incarnation: u32) -> bool {
-        self.includes(incarnation) || self.has_forgotten(incarnation)
+    /// Whether the incarnation may have exited uncleanly. True also for one that the history no longer covers.
+    pub(crate) fn may_contain(self, incarnation: u32) -> bool {
+        self.contains(incarnation) || self.has_forgotten(incarnation)
     }
 
-    fn includes(self, incarnation: u32) -> bool {
+    fn contains(self, incarnation: u32) -> bool {
         let age = self.last.wrapping_sub(incarnation);
         self.last != 0 && (age == 0 || (age <= REMEMBERED && self.before >> (age - 1) & 1 != 0))
     }
 
-    /// Whether an incarnation is older than what is remembered.
+    /// Whether an incarnation is older than the history covers.
     pub(crate) fn has_forgotten(self, incarnation: u32) -> bool {
         self.last.saturating_sub(incarnation) > REMEMBERED
     }
@@ -69,13 +69,13 @@ impl Deaths {
     /// The incarnations between two others that exited uncleanly, oldest first.
     pub(crate) fn between(self, after: u32, before: u32) -> impl Iterator<Item = u32> {
         let remembered = self.last.saturating_sub(REMEMBERED)..=self.last;
-        remembered.filter(move |died| *died > after && *died < before && self.includes(*died))
+        remembered.filter(move |exited| *exited > after && *exited < before && self.contains(*exited))
     }
 }
 
 /// Whether the lane's last owner exited uncleanly: it has not closed the lane, and its process did not end in order.
 /// The caller has proved by the lane's lock that the owner is gone.
-pub(crate) fn has_died(ring: &SharedRing, lane: u32) -> bool {
+pub(crate) fn exited_uncleanly(ring: &SharedRing, lane: u32) -> bool {
     let (process, incarnation) = halves(ring.lane_word(lane, lane_entry::PROCESS).load(Ordering::Acquire));
     ring.lane_state(lane).open && !has_ended_in_order(ring, process, incarnation)
 }
@@ -88,15 +88,15 @@ fn has_ended_in_order(ring: &SharedRing, process: u32, incarnation: u32) -> bool
     if state.incarnation == incarnation {
         return !state.open;
     }
-    let deaths = Deaths::of(ring, process);
-    !deaths.may_include(incarnation)
+    let history = ExitHistory::of(ring, process);
+    !history.may_contain(incarnation)
 }
 
 /// Records the last owner's exit in the lane's entry, if it was unclean. The caller holds the lane's lock and has
-/// not changed the entry yet; it may itself die at any point of this.
+/// not changed the entry yet. It may itself die at any point.
 pub(crate) fn record_exit(ring: &SharedRing, lane: u32) {
-    let (deaths, last) = (Deaths::of(ring, lane), ring.lane_state(lane).incarnation);
-    if deaths.last == last || !has_died(ring, lane) {
+    let (history, last) = (ExitHistory::of(ring, lane), ring.lane_state(lane).incarnation);
+    if history.last == last || !exited_uncleanly(ring, lane) {
         // An earlier opener has recorded it, and may have died while it wrote its own name.
         return;
     }
@@ -111,7 +111,7 @@ pub(crate) fn record_exit(ring: &SharedRing, lane: u32) {
         copy(lane_entry::PROCESS_NAME + i, lane_entry::DEAD_PROCESS_NAME + i);
     }
     word(lane_entry::DEAD_INCARNATION).store(last.into(), Ordering::Release);
-    word(lane_entry::DEATHS).store(deaths.with(last).word(), Ordering::Release);
+    word(lane_entry::UNCLEAN_EXITS).store(history.with(last).word(), Ordering::Release);
 }
 
 /// The owner of one incarnation of a lane, as its entry names it.
@@ -125,7 +125,7 @@ pub(crate) struct Owner {
     pub(crate) process_lane: (u32, u32),
 }
 
-/// The owner of the lane in that incarnation, as far as its entry still says.
+/// The owner of the lane in that incarnation; `None` if the entry no longer names it.
 pub(crate) fn owner(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Owner> {
     let is_dead = || {
         ring.lane_word(lane, lane_entry::DEAD_INCARNATION).load(Ordering::Acquire) == u64::from(incarnation)
@@ -166,16 +166,20 @@ mod tests {
 
     #[test]
     fn a_history_names_the_unclean_exits() {
-        let mut deaths = Deaths::default();
-        assert_eq!(deaths.between(0, u32::MAX).count(), 0);
-        for died in [3, 4, 7, 35, 36] {
-            deaths = Deaths::decode(deaths.with(died).word());
-            assert_eq!(deaths.with(died), deaths, "once more is not one more");
+        let mut history = ExitHistory::default();
+        assert_eq!(history.between(0, u32::MAX).count(), 0);
+        for exited in [3, 4, 7, 35, 36] {
+            history = ExitHistory::decode(history.with(exited).word());
+            assert_eq!(history.with(exited), history, "adding an exit twice changes nothing");
         }
-        assert_eq!(deaths.between(0, 37).collect::<Vec<_>>(), [4, 7, 35, 36], "3 is too long ago");
-        assert_eq!(deaths.between(4, 36).collect::<Vec<_>>(), [7, 35]);
-        assert!(deaths.has_forgotten(3) && !deaths.has_forgotten(4) && !deaths.includes(5));
-        assert_eq!(deaths.with(100).between(0, 200).collect::<Vec<_>>(), [100]);
-        assert_eq!(Deaths::decode(u64::MAX).between(0, u32::MAX).count(), 32, "whatever is in memory");
+        assert_eq!(history.between(0, 37).collect::<Vec<_>>(), [4, 7, 35, 36], "3 is too old");
+        assert_eq!(history.between(4, 36).collect::<Vec<_>>(), [7, 35]);
+        assert!(history.has_forgotten(3) && !history.has_forgotten(4) && !history.contains(5));
+        assert_eq!(history.with(100).between(0, 200).collect::<Vec<_>>(), [100]);
+        assert_eq!(
+            ExitHistory::decode(u64::MAX).between(0, u32::MAX).count(),
+            32,
+            "any word in memory decodes"
+        );
     }
 }

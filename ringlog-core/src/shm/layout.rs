@@ -1,15 +1,15 @@
-//! Where everything lies: the code's one copy of FORMAT.md.
+//! Offsets and sizes of everything in a ring's file: the code's only copy of FORMAT.md.
 //!
 //! All offsets are in bytes from the start of the file unless a name says words or slots.
 
 use std::fmt;
 
-/// First eight bytes of every ring; written last at creation.
+/// The first eight bytes of every ring; written last at creation.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"RINGLOG\x1a");
 /// Readers refuse another major version; a larger minor version only adds what may be skipped.
 pub(crate) const VERSION_MAJOR: u16 = 1;
 pub(crate) const VERSION_MINOR: u16 = 0;
-/// Reads differently on a machine of the other byte order.
+/// Reads as another number on a machine of the other byte order.
 pub(crate) const BYTE_ORDER: u64 = 0x0807_0605_0403_0201;
 
 /// The unit of space: one cache line.
@@ -21,9 +21,9 @@ pub(crate) const BLOCK_HEADER_SLOTS: u32 = 3;
 pub(crate) const RECORD_HEADER_BYTES: usize = 16;
 /// The longest record, whatever the ring's size. A quarter of the ring is the other limit.
 pub(crate) const RECORD_MAX_BYTES: usize = 16 << 20;
-/// Lanes are named by 24 bits.
+/// The most lanes of a ring. A state word has 24 bits for the lane.
 pub(crate) const LANES_MAX: u32 = 1 << 20;
-/// Readers keep some bytes for each block, so a crafted file must not name any number of them.
+/// The most blocks of a ring. Readers keep some bytes for each, so a crafted file must not name more.
 pub(crate) const BLOCKS_MAX: u32 = 1 << 22;
 pub(crate) const BLOCK_BYTES_MIN: u32 = 1 << 10;
 pub(crate) const BLOCK_BYTES_MAX: u32 = 1 << 20;
@@ -56,33 +56,33 @@ pub(crate) mod header {
     pub(crate) const OVERFLOW: usize = 272; // policy:8; see Overflow
     pub(crate) const BLOCK_DEADLINE_NS: usize = 280;
     pub(crate) const FLAGS: usize = 288; // bit 0: retired
-    pub(crate) const STOP_REQUESTS: usize = 296; // grows by one for each "please drain and end"
-    pub(crate) const ROTATE_REQUESTS: usize = 304; // grows by one for each "please begin a new file"
-    pub(crate) const ROTATE_REQUESTS_DONE: usize = 312; // the last one that the consumer has answered
-    pub(crate) const RELOAD_REQUESTS: usize = 320; // grows by one for each "please read your configuration anew"
-    pub(crate) const RELOAD_ANSWER: usize = 328; // the last one that was answered:63 | accepted:1
+    pub(crate) const STOP_REQUESTS: usize = 296; // grows by one for each request to drain and end
+    pub(crate) const ROTATE_REQUESTS: usize = 304; // grows by one for each request to begin a new file
+    pub(crate) const ROTATE_REQUESTS_DONE: usize = 312; // the last request that the consumer has answered
+    pub(crate) const RELOAD_REQUESTS: usize = 320; // grows by one for each request to reload the configuration
+    pub(crate) const RELOAD_ANSWER: usize = 328; // the last answered request:63 | accepted:1
 
     // Consumer's lines: its process, and how far it has drained.
-    pub(crate) const CONSUMER_PID: usize = 512; // pid, 0 when it has ended in order
+    pub(crate) const CONSUMER_PID: usize = 512; // pid; 0 after an end in order
     pub(crate) const CONSUMER_SINCE_UNIX_NS: usize = 520;
     pub(crate) const CONSUMER_BEAT_UNIX_NS: usize = 528; // last scan
     pub(crate) const CONSUMER_PERSISTED: usize = 536; // records, cumulative
     pub(crate) const CONSUMER_LATE: usize = 544; // records emitted after a younger one
-    pub(crate) const CONSUMER_DAMAGED: usize = 552; // damaged places: bytes that are no records
-    pub(crate) const RECLAIMED: usize = 560; // blocks of records taken back from dead lanes
+    pub(crate) const CONSUMER_DAMAGED: usize = 552; // damaged places: bytes that are no record
+    pub(crate) const RECLAIMED: usize = 560; // blocks of records reclaimed from dead owners
     pub(crate) const CONSUMER_LOOKED_UNIX_NS: usize = 568; // last check for dead owners
     pub(crate) const CONSUMER_NAME: usize = 576; // 32 bytes
-    pub(crate) const RECLAIMED_WITHIN_NS: usize = 608; // of the last one's death, at most
-    pub(crate) const RECLAIMED_WITHIN_MAX_NS: usize = 616; // the longest of these
+    pub(crate) const RECLAIMED_WITHIN_NS: usize = 608; // of the last reclaim: ns since its owner's exit, at most
+    pub(crate) const RECLAIMED_WITHIN_MAX_NS: usize = 616; // the longest of these times
 
     // Sleep line: set by a consumer that sleeps, cleared by the thread that wakes it. A futex on its low half.
     pub(crate) const SLEEP: usize = 640;
     // Freed line: grows with every freed block. A futex on its low half.
     pub(crate) const FREED: usize = 704;
     pub(crate) const FREED_WAITERS: usize = 768;
-    // Refusals of threads that have no lane.
+    // Drops of threads that have no lane.
     pub(crate) const DROPPED_WITHOUT_LANE: usize = 832;
-    pub(crate) const DROPPED_WITHOUT_LANE_TOLD: usize = 896;
+    pub(crate) const DROPPED_WITHOUT_LANE_REPORTED: usize = 896;
 
     // The level rules, twice: one half is in force while the other is written.
     pub(crate) const LEVEL_RULES: [usize; 2] = [1024, 2048]; // length:32 | CRC-32:32, then the text
@@ -104,16 +104,16 @@ pub(crate) mod lane {
     pub(crate) const PUBLISHED: usize = 32; // records of all incarnations, as of the last block change
     pub(crate) const DROPPED: usize = 40; // records refused, all incarnations
     pub(crate) const DROPPED_AT_OPEN: usize = 48;
-    pub(crate) const DEATHS: usize = 56; // see Deaths
+    pub(crate) const UNCLEAN_EXITS: usize = 56; // see ExitHistory
     pub(crate) const THREAD_NAME: usize = 64; // 32 bytes
     pub(crate) const PROCESS_NAME: usize = 96; // 32 bytes
 
     // Written by the consumer.
     pub(crate) const PERSISTED: usize = 128; // records of all incarnations
-    pub(crate) const DROPPED_TOLD: usize = 136;
+    pub(crate) const DROPPED_REPORTED: usize = 136;
     pub(crate) const NEXT: usize = 144; // incarnation:32 | low half of the next chain number:32
     pub(crate) const NEXT_SEQUENCE: usize = 152;
-    pub(crate) const DEATHS_TOLD: usize = 160; // incarnation up to which deaths are told
+    pub(crate) const EXITS_REPORTED: usize = 160; // incarnation up to which unclean exits are reported
 
     // Written by the opener of a lane after an unclean exit: the last owner that exited uncleanly.
     pub(crate) const DEAD_INCARNATION: usize = 168; // 0 while the rest is written
@@ -143,8 +143,8 @@ pub(crate) mod block {
     pub(crate) const ANCHOR_TICKS: usize = 8;
     pub(crate) const ANCHOR_UNIX_NS: usize = 9;
     pub(crate) const NS_PER_TICK: usize = 10;
-    pub(crate) const DEATHS: usize = 11; // the lane's, when this incarnation began
-    pub(crate) const CLOSED: usize = 12; // 1: its owner closed the lane with it
+    pub(crate) const UNCLEAN_EXITS: usize = 11; // the lane's history when this incarnation began
+    pub(crate) const CLOSED: usize = 12; // 1: the owner closed the lane with this block
     pub(crate) const THREAD_NAME: usize = 16; // 4 words
     pub(crate) const PROCESS_NAME: usize = 20; // 4 words
     pub(crate) const WORDS: usize = 24;
@@ -152,17 +152,17 @@ pub(crate) mod block {
 
 /// Bytes that OFD locks are held on. They lie beyond any file.
 pub(crate) mod lock {
-    /// Byte `n` is lane `n`'s: held as long as its owner is alive.
+    /// Byte `n` is lane `n`'s: locked as long as its owner is alive.
     pub(crate) const fn lane(lane: u32) -> i64 {
         lane as i64
     }
     /// Shared by all attached processes; exclusive to remove or replace the ring.
     pub(crate) const ATTACH: i64 = 1 << 40;
-    /// The one consumer's.
+    /// Held by the ring's only consumer.
     pub(crate) const CONSUMER: i64 = (1 << 40) + 1;
     /// Held while a process changes the level rules.
     pub(crate) const LEVELS: i64 = (1 << 40) + 2;
-    /// From here on: bytes to test that the file system keeps locks with mappings.
+    /// The first of the bytes on which the file system is tested for keeping locks with mappings.
     pub(crate) const TEST: i64 = 1 << 41;
 }
 
@@ -191,7 +191,7 @@ pub struct Geometry {
     pub(crate) headroom_slots: u32,
 }
 
-/// Why no ring can be made of a size, a block size and a number of lanes.
+/// The reason why a size, a block size and a number of lanes make no ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BadGeometry(pub(crate) String);
 
@@ -233,12 +233,12 @@ impl Geometry {
         Ok(ring)
     }
 
-    /// Header, lane table and rounding, without what grows with the blocks.
+    /// Bytes of the header, the lane table and rounding, without what grows with the number of blocks.
     fn overhead(lanes: u64) -> u64 {
         header::BYTES as u64 + lanes * lane::BYTES as u64 + 4096
     }
 
-    /// Whether the numbers agree with each other. Everything after `open` relies on this.
+    /// Checks that the numbers agree with each other. All code after `open` relies on this.
     pub(crate) fn check(&self) -> Result<(), BadGeometry> {
         let err = |why: String| Err(BadGeometry(why));
         let Geometry { block_bytes, block_count, lane_count, reserved_blocks, headroom_slots, .. } = *self;

@@ -11,7 +11,7 @@ use super::totals::LanelessDrops;
 use crate::os::probe::Probe;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::origin::Origin;
-use crate::ring::exit_history::{self, Deaths};
+use crate::ring::exit_history::{self, ExitHistory};
 use crate::ring::reclaim::{self, is_named};
 use crate::shm::block::SharedRing;
 use crate::shm::clock::{Clock, unix_ns};
@@ -39,7 +39,7 @@ pub(super) struct ExitWatch {
 
 impl ExitWatch {
     pub(super) fn new(ring: &SharedRing, clock: Clock, interval: Duration) -> ExitWatch {
-        let laneless = ring.header_word(header::DROPPED_WITHOUT_LANE_TOLD).load(Ordering::Relaxed);
+        let laneless = ring.header_word(header::DROPPED_WITHOUT_LANE_REPORTED).load(Ordering::Relaxed);
         ExitWatch {
             clock,
             interval,
@@ -127,7 +127,7 @@ impl ExitWatch {
     pub(super) fn exit_given(&mut self, ring: &SharedRing, lanes: &mut LaneTable, process: ProcessId) {
         let (lane, incarnation) = process;
         let Some(reader) = lanes.get_mut(lane) else { return };
-        let mut unreported = Deaths::of(ring, lane).between(reader.exits_reported(), incarnation);
+        let mut unreported = ExitHistory::of(ring, lane).between(reader.exits_reported(), incarnation);
         if unreported.next().is_none() && !reader.has_blocks_of(incarnation) {
             reader.skip_exit(incarnation);
             lanes.mark_dirty(lane);
@@ -136,12 +136,12 @@ impl ExitWatch {
         }
     }
 
-    /// Takes back what dead owners left. When they died is not known; at the look before they were alive, or had no
-    /// block: so it is no longer ago than that look.
+    /// Reclaims the blocks of dead owners. At the previous check these owners were alive or had no block, so the time
+    /// since that check bounds the time since their exits.
     pub(super) fn reclaim(&mut self, ring: &SharedRing, probe: &Probe, dictionary: &mut Dictionary) {
         let begun = Instant::now();
         let is_alive = |lane| probe.is_held(lock_byte::lane(lane));
-        // If the kernel cannot tell, all owners count as alive until the next look.
+        // If the locks cannot be queried, all owners count as alive until the next check.
         let Ok(sealed) = reclaim::look(ring, is_alive, |process| dictionary.forget(process)) else { return };
         ring.header_word(header::CONSUMER_LOOKED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
         let before = self.looked.replace(begun);
@@ -168,12 +168,16 @@ fn prove_exits(
     if state.incarnation <= reader.exits_observed() {
         return Vec::new();
     }
-    let mut exits = reader.unobserved_exits(Deaths::of(ring, lane), state.incarnation);
-    // If the kernel cannot tell, the owner counts as alive.
+    let mut exits = reader.unobserved_exits(ExitHistory::of(ring, lane), state.incarnation);
+    // If the lock cannot be queried, the owner counts as alive.
     let is_alive = || probe.is_held(lock_byte::lane(lane)).unwrap_or(true);
     // The entry before the lock and again after it: in between, the owner may have closed the lane, and another
     // thread may have opened it.
-    if state.open && !is_alive() && exit_history::has_died(ring, lane) && ring.lane_state(lane) == state {
+    if state.open
+        && !is_alive()
+        && exit_history::exited_uncleanly(ring, lane)
+        && ring.lane_state(lane) == state
+    {
         exits.push(state.incarnation);
     }
     let owner = |incarnation| (incarnation, Origin::of_incarnation(ring, lane, incarnation));
@@ -192,7 +196,7 @@ fn may_be_reported(ring: &SharedRing, lanes: &LaneTable, process: ProcessId) -> 
         || lanes.iter().any(|(lane, reader)| {
             // Of several exits in one lane its entry names only the last.
             let unobserved = (reader.exits_observed(), ring.lane_state(lane).incarnation);
-            Deaths::of(ring, lane).between(unobserved.0, unobserved.1).nth(1).is_some()
+            ExitHistory::of(ring, lane).between(unobserved.0, unobserved.1).nth(1).is_some()
         })
         || is_named(ring, process)
 }

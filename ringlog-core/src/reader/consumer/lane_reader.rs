@@ -24,7 +24,7 @@ use super::cursor::{Cursor, LaneCursor, PassesOver};
 use super::moment::Moment;
 use super::snapshot::LaneSnapshot;
 use crate::reader::origin::Origin;
-use crate::ring::exit_history::Deaths;
+use crate::ring::exit_history::ExitHistory;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as lane_entry};
@@ -71,11 +71,11 @@ pub(super) struct LaneReader {
 }
 
 impl LaneReader {
-    /// Begins where the last consumer ended: as the ring has it, or as the cursor says, if that is further.
+    /// Begins where the last consumer ended: at the position in the ring or at the cursor's, whichever is further.
     pub(super) fn new(ring: &SharedRing, lane: u32, cursor: Option<&Cursor>) -> LaneReader {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
         let (incarnation, next) = halves(word(lane_entry::NEXT));
-        let (drops, exits) = (word(lane_entry::DROPPED_TOLD), word(lane_entry::DEATHS_TOLD) as u32);
+        let (drops, exits) = (word(lane_entry::DROPPED_REPORTED), word(lane_entry::EXITS_REPORTED) as u32);
         let (cursor, begun_before) = cursor.and_then(|cursor| cursor.lane(lane)).unwrap_or_default();
         let given = (cursor.incarnation, cursor.sequence);
         let ((incarnation, next_sequence), next) = if given.0 > incarnation {
@@ -100,7 +100,7 @@ impl LaneReader {
         }
     }
 
-    /// Takes a block that a scan has found. Returns false for one whose records were all given out.
+    /// Takes a block that a scan has found. Returns false for a block whose records were all given out.
     pub(super) fn accept(&mut self, block: FoundBlock) -> bool {
         let is_accepted = !self.passes_over.block(block.header());
         if is_accepted {
@@ -109,8 +109,8 @@ impl LaneReader {
         is_accepted
     }
 
-    /// Gives up a block that was taken away before it was parsed. So the lanes never hold more blocks than the
-    /// ring has.
+    /// Removes a block that was freed or reused before it was parsed, so that the lanes never hold more blocks than
+    /// the ring has.
     pub(super) fn lose(&mut self, index: u32) {
         self.chain.remove(index);
         if self.copy.index() == Some(index) {
@@ -119,7 +119,7 @@ impl LaneReader {
         self.observe_damage();
     }
 
-    /// The tick by which the next entry is to be merged, if there is one.
+    /// The tick by which the next entry is merged; `None` without a next entry.
     #[inline]
     pub(super) fn head_ticks(&self) -> Option<u64> {
         match self.head.as_ref()? {
@@ -135,7 +135,7 @@ impl LaneReader {
         }
     }
 
-    /// From which tick on there may be entries that this scan cannot give out yet.
+    /// The tick from which on there may be entries that this scan cannot give out yet.
     pub(super) fn held_back_from(&self, scan: u64) -> Option<u64> {
         if self.head.is_some() { None } else { self.chain.held_back_from(scan) }
     }
@@ -146,7 +146,7 @@ impl LaneReader {
         self.copy.take_unchecked() || matches!(self.head, Some(Head::Notice { .. }))
     }
 
-    /// Whether nothing is left to parse in what the scans have found.
+    /// Whether nothing that the scans have found is left to parse.
     pub(super) fn is_empty(&self) -> bool {
         self.head.is_none() && self.chain.is_empty() && self.notices.is_empty()
     }
@@ -157,7 +157,7 @@ impl LaneReader {
         std::mem::replace(&mut self.is_dirty, true)
     }
 
-    /// How far the lane is persisted when all that was given out is.
+    /// The lane's progress once everything given out so far is persisted.
     pub(super) fn take_progress(&mut self) -> LaneProgress {
         self.is_dirty = false;
         let (drops, exits) = (self.notices.drops_reported(), self.notices.exits_reported());
@@ -176,7 +176,7 @@ impl LaneReader {
         }
     }
 
-    /// Finds the next entry, unless there is one.
+    /// Finds the next entry, unless the head holds one.
     #[inline]
     pub(super) fn advance(&mut self, ring: &SharedRing, blocks: &mut BlockTable, scan: u64) {
         while self.head.is_none() {
@@ -203,7 +203,7 @@ impl LaneReader {
         Head::Notice { notice, ticks: ticks.max(self.last.ticks), unix_ns }
     }
 
-    /// The moment of the record before, or one for what comes before the lane's first.
+    /// The moment of the previous record. Before the lane's first record: its block's anchor, else now.
     fn moment_before(&self) -> Moment {
         let unix_ns = match self.last.unix_ns {
             0 => self.copy.anchor_unix_ns().unwrap_or_else(crate::shm::clock::unix_ns),
@@ -212,7 +212,7 @@ impl LaneReader {
         Moment { unix_ns, ..self.last }
     }
 
-    /// Makes the next block of the chain the current one; false if there is none yet.
+    /// Makes the next block of the chain the current one. Returns false if that block has not been found yet.
     fn begin_block(&mut self, ring: &SharedRing, blocks: &mut BlockTable, scan: u64) -> bool {
         let Some(next) = self.chain.take_next(scan) else { return false };
         let (id, header) = (next.block.id, next.block.header());
@@ -234,13 +234,13 @@ impl LaneReader {
         self.notices.observe_drops(header[block::DROPPED], None);
         self.next_sequence = header[block::FIRST_SEQUENCE];
         self.copy.open(id, given_before, Anchor::of_block(header));
-        // So that a flush sees that the lane's earlier blocks are done.
+        // So that a flush sees that the lane's earlier blocks are delivered.
         blocks.deliver(RecordEnd { block: id.index, slot: BLOCK_HEADER_SLOTS });
         true
     }
 
-    /// All that earlier owners published has been read, up to `end`: reports their drops and unclean exits. The
-    /// owner of this block header found them dead when it opened the lane.
+    /// Reports the drops and unclean exits of earlier owners, all of whose records have been read, up to `end`. The
+    /// owner of this block header found these owners dead when it opened the lane.
     fn end_incarnation(
         &mut self,
         ring: &SharedRing,
@@ -253,7 +253,7 @@ impl LaneReader {
         let drops = header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]);
         self.notices.observe_drops(drops, earlier.clone());
         let moment = Moment { ticks: header[block::ANCHOR_TICKS], unix_ns: header[block::ANCHOR_UNIX_NS] };
-        let history = Deaths::decode(header[block::DEATHS]);
+        let history = ExitHistory::decode(header[block::UNCLEAN_EXITS]);
         for exited in self.notices.unobserved_exits(history, end.incarnation, incarnation) {
             let owner = earlier.clone().filter(|owner| owner.incarnation == exited);
             let owner = owner.or_else(|| Origin::of_incarnation(ring, self.lane, exited));
@@ -283,7 +283,7 @@ impl LaneReader {
         }
     }
 
-    /// Ends a sealed block that has been parsed to its end; false if more may come.
+    /// Ends a sealed block that has been parsed to its end. Returns false if the block may still grow.
     fn finish_block(&mut self, ring: &SharedRing, blocks: &mut BlockTable) -> bool {
         let Some(index) = self.copy.index() else { return false };
         if !blocks.finish_parsing(index) {
@@ -295,7 +295,7 @@ impl LaneReader {
         }
         self.copy.close();
         if closes_lane {
-            // Whatever the lane's history has forgotten, this exit was not unclean.
+            // This exit was clean, also if the lane's history no longer covers it.
             self.notices.skip_exit(self.chain.place().incarnation);
         }
         true
@@ -305,7 +305,7 @@ impl LaneReader {
         self.notices.observe_damage(self.owner.known().cloned());
     }
 
-    /// Gives up a long record whose end will never come.
+    /// Gives up a long record whose last part will never be published.
     #[inline]
     fn abandon_long(&mut self, blocks: &mut BlockTable) {
         if self.long.finish().is_some() {
@@ -315,10 +315,10 @@ impl LaneReader {
     }
 }
 
-/// For the watch over exits.
+/// The interface for the exit watch.
 impl LaneReader {
-    /// Queues what the lane's entry said of drops and exits. Only for a lane of which all is given out that had been
-    /// published when the snapshot was taken: so this is the place.
+    /// Queues the drops and exits that the lane's entry named when the snapshot was taken. The caller has given out
+    /// all records that were published before the snapshot, so that the notices follow them.
     pub(super) fn observe_snapshot(&mut self, ring: &SharedRing, snapshot: &mut LaneSnapshot) {
         let LaneSnapshot { incarnation, drops, drops_before, moment, .. } = *snapshot;
         let read = self.chain.place().incarnation;
@@ -338,7 +338,7 @@ impl LaneReader {
     }
 
     /// The incarnations before `before` that exited uncleanly and have not been observed.
-    pub(super) fn unobserved_exits(&self, history: Deaths, before: u32) -> Vec<u32> {
+    pub(super) fn unobserved_exits(&self, history: ExitHistory, before: u32) -> Vec<u32> {
         self.notices.unobserved_exits(history, self.chain.place().incarnation, before)
     }
 
@@ -368,7 +368,7 @@ impl LaneReader {
         self.notices.defer_quiet_exit(process);
     }
 
-    /// Queues drops of threads that have no lane: they have no place among any lane's records.
+    /// Queues drops of threads that have no lane. They have no position among the records of any lane.
     pub(super) fn observe_laneless_drops(&mut self, count: u64, origin: Arc<Origin>) {
         self.notices.observe_laneless_drops(count, origin);
     }

@@ -24,7 +24,7 @@ impl Totals {
             records: word(header::CONSUMER_PERSISTED),
             late: word(header::CONSUMER_LATE),
             damaged: word(header::CONSUMER_DAMAGED),
-            laneless_drops: word(header::DROPPED_WITHOUT_LANE_TOLD),
+            laneless_drops: word(header::DROPPED_WITHOUT_LANE_REPORTED),
         }
     }
 
@@ -33,7 +33,7 @@ impl Totals {
         set(header::CONSUMER_PERSISTED, self.records);
         set(header::CONSUMER_LATE, self.late);
         set(header::CONSUMER_DAMAGED, self.damaged);
-        set(header::DROPPED_WITHOUT_LANE_TOLD, self.laneless_drops);
+        set(header::DROPPED_WITHOUT_LANE_REPORTED, self.laneless_drops);
     }
 
     #[inline]

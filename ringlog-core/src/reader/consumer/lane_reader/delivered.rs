@@ -87,10 +87,10 @@ impl LaneProgress {
     pub(in crate::reader::consumer) fn write(self, ring: &SharedRing, lane: u32) {
         let set = |offset, value| ring.lane_word(lane, offset).store(value, Ordering::Relaxed);
         set(lane_entry::PERSISTED, self.persisted);
-        set(lane_entry::DROPPED_TOLD, self.drops_reported);
+        set(lane_entry::DROPPED_REPORTED, self.drops_reported);
         set(lane_entry::NEXT, self.next);
         set(lane_entry::NEXT_SEQUENCE, self.next_sequence);
-        set(lane_entry::DEATHS_TOLD, self.exits_reported.into());
+        set(lane_entry::EXITS_REPORTED, self.exits_reported.into());
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::reader::consumer::moment::Moment;
 use crate::reader::entry::{Gap, GapReason, UncleanExit};
 use crate::reader::origin::Origin;
-use crate::ring::exit_history::Deaths;
+use crate::ring::exit_history::ExitHistory;
 
 /// A gap or an unclean exit, waiting for its place between two records.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl Notices {
     /// The incarnations before `before` that exited uncleanly and have not been observed. `read` is the incarnation
     /// whose blocks were read last. It is among them also where the history does not reach back to it: had it
     /// closed the lane, its last block would have said so.
-    pub(super) fn unobserved_exits(&self, history: Deaths, read: u32, before: u32) -> Vec<u32> {
+    pub(super) fn unobserved_exits(&self, history: ExitHistory, read: u32, before: u32) -> Vec<u32> {
         let is_forgotten = read > self.exits_observed && read < before && history.has_forgotten(read);
         let read = is_forgotten.then_some(read);
         read.into_iter().chain(history.between(self.exits_observed, before)).collect()
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn an_exit_before_the_history_is_one_if_its_blocks_were_read() {
         let notices = Notices::new(0, 1);
-        let history = Deaths::decode(crate::shm::layout::pair(50, 0));
+        let history = ExitHistory::decode(crate::shm::layout::pair(50, 0));
         assert_eq!(notices.unobserved_exits(history, 2, 60), [2, 50]);
         assert_eq!(notices.unobserved_exits(history, 1, 60), [50]);
         assert_eq!(notices.unobserved_exits(history, 50, 50), [0; 0]);
