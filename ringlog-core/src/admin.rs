@@ -1,5 +1,5 @@
-//! Administering rings: making room for them, finding, listing and removing them, asking their writer, and changing
-//! levels from outside. What `ringlog rm`, `ls`, `stop`, `rotate`, `reload` and `level` do.
+//! Administers rings: finds, lists and removes them, sends requests to their writer, and changes the levels of running
+//! processes. `ringlog rm`, `ls`, `stop`, `rotate`, `reload` and `level` are built on it.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -49,7 +49,7 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     let removed = unlink();
     if let Some(page) = exclusive {
         #[allow(unsafe_code)]
-        // SAFETY: held above in this very call.
+        // SAFETY: held above, released once.
         unsafe {
             ofd_lock::LockPage::release(page.as_ptr());
         };
@@ -106,14 +106,13 @@ fn mapped_by(inode: u64) -> Vec<u32> {
         .collect()
 }
 
-/// A file among the rings: its name, and what opening it says.
+/// A file in [`directory`]: its name, and the ring opened for observing or the error.
 pub type Listed = (String, Result<Observer, Error>);
 
-/// The rings in [`directory`]: name, and what opening it says.
+/// The rings in [`directory`], by name. A directory that does not exist has no rings.
 ///
 /// # Errors
-/// [`Error::Directory`] or [`Error::Io`] if the directory cannot be read; one that is not there has no
-/// rings.
+/// [`Error::Directory`] or [`Error::Io`] if the directory cannot be read.
 pub fn list() -> Result<Vec<Listed>, Error> {
     let dir = name::directory();
     name::check_directory(&dir)?;

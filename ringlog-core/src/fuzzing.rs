@@ -1,5 +1,5 @@
-//! Doors for the fuzz targets to the pure parsers, which nobody else can reach but through a ring. Built under
-//! `--cfg fuzzing` alone; no part of the library.
+//! Access for the fuzz targets to the pure parsers, which all other code reaches only through a ring. Built only under
+//! `--cfg fuzzing`; no part of the library.
 
 mod steering;
 
@@ -18,13 +18,13 @@ use crate::shm::record_header::flag;
 
 pub use steering::Steering;
 
-/// A definition out of the payload of its record.
+/// Decodes a definition from the payload of its record.
 pub fn definition(bytes: &[u8]) -> Option<Definition> {
     Definition::decode(bytes)
 }
 
-/// What a reader makes of a block's header (its words, as many as are given) and of the payload of a record in
-/// it: plain text without a definition, else a record of that definition, or of one that is not in the ring.
+/// The entry that a reader makes of a block's header and the payload of a record in it. Header words that are not given
+/// are zero. Without `definition` the record is plain text; with `Some(None)` its definition is not in the ring.
 pub fn entry(
     block_words: &[u64],
     ticks: u64,
@@ -34,7 +34,7 @@ pub fn entry(
     let mut words = [0; block::WORDS];
     words.iter_mut().zip(block_words).for_each(|(word, given)| *word = *given);
     let (anchor, origin) = (Anchor::of_block(&words), Arc::new(Origin::from_block(&words)));
-    // Its low bits are as good as any for whether the text was cut, and whether key=values follow the fields.
+    // The tick's low bits choose whether the text was cut, and whether key=values follow the fields.
     let flags = (ticks as u8) << 4 & (flag::CUT | flag::TRAILING);
     let (sequence, payload) = (words[block::FIRST_SEQUENCE], payload.to_vec());
     let body = match definition {
@@ -49,15 +49,15 @@ pub fn entry(
     OwnedEntry { ticks, unix_ns: anchor.unix_ns_at(ticks), origin, body }
 }
 
-/// Checks a header out of a file of this length.
+/// Checks a header from a file of this length.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The error that opening the file would return.
 pub fn header(start: &[u8], file_bytes: u64) -> Result<Info, Error> {
     Info::decode(Path::new("ring"), start, file_bytes)
 }
 
-/// Makes the checksum of a header right again, so that what it covers is looked at. Too short ones stay.
+/// Corrects the checksum of a header, so that the checks of its fields are reached. A header that is too short stays.
 pub fn mend_checksum(start: &mut [u8]) {
     if start.len() >= header::CHECKSUM + 4 {
         let checksum = crc32fast::hash(&start[header::VERSION..header::CHECKSUM]);
@@ -65,7 +65,7 @@ pub fn mend_checksum(start: &mut [u8]) {
     }
 }
 
-/// Makes the checksums of both texts of level rules in a header right again, where their lengths may be.
+/// Corrects the checksums of both texts of level rules in a header, where their lengths are valid.
 pub fn mend_rules(start: &mut [u8]) {
     for at in header::LEVEL_RULES {
         let Some((head, text)) =

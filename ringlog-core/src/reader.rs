@@ -66,7 +66,7 @@ impl Ring {
     /// Drains the ring: the one consumer.
     ///
     /// # Errors
-    /// [`Error::ConsumerExists`], saying who it is.
+    /// [`Error::ConsumerExists`], which names the consumer.
     pub fn consumer(&self) -> Result<Consumer, Error> {
         Consumer::new(self.session().clone())
     }

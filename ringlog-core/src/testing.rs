@@ -1,4 +1,4 @@
-//! For the tests of applications: what was logged, as values.
+//! Captures what a program logs, as values, for the tests of applications.
 //!
 //! ```
 //! use ringlog::{Level, info};
@@ -31,10 +31,10 @@ use crate::record::value::Value;
 use crate::ring::handle::Ring;
 use crate::ring::options::Options;
 
-/// The ring that all captures of this process share, and what has been taken out of it.
+/// The ring that all captures of this process share, and the entries read from it.
 struct Shared {
     observer: Observer,
-    /// Makes room for what comes.
+    /// Drains the ring, so that it has room for later records.
     consumer: Consumer,
     entries: Vec<OwnedEntry>,
     captures: usize,
@@ -42,14 +42,14 @@ struct Shared {
 
 static SHARED: OnceLock<Mutex<Shared>> = OnceLock::new();
 
-/// Captures what this thread logs from here on, at every level, for as long as the result lives.
+/// Captures what this thread logs from now on, at every level, until the result is dropped.
 ///
-/// The first call makes a ring of the process's own the [default](crate::set_default), which it stays; with
-/// the feature `log` it gets what goes through the facade too. Tests that run at the same time in several
+/// The first call creates a ring for the process and makes it the [default](crate::set_default), permanently. With the
+/// feature `log` it receives records of the `log` facade too. Tests that run at the same time in several
 /// threads see only their own records; [`everything`](Capture::everything) gives those of all threads.
 ///
 /// # Panics
-/// If the process has a default logger already, or cannot make a ring: a test could not go on.
+/// If the process has a default logger already, or cannot make a ring.
 #[expect(clippy::panic, reason = "documented: it is called by tests only")]
 pub fn capture() -> Capture {
     let shared = SHARED.get_or_init(|| Mutex::new(Shared::new().unwrap_or_else(|why| panic!("{why}"))));
@@ -59,7 +59,7 @@ pub fn capture() -> Capture {
     Capture { from: shared.entries.len(), tid: thread::id() }
 }
 
-/// A test that panicked while it held the lock has left nothing half-done that would matter to others.
+/// Locks the shared ring. A test that panicked while it held the lock has left nothing half-done that other tests need.
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -80,7 +80,7 @@ impl Shared {
         Ok(Shared { observer, consumer, entries: Vec::new(), captures: 0 })
     }
 
-    /// Takes what has been logged. What fails here has nothing more to give.
+    /// Reads what has been logged. After an error there is nothing more to read.
     fn take(&mut self) {
         self.entries.extend(self.observer.poll().unwrap_or_default());
         while let Ok(Some(_)) = self.consumer.next(Duration::ZERO) {}
@@ -88,7 +88,7 @@ impl Shared {
     }
 }
 
-/// A ring without a name in the file system: nothing is left of it, however the process ends.
+/// Makes a ring without a name in the file system, of which no file remains however the process ends.
 fn private_ring() -> Result<Ring, Error> {
     let dir = crate::ring::name::directory();
     let path = dir.join(format!("ringlog-capture-{}-{}", std::process::id(), crate::shm::clock::unix_ns()));
@@ -97,7 +97,7 @@ fn private_ring() -> Result<Ring, Error> {
     let file = std::fs::File::open(made.path());
     let removed = std::fs::remove_file(made.path());
     let file = file.and_then(|file| removed.map(|()| file)).map_err(|e| Error::io("open", made.path(), e))?;
-    // The descriptor stays for the rest of the process's life: lanes are opened through it.
+    // The descriptor stays open until the process ends: lanes are opened through it.
     let fd = std::os::fd::IntoRawFd::into_raw_fd(file);
     Ring::open(&format!("/proc/self/fd/{fd}"))
 }

@@ -1,4 +1,4 @@
-//! The level rules of a ring that is nothing but a header in this process's memory.
+//! The level rules of a ring that consists only of a header in this process's memory.
 
 #![allow(unsafe_code)]
 
@@ -12,7 +12,7 @@ use crate::shm::layout::{header, pair};
 use crate::shm::memory::Memory;
 use crate::shm::rules_area;
 
-/// A header's words, of which only those of the level rules are looked at.
+/// A header's words, of which only those of the level rules are used.
 #[derive(Debug)]
 pub struct Steering {
     words: Vec<AtomicU64>,
@@ -25,7 +25,7 @@ impl Default for Steering {
 }
 
 impl Steering {
-    /// One that nobody has steered yet.
+    /// A header whose level rules have never been set.
     pub fn new() -> Steering {
         Steering { words: (0..header::BYTES / 8).map(|_| AtomicU64::new(0)).collect() }
     }
@@ -40,8 +40,8 @@ impl Steering {
         rules_area::epoch_word(&self.memory()).store(epoch, Ordering::Relaxed);
     }
 
-    /// Puts bytes, as many as there is room for, into one of the halves, of which only the lowest bit counts:
-    /// as the text with its length and checksum, or just as they are.
+    /// Stores bytes, as many as there is room for, in the half that the lowest bit of `half` names: as a text with
+    /// its length and checksum, or unchanged.
     pub fn put(&self, half: u64, bytes: &[u8], is_text: bool) {
         let start = header::LEVEL_RULES[(half & 1) as usize] / 8;
         let (bytes, room) = (&bytes[..bytes.len().min(rules_area::TEXT_MAX)], header::LEVEL_RULES_BYTES / 8);
@@ -62,20 +62,23 @@ impl Steering {
         Some((epoch, LevelRules::decode(text)))
     }
 
-    /// The least level that a process with this id and filter logs from `logger`, as its gate finds it.
+    /// The least level that a process with this id and filter logs from `logger`, as its gate computes it.
     pub fn level_of(&self, logger: &str, pid: u32, own: Option<&Filter>) -> Option<Level> {
         let mut room = rules_area::ROOM;
         let (_, text) = rules_area::read(&self.memory(), &mut room)?;
         rules::named_level(text, own, logger, pid)
     }
 
-    /// Puts rules in force in place of those of `epoch`, which has to be the one there is.
+    /// Puts rules in force in place of those of `epoch`, which must be the current one.
     ///
     /// # Errors
     /// That the rules cannot be written.
     pub fn set_rules(&self, epoch: u64, rules: &LevelRules, now_ns: u64) -> Result<(), Error> {
         let text = rules.encode()?;
-        assert!(rules_area::write(&self.memory(), epoch, now_ns, &text), "nobody else is here");
+        assert!(
+            rules_area::write(&self.memory(), epoch, now_ns, &text),
+            "no other process changes the rules"
+        );
         Ok(())
     }
 }

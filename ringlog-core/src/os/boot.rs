@@ -1,4 +1,4 @@
-//! Which boot of the machine this is.
+//! The identity of the machine's current boot.
 
 /// The kernel's id of this boot; zero where it cannot be read, so that two unknown ones are equal.
 pub(crate) fn boot_id() -> [u8; 16] {

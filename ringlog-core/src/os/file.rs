@@ -1,4 +1,4 @@
-//! Files by what they are rather than by their path.
+//! The identity of files, independent of their path.
 
 #![allow(unsafe_code)]
 
@@ -60,7 +60,7 @@ pub(crate) fn reopen(path: &Path, identity: Identity, write: bool) -> io::Result
     Ok(same.then_some(file))
 }
 
-/// The size of the file, if it is less than `bytes`. `None` if the system does not tell the size: that proves
+/// The size of the file, if it is less than `bytes`. `None` also if the size cannot be read, because that proves
 /// nothing.
 pub(crate) fn size_if_shorter(file: &File, bytes: u64) -> Option<u64> {
     nix::sys::stat::fstat(file).ok().map(|stat| stat.st_size as u64).filter(|found| *found < bytes)

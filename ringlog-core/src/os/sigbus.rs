@@ -84,7 +84,7 @@ pub(crate) fn watch(base: *const u8, bytes: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a mapping that is about to be unmapped.
+/// Removes a mapping from the table before it is unmapped.
 pub(crate) fn unwatch(base: *const u8) {
     if let Some(range) = range_of(base) {
         range.bytes.store(0, Ordering::Release);

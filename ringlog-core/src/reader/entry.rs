@@ -1,4 +1,4 @@
-//! Entries, which readers get: records, gaps and unclean exits, each with its origin and time.
+//! The entries that readers get: records, gaps and unclean exits, each with its origin and time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,8 +48,8 @@ pub struct Gap {
 /// or exec. The kernel's lock on the lane proves it; no time-out is involved.
 ///
 /// The entry follows the last record that the owner published. Its time is when the exit was noticed. When a process
-/// is killed there is one entry for each thread that had a lane open. There is one for the process lane only if
-/// there is none for a thread, or if the process lane has records of its own: those of signal handlers.
+/// is killed there is one entry for each thread that had a lane open. The process lane gets an
+/// entry only if no thread gets one, or if it has records of its own, from signal handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UncleanExit {
     /// Sequence of the last record that the owner published; `None` if it published none.
@@ -150,7 +150,7 @@ impl fmt::Display for Entry<'_> {
     }
 }
 
-/// An entry that owns its bytes. Observers give out these.
+/// An entry that owns its bytes, as observers return it.
 #[derive(Clone, Debug)]
 pub struct OwnedEntry {
     pub(crate) ticks: u64,

@@ -1,4 +1,4 @@
-//! Opening lanes, by proof that they have no living owner.
+//! Opening lanes, each after proof that it has no living owner.
 //!
 //! The owner of a lane holds its kernel lock as long as it is alive. The process that gets the lock owns the lane and
 //! seals the blocks that the last owner left open. No lane is ever taken by time-out.
@@ -30,13 +30,13 @@ pub(crate) fn open_for_thread<'a>(
     ring: &SharedRing,
 ) -> Result<&'a ProducerState, Refusal> {
     let session_id = session.session_id();
-    // SAFETY: the lane is used no longer than the attachment is borrowed.
+    // SAFETY: the lane is used no longer than the session is borrowed.
     if let Some(local) = unsafe { thread_lanes::lane_of(session_id) } {
         return Ok(local);
     }
     let state = session.state();
     state.still_refused()?;
-    // A child forked in between finds its parent's process id here, which is not its own.
+    // A child forked in between finds its parent's process id here, which differs from its own.
     let me = std::process::id();
     if thread_lanes::OPENING.replace(me) == me {
         return Err(Refusal::INTERRUPTED);
@@ -65,7 +65,7 @@ pub(crate) fn open_for_thread<'a>(
     opened
 }
 
-/// The process lane's private half, once the process has one.
+/// The private state of the process lane, if the process has one.
 pub(crate) fn of_process(session: &Session) -> Option<&ProducerState> {
     let lane = session.state().process_lane.load(Ordering::Acquire).checked_sub(1)?;
     Some(session.local(lane))
@@ -93,8 +93,8 @@ fn open<'a>(session: &'a Session, ring: &SharedRing, process: bool) -> Result<&'
     Ok(begin(session, ring, lane, page, process))
 }
 
-/// Takes the lock of a lane: of a closed one if possible, else of one whose owner is dead. Of the latter the one with
-/// the fewest incarnations comes first, so that no lane forgets its unclean exits too soon.
+/// Takes the lock of a lane: of a closed one if possible, else of one whose owner is dead. Among these the one with
+/// the fewest incarnations comes first, so that no lane's exit history loses old exits too soon.
 fn take_lock(session: &Session, ring: &SharedRing) -> Result<(u32, LockPage), Refusal> {
     let _no_fork = fork_guard::block_forks();
     let file = file::reopen(&session.path, session.identity, true).map_err(|e| Refusal::of_io(&e))?;
@@ -190,10 +190,10 @@ fn begin<'a>(
     local
 }
 
-/// Shows `filter` as the process's own in its lane, also in one that is open already.
+/// Sets the filter that the process's lane shows, also if that lane is open already.
 pub(crate) fn show_filter(session: &Session, filter: ShownFilter) {
     session.set_shown_filter(filter);
-    // Held while the process lane is opened: it is open by now, or its opener is going to find the filter.
+    // The lock is held while the process lane is opened: the lane is open by now, or its opener will find the filter.
     let _guard = session.try_lock();
     if let (Some(ring), Some(local)) = (session.ring(), of_process(session)) {
         write_filter(&ring, local.lane.load(Ordering::Relaxed), &session.shown_filter());

@@ -1,9 +1,9 @@
-//! Reclaims what dead owners leave behind: open blocks, and definitions that no block needs any more.
+//! Reclaims the blocks of dead owners: open blocks, and definitions that no block needs any more.
 //!
-//! The consumer does so as long as there is one, else every process that begins to log; and the new owner of a lane
-//! for that lane. Each loads a block's state, proves that its owner is dead, and then swaps exactly the word that was
-//! loaded. The order guarantees that a block of a new owner is never hit. Blocks of records are only sealed here; the
-//! consumer frees them, which alone knows what has been read.
+//! The consumer does so while one runs; without one, each process that begins to log does. The new owner of a lane
+//! seals the open blocks of that lane. Each of them loads a block's state, proves that its owner is dead, and then
+//! swaps exactly the word that was loaded. The order guarantees that a block of a new owner is never sealed. Blocks of
+//! records are only sealed here; the consumer frees them, because only the consumer knows what has been read.
 
 use std::collections::HashSet;
 use std::io;
@@ -17,24 +17,24 @@ use crate::shm::layout::{
 use crate::shm::record_header::{Header, kind};
 use crate::shm::sync::Ordering;
 
-/// Seals a block whose owner has been proved dead since `judged` was loaded, and adds its records to the lane's count.
+/// Seals a block whose owner has been proved dead since `seen` was loaded, and adds its records to the lane's count.
 /// Returns whether this call sealed it.
-pub(crate) fn seal(ring: &SharedRing, index: u32, judged: State) -> bool {
-    let of_records = judged.kind == Kind::Records;
-    // Counted before it is sealed: a next owner of the lane that finds it sealed finds it counted.
-    if of_records && let Some(published) = published_with(ring, index, judged) {
-        // Every process computes the same number, and it is never above the count of a later owner.
-        ring.lane_word(judged.lane, lane_entry::PUBLISHED).fetch_max(published, Ordering::Relaxed);
+pub(crate) fn seal(ring: &SharedRing, index: u32, seen: State) -> bool {
+    let has_records = seen.kind == Kind::Records;
+    // Counted before the block is sealed: a later owner of the lane that finds it sealed finds it counted.
+    if has_records && let Some(published) = published_with(ring, index, seen) {
+        // Every process computes the same number, which never exceeds the count of a later owner.
+        ring.lane_word(seen.lane, lane_entry::PUBLISHED).fetch_max(published, Ordering::Relaxed);
     }
-    let sealed = ring.seal_dead(index, judged);
-    if sealed && of_records {
+    let sealed = ring.seal_dead(index, seen);
+    if sealed && has_records {
         ring.header_word(header::RECLAIMED).fetch_add(1, Ordering::Relaxed);
     }
     sealed
 }
 
-/// How many records the lane has published up to the end of its open block; `None` if that holds none, or
-/// has moved on.
+/// How many records the lane has published up to the end of its open block; `None` if the block holds no record,
+/// or its state has changed.
 pub(crate) fn published_with(ring: &SharedRing, index: u32, open: State) -> Option<u64> {
     if open.lane >= ring.geometry().lane_count {
         return None;
@@ -47,7 +47,7 @@ pub(crate) fn published_with(ring: &SharedRing, index: u32, open: State) -> Opti
     (records > 0 && is_open_still).then(|| before.wrapping_add(first).wrapping_add(records))
 }
 
-/// How many records a block holds; the number of a live block may be outdated at once.
+/// How many records a block holds. In a live block the number may grow at any time.
 fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
     let limit = ring.committed(index, generation).unwrap_or(0);
     let mut at = BLOCK_HEADER_SLOTS;
@@ -153,7 +153,7 @@ fn process_of(ring: &SharedRing, index: u32, state: State) -> Option<(u32, u32)>
     Some(halves(ring.block_word(index, block::PROCESS).load(Ordering::Relaxed)))
 }
 
-/// Whether a block of records names the process, or may name it and has no readable state.
+/// Whether a block of records names the process, or has no readable state and may name it.
 pub(crate) fn is_named(ring: &SharedRing, process: (u32, u32)) -> bool {
     named_processes(ring).is_none_or(|named| named.contains(&process))
 }

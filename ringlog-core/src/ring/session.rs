@@ -1,4 +1,4 @@
-//! A process's attachment to a ring: its mapping, and the state that a fork must zero.
+//! A process's session with a ring: its mapping, and the state that a fork must zero.
 
 #![allow(unsafe_code)]
 
@@ -91,7 +91,7 @@ impl Refusal {
     }
 }
 
-/// How long a refusal is repeated without another attempt, which would cost system calls for every record.
+/// How long a refusal is repeated without another attempt. An attempt for every record would cost system calls.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl SessionState {
@@ -123,13 +123,13 @@ impl SessionState {
         self.refused_until.store(monotonic_ns() + PAUSE.as_nanos() as u64, Ordering::Release);
     }
 
-    /// Counts a record that was dropped without a lane: in the ring if it is mapped, else here.
+    /// Counts a record that was dropped without a lane: in the ring if it is mapped, else in this session.
     pub(crate) fn count_without_lane(&self, ring: Option<&SharedRing>) {
         let counter = ring.map(|ring| ring.header_word(header::DROPPED_WITHOUT_LANE));
         counter.unwrap_or(&self.uncounted).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Moves the drops that were counted here to the ring.
+    /// Moves the drops counted in this session to the ring.
     pub(crate) fn count_the_uncounted(&self, ring: &SharedRing) {
         let count = self.uncounted.swap(0, Ordering::Relaxed);
         ring.header_word(header::DROPPED_WITHOUT_LANE).fetch_add(count, Ordering::Relaxed);

@@ -175,16 +175,16 @@ impl SharedRing {
         let seen = word.load(Ordering::Relaxed);
         let State { generation, phase: Phase::Free, .. } = State::decode(seen)? else { return None };
         let open = State { generation, lane, kind, phase: Phase::Open };
-        // SYNC REUSE (acquire end): what the consumer read from these bytes, it has read.
-        // SYNC OWN (release end): who sees this OPEN sees that the lane's lock is held.
+        // SYNC REUSE (acquire end): the consumer has finished its loads of these bytes.
+        // SYNC OWN (release end): a thread that sees this OPEN sees that the lane's lock is held.
         word.compare_exchange(seen, open.word(), Sync::Reuse.and_release(Sync::Own), Ordering::Relaxed)
             .ok()?;
-        // SYNC RETAKE (release end): who sees any byte stored from here on also sees OPEN.
+        // SYNC RETAKE (release end): a thread that sees any byte stored from here on also sees OPEN.
         Sync::Retake.release_fence();
         Some(BlockId { index, generation })
     }
 
-    /// The owner gives back a block into which it has published nothing.
+    /// Gives back a block into which its owner, the caller, has published nothing.
     pub(crate) fn untake(&self, block: BlockId, lane: u32, kind: Kind) {
         let open = State { generation: block.generation, lane, kind, phase: Phase::Open };
         let free = State::free(block.generation.wrapping_add(1));
@@ -197,47 +197,47 @@ impl SharedRing {
         );
     }
 
-    /// The owner seals its block: nothing more will be published in it. A plain store: while the owner is alive, no
-    /// other process changes an OPEN word.
+    /// Seals the caller's own block: nothing more will be published in it. A plain store: while the owner is alive,
+    /// no other process changes an OPEN word.
     pub(crate) fn seal(&self, block: BlockId, lane: u32, kind: Kind) {
         let sealed = State { generation: block.generation, lane, kind, phase: Phase::Sealed };
         // SYNC SEAL (release end): the last `committed` comes before.
         self.state_word(block.index).store(sealed.word(), Sync::Seal.release());
     }
 
-    /// The state of block `index`, for a reader: `None` if this version does not know it.
+    /// The state of block `index`, for a reader; `None` for a phase that this version does not know.
     pub(crate) fn state(&self, index: u32) -> Option<State> {
         // SYNC SEAL (acquire end): a `committed` loaded after SEALED was seen is the last one.
         // SYNC OWN (acquire end): a lock probed after OPEN was seen is the lock of that owner or a later one.
         State::decode(self.state_word(index).load(Sync::Seal.acquire()))
     }
 
-    /// Seals a block whose owner is dead. `judged` is the state that was loaded before the proof of
-    /// death; if the state has changed since, nothing happens.
-    pub(crate) fn seal_dead(&self, index: u32, judged: State) -> bool {
-        debug_assert_eq!(judged.phase, Phase::Open);
+    /// Seals a block whose owner is dead. `seen` is the state that was loaded before the owner was proved
+    /// dead; if the state has changed since, nothing happens. Returns whether this call sealed it.
+    pub(crate) fn seal_dead(&self, index: u32, seen: State) -> bool {
+        debug_assert_eq!(seen.phase, Phase::Open);
         // SYNC SEAL (both ends): the owner's death was proved after all of its stores.
         self.state_word(index)
-            .compare_exchange(judged.word(), judged.sealed().word(), Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(seen.word(), seen.sealed().word(), Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 
-    /// Frees a sealed block that the caller has read up to `cursor` slots and persisted. Refuses while
-    /// `committed`, loaded after SEALED was seen, says that there is more.
-    pub(crate) fn free(&self, index: u32, judged: State, cursor: u32) -> bool {
-        debug_assert_eq!(judged.phase, Phase::Sealed);
-        if self.committed(index, judged.generation).unwrap_or(0) > cursor {
+    /// Frees a sealed block of which the caller has persisted `cursor` slots. `seen` is the sealed state.
+    /// Refuses if `committed`, loaded after SEALED was seen, is beyond the cursor.
+    pub(crate) fn free(&self, index: u32, seen: State, cursor: u32) -> bool {
+        debug_assert_eq!(seen.phase, Phase::Sealed);
+        if self.committed(index, seen.generation).unwrap_or(0) > cursor {
             return false;
         }
-        let free = State::free(judged.generation.wrapping_add(1));
-        // SYNC REUSE (release end): the bytes have been read before they are given away.
+        let free = State::free(seen.generation.wrapping_add(1));
+        // SYNC REUSE (release end): the bytes have been read before the block is freed.
         self.state_word(index)
-            .compare_exchange(judged.word(), free.word(), Sync::Reuse.release(), Ordering::Relaxed)
+            .compare_exchange(seen.word(), free.word(), Sync::Reuse.release(), Ordering::Relaxed)
             .is_ok()
     }
 
-    /// How many slots of the block are published, its header included; `None` if nothing of this
-    /// generation is, or if the number is impossible.
+    /// The number of published slots of the block, its header included; `None` if nothing of this
+    /// generation is published, or if the number is impossible.
     pub(crate) fn committed(&self, index: u32, generation: u32) -> Option<u32> {
         // SYNC PUBLISH (acquire end).
         let (of, slots) = layout::halves(self.committed_word(index).load(Sync::Publish.acquire()));
@@ -276,8 +276,8 @@ impl SharedRing {
     }
 }
 
-/// Makes everything stored in the block so far visible, up to the slot in `generation:32 | slots:32`. The
-/// one thing that does.
+/// Makes everything stored in the block so far visible, up to the slot in `generation:32 | slots:32`. Nothing
+/// else makes bytes visible.
 #[inline(always)]
 pub(crate) fn publish(committed: &AtomicU64, up_to: u64) {
     // SYNC PUBLISH (release end).

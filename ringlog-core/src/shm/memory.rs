@@ -1,8 +1,8 @@
 //! Borrowed memory: the ring as an array of 64-bit atomic words.
 //!
 //! The algorithm never owns its memory. In a process the words lie in a mapped file; in the models
-//! each word is one of loom's atomics. Both are reached through the same [`Memory::word`], so one
-//! body of code is what runs and what is proved.
+//! each word is one of loom's atomics. Both are reached through the same [`Memory::word`], so the
+//! models check the code that runs.
 
 #![allow(unsafe_code)]
 
@@ -31,7 +31,7 @@ impl Memory {
     ///
     /// # Safety
     /// `base` is aligned to 8 and points to `words` words that stay mapped as long as this value and
-    /// its copies are used. Others may change them at any time, but no Rust reference other than to
+    /// its copies are used. Other processes may change them at any time, but no Rust reference other than to
     /// atomics may exist to them.
     pub(crate) const unsafe fn borrow(base: *const AtomicU64, words: usize) -> Self {
         Memory { base, words }
@@ -68,10 +68,10 @@ impl Memory {
     }
 }
 
-/// The words of one modelled ring. Only those exist that the model touches: loom makes every atomic
-/// anew for each interleaving, and the header and the lanes would be a thousand of them.
+/// The words of one modelled ring. Only the words that the model accesses exist: loom makes every atomic
+/// anew for each interleaving, and the header and the lanes would need a thousand of them.
 ///
-/// Shared by std's `Arc`: loom would permute the counting of its own, which is no part of the protocol.
+/// Shared by std's `Arc`: loom would permute the counts of its own `Arc`, which are no part of the protocol.
 #[cfg(loom)]
 #[derive(Clone)]
 pub(crate) struct Memory {
@@ -100,8 +100,7 @@ impl Memory {
 pub(crate) fn store_unpublished(word: &AtomicU64, value: u64) {
     #[cfg(not(races))]
     word.store(value, Ordering::Relaxed);
-    // Built to look for races: ThreadSanitizer notices a missing order only where the accesses that it
-    // orders are plain ones.
+    // A build for ThreadSanitizer, which notices a missing order only between plain accesses.
     #[cfg(races)]
     // SAFETY: a valid word. That no other thread accesses it now is what the sanitizer checks.
     unsafe {
@@ -109,7 +108,7 @@ pub(crate) fn store_unpublished(word: &AtomicU64, value: u64) {
     }
 }
 
-/// Loads a word that was published since.
+/// Loads a word stored by [`store_unpublished`] and published since.
 #[inline(always)]
 fn load_published(word: &AtomicU64) -> u64 {
     #[cfg(not(races))]

@@ -1,11 +1,11 @@
-//! Level rules from outside: how their text reaches running producers as a whole.
+//! Level rules set by another process: how their text reaches running producers as a whole.
 //!
 //! The header has room for two texts. The epoch's lowest bit names the half in force. A process that changes the
 //! rules holds a kernel lock, writes the other half, and raises the epoch. So a change takes effect as a whole or not
-//! at all, wherever the process dies, and the next change overwrites the unfinished half.
+//! at all, at whatever step the process dies. The next change overwrites an unfinished half.
 //!
-//! A reader copies the half in force and looks at the epoch again. What it decides by that text holds as
-//! long as the epoch stands, so a log call compares one word with the epoch it was last decided at.
+//! A reader copies the half in force and checks the epoch again. A level decided by that text is valid until
+//! the epoch changes, so a log call compares one word with the epoch of its last decision.
 
 use crate::shm::layout::{self, header, pair};
 use crate::shm::memory::Memory;
@@ -31,7 +31,7 @@ fn half(epoch: u64) -> usize {
     header::LEVEL_RULES[(epoch & 1) as usize] / 8
 }
 
-/// The epoch, after it has been begun if need be. The half in force stays.
+/// The epoch; set to a first one if it is 0. The half in force stays.
 pub(crate) fn begin(memory: &Memory, now_ns: u64) -> u64 {
     let first = after(0, now_ns) & !1;
     // Acquire: as for `read`.

@@ -6,15 +6,15 @@
 //! |---|---|---|---|
 //! | SYNC PUBLISH | producer stores `committed` | reader loads `committed` | the record's bytes, the block header |
 //! | SYNC SEAL | owner stores, or a reclaimer CASes, SEALED | consumer loads the state word | the last `committed` |
-//! | SYNC REUSE | consumer CASes SEALED to FREE | producer CASes FREE to OPEN | the consumer is done with the bytes |
+//! | SYNC REUSE | consumer CASes SEALED to FREE | producer CASes FREE to OPEN | the consumer has read the bytes |
 //! | SYNC OWN | producer CASes FREE to OPEN | consumer loads the state word | the lock of the owner's lane is held |
 //! | SYNC RETAKE | producer's fence after taking | reader's fence before re-checking | new bytes imply the new state |
 //! | SYNC STEER | changer CASes the epoch of the level rules | producer loads it | the half that it names |
 //! | SYNC RULES | changer's fence before a half | reader's fence before re-checking | new bytes imply a new epoch |
 //! | SYNC DEFINE | registering thread stores the id | another thread loads it | the definition is published |
 //!
-//! Under `--cfg loom` the atomics are loom's and a model may weaken one named ordering, to show that
-//! the model would notice (its negative twin).
+//! Under `--cfg loom` the atomics are loom's, and a model may weaken one named ordering (its negative twin),
+//! to show that the model depends on it.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};

@@ -1,4 +1,4 @@
-//! The order in which the lanes' entries are given out: by time, and none before its time has come.
+//! Merges the lanes' entries by time, and holds each back until no older one is expected.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,14 +12,14 @@ use crate::shm::layout::Geometry;
 
 /// How long a record waits by default for older ones of threads that were interrupted in a log call.
 const GRACE: Duration = Duration::from_millis(10);
-/// Up to this much in use the grace is whole; it fits into a core's second-level cache.
+/// Up to this many bytes in use the grace is whole; they fit into a core's second-level cache.
 const WHOLE_GRACE_BYTES: u64 = 512 << 10;
-/// From this much in use there is no grace.
+/// From this many bytes in use on there is no grace.
 const NO_GRACE_BYTES: u64 = 4 << 20;
-/// Anchors are exact to some ten nanoseconds: below this a time that goes back is the clock's noise.
+/// Anchors are exact to some ten nanoseconds: a time that goes back by less than this is the clock's noise.
 const NOISE_NS: u64 = 1_000;
 
-/// What one scan found, for the choice of the grace.
+/// The load that one scan found; the grace depends on it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Load {
     pub(super) free_blocks: u32,
@@ -34,7 +34,7 @@ impl Load {
     }
 }
 
-/// The lanes that have an entry, by its time, and up to which time entries may be given out.
+/// The lanes that have an entry, ordered by its time, and the time up to which entries may be given out.
 #[derive(Debug)]
 pub(super) struct Merge {
     heads: BinaryHeap<Reverse<(u64, u32)>>,
@@ -45,11 +45,11 @@ pub(super) struct Merge {
     /// When the last scan began.
     scan: Moment,
     grace: Duration,
-    /// The grace was chosen, and does not shrink for the sake of the producers' caches.
+    /// The grace was set explicitly, so it does not shrink to spare the producers' caches.
     prefers_order: bool,
     /// The latest tick of a record that was given out.
     last_ticks: u64,
-    /// Time of the entry that was given out last.
+    /// The time shown for the entry that was given out last.
     last_unix_ns: u64,
     ns_per_tick: u64,
     /// How far ahead of the scan a time stamp may lie at all.
@@ -100,7 +100,7 @@ impl Merge {
         (*ticks <= self.horizon).then_some(*lane)
     }
 
-    /// How long the next entry still has to wait; `None` if there is none.
+    /// How long the next entry still has to wait; `None` if no lane has an entry.
     pub(super) fn wait(&self) -> Option<Duration> {
         let Reverse((ticks, _)) = self.heads.peek()?;
         let ns = u128::from(ticks.saturating_sub(self.horizon)) * u128::from(self.ns_per_tick);
@@ -130,7 +130,7 @@ impl Merge {
         if std::mem::take(&mut self.top_is_given) { self.top() } else { None }
     }
 
-    /// The lane at the top has its next entry, at this tick, or none.
+    /// Sets the tick of the top lane's next entry; removes the lane if it has none.
     #[inline]
     pub(super) fn replace_top(&mut self, next: Option<u64>) {
         let far_future = self.far_future();
@@ -141,18 +141,18 @@ impl Merge {
         }
     }
 
-    /// Gives out nothing younger than this tick until the next scan.
+    /// Holds back entries younger than this tick until the next scan.
     pub(super) fn hold_back_from(&mut self, ticks: u64) {
         self.horizon = self.horizon.min(ticks);
     }
 
-    /// A scan begins. What is published after this moment is younger, but for interrupted log calls.
+    /// Begins a scan. Records published after this moment are younger, except those of interrupted log calls.
     pub(super) fn begin_scan(&mut self, moment: Moment) {
         self.scan = moment;
     }
 
-    /// The scan has found what there is: sets up to which time entries may be given out. Those older than the scan,
-    /// minus a grace. One lane alone is in order by itself and needs no grace.
+    /// Ends a scan: entries older than its beginning minus a grace may be given out. One lane alone is in order by
+    /// itself and needs no grace.
     pub(super) fn end_scan(&mut self, geometry: &Geometry, load: &Load) {
         self.horizon = match () {
             () if !self.is_of_this_boot => u64::MAX,
@@ -161,8 +161,8 @@ impl Merge {
         };
     }
 
-    /// The more is held back the shorter the grace: waiting must neither cost a record nor drive the producers out
-    /// of their caches.
+    /// The grace, shorter the more of the ring is in use: waiting must neither cause drops nor evict the producers'
+    /// blocks from their caches.
     fn grace_ticks(&self, geometry: &Geometry, free_blocks: u32) -> u64 {
         let used = u64::from(geometry.block_count - free_blocks.min(geometry.block_count));
         let used_bytes = used * u64::from(geometry.block_bytes);
@@ -177,7 +177,7 @@ impl Merge {
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 
-    /// No tick of this boot can be later.
+    /// The latest tick that a record of this boot can have.
     pub(super) fn latest_ticks(&self) -> u64 {
         if self.is_of_this_boot { self.scan.ticks } else { u64::MAX }
     }
@@ -187,13 +187,13 @@ impl Merge {
         self.scan.ticks
     }
 
-    /// A time stamp beyond this is damaged; it must not hold its lane up for ever.
+    /// The latest plausible tick. A time stamp beyond it is damaged and must not delay its lane for ever.
     #[inline]
     fn far_future(&self) -> u64 {
         self.scan.ticks.saturating_add(self.future_ticks)
     }
 
-    /// Up to this time all entries had been found at the last scan, but for those of interrupted log calls.
+    /// The time up to which the last scan had found all entries, except those of interrupted log calls.
     pub(super) fn watermark_unix_ns(&self) -> u64 {
         let ticks = self.scan.ticks.saturating_sub(self.horizon);
         let ns = (u128::from(ticks) * u128::from(self.ns_per_tick)) >> 32;
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_back_waits_for_the_next_scan() {
+    fn entries_held_back_wait_for_the_next_scan() {
         let mut merge = merge_at(100 * MS, &[1], 0);
         merge.insert(1, 60 * MS);
         merge.hold_back_from(50 * MS);

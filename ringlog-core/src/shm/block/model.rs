@@ -1,16 +1,16 @@
-//! Models of the protocol: loom drives the functions of [`Ring`] through every interleaving of the
+//! Models of the protocol: loom drives the functions of [`SharedRing`] through every interleaving of the
 //! roles and every old value that a load may still return.
 //!
 //! * Every role is a thread of its own, as loom explores less of what the main thread does. A role
-//!   tries each operation a bounded number of times; a loop that waits would never end here.
+//!   tries each operation a bounded number of times; a loop that waits would never end under loom.
 //! * A model returns the name of the outcome it reached and panics with the name of a forbidden one.
-//!   Its test lists the allowed outcomes and insists that each is reached, so that no model passes by
-//!   never getting to the point.
+//!   Its test lists the allowed outcomes and requires that each is reached, so that a model fails if it
+//!   never runs its critical step.
 //! * Each model has negative twins: the same roles with one synchronisation weakened or with one
 //!   wrong sequence. A twin has to reach the forbidden outcome, else the model proves nothing.
 //! * loom runs a thread's loads in program order and never returns a store that has not been made yet.
-//!   Where the danger is a load that happens too late, the model reads with [`read_undisturbed`], which
-//!   asks for the order itself.
+//!   Where the error would be a load that happens too late, the model reads with [`read_undisturbed`],
+//!   which checks the order itself.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -32,21 +32,21 @@ mod visibility;
 mod wake;
 
 /// How often a thread may be interrupted in the interleavings that are explored, unless
-/// `LOOM_MAX_PREEMPTIONS` says otherwise. What the twins show takes fewer.
+/// `LOOM_MAX_PREEMPTIONS` says otherwise. The twins fail with fewer.
 const PREEMPTIONS: usize = 3;
 
 const LANE: u32 = 7;
 const OTHER_LANE: u32 = 8;
 
-/// Records of a block's first and of its next generation.
+/// The values of records in a block's first generation and in its next.
 const OLD: u64 = 0x01d;
 const NEW: u64 = 0x7e3;
 
-/// What a model is: something to run again and again, which names the outcome it reached.
+/// A model: a function that runs once for each interleaving and returns the outcome it reached.
 trait Model<O>: Fn() -> O + Send + std::marker::Sync + 'static {}
 impl<O, F: Fn() -> O + Send + std::marker::Sync + 'static> Model<O> for F {}
 
-/// An outcome's name, or several.
+/// An outcome: a name, or several names.
 trait Outcome: Ord + Copy + Debug + Send + 'static {}
 impl<O: Ord + Copy + Debug + Send + 'static> Outcome for O {}
 
@@ -71,8 +71,8 @@ fn twin_shows<O: Outcome>(weakened: Option<Sync>, forbidden: &str, twin: impl Mo
     let _weakened = Weakened::new(weakened);
     let panic = catch_unwind(AssertUnwindSafe(|| explore(twin)))
         .expect_err("the twin reached only allowed outcomes, so its model proves nothing");
-    let said = message(&*panic);
-    assert!(said.contains(forbidden), "the twin failed for another reason: {said}");
+    let text = message(&*panic);
+    assert!(text.contains(forbidden), "the twin failed for another reason: {text}");
 }
 
 /// Runs `model` through its interleavings and returns the outcomes that they reached.
@@ -92,7 +92,7 @@ fn explore<O: Outcome>(model: impl Model<O>) -> BTreeSet<O> {
     outcomes.clone()
 }
 
-/// The switch that weakens a synchronisation is one for all tests, so they run one at a time.
+/// A lock that makes the tests run one at a time: they share the switch that weakens a synchronisation.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,8 +119,8 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
 }
 
-/// A ring of `blocks` free blocks with room for `records` records of one slot each. Of the rest only
-/// the state and `committed` words exist.
+/// A ring of `blocks` free blocks with room for `records` records of one slot each. Apart from these
+/// slots, only the state and `committed` words exist.
 fn small_ring(blocks: u32, records: u32) -> SharedRing {
     let block_bytes = (BLOCK_HEADER_SLOTS + records) * SLOT_BYTES as u32;
     let geometry = Geometry {
@@ -149,18 +149,18 @@ const fn word_of(record: u32) -> usize {
 type Take = fn(&SharedRing, u32, u32, Kind) -> Option<BlockId>;
 
 /// Starts a role in a thread of its own.
-fn role<W, T>(world: &W, play: impl FnOnce(&W) -> T + 'static) -> JoinHandle<T>
+fn role<W, T>(world: &W, run: impl FnOnce(&W) -> T + 'static) -> JoinHandle<T>
 where
     W: Clone + 'static,
     T: 'static,
 {
     let world = world.clone();
-    loom::thread::spawn(move || play(&world))
+    loom::thread::spawn(move || run(&world))
 }
 
-/// A block in which `records` are published, sealed or not.
+/// Takes the block and publishes `records` in it; leaves it open.
 fn block_with(ring: &SharedRing, index: u32, lane: u32, records: &[u64]) -> BlockId {
-    let block = ring.take(index, lane, Kind::Records).expect("nobody else takes");
+    let block = ring.take(index, lane, Kind::Records).expect("the block is free");
     for (number, &value) in (0..).zip(records) {
         publish_record(ring, block, number, value);
     }
@@ -184,14 +184,14 @@ fn publish_records(ring: &SharedRing, block: BlockId, records: u32) {
     publish(ring.committed_word(block.index), pair(block.generation, BLOCK_HEADER_SLOTS + records));
 }
 
-/// The records of the block up to `slots`, of two words each, however they may look.
+/// The records of the block up to `slots`, of two words each, which need not be equal.
 fn copy_records(ring: &SharedRing, index: u32, slots: u32) -> Vec<[u64; 2]> {
     let mut words = Vec::new();
     ring.copy_slots(index, BLOCK_HEADER_SLOTS, slots, &mut words);
     words.chunks_exact(SLOT_WORDS).map(|slot| [slot[0], slot[1]]).collect()
 }
 
-/// The records of the block that `committed` says are published in `generation`, and their slots.
+/// The number of slots published in `generation`, by the block's `committed` word, and their records.
 fn read_published(ring: &SharedRing, index: u32, generation: u32) -> (u32, Vec<u64>) {
     let slots = ring.committed(index, generation).unwrap_or(BLOCK_HEADER_SLOTS);
     let whole = |[first, second]: [u64; 2]| {
@@ -201,11 +201,11 @@ fn read_published(ring: &SharedRing, index: u32, generation: u32) -> (u32, Vec<u
     (slots, copy_records(ring, index, slots).into_iter().map(whole).collect())
 }
 
-/// Reads the first record of a block that only the caller may touch: loom panics unless every store
-/// to it happened before this, and unless every later one is made by somebody who knows of this.
+/// Reads the first record of a block that only the caller may access: loom panics unless a
+/// synchronisation orders every store to it before this load or after it.
 #[allow(unsafe_code)]
 fn read_undisturbed(ring: &SharedRing, index: u32) -> u64 {
     // SAFETY: loom's atomics are memory of its own. It checks for the race that would be undefined
-    // behaviour in a plain load, which is what we want of it.
+    // behaviour in a plain load, which is what the model tests.
     unsafe { ring.block_word(index, word_of(0)).unsync_load() }
 }

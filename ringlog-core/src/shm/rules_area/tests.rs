@@ -1,6 +1,6 @@
 use super::*;
 
-/// A header's words, which nobody else sees.
+/// A header's words, which no other thread accesses.
 fn header() -> Vec<AtomicU64> {
     (0..header::BYTES / 8).map(|_| AtomicU64::new(0)).collect()
 }
@@ -26,7 +26,7 @@ fn a_ring_that_was_never_steered_has_no_rules() {
 }
 
 #[test]
-fn no_epoch_comes_twice_also_where_it_is_set_back() {
+fn no_epoch_repeats_even_if_the_word_is_set_back() {
     let words = header();
     let memory = memory(&words);
     let mut seen = std::collections::BTreeSet::from([begin(&memory, 1_000)]);
@@ -46,14 +46,14 @@ fn no_epoch_comes_twice_also_where_it_is_set_back() {
 }
 
 #[test]
-fn texts_of_every_length_take_turns() {
+fn texts_of_every_length_are_read_back_whole() {
     let words = header();
     let memory = memory(&words);
     let mut epoch = begin(&memory, 0);
     for length in (0..40).chain(TEXT_MAX - 9..=TEXT_MAX) {
         let new: Vec<u8> = (0..length).map(|n| (n * 7 + length) as u8).collect();
         assert!(write(&memory, epoch, 0, &new));
-        assert!(!write(&memory, epoch, 0, b"of somebody who was too slow"));
+        assert!(!write(&memory, epoch, 0, b"for an epoch that has passed"));
         assert!(write(&memory, epoch + 1, 0, b"in between") && write(&memory, epoch + 2, 0, &new));
         epoch += 3;
         assert_eq!(text(&memory), Some((epoch, new)));
@@ -61,7 +61,7 @@ fn texts_of_every_length_take_turns() {
 }
 
 #[test]
-fn damaged_bytes_are_no_rules() {
+fn damaged_bytes_read_as_no_rules() {
     let words = header();
     let memory = memory(&words);
     let epoch = begin(&memory, 0);

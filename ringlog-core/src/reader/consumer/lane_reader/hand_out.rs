@@ -1,4 +1,4 @@
-//! A lane's entry on its way out.
+//! Gives out the entry at a lane's head.
 
 use super::notices::{Notice, NoticeKind};
 use super::{Head, LaneReader, Payload};
@@ -10,7 +10,7 @@ use crate::record::decoded::Received;
 use crate::record::text::TEXT;
 use crate::shm::block::SharedRing;
 
-/// What has been given out.
+/// The kind of an entry that was given out, with what the consumer counts of it.
 #[derive(Debug)]
 pub(in crate::reader::consumer) enum Given {
     Record {
@@ -18,10 +18,10 @@ pub(in crate::reader::consumer) enum Given {
     },
     Gap {
         is_damage: bool,
-        /// Drops of threads without a lane that it reports.
+        /// How many drops of threads without a lane the gap reports.
         laneless_drops: u64,
     },
-    /// The unclean exit of one of the process's threads, or of the process.
+    /// The unclean exit of a thread of `process`, or of the process itself.
     Exit {
         process: (u32, u32),
     },
@@ -65,12 +65,12 @@ impl LaneReader {
         }
     }
 
-    /// Keeps the time of the last record from lying in the future, also where the clock has jumped back.
+    /// Limits the time of the last record to the scan's, also if the clock has jumped back.
     pub(in crate::reader::consumer) fn bound_ticks(&mut self, scan_ticks: u64) {
         self.last.ticks = self.last.ticks.min(scan_ticks);
     }
 
-    /// Forgets the head. The entry that was given out is no longer looked at.
+    /// Drops the head, when the entry that was given out is no longer used.
     #[inline]
     pub(in crate::reader::consumer) fn drop_head(&mut self, blocks: &mut BlockTable) {
         if let Some(Head::Record { payload: Payload::Long, .. }) = self.head.take() {
@@ -122,8 +122,8 @@ impl LaneReader {
                 };
                 Entry { unix_ns: *unix_ns, origin: notice.origin.as_deref().unwrap_or(origin), body }
             }
-            // Only lanes in the heap of the merge are asked, and those have a head. An empty gap stands for what
-            // cannot happen, so that damaged memory can never cause a panic here.
+            // The merge calls this only for lanes in its heap, which have a head. An empty gap stands for the
+            // impossible case, so that damaged memory can never cause a panic here.
             None => {
                 let gap = Gap { count: 0, reason: GapReason::Damaged };
                 Entry { unix_ns: self.last.unix_ns, origin, body: Body::Gap(gap) }

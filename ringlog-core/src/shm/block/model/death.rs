@@ -1,9 +1,9 @@
-//! Dead owners: who may seal what they left open, while a new owner takes the lane over.
+//! Dead owners: which process may seal the blocks they left open, while a new owner takes the lane over.
 
 use super::*;
 
-/// The lane's lock, which the kernel takes from its holder when he dies. Asking for it is modelled as a
-/// load that acquires and no more: the kernel may answer without taking its own lock on the list.
+/// The states of the lane's lock, which the kernel releases when its holder dies. A query is modelled as an
+/// acquire load only: the kernel may answer without taking its own lock on the list.
 const UNHELD: u64 = 0;
 const HELD: u64 = 1;
 const HELD_AGAIN: u64 = 2;
@@ -17,7 +17,7 @@ struct World {
     lock: Arc<AtomicU64>,
 }
 
-/// A step after which an owner may die.
+/// One step of an owner, which may die after it.
 #[derive(Clone, Copy)]
 enum Step {
     Take,
@@ -27,23 +27,24 @@ enum Step {
     Untake,
 }
 
-/// What owners do. They die after any prefix of it.
+/// The steps of an owner that logs. It dies after any prefix of them.
 const LOGS: &[Step] = &[Step::Take, Step::Write, Step::Publish, Step::Seal];
+/// The steps of an owner that gives its block back.
 const GIVES_BACK: &[Step] = &[Step::Take, Step::Write, Step::Untake];
 
-/// What a role did, to be added up at the end.
+/// What a role has published, read and freed; [`check_totals`] adds it up.
 #[derive(Default)]
-struct Deeds {
+struct Effects {
     published: Vec<u64>,
     read: Vec<u64>,
-    /// Blocks by index and the generation that ended.
+    /// Blocks by index, with the generation that ended.
     freed: Vec<(u32, u32)>,
 }
 
-/// The first owner of the lane: does `steps` with block 0 and dies.
-fn live_and_die(world: &World, steps: &[Step]) -> Deeds {
+/// The first owner of the lane: runs `steps` on block 0 and dies.
+fn run_and_die(world: &World, steps: &[Step]) -> Effects {
     let World { ring, lock } = world;
-    let mut deeds = Deeds::default();
+    let mut effects = Effects::default();
     let block = BlockId { index: 0, generation: 0 };
     for step in steps {
         match step {
@@ -51,27 +52,27 @@ fn live_and_die(world: &World, steps: &[Step]) -> Deeds {
             Step::Write => write_record(ring, block, 0, OLD),
             Step::Publish => {
                 publish_records(ring, block, 1);
-                deeds.published.push(OLD);
+                effects.published.push(OLD);
             }
             Step::Seal => ring.seal(block, LANE, Kind::Records),
             Step::Untake => {
                 ring.untake(block, LANE, Kind::Records);
-                deeds.freed.push((0, 0));
+                effects.freed.push((0, 0));
             }
         }
     }
-    // The kernel's part: the lock's release comes after everything that the dead have done.
+    // The kernel's part: it releases the lock after everything that the dead owner has done.
     lock.store(UNHELD, Ordering::Release);
-    deeds
+    effects
 }
 
-/// The next owner, if the lock can be had: seals what is open under the lane, takes a block under the
-/// same lane and logs. Stays alive.
-fn take_over(World { ring, lock }: &World, take: Take) -> (Deeds, Option<BlockId>) {
-    let mut deeds = Deeds::default();
+/// The next owner, if it gets the lock: seals the lane's open blocks, takes a block for the same lane and
+/// logs. Stays alive.
+fn take_over(World { ring, lock }: &World, take: Take) -> (Effects, Option<BlockId>) {
+    let mut effects = Effects::default();
     let (acquire, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
     if lock.compare_exchange(UNHELD, HELD_AGAIN, acquire, relaxed).is_err() {
-        return (deeds, None);
+        return (effects, None);
     }
     for index in 0..BLOCKS {
         if let Some(state @ State { phase: Phase::Open, lane: LANE, .. }) = ring.state(index) {
@@ -81,74 +82,74 @@ fn take_over(World { ring, lock }: &World, take: Take) -> (Deeds, Option<BlockId
     let block = (0..BLOCKS).find_map(|index| take(ring, index, LANE, Kind::Records));
     if let Some(block) = block {
         publish_record(ring, block, 0, NEW);
-        deeds.published.push(NEW);
+        effects.published.push(NEW);
     }
-    (deeds, block)
+    (effects, block)
 }
 
-/// How a consumer gets at a block that it may read to the end and free: its sealed state.
+/// How a consumer gets the sealed state of a block, which it may then read to the end and free.
 type Reclaim = fn(&World, u32) -> Option<State>;
 
-/// Loads the state, probes the lock, swaps exactly the word that was judged.
-fn judge_probe_swap(World { ring, lock }: &World, index: u32) -> Option<State> {
-    let judged = ring.state(index)?;
-    match judged.phase {
+/// Loads the state, probes the lock, swaps exactly the word that was loaded.
+fn load_probe_swap(World { ring, lock }: &World, index: u32) -> Option<State> {
+    let seen = ring.state(index)?;
+    match seen.phase {
         Phase::Free => None,
-        Phase::Sealed => Some(judged),
+        Phase::Sealed => Some(seen),
         Phase::Open if lock.load(Ordering::Acquire) != UNHELD => None,
-        Phase::Open => ring.seal_dead(index, judged).then_some(judged.sealed()),
+        Phase::Open => ring.seal_dead(index, seen).then_some(seen.sealed()),
     }
 }
 
-/// Wrong: the proof of death may be older than the owner it is used against.
-fn probe_judge_swap(World { ring, lock }: &World, index: u32) -> Option<State> {
+/// Wrong: the lock was probed before the state was loaded, so it may have been free before the block's owner took it.
+fn probe_load_swap(World { ring, lock }: &World, index: u32) -> Option<State> {
     let dead = lock.load(Ordering::Acquire) == UNHELD;
-    let judged = ring.state(index)?;
-    match judged.phase {
+    let seen = ring.state(index)?;
+    match seen.phase {
         Phase::Free => None,
-        Phase::Sealed => Some(judged),
-        Phase::Open => (dead && ring.seal_dead(index, judged)).then_some(judged.sealed()),
+        Phase::Sealed => Some(seen),
+        Phase::Open => (dead && ring.seal_dead(index, seen)).then_some(seen.sealed()),
     }
 }
 
-/// Wrong: the block may have moved on since it was judged.
-fn judge_probe_store(World { ring, lock }: &World, index: u32) -> Option<State> {
-    let judged = ring.state(index)?;
-    match judged.phase {
+/// Wrong: the block's state may have changed since it was loaded.
+fn load_probe_store(World { ring, lock }: &World, index: u32) -> Option<State> {
+    let seen = ring.state(index)?;
+    match seen.phase {
         Phase::Free => None,
-        Phase::Sealed => Some(judged),
+        Phase::Sealed => Some(seen),
         Phase::Open if lock.load(Ordering::Acquire) != UNHELD => None,
         Phase::Open => {
-            ring.state_word(index).store(judged.sealed().word(), Ordering::Release);
-            Some(judged.sealed())
+            ring.state_word(index).store(seen.sealed().word(), Ordering::Release);
+            Some(seen.sealed())
         }
     }
 }
 
 /// One scan of the consumer.
-fn scan(world: &World, reclaim: Reclaim) -> Deeds {
+fn scan(world: &World, reclaim: Reclaim) -> Effects {
     let World { ring, .. } = world;
-    let mut deeds = Deeds::default();
+    let mut effects = Effects::default();
     for index in 0..BLOCKS {
         let Some(sealed) = reclaim(world, index) else { continue };
         let (slots, records) = read_published(ring, index, sealed.generation);
-        deeds.read.extend(records);
+        effects.read.extend(records);
         if ring.free(index, sealed, slots) {
-            deeds.freed.push((index, sealed.generation));
+            effects.freed.push((index, sealed.generation));
         }
     }
-    deeds
+    effects
 }
 
-/// What the consumer found to free, and what the new owner got, while all three were at it.
+/// Which block the consumer freed, and which block the new owner got, while all three roles ran.
 type Found = (&'static str, &'static str);
 
-/// An owner dies after `steps`; the consumer scans; a new owner takes the lane over: all at once. The
-/// consumer might seal the new owner's block, free a block whose last record it has not seen, or bring
-/// back a block that is somebody else's by now. Records would be lost, or two would write into one block.
-fn dying(steps: &'static [Step], take: Take, reclaim: Reclaim) -> Found {
+/// An owner dies after `steps`, the consumer scans and a new owner takes the lane over, at the same time.
+/// Forbidden: the consumer seals the new owner's block, frees a block whose last record it has not seen, or
+/// frees a block that has another owner by now. Records would be lost, or two owners would write into one block.
+fn owner_dies(steps: &'static [Step], take: Take, reclaim: Reclaim) -> Found {
     let world = World { ring: small_ring(BLOCKS, 1), lock: Arc::new(AtomicU64::new(HELD)) };
-    let owner = role(&world, |world| live_and_die(world, steps));
+    let owner = role(&world, |world| run_and_die(world, steps));
     let consumer = role(&world, move |world| scan(world, reclaim));
     let opener = role(&world, move |world| take_over(world, take));
     let (owner, consumer) = (owner.join().unwrap(), consumer.join().unwrap());
@@ -162,7 +163,7 @@ fn dying(steps: &'static [Step], take: Take, reclaim: Reclaim) -> Found {
     let found = match consumer.freed[..] {
         [] => "nothing",
         [(0, 0)] => "the old block",
-        _ => panic!("a block that nobody left was freed: {:?}", consumer.freed),
+        _ => panic!("a block without a dead owner was freed: {:?}", consumer.freed),
     };
     let got = match block {
         None => "no lane",
@@ -170,20 +171,20 @@ fn dying(steps: &'static [Step], take: Take, reclaim: Reclaim) -> Found {
         Some(BlockId { index: 0, .. }) => "the old block",
         Some(_) => "another block",
     };
-    add_up(&world, [owner, consumer, opener]);
+    check_totals(&world, [owner, consumer, opener]);
     (found, got)
 }
 
-/// The new owner ends, too, and the consumer scans once more. Then all that was published has been
-/// read, once; no block was freed twice in one generation, and none is left over.
-fn add_up(world: &World, deeds: [Deeds; 3]) {
+/// Ends the new owner too and scans once more. Then every published record has been read once, no block was
+/// freed twice in one generation, and every block is free.
+fn check_totals(world: &World, effects: [Effects; 3]) {
     world.lock.store(UNHELD, Ordering::Release);
-    let last = scan(world, judge_probe_swap);
+    let last = scan(world, load_probe_swap);
     let (mut published, mut read, mut freed) = (Vec::new(), Vec::new(), Vec::new());
-    for deeds in deeds.into_iter().chain([last]) {
-        published.extend(deeds.published);
-        read.extend(deeds.read);
-        freed.extend(deeds.freed);
+    for effects in effects.into_iter().chain([last]) {
+        published.extend(effects.published);
+        read.extend(effects.read);
+        freed.extend(effects.freed);
     }
     read.sort_by_key(|value| published.iter().position(|known| known == value));
     assert_eq!(read, published, "a published record was lost or read twice");
@@ -191,7 +192,7 @@ fn add_up(world: &World, deeds: [Deeds; 3]) {
     assert_eq!(freed.len(), once.len(), "a block was freed twice: {freed:?}");
     for index in 0..BLOCKS {
         let phase = world.ring.state(index).map(|state| state.phase);
-        assert_eq!(phase, Some(Phase::Free), "a block was left over");
+        assert_eq!(phase, Some(Phase::Free), "a block was not freed");
     }
 }
 
@@ -205,13 +206,13 @@ const BLOCK_LEFT: &[Found] = &[
 ];
 const BLOCK_GIVEN_BACK: &[Found] = &[("nothing", "no lane"), ("nothing", "the old block")];
 
-/// Runs the model for a death after each of an owner's `steps`.
+/// Asserts the outcomes of the model for an owner that dies after `steps`.
 fn dies_after(steps: &'static [Step], allowed: &[Found]) {
-    allows(allowed, move || dying(steps, SharedRing::take, judge_probe_swap));
+    allows(allowed, move || owner_dies(steps, SharedRing::take, load_probe_swap));
 }
 
 #[test]
-fn an_owner_may_die_after_any_step() {
+fn records_survive_an_owner_that_dies_after_any_step() {
     dies_after(&LOGS[..0], NOTHING_LEFT);
     for steps in 1..=LOGS.len() {
         dies_after(&LOGS[..steps], BLOCK_LEFT);
@@ -224,7 +225,7 @@ fn an_owner_may_die_after_any_step() {
 fn without_state_before_probe_a_live_block_is_sealed() {
     for steps in 0..=LOGS.len() {
         wrong_sequence_shows("the block of a live owner was sealed", move || {
-            dying(&LOGS[..steps], SharedRing::take, probe_judge_swap)
+            owner_dies(&LOGS[..steps], SharedRing::take, probe_load_swap)
         });
     }
 }
@@ -232,12 +233,12 @@ fn without_state_before_probe_a_live_block_is_sealed() {
 #[test]
 fn without_the_cas_a_block_is_freed_twice() {
     wrong_sequence_shows("a block was freed twice", || {
-        dying(GIVES_BACK, SharedRing::take, judge_probe_store)
+        owner_dies(GIVES_BACK, SharedRing::take, load_probe_store)
     });
 }
 
-/// Wrong: who sees this OPEN need not see that the lane's lock is held, and takes the lock's former
-/// holder, who is dead, for the block's owner.
+/// Wrong: a consumer that sees this OPEN need not see that the lane's lock is held. It then takes the block for
+/// one of the lock's former holder, which is dead.
 fn take_without_release(ring: &SharedRing, index: u32, lane: u32, kind: Kind) -> Option<BlockId> {
     let State { generation, phase: Phase::Free, .. } = ring.state(index)? else { return None };
     let free = State::free(generation).word();
@@ -248,10 +249,10 @@ fn take_without_release(ring: &SharedRing, index: u32, lane: u32, kind: Kind) ->
 }
 
 #[test]
-fn a_live_owners_block_is_sealed_if_taking_it_does_not_release() {
+fn without_the_release_of_take_a_live_block_is_sealed() {
     for steps in 0..=LOGS.len() {
         wrong_sequence_shows("the block of a live owner was sealed", move || {
-            dying(&LOGS[..steps], take_without_release, judge_probe_swap)
+            owner_dies(&LOGS[..steps], take_without_release, load_probe_swap)
         });
     }
 }

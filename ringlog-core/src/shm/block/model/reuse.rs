@@ -1,8 +1,8 @@
-//! Who may touch a block's bytes, and when: SYNC REUSE, SYNC RETAKE, taking and giving back.
+//! When a role may access a block's bytes: SYNC REUSE, SYNC RETAKE, taking and giving back.
 
 use super::*;
 
-/// A ring whose only block is full of one lane's past: published, sealed, not yet read.
+/// A ring whose only block holds a record of one lane: published, sealed, not yet read.
 fn ring_with_sealed_block() -> SharedRing {
     let ring = small_ring(1, 1);
     let block = block_with(&ring, 0, LANE, &[OLD]);
@@ -19,8 +19,8 @@ fn consume(ring: &SharedRing) {
     assert!(ring.free(0, sealed, slots));
 }
 
-/// The consumer reads a sealed block and frees it, a producer takes it at once and overwrites it. Were
-/// the consumer's loads still under way then, new bytes would be persisted as old ones.
+/// The consumer reads a sealed block and frees it, a producer takes it at once and overwrites it. If
+/// a load of the consumer could still be pending then, new bytes would be persisted as old ones.
 fn reusing() -> &'static str {
     let ring = ring_with_sealed_block();
     let consumer = role(&ring, consume);
@@ -46,8 +46,8 @@ fn a_block_is_overwritten_while_it_is_read_without_reuse() {
     weakening_shows(Sync::Reuse, "Concurrent atomic store and `unsync_load`", reusing);
 }
 
-/// Two producers want the same free block. Both storing into it would mix their records, so exactly
-/// one of them gets it, with the generation that it was free in.
+/// Two producers try to take the same free block. If both stored into it, their records would mix. So
+/// exactly one of them gets it, with the generation in which it was free.
 fn taking(take: Take) -> &'static str {
     let ring = small_ring(1, 1);
     ring.state_word(0).store(State::free(5).word(), Ordering::Relaxed);
@@ -57,7 +57,7 @@ fn taking(take: Take) -> &'static str {
     let (lane, outcome) = match (one.join().unwrap(), other.join().unwrap()) {
         (Some(taken), None) if taken == block => (LANE, "the one took it"),
         (None, Some(taken)) if taken == block => (OTHER_LANE, "the other took it"),
-        (None, None) => panic!("nobody took a free block"),
+        (None, None) => panic!("a free block was not taken"),
         both => panic!("taken twice, or in a wrong generation: {both:?}"),
     };
     let open = State { generation: 5, lane, kind: Kind::Records, phase: Phase::Open };
@@ -70,7 +70,7 @@ fn a_free_block_is_taken_once() {
     allows(&["the one took it", "the other took it"], || taking(SharedRing::take));
 }
 
-/// Wrong: what was free when it was looked at need not be free when it is taken.
+/// Wrong: a block that was free when its state was loaded need not be free when it is taken.
 fn take_by_load_and_store(ring: &SharedRing, index: u32, lane: u32, kind: Kind) -> Option<BlockId> {
     let State { generation, phase: Phase::Free, .. } = ring.state(index)? else { return None };
     let open = State { generation, lane, kind, phase: Phase::Open };
@@ -83,8 +83,8 @@ fn a_free_block_is_taken_twice_by_load_and_store() {
     wrong_sequence_shows("taken twice", || taking(take_by_load_and_store));
 }
 
-/// Copies what block 0 holds, as one who owns nothing: from a block in use, or from a freed one, which
-/// keeps its bytes until it is taken again. `None` where nothing can be trusted.
+/// Copies what block 0 holds, as an observer, which owns nothing: from a block in use, or from a freed one,
+/// which keeps its bytes until it is taken again. `None` if the bytes may be another owner's.
 fn observe(ring: &SharedRing) -> Option<(u32, Vec<[u64; 2]>)> {
     let state = ring.state(0)?;
     let generation = match state.phase {
@@ -96,9 +96,9 @@ fn observe(ring: &SharedRing) -> Option<(u32, Vec<[u64; 2]>)> {
     ring.still_holds(0, generation).then_some((generation, records))
 }
 
-/// A looker-on copies a block that is freed, taken and overwritten under its hands. It cannot prevent
-/// that, but it has to notice: what it takes for a generation's bytes holds no byte of the next owner,
-/// who may `finish` by publishing them or by giving the block back.
+/// An observer copies a block while it is freed, taken and overwritten. It cannot prevent that, but it has
+/// to notice it: what it accepts as a generation's bytes holds no byte of the next owner. That owner ends
+/// with `finish`: it publishes its bytes or gives the block back.
 fn observing(finish: fn(&SharedRing, BlockId)) -> &'static str {
     let ring = ring_with_sealed_block();
     let consumer = role(&ring, |ring| {
@@ -115,7 +115,7 @@ fn observing(finish: fn(&SharedRing, BlockId)) -> &'static str {
     consumer.join().unwrap();
     producer.join().unwrap();
     match observer.join().unwrap() {
-        None => "given up",
+        None => "rejected",
         Some((0, copy)) if copy == [[OLD, OLD]] => "the old record",
         Some((1, copy)) if copy == [[NEW, NEW]] => "the new record",
         Some(mixed) => panic!("new bytes were observed as old: {mixed:x?}"),
@@ -132,8 +132,8 @@ fn give_it_back(ring: &SharedRing, block: BlockId) {
 
 #[test]
 fn an_observer_never_takes_new_bytes_for_old() {
-    allows(&["given up", "the old record", "the new record"], || observing(publish_it));
-    allows(&["given up", "the old record"], || observing(give_it_back));
+    allows(&["rejected", "the old record", "the new record"], || observing(publish_it));
+    allows(&["rejected", "the old record"], || observing(give_it_back));
 }
 
 #[test]
@@ -146,9 +146,9 @@ const DRAFT: u64 = 0xdaf7;
 
 type Untake = fn(&SharedRing, BlockId, u32, Kind);
 
-/// An owner writes a draft into a block, does not need it and gives it back, while a consumer scans it
-/// and another producer is waiting for it. The consumer must see neither the draft, nor what was there
-/// before, nor the other's record in the name of the lane that gave the block back.
+/// An owner writes a draft into a block, does not publish it and gives the block back, while a consumer scans
+/// the block and another producer tries to take it. The consumer must see neither the draft, nor the block's
+/// earlier record, nor the other producer's record as one of the lane that gave the block back.
 fn untaking(untake: Untake) -> &'static str {
     let ring = ring_with_sealed_block();
     consume(&ring);
@@ -173,28 +173,28 @@ fn untaking(untake: Untake) -> &'static str {
     other.join().unwrap();
     match consumer.join().unwrap() {
         (_, seen) if seen.is_empty() => "nothing",
-        (OTHER_LANE, seen) if seen == [NEW] => "the record in its lane's name",
-        (LANE, seen) if seen == [NEW] => panic!("a record in another lane's name"),
-        (_, seen) => panic!("a record that nobody published: {seen:x?}"),
+        (OTHER_LANE, seen) if seen == [NEW] => "the record under its lane",
+        (LANE, seen) if seen == [NEW] => panic!("a record under another lane"),
+        (_, seen) => panic!("an unpublished record: {seen:x?}"),
     }
 }
 
 #[test]
 fn a_block_given_back_shows_nothing_unpublished() {
-    allows(&["nothing", "the record in its lane's name"], || untaking(SharedRing::untake));
+    allows(&["nothing", "the record under its lane"], || untaking(SharedRing::untake));
 }
 
 #[test]
-fn a_draft_is_seen_without_reuse() {
-    weakening_shows(Sync::Reuse, "nobody published", || untaking(SharedRing::untake));
+fn without_reuse_an_unpublished_draft_is_seen() {
+    weakening_shows(Sync::Reuse, "an unpublished record", || untaking(SharedRing::untake));
 }
 
-/// Wrong: nobody who judged the block as the former owner's can tell that it has moved on.
+/// Wrong: a reader that loaded the former owner's state cannot detect that the block has changed its owner.
 fn untake_in_the_same_generation(ring: &SharedRing, block: BlockId, _lane: u32, _kind: Kind) {
     ring.state_word(block.index).store(State::free(block.generation).word(), Ordering::Release);
 }
 
 #[test]
-fn a_record_is_seen_in_another_name_if_the_generation_stays() {
-    wrong_sequence_shows("in another lane's name", || untaking(untake_in_the_same_generation));
+fn a_record_is_seen_under_another_lane_if_generations_repeat() {
+    wrong_sequence_shows("under another lane", || untaking(untake_in_the_same_generation));
 }

@@ -5,8 +5,8 @@ use super::*;
 const OLDER: u64 = 0xa1;
 const YOUNGER: u64 = 0xa2;
 
-/// A reader that sees a record's slot counted must see the record's bytes, or it persists what the
-/// memory held before. The producer publishes two records; the reader follows while the block is open.
+/// A reader that sees a record's slot counted must see the record's bytes; otherwise it would persist
+/// earlier bytes. The producer publishes two records; the reader follows while the block is open.
 fn publishing() -> &'static str {
     let ring = small_ring(1, 2);
     let producer = role(&ring, |ring| {
@@ -35,11 +35,11 @@ fn a_published_record_is_torn_without_publish() {
     weakening_shows(Sync::Publish, "a record without", publishing);
 }
 
-/// How a consumer gives back a block: with the state it judged and the slots it has read.
+/// How a consumer frees a block: with the state it has loaded and the number of slots it has read.
 type Free = fn(&SharedRing, u32, State, u32) -> bool;
 
 /// The owner publishes its last record and seals. A consumer that read up to the record before, then
-/// sees SEALED, must find the last one before it frees the block, or the record is gone for ever.
+/// sees SEALED, must find the last one before it frees the block; otherwise the record is lost.
 fn sealing(free: Free) -> &'static str {
     let ring = small_ring(1, 2);
     let owner = role(&ring, |ring| {
@@ -79,23 +79,23 @@ fn the_last_record_is_freed_unread_without_seal() {
     weakening_shows(Sync::Seal, "freed unread", || sealing(SharedRing::free));
 }
 
-/// The wrong order: trusts the `committed` that the consumer loaded before it saw SEALED.
-fn free_without_looking_again(ring: &SharedRing, index: u32, judged: State, _cursor: u32) -> bool {
-    let free = State::free(judged.generation + 1).word();
+/// Wrong: trusts the `committed` that the consumer loaded before it saw SEALED.
+fn free_without_reloading_committed(ring: &SharedRing, index: u32, seen_state: State, _cursor: u32) -> bool {
+    let free = State::free(seen_state.generation + 1).word();
     let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
-    ring.state_word(index).compare_exchange(judged.word(), free, release, relaxed).is_ok()
+    ring.state_word(index).compare_exchange(seen_state.word(), free, release, relaxed).is_ok()
 }
 
 #[test]
 fn committed_loaded_before_state_frees_an_unread_record() {
-    wrong_sequence_shows("freed unread", || sealing(free_without_looking_again));
+    wrong_sequence_shows("freed unread", || sealing(free_without_reloading_committed));
 }
 
 const DEFINITION: u64 = 0xd1;
 
-/// A thread registers a definition and leaves its place for the others of its process; another thread
-/// finds the place and logs a record that names it. A reader that sees the record has to find the
-/// definition, though it was published by a thread that the reader has not heard of in any other way.
+/// A thread registers a definition and stores its place for the other threads of its process; one of them
+/// loads the place and logs a record that names it. A reader that sees the record has to find the
+/// definition, although it has no direct synchronisation with the thread that published it.
 fn registering() -> &'static str {
     let ring = small_ring(2, 1);
     let world = (ring, Arc::new(AtomicU64::new(0)));

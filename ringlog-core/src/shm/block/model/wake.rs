@@ -1,15 +1,15 @@
-//! Going to sleep and waking up: a store, a fence, a load on both sides.
+//! Going to sleep and waking up: each side makes a store, a fence and a load.
 
 use super::*;
 use crate::shm::sync::fence;
 
 const RECORD: u64 = 0xa1;
 
-/// What the sleep word says. Its waiting is the kernel's, which sleeps only while it says ASLEEP.
+/// Values of the sleep word. The wait itself is the kernel's, which sleeps only while the word is ASLEEP.
 const AWAKE: u64 = 0;
 const ASLEEP: u64 = 1;
 
-/// What the producer has done when it looks whether somebody sleeps.
+/// What the producer has done before it checks whether the consumer sleeps.
 #[derive(Clone, Copy)]
 enum News {
     Published,
@@ -29,12 +29,12 @@ fn fence_if(fenced: bool) {
     }
 }
 
-/// The consumer has found nothing, says that it sleeps, looks again and sleeps. The producer makes
-/// something visible, looks for a sleeper and wakes it. Each stores first and loads then; if both loads
-/// could miss both stores, the consumer would sleep over a record and nobody would wake it.
+/// The consumer has found nothing, announces that it sleeps, checks again and sleeps. The producer makes
+/// something visible, checks for a sleeper and wakes it. Each stores first and then loads. If each load
+/// could miss the other's store, the consumer would sleep over a record and no producer would wake it.
 fn sleeping(news: News, fences: Fences) -> &'static str {
     let ring = small_ring(1, 1);
-    let block = ring.take(0, LANE, Kind::Records).expect("nobody else takes");
+    let block = ring.take(0, LANE, Kind::Records).expect("the block is free");
     let world = (ring, Arc::new(AtomicU64::new(AWAKE)));
 
     let consumer = role(&world, move |(ring, sleep)| {
@@ -60,15 +60,15 @@ fn sleeping(news: News, fences: Fences) -> &'static str {
     match (consumer.join().unwrap(), producer.join().unwrap()) {
         (true, false) => "seen",
         (false, true) => "woken",
-        (true, true) => "seen and woken for nothing",
+        (true, true) => "seen, and woken needlessly",
         (false, false) => panic!("asleep over a record"),
     }
 }
 
 #[test]
-fn nobody_sleeps_over_a_record() {
+fn the_consumer_never_sleeps_over_a_record() {
     for news in [News::Published, News::Sealed] {
-        allows(&["seen", "woken", "seen and woken for nothing"], move || {
+        allows(&["seen", "woken", "seen, and woken needlessly"], move || {
             sleeping(news, Fences { consumer: true, producer: true })
         });
     }
