@@ -7,7 +7,7 @@ pub trait Events {
     /// The rings are held and every handler is open: records logged from here on will be persisted.
     fn ready(&mut self) {}
 
-    /// A message for a person: one line without a newline.
+    /// A message for the user: one line without a newline.
     fn report(&mut self, message: &str);
 
     /// Whether the process that started the writer has exited. The writer then ends

@@ -1,4 +1,4 @@
-//! `--check` looks whether files can be written, and leaves everything as it is.
+//! `--check` finds out whether files can be written, and changes nothing.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,10 +9,10 @@ use nix::unistd::{Uid, geteuid, seteuid};
 use ringlog_testkit::Scratch;
 use ringlog_writer::config::Config;
 
-/// One test is somebody else for a while, and so would be the other.
+/// Serializes the tests: one changes the effective user of the whole process for a while.
 static USER: Mutex<()> = Mutex::new(());
 
-/// What is wrong with handlers for these files, `{}` standing for the directory.
+/// The errors of handlers for these files; `{}` stands for the directory.
 fn report(dir: &Path, files: &[&str]) -> Vec<String> {
     let at = dir.display().to_string();
     let handler = |(i, file): (usize, &&str)| format!("h{i} = {{ kind = \"file\", path = {file} }}\n");
@@ -107,7 +107,7 @@ fn files_that_the_effective_user_may_not_open() {
     allow("closed", 0o555);
     allow("half", 0o555);
 
-    // Root may do everything: be somebody else meanwhile.
+    // Root may open any file, so take another effective user for a while.
     let root = geteuid().is_root();
     if root {
         seteuid(Uid::from_raw(65_534)).unwrap();

@@ -1,4 +1,4 @@
-//! A ring that never comes to an end, because somebody damages it faster than it is drained.
+//! A ring that cannot be drained, because another process damages it faster than the writer reads it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -16,7 +16,7 @@ const BLOCK_BYTES: u64 = 1024;
 /// A state word: sealed, records, lane 1, as FORMAT.md has it.
 const SEALED: u64 = 1 << 8 | 0x02;
 
-/// Damages the ring anew each time that the writer tells of it.
+/// Damages the ring again each time the writer reports damage.
 struct Scribbler {
     file: File,
     state_at: u64,
@@ -45,7 +45,7 @@ impl Events for Scribbler {
 }
 
 #[test]
-fn a_writer_told_to_end_ends_whatever_damages_its_ring() {
+fn a_stopped_writer_ends_although_its_ring_is_damaged() {
     let dir = Scratch::new();
     let path = dir.file("app");
     let options = Ring::options().size("64KiB").block_bytes(BLOCK_BYTES as u32).lanes(3);
@@ -71,7 +71,7 @@ fn a_writer_told_to_end_ends_whatever_damages_its_ring() {
         file,
     };
     scribbler.report("at first");
-    // The raw format has no lines for gaps, and says them instead.
+    // The raw format has no lines for gaps, so the writer reports them as messages.
     let mut options = Options::new(path.to_str().unwrap());
     (options.out, options.format) = (Out::File(dir.file("app.log")), FormatKind::Raw);
     let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
@@ -82,7 +82,7 @@ fn a_writer_told_to_end_ends_whatever_damages_its_ring() {
     assert!(summary.gaps > 100, "{summary:?}");
 }
 
-/// When blocks say that they were begun: word 9 of their header, as FORMAT.md has it.
+/// Offset of the time at which a block was begun: word 9 of its header, as FORMAT.md has it.
 const BEGUN_AT: u64 = 9 * 8;
 const YEAR_2100_NS: u64 = 4_102_444_800 * 1_000_000_000;
 
@@ -105,7 +105,7 @@ fn a_record_from_the_future_makes_no_closed_file_old() {
     let (naming, keep) = ("time".parse().unwrap(), "30d".parse().unwrap());
     options.rotation = Rotation { size: Some(1000), naming, keep, ..Rotation::default() };
     let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
-    // Told to end, a writer leaves the records behind one from the future to the next.
+    // A stopped writer leaves the records behind one from the future to the next writer.
     for _ in 0..30 {
         run_with(&options, &signals, &mut StandardError).unwrap();
     }

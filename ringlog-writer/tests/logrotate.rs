@@ -15,7 +15,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_ringlog-writer");
 const SOON: Duration = Duration::from_secs(20);
 const ROTATIONS: usize = 6;
 
-/// Finds logrotate, or installs it where that is possible without asking anybody.
+/// Finds logrotate, or installs it if that needs no password.
 fn logrotate() -> Option<&'static str> {
     let works = || Command::new("logrotate").arg("--version").stderr(Stdio::null()).status().is_ok();
     if !works() {
@@ -38,7 +38,7 @@ fn numbers(path: &Path) -> Vec<u64> {
     text.lines().map(|line| line.parse().unwrap()).collect()
 }
 
-/// Rotates under load; `signals` says whether the writer is told.
+/// Rotates under load; `signals` says whether logrotate signals the writer.
 fn rotates(program: &str, signals: bool) {
     let dir = Scratch::new();
     let at = |name: &str| dir.text(name);
@@ -72,7 +72,7 @@ fn rotates(program: &str, signals: bool) {
             }
             log.flush(SOON).unwrap();
         });
-        // Where there is no file yet nothing is rotated.
+        // Without a file logrotate rotates nothing.
         wait_for_lines();
         for _ in 0..ROTATIONS {
             let output = Command::new(program)
@@ -80,7 +80,7 @@ fn rotates(program: &str, signals: bool) {
                 .output()
                 .unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            // The next one compresses what this one has renamed: the writer has to have noticed.
+            // The next rotation compresses the file renamed by this one, so the writer must have noticed the rename.
             wait_for_lines();
         }
         done.store(true, Ordering::Relaxed);

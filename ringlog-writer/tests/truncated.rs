@@ -8,7 +8,7 @@ use ringlog::{Level, PushError, Ring};
 use ringlog_testkit::Scratch;
 use ringlog_writer::{Error, Events, FormatKind, Options, Out, Signals, run_with};
 
-/// Truncates the ring when the writer says something: here, at a gap in the middle of a batch.
+/// Truncates the ring when the writer reports a message: here, at a gap in the middle of a batch.
 struct TruncateAtGap(PathBuf);
 
 impl Events for TruncateAtGap {
@@ -27,12 +27,12 @@ fn records_taken_out_of_a_truncated_ring_are_still_written() {
     let fields = vec![Field::new("bytes", Type::Bytes)];
     let site = Site::new(Definition { fields: fields.into(), ..Definition::new(Level::INFO, "test") });
     ["one", "two", "three"].iter().for_each(|text| log.text(Level::INFO, "", text).unwrap());
-    // The gap is told with the next record, so what comes before it is in a batch with what comes after.
+    // The gap is reported with the next record, so the records before and after it are in one batch.
     let too_large = log.values(&site, &[Value::Bytes(&[0; 1 << 20])]);
     assert!(matches!(too_large, Err(PushError::TooLarge { .. })));
     log.text(Level::INFO, "", "four").unwrap();
-    // The second one is in the next block, which the consumer looks at when it comes to it, in the same
-    // batch: too late.
+    // The second one is in the next block. The consumer reads that block in the same batch, but after the
+    // truncation.
     let long = "x".repeat(7000);
     log.text(Level::INFO, "", &long).unwrap();
     log.text(Level::INFO, "", &long).unwrap();

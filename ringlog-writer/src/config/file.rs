@@ -14,7 +14,7 @@ pub struct ConfigFile {
     pub path: PathBuf,
     /// The rings, in place of those that the file names; empty to use the file's.
     pub rings: Vec<String>,
-    /// Whether the writer ends once every lane is closed and the rings are drained, as
+    /// Whether the writer ends once every lane is closed and every record is written. See
     /// [`Options::until_idle`](crate::Options::until_idle).
     pub until_idle: bool,
 }

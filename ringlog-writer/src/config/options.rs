@@ -136,8 +136,9 @@ pub struct Options {
     pub newlines: Newlines,
     /// Whether the record's id follows the time in text lines; not by default.
     pub ids: bool,
-    /// Whether the writer ends once every lane is closed and the ring is drained. A ring into which no process has
-    /// ever logged is waited for: its first producer may just be starting.
+    /// Whether the writer ends once every lane is closed and every record is written; not by default. A lane whose
+    /// thread or process has ended counts as closed, also after SIGKILL. If no process has ever logged into the ring,
+    /// the writer first waits for one that does.
     pub until_idle: bool,
     /// Whether a checkpoint is kept beside the file, so that every record is in it exactly once even when the writer
     /// is killed; kept by default. Without it the last batch may be written twice.
@@ -146,7 +147,9 @@ pub struct Options {
     pub fsync: Fsync,
     /// When the file is closed and the next one begun; only on request by default.
     pub rotation: Rotation,
-    /// How long a record waits for older ones of interrupted threads; the consumer's default if `None`.
+    /// How long the writer holds back a record, because a thread that is suspended in the middle of a log call may
+    /// still publish an older one. An older record that comes later than that is written out of order and counted as
+    /// late. The wait shrinks to nothing as the ring fills. `None` is the consumer's default, 10 ms.
     pub grace: Option<Duration>,
 }
 

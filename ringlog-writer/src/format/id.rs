@@ -1,11 +1,11 @@
-//! Ids in text lines: `UUID/LANE/INCARNATION/SEQUENCE`, with the gap or the death in place of a sequence.
+//! Ids in text lines: `UUID/LANE/INCARNATION/SEQUENCE`, with a gap or an unclean exit in place of a sequence.
 
 use ringlog::reader::{Body, Entry};
 
 use super::number;
 use super::put::put;
 
-/// ` 6f1c…/3/2/9`, ` 6f1c…/3/2/gap:dropped:7`, ` 6f1c…/3/2/died:8`; `-` stands for a part that does not exist.
+/// Appends an id: ` 6f1c…/3/2/9`, ` 6f1c…/3/2/gap:dropped:7` or ` 6f1c…/3/2/died:8`. `-` stands for an absent part.
 pub(super) fn write(uuid: &str, entry: &Entry<'_>, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(uuid.as_bytes());
@@ -21,7 +21,7 @@ pub(super) fn write(uuid: &str, entry: &Entry<'_>, out: &mut Vec<u8>) {
     match &entry.body {
         Body::Record(record) => number::integer(record.sequence, out),
         Body::Gap(gap) => put(out, format_args!("gap:{}:{}", gap.reason.name(), gap.count)),
-        Body::UncleanExit(died) => match died.last_sequence {
+        Body::UncleanExit(exit) => match exit.last_sequence {
             Some(last) => put(out, format_args!("died:{last}")),
             None => out.extend_from_slice(b"died:-"),
         },

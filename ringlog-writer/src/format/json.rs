@@ -22,10 +22,10 @@ use super::{escape, number};
 /// under names that cannot collide with these; `cut` is `true` where the text was cut.
 ///
 /// A field's value is a boolean, number or string, an array of these, or `null` where it is absent.
-/// Integers beyond 64 bits and floats that are no numbers are strings, time spans are numbers of seconds,
-/// times are strings as in RFC 3339, and bytes that are no UTF-8 are `{"base64": …}`. Instead of a sequence, a
-/// gap has `gap` with `count` and `reason`, and the death of a lane's owner has `died` with `last_sequence`,
-/// which is `null` where it published nothing.
+/// Integers beyond 64 bits, infinities and NaN are strings. Time spans are numbers of seconds, times are strings as
+/// in RFC 3339, and bytes that are not UTF-8 are `{"base64": …}`. Instead of a sequence, a gap has `gap` with `count`
+/// and `reason`. An unclean exit has `died` with `last_sequence`, which is `null` if the lane's owner published
+/// nothing.
 #[derive(Clone, Debug)]
 pub struct Json {
     /// The ring's name and UUID, escaped for JSON.
@@ -62,7 +62,7 @@ impl Format for Json {
                 self::record(record, &mut self.scratch, out);
             }
             other => {
-                who(Level::WARN, "ringlog", entry.origin, ring, out);
+                level_and_origin(Level::WARN, "ringlog", entry.origin, ring, out);
                 notice(other, out);
                 string_member("message", &entry.message(), out);
             }
@@ -73,7 +73,7 @@ impl Format for Json {
 
 /// Appends the members from the level to the sequence, and those after the sequence. Returns the offset of the latter.
 fn head(record: &Received<'_>, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) -> usize {
-    who(record.level, record.logger, origin, ring, out);
+    level_and_origin(record.level, record.logger, origin, ring, out);
     out.extend_from_slice(b",\"sequence\":");
     let split = out.len();
     for (name, text) in [("file", record.file), ("module", record.module), ("function", record.function)] {
@@ -88,7 +88,7 @@ fn head(record: &Received<'_>, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) 
 }
 
 /// Appends level, logger, ring and origin.
-fn who(level: Level, logger: &str, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) {
+fn level_and_origin(level: Level, logger: &str, origin: &Origin, ring: &[u8], out: &mut Vec<u8>) {
     put(out, format_args!("\",\"level\":\"{level}\",\"level_number\":{}", level.number()));
     string_member("logger", logger, out);
     out.extend_from_slice(b",\"ring\":\"");
@@ -127,14 +127,14 @@ fn record(record: &Received<'_>, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the member that a gap or a death has instead of a sequence.
+/// Appends the member that a gap or an unclean exit has instead of a sequence.
 fn notice(body: &Body<'_>, out: &mut Vec<u8>) {
     match body {
         Body::Gap(gap) => {
             let (count, reason) = (gap.count, gap.reason.name());
             put(out, format_args!(",\"gap\":{{\"count\":{count},\"reason\":\"{reason}\"}}"));
         }
-        Body::UncleanExit(died) => match died.last_sequence {
+        Body::UncleanExit(exit) => match exit.last_sequence {
             Some(last) => put(out, format_args!(",\"died\":{{\"last_sequence\":{last}}}")),
             None => out.extend_from_slice(b",\"died\":{\"last_sequence\":null}"),
         },

@@ -249,7 +249,7 @@ impl Format for Pattern {
                 };
                 self.write(entry, &line, out);
             }
-            // Gaps, deaths, and entries of kinds that this version does not know.
+            // Gaps, unclean exits, and entries of kinds that this version does not know.
             _ => {
                 escape::message(entry.message().as_bytes(), Newlines::Escape, &mut message);
                 let line = PatternValues {

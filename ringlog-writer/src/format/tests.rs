@@ -1,4 +1,4 @@
-//! Exact lines, and that JSON gives back what went in.
+//! Exact lines of each format, and a round trip through JSON.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn text_format() -> Text {
 }
 
 const DROPPED: Body<'_> = Body::Gap(Gap { count: 7, reason: GapReason::Dropped });
-const DIED: Body<'_> = Body::UncleanExit(UncleanExit { last_sequence: Some(8) });
+const UNCLEAN_EXIT: Body<'_> = Body::UncleanExit(UncleanExit { last_sequence: Some(8) });
 
 /// One field of every kind.
 const FIELDS: &[(&str, Type, Value<'_>)] = &[
@@ -81,7 +81,7 @@ fn a_typed_record_in_text() {
 }
 
 #[test]
-fn nobody_forges_a_text_line() {
+fn no_record_forges_a_text_line() {
     let forged = "ok\n2026-11-21T10:15:30.123456789Z ERROR other[1/x] forged";
     for newlines in [Newlines::Escape, Newlines::Indent] {
         let line = line(&mut Text::new(newlines), &text(Level::INFO, "a\nb\x1b[m", forged));
@@ -97,13 +97,13 @@ fn a_gap_is_a_line_of_its_own() {
         line,
         "2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] 7 records dropped here: the ring was full\n"
     );
-    let mut nobody = origin();
-    nobody.lane = u32::MAX;
-    let line = notice_line(&mut text_format(), DROPPED, &nobody);
+    let mut no_lane = origin();
+    no_lane.lane = u32::MAX;
+    let line = notice_line(&mut text_format(), DROPPED, &no_lane);
     assert!(line.contains(" WARN  ringlog[no lane] 7 records dropped here"), "{line}");
-    assert_eq!(notice_line(&mut Raw::default(), DROPPED, &nobody), "");
+    assert_eq!(notice_line(&mut Raw::default(), DROPPED, &no_lane), "");
     assert_eq!(
-        notice_line(&mut Json::new(&source("app")), DROPPED, &nobody),
+        notice_line(&mut Json::new(&source("app")), DROPPED, &no_lane),
         "{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
          \"logger\":\"ringlog\",\"ring\":\"app\",\"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\
          \"gap\":{\"count\":7,\"reason\":\"dropped\"},\
@@ -115,15 +115,15 @@ fn a_gap_is_a_line_of_its_own() {
 }
 
 #[test]
-fn a_death_is_a_line_of_its_own() {
+fn an_unclean_exit_is_a_line_of_its_own() {
     let words = "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, \
                  incarnation 2, last sequence 8";
     assert_eq!(
-        notice_line(&mut text_format(), DIED, &origin()),
+        notice_line(&mut text_format(), UNCLEAN_EXIT, &origin()),
         format!("2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] {words}\n")
     );
     assert_eq!(
-        notice_line(&mut Json::new(&source("app")), DIED, &origin()),
+        notice_line(&mut Json::new(&source("app")), UNCLEAN_EXIT, &origin()),
         format!(
             "{{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
              \"logger\":\"ringlog\",\"ring\":\"app\",\"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\
@@ -137,11 +137,11 @@ fn a_death_is_a_line_of_its_own() {
         &origin(),
     );
     assert!(nothing.contains(",\"died\":{\"last_sequence\":null},"), "{nothing}");
-    // A thread's name is its own choice.
+    // A thread may choose any name.
     let mut forger = origin();
     forger.thread = "x\n2026-11-21T10:15:30.123456789Z INFO".to_owned();
-    assert_eq!(notice_line(&mut text_format(), DIED, &forger).matches('\n').count(), 1);
-    assert_eq!(notice_line(&mut Raw::default(), DIED, &origin()), "");
+    assert_eq!(notice_line(&mut text_format(), UNCLEAN_EXIT, &forger).matches('\n').count(), 1);
+    assert_eq!(notice_line(&mut Raw::default(), UNCLEAN_EXIT, &origin()), "");
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn a_text_line_with_an_id() {
         line.split(" WARN ").next().unwrap().to_owned()
     };
     assert_eq!(starts(DROPPED, &origin()), format!("{id}/3/2/gap:dropped:7"));
-    let mut nobody = origin();
-    nobody.lane = u32::MAX;
-    assert_eq!(starts(DROPPED, &nobody), format!("{id}/-/-/gap:dropped:7"));
-    assert_eq!(starts(DIED, &origin()), format!("{id}/3/2/died:8"));
+    let mut no_lane = origin();
+    no_lane.lane = u32::MAX;
+    assert_eq!(starts(DROPPED, &no_lane), format!("{id}/-/-/gap:dropped:7"));
+    assert_eq!(starts(UNCLEAN_EXIT, &origin()), format!("{id}/3/2/died:8"));
     assert_eq!(
         starts(Body::UncleanExit(UncleanExit { last_sequence: None }), &origin()),
         format!("{id}/3/2/died:-")
@@ -211,7 +211,7 @@ fn every_type_has_its_own_in_json() {
 }
 
 #[test]
-fn json_keeps_bytes_that_are_no_text() {
+fn json_keeps_bytes_that_are_not_utf8() {
     let line: Parsed =
         serde_json::from_str(&line(&mut Json::new(&source("app")), &text(Level::INFO, "", b"\xffok")))
             .unwrap();
@@ -219,7 +219,7 @@ fn json_keeps_bytes_that_are_no_text() {
     assert!(line.get("message").is_none());
 }
 
-/// A statement with a nameless width, fields that its message shows and others, and an error.
+/// A statement with an unnamed width, an error, and fields inside and outside its message.
 fn late_fill() -> OwnedEntry {
     let of = |ty| Element::new(ty).unwrap();
     let (seven, ports) = (Value::U64(7), [Value::U64(80), Value::U64(443)]);
@@ -325,7 +325,7 @@ fn raw_is_the_bytes_that_went_in() {
 
 #[test]
 fn what_is_kept_of_one_line_is_never_used_for_another() {
-    // More sites than are kept, twice, and names that are too long to be kept.
+    // More sites than the cache holds, each twice, and names too long for it.
     let len = |i: usize| if i.is_multiple_of(50) { 2000 + i } else { i % 7 };
     let names: Vec<&'static str> = (0..600).map(|i| &*format!("{}{i}", "x".repeat(len(i))).leak()).collect();
     let (mut kept, entry) = (text_format(), text(Level::INFO, "", "m"));
@@ -339,7 +339,7 @@ fn what_is_kept_of_one_line_is_never_used_for_another() {
     }
 }
 
-/// A value of any type, and what JSON is to give back for it.
+/// A value of any type, and its expected JSON.
 fn any_value() -> impl Strategy<Value = (Type, Value<'static>, Parsed)> {
     let leak = |bytes: Vec<u8>| -> &'static [u8] { bytes.leak() };
     let float = |v: f64| if v.is_finite() { json!(v) } else { json!(v.to_string()) };
@@ -366,7 +366,7 @@ fn any_value() -> impl Strategy<Value = (Type, Value<'static>, Parsed)> {
 }
 
 proptest! {
-    // Each case makes rings.
+    // A case creates rings, so there are few.
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]

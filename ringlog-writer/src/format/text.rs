@@ -68,7 +68,7 @@ impl Format for Text {
                     errors(record, self.newlines, out);
                 }
             }
-            // Gaps, deaths, and entries of kinds that this version does not know.
+            // Gaps, unclean exits, and entries of kinds that this version does not know.
             _ => {
                 put(out, format_args!(" {:<5} ringlog", Level::WARN));
                 self::origin(entry.origin, out);

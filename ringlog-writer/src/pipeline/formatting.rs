@@ -82,7 +82,7 @@ impl Formatting {
                 }
             }
             Body::UncleanExit(_) => {
-                batch.counts.deaths += 1;
+                batch.counts.unclean_exits += 1;
                 if self.is_raw {
                     events.report(&entry.message());
                 }

@@ -13,7 +13,7 @@ pub(super) type HandlerMask = u64;
 /// The largest number of routes that are kept, so that ever new logger names do not exhaust memory.
 const NAMES_MAX: usize = 10_000;
 
-/// The logger of gaps and deaths.
+/// The logger of gaps and unclean exits.
 const OWN_LOGGER: &str = "ringlog";
 
 pub(super) struct Router {

@@ -24,8 +24,8 @@ const BATCH_LIFE: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_millis(20);
 /// The same while a batch is in flight or the writer is stopping.
 const BUSY: Duration = Duration::from_millis(1);
-/// When the writer stops, every record published so far is written. Clocks of records may differ from ours by this
-/// much.
+/// When the writer stops, every record published so far is written. The clocks of producers may differ from the
+/// writer's by this much.
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
 /// When the writer stops, it waits at most this long for records with timestamps from the future.
 const FUTURE_MAX: Duration = Duration::from_secs(3);
@@ -77,7 +77,7 @@ pub(super) struct Writer<'a> {
     /// What is acknowledged.
     pub(super) summary: Summary,
     ending: Option<Ending>,
-    /// The time of the last record in the present batch; 0 if there is none.
+    /// The time of the last record in the present batch; 0 without a record.
     last_unix_ns: u64,
 }
 
@@ -164,10 +164,11 @@ impl<'a> Writer<'a> {
                         ending.damaged |= gap.reason == GapReason::Damaged;
                     }
                 }
-                Body::UncleanExit(_) => self.counts.deaths += 1,
+                Body::UncleanExit(_) => self.counts.unclean_exits += 1,
                 _ => {
                     self.counts.records += 1;
-                    // Only records: the time at which a death was noticed is later than records before it.
+                    // Only records: an unclean exit has the time at which it was noticed, which may be later than
+                    // that of records still in the ring.
                     self.last_unix_ns = unix_ns;
                 }
             }

@@ -1,8 +1,8 @@
-//! What a writer has done, in numbers.
+//! The counts of a writer's run.
 
 use ringlog::reader::{Gap, GapReason};
 
-/// What a writer has done, in numbers.
+/// The counts of a writer's run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Records written.
@@ -12,7 +12,7 @@ pub struct Summary {
     /// Records missing at these gaps: dropped, or overwritten before they were read.
     pub missing: u64,
     /// Lanes whose process ended without closing them.
-    pub deaths: u64,
+    pub unclean_exits: u64,
     /// Bytes written.
     pub bytes: u64,
 }
@@ -22,12 +22,12 @@ impl Summary {
         self.records += other.records;
         self.gaps += other.gaps;
         self.missing = self.missing.saturating_add(other.missing);
-        self.deaths += other.deaths;
+        self.unclean_exits += other.unclean_exits;
         self.bytes += other.bytes;
     }
 
     pub(super) fn has_entries(&self) -> bool {
-        self.records > 0 || self.gaps > 0 || self.deaths > 0
+        self.records > 0 || self.gaps > 0 || self.unclean_exits > 0
     }
 }
 

@@ -20,10 +20,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan that closes the open file: shifting names make room, the file gets its final name, and files that are
-    /// not kept any longer are deleted.
+    /// The plan that closes the open file: shifts the numbered files if the naming scheme does so, renames the open
+    /// file to its final name, and deletes files beyond the retention limits.
     ///
-    /// Foreign files are neither deleted nor overwritten: if one has the name that is needed, the plan uses another
+    /// Foreign files are neither deleted nor overwritten. If one has the name that is needed, the plan uses another
     /// name, or carrying it out ends with [`PlanError::Taken`].
     pub fn new(family: &Family, rotation: &Rotation, listing: &[FileEntry], closing: &Closing) -> Plan {
         let mut plan = Plan::default();
@@ -45,7 +45,7 @@ impl Plan {
         plan
     }
 
-    /// The plan that deletes files that are not kept any longer, when the writer starts.
+    /// The plan that deletes files beyond the retention limits when the writer starts.
     pub fn tidy(
         family: &Family,
         rotation: &Rotation,
@@ -56,7 +56,7 @@ impl Plan {
         Plan { steps: retention::steps(family, rotation, listing, Some(open), now_s) }
     }
 
-    /// The plan that deletes the oldest closed file and its archive, for a full disk; empty if there is none.
+    /// The plan that deletes the oldest closed file and its archive, for a full disk; empty without a closed file.
     pub fn drop_oldest(family: &Family, listing: &[FileEntry], open: Identity) -> Plan {
         Plan { steps: retention::oldest(family, listing, Some(open)) }
     }

@@ -158,11 +158,11 @@ impl FileSink {
     }
 
     /// Renames the file to an unused name, and begins a new one.
-    fn set_aside(&mut self, events: &mut dyn Events) -> io::Result<()> {
+    fn rename_away(&mut self, events: &mut dyn Events) -> io::Result<()> {
         if self.file.len == 0 {
             return Ok(());
         }
-        let (from, to) = (self.file.path.clone(), recovery::aside(&self.file.path));
+        let (from, to) = (self.file.path.clone(), recovery::unused_name(&self.file.path));
         without_replacing(&from, &to)?;
         events.report(&format!("{} is now {}", from.display(), to.display()));
         self.file.reopen().map_err(io::Error::other)
@@ -284,7 +284,7 @@ impl Sink for FileSink {
         let mended = counted.and_then(|()| match std::mem::replace(&mut self.repair, RepairAction::None) {
             RepairAction::None => Ok(()),
             RepairAction::Truncate { mut file, len } => file.truncate(len),
-            RepairAction::SetAside => self.set_aside(events),
+            RepairAction::RenameAway => self.rename_away(events),
             RepairAction::FinishRotation(plan) => match self.finish_plan(&plan, events) {
                 Ok(()) => self.file.reopen().map_err(io::Error::other),
                 Err(refused @ PlanError::Taken { .. }) => {

@@ -1,4 +1,4 @@
-//! docs/configuration.md says of every key what the reader does with it.
+//! docs/configuration.md documents every key as the reader handles it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn parse(text: &str) -> Result<Checked, String> {
     Config::parse(text, Path::new("ringlog.toml")).map_err(|errors| errors.to_string())
 }
 
-/// Every block fenced like this.
+/// The blocks that begin with this fence.
 fn blocks(text: &str, fence: &str) -> Vec<String> {
     let mut lines = text.lines();
     let mut found = Vec::new();
@@ -88,7 +88,7 @@ fn rows(text: &str) -> Vec<(Key, String)> {
     rows
 }
 
-/// Files in which a key may be, where `KEY` stands.
+/// Configurations that may hold a key, at `KEY`.
 fn files(table: &str, key: &str) -> &'static [&'static str] {
     match (table, key) {
         ("formatters.NAME", "datefmt" | "zone") => {
@@ -119,7 +119,7 @@ fn files(table: &str, key: &str) -> &'static [&'static str] {
 }
 
 #[test]
-fn every_key_has_a_row_and_the_default_that_stands_there() {
+fn every_key_has_a_row_with_its_default() {
     let rows = rows(&document());
     let described: BTreeSet<Key> = rows.iter().map(|(key, _)| key.clone()).collect();
     assert_eq!(described, known());
@@ -138,7 +138,7 @@ fn every_key_has_a_row_and_the_default_that_stands_there() {
 }
 
 #[test]
-fn the_errors_are_those_that_stand_there() {
+fn the_errors_are_those_in_the_document() {
     let text = document();
     let (wrong, said) = (blocks(&text, "toml wrong"), blocks(&text, "text"));
     assert_eq!((wrong.len(), said.len()), (1, 1));

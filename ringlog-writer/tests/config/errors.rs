@@ -1,4 +1,4 @@
-//! What is wrong with a configuration is said with file, line and column, all of it at once.
+//! Every error in a configuration is reported at once, each with file, line and column.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use ringlog_testkit::Scratch;
 use ringlog_writer::config::{Checked, Config};
 
-/// What makes a file right to which a case adds something wrong.
+/// The rest of a valid file, to which each case adds an error.
 pub(crate) const REST: &str = "\n[root]\nhandlers = [\"c\"]\n[handlers.c]\nkind = \"console\"\n";
 
 pub(crate) fn parse(text: &str) -> Result<Checked, String> {
@@ -268,7 +268,7 @@ fn handlers() {
     );
 }
 
-/// A handler with a file, and what is wrong with it.
+/// A configuration of one file handler with these further keys.
 fn file(rest: &str) -> String {
     format!("[handlers.x]\nkind = \"file\"\npath = \"x\"\n{rest}")
 }

@@ -1,4 +1,4 @@
-//! Any text is a configuration or is refused with places that are in it; nothing panics.
+//! Any text is read as a configuration or refused with positions inside the text; nothing panics.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use ringlog_writer::config::Config;
 
 const VALID: &str = include_str!("valid.toml");
 
-/// What a mutation puts in.
+/// The pieces that a mutation inserts.
 const PIECES: &[&str] = &[
     "\"",
     "'",
@@ -61,7 +61,7 @@ const PIECES: &[&str] = &[
     "[\"console\"]",
 ];
 
-/// Removes a stretch, and puts something else there.
+/// Replaces a stretch of the text by `piece`.
 fn mutated(text: &str, at: Index, len: usize, piece: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let at = at.index(chars.len() + 1);
@@ -69,7 +69,7 @@ fn mutated(text: &str, at: Index, len: usize, piece: &str) -> String {
     chars[..at].iter().copied().chain(piece.chars()).chain(chars[end..].iter().copied()).collect()
 }
 
-fn judge(text: &str) -> Result<(), TestCaseError> {
+fn check(text: &str) -> Result<(), TestCaseError> {
     let path = Path::new("app.toml");
     let problems = match Config::parse(text, path) {
         Ok(checked) => {
@@ -130,19 +130,19 @@ proptest! {
         edits in vec((any::<Index>(), select(&[0_usize, 0, 1, 2, 10, 40, 200][..]), select(PIECES)), 1..5),
     ) {
         let edit = |text: String, (at, len, piece): (Index, usize, &str)| mutated(&text, at, len, piece);
-        judge(&edits.into_iter().fold(VALID.to_owned(), edit))?;
+        check(&edits.into_iter().fold(VALID.to_owned(), edit))?;
     }
 
     #[test]
     fn lines_in_any_order(lines in vec(select(VALID.lines().collect::<Vec<_>>()), 0..30)) {
-        judge(&lines.join("\n"))?;
+        check(&lines.join("\n"))?;
     }
 
     #[test]
     fn pieces_and_any_text(
         pieces in vec(prop_oneof![select(PIECES).prop_map(str::to_owned), any::<String>()], 0..20),
     ) {
-        judge(&pieces.concat())?;
+        check(&pieces.concat())?;
     }
 
     #[test]

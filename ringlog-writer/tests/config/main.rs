@@ -1,4 +1,4 @@
-//! Configurations as text: what they mean, what is wrong with them, and what the document says of them.
+//! Configurations as text: their meaning, their errors, and their documentation.
 
 mod docs;
 mod errors;

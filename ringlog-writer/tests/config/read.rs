@@ -1,4 +1,4 @@
-//! What a file says becomes the data that the writer works with.
+//! A configuration file becomes the data that the writer works with.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A configuration is read again as it was written.
+//! A printed configuration reads back as the same configuration.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn zone() -> impl Strategy<Value = Zone> {
     parsed(&["utc", "local", "Europe/Berlin"])
 }
 
-/// Any text, with what needs care in TOML more often.
+/// Any text, with a preference for characters that TOML escapes.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         select(&["\"", "'", "\\", "\n", "\t", "\u{7f}", "\u{85}", "'''", "\"\"\"", "#", " ", "ä", "."][..])
@@ -94,7 +94,7 @@ fn rotation() -> impl Strategy<Value = Rotation> {
     prop_oneof![Just(Rotation::default()), checked]
 }
 
-/// The file's name is made unlike the others' later.
+/// An output; `handlers` makes the file names distinct.
 fn output() -> impl Strategy<Value = SinkConfig> {
     let console = (named(Stream::NAMES), named(Color::NAMES))
         .prop_map(|(stream, color)| SinkConfig::Console { stream, color });

@@ -1,4 +1,4 @@
-//! What is said of a file as a whole: that it cannot be read, is no TOML, or may not mean what it says.
+//! Findings about a file as a whole: it cannot be read, is not TOML, or may not mean what it says.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ fn whole_files() {
                  2:1: unknown key \"propagate\" in [root]; expected level, handlers",
             ),
             (&handlers, "129:11: 65 handlers; at most 64 are allowed"),
-            // Nobody reads what is beyond, and nobody is told that it is unknown.
+            // Keys beyond the limit are not read, and not reported as unknown.
             (
                 &format!("{handlers}path = 1\n[root]\nhandlers = [\"h64\"]\n"),
                 "129:11: 65 handlers; at most 64 are allowed",

@@ -1,5 +1,5 @@
-# Logs what it is told to through the rotating handlers, by a clock that it is told too. Each line of standard input is
-# one run, as JSON; each gets one line back: "as told", or "off" if a rotation was not planned for when the clock shows it.
+# Logs given records through the rotating handlers, with a given clock. Each line of standard input is one run, as JSON.
+# Each gets one line back: "as planned", or "off" if a rotation was planned for another time than the clock shows.
 
 import datetime
 import json
@@ -29,7 +29,7 @@ def open_handler(run, path):
 
 
 def is_off(run, handler, since):
-    """Days on which the clock is changed are not always counted right, and times of day that come twice."""
+    """Python miscounts some days on which the clock is changed, and times of day that come twice."""
     if not run["at"]:
         return False
     convert = time.gmtime if run["zone"] == "utc" else time.localtime
@@ -61,7 +61,7 @@ def carry_out(run):
             if rollover_at != getattr(handler, "rolloverAt", None):
                 off |= is_off(run, handler, now)
     handler.close()
-    return "off" if off else "as told"
+    return "off" if off else "as planned"
 
 
 logging.raiseExceptions = True

@@ -4,7 +4,7 @@
 //! Where the two are meant to differ:
 //!
 //! * Python loses a file whose dated name is taken, as in the hour that comes twice; here it gets a number.
-//! * Python deletes what only begins like one of its files, such as `app.log.2026-11-21.mine`; here nobody else's is.
+//! * Python deletes what only begins like one of its files, such as `app.log.2026-11-21.mine`; here such files stay.
 //! * Python's midnights and weekdays are an hour off on some days on which the clock is changed; here they are not.
 //!   Such runs are counted and left out.
 
@@ -22,7 +22,7 @@ use ringlog_testkit::Scratch;
 use ringlog_writer::rotation::{Closing, Directory, Family, Naming, Plan, Rotation, Timestamp, Trigger};
 use serde_json::json;
 
-/// The behaviour of later versions is another one: they close no empty file, and reuse no dated name.
+/// Later versions behave differently: they close no empty file, and reuse no dated name.
 const NEEDS: &str = "sys.version_info[:2] == (3, 11)";
 
 /// Quarters of a second since 1970 began, as a binary fraction that both sides count exactly.
@@ -35,17 +35,17 @@ struct Run {
     at: Option<(u8, u8)>,
     zone: &'static str,
     size: u64,
-    /// 0 keeps all; only with `when`.
+    /// The number of files to keep; 0 keeps all, and is used only with `when`.
     count: u32,
     start: Quarters,
-    /// What is in the directory before.
+    /// The files in the directory before the run.
     files: Vec<&'static str>,
     log: Vec<Event>,
 }
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// So long after the one before.
+    /// The time since the event before.
     Record {
         after: Quarters,
         len: usize,
@@ -181,8 +181,8 @@ impl Python {
         writeln!(self.runs, "{run}").unwrap();
         let mut answer = String::new();
         self.answers.read_line(&mut answer).unwrap();
-        assert!(["off\n", "as told\n"].contains(&answer.as_str()), "Python ended early: {answer:?}");
-        answer == "as told\n"
+        assert!(["off\n", "as planned\n"].contains(&answer.as_str()), "Python ended early: {answer:?}");
+        answer == "as planned\n"
     }
 }
 
@@ -201,7 +201,7 @@ fn files(dir: &Path) -> BTreeMap<String, String> {
     fs::read_dir(dir).unwrap().map(file).collect()
 }
 
-/// What would be left if each file with a number had overwritten the one before.
+/// The files that would be left if each file with a number had overwritten the one before.
 fn without_numbers(files: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut left = BTreeMap::new();
     for number in 0..10 {

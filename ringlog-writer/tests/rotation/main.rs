@@ -1,11 +1,11 @@
-//! Rotation held against Python: its handlers, and its knowledge of time zones.
+//! Rotation compared with Python's handlers and Python's time zones.
 
 mod handlers;
 mod schedule;
 
 use std::process::{Command, Stdio};
 
-/// Python 3 running this program, with what it needs of a version; `None`, said loudly, if there is none.
+/// Python 3 running this program; `None`, with a message, if no version that meets `needs` is installed.
 fn python(program: &str, needs: &str) -> Option<Command> {
     let probe = format!(
         "import sys\nassert {needs}, sys.version\nimport zoneinfo\nzoneinfo.ZoneInfo('Europe/Berlin')"

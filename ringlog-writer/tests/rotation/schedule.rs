@@ -1,4 +1,4 @@
-//! The next time of rotation, against a walk along the clocks of Python's zoneinfo.
+//! The next time of rotation, compared with a search through the local times of Python's zoneinfo.
 
 use ringlog_writer::rotation::{Rotation, Schedule, Timestamp};
 

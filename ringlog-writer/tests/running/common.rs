@@ -1,4 +1,4 @@
-//! What the tests of a running writer wait for, and hear.
+//! A recorder of the events of a running writer, and a wait for a condition.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,17 +9,18 @@ use ringlog_writer::Events;
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// What the writer said, and whether it began.
+/// The events of a writer: its messages, and whether it is ready.
 #[derive(Clone, Default)]
-pub(crate) struct Heard {
+pub(crate) struct EventLog {
     ready: Arc<AtomicBool>,
-    said: Arc<Mutex<Vec<String>>>,
+    messages: Arc<Mutex<Vec<String>>>,
+    /// The answer to [`Events::is_abandoned`].
     pub(crate) abandoned: Arc<AtomicBool>,
 }
 
-impl Heard {
-    pub(crate) fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+impl EventLog {
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.messages.lock().unwrap().clone()
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -27,13 +28,13 @@ impl Heard {
     }
 }
 
-impl Events for Heard {
+impl Events for EventLog {
     fn ready(&mut self) {
         self.ready.store(true, Ordering::SeqCst);
     }
 
     fn report(&mut self, message: &str) {
-        self.said.lock().unwrap().push(message.to_owned());
+        self.messages.lock().unwrap().push(message.to_owned());
     }
 
     fn is_abandoned(&mut self) -> bool {

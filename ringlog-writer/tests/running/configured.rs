@@ -1,4 +1,4 @@
-//! The writer by a configuration: several loggers, handlers, formats and rings.
+//! A writer with a configuration: several loggers, handlers, formats and rings.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
 use ringlog_writer::{ConfigFile, Error, Signals, Summary, run_config};
 
-use crate::common::{Heard, eventually};
+use crate::common::{EventLog, eventually};
 
 /// Rings, a configuration and its files, in a directory of their own.
 pub(crate) struct Scene {
@@ -20,7 +20,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// With rings of these options; `DIR` stands for the directory in the configuration.
+    /// Creates rings with these options; `DIR` stands for the directory in the configuration.
     pub(crate) fn with(count: usize, options: impl Fn() -> ringlog::Options, config: &str) -> Scene {
         let dir = Scratch::new();
         let path = |name: &str| dir.file(name);
@@ -61,12 +61,12 @@ impl Scene {
 
     /// Writes everything that is in the rings.
     pub(crate) fn drain(&self) -> Result<(Summary, Vec<String>), Error> {
-        let (signals, mut heard) = (Signals::default(), Heard::default());
+        let (signals, mut events) = (Signals::default(), EventLog::default());
         signals.stop.store(true, Ordering::Relaxed);
-        Ok((run_config(&self.file, &signals, &mut heard)?, heard.said()))
+        Ok((run_config(&self.file, &signals, &mut events)?, events.messages()))
     }
 
-    /// Has the configuration read anew, and waits until it is taken or refused.
+    /// Requests a reload of the configuration, and waits until it is taken or refused.
     #[track_caller]
     pub(crate) fn reload(&self, is_taken: bool) {
         let request =
@@ -76,14 +76,14 @@ impl Scene {
         eventually("it is answered", || observer.stat().unwrap().reloads == (request, is_taken));
     }
 
-    /// Does something beside a writer.
-    pub(crate) fn beside_a_writer(&self, act: impl FnOnce(&Signals, &Heard)) -> Result<Summary, Error> {
-        let (signals, heard) = (Signals::default(), Heard::default());
+    /// Runs `act` while a writer runs, then stops the writer.
+    pub(crate) fn beside_a_writer(&self, act: impl FnOnce(&Signals, &EventLog)) -> Result<Summary, Error> {
+        let (signals, events) = (Signals::default(), EventLog::default());
         thread::scope(|scope| {
-            let (file, mut events, told) = (&self.file, heard.clone(), signals.clone());
-            let writer = scope.spawn(move || run_config(file, &told, &mut events));
-            eventually("it begins", || heard.is_ready() || writer.is_finished());
-            let acted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&signals, &heard)));
+            let (file, mut writer_events, writer_signals) = (&self.file, events.clone(), signals.clone());
+            let writer = scope.spawn(move || run_config(file, &writer_signals, &mut writer_events));
+            eventually("it begins", || events.is_ready() || writer.is_finished());
+            let acted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&signals, &events)));
             signals.stop.store(true, Ordering::Relaxed);
             let ended = writer.join().unwrap();
             acted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -155,14 +155,14 @@ handlers = ["all"]
     let mut number = 0;
     let mut log = |count: u32| {
         for _ in 0..count {
-            // Unevenly, and with a distance that clocks can tell.
+            // Spread unevenly over the rings, far enough apart for the clock to order them.
             loggers[(number * number % 7 % 3) as usize].text(Level::INFO, "x", number.to_string()).unwrap();
             number += 1;
             thread::sleep(Duration::from_micros(30));
         }
     };
     log(300);
-    // What is there already, and what comes meanwhile.
+    // Records from before the start, and records logged meanwhile.
     scratch
         .beside_a_writer(|_, _| {
             log(700);
@@ -177,7 +177,7 @@ handlers = ["all"]
 fn a_reload_neither_loses_nor_repeats_a_record() {
     let scratch = Scene::new(TWO_FILES);
     scratch
-        .beside_a_writer(|signals, heard| {
+        .beside_a_writer(|signals, events| {
             let mut sent = 0;
             for round in 0..20 {
                 let (from, to) =
@@ -198,8 +198,8 @@ fn a_reload_neither_loses_nor_repeats_a_record() {
             eventually("all is written", || {
                 scratch.lines("all.log").len() + scratch.lines("other.log").len() >= sent
             });
-            assert_eq!(heard.said(), [""; 0]);
-            // In pieces, each in order.
+            assert_eq!(events.messages(), [""; 0]);
+            // Each file has some of the records, in order.
             let mut all = [scratch.lines("all.log"), scratch.lines("other.log")].concat();
             assert!(scratch.lines("all.log").len() > 100 && scratch.lines("other.log").len() > 100);
             all.sort_by_key(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap());
@@ -214,18 +214,18 @@ fn an_invalid_configuration_leaves_the_old_one_in_force() {
     let scratch = Scene::new(TWO_FILES);
     fs::create_dir(scratch.path("directory")).unwrap();
     scratch
-        .beside_a_writer(|_, heard| {
+        .beside_a_writer(|_, events| {
             let mut sent = 0;
             for (bad, expected) in [
                 (TWO_FILES.replace("level", "levle"), "unknown key \"levle\""),
-                // Nothing is wrong with the text of this one.
+                // The text is valid, but the file cannot be opened.
                 (TWO_FILES.replace("all.log", "directory"), "it is a directory"),
                 (TWO_FILES.replace("all.log", "none/all.log"), "there is no directory"),
             ] {
                 scratch.log(0, "web", Level::INFO, "before");
                 scratch.configure(&bad);
                 scratch.reload(false);
-                let said = heard.said().pop().unwrap();
+                let said = events.messages().pop().unwrap();
                 assert!(said.contains(expected) && said.contains("stays in force"), "{said}");
                 scratch.log(0, "web", Level::INFO, "after");
                 sent += 2;
@@ -248,15 +248,15 @@ fn a_reload_truncates_and_closes_no_file() {
     fs::write(scratch.path("all.log"), "old\n").unwrap();
     fs::write(scratch.path("db.json"), "old\n").unwrap();
     scratch
-        .beside_a_writer(|_, heard| {
+        .beside_a_writer(|_, events| {
             scratch.log(0, "web", Level::INFO, "one");
             scratch.log(0, "db", Level::INFO, "two");
             eventually("they are written", || scratch.lines("all.log").len() == 2);
-            // One that is good as far as can be seen, and cannot begin: the old one begins again.
-            fs::write(scratch.path("other.log.checkpoint"), "somebody else's").unwrap();
+            // This configuration passes all checks but cannot start, so the old one is started again.
+            fs::write(scratch.path("other.log.checkpoint"), "another program's").unwrap();
             scratch.configure(&config.replace("errors.log", "other.log"));
             scratch.reload(false);
-            let said = heard.said().pop().unwrap();
+            let said = events.messages().pop().unwrap();
             assert!(said.contains("other.log.checkpoint") && said.contains("stays in force"), "{said}");
             scratch.log(0, "db", Level::INFO, "three");
             eventually("it is written", || scratch.lines("all.log").len() == 3);
@@ -280,13 +280,13 @@ fn a_reload_with_a_missing_directory_ends_no_writer() {
     fs::create_dir(scratch.path("logs")).unwrap();
     scratch.configure(&TWO_FILES.replace("DIR/all.log", "DIR/logs/all.log"));
     scratch
-        .beside_a_writer(|_, heard| {
+        .beside_a_writer(|_, events| {
             fs::remove_dir_all(scratch.path("logs")).unwrap();
             scratch.log(0, "db", Level::INFO, "one");
             for _ in 0..3 {
                 scratch.reload(false);
             }
-            let said = heard.said().pop().unwrap();
+            let said = events.messages().pop().unwrap();
             assert!(said.contains("ringlog.toml:6:8: ") && said.contains("stays in force"), "{said}");
             scratch.log(0, "db", Level::INFO, "two");
             eventually("the other file has both", || scratch.lines("db.json").len() == 2);

@@ -1,4 +1,4 @@
-//! The writer and its files: closed at the seam, kept, compressed; moved, cut and written to by others.
+//! The writer and its files: rotation, retention, compression, and changes made by other processes.
 
 use std::fs;
 use std::io::Read;
@@ -12,24 +12,24 @@ use ringlog_testkit::Scratch;
 use ringlog_writer::rotation::Rotation;
 use ringlog_writer::{FormatKind, Fsync, Options, Out, Signals, Summary, run_with};
 
-use crate::common::{Heard, SOON, eventually};
+use crate::common::{EventLog, SOON, eventually};
 
 struct Scene {
     dir: Scratch,
     ring: Ring,
     next: u64,
     rotation: Rotation,
-    heard: Heard,
+    events: EventLog,
 }
 
 impl Scene {
     fn new(rotation: Rotation) -> Scene {
         let dir = Scratch::new();
         let ring = Ring::options().size("1MiB").create(&dir.text("ring")).unwrap();
-        Scene { dir, ring, next: 0, rotation, heard: Heard::default() }
+        Scene { dir, ring, next: 0, rotation, events: EventLog::default() }
     }
 
-    /// Lines of ten bytes, counted.
+    /// Logs this many numbered lines of ten bytes.
     fn log(&mut self, count: u64) {
         let log = self.ring.logger();
         for _ in 0..count {
@@ -50,14 +50,14 @@ impl Scene {
     fn drain(&self) -> Summary {
         let signals = Signals::default();
         signals.stop.store(true, Ordering::Relaxed);
-        run_with(&self.options(), &signals, &mut self.heard.clone()).unwrap()
+        run_with(&self.options(), &signals, &mut self.events.clone()).unwrap()
     }
 
-    /// Lets `act` happen beside a writer.
+    /// Runs `act` while a writer runs, then stops the writer.
     fn beside_a_writer(&mut self, options: &Options, act: impl FnOnce(&mut Scene, &Signals)) {
-        let (signals, mut heard) = (Signals::default(), self.heard.clone());
+        let (signals, mut events) = (Signals::default(), self.events.clone());
         thread::scope(|scope| {
-            let writer = scope.spawn(|| run_with(options, &signals, &mut heard));
+            let writer = scope.spawn(|| run_with(options, &signals, &mut events));
             let guard = StopAtEnd(&signals.stop);
             act(self, &signals);
             drop(guard);
@@ -88,8 +88,8 @@ impl Scene {
         names.iter().flat_map(|name| numbers_of(&self.path(name))).collect()
     }
 
-    fn said(&self) -> Vec<String> {
-        self.heard.said()
+    fn messages(&self) -> Vec<String> {
+        self.events.messages()
     }
 }
 
@@ -101,7 +101,7 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Whole lines of ten bytes.
+/// The numbers in a file of whole lines of ten bytes.
 fn numbers_of(path: &Path) -> Vec<u64> {
     let mut text = String::new();
     let file = fs::File::open(path).unwrap();
@@ -156,7 +156,7 @@ fn kept_files_survive_restarts_and_are_compressed() {
         scratch.log(20);
         scratch.drain();
     }
-    // What is not compressed yet the next writer finds.
+    // The next writer compresses the files that the earlier ones did not.
     let mut options = scratch.options();
     options.until_idle = true;
     scratch.beside_a_writer(&options, |scratch, _| {
@@ -201,7 +201,9 @@ fn closing_a_file_acknowledges_it_though_records_follow() {
     scratch.log(100);
     let options = scratch.options();
     scratch.beside_a_writer(&options, |scratch, _| {
-        eventually("a file is in the way", || scratch.said().iter().any(|said| said.contains("in the way")));
+        eventually("a file is in the way", || {
+            scratch.messages().iter().any(|said| said.contains("in the way"))
+        });
         // Two files are closed, and the third has its first record.
         assert_eq!(scratch.ring.observe().unwrap().stat().unwrap().persisted, 21);
         fs::remove_dir(scratch.path("app.log.3")).unwrap();
@@ -220,7 +222,7 @@ fn a_file_is_closed_on_start_on_a_signal_and_on_request() {
         scratch.flush();
         assert_eq!(scratch.names(), ["app.000001.log", "app.log"]);
         signals.rotate.store(true, Ordering::Relaxed);
-        eventually("the signal is heard", || scratch.names().len() == 3);
+        eventually("the signal is obeyed", || scratch.names().len() == 3);
         scratch.log(1);
         scratch.flush();
         let request =
@@ -272,7 +274,7 @@ fn a_renamed_file_is_noticed_without_a_signal() {
         scratch.log(5);
     });
     assert_eq!((scratch.numbers(&["moved"]).len(), scratch.numbers(&["app.log"]).len()), (5, 5));
-    assert_eq!(scratch.said(), [""; 0]);
+    assert_eq!(scratch.messages(), [""; 0]);
 }
 
 #[test]
@@ -286,7 +288,7 @@ fn records_wait_in_the_ring_while_the_directory_is_missing() {
         scratch.flush();
         fs::remove_dir_all(&logs).unwrap();
         scratch.log(5);
-        eventually("the writer says that it cannot write", || !scratch.said().is_empty());
+        eventually("the writer says that it cannot write", || !scratch.messages().is_empty());
         fs::create_dir(&logs).unwrap();
         scratch.flush();
     });
@@ -296,7 +298,7 @@ fn records_wait_in_the_ring_while_the_directory_is_missing() {
         "cannot open {out} for writing: there is no directory {logs}; make it with `mkdir -p {logs}`"
     );
     let waiting = format!("cannot write to {out}: {why}; trying again, records wait in the ring");
-    assert_eq!(scratch.said(), [waiting, format!("writing to {out} again; no record was lost")]);
+    assert_eq!(scratch.messages(), [waiting, format!("writing to {out} again; no record was lost")]);
 }
 
 #[test]
@@ -309,16 +311,16 @@ fn a_directory_that_was_moved_away_is_reported_once() {
         scratch.log(5);
         scratch.flush();
         fs::rename(&logs, &moved).unwrap();
-        eventually("the writer has looked", || !scratch.said().is_empty());
+        eventually("the writer has noticed the missing directory", || !scratch.messages().is_empty());
         let begun = Instant::now();
-        // It looks every quarter of a second.
-        eventually("it has looked again", || {
+        // The writer checks its file every quarter of a second.
+        eventually("the writer has checked again", || {
             scratch.log(1);
             scratch.flush();
             begun.elapsed() > Duration::from_secs(1)
         });
     });
-    let said = scratch.said();
+    let said = scratch.messages();
     assert!(said.len() == 1 && said[0].ends_with("; going on with the file that is open"), "{said:?}");
     assert_eq!(scratch.numbers(&["moved/app.log"]), (0..scratch.next).collect::<Vec<_>>());
 }
@@ -337,7 +339,7 @@ fn a_file_truncated_by_others_is_continued_and_reported_once() {
         scratch.log(5);
     });
     assert_eq!(scratch.numbers(&["app.log"]), (15..20).collect::<Vec<_>>());
-    let (said, path) = (scratch.said(), scratch.path("app.log").display().to_string());
+    let (said, path) = (scratch.messages(), scratch.path("app.log").display().to_string());
     let expected = format!("{path}: another process has cut it: 0 bytes, expected 50; appending at its end");
     assert_eq!(said, [expected]);
 }
@@ -347,14 +349,14 @@ fn a_checkpoint_is_left_only_where_it_is_still_needed() {
     let mut scratch = Scene::new(Rotation::default());
     scratch.log(1);
     scratch.drain();
-    assert!(!scratch.path("app.log.checkpoint").exists(), "the ring knows all that it said");
+    assert!(!scratch.path("app.log.checkpoint").exists(), "the ring itself holds the acknowledged position");
     let mut options = scratch.options();
     options.fsync = Fsync::Batch;
     scratch.beside_a_writer(&options, |scratch, _| {
         scratch.log(1);
         scratch.flush();
     });
-    assert!(scratch.path("app.log.checkpoint").exists(), "a ring on a disk may forget");
+    assert!(scratch.path("app.log.checkpoint").exists(), "after a power cut the ring's position may be lost");
 }
 
 #[test]
@@ -381,7 +383,7 @@ fn a_checkpoint_that_was_deleted_is_made_anew() {
         scratch.log(1);
     });
     assert_eq!(scratch.numbers(&["app.log"]), [0, 1]);
-    assert_eq!(scratch.said(), [""; 0]);
+    assert_eq!(scratch.messages(), [""; 0]);
 }
 
 #[test]
@@ -392,7 +394,7 @@ fn a_file_has_one_writer_by_whatever_name() {
         one.log(1);
         one.flush();
         fs::hard_link(one.path("app.log"), other.path("app.log")).unwrap();
-        let error = run_with(&other.options(), &Signals::default(), &mut Heard::default()).unwrap_err();
+        let error = run_with(&other.options(), &Signals::default(), &mut EventLog::default()).unwrap_err();
         let path = other.path("app.log").display().to_string();
         let why = "another writer is writing to it, under this name or another one";
         assert_eq!(error.to_string(), format!("cannot open {path} for writing: {why}"));

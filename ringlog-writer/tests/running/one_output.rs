@@ -1,4 +1,4 @@
-//! The writer on real rings: what goes in comes out, once, whatever the output does.
+//! The writer on real rings: every record is written once, whatever the output does.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,9 +10,9 @@ use ringlog::{Level, Logger, Overflow, Ring};
 use ringlog_testkit::Scratch;
 use ringlog_writer::{Error, Existing, FormatKind, Options, Out, Signals, Summary, run, run_with};
 
-use crate::common::{Heard, SOON, eventually};
+use crate::common::{EventLog, SOON, eventually};
 
-/// A ring and an output in a directory of their own, removed with it.
+/// A ring and an output in a temporary directory.
 struct Scene {
     dir: Scratch,
     ring: Ring,
@@ -60,20 +60,20 @@ fn say(log: &Logger, messages: &[&str]) {
 
 /// A writer in a thread of its own.
 struct Running {
-    heard: Heard,
+    events: EventLog,
     signals: Signals,
     thread: thread::JoinHandle<Result<Summary, Error>>,
 }
 
 impl Running {
     fn start(options: &Options) -> Running {
-        let (heard, signals, options) = (Heard::default(), Signals::default(), options.clone());
+        let (events, signals, options) = (EventLog::default(), Signals::default(), options.clone());
         let thread = {
-            let (mut heard, signals) = (heard.clone(), signals.clone());
-            thread::spawn(move || run_with(&options, &signals, &mut heard))
+            let (mut events, signals) = (events.clone(), signals.clone());
+            thread::spawn(move || run_with(&options, &signals, &mut events))
         };
-        let running = Running { heard, signals, thread };
-        eventually("the writer holds the ring", || running.heard.is_ready());
+        let running = Running { events, signals, thread };
+        eventually("the writer holds the ring", || running.events.is_ready());
         running
     }
 
@@ -91,7 +91,7 @@ fn everything_published_before_the_stop_is_written() {
     assert_eq!(summary, Summary { records: 2, bytes: 8, ..Summary::default() });
     assert_eq!(at.written(), "one\ntwo\n");
     assert_eq!(at.persisted(), 2);
-    // Nothing is told twice.
+    // Nothing is written twice.
     assert_eq!(at.drain(&at.options(FormatKind::Raw)).unwrap().records, 0);
     assert_eq!(at.written(), "one\ntwo\n");
 }
@@ -188,7 +188,7 @@ fn an_abandoned_writer_ends_when_idle() {
     let writer = Running::start(&at.options(FormatKind::Raw));
     thread::sleep(Duration::from_millis(50));
     assert!(!writer.thread.is_finished());
-    writer.heard.abandoned.store(true, Ordering::SeqCst);
+    writer.events.abandoned.store(true, Ordering::SeqCst);
     assert_eq!(writer.thread.join().unwrap().unwrap(), Summary::default());
 }
 
@@ -252,12 +252,12 @@ fn a_full_disk_is_reported_once_and_nothing_acknowledged() {
     options.out = Out::File("/dev/full".into());
     let writer = Running::start(&options);
     say(&at.ring.logger(), &["one", "two"]);
-    let heard = writer.heard.clone();
-    eventually("the writer complains", || !heard.said().is_empty());
+    let events = writer.events.clone();
+    eventually("the writer reports the error", || !events.messages().is_empty());
     say(&at.ring.logger(), &["three"]);
     thread::sleep(Duration::from_millis(200));
     assert_eq!(
-        heard.said(),
+        events.messages(),
         [
             "cannot write to /dev/full: No space left on device (os error 28); trying again, records wait in the ring"
         ]
@@ -276,14 +276,14 @@ fn an_output_that_recovers_gets_every_byte_once() {
     std::os::unix::fs::symlink("/dev/full", at.out()).unwrap();
     let writer = Running::start(&at.options(FormatKind::Raw));
     say(&at.ring.logger(), &["one", "two"]);
-    eventually("the writer complains", || !writer.heard.said().is_empty());
+    eventually("the writer reports the error", || !writer.events.messages().is_empty());
     fs::remove_file(at.out()).unwrap();
     writer.signals.reopen.store(true, Ordering::SeqCst);
     at.ring.logger().flush(SOON).unwrap();
     assert_eq!(at.written(), "one\ntwo\n");
-    eventually("the writer says that all is well", || writer.heard.said().len() == 2);
+    eventually("the writer reports that it writes again", || writer.events.messages().len() == 2);
     let expected = format!("writing to {} again; no record was lost", at.out().display());
-    assert_eq!(writer.heard.said()[1], expected);
+    assert_eq!(writer.events.messages()[1], expected);
     writer.stop().unwrap();
 }
 
@@ -313,7 +313,7 @@ fn gaps_are_lines_in_text_and_messages_in_raw() {
         let published = (0..sent).filter(|_| log.text(Level::INFO, "", "flood").is_ok()).count() as u64;
         log.text(Level::WARN, "", "urgent").unwrap();
         let writer = Running::start(&at.options(format));
-        let heard = writer.heard.clone();
+        let events = writer.events.clone();
         let summary = writer.stop().unwrap();
         assert_eq!((summary.records, summary.missing), (published + 1, sent - published));
         assert!(summary.gaps > 0);
@@ -324,10 +324,10 @@ fn gaps_are_lines_in_text_and_messages_in_raw() {
         assert!(urgent.contains("urgent"), "{urgent}");
         if format == FormatKind::Raw {
             assert_eq!((gap, lines.len() as u64), ("flood", summary.records));
-            assert!(heard.said()[0].starts_with(&missing), "{:?}", heard.said());
+            assert!(events.messages()[0].starts_with(&missing), "{:?}", events.messages());
         } else {
             assert!(gap.contains(&missing), "{gap}");
-            assert_eq!((lines.len() as u64, heard.said().len()), (summary.records + summary.gaps, 0));
+            assert_eq!((lines.len() as u64, events.messages().len()), (summary.records + summary.gaps, 0));
         }
     }
 }

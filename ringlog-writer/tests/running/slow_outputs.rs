@@ -1,4 +1,5 @@
-//! Outputs that nobody reads for a while, or at all, beside others: those do not wait, and what is left out is told.
+//! One handler whose output is slow or has no reader: the other handlers do not wait, and the records that its output
+//! lacks are reported.
 
 use std::fs;
 use std::io::Read;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use ringlog::{Level, Ring};
 use ringlog_writer::Error;
 
-use crate::common::{Heard, SOON, eventually};
+use crate::common::{EventLog, SOON, eventually};
 use crate::configured::Scene;
 
 /// One handler's output is a pipe that is not read for a while.
@@ -28,11 +29,11 @@ formatter = "short"
 handlers = ["slow", "file"]
 "#;
 
-/// Makes the pipe, and returns its end for reading.
+/// Makes the pipe and opens it for reading.
 fn pipe(scratch: &Scene) -> fs::File {
     let path = scratch.path("slow");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // For writing too, so that it opens.
+    // Opening it for writing as well does not wait for another process.
     fs::File::options().read(true).write(true).open(path).unwrap()
 }
 
@@ -40,7 +41,7 @@ fn pipe(scratch: &Scene) -> fs::File {
 fn read_on(mut pipe: fs::File) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let (mut text, mut bytes) = (String::new(), [0; 64 << 10]);
-        // Our own end is open for writing, so there is no end of file.
+        // This file is open for writing too, so a read never reaches an end of file.
         while !text.ends_with("end\n") {
             let read = pipe.read(&mut bytes).unwrap();
             text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
@@ -58,8 +59,8 @@ fn a_slow_handler_delays_no_other_and_reports_its_gaps() {
     let mut reader = None;
     let (mut sent, mut refused) = (0, 0);
     scratch
-        .beside_a_writer(|_, heard| {
-            // Ten times what the ring holds: without room producers would be refused.
+        .beside_a_writer(|_, events| {
+            // Ten times what the ring holds: records are dropped if the other handlers wait too.
             let begun = Instant::now();
             while sent < 2500 {
                 assert!(begun.elapsed() < 3 * SOON, "{sent} sent, {refused} refused: the others wait");
@@ -73,19 +74,22 @@ fn a_slow_handler_delays_no_other_and_reports_its_gaps() {
             }
             eventually("the file has all", || scratch.lines("file.log").len() >= sent);
             assert!(
-                heard.said().iter().any(|said| said.contains("does not keep up: the other handlers go on")),
+                events
+                    .messages()
+                    .iter()
+                    .any(|said| said.contains("does not keep up: the other handlers go on")),
                 "{:?}",
-                heard.said()
+                events.messages()
             );
             reader = Some(read_on(pipe));
             eventually("it keeps up again", || {
-                heard.said().iter().any(|said| said.contains("keeps up again"))
+                events.messages().iter().any(|said| said.contains("keeps up again"))
             });
             logger.text(Level::INFO, "x", "end").unwrap();
         })
         .unwrap();
     let number = |line: &str| line.split(' ').next().unwrap().parse::<usize>().ok();
-    // Refusals are told among the lines; what was accepted is there.
+    // Drops are reported among the lines, and every accepted record is in the file.
     let file: Vec<usize> = scratch
         .lines("file.log")
         .iter()
@@ -96,13 +100,13 @@ fn a_slow_handler_delays_no_other_and_reports_its_gaps() {
     let slow = reader.unwrap().join().unwrap();
     let had: Vec<usize> = slow.lines().filter(|line| line.len() > 900).filter_map(number).collect();
     let gap = slow.lines().position(|line| line.contains("left out here")).unwrap();
-    let told = |line: &&str| line.contains("dropped here") || line.contains("left out here");
-    let missing: usize = slow.lines().filter(told).filter_map(number).sum();
+    let is_report = |line: &&str| line.contains("dropped here") || line.contains("left out here");
+    let missing: usize = slow.lines().filter(is_report).filter_map(number).sum();
     assert_eq!(missing, sent - had.len() + refused, "{refused} were refused");
     assert_eq!(
         had[..gap.min(had.len())],
         (0..gap.min(had.len())).collect::<Vec<_>>(),
-        "what came before is whole"
+        "no record before the gap is missing"
     );
 }
 
@@ -115,27 +119,27 @@ fn where_producers_wait_for_room_a_slow_handler_gets_everything() {
     let text = "x".repeat(1000);
     let mut slow = None;
     scratch
-        .beside_a_writer(|_, heard| {
+        .beside_a_writer(|_, events| {
             let reader = thread::spawn(move || {
-                // Longer than an output is waited for where producers do not wait.
+                // Longer than the writer waits for an output if producers do not wait.
                 thread::sleep(Duration::from_millis(1500));
                 read_on(pipe).join().unwrap()
             });
             (0..2500).for_each(|n| logger.text(Level::INFO, "x", format!("{n} {text}")).unwrap());
             logger.text(Level::INFO, "x", "end").unwrap();
             slow = Some(reader.join().unwrap());
-            assert_eq!(heard.said(), [""; 0]);
+            assert_eq!(events.messages(), [""; 0]);
         })
         .unwrap();
     assert_eq!(slow.unwrap().lines().count(), 2501);
     assert_eq!(scratch.lines("file.log").len(), 2501);
 }
 
-/// Logs until the writer has said that a pipe has no reader any more.
-fn until_it_is_noticed(scratch: &Scene, heard: &Heard) {
-    eventually("it is noticed", || {
+/// Logs until the writer reports that a pipe has lost its reader.
+fn log_until_the_reader_is_missed(scratch: &Scene, events: &EventLog) {
+    eventually("the writer misses the reader", || {
         scratch.log(0, "x", Level::INFO, "on and on");
-        heard.said().iter().any(|said| said.contains("has gone; going on without it"))
+        events.messages().iter().any(|said| said.contains("has gone; going on without it"))
     });
 }
 
@@ -144,9 +148,9 @@ fn a_handler_without_a_reader_disturbs_no_other() {
     let scratch = Scene::new(ONE_IS_SLOW);
     let pipe = pipe(&scratch);
     scratch
-        .beside_a_writer(|_, heard| {
+        .beside_a_writer(|_, events| {
             drop(pipe);
-            until_it_is_noticed(&scratch, heard);
+            log_until_the_reader_is_missed(&scratch, events);
             let lines = scratch.lines("file.log").len();
             scratch.log(0, "x", Level::INFO, "the last");
             eventually("it is written", || scratch.lines("file.log").len() > lines);
@@ -166,13 +170,13 @@ fn an_unread_pipe_prevents_neither_stop_nor_reload() {
         (from..from + 150).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n} {text}")))
     };
     scratch
-        .beside_a_writer(|_, heard| {
+        .beside_a_writer(|_, events| {
             log(0);
             eventually("the file has all", || scratch.lines("file.log").len() == 150);
             scratch.reload(true);
             log(150);
             eventually("the file has all", || scratch.lines("file.log").len() == 300);
-            said = heard.said();
+            said = events.messages();
         })
         .unwrap();
     drop(pipe);
@@ -198,10 +202,12 @@ fn a_reload_repeats_nothing_in_a_pipe_read_late() {
             (0..150).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n} {text}")));
             eventually("the file has all", || scratch.lines("file.log").len() == 150);
             let request = ringlog::admin::request(&name, ringlog::admin::Request::Reload).unwrap();
-            // So late that an output would be given up that is not waited for.
+            // Late, but within the time that a reload waits for an output.
             thread::sleep(Duration::from_millis(500));
             slow = Some(read_on(pipe));
-            eventually("it is read anew", || observer.stat().unwrap().reloads == (request, true));
+            eventually("the configuration is reloaded", || {
+                observer.stat().unwrap().reloads == (request, true)
+            });
             scratch.log(0, "x", Level::INFO, "end");
         })
         .unwrap();
@@ -220,9 +226,9 @@ fn a_closed_pipe_prevents_no_rotation_of_others() {
     scratch.configure(&config);
     let observer = scratch.rings[0].observe().unwrap();
     scratch
-        .beside_a_writer(|_, heard| {
+        .beside_a_writer(|_, events| {
             drop(pipe);
-            until_it_is_noticed(&scratch, heard);
+            log_until_the_reader_is_missed(&scratch, events);
             let request = ringlog::admin::request(
                 scratch.rings[0].path().to_str().unwrap(),
                 ringlog::admin::Request::Rotate,
@@ -242,26 +248,26 @@ fn a_pipe_without_a_reader_is_refused_and_delays_nothing() {
     assert!(error.ends_with("this pipe has no reader; start its reader first"), "{error}");
 }
 
-/// The device that is always full.
+/// A scene in which the slow handler writes to a device that is always full.
 fn with_a_full_disk() -> Scene {
     let config = ONE_IS_SLOW.replace("DIR/slow", "/dev/full");
     Scene::with(1, || Ring::options().size("256KiB"), &config)
 }
 
-/// Logs until others go on without the output that refuses.
-fn until_it_is_left(scratch: &Scene, heard: &Heard) {
+/// Logs until the other handlers go on without the full output.
+fn log_until_the_others_go_on(scratch: &Scene, events: &EventLog) {
     let (logger, text) = (scratch.rings[0].logger(), "x".repeat(1000));
-    eventually("others go on", || {
-        // What finds no room is told, here as in any program.
+    eventually("the other handlers go on", || {
+        // A drop is counted and reported in the output, so the error needs no handling.
         let _ = logger.text(Level::INFO, "x", &text);
-        heard.said().iter().any(|said| said.contains("does not keep up: the other handlers go on"))
+        events.messages().iter().any(|said| said.contains("does not keep up: the other handlers go on"))
     });
 }
 
 #[test]
 fn the_final_error_names_an_output_that_fell_behind() {
     let scratch = with_a_full_disk();
-    let ended = scratch.beside_a_writer(|_, heard| until_it_is_left(&scratch, heard));
+    let ended = scratch.beside_a_writer(|_, events| log_until_the_others_go_on(&scratch, events));
     match ended {
         Err(Error::LeftOut { out, records }) => {
             assert!(out == "/dev/full" && records > 0, "{records} of {out}")
@@ -274,14 +280,14 @@ fn the_final_error_names_an_output_that_fell_behind() {
 fn a_reload_reports_what_an_abandoned_output_loses() {
     let scratch = with_a_full_disk();
     scratch
-        .beside_a_writer(|signals, heard| {
-            until_it_is_left(&scratch, heard);
+        .beside_a_writer(|signals, events| {
+            log_until_the_others_go_on(&scratch, events);
             scratch.configure(
                 &ONE_IS_SLOW.replace(r#"["slow", "file"]"#, r#"["file"]"#).replace("DIR/slow", "DIR/s"),
             );
             signals.reopen.store(true, Ordering::Relaxed);
-            eventually("it is said", || {
-                heard.said().iter().any(|said| {
+            eventually("the loss is reported", || {
+                events.messages().iter().any(|said| {
                     said.starts_with("cannot write to /dev/full")
                         && said.contains("records that other handlers have written are missing there")
                 })

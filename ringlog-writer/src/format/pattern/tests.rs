@@ -53,7 +53,7 @@ fn an_error_that_the_pattern_shows_does_not_follow() {
 }
 
 #[test]
-fn nobody_forges_a_line_where_newlines_do_not_stay() {
+fn no_record_forges_a_line_unless_newlines_are_raw() {
     for newlines in [Newlines::Escape, Newlines::Indent] {
         let mut format = pattern("INFO %(name)s %(threadName)s %(message)s %(user)s", newlines);
         let forger = statement(

@@ -1,4 +1,4 @@
-//! What to do about a file that an earlier writer left: compares it with its checkpoint.
+//! The repair of a file that an earlier writer left: compares the file with its checkpoint.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use crate::rotation::{Identity, Plan};
 #[derive(Debug)]
 pub(super) enum RepairAction {
     None,
-    /// A part of a batch is cut off.
+    /// The file ends with a part of a batch, which is cut off.
     Truncate {
         file: File,
         len: u64,
     },
     /// The file under the configured name is renamed and left as it is.
-    SetAside,
+    RenameAway,
     /// A rotation had begun; its plan is carried out.
     FinishRotation(Plan),
 }
@@ -30,7 +30,7 @@ pub(super) struct Recovery {
     pub(super) repair: RepairAction,
     /// Whether the state is the prepared one. It has to be committed before anything else is prepared.
     pub(super) needs_commit: bool,
-    /// Messages for a person.
+    /// Messages for the user.
     pub(super) messages: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl Recovery {
             )];
             return Recovery {
                 state: CheckpointState::default(),
-                repair: RepairAction::SetAside,
+                repair: RepairAction::RenameAway,
                 needs_commit: false,
                 messages,
             };
@@ -118,7 +118,7 @@ fn resolve(
             let messages = vec![format!("{path}: {why}{then}{twice}")];
             Recovery {
                 state,
-                repair: if is_current { RepairAction::SetAside } else { RepairAction::None },
+                repair: if is_current { RepairAction::RenameAway } else { RepairAction::None },
                 needs_commit,
                 messages,
             }
@@ -127,7 +127,7 @@ fn resolve(
 }
 
 /// The first unused name in `app.log.aside-1`, `app.log.aside-2`, ….
-pub(super) fn aside(path: &Path) -> PathBuf {
+pub(super) fn unused_name(path: &Path) -> PathBuf {
     let name = |number: u32| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".aside-{number}"));
