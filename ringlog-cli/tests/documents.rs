@@ -141,7 +141,7 @@ fn examples() -> PathBuf {
     directory
 }
 
-/// Replaces what differs from run to run: times and process ids.
+/// Masks times and process ids, which differ from run to run.
 fn masked(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let masked = words.iter().enumerate().map(|(at, word)| {

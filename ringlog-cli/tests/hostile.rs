@@ -1,5 +1,5 @@
-//! Somebody scribbles over the ring while a writer drains it and others look: all of them live on and say what
-//! they see.
+//! A process stores random words into the ring while a writer drains it and other commands read it: none of them
+//! crashes, and they report the damage.
 
 mod common;
 
@@ -181,7 +181,7 @@ fn hostile(seed: u64, place: Where, format: &str) {
         }
         drop(end_of_producers);
         let peaks = [&writer, &tail].map(peak_kib);
-        // The scribbler still runs.
+        // The random stores still go on.
         survived(&end(&scene, "writer", writer));
         survived(&end(&scene, "tail", tail));
         drop(end_of_scribbling);

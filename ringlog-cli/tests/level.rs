@@ -1,4 +1,4 @@
-//! `ringlog level`: rules are shown, changed, and undone in time.
+//! `ringlog level`: rules are shown, changed, and undone when they end.
 
 mod common;
 
@@ -52,7 +52,7 @@ http      WARN+5  all  never
 }
 
 #[test]
-fn senseless_rules_are_refused_with_a_message() {
+fn invalid_rules_are_refused_with_a_message() {
     let scene = with_ring();
     let refused = |args: &[&str], expected: &str| {
         let ended = scene.ringlog(args);
@@ -93,10 +93,13 @@ fn without_a_writer_the_command_undoes_the_rule_in_time() {
     let before = rules(&scene);
     let ended = staying(&scene, &["db=debug", "http=debug", "--for", "1s"]).output().ok();
     assert!(ended.stdout.contains("db        ERROR  all  never\ndb        DEBUG  all  in "), "{ended:#?}");
-    let told =
+    let expected =
         format!("ringlog: no writer drains {}/app: this command keeps running to undo this at ", scene.dir());
-    assert!(ended.stderr.starts_with(&told) && ended.stderr.ends_with("\nringlog: undone\n"), "{ended:#?}");
-    assert_eq!(rules(&scene), before, "what was said before is in force again");
+    assert!(
+        ended.stderr.starts_with(&expected) && ended.stderr.ends_with("\nringlog: undone\n"),
+        "{ended:#?}"
+    );
+    assert_eq!(rules(&scene), before, "the earlier rule is in force again");
 }
 
 #[test]
@@ -122,9 +125,9 @@ fn a_signal_undoes_a_rule_at_once() {
 fn the_writer_undoes_expired_rules() {
     let scene = with_ring();
     let writer = scene.writer("app", &["--out", "app.log"]);
-    let told = scene.ringlog(&["level", "app", "db=debug", "--for", "1s"]).ok();
+    let shown = scene.ringlog(&["level", "app", "db=debug", "--for", "1s"]).ok();
     let expected = format!("ringlog: the writer {} undoes this at ", writer.holder());
-    assert!(told.stderr.starts_with(&expected), "{told:#?}");
+    assert!(shown.stderr.starts_with(&expected), "{shown:#?}");
     wait_until("the end of the rule", || rules(&scene) == NONE);
     scene.ringlog(&["stop", "app"]).ok();
     // If the command is killed before it can undo its rule, the next writer removes it.

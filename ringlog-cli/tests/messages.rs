@@ -120,7 +120,7 @@ fn missing_permission_is_reported() {
     }
     // The directory may be entered, but the ring belongs to another user.
     fs::set_permissions(scene.dir(), fs::Permissions::from_mode(0o755)).unwrap();
-    let nobody = |args: &[&str]| {
+    let as_other_user = |args: &[&str]| {
         // Other users may not be able to enter the build directory, so the binary is copied to where they can.
         let lent = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
         let program = lent.path().join("ringlog");
@@ -133,15 +133,15 @@ fn missing_permission_is_reported() {
     };
     let ring = format!("{}/app", scene.dir());
     let owned = "it belongs to uid 0, you are uid 65534";
-    nobody(&["stat", "app"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
-    nobody(&["put", "app", "x"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
+    as_other_user(&["stat", "app"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
+    as_other_user(&["put", "app", "x"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
     let message = format!("ringlog: no permission to create a file in {}; {owned}", scene.dir());
-    nobody(&["create", "mine"]).fails(1, &message);
-    // A ring that others may read can be looked at, and only that.
+    as_other_user(&["create", "mine"]).fails(1, &message);
+    // A ring that others may only read can be shown, but not logged into.
     fs::set_permissions(&ring, fs::Permissions::from_mode(0o644)).unwrap();
     scene.ringlog(&["put", "app", "hi"]).ok();
-    assert!(nobody(&["tail", "app"]).ok().stdout.ends_with(" hi\n"));
-    nobody(&["put", "app", "x"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
+    assert!(as_other_user(&["tail", "app"]).ok().stdout.ends_with(" hi\n"));
+    as_other_user(&["put", "app", "x"]).fails(1, &format!("ringlog: no permission to open {ring}; {owned}"));
 }
 
 #[test]

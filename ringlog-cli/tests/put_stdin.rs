@@ -4,7 +4,7 @@ mod common;
 
 use common::Scene;
 
-/// A log like a server's, with lines that are empty, very long, not UTF-8, or hold control characters.
+/// A log like a server's: with empty lines, very long lines, bytes that are not UTF-8, and control characters.
 fn log() -> Vec<u8> {
     let mut log = Vec::new();
     for number in 0..12_000_u32 {
@@ -86,7 +86,7 @@ fn a_line_too_long_is_cut_and_reported() {
     let put = scene.ringlog_with(&["put", "app", "-"], &log);
     put.fails(
         3,
-        &format!("ringlog: line 2 is 100000 bytes long; this ring takes at most {limit}, so it was cut"),
+        &format!("ringlog: line 2 was cut from 100000 bytes to {limit}, the most that this ring takes"),
     );
     let tail = scene.ringlog(&["tail", "app", "--format", "raw"]).ok();
     let lines: Vec<&str> = tail.stdout.lines().collect();

@@ -56,5 +56,5 @@ fn stat_shows_the_reclaim_time_in_text_and_json() {
     assert!(text.lines().any(|found| found.starts_with(&line) && found.ends_with(" ago")), "{text}");
     let dead = json["lanes"].as_array().unwrap().iter().filter(|lane| lane["state"] == "dead");
     assert!(dead.clone().all(|lane| lane["pid"] == pid), "{json:#}");
-    assert_eq!(dead.count(), 2, "its thread's and its own");
+    assert_eq!(dead.count(), 2, "the lanes of the process and of its thread");
 }

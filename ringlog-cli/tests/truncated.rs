@@ -54,7 +54,7 @@ fn a_truncated_ring_ends_every_command_with_a_message() {
         while pipe.write_all(&b"more\n".repeat(1000)).is_ok() {}
         said(&put.output(), &lost);
         let log = scene.read("app.log");
-        assert!(log.lines().take(100).all(|line| line.ends_with(" one line")), "what was persisted stays");
-        assert!(log.lines().skip(100).all(|line| line.ends_with(" more")), "nothing else came: {log}");
+        assert!(log.lines().take(100).all(|line| line.ends_with(" one line")), "persisted lines stay");
+        assert!(log.lines().skip(100).all(|line| line.ends_with(" more")), "there are no other lines: {log}");
     }
 }

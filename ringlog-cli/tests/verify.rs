@@ -1,4 +1,4 @@
-//! `ringlog verify` finds what was taken from a real output, and nothing where nothing was.
+//! `ringlog verify` finds every change to a real output, and reports nothing about an unchanged one.
 
 mod common;
 
@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use common::{Running, Scene, wait_until};
 
-/// Lines that a real writer has written: 20 records of one process, then 10 of another, which was killed,
-/// and its death.
+/// Lines that a real writer has written: 20 records of one process, 10 of another one that was killed, and the
+/// notice of its unclean exit.
 fn output(scene: &Scene, format: &[&str]) -> Vec<String> {
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     let writer = scene.writer("app", &[&["--out", "app.log"], format].concat());
@@ -17,7 +17,7 @@ fn output(scene: &Scene, format: &[&str]) -> Vec<String> {
     killed.0.write(input(10).as_bytes());
     wait_until("its lines", || scene.read("app.log").lines().count() == 30);
     drop(killed);
-    wait_until("its death", || scene.read("app.log").lines().count() == 31);
+    wait_until("the unclean exit", || scene.read("app.log").lines().count() == 31);
     scene.ringlog(&["stop", "app"]).ok();
     drop(writer);
     let lines: Vec<String> = scene.read("app.log").lines().map(str::to_owned).collect();
@@ -28,7 +28,7 @@ fn output(scene: &Scene, format: &[&str]) -> Vec<String> {
 
 const FORMATS: [&[&str]; 2] = [&["--format", "json"], &["--ids"]];
 
-/// The report on these lines, line for line, without what names the ring.
+/// The report on these lines, without the ring's UUID.
 #[track_caller]
 fn verify(scene: &Scene, lines: &[String], code: i32) -> Vec<String> {
     std::fs::write(
@@ -54,17 +54,17 @@ fn the_output_of_a_writer_is_complete() {
         let lines = output(&scene, format);
         assert_eq!(
             report(&scene, &["app.log"], 0),
-            ["complete: 30 records of 1 lane in 1 file; 1 lane died"],
+            ["complete: 30 records of 1 lane in 1 file; 1 unclean exit"],
             "{format:?}"
         );
-        // As parts of one output, in their order and in another.
+        // As parts of one output, in the right order and in the wrong one.
         let part = |name: &str, lines: &[String]| {
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             std::fs::write(scene.file(name), text).unwrap();
         };
         part("app.log.1", &lines[..12]);
         part("app.log.2", &lines[12..]);
-        let complete = ["complete: 30 records of 1 lane in 2 files; 1 lane died"];
+        let complete = ["complete: 30 records of 1 lane in 2 files; 1 unclean exit"];
         assert_eq!(report(&scene, &["app.log.1", "app.log.2"], 0), complete);
         assert_eq!(report(&scene, &["app.log.2", "app.log.1"], 3).len(), 12 + 1);
         assert_eq!(report(&scene, &["--partial", "app.log.2"], 0).len(), 1);
@@ -84,7 +84,7 @@ fn each_line_that_is_removed_is_named() {
             let (sequence, incarnation) = if at < 20 { (at, 1) } else { (at - 20, 2) };
             let without = [&lines[..at], &lines[at + 1..]].concat();
             if at == 19 {
-                // The last record of an owner who has closed its lane: nobody can know.
+                // The last record of an owner that has closed its lane: no later sequence shows the loss.
                 assert_eq!(verify(&scene, &without, 0).len(), 1);
                 continue;
             }
@@ -97,7 +97,7 @@ fn each_line_that_is_removed_is_named() {
                          {incarnation}",
                         at + 1
                     ),
-                    "incomplete: 29 records of 1 lane in 1 file; 1 missing; 1 lane died".to_owned(),
+                    "incomplete: 29 records of 1 lane in 1 file; 1 missing; 1 unclean exit".to_owned(),
                 ]
             );
         }
@@ -117,7 +117,7 @@ fn lines_that_are_doubled_or_swapped_are_named() {
         let doubled = [&lines[..6], &lines[2..]].concat();
         let report = verify(&scene, &doubled, 3);
         assert_eq!(report[0], "changed.log:7: doubled: sequence 2 is there already, lane 1, incarnation 1");
-        assert_eq!(report[4], "incomplete: 34 records of 1 lane in 1 file; 4 doubled; 1 lane died");
+        assert_eq!(report[4], "incomplete: 34 records of 1 lane in 1 file; 4 doubled; 1 unclean exit");
         assert_eq!(report.len(), 5);
         let mut swapped = lines.clone();
         swapped.swap(22, 24);
@@ -126,7 +126,7 @@ fn lines_that_are_doubled_or_swapped_are_named() {
             [
                 "changed.log:24: out of order: sequence 3 comes after 4, lane 1, incarnation 2",
                 "changed.log:25: out of order: sequence 2 comes after 4, lane 1, incarnation 2",
-                "incomplete: 30 records of 1 lane in 1 file; 2 out of order; 1 lane died",
+                "incomplete: 30 records of 1 lane in 1 file; 2 out of order; 1 unclean exit",
             ]
         );
         // Two incarnations of one lane.
@@ -153,21 +153,24 @@ fn damaged_and_torn_lines_are_named_and_the_rest_is_read() {
         let mut damaged = lines.clone();
         damaged[4].replace_range(..20, "");
         let report = verify(&scene, &damaged, 3);
-        assert_eq!(report[0], "changed.log:5: damaged line: it begins neither as JSON nor with a time");
+        assert_eq!(
+            report[0],
+            "changed.log:5: damaged line: it starts neither with a time nor with a JSON object"
+        );
         assert_eq!(
             report[1..],
             [
                 "changed.log:6: missing before this: sequence 4 (1 record), lane 1, incarnation 1",
-                "incomplete: 29 records of 1 lane in 1 file; 1 missing, 1 line damaged; 1 lane died",
+                "incomplete: 29 records of 1 lane in 1 file; 1 missing, 1 line damaged; 1 unclean exit",
             ]
         );
-        // All there but for the last newline.
+        // Only the last newline is missing.
         std::fs::write(scene.file("torn.log"), lines.join("\n")).unwrap();
         assert_eq!(
             self::report(&scene, &["torn.log"], 3),
             [
                 "torn.log:31: torn last line: it has no newline, so its end may be missing",
-                "incomplete: 30 records of 1 lane in 1 file; 1 line damaged; 1 lane died",
+                "incomplete: 30 records of 1 lane in 1 file; 1 line damaged; 1 unclean exit",
             ]
         );
     }

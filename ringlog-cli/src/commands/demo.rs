@@ -73,10 +73,10 @@ impl Demo {
 }
 
 fn print_rates(records: u64, time: Duration, file: &Path) -> anyhow::Result<()> {
-    let bytes = file.metadata().with_context(|| format!("cannot look at {}", file.display()))?.len();
+    let bytes = file.metadata().with_context(|| format!("cannot read the size of {}", file.display()))?.len();
     let seconds = time.as_secs_f64();
     if seconds == 0.0 {
-        bail!("the clock does not move");
+        bail!("the clock did not advance during the demo");
     }
     terminal::print_text(format_args!(
         "from the first record to the last written line: {seconds:.2} s, {} records/s, {:.0} MB/s of text",
@@ -98,7 +98,7 @@ fn what_next() -> anyhow::Result<String> {
         "  ringlog run --out app.log -- sh -c 'ringlog put . hello; ringlog put . --level warn \"disk 91%\"'
   cat app.log
   ringlog create app            # a ring of your own
-  ringlog put app hi            # kept, although nobody writes yet
+  ringlog put app hi            # stays in the ring until a writer runs
   ringlog tail app
   ringlog writer app --out app.log --until-idle
   ringlog stat app

@@ -86,7 +86,7 @@ impl LinePutter<'_> {
         if bytes > self.limit as u64 {
             self.cut += 1;
             terminal::print_message(format_args!(
-                "line {} is {bytes} bytes long; this ring takes at most {}, so it was cut",
+                "line {} was cut from {bytes} bytes to {}, the most that this ring takes",
                 self.lines, self.limit
             ));
         }

@@ -85,7 +85,7 @@ impl Tail {
     fn follow(&self, mut view: RingView) -> exit_code::CommandResult {
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, stop.clone()).context("cannot listen to signals")?;
+            signal_hook::flag::register(signal, stop.clone()).context("cannot install signal handlers")?;
         }
         let mut checked = Instant::now();
         let mut nap = POLL_PAUSE_MIN;

@@ -83,7 +83,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Reads one file. The code to exit with, if that ends it.
+    /// Reads one file. Returns an exit code if the check ends with it.
     fn file(&mut self, number: usize, path: &Path) -> anyhow::Result<Option<ExitCode>> {
         let name = self.name(number);
         let what = || format!("cannot read {name}");
@@ -142,7 +142,7 @@ impl Check<'_> {
 
     /// Prints what has been found since the last time.
     fn report(&mut self) -> io::Result<()> {
-        // Of an output that turns out to have no ids there is nothing else to say.
+        // An output without ids is refused, and its other faults are not reported.
         let found = if self.has_ids { std::mem::take(&mut self.found) } else { Vec::new() };
         found.iter().try_for_each(|(place, text)| self.print(*place, text))
     }
@@ -152,7 +152,7 @@ impl Check<'_> {
         writeln!(self.out, "{name}:{}: {text}", place.line)
     }
 
-    /// Says that the output cannot be verified.
+    /// Reports that the output cannot be verified.
     fn refuse(&self, place: Place, what: &str) -> ExitCode {
         terminal::print_message(format_args!(
             "{}:{}: {what}: there are no ids of records, so missing ones cannot be found; let the writer write with \
@@ -185,7 +185,7 @@ impl Check<'_> {
         )];
         parts.extend((!faults.is_empty()).then(|| faults.join(", ")));
         parts.extend((!reported.is_empty()).then(|| format!("reported as lost: {}", reported.join(", "))));
-        parts.extend((sums.died > 0).then(|| format!("{} died", plural(sums.died, "lane"))));
+        parts.extend((sums.died > 0).then(|| plural(sums.died, "unclean exit")));
         writeln!(self.out, "{}", parts.join("; "))?;
         self.out.flush()?;
         Ok(ExitCode::from(if is_complete { 0 } else { exit_code::INCOMPLETE }))

@@ -8,7 +8,7 @@ use ringlog::{Record, Ring};
 
 use crate::exit_code;
 
-/// A record that proves itself.
+/// A record with a checksum over its other fields.
 #[derive(Record)]
 #[record(level = "info", logger = "demo")]
 struct Fill {
@@ -18,7 +18,7 @@ struct Fill {
     checksum: u64,
 }
 
-/// What a record's fields have to add up to. Any mixture of two records gives something else.
+/// The checksum of a record's fields. A mixture of two records has another one.
 pub fn checksum(producer: u32, sequence: u64, price: u64) -> u64 {
     // The finisher of SplitMix64, by Sebastiano Vigna: every bit of the input moves half of the output's.
     let mix = |mut word: u64| {

@@ -20,7 +20,7 @@ pub struct Proof {
     ledger: Producers,
     /// Records that no producer has logged.
     foreign: u64,
-    /// Lines that are no whole record: another checksum, a gap, anything else.
+    /// Lines that are not whole records: a wrong checksum, a gap, anything else.
     damaged: u64,
     samples: Vec<String>,
 }
@@ -102,7 +102,7 @@ impl fmt::Display for Proof {
             write!(
                 f,
                 "INCOMPLETE: of {expected} records {} are missing, {} came late, {} came twice; {} were never \
-                 logged, {} lines are no whole record",
+                 logged, {} lines are not whole records",
                 humanize::count(self.missing()),
                 humanize::count(self.ledger.late()),
                 humanize::count(self.ledger.doubled()),

@@ -15,13 +15,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::terminal;
 
-/// Far smaller than what goes through it, so that every block is used many times.
+/// The size of the ring: far less than all records take, so every block is used many times.
 pub const RING_SIZE: &str = "4MiB";
 /// How long a producer waits for the writer.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A fresh ring and its writer. Whatever happens, none of it stays behind.
+/// A new ring and its writer, both removed when this is dropped.
 pub struct Stage {
     name: String,
     ring: Option<Ring>,
@@ -38,7 +38,8 @@ impl Stage {
     pub fn set(file: &Path) -> anyhow::Result<Stage> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, interrupted.clone()).context("cannot listen to signals")?;
+            signal_hook::flag::register(signal, interrupted.clone())
+                .context("cannot install signal handlers")?;
         }
         let name = format!("demo-{}", std::process::id());
         let ring = Ring::options().size(RING_SIZE).overflow(Overflow::Block(PATIENCE)).create(&name)?;
@@ -50,7 +51,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Lets the producers log, and the writer write everything. Returns how long that took.
+    /// Runs the producers until the writer has written all their records. Returns how long that took.
     ///
     /// # Errors
     /// What went wrong.
@@ -72,7 +73,7 @@ impl Stage {
         Ok(start.elapsed())
     }
 
-    /// Shows how it goes until all producers have ended.
+    /// Shows the progress until all producers have ended.
     fn watch(&mut self, total: u64) -> anyhow::Result<()> {
         let bar = progress_bar(total);
         let observer = Observer::open(&self.name)?;
@@ -104,11 +105,11 @@ impl Stage {
     }
 }
 
-/// Shown only where standard error is a terminal.
+/// The progress bar, shown only if standard error is a terminal.
 fn progress_bar(total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total);
     let template = "  {bar:40} {human_pos} of {human_len} records written, {per_sec}";
-    // A template that cannot be parsed costs only its beauty.
+    // If the template cannot be parsed, the default style is used.
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
@@ -116,13 +117,13 @@ fn progress_bar(total: u64) -> ProgressBar {
 impl Drop for Stage {
     fn drop(&mut self) {
         for child in &mut self.producers {
-            // One that has ended already is only waited for.
+            // Fails if the producer has ended; the wait reaps it either way.
             let _ = child.kill();
             let _ = child.wait();
         }
         self.ring = None;
         if let Some(writer) = self.writer.take() {
-            // The error that brought us here is the one to report.
+            // The error that ended the demo is reported instead.
             let _ = writer.stop();
         }
         if let Err(error) = ringlog::admin::remove(&self.name, true) {

@@ -33,7 +33,8 @@ impl<'a> TimedUndo<'a> {
     pub fn new(ring: &'a str, until_unix: u64) -> anyhow::Result<TimedUndo<'a>> {
         let signalled = Arc::new(AtomicBool::new(false));
         for signal in [SIGHUP, SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, signalled.clone()).context("cannot listen to signals")?;
+            signal_hook::flag::register(signal, signalled.clone())
+                .context("cannot install signal handlers")?;
         }
         Ok(TimedUndo { ring, until_unix, signalled })
     }

@@ -28,8 +28,8 @@ impl SignalEvents {
     /// # Errors
     /// The system's error.
     pub fn listen() -> anyhow::Result<SignalEvents> {
-        let signals =
-            Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM]).context("cannot listen to signals")?;
+        let signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM])
+            .context("cannot install signal handlers")?;
         Ok(SignalEvents { signals })
     }
 

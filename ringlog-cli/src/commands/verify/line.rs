@@ -1,23 +1,23 @@
-//! The id in a line of an output: owner, and sequence.
+//! The id in a line of an output: the owner and the sequence.
 
 use std::borrow::Cow;
 
 use ringlog_ledger::{Entry, What};
 use serde::Deserialize;
 
-/// How long a line may be to be read. A record of 16 MiB whose every byte is escaped is shorter.
+/// The length of the longest line that is read. A record of 16 MiB whose every byte is escaped is shorter.
 pub const LINE_MAX: usize = 128 << 20;
 
 /// A line of an output.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// An entry that says what it is.
+    /// An entry with an id.
     Entry(Entry<'a>),
-    /// An entry that does not: the output was written without ids.
+    /// An entry without an id: the output was written without ids.
     WithoutId(&'static str),
-    /// A message goes on.
+    /// A further line of a message.
     Continuation,
-    /// Not what the writer writes.
+    /// A line that no writer writes.
     Unreadable(String),
 }
 
@@ -58,7 +58,7 @@ pub fn read(line: &[u8]) -> Line<'_> {
 fn json(line: &[u8]) -> Line<'_> {
     let json: Json<'_> = match serde_json::from_slice(line) {
         Ok(json) => json,
-        Err(error) => return Line::Unreadable(format!("no JSON: {error}")),
+        Err(error) => return Line::Unreadable(format!("not JSON: {error}")),
     };
     let what = match (json.sequence, json.gap, json.died) {
         (Some(sequence), None, None) => What::Record(sequence),
@@ -79,7 +79,7 @@ fn text(line: &[u8]) -> Line<'_> {
     let mut words = line.splitn(3, |byte| *byte == b' ');
     let time = words.next().unwrap_or_default();
     if !is_time(time) {
-        return Line::Unreadable("it begins neither as JSON nor with a time".to_owned());
+        return Line::Unreadable("it starts neither with a time nor with a JSON object".to_owned());
     }
     let id = words.next().and_then(|word| str::from_utf8(word).ok()).and_then(id);
     id.map_or(Line::WithoutId("text without ids"), Line::Entry)

@@ -31,15 +31,15 @@ fn fault(fault: &Fault) -> String {
         Fault::Late { sequence, after } => format!("out of order: sequence {sequence} comes after {after}"),
         Fault::Doubled(sequence) => format!("doubled: sequence {sequence} is there already"),
         Fault::AfterDeath(sequence) => {
-            format!("out of order: sequence {sequence} comes after its owner's death")
+            format!("out of order: sequence {sequence} comes after its owner's unclean exit")
         }
         Fault::AfterIncarnation { sequence, incarnation } => {
             format!("out of order: sequence {sequence} comes after incarnation {incarnation}")
         }
-        Fault::DeathDoubled => "doubled: its owner's death is reported already".to_owned(),
+        Fault::DeathDoubled => "doubled: its owner's unclean exit is reported already".to_owned(),
         Fault::DeathAtOdds { last, highest } => {
-            let last = last.map_or("no record at all".to_owned(), |last| format!("sequence {last}"));
-            format!("at odds: its owner died after {last}, but {highest} is there")
+            let last = last.map_or("no record".to_owned(), |last| format!("sequence {last} as the last"));
+            format!("contradiction: its owner's unclean exit names {last}, but sequence {highest} is there")
         }
         Fault::Gap { reason, count } if reason == "damaged" => format!("reported: damaged, {count} places"),
         Fault::Gap { reason, count } => {

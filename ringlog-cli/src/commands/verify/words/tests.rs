@@ -67,13 +67,13 @@ fn missing_records_are_named() {
 }
 
 #[test]
-fn doubled_records_are_no_missing_ones() {
+fn doubled_records_are_not_missing() {
     let sums = of_one(
         vec![record(0), record(1), record(1), record(0), record(2)],
         &[(3, "doubled: sequence 1 is there already"), (4, "doubled: sequence 0 is there already")],
     );
     assert_eq!((sums.doubled, sums.missing), (2, 0));
-    let twice = &[(3, "doubled: its owner's death is reported already")];
+    let twice = &[(3, "doubled: its owner's unclean exit is reported already")];
     assert_eq!(of_one(vec![record(0), died(Some(0)), died(Some(0))], twice).doubled, 1);
 }
 
@@ -109,7 +109,7 @@ fn what_was_refused_has_no_sequence_and_excuses_nothing() {
 }
 
 #[test]
-fn what_is_told_to_be_gone_is_not_missing_besides() {
+fn records_reported_as_missing_are_not_counted_twice() {
     let reported = (2, "reported: 2 records missing");
     assert_eq!(of_one(vec![record(0), gap("missing", 2), record(3)], &[reported]).missing, 0);
     let more = (3, "missing: 1 record of sequences 1 to 3, the rest is reported");
@@ -123,15 +123,18 @@ fn what_is_told_to_be_gone_is_not_missing_besides() {
 }
 
 #[test]
-fn a_death_and_the_records_have_to_agree() {
+fn an_unclean_exit_and_the_records_have_to_agree() {
     let sums = of_one(
         vec![record(0), record(1), died(Some(0))],
-        &[(3, "at odds: its owner died after sequence 0, but 1 is there")],
+        &[(
+            3,
+            "contradiction: its owner's unclean exit names sequence 0 as the last, but sequence 1 is there",
+        )],
     );
     assert_eq!(sums.misplaced, 1);
-    let none = "at odds: its owner died after no record at all, but 0 is there";
+    let none = "contradiction: its owner's unclean exit names no record, but sequence 0 is there";
     of_one(vec![record(0), died(None)], &[(2, none)]);
-    let after = "out of order: sequence 1 comes after its owner's death";
+    let after = "out of order: sequence 1 comes after its owner's unclean exit";
     of_one(vec![record(0), died(Some(0)), record(1)], &[(3, after)]);
 }
 
