@@ -1,4 +1,4 @@
-//! Formatting what was read, as the writer does, and judging the lines.
+//! Formats entries as the writer does, and checks the lines.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use ringlog::reader::Entry;
 use ringlog_writer::Newlines;
 use ringlog_writer::format::{Format, Json, Raw, RingIdentity, Text};
 
-/// The formats that look at more than the message. They keep what lines begin with, so that is also tried.
+/// The formats with state: they cache the beginnings of lines, so they are reused from entry to entry.
 struct Lines {
     text: Text,
     json: Json,
@@ -21,9 +21,9 @@ thread_local! {
     });
 }
 
-/// Looks at all entries, and judges the first ones. A script is about the ring; formatting all of it each time
-/// would leave no time for that, and has a target of its own.
-pub(crate) fn judge_some(number: usize, entry: &Entry<'_>) {
+/// Checks the lines of the first entries, and only reads the fields of the others. Formatting every entry would take
+/// most of the time of a target that tests the ring; formats have their own target.
+pub(crate) fn check_first(number: usize, entry: &Entry<'_>) {
     if number < 4 {
         check(number, entry);
     } else if let Some(record) = entry.record() {
@@ -31,10 +31,10 @@ pub(crate) fn judge_some(number: usize, entry: &Entry<'_>) {
     }
 }
 
-/// Formats the entry in one of the four ways that there are, and says how many bytes that gave.
+/// Formats the entry in one of four ways and returns the number of bytes.
 ///
 /// # Panics
-/// Where a line is not one line of UTF-8 without control characters, or JSON that does not parse.
+/// If a line is not one line of UTF-8 without control characters, or JSON that does not parse.
 pub(crate) fn check(way: usize, entry: &Entry<'_>) -> usize {
     LINES.with_borrow_mut(|Lines { text, json, out }| {
         out.clear();
@@ -49,17 +49,17 @@ pub(crate) fn check(way: usize, entry: &Entry<'_>) -> usize {
         }
         if way % 4 == 1 {
             let parsed: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(out);
-            assert!(parsed.is_ok(), "no JSON: {parsed:?} in {:?}", String::from_utf8_lossy(out));
+            assert!(parsed.is_ok(), "not JSON: {parsed:?} in {:?}", String::from_utf8_lossy(out));
         }
         let bytes = out.len();
-        // One of many megabytes is not kept.
+        // A buffer of many megabytes is not kept.
         out.shrink_to(1 << 16);
         bytes
     })
 }
 
-/// Whether a terminal or an editor acts upon the character: control characters, separators of lines, and what turns
-/// the reading direction. Written out here, for it judges the formats' own list.
+/// Whether a terminal or an editor acts upon the character: control characters, line separators, and characters that
+/// change the reading direction. Independent of the list in the formats, which it checks.
 pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
 }

@@ -21,7 +21,7 @@ fn budget(scene: &Scene) -> usize {
 fn look_at(number: usize, entry: &Entry<'_>, scene: &Scene) {
     let text = entry.record().and_then(|record| record.text()).unwrap_or_default();
     assert!(text.len() <= scene.info().geometry().record_limit(), "a text of {} bytes", text.len());
-    lines::judge_some(number, entry);
+    lines::check_first(number, entry);
 }
 
 /// Drains the ring, formatting as the writer does, with the ring changed between two batches.

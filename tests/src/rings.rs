@@ -77,8 +77,8 @@ pub fn lanes(ring: &Ring) -> (usize, usize) {
     (count(true), count(false))
 }
 
-/// Waits until that many lanes are alive and that many dead. A process's locks go with its memory, which
-/// whoever reads its files in `/proc` at the moment keeps a little longer than it lives.
+/// Waits until that many lanes are alive and that many dead. The kernel releases a process's locks with its memory. A
+/// reader of the process's files in `/proc` keeps that memory a little longer than the process lives.
 #[track_caller]
 pub fn wait_for_lanes(ring: &Ring, expected: (usize, usize)) {
     let deadline = Instant::now() + SOON;

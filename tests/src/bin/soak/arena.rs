@@ -1,4 +1,4 @@
-//! One ring with all that happens to it: producers, a writer, readers, and the checker of its output.
+//! One ring with its producers, writer and readers, and the checker of its output.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use crate::reader::{Looking, Reader};
 use crate::spec::Spec;
 use crate::summary::{self, Deeds};
 
-/// The programs that are put to the test.
+/// The programs under test.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     pub(crate) ringlog: PathBuf,
@@ -58,7 +58,7 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// Makes the ring in `rings`, and begins to check what comes into `dir`.
+    /// Creates the ring in `rings`, and starts the checker of the output in `dir`.
     pub(crate) fn new(spec: Spec, programs: Programs, rings: &Path, dir: &Path, findings: Findings) -> Arena {
         let (ring, dir) = (rings.join(spec.name), dir.join(spec.name));
         std::fs::create_dir(&dir).unwrap();
@@ -106,8 +106,8 @@ impl Arena {
         self.findings.report(format_args!("{}: {what}", self.spec.name));
     }
 
-    fn report_end(&self, judged: Result<(), String>) {
-        if let Err(wrong) = judged {
+    fn report_end(&self, outcome: Result<(), String>) {
+        if let Err(wrong) = outcome {
             self.report(wrong);
         }
     }
@@ -204,8 +204,8 @@ impl Arena {
     fn end_writer(&mut self, how: impl FnOnce(&mut Process)) {
         let Some(mut writer) = self.writer.take() else { return };
         how(&mut writer);
-        let judged = writer.wait();
-        self.report_end(judged);
+        let outcome = writer.wait();
+        self.report_end(outcome);
         let end = self.output.metadata().unwrap().len();
         self.send(Message::Writer { end, was_killed: writer.died_of_a_signal() });
     }
@@ -277,13 +277,13 @@ impl Arena {
             match reader.poll() {
                 None if patience.is_over() => self.report(format_args!("{} hangs", reader.process.what())),
                 None => self.readers.push((reader, patience)),
-                Some(judged) => self.report_end(judged),
+                Some(outcome) => self.report_end(outcome),
             }
         }
         let running = [self.writer.as_mut(), self.follower.as_mut().map(|f| &mut f.process)];
         let ended: Vec<_> = running.into_iter().flatten().filter_map(Process::poll).collect();
-        for judged in ended {
-            self.report(format_args!("ended by itself: {judged:?}"));
+        for outcome in ended {
+            self.report(format_args!("ended by itself: {outcome:?}"));
         }
         let checked = self.checked.load(Ordering::Relaxed);
         if checked != self.last_progress.0 {
@@ -293,7 +293,7 @@ impl Arena {
         }
     }
 
-    /// The end: everybody goes on and ends, some by SIGKILL, and the writer persists what is left.
+    /// The end: stopped processes are resumed, all end, some by SIGKILL, and the writer persists the remaining records.
     pub(crate) fn finish(&mut self, deeds: &mut Deeds) {
         for life in &mut self.lives {
             life.process.signal(Signal::SIGCONT, true);
@@ -327,7 +327,7 @@ impl Arena {
         }
     }
 
-    /// Kills everybody, after something was found.
+    /// Kills all processes after a finding.
     pub(crate) fn abandon(&mut self) {
         for mut life in self.lives.drain(..) {
             life.kill();
@@ -349,13 +349,13 @@ impl Arena {
         }
     }
 
-    /// What was checked, and how many records readers have shown.
+    /// The counts of the checker, and of the records that readers have shown.
     pub(crate) fn summary(&self) -> summary::Arena {
         let shown = self.shown.load(Ordering::Relaxed);
         summary::Arena { name: self.spec.name, totals: self.totals, shown }
     }
 
-    /// No lane is open, so every block has to come free.
+    /// Waits until every block is free, as it must become without an open lane.
     fn wait_for_everything_to_come_back(&self) {
         let mut patience = Patience::new();
         while !self.findings.any() {
@@ -364,13 +364,13 @@ impl Arena {
             let (free, definitions) = (stat.free_blocks, stat.definition_blocks);
             if alive == 0 && free == self.blocks && definitions == 0 {
                 if stat.damaged != 0 {
-                    self.report(format_args!("stat says that {} places are damaged", stat.damaged));
+                    self.report(format_args!("stat reports {} damaged places", stat.damaged));
                 }
                 return;
             }
             if patience.is_over() {
                 self.report(format_args!(
-                    "{free} of {} blocks have come back, {definitions} hold definitions, {alive} lanes live: {}",
+                    "{free} of {} blocks are free, {definitions} hold definitions, {alive} lanes live: {}",
                     self.blocks,
                     shown(&stat)
                 ));
@@ -379,7 +379,7 @@ impl Arena {
         }
     }
 
-    /// Every lane can be had again: one is the process's, each other a thread's.
+    /// Checks that every lane can be opened again: one by the process, each other one by a thread.
     fn open_every_lane(&self) {
         let ring = Ring::open(self.ring.to_str().unwrap()).unwrap();
         let barrier = Arc::new(std::sync::Barrier::new(self.spec.lanes as usize - 1));
@@ -395,7 +395,7 @@ impl Arena {
             .collect();
         for thread in threads {
             if let Err(error) = thread.join().unwrap() {
-                self.report(format_args!("a lane has not come back: {error}"));
+                self.report(format_args!("a lane cannot be opened again: {error}"));
             }
         }
     }
@@ -404,13 +404,13 @@ impl Arena {
     fn remove(&mut self) {
         let mut command = Command::new(&self.programs.ringlog);
         command.arg("rm").arg(&self.ring);
-        let judged =
+        let outcome =
             Process::start(format!("{}-rm", self.spec.name), &mut command, Stdio::null(), &self.dir).wait();
-        self.report_end(judged);
+        self.report_end(outcome);
     }
 }
 
-/// A ring's numbers without its lanes but the living ones.
+/// A ring's numbers, with the lanes of live owners only.
 fn shown(stat: &RingStat) -> String {
     let alive = stat.lanes.iter().filter(|lane| lane.alive).cloned().collect();
     format!("{:?}", RingStat { lanes: alive, ..stat.clone() })

@@ -20,9 +20,9 @@ use crate::ledger::{Identity, Ledger, VOICES};
 use crate::record::Said;
 use crate::tail::Tail;
 
-/// What one read takes.
+/// The size of one read, in bytes.
 const CHUNK: usize = 256 << 10;
-/// Longest batch of the writer, beside its last line.
+/// The longest batch of the writer without its last line, in bytes.
 const BATCH: u64 = 64 << 10;
 
 /// A message from the thread that starts and kills processes.
@@ -37,7 +37,7 @@ pub(crate) enum Message {
     Finish,
 }
 
-/// What was checked.
+/// The counts of what was checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) lines: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Totals {
     pub(crate) calls_begun: u64,
     pub(crate) drops_reported: u64,
     pub(crate) deaths_reported: u64,
-    /// Of them those of an owner whose name no block and no entry bears any more.
+    /// Of them those of an owner whose name is in no block and no entry any more.
     pub(crate) nameless_deaths: u64,
     /// Records that came again after a writer was killed, and the most after one kill.
     pub(crate) doubles: u64,
@@ -174,7 +174,7 @@ impl Checker {
             tail.give_back();
         }
         if self.findings.any() {
-            // Nothing that follows can be trusted to say anything new.
+            // The lines that follow cannot be checked any more.
             tail.position = tail.position.max(until);
         }
     }
@@ -198,14 +198,14 @@ impl Checker {
         }
     }
 
-    /// Whether the voice has begun that call, and is who the line says. Of a life that is done with there
-    /// can only be records that come again, which the lane's book knows.
+    /// Checks that the voice has begun that call and has the identity in the line. A life that is settled can only have
+    /// repeated records, which the lane's book checks.
     fn is_known(&self, record: Record, identity: Identity) -> Result<(), String> {
         let Some(life) = self.lives.get(&(record.id / VOICES)) else { return Ok(()) };
         let voice = record.id % VOICES;
         if life.ledger.identity(voice) != Some(identity) {
             let real = life.ledger.identity(voice);
-            return Err(format!("{record:?} says it is {identity:?}, but its voice is {real:?}"));
+            return Err(format!("{record:?} has the identity {identity:?}, but its voice is {real:?}"));
         }
         let Calls { begun, .. } = life.ledger.calls(voice);
         if record.call >= begun {
@@ -278,14 +278,14 @@ impl Checker {
                 }
                 let last = last.filter(|last| last.incarnation == identity.incarnation);
                 let received = last.map_or(0, |last| last.sequence + 1);
-                let told = last.map_or(0, |last| last.call - last.sequence);
+                let reported = last.map_or(0, |last| last.call - last.sequence);
                 let calls = life.ledger.calls(voice);
-                let left = calls.left_behind(received, told).map_err(|what| {
+                let left = calls.left_behind(received, reported).map_err(|what| {
                     format!("voice {voice} of life {number}, {identity:?}, made {calls:?}: {what}")
                 })?;
                 if calls.begun > calls.done && received > 0 && !life.reported_dead[voice as usize] {
                     return Err(format!(
-                        "{identity:?} died in the middle of a call, and its death is not reported"
+                        "{identity:?} was killed in the middle of a call, and its unclean exit is not reported"
                     ));
                 }
                 (least, most) = (least + left.start(), most + left.end());
@@ -318,7 +318,7 @@ impl Checker {
                         "{arena}: voice {voice} of life {number} was reported dead, but ended by itself"
                     ));
                 }
-                // It is not needed any more.
+                // The file is not needed any more.
                 let _ = std::fs::remove_file(Ledger::path(dir, *number));
             }
             !done

@@ -1,10 +1,10 @@
-//! What has been found wrong.
+//! The list of errors found.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many are kept: the first ones count.
+/// How many findings are kept: the first ones.
 const TOLD_MAX: usize = 20;
 
 /// A list that all parts of the soak share.
@@ -33,7 +33,7 @@ impl Findings {
         self.0.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From here on everybody is killed, so nothing that is found means anything.
+    /// Ignores further findings: from here on all processes are killed, which causes errors.
     pub(crate) fn close(&self) {
         self.0.is_closed.store(true, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! What each producing process keeps about its calls in shared memory, so that after a SIGKILL the
-//! checker still knows what had been published.
+//! The notes of each producing process about its calls, in shared memory: after a SIGKILL the checker still knows
+//! what had been published.
 //!
 //! A *voice* is one thread that logs: it has a lane of its own, and numbers its calls from 0. It notes a
 //! call before it makes it, and its outcome with one store afterwards. So of a voice that was killed at
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use ringlog_ledger::Calls;
 use ringlog_testkit::Counters;
 
-/// Voices of one life: a process, and all that it has forked.
+/// The most voices of one life: of a process and all that it has forked.
 pub(crate) const VOICES: u32 = 120;
 
 const END: u32 = 0;
@@ -39,7 +39,7 @@ pub(crate) struct Identity {
 }
 
 impl Ledger {
-    /// Where the ledger of this life lies.
+    /// The path of the ledger of this life.
     pub(crate) fn path(dir: &Path, life: u32) -> PathBuf {
         dir.join(format!("ledger-{life}"))
     }

@@ -15,7 +15,7 @@ use crate::patience::Patience;
 use crate::process::Process;
 use crate::producer::Order;
 
-/// A process, what it notes, and the children that may outlive it.
+/// A process, its ledger, and the children that may outlive it.
 pub(crate) struct Life {
     pub(crate) number: u32,
     pub(crate) ledger: Arc<Ledger>,
@@ -25,12 +25,12 @@ pub(crate) struct Life {
     pub(crate) orphans: u64,
 }
 
-/// Where a life is.
+/// The state of a life.
 pub(crate) enum Stage {
     Running,
     /// All its processes have ended.
     Ended,
-    /// One has ended as none should.
+    /// A process has ended in the wrong way.
     Wrong(String),
 }
 
@@ -49,12 +49,12 @@ impl Life {
         self.ledger.ask_to_end();
     }
 
-    /// Kills what is left of it.
+    /// Kills its remaining processes.
     pub(crate) fn kill(&mut self) {
         self.process.kill(true);
         let _ = self.process.wait();
         let group = Pid::from_raw(self.process.id() as i32);
-        // As long as there are children of ours in the group, the number is the group's.
+        // While the group has children of this process, its number is not reused.
         while let Ok(status) = waitpid(Pid::from_raw(-group.as_raw()), Some(WaitPidFlag::WNOHANG)) {
             if status == WaitStatus::StillAlive {
                 let _ = killpg(group, Signal::SIGKILL);
@@ -63,12 +63,12 @@ impl Life {
         }
     }
 
-    /// Looks whether it has ended. Its children are in its process group, and ours when it is dead; as
-    /// long as there are any, nobody else gets the group's number.
+    /// Checks whether it has ended. Its children are in its process group, and become children of this process when
+    /// it is dead. While there are any, the group's number is not reused.
     pub(crate) fn look(&mut self) -> Stage {
         let is_overdue = self.asked_to_end.as_mut().is_some_and(Patience::is_over);
         match self.process.poll() {
-            None if is_overdue => self.wrong("does not end, though it was told to"),
+            None if is_overdue => self.wrong("does not end, though it was asked to"),
             None => Stage::Running,
             Some(Err(wrong)) => Stage::Wrong(wrong),
             Some(Ok(())) => self.look_at_orphans(is_overdue),
@@ -80,7 +80,7 @@ impl Life {
         loop {
             match waitpid(group, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) if is_overdue => {
-                    return self.wrong("has left a child that does not end, though it was told to");
+                    return self.wrong("has left a child that does not end, though it was asked to");
                 }
                 Ok(WaitStatus::StillAlive) => return Stage::Running,
                 Ok(WaitStatus::Exited(_, 0)) => self.orphans += 1,
@@ -94,7 +94,7 @@ impl Life {
     fn wrong(&self, what: &str) -> Stage {
         let Life { process, .. } = self;
         Stage::Wrong(format!(
-            "{} (pid {}) {what}; it said: {:?}",
+            "{} (pid {}) {what}; its standard error: {:?}",
             process.what(),
             process.id(),
             process.said()

@@ -1,9 +1,9 @@
 //! `ringlog-soak [--seconds N] [--seed S]`, run by `cargo x soak`.
 //!
 //! Real processes log into rings, are killed, stopped, forked and started again at random, and so are the
-//! writers that persist the records and the commands that look on. Meanwhile every line that the writers
-//! write is checked: each record that was published has to come, whole, in order, once; each refused one
-//! has to be reported at its place. Only after a writer was killed may its last batch come again.
+//! writers that persist the records and the commands that read the ring. Meanwhile every line that the writers
+//! write is checked: each published record must be there whole, in order and once; each dropped one must be
+//! reported at its place. Only after a writer was killed may its last batch be there twice.
 
 mod arena;
 mod checker;
@@ -30,7 +30,7 @@ use plan::Plan;
 use spec::SPECS;
 use summary::{Deeds, Summary};
 
-/// How often a long run says how far it is.
+/// How often a long run prints its progress.
 const SAY: Duration = Duration::from_secs(120);
 
 /// A step that takes longer is reported: usually the machine was busy, or a writer had much to write at its end.
@@ -70,12 +70,12 @@ fn main() -> ExitCode {
     }
     let Some(options) = Options::parse(&arguments) else { return usage() };
     println!(
-        "soak: seed {}, {} s; the same decisions again: {}",
+        "soak: seed {}, {} s; to repeat its decisions: {}",
         options.seed,
         options.seconds,
         options.replay()
     );
-    // Forked processes that lose their parents become ours.
+    // Forked processes that lose their parents become children of this process.
     nix::sys::prctl::set_child_subreaper(true).unwrap();
     process::note_signals();
     let (summary, findings) = soak(&options);
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     }
     eprintln!("soak: {} findings with seed {}:", summary.findings, options.seed);
     findings.iter().for_each(|finding| eprintln!("* {finding}"));
-    eprintln!("to make the same decisions again: {}", options.replay());
+    eprintln!("to repeat the decisions: {}", options.replay());
     ExitCode::FAILURE
 }
 
@@ -149,7 +149,7 @@ fn soak(options: &Options) -> (Summary, Vec<String>) {
     }
     let mut list = findings.list();
     if !list.is_empty() {
-        // As near to the finding as can be; what happens after it is of no interest.
+        // Copied as soon as possible after the finding; later changes would hide its cause.
         findings.close();
         list.push(format!(
             "rings, output and ledgers are kept in {}",
@@ -162,7 +162,7 @@ fn soak(options: &Options) -> (Summary, Vec<String>) {
     (summary, list)
 }
 
-/// Copies everything to where it stays. The output has holes where it was checked long ago.
+/// Copies everything to a directory that is kept. The output has holes where it was checked long ago.
 fn keep(dir: &Path, seed: u64) -> PathBuf {
     let kept = std::env::temp_dir().join(format!("ringlog-soak-{seed}-{}", std::process::id()));
     let copied = Command::new("cp").args(["-r", "--sparse=always"]).arg(dir).arg(&kept).status();

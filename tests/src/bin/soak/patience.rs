@@ -1,13 +1,13 @@
-//! How long something may take.
+//! A deadline that allows for a busy machine.
 
 use std::time::Instant;
 
 use ringlog_testkit::SOON;
 
-/// A machine so busy that we look seldom gives the others no time either.
+/// The least number of checks. On a busy machine this process runs seldom, and so do the others.
 const LOOKS: u32 = 2_000;
 
-/// Runs out after so long *and* so many looks.
+/// A deadline that is over after [`SOON`] *and* [`LOOKS`] checks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     since: Instant,
@@ -19,7 +19,7 @@ impl Patience {
         Patience { since: Instant::now(), looks: 0 }
     }
 
-    /// Looks once more; true if it should have come to an end by now.
+    /// Counts a check; true if the deadline is over.
     pub(crate) fn is_over(&mut self) -> bool {
         self.looks = self.looks.saturating_add(1);
         self.looks > LOOKS && self.since.elapsed() > SOON

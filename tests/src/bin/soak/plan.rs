@@ -1,5 +1,5 @@
-//! What is done to which process, and when: a sequence that follows from the seed alone. How long a step takes to
-//! carry out changes nothing in it, so a seed can be replayed; what the steps hit is chance.
+//! The plan of a run: which process is signalled, started or ended, and when. It follows from the seed alone, not
+//! from how long a step takes, so it can be repeated. At which instruction a step finds a process is chance.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(crate) const PRODUCERS: u32 = 3;
 /// Longest pause between two steps.
 const PAUSE_MAX_US: u64 = 10_000;
 
-/// A process that is started, hurt and started again.
+/// A process that is started, signalled and started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Producer(u32),
@@ -20,7 +20,7 @@ pub(crate) enum Role {
     Follower,
 }
 
-/// What is done.
+/// An action on a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     /// `seed` is for what the process decides by itself.
@@ -44,7 +44,7 @@ pub(crate) enum Act {
 /// One decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// To wait before it.
+    /// The wait before it.
     pub(crate) pause: Duration,
     pub(crate) arena: usize,
     pub(crate) role: Role,
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn only_running_processes_are_hurt_and_only_ended_ones_started() {
+    fn running_processes_are_signalled_and_ended_ones_started() {
         let mut states = std::collections::BTreeMap::new();
         for Step { arena, role, act, .. } in Plan::new(3, 2).take(20_000) {
             let state = states.entry((arena, format!("{role:?}"))).or_insert(State::Down);

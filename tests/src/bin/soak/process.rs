@@ -1,4 +1,4 @@
-//! Processes that are signalled, and checked for how they end.
+//! Processes that are signalled, and whose end is checked.
 
 #![allow(unsafe_code)]
 
@@ -20,7 +20,7 @@ extern "C" fn note_signal(_: i32) {
     ASKED_TO_END.store(true, Ordering::Relaxed);
 }
 
-/// Lets SIGINT and SIGTERM only be noted, so that an interrupted run still checks all and cleans up.
+/// Installs handlers that only note SIGINT and SIGTERM, so that an interrupted run still checks all and cleans up.
 pub(crate) fn note_signals() {
     let noting = SigAction::new(SigHandler::Handler(note_signal), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -45,13 +45,12 @@ pub(crate) struct Process {
     was_killed: bool,
     was_asked_to_end: bool,
     is_quiet: bool,
-    /// How it ended: whether as it should, and whether by a signal.
+    /// How it ended: whether as expected, and whether by a signal.
     ended: Option<(Result<(), String>, bool)>,
 }
 
 impl Process {
-    /// Starts `command`. What it says on standard error goes to a file below `dir`. It is killed when we
-    /// end.
+    /// Starts `command`, with its standard error in a file below `dir`. It is killed when this process ends.
     pub(crate) fn start(what: String, command: &mut Command, stdout: Stdio, dir: &Path) -> Process {
         let stderr = dir.join(format!("{what}.err"));
         let file = File::create(&stderr).unwrap();
@@ -76,7 +75,7 @@ impl Process {
         }
     }
 
-    /// Nothing on standard error is right; without this only a panic is wrong.
+    /// Makes any output on standard error an error; without this only a panic is one.
     pub(crate) fn quiet(mut self) -> Process {
         self.is_quiet = true;
         self
@@ -99,14 +98,14 @@ impl Process {
         self.child.stdout.take()
     }
 
-    /// Signals the process, or its whole group; nobody once it has been waited for, because its number
-    /// may be another one's by then.
+    /// Signals the process, or its whole group. Does nothing once the process has been waited for, because its number
+    /// may belong to another one by then.
     pub(crate) fn signal(&self, signal: Signal, group: bool) {
         if self.ended.is_some() {
             return;
         }
         let pid = Pid::from_raw(self.id() as i32);
-        // Fails if it has ended by itself, which is judged when it is waited for.
+        // Fails if the process has ended; how it ended is checked when it is waited for.
         let _ = if group { killpg(pid, signal) } else { kill(pid, signal) };
     }
 
@@ -115,19 +114,19 @@ impl Process {
         self.signal(Signal::SIGKILL, group);
     }
 
-    /// Asks for the orderly end. One that has just been started may die of it.
+    /// Asks for the orderly end by a signal, which kills a process that has just been started.
     pub(crate) fn ask_to_end(&mut self) {
         self.was_asked_to_end = true;
         self.signal(Signal::SIGTERM, false);
     }
 
-    /// Whether it has ended, and if so whether as it should.
+    /// Checks whether it has ended, and if so whether as expected.
     pub(crate) fn poll(&mut self) -> Option<Result<(), String>> {
         if self.ended.is_none() {
             let status = self.child.try_wait().unwrap()?;
             self.ended = Some((self.check(status), status.signal().is_some()));
         }
-        self.ended.as_ref().map(|(judged, _)| judged.clone())
+        self.ended.as_ref().map(|(outcome, _)| outcome.clone())
     }
 
     /// Whether a signal ended it, so that it had no time for anything.
@@ -139,8 +138,8 @@ impl Process {
     pub(crate) fn wait(&mut self) -> Result<(), String> {
         let mut patience = Patience::new();
         loop {
-            if let Some(judged) = self.poll() {
-                return judged;
+            if let Some(outcome) = self.poll() {
+                return outcome;
             }
             if patience.is_over() {
                 return Err(format!("{} (pid {}) does not end", self.what, self.id()));
@@ -149,7 +148,7 @@ impl Process {
         }
     }
 
-    /// What it and its children have said on standard error.
+    /// The standard error of it and its children.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default().trim_end().to_owned()
     }
@@ -166,7 +165,7 @@ impl Process {
         if ended_well && is_silent {
             return Ok(());
         }
-        Err(format!("{} (pid {}) ended with {status}; it said: {said:?}", self.what, self.id()))
+        Err(format!("{} (pid {}) ended with {status}; its standard error: {said:?}", self.what, self.id()))
     }
 }
 
@@ -177,7 +176,7 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
         if matches!(self.ended, Some((Ok(()), _))) {
-            // It is not needed any more.
+            // The file is not needed any more.
             let _ = fs::remove_file(&self.stderr);
         }
     }

@@ -14,7 +14,7 @@ use ringlog_testkit::{Random, fork_child};
 use crate::ledger::{Identity, Ledger};
 use crate::record;
 
-/// How often the process looks whether something is wanted of it.
+/// How often the process checks for requests.
 const LOOK: Duration = Duration::from_millis(1);
 /// Longest burst of calls without a pause between them, and longest pause after it.
 const BURST_MAX: u64 = 250;
@@ -27,7 +27,7 @@ pub(crate) struct Order {
     pub(crate) ledger: PathBuf,
     pub(crate) life: u32,
     pub(crate) seed: u64,
-    /// How many different definitions it may bring along.
+    /// How many different definitions it may use.
     pub(crate) sites: u64,
 }
 
@@ -51,7 +51,7 @@ impl Order {
     }
 }
 
-/// What all threads of a process share.
+/// The state that all threads of a process share.
 #[derive(Clone)]
 struct Speaker {
     ring: Ring,
@@ -59,7 +59,7 @@ struct Speaker {
     sites: u64,
 }
 
-/// The process. Ends when it is asked to, and panics where a call does what it must not.
+/// Runs the process. Ends when it is asked to, and panics if a call breaks its promise.
 pub(crate) fn run(order: &Order) {
     let name = order.ring.to_str().unwrap();
     let speaker = Speaker {
@@ -169,7 +169,7 @@ impl Speaker {
                 }
             }
             if random.below(20) == 0 {
-                // The writer may be gone or stand still, so this may time out.
+                // The writer may have ended or be stopped, so this may time out.
                 let _ = log.flush(Duration::from_millis(5));
             }
             std::thread::sleep(Duration::from_micros(random.below(PAUSE_MAX_US)));
@@ -191,7 +191,7 @@ impl Speaker {
     }
 }
 
-/// This thread's lane, as everybody can see it.
+/// This thread's lane, as any process can read it from the ring.
 fn identity(ring: &Path) -> Identity {
     let (pid, tid) = (std::process::id(), nix::unistd::gettid().as_raw() as u32);
     let stat = Observer::open(ring.to_str().unwrap()).unwrap().stat().unwrap();

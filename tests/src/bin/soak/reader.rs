@@ -1,5 +1,4 @@
-//! The command line's looks into a ring: each has to end well and to show only whole records. They may
-//! miss some.
+//! Commands that read a ring: each has to succeed and to show only whole records. They may miss some.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -22,7 +21,7 @@ enum Output {
     Text,
 }
 
-/// A command that looks once. In `{}` comes the ring's name.
+/// A command that reads once. `{}` stands for the ring's name.
 const LOOKS: [(&[&str], Output, &[i32]); 8] = [
     (&["tail", "{}", "-n", "5000", "--format", "json"], Output::Records, &[0, 5]),
     (&["tail", "{}", "-n", "100", "--level", "warn"], Output::Text, &[0, 5]),
@@ -46,7 +45,7 @@ pub(crate) struct Reader {
 pub(crate) struct Looking<'a> {
     pub(crate) program: &'a Path,
     pub(crate) ring: &'a str,
-    /// Where the ring lies, for `ls`.
+    /// The directory of the ring, for `ls`.
     pub(crate) rings: &'a Path,
     /// Where errors go.
     pub(crate) dir: &'a Path,
@@ -56,7 +55,7 @@ pub(crate) struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    /// Starts the look of this number.
+    /// Starts the command of this number.
     pub(crate) fn once(&self, number: u64, command: u32) -> Reader {
         let (arguments, output, allowed) = LOOKS[command as usize % LOOKS.len()];
         self.start(&format!("look-{number}"), arguments, output, allowed)
@@ -88,14 +87,14 @@ impl Looking<'_> {
 }
 
 impl Reader {
-    /// Whether it has ended, and if so whether as it should.
+    /// Checks whether it has ended, and if so whether as expected.
     pub(crate) fn poll(&mut self) -> Option<Result<(), String>> {
-        let judged = self.process.poll()?;
+        let outcome = self.process.poll()?;
         self.join();
-        Some(judged)
+        Some(outcome)
     }
 
-    /// Waits for the end of what it shows; it has ended, so that comes.
+    /// Waits for the end of its output. The process has ended, so the output ends too.
     pub(crate) fn join(&mut self) {
         if let Some(reading) = self.reading.take() {
             reading.join().unwrap();
@@ -110,7 +109,7 @@ fn check(stdout: ChildStdout, output: Output, sites: u64, shown: &AtomicU64) -> 
         stdout.read_to_end(&mut all).map_err(|error| error.to_string())?;
         let is_json = || serde_json::from_slice::<serde_json::Value>(&all).map(|_| ());
         return match output {
-            Output::Json => is_json().map_err(|error| format!("no JSON: {error}")),
+            Output::Json => is_json().map_err(|error| format!("not JSON: {error}")),
             _ => Ok(()),
         };
     }
@@ -119,7 +118,7 @@ fn check(stdout: ChildStdout, output: Output, sites: u64, shown: &AtomicU64) -> 
         line.clear();
         stdout.read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
         if line.last() != Some(&b'\n') {
-            // The end, or what a killed one left of a line; how it ended is judged elsewhere.
+            // The end, or what a killed one left of a line; how it ended is checked elsewhere.
             return Ok(());
         }
         if let Said::Record { .. } = Said::of(&line, sites)? {

@@ -1,4 +1,4 @@
-//! What the soak's records are, and what a line of the output must say of them.
+//! The records of the soak, and the check of a line of the output.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -28,21 +28,20 @@ static SITES: LazyLock<Vec<Site>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Makes what is made on first use: a thread that is doing so while another one forks would leave the
-/// child waiting for ever.
+/// Initializes what is made on first use. If another thread forked meanwhile, the child would wait for ever.
 pub(crate) fn prepare() {
     LazyLock::force(&SITES);
     note(0, 0);
 }
 
-/// Which record a call makes. The call's number alone says it, so a definition that was mistaken for
-/// another one shows.
+/// The kind of record that a call makes. It follows from the call's number alone, so a definition that was mistaken
+/// for another one is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Sequenced,
     Flood,
     Alarm,
-    /// Of a site made at run time: as the calls go on, new definitions come up.
+    /// Of a site made at run time; later calls use new definitions.
     Site(u64),
 }
 
@@ -96,7 +95,7 @@ pub(crate) fn push(log: &Logger, id: u32, call: u64, long_every: u64, sites: u64
     }
 }
 
-/// A line of JSON, as writer and `tail` write it.
+/// A line of JSON, as the writer and `tail` write it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Line<'a> {
     level_number: u8,
@@ -134,23 +133,23 @@ struct Fields<'a> {
     note: Cow<'a, str>,
 }
 
-/// What a line says, after it has been found whole.
+/// The meaning of a whole line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     /// A record, the lane's `sequence`th: call `call` of voice `id`.
     Record { lane: u32, incarnation: u32, sequence: u64, pid: u32, tid: u32, id: u32, call: u64 },
-    /// Records that were refused here.
+    /// Records that were dropped here.
     Gap { lane: u32, count: u64 },
-    /// The owner of a lane died.
+    /// An unclean exit of the owner of a lane.
     Died { lane: u32, incarnation: u32, pid: u32, tid: u32, last_sequence: Option<u64> },
 }
 
 impl Said {
-    /// Reads a line. What is wrong with it, and the line itself, is the error.
+    /// Reads a line. The error names the fault and the line.
     pub(crate) fn of(line: &[u8], sites: u64) -> Result<Said, String> {
         let shown = || String::from_utf8_lossy(&line[..line.len().min(1000)]).into_owned();
         let parsed =
-            serde_json::from_slice(line).map_err(|error| format!("no JSON ({error}): {}", shown()))?;
+            serde_json::from_slice(line).map_err(|error| format!("not JSON ({error}): {}", shown()))?;
         check(parsed, sites).map_err(|what| format!("{what}: {}", shown()))
     }
 }
@@ -159,7 +158,7 @@ fn check(line: Line<'_>, sites: u64) -> Result<Said, String> {
     let (Some(lane), Some(incarnation), Some(pid), Some(tid)) =
         (line.lane, line.incarnation, line.pid, line.tid)
     else {
-        return Err("a line that does not say whose it is".to_owned());
+        return Err("a line without pid, tid, lane and incarnation".to_owned());
     };
     if let Some(GapLine { count, reason }) = line.gap {
         // Nothing here may be overwritten or damaged.
@@ -173,7 +172,7 @@ fn check(line: Line<'_>, sites: u64) -> Result<Said, String> {
         return Ok(Said::Died { lane, incarnation, pid, tid, last_sequence });
     }
     let (Some(sequence), Some(fields)) = (line.sequence, line.fields) else {
-        return Err("neither a record of the soak nor a gap or death".to_owned());
+        return Err("not a record of the soak, a gap or an unclean exit".to_owned());
     };
     let Fields { producer: id, sequence: call, checksum: sum, note } = fields;
     if sum != checksum(id, call, note.as_bytes()) {
@@ -211,10 +210,10 @@ mod tests {
         assert!(error(&line("test.sequenced", 1)).starts_with("a damaged record"));
         let wrong = line("test.flood", checksum(6, 0, b""));
         assert!(error(&wrong).starts_with("a record of another definition than Sequenced"));
-        assert!(error(&wrong[..50]).starts_with("no JSON"));
+        assert!(error(&wrong[..50]).starts_with("not JSON"));
         assert!(
             error(br#"{"level_number":30,"logger":"ringlog","gap":{"count":1,"reason":"missing"}}"#)
-                .starts_with("a line that does not say whose it is")
+                .starts_with("a line without pid, tid, lane and incarnation")
         );
     }
 }

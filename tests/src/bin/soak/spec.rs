@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringlog::Overflow;
 
-/// How an arena's ring is made.
+/// The options of an arena's ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spec {
     pub(crate) name: &'static str,
@@ -12,11 +12,12 @@ pub(crate) struct Spec {
     pub(crate) block_bytes: u32,
     pub(crate) lanes: u32,
     pub(crate) overflow: Overflow,
-    /// Definitions that each process may bring along; they stay as long as it does.
+    /// The most definitions that each process may use; they stay in the ring as long as it runs.
     pub(crate) sites: u64,
 }
 
-/// Small rings go round all the time, large ones hold much when somebody dies; full ones drop or wait.
+/// Small rings reuse their blocks all the time, large ones hold many records when a process is killed. Full ones drop
+/// or wait.
 pub(crate) const SPECS: [Spec; 4] = [
     Spec {
         name: "small-block",

@@ -1,11 +1,11 @@
-//! What a run did, in numbers.
+//! The counts of a run.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::checker::Totals;
 
-/// What the chaos did.
+/// The counts of actions on processes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deeds {
     pub(crate) steps: u64,
@@ -72,7 +72,7 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  checked   {} lines, {} records of {} threads, {} dropped and reported; {} deaths reported, \
+            "  checked   {} lines, {} records of {} threads, {} dropped and reported; {} unclean exits reported, \
              {} of them without a name; {shown} records shown by tail",
             sum(|t| t.lines),
             sum(|t| t.records),

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
-/// So much of what has been checked stays in the file, so that a finding can be looked into.
+/// How many checked bytes stay in the file, so that a finding can be examined.
 const KEPT: u64 = 8 << 20;
 
 /// The file as far as it has been read.
@@ -20,14 +20,14 @@ impl Tail {
         Tail { file, position: 0, punched: 0, rest: Vec::new() }
     }
 
-    /// Gives back to the file system what has been checked.
+    /// Frees the disk space of what has been checked.
     pub(crate) fn give_back(&mut self) {
         let until = self.position.saturating_sub(KEPT);
         if until < self.punched + KEPT {
             return;
         }
         let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        // Where a file system cannot, the file grows.
+        // If the file system cannot do this, the file grows.
         let _ = fallocate(&self.file, flags, self.punched as i64, (until - self.punched) as i64);
         self.punched = until;
     }
