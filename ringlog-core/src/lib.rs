@@ -24,8 +24,9 @@
 //!
 //! * **A log call never waits and never enters the kernel**, once its thread has logged before and as long as the
 //!   thread's block has room. A block is a piece of the ring, 8 KiB by default. Each thread fills a block of its
-//!   own, so threads do not contend. When its block is full, the thread takes a free one. If none is free, the
-//!   ring is full, and its [`Overflow`] policy decides: the record is dropped, or the call waits for space first.
+//!   own, so threads do not contend. When its block is full, the thread takes a free one; the last eighth is kept
+//!   for WARN and above. If there is none for it, its [`Overflow`] policy decides: the record is dropped at once,
+//!   or only after the call has waited for space in vain.
 //! * **Records outlive their process.** The process that logs may be killed at any instruction: the writer gets
 //!   every record whose log call had returned.
 //! * **Nothing is lost silently.** A record that finds no space is dropped and counted, and the output shows at

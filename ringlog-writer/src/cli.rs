@@ -56,8 +56,8 @@ const REPLACED_BY_CONFIG: [&str; 18] = [
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
 pub struct WriterArgs {
-    /// The ring: a name, a path, or `.` for $RINGLOG. With --config, one or more rings that replace those in the
-    /// configuration, or none to use those
+    /// The ring: a name, a path, or `.` for $RINGLOG. Without --config, one. With --config, none, for the rings that
+    /// the configuration names, or any number, to be used instead of those
     #[arg(value_name = "RING", required_unless_present = "config")]
     pub rings: Vec<String>,
     /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` reload
@@ -76,8 +76,8 @@ pub struct WriterArgs {
     /// Discard the file's content
     #[arg(long)]
     pub truncate: bool,
-    /// The format of a line: text for people, json with one object a line, or raw: only the message and the fields,
-    /// without time and level and without notices of lost records
+    /// Format of the output: text for people, json with one object a line, or raw: only messages and the fields of
+    /// typed records, without time, level and notices of lost records
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = formats())]
     pub format: FormatKind,
     /// How newlines within a message are written in text: as `\n`, as a new line indented by four spaces, or as they
@@ -92,9 +92,9 @@ pub struct WriterArgs {
     /// closed, also after `kill -9`. If no process has ever logged into the ring, first wait for one that does
     #[arg(long)]
     pub until_idle: bool,
-    /// When the file is synced, to survive a power cut: never, interval (each second), a duration like 5s, batch, or a
-    /// level. A batch is what the writer writes at once, some 64 KiB or less. batch: after each one. A level: after
-    /// each one that has a record of at least this level
+    /// When the file is synced, to survive a power cut. never; interval: each second; a duration like 5s; batch: after
+    /// each batch; a level like error: after each batch that has a record of this level or above. A batch is what the
+    /// writer writes at once, some 64 KiB or less
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub fsync: Fsync,
     /// The rotation.
@@ -137,8 +137,8 @@ pub struct RotationArgs {
     /// (app.log.1, or app.log.2026-11-21)
     #[arg(long, value_name = "HOW", default_value = "time")]
     pub naming: Naming,
-    /// Which closed files to keep: a count, an age like 30d, a total size like 2GiB, several of these separated by
-    /// commas, or all. With several limits, a file beyond any of them is deleted
+    /// Which closed files to keep. all: every file. Or limits, separated by commas: a count, an age like 30d, a total
+    /// size like 2GiB; a file beyond at least one of them is deleted
     #[arg(long, value_name = "LIMITS", default_value = "all")]
     pub keep: Keep,
     /// Compress closed files in the background: gzip or zstd

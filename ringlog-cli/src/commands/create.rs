@@ -27,9 +27,9 @@ pub struct Create {
     /// and fills it alone [default: 8192; 16384 in rings above 64 MiB]
     #[arg(long, value_name = "BYTES")]
     block_size: Option<u32>,
-    /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:5s: it waits
-    /// for space, here up to 5 s, and only then drops and counts. block: the same as block:5s
-    #[arg(long, value_name = "drop|block[:5s]", default_value = "drop", value_parser = option_values::overflow)]
+    /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:TIME: it waits
+    /// for space, at most TIME, and only then drops and counts. block alone means block:5s
+    #[arg(long, value_name = "drop|block[:TIME]", default_value = "drop", value_parser = option_values::overflow)]
     overflow: Overflow,
     /// Permissions of the file. A user who may write it can forge and erase records
     #[arg(long, default_value = "600", value_parser = option_values::mode)]

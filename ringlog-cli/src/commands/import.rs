@@ -27,7 +27,7 @@ pub struct Import {
     /// Write to this file, which must not exist yet
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// A value for %(NAME)s in the file, which the program gives to fileConfig as `defaults`; may be repeated
+    /// A value for %(NAME)s in the file, as the program would pass it in the `defaults` of fileConfig; may be repeated
     #[arg(short = 'D', long, value_name = "NAME=VALUE", value_parser = definition)]
     define: Vec<(String, String)>,
     /// Exit with 1 if a part has no counterpart

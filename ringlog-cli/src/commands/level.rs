@@ -19,10 +19,10 @@ use undo::TimedUndo;
 /// A rule sets the least level of a logger and of the loggers below it: `db` covers `db.pool` and
 /// `db::query`. Processes follow a change with their next log call. Each process also has a filter of
 /// its own, from RINGLOG_LEVEL or its program. If several rules cover a logger, one applies:
-///   1. the one with the longest logger name;
-///   2. of those, one set by this command before one of the process's own filter;
-///   3. of those, one with --pid before one without;
-///   4. of those, one with an end (--for) before one without.
+///   1. a longer logger name wins over a shorter one;
+///   2. for the same name, a rule set by this command wins over the process's own filter;
+///   3. then a rule with --pid wins over one without;
+///   4. then a rule with an end (--for) wins over one without.
 ///
 /// Levels are numbers from 1 to 255; a higher one is more severe. Names: trace 5, debug 10, info 20,
 /// warn or warning 30, error 40, critical or fatal 50.
@@ -42,7 +42,7 @@ pub struct LevelArgs {
     /// keeps running until then
     #[arg(long = "for", value_name = "TIME", requires = "changes", value_parser = option_values::duration)]
     time: Option<Duration>,
-    /// First remove all rules; with --pid, those for that process
+    /// First remove all rules set by this command; with --pid, those set for that process
     #[arg(long)]
     reset: bool,
     /// Print as JSON

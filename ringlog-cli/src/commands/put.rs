@@ -30,7 +30,8 @@ pub struct Put {
     /// How long to wait for space in a full ring
     #[arg(long, default_value = "10s", value_parser = option_values::duration)]
     timeout: Duration,
-    /// The message of one record; `-` makes a record of each line of standard input, byte for byte
+    /// The message of one record; `-` makes a record of each line of standard input, byte for byte. A line that is too
+    /// long for the ring is shortened, and the exit code is then 3
     #[arg(required = true, value_name = "TEXT|-")]
     text: Vec<String>,
 }

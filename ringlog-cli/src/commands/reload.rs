@@ -12,7 +12,8 @@ use crate::{exit_code, option_values, terminal};
 ///
 /// Returns when the new configuration is in force or refused, or with exit code 5 when --timeout is over. If the file
 /// has an error, the previous configuration stays in force. The writer prints the error on its standard error;
-/// `ringlog writer --config FILE --check` prints it too. A writer without a configuration reopens its file.
+/// `ringlog writer --config FILE --check` prints it too. A writer without a configuration reopens its
+/// file if it was moved away.
 #[derive(Args)]
 pub struct Reload {
     /// The ring whose writer reloads

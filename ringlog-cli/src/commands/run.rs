@@ -36,16 +36,16 @@ pub struct Run {
     /// File to append to, `-` for standard output
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// Format of the output: text for people, json with one object a line, or raw: only the message and the fields,
-    /// without time and level
+    /// Format of the output: text for people, json with one object a line, or raw: only messages and the fields of
+    /// typed records, without time, level and notices of lost records
     #[arg(short, long, default_value = "text", value_parser = formats())]
     format: FormatKind,
     /// Size of the ring
     #[arg(long, default_value = "16MiB")]
     size: String,
-    /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:5s: it waits
-    /// for space, here up to 5 s, and only then drops and counts. block: the same as block:5s
-    #[arg(long, value_name = "drop|block[:5s]", default_value = "block:5s", value_parser = option_values::overflow)]
+    /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:TIME: it waits
+    /// for space, at most TIME, and only then drops and counts. block alone means block:5s
+    #[arg(long, value_name = "drop|block[:TIME]", default_value = "block:5s", value_parser = option_values::overflow)]
     overflow: Overflow,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]

@@ -17,10 +17,10 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// process lane, for definitions: descriptions of its kinds of records, by which readers decode them.
 ///
 /// The STATE of a lane is
-///   alive    while its thread runs; of a process lane, while its process runs,
-///   dead     if its process ended without closing it,
-///   closed   if its thread or process ended normally,
-///   opening  while its thread or process takes it.
+///   alive    its thread runs (for a process lane: its process),
+///   dead     its owner ended without closing it,
+///   closed   its owner ended normally,
+///   opening  a thread or process is taking it.
 ///
 /// The counters of records are
 ///   published  logged into the ring,

@@ -27,8 +27,8 @@ const REPLACED_CHECK: Duration = Duration::from_secs(1);
 /// Show the latest records of a ring, without consuming them
 ///
 /// Shows the records that are in the ring: those that no writer has written yet, and those that a writer has
-/// written but whose space has not been used again since. Any number of `tail`s can run, with and without a writer,
-/// without affecting any of them.
+/// written but whose space has not been used again since. Any number of `tail`s can run at once, whether a writer runs
+/// or not; they affect neither the writer nor each other.
 #[derive(Args)]
 pub struct Tail {
     /// The ring to show
@@ -39,15 +39,16 @@ pub struct Tail {
     /// Then show new records as they come, until SIGINT
     #[arg(short, long)]
     follow: bool,
-    /// Format of the output: text for people, json with one object a line, or raw: only the message and the fields,
-    /// without time and level
+    /// Format of the output: text for people, json with one object a line, or raw: only messages and the fields of
+    /// typed records, without time, level and notices of lost records
     #[arg(long, default_value = "text", value_parser = formats())]
     format: FormatKind,
     /// In the text format, show each record's id after the time: the ring's UUID, lane, incarnation and sequence, which
     /// `ringlog verify --help` explains
     #[arg(long)]
     ids: bool,
-    /// Show only records of this level and above. Notices of lost records and of unclean exits are always shown
+    /// Show only records of this level and above. Notices of lost records and of unclean exits are shown at every
+    /// level, except in raw
     #[arg(long)]
     level: Option<Level>,
 }

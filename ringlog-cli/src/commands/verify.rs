@@ -43,7 +43,7 @@ pub struct Verify {
     /// Files that a writer has written, the oldest first; `-` for standard input
     #[arg(required = true, value_name = "OUTPUT")]
     outputs: Vec<PathBuf>,
-    /// The output begins in the middle: do not report records before each owner's first one as missing
+    /// The output begins in the middle: do not report as missing what comes before the first record of each owner in it
     #[arg(long)]
     partial: bool,
     /// Exit with 3 also if the only losses are those that the output itself reports
