@@ -50,7 +50,6 @@ use crate::reader::entry::Entry;
 use crate::ring::session::Session;
 use crate::shm::block::SharedRing;
 use crate::shm::layout::lock as lock_byte;
-use crate::shm::mailbox::{self, Request};
 
 pub use self::acks::Mark;
 pub use self::cursor::{Cursor, Step};
@@ -92,6 +91,7 @@ impl Consumer {
         let lock = ConsumerLock::take(session.clone(), &ring)?;
         let block_count = ring.geometry().block_count;
         let consumer = Consumer {
+            stops_before: Cell::new(lock.stops_before()),
             lock,
             probe,
             blocks: BlockTable::new(&ring),
@@ -103,7 +103,6 @@ impl Consumer {
             scans: Scans::new(block_count),
             dictionary: Dictionary::default(),
             boot: boot_id(),
-            stops_before: Cell::new(mailbox::last(&ring, Request::Stop)),
             session,
         };
         // An earlier consumer may have died between freeing blocks and announcing it; producers that

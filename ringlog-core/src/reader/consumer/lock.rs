@@ -13,6 +13,7 @@ use crate::ring::session::Session;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{NAME_BYTES, header, lock as lock_byte};
+use crate::shm::mailbox::{self, Request};
 use crate::shm::words::{name_words, text_from_words};
 
 /// Holds the lock of the ring's one consumer. The kernel releases it at the latest when the process ends.
@@ -22,6 +23,7 @@ pub(super) struct ConsumerLock {
     session_id: u64,
     page: LockPage,
     follows_unclean_exit: bool,
+    stops_before: u64,
 }
 
 impl ConsumerLock {
@@ -39,13 +41,21 @@ impl ConsumerLock {
             return Err(Error::ConsumerExists { path: path.clone(), holder: holder(ring) });
         };
         let follows_unclean_exit = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) != 0;
+        // Before the header names this consumer: a request to stop from a process that has read the name is for it.
+        let stops_before = mailbox::last(ring, Request::Stop);
         write_holder(ring);
-        Ok(ConsumerLock { session_id: session.session_id(), session, page, follows_unclean_exit })
+        let session_id = session.session_id();
+        Ok(ConsumerLock { session_id, session, page, follows_unclean_exit, stops_before })
     }
 
     /// The ring, unless this is a copy in a forked child: the child has neither the mapping nor the lock.
     pub(super) fn ring(&self) -> Option<SharedRing> {
         self.session.ring().filter(|_| self.session.session_id() == self.session_id)
+    }
+
+    /// The number of the last request to stop before this consumer: it was for an earlier one.
+    pub(super) fn stops_before(&self) -> u64 {
+        self.stops_before
     }
 
     /// Whether the consumer before this one ended without saying so.
@@ -89,5 +99,40 @@ impl Drop for ConsumerLock {
         unsafe {
             LockPage::release(self.page.as_ptr());
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::Ring;
+
+    /// Requests a stop as soon as the header names a consumer.
+    fn stop_when_named(ring: &Ring) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let shared = ring.session().ring().unwrap();
+        while shared.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) == 0 {
+            assert!(Instant::now() < deadline, "no consumer came");
+            std::hint::spin_loop();
+        }
+        mailbox::post(&shared, Request::Stop);
+    }
+
+    #[test]
+    fn a_stop_for_a_consumer_that_just_began_is_counted() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let name = dir.path().join("ring");
+        let ring = Ring::options().size("64MiB").create(name.to_str().unwrap()).unwrap();
+        for round in 0..20 {
+            let watcher = std::thread::spawn({
+                let ring = ring.clone();
+                move || stop_when_named(&ring)
+            });
+            let consumer = ring.consumer().unwrap();
+            watcher.join().unwrap();
+            assert!(consumer.requests().pending(Request::Stop).is_some(), "lost in round {round}");
+        }
     }
 }
