@@ -13,6 +13,7 @@ use crate::producer::levels::steering::Steering;
 use crate::producer::logger::Logger;
 use crate::record::level::filter::Filter;
 use crate::ring::lane;
+use crate::ring::session::NO_FILTER;
 use crate::shm::layout::lane as lane_entry;
 use crate::shm::words;
 
@@ -91,9 +92,12 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
     if installed().is_some() {
         return Err(Error::DefaultLoggerSet);
     }
-    let steering = match &destination {
-        Destination::Ring(logger, _) => Some(Steering::new(&logger.session)?),
-        _ => None,
+    let (steering, shown) = match &destination {
+        Destination::Ring(logger, filter) => {
+            let shown = words::text_words(&filter.text_within(lane_entry::FILTER_BYTES));
+            (Some(Steering::new(&logger.session)?), shown)
+        }
+        _ => (None, NO_FILTER),
     };
     let new = Box::into_raw(Box::new(Installed { destination, steering }));
     let null = std::ptr::null_mut();
@@ -102,9 +106,10 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
         drop(unsafe { Box::from_raw(new) });
         return Err(Error::DefaultLoggerSet);
     }
-    if let Destination::Ring(logger, filter) = self::destination() {
+    if let Destination::Ring(logger, _) = self::destination() {
         LOGGER.store(std::ptr::from_ref(logger).cast_mut(), Ordering::Release);
-        let shown = words::text_words(&filter.text_within(lane_entry::FILTER_BYTES));
+        // A child forked since the exchange above logs by the filter, but its lane does not show it: the text is
+        // made before, so that these are a few instructions.
         lane::show_filter(&logger.session, shown);
     }
     Ok(())
