@@ -9,6 +9,8 @@
 //! * [`LaneBook`]: one lane whose producer's calls are known from elsewhere, so that each refused call has to be
 //!   reported too, and what a killed writer wrote may come again.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 mod account;
 mod calls;
 mod lane_book;

@@ -262,7 +262,7 @@ fn formatters_become_patterns() {
         (
             "\"datefmt\": \"%H:%f\"",
             &pattern("%(message)s", None),
-            "datefmt \"%H:%f\": at character 4, `%f` is no",
+            "datefmt \"%H:%f\": at character 4, unknown date directive `%f`",
         ),
         (
             "\"class\": \"my.F\", \"format\": \"%(name)s\"",
