@@ -39,7 +39,8 @@ impl Reload {
         if !is_taken {
             terminal::print_message(format_args!(
                 "the writer has refused the configuration, and the previous one stays in force; the reason is on the \
-                 writer's standard error, or run `ringlog writer --config FILE --check`"
+                 writer's standard error, or run `ringlog writer {} --config FILE --check`",
+                self.name
             ));
             return Ok(ExitCode::FAILURE);
         }
