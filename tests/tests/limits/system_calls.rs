@@ -146,15 +146,26 @@ fn at_most_one_futex_call_per_block_change() {
                 consumer.ack().unwrap();
             }
         });
-        let (calls, pushed) = traced_pushes(&at, &ring, &["bursts=60", "count=200", "asleep=1"]);
+        // On a loaded machine the consumer wakes by itself before a burst's block change. So rounds are added up
+        // until enough of its sleeps have been ended by a producer; each round has to keep the bound.
+        let mut rounds = Vec::new();
+        let mut ended = 0;
+        while ended < 12 && rounds.len() < 20 {
+            let (calls, pushed) = traced_pushes(&at, &ring, &["bursts=60", "count=200", "asleep=1"]);
+            ended += calls.get(&libc::SYS_futex).copied().unwrap_or(0);
+            rounds.push((calls, pushed, block_changes(&at, &ring)));
+        }
+        // Before the first assertion: the scope waits for the consumer.
         drained.store(true, Ordering::Relaxed);
-        assert_eq!(pushed, 12_001);
-        assert_eq!(calls.keys().copied().collect::<Vec<_>>(), [libc::SYS_futex], "{calls:?}");
-        let (woken, changes) = (calls[&libc::SYS_futex], block_changes(&at, &ring));
-        // A block of 8 KiB has 121 slots for records, of which each takes one or two.
-        assert!((12_000 / 121..=12_000 / 60).contains(&changes), "{changes} block changes");
-        assert!(woken <= changes, "{woken} calls for {changes} block changes");
-        assert!(woken >= 12, "{woken} calls: the consumer was hardly ever asleep, this proves little");
-        println!("{woken} futex calls for {changes} block changes");
+        for (calls, pushed, changes) in rounds {
+            assert_eq!(pushed, 12_001);
+            assert!(calls.keys().all(|call| *call == libc::SYS_futex), "{calls:?}");
+            // A block of 8 KiB has 121 slots for records, of which each takes one or two.
+            assert!((12_000 / 121..=12_000 / 60).contains(&changes), "{changes} block changes");
+            let woken = calls.get(&libc::SYS_futex).copied().unwrap_or(0);
+            assert!(woken <= changes, "{woken} calls for {changes} block changes");
+            println!("{woken} futex calls for {changes} block changes");
+        }
+        assert!(ended >= 12, "{ended} calls: the consumer was hardly ever asleep, this proves little");
     });
 }
