@@ -32,7 +32,7 @@ fn measured() -> Result<()> {
 
 /// The `cargo test` command that all steps share, so that each finds what another has built.
 pub fn tests() -> Command {
-    let mut command = cargo(&["test", "--workspace", "--all-features"]);
+    let mut command = cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]);
     if stdout().is_terminal() {
         // Its output goes through a pipe.
         command.env("CARGO_TERM_COLOR", "always");
