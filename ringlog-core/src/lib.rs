@@ -24,13 +24,13 @@
 //!
 //! * **A log call never waits and never enters the kernel**, once its thread has logged before and as long as the
 //!   thread's block has room. A block is a piece of the ring, 8 KiB by default. Each thread fills a block of its
-//!   own, so threads do not contend. When its block is full, the thread takes a free one; the last eighth is kept
-//!   for WARN and above. If there is none for it, its [`Overflow`] policy decides: the record is dropped at once,
-//!   or only after the call has waited for space in vain.
+//!   own, so threads do not contend. When its block is full, the thread takes a free one; the blocks in the last
+//!   eighth of the ring are kept for WARN and above. If no block is free for a record, the ring's [`Overflow`]
+//!   policy decides: the record is dropped at once, or only after the call has waited for space in vain.
 //! * **Records outlive their process.** The process that logs may be killed at any instruction: the writer gets
-//!   every record whose log call had returned.
-//! * **Nothing is lost silently.** A record that finds no space is dropped and counted, and the output shows at
-//!   its place how many records were dropped.
+//!   every record that the ring had taken when its log call returned.
+//! * **Nothing is lost silently.** A record that finds no space is dropped and counted, and the output (text or
+//!   JSON) shows at its place how many records were dropped.
 //!
 //! # Typed records, and a ring of your own
 //!

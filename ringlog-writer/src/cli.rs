@@ -56,8 +56,8 @@ const REPLACED_BY_CONFIG: [&str; 18] = [
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
 pub struct WriterArgs {
-    /// The ring: a name, a path, or `.` for $RINGLOG. Without --config, one. With --config, none, for the rings that
-    /// the configuration names, or any number, to be used instead of those
+    /// The ring: a name, a path, or `.` for $RINGLOG. Without --config, give one. With --config, give none to use
+    /// the rings that the configuration names, or give some to use instead of them
     #[arg(value_name = "RING", required_unless_present = "config")]
     pub rings: Vec<String>,
     /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` reload

@@ -20,7 +20,7 @@ pub struct Create {
     size: String,
     /// Number of lanes. A lane is the part of the ring that one logging thread uses; each process takes one more, for
     /// the definitions of its records. Records of a thread that finds no free lane are dropped and counted [default:
-    /// one for every four blocks]
+    /// one for every four blocks, at most 1024]
     #[arg(long)]
     lanes: Option<u32>,
     /// Size of a block in bytes, a power of two. The ring's space is divided into blocks; a thread takes a free block
