@@ -92,7 +92,7 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
                     events.report(&format!("{error}; the previous configuration stays in force"));
                     (config, answer, has_begun) = (old, false, true);
                 } else if has_begun && !flags.stop.load(Ordering::Relaxed) {
-                    // The previous configuration cannot start again either, for now.
+                    // The previous configuration cannot start again either: try until one can.
                     if !std::mem::replace(&mut is_waiting, true) {
                         events.report(&format!("{error}; trying again, records wait in the rings"));
                     }
