@@ -238,9 +238,6 @@ pub enum PushError {
     /// A record begun inside another one, while a third was doing the same.
     #[error("a record within a record found its spare block busy; it was dropped and counted")]
     Nested,
-    /// The site's definition could not be written: it is larger than a block.
-    #[error("the definition of this record does not fit; the record was dropped and counted")]
-    Definition,
     /// The record wrote another number of bytes than it announced, or values of other types.
     #[error("the record's fields are not what its definition says; it was dropped")]
     Mismatch,

@@ -5,6 +5,7 @@ pub(crate) mod number;
 
 pub(crate) mod decoded;
 pub(crate) mod definition;
+pub(crate) mod described;
 pub(crate) mod encode;
 pub(crate) mod field;
 pub(crate) mod prepared;

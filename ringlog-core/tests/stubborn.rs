@@ -171,19 +171,55 @@ fn a_record_that_changes_its_length_is_refused() {
     assert_eq!(missing, 1);
 }
 
+/// What a reader shows of each record: its logger, text and fields.
+fn shown(ring: &Ring) -> Vec<String> {
+    let mut consumer = ring.consumer().unwrap();
+    let mut shown = Vec::new();
+    while let Some(entry) = consumer.next(Duration::from_millis(50)).unwrap() {
+        let record = entry.record().expect("a record");
+        let fields: Vec<_> = record.fields().map(|(name, value)| format!("{name}={value:?}")).collect();
+        shown.push(format!("{} {} {record} [{}]", record.level, record.logger, fields.join(" ")));
+    }
+    consumer.ack().unwrap();
+    shown
+}
+
 #[test]
-fn a_definition_larger_than_a_block_costs_no_block() {
+fn a_definition_without_room_comes_with_each_record() {
     let (_dir, ring) = ring();
     let log = ring.logger();
-    let text = "x".repeat(1100);
-    let large = Site::new(Definition { text: text.into(), ..Definition::new(Level::ERROR, "large") });
-    for _ in 0..1000 {
-        assert_eq!(log.values(&large, &[] as &[Value<'_>]), Err(PushError::Definition));
+    let site = |text: String| {
+        let fields = vec![Field::new("order", Type::U16), Field::new("venue", Type::Str)].into();
+        let template = text.contains('{');
+        Site::new(Definition {
+            text: text.into(),
+            template,
+            fields,
+            ..Definition::new(Level::ERROR, "large")
+        })
+    };
+    let values = [Value::U64(7), Value::Text(b"XETR")];
+    let fields = "[order=U64(7) venue=Text([88, 69, 84, 82])]";
+    let long = "x".repeat(20_000);
+    for (text, message) in [
+        (format!("{long} {{0:>3}}"), format!("{long}   7 venue=XETR")),
+        (long.clone(), format!("{long} order=7 venue=XETR")),
+    ] {
+        let site = site(text);
+        for _ in 0..3 {
+            log.values(&site, &values).unwrap();
+        }
+        let expected = format!("ERROR large {message} {fields}");
+        assert_eq!(shown(&ring), [&*expected; 3]);
     }
-    assert_eq!(ring.observe().unwrap().stat().unwrap().definition_blocks, 0);
-    log.text(Level::INFO, "", "still room").unwrap();
-    let (sequences, missing) = drain(&ring);
-    assert_eq!((sequences.len(), missing), (1, 1000));
+    let stat = ring.observe().unwrap().stat().unwrap();
+    assert_eq!((stat.described, stat.dropped, stat.persisted), (6, 0, 6));
+    // Too long for the ring with its definition: the record is logged as text, and cut.
+    let longest = ring.info().geometry().record_limit();
+    log.values(&site("y".repeat(longest)), &values).unwrap();
+    let shown = shown(&ring);
+    assert!(shown.len() == 1 && shown[0].starts_with("ERROR large yyy"), "{}", shown.len());
+    assert_eq!(ring.observe().unwrap().stat().unwrap().dropped, 0);
 }
 
 #[test]

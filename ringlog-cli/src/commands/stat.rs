@@ -96,6 +96,10 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         format!("overflow  {}", option_values::overflow_text(stat.overflow)),
         format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), writer)),
     ];
+    if stat.described > 0 {
+        let described = humanize::records(stat.described);
+        lines.push(format!("described {described} brought their definition, for which the ring had no room"));
+    }
     if stat.dropped_without_lane > 0 {
         let refused = humanize::records(stat.dropped_without_lane);
         lines.push(format!(
@@ -209,6 +213,8 @@ struct StatReport {
     lag: u64,
     dropped: u64,
     dropped_without_lane: u64,
+    /// Records that brought their definition, for which the ring had no room.
+    described: u64,
     late: u64,
     damaged: u64,
     free_blocks: u32,
@@ -262,6 +268,7 @@ impl StatReport {
             lag: stat.lag(),
             dropped: stat.dropped,
             dropped_without_lane: stat.dropped_without_lane,
+            described: stat.described,
             late: stat.late,
             damaged: stat.damaged,
             free_blocks: stat.free_blocks,

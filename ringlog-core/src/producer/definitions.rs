@@ -5,7 +5,6 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::error::PushError;
 use crate::record::encode::Encoder;
 use crate::record::record_trait::{Inferred, Record};
 use crate::record::site::Site;
@@ -18,33 +17,34 @@ use crate::shm::layout::{
 };
 use crate::shm::record_header::{Header, kind, slots_for};
 
-/// The id of the record's definition in this process. Registers the definition if needed.
-pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -> Result<u32, PushError> {
+/// The id of the record's definition in this process. Registers the definition if needed. `None` if there is no room
+/// for it, or no number for the site: then the record has to bring it.
+pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -> Option<u32> {
     let (site, Inferred { types, fingerprint, .. }) = (record.site(), record.inferred());
     if std::ptr::eq(site, text::text_site()) {
-        return Ok(text::TEXT);
+        return Some(text::TEXT);
     }
     let ids = session.definition_ids();
     match ids.get(site.number(fingerprint)) {
         0 => {}
-        id => return Ok(id),
+        id => return Some(id),
     }
     // Checked before a block is taken for it.
     let room = ring.geometry().block_slots() - BLOCK_HEADER_SLOTS;
     if slots_for(site.definition().payload_bytes(types)) > room {
-        return Err(PushError::Definition);
+        return None;
     }
     // The number comes first: a site without one would be registered again with each of its records.
     let number = site.assign_number(fingerprint);
     if number == 0 {
-        return Err(PushError::Definition);
+        return None;
     }
     let state = session.state();
     let shared = (0..TRIES).any(|_| state.definitions_busy.swap(1, Ordering::Acquire) == 0);
     let id = if shared {
         let id = match ids.get(number) {
             0 => append(ring, state, site, types),
-            id => Ok(id),
+            id => Some(id),
         };
         state.definitions_busy.store(0, Ordering::Release);
         id
@@ -57,7 +57,7 @@ pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -
         id
     }?;
     ids.set(number, id);
-    Ok(id)
+    Some(id)
 }
 
 type InferredTypes = Option<&'static Types>;
@@ -71,12 +71,7 @@ fn process_lane(state: &SessionState) -> u32 {
 }
 
 /// Writes the definition into the process's open definition block; the caller holds it.
-fn append(
-    ring: &SharedRing,
-    state: &SessionState,
-    site: &Site,
-    types: InferredTypes,
-) -> Result<u32, PushError> {
+fn append(ring: &SharedRing, state: &SessionState, site: &Site, types: InferredTypes) -> Option<u32> {
     let slots = slots_for(site.definition().payload_bytes(types));
     let open = state.definition_block.load(Ordering::Relaxed).checked_sub(1);
     let generation = state.definition_generation.load(Ordering::Relaxed);
@@ -97,18 +92,18 @@ fn append(
     state.definition_next.store(next, Ordering::Relaxed);
     let id = write(ring, block, next, site, types)?;
     state.definition_next.store(next + slots, Ordering::Relaxed);
-    Ok(id)
+    Some(id)
 }
 
 /// Takes a definition block; a reserved one if the ring is full, so that the first record of an urgent site still
 /// gets its definition.
-fn take(ring: &SharedRing, state: &SessionState) -> Result<BlockId, PushError> {
+fn take(ring: &SharedRing, state: &SessionState) -> Option<BlockId> {
     let lane = process_lane(state);
     // From the end of the common blocks downwards: lanes search from their start.
     let common = ring.geometry().common_blocks();
     let places = (0..common).rev().chain(common..ring.geometry().block_count);
     let mut free = places.filter_map(|index| ring.take(index, lane, Kind::Definitions));
-    let block = free.next().ok_or(PushError::Full)?;
+    let block = free.next()?;
     let word = |at: usize, value: u64| ring.block_word(block.index, at).store(value, Ordering::Relaxed);
     let incarnation = state.process_incarnation.load(Ordering::Relaxed);
     for at in block::LANE..block::WORDS {
@@ -118,23 +113,17 @@ fn take(ring: &SharedRing, state: &SessionState) -> Result<BlockId, PushError> {
     word(block::PROCESS, pair(lane, incarnation));
     word(block::PID_TID, ring.lane_word(lane, lane_entry::PID_TID).load(Ordering::Relaxed));
     publish(ring.committed_word(block.index), pair(block.generation, BLOCK_HEADER_SLOTS));
-    Ok(block)
+    Some(block)
 }
 
 /// Writes and publishes the definition at slot `at` of a block that the caller owns.
 #[allow(unsafe_code)]
-fn write(
-    ring: &SharedRing,
-    block: BlockId,
-    at: u32,
-    site: &Site,
-    types: InferredTypes,
-) -> Result<u32, PushError> {
+fn write(ring: &SharedRing, block: BlockId, at: u32, site: &Site, types: InferredTypes) -> Option<u32> {
     let definition = site.definition();
     let bytes = definition.payload_bytes(types);
     let slots = slots_for(bytes);
     if slots > ring.geometry().block_slots() - at {
-        return Err(PushError::Definition);
+        return None;
     }
     let start = ring.block_start(block.index) + at as usize * SLOT_WORDS;
     let header = Header { definition: 0, length: bytes as u32, flags: kind::DEFINITION, ticks: 0 };
@@ -146,8 +135,8 @@ fn write(
     let mut out = unsafe { Encoder::new(payload, 0, bytes.div_ceil(8)) };
     definition.encode(types, &mut out);
     if out.finish() != bytes {
-        return Err(PushError::Definition);
+        return None;
     }
     publish(ring.committed_word(block.index), pair(block.generation, at + slots));
-    Ok(block.index * ring.geometry().block_slots() + at)
+    Some(block.index * ring.geometry().block_slots() + at)
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, PushError};
 use crate::producer::flush;
 use crate::producer::push;
+use crate::producer::statement;
 use crate::record::level::Level;
 use crate::record::record_trait::Record;
 use crate::record::site::Site;
@@ -134,7 +135,14 @@ impl Logger {
     #[inline(never)]
     pub(crate) fn push_slow(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
         if fast != FastPath::Outlined || self.push_outlined(record) != FastPath::Done {
-            push::push(&self.session, record, 0, self.overflow)?;
+            match push::push(&self.session, record, 0, self.overflow) {
+                Err(PushError::TooLarge { limit, .. })
+                    if !record.inferred().has_message && push::fits_as_text(record, limit) =>
+                {
+                    statement::log_as_text(self, record)?;
+                }
+                result => result?,
+            }
         }
         if record.level() >= Level::ERROR {
             self.wake();

@@ -11,8 +11,10 @@ use std::sync::atomic::Ordering;
 
 use crate::error::PushError;
 use crate::producer::definitions;
+use crate::record::described::Described;
 use crate::record::prepared::Prepared;
 use crate::record::record_trait::Record;
+use crate::record::text::TEXT;
 use crate::ring::lane;
 use crate::ring::private::{Busy, ProducerState};
 use crate::ring::session::{Refusal, Session};
@@ -80,6 +82,12 @@ impl ProducerState {
     }
 }
 
+/// Whether a record that is too large is to be logged as text: a statement, and a record that only its definition
+/// makes too large.
+pub(crate) fn fits_as_text(record: &dyn Record, limit: usize) -> bool {
+    record.inferred().has_message || record.payload_bytes() <= limit
+}
+
 /// One push on a lane whose `busy` flag the caller holds.
 struct Push<'a> {
     session: &'a Session,
@@ -103,20 +111,17 @@ impl<'a> Push<'a> {
 
     fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
         let urgent = record.level().is_urgent();
-        let id = || definitions::id_of(self.session, self.ring, record);
-        let id = match id() {
-            // A definition needs a block as its record does, and waits for it as long.
-            Err(PushError::Full) => {
-                self.waiting(|| Some(id()).filter(|id| *id != Err(PushError::Full))).and_then(|id| id)
-            }
-            other => other,
+        let place = |record: &dyn Record, definition| {
+            let place = if record.inferred().formats { Self::place_formatting } else { Self::place };
+            place(self, record, flags | record.inferred().flags, definition, urgent)
         };
-        let flags = flags | record.inferred().flags;
-        let place = if record.inferred().formats { Self::place_formatting } else { Self::place };
-        let result = id.and_then(|definition| place(self, record, flags, definition, urgent));
+        let result = match definitions::id_of(self.session, self.ring, record) {
+            Some(definition) => place(record, definition),
+            None => place(&Described::new(record), TEXT),
+        };
         match result {
             // The caller logs it again, as text.
-            Err(PushError::Definition | PushError::TooLarge { .. }) if record.inferred().has_message => {}
+            Err(PushError::TooLarge { limit, .. }) if fits_as_text(record, limit) => {}
             Err(_) => self.local.count_dropped(self.ring),
             Ok(()) => {}
         }
@@ -173,7 +178,8 @@ impl<'a> Push<'a> {
         let bytes = record.payload_bytes();
         let slots = slots_for(bytes);
         let limit = self.ring.geometry().record_limit();
-        if bytes > limit {
+        // A nested one is refused below: as text it would be an allocation, which a signal handler may not make.
+        if bytes > limit && !self.nested {
             return Err(PushError::TooLarge { bytes, limit });
         }
         // Decided once: a control record that falls due later would take the record's room.

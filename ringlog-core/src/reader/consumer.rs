@@ -301,7 +301,9 @@ impl Consumer {
         let lane = self.merge.give_top().unwrap_or(0);
         self.lanes.mark_dirty(lane);
         match self.lanes.reader_mut(lane).give_head(self.merge.scan_ticks(), &mut self.blocks) {
-            Given::Record { ticks } => self.totals.count_record(self.merge.note_ticks(ticks)),
+            Given::Record { ticks, is_described } => {
+                self.totals.count_record(self.merge.note_ticks(ticks), is_described);
+            }
             Given::Gap { is_damage, laneless_drops } => {
                 self.totals.count_laneless_drops(laneless_drops);
                 if is_damage {

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::reader::origin::Origin;
 use crate::record::decoded::ParsedDefinition;
 use crate::record::definition::Definition;
+use crate::record::described;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
 use crate::shm::record_header::{Header, kind};
@@ -18,6 +20,8 @@ type Key = ((u32, u32), u32);
 pub(crate) struct Dictionary {
     known: HashMap<Key, Arc<ParsedDefinition>>,
     recent: Option<(Key, Arc<ParsedDefinition>)>,
+    /// The definitions that records have brought, by their bytes.
+    brought: HashMap<Box<[u8]>, Arc<ParsedDefinition>>,
     /// Estimated memory of the cached definitions.
     bytes: usize,
 }
@@ -28,6 +32,44 @@ const BYTES_MAX: usize = 64 << 20;
 const BYTES_EACH: usize = 512;
 
 impl Dictionary {
+    /// The definition of a record, which is in the ring or in its own payload, and its fields. `None` in place of a
+    /// definition that is damaged or not in the ring.
+    pub(crate) fn resolve<'p>(
+        &mut self,
+        ring: &SharedRing,
+        origin: &Origin,
+        header: Header,
+        payload: &'p [u8],
+    ) -> (Option<&Arc<ParsedDefinition>>, &'p [u8]) {
+        if !header.is_described() {
+            return (self.look_up(ring, origin.process_lane, header.definition), payload);
+        }
+        match described::split(payload) {
+            Some((definition, fields)) => (self.parse(definition), fields),
+            None => (None, payload),
+        }
+    }
+
+    /// The definition of these bytes, which a record has brought.
+    fn parse(&mut self, bytes: &[u8]) -> Option<&Arc<ParsedDefinition>> {
+        if !self.brought.contains_key(bytes) {
+            let parsed = Arc::new(ParsedDefinition::new(Definition::decode(bytes)?));
+            self.make_room(bytes.len() + parsed.definition.payload_bytes(None));
+            self.brought.insert(bytes.into(), parsed);
+        }
+        self.brought.get(bytes)
+    }
+
+    /// Counts the bytes of one more definition; empties the cache if it is full.
+    fn make_room(&mut self, bytes: usize) {
+        if self.bytes > BYTES_MAX {
+            self.known.clear();
+            self.brought.clear();
+            self.bytes = 0;
+        }
+        self.bytes += BYTES_EACH + bytes;
+    }
+
     /// The definition `id` of a process; `None` if it is damaged or not in the ring.
     pub(crate) fn look_up(
         &mut self,
@@ -41,11 +83,7 @@ impl Dictionary {
                 Some(definition) => definition.clone(),
                 None => {
                     let known = Arc::new(ParsedDefinition::new(read(ring, process, id)?));
-                    if self.bytes > BYTES_MAX {
-                        self.known.clear();
-                        self.bytes = 0;
-                    }
-                    self.bytes += BYTES_EACH + known.definition.payload_bytes(None);
+                    self.make_room(known.definition.payload_bytes(None));
                     self.known.insert(key, known.clone());
                     known
                 }

@@ -10,6 +10,7 @@ use crate::os::file::{Identity, reopen};
 use crate::os::ofd_lock::ScopedLock;
 use crate::reader::observer::Observer;
 use crate::record::definition::Definition;
+use crate::record::described;
 use crate::record::level::Level;
 use crate::record::level::filter::Filter;
 use crate::record::level::rules::LevelRules;
@@ -226,6 +227,10 @@ fn loggers_in(words: &[u64]) -> Vec<String> {
         let payload = bytes[RECORD_HEADER_BYTES..].get(..header.length as usize);
         let logger = payload.and_then(|payload| match header.kind() {
             kind::DEFINITION => Definition::decode(payload).map(|definition| definition.logger.into_owned()),
+            kind::RECORD if header.is_described() => {
+                let (definition, _) = described::split(payload)?;
+                Definition::decode(definition).map(|definition| definition.logger.into_owned())
+            }
             kind::RECORD if header.definition == TEXT => logger_of_text(payload),
             _ => None,
         });

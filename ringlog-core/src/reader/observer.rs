@@ -216,11 +216,11 @@ impl Observer {
         let sequence = watched.sequence;
         watched.sequence = sequence.wrapping_add(1);
         let flags = header.flags;
-        let payload = bytes.to_vec();
-        let body = if header.definition == TEXT {
-            OwnedBody::Plain { sequence, payload, flags }
+        let body = if header.definition == TEXT && !header.is_described() {
+            OwnedBody::Plain { sequence, payload: bytes.to_vec(), flags }
         } else {
-            let definition = self.dictionary.look_up(ring, origin.process_lane, header.definition).cloned();
+            let (definition, fields) = self.dictionary.resolve(ring, &origin, header, bytes);
+            let (definition, payload) = (definition.cloned(), fields.to_vec());
             // In this order: as long as the block is in use, so are the definitions that it names.
             if definition.is_none() && ring.state(index).is_some_and(|state| state.phase == Phase::Free) {
                 return None;

@@ -29,6 +29,8 @@ pub struct RingStat {
     pub free_blocks: u32,
     /// Blocks that hold definitions.
     pub definition_blocks: u32,
+    /// Records that brought their definition, because there was no room for it in the ring.
+    pub described: u64,
     /// Records given out after a younger one.
     pub late: u64,
     /// Places skipped because their bytes were no records.
@@ -169,6 +171,7 @@ impl Observer {
             dropped_without_lane,
             free_blocks,
             definition_blocks,
+            described: word(header::CONSUMER_DESCRIBED),
             late: word(header::CONSUMER_LATE),
             damaged: word(header::CONSUMER_DAMAGED),
             reclaim: reclaim_stat(&ring),

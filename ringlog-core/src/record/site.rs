@@ -7,7 +7,7 @@ use crate::record::definition::Definition;
 /// A place in a program that records come from: a definition, and its number in this process.
 ///
 /// Usually a static made by the derive or a macro. A site made at run time has to live as long as it is used. Each site
-/// takes one of the 65,535 numbers of a process for good.
+/// takes one of the 65,535 numbers of a process for good; the records of further sites bring their definition along.
 #[derive(Debug)]
 pub struct Site {
     definition: Definition,
@@ -19,7 +19,7 @@ pub struct Site {
 /// The number of sites that a process can register in each ring, plus one.
 pub(crate) const SITES_MAX: u32 = 1 << 16;
 
-/// The number of lists of types that one log statement can be used with; with others it travels as text.
+/// The number of lists of types that one log statement can be used with. Records with others bring their definition.
 const VARIANTS_MAX: usize = 4;
 
 impl Site {

@@ -74,6 +74,7 @@ pub(crate) mod header {
     pub(crate) const CONSUMER_NAME: usize = 576; // 32 bytes
     pub(crate) const RECLAIMED_WITHIN_NS: usize = 608; // of the last reclaim: ns since its owner's exit, at most
     pub(crate) const RECLAIMED_WITHIN_MAX_NS: usize = 616; // the longest of these times
+    pub(crate) const CONSUMER_DESCRIBED: usize = 624; // records that brought their definition
 
     // Sleep line: set by a consumer that sleeps, cleared by the thread that wakes it. A futex on its low half.
     pub(crate) const SLEEP: usize = 640;

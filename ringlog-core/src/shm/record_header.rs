@@ -25,6 +25,8 @@ pub(crate) mod kind {
 
 /// The other bits of the flags.
 pub(crate) mod flag {
+    /// The record brings its definition, before the fields.
+    pub(crate) const DESCRIBED: u8 = 1 << 3;
     /// Typed key=values follow the defined fields.
     pub(crate) const TRAILING: u8 = 1 << 4;
     /// The record goes on in the lane's next block.
@@ -61,6 +63,11 @@ impl Header {
 
     pub(crate) const fn kind(self) -> u8 {
         self.flags & kind::MASK
+    }
+
+    /// Whether the record brings its definition.
+    pub(crate) const fn is_described(self) -> bool {
+        self.flags & flag::DESCRIBED != 0
     }
 
     pub(crate) const fn slots(self) -> u32 {

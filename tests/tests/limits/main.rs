@@ -1,6 +1,7 @@
 //! Little memory, few descriptors, no allocation, no system call.
 
 mod allocations;
+mod definitions;
 mod resources;
 mod system_calls;
 

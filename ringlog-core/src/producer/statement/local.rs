@@ -29,13 +29,13 @@ fn message(record: &dyn Record) -> Result<String, PushError> {
 #[inline(never)]
 pub(crate) fn log_slow(logger: &Logger, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
     match logger.push_slow(record, fast) {
-        Err(PushError::TooLarge { .. } | PushError::Definition) => log_as_text(logger, record),
+        Err(PushError::TooLarge { .. }) => log_as_text(logger, record),
         result => result,
     }
 }
 
 /// Logs the statement as plain text, cut to what the ring takes.
-fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
+pub(crate) fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
     let definition = record.site().definition();
     let Definition { file, line, module, function, .. } = definition;
     logger.write_text(&Text {

@@ -12,6 +12,7 @@ use crate::shm::sync::Ordering;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
     records: u64,
+    described: u64,
     late: u64,
     damaged: u64,
     laneless_drops: u64,
@@ -22,6 +23,7 @@ impl Totals {
         let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
         Totals {
             records: word(header::CONSUMER_PERSISTED),
+            described: word(header::CONSUMER_DESCRIBED),
             late: word(header::CONSUMER_LATE),
             damaged: word(header::CONSUMER_DAMAGED),
             laneless_drops: word(header::DROPPED_WITHOUT_LANE_REPORTED),
@@ -31,14 +33,16 @@ impl Totals {
     pub(super) fn write(&self, ring: &SharedRing) {
         let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
         set(header::CONSUMER_PERSISTED, self.records);
+        set(header::CONSUMER_DESCRIBED, self.described);
         set(header::CONSUMER_LATE, self.late);
         set(header::CONSUMER_DAMAGED, self.damaged);
         set(header::DROPPED_WITHOUT_LANE_REPORTED, self.laneless_drops);
     }
 
     #[inline]
-    pub(super) fn count_record(&mut self, is_late: bool) {
+    pub(super) fn count_record(&mut self, is_late: bool, is_described: bool) {
         self.records = self.records.wrapping_add(1);
+        self.described = self.described.wrapping_add(is_described.into());
         self.late = self.late.wrapping_add(is_late.into());
     }
 

@@ -15,6 +15,8 @@ use crate::shm::block::SharedRing;
 pub(in crate::reader::consumer) enum Given {
     Record {
         ticks: u64,
+        /// Whether it brings its definition.
+        is_described: bool,
     },
     Gap {
         is_damage: bool,
@@ -22,9 +24,7 @@ pub(in crate::reader::consumer) enum Given {
         laneless_drops: u64,
     },
     /// The unclean exit of a thread of `process`, or of the process itself.
-    Exit {
-        process: (u32, u32),
-    },
+    Exit { process: (u32, u32) },
 }
 
 impl LaneReader {
@@ -43,7 +43,7 @@ impl LaneReader {
                 self.last.unix_ns = *unix_ns;
                 self.delivered.record(self.chain.place().incarnation, *sequence);
                 blocks.deliver(*end);
-                Given::Record { ticks }
+                Given::Record { ticks, is_described: header.is_described() }
             }
             Some(Head::Notice { notice, .. }) => {
                 self.notices.reported(notice);
@@ -107,11 +107,11 @@ impl LaneReader {
                     Payload::Copy(range) => self.copy.bytes(range.clone()),
                     Payload::Long => self.long.bytes(),
                 };
-                let record = if header.definition == TEXT {
+                let record = if header.definition == TEXT && !header.is_described() {
                     Received::plain(*sequence, bytes, header.flags)
                 } else {
-                    let definition = dictionary.look_up(ring, origin.process_lane, header.definition);
-                    Received::defined(*sequence, definition.map(|d| &**d), bytes, header.flags)
+                    let (definition, fields) = dictionary.resolve(ring, origin, *header, bytes);
+                    Received::defined(*sequence, definition.map(|d| &**d), fields, header.flags)
                 };
                 Entry { unix_ns: *unix_ns, origin, body: Body::Record(record) }
             }
