@@ -105,6 +105,7 @@ mod tests {
         let ring = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
         ring.as_file().set_len(4096).unwrap();
         // A child forked by another test would inherit `owner` and keep its lock.
+        fork_guard::prepare();
         let no_fork = fork_guard::block_forks();
         let owner = read_write(ring.path());
         let page = ofd_lock::hold(&owner, 7, Mode::Exclusive).unwrap().unwrap();

@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 
+use crate::os::fork_guard;
 use crate::ring::lane_close;
 use crate::ring::session;
 use crate::ring::thread_lanes;
@@ -12,8 +13,10 @@ use crate::ring::thread_lanes;
 /// destructor: registering one allocates, and the first record may come from a signal handler.
 static EXIT_KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
 
-/// Installs the handlers for the ends of threads and of the process. Called before a ring is opened; acts once.
+/// Installs the handlers for the ends of threads and of the process, and those for forks. Called before a ring is
+/// opened; acts once.
 pub(crate) fn prepare() {
+    fork_guard::prepare();
     EXIT_KEY.get_or_init(|| {
         let mut key = 0;
         // SAFETY: the destructor and the handler are functions of this library.

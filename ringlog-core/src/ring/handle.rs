@@ -10,6 +10,7 @@ use crate::ring::file;
 use crate::ring::header::Info;
 use crate::ring::name;
 use crate::ring::options::Options;
+use crate::ring::reclaim;
 use crate::ring::session::Session;
 use crate::shm::clock::Clock;
 
@@ -57,6 +58,8 @@ impl Ring {
         for _ in 0..8 {
             let opened = file::open(name, &path, true)?;
             if let Some(session) = Session::new(opened)? {
+                // Here and not with the first record, which may come from a signal handler: this allocates.
+                reclaim::look_without_consumer(&session);
                 return Ok(Ring { session: Arc::new(session) });
             }
         }

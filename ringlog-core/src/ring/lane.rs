@@ -21,7 +21,7 @@ use crate::ring::thread_lanes;
 use crate::shm::block::{BlockId, Phase, SharedRing};
 use crate::shm::clock::{Clock, unix_ns};
 use crate::shm::lane_entry::LaneState;
-use crate::shm::layout::{self, lane as lane_entry, pair};
+use crate::shm::layout::{self, NAME_BYTES, lane as lane_entry, pair};
 use crate::shm::words;
 
 /// The calling thread's lane. Opens it, and the process's, if they are not open.
@@ -78,7 +78,6 @@ fn open_for_process(session: &Session, ring: &SharedRing) -> Result<(), Refusal>
     let _guard = session.try_lock().ok_or(Refusal::INTERRUPTED)?;
     if of_process(session).is_none() {
         let local = open(session, ring, true)?;
-        reclaim::look_without_consumer(session, ring);
         let state = session.state();
         state.process_incarnation.store(local.incarnation.load(Ordering::Relaxed), Ordering::Relaxed);
         // Release: a thread that sees the lane sees its incarnation.
@@ -158,7 +157,7 @@ fn begin<'a>(
     let named_incarnation =
         if process { incarnation } else { process_state.process_incarnation.load(Ordering::Relaxed) };
     word(lane_entry::PROCESS).store(pair(named, named_incarnation), Ordering::Release);
-    let thread_name = words::name_words(&if process { String::new() } else { thread::name() });
+    let thread_name = if process { [0; NAME_BYTES / 8] } else { words::padded_words(&thread::name()) };
     for (i, (thread, process)) in thread_name.iter().zip(&process_state.name).enumerate() {
         word(lane_entry::THREAD_NAME + i * 8).store(*thread, Ordering::Release);
         word(lane_entry::PROCESS_NAME + i * 8).store(process.load(Ordering::Relaxed), Ordering::Release);

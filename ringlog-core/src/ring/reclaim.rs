@@ -1,6 +1,6 @@
 //! Reclaims the blocks of dead owners: open blocks, and definitions that no block needs any more.
 //!
-//! The consumer does so while one runs; without one, each process that begins to log does. The new owner of a lane
+//! The consumer does so while one runs; without one, each process that opens the ring does. The new owner of a lane
 //! seals the open blocks of that lane. Each of them loads a block's state, proves that its owner is dead, and then
 //! swaps exactly the word that was loaded. The order guarantees that a block of a new owner is never sealed. Blocks of
 //! records are only sealed here; the consumer frees them, because only the consumer knows what has been read.
@@ -75,13 +75,14 @@ pub(crate) fn look(
     Ok(sealed)
 }
 
-/// One check by a process that begins to log into a ring without a consumer. If the locks cannot be queried, the next
-/// process checks.
-pub(crate) fn look_without_consumer(session: &Session, ring: &SharedRing) {
+/// One check by a process that opens a ring without a consumer. If the locks cannot be queried, the next process
+/// checks.
+pub(crate) fn look_without_consumer(session: &Session) {
+    let Some(ring) = session.ring() else { return };
     if let Ok(probe) = Probe::open(&session.path, session.identity)
         && let Ok(false) = probe.is_held(lock_byte::CONSUMER)
     {
-        let _ = look(ring, |lane| probe.is_held(lock_byte::lane(lane)), |_| {});
+        let _ = look(&ring, |lane| probe.is_held(lock_byte::lane(lane)), |_| {});
     }
 }
 

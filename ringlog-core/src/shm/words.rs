@@ -13,8 +13,13 @@ pub(crate) fn text_words<const WORDS: usize>(text: &str) -> [u64; WORDS] {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
+    padded_words(&text.as_bytes()[..end])
+}
+
+/// The first bytes as words, padded with zeros.
+pub(crate) fn padded_words<const WORDS: usize>(bytes: &[u8]) -> [u64; WORDS] {
     let mut words = [0; WORDS];
-    for (word, chunk) in words.iter_mut().zip(text.as_bytes()[..end].chunks(8)) {
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks(8)) {
         *word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
     }
     words

@@ -1,6 +1,12 @@
 //! The push path allocates nothing.
 
-use ringlog::{Level, Ring};
+#![allow(unsafe_code)]
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use ringlog::{Level, Logger, Ring};
 use ringlog_testkit::{CountingAllocator, Scratch};
 use ringlog_tests::{BINARY, CreateRing, FORMATTED, Given, Kind, Sequenced, note, stat};
 
@@ -61,4 +67,64 @@ fn log_statements_allocate_nothing() {
         assert!(blocks >= 10, "{blocks} block changes");
     }
     assert_eq!(stat(&ring).dropped, 0);
+}
+
+static LOG: OnceLock<Logger> = OnceLock::new();
+/// What the handler's records have allocated, how many were published, and in how many threads.
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
+static PUBLISHED: AtomicU64 = AtomicU64::new(0);
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn log_in_handler(_: libc::c_int) {
+    let Some(log) = LOG.get() else { return };
+    let allocated = CountingAllocator::count(|| {
+        let results = [
+            log.text(Level::INFO, "handler", "the thread's first record"),
+            log.push(&Sequenced::new(1, 0, "the site's first one")),
+        ];
+        let published = results.iter().filter(|result| result.is_ok()).count();
+        PUBLISHED.fetch_add(published as u64, Ordering::Relaxed);
+    });
+    ALLOCATED.fetch_add(allocated, Ordering::Relaxed);
+    HANDLED.fetch_add(1, Ordering::Relaxed);
+}
+
+extern "C" fn interrupt_itself(_: *mut libc::c_void) -> *mut libc::c_void {
+    // SAFETY: sends a signal, whose handler is installed, to the calling thread.
+    unsafe { libc::raise(libc::SIGUSR2) };
+    std::ptr::null_mut()
+}
+
+/// In threads that Rust did not start: it would have to make their handles, which is an allocation. The process's
+/// first record is one of these.
+#[test]
+fn a_first_record_in_a_handler_allocates_nothing() {
+    const THREADS: u64 = 4;
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("256KiB").lanes(6));
+    LOG.get_or_init(|| Ring::open(at.name()).unwrap().logger());
+    let action = SigAction::new(SigHandler::Handler(log_in_handler), SaFlags::empty(), SigSet::empty());
+    // SAFETY: that the handler may log is what the test is about.
+    unsafe { sigaction(Signal::SIGUSR2, &action) }.unwrap();
+    for _ in 0..THREADS {
+        let mut thread = 0;
+        // SAFETY: a thread of the C library with a function of this program, joined at once.
+        unsafe {
+            assert_eq!(
+                libc::pthread_create(
+                    &raw mut thread,
+                    std::ptr::null(),
+                    interrupt_itself,
+                    std::ptr::null_mut()
+                ),
+                0
+            );
+            assert_eq!(libc::pthread_join(thread, std::ptr::null_mut()), 0);
+        }
+    }
+    assert_eq!(HANDLED.load(Ordering::Relaxed), THREADS);
+    assert_eq!(ALLOCATED.load(Ordering::Relaxed), 0);
+    assert_eq!(PUBLISHED.load(Ordering::Relaxed), 2 * THREADS);
+    let names: Vec<_> = stat(&ring).lanes.into_iter().map(|lane| lane.thread).collect();
+    assert!(names.iter().any(|name| !name.is_empty()), "{names:?}");
 }

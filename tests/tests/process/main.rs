@@ -4,6 +4,7 @@ mod endings;
 mod fork;
 #[cfg(target_arch = "x86_64")]
 mod forked;
+mod handlers;
 mod one_process;
 #[cfg(target_arch = "x86_64")]
 mod signals;

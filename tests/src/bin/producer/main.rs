@@ -92,6 +92,7 @@ fn main() {
         "foreign-sigbus" => roles::foreign_sigbus(&name, &arguments),
         "stand" => roles::stand(&name, &arguments),
         "witness" => roles::witness(&name, &arguments),
+        "interrupt-new-threads" => roles::interrupt_new_threads(&name, &arguments),
         "orphans" => roles::orphans(&name, &arguments),
         "fork-while-opening" => roles::fork_while_opening(&name, &arguments),
         "ending" => roles::ending(&name, &arguments),
