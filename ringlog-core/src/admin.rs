@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
-use crate::os::file::reopen;
-use crate::os::ofd_lock;
 use crate::reader::observer::Observer;
 use crate::ring::file;
 use crate::ring::handle::Ring;
+use crate::ring::lock_file::{self, Found, LockFile};
 use crate::ring::name;
-use crate::shm::layout::{self, header};
+use crate::shm::layout::header;
 use crate::shm::mailbox;
 
 pub use crate::reader::levels::change_levels;
@@ -38,23 +37,29 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
         }
         other => other?,
     };
-    let file = reopen(&path, opened.identity, true).map_err(|e| Error::io("lock", &path, e))?;
-    let Some(file) = file else { return Err(name::no_such_ring(name, &path)) };
-    let exclusive = ofd_lock::hold(&file, layout::lock::ATTACH, ofd_lock::Mode::Exclusive);
-    let exclusive = exclusive.map_err(|e| Error::io("lock", &path, e))?;
-    if exclusive.is_none() && !force {
+    let lock_path = lock_file::path_for(&opened);
+    let found = LockFile::find(&opened.file, &lock_path);
+    let lock_file = match found {
+        Ok(Found::Here(lock_file)) => Some(lock_file),
+        Ok(Found::Unused) => None,
+        Ok(Found::Missing) if !force => {
+            return Err(Error::LockFileMissing { path: path.clone(), lock_file: lock_path });
+        }
+        Err(error) if !force => return Err(error),
+        Ok(Found::Missing) | Err(_) => None,
+    };
+    // Held until both files are removed.
+    let nobody = lock_file.as_ref().map(LockFile::lock_out).transpose();
+    let nobody = nobody.map_err(|e| Error::io("lock", &lock_path, e))?;
+    if matches!(nobody, Some(None)) && !force {
         return Err(Error::InUse { path: path.clone(), holders: holders(name, &opened)? });
     }
     retire(&opened)?;
-    let removed = unlink();
-    if let Some(page) = exclusive {
-        #[allow(unsafe_code)]
-        // SAFETY: held above, released once.
-        unsafe {
-            ofd_lock::LockPage::release(page.as_ptr());
-        };
+    unlink()?;
+    if lock_file.is_some() {
+        std::fs::remove_file(&lock_path).map_err(|e| Error::io("remove", &lock_path, e))?;
     }
-    removed.map(|()| path.clone())
+    Ok(path.clone())
 }
 
 /// Marks the file as retired, for processes that still have it mapped.

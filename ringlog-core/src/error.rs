@@ -131,6 +131,26 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The lock file beside a ring is not what only those who may write the ring can open.
+    #[error("cannot use the lock file {}: {why}", path.display())]
+    LockFile {
+        /// The lock file.
+        path: PathBuf,
+        /// What was found, and what to do.
+        why: String,
+    },
+    /// The lock file beside a ring is gone, so nobody can know which processes use the ring.
+    #[error(
+        "{} has lost its lock file {}, so processes that use it cannot be seen; if it was moved or linked here, use \
+         it where it was made; if no process uses it, copy it and use the copy, or remove it with `ringlog rm --force`",
+        path.display(), lock_file.display()
+    )]
+    LockFileMissing {
+        /// The ring.
+        path: PathBuf,
+        /// Where its lock file was looked for.
+        lock_file: PathBuf,
+    },
     /// Every lane has a living owner.
     #[error("all {lanes} lanes of {} are in use; make the ring with more --lanes", path.display())]
     LanesExhausted {

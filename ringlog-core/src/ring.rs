@@ -1,6 +1,7 @@
 //! A ring, and the processes and threads that are attached to it.
 
 pub(crate) mod create;
+pub(crate) mod draft;
 pub(crate) mod exit;
 pub(crate) mod exit_history;
 pub(crate) mod file;
@@ -9,6 +10,7 @@ pub(crate) mod header;
 pub(crate) mod header_page;
 pub(crate) mod lane;
 pub(crate) mod lane_close;
+pub(crate) mod lock_file;
 pub(crate) mod name;
 pub(crate) mod options;
 pub(crate) mod private;

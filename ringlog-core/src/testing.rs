@@ -91,12 +91,8 @@ impl Shared {
 /// Makes a ring without a name in the file system, of which no file remains however the process ends.
 fn private_ring() -> Result<Ring, Error> {
     let dir = crate::ring::name::directory();
-    let path = dir.join(format!("ringlog-capture-{}-{}", std::process::id(), crate::shm::clock::unix_ns()));
-    let name = path.to_string_lossy();
-    let made = Options::default().create(&name)?;
-    let file = std::fs::File::open(made.path());
-    let removed = std::fs::remove_file(made.path());
-    let file = file.and_then(|file| removed.map(|()| file)).map_err(|e| Error::io("open", made.path(), e))?;
+    crate::ring::name::prepare_directory(&dir.join("capture"))?;
+    let file = Options::default().create_unnamed(&dir)?;
     // The descriptor stays open until the process ends: lanes are opened through it.
     let fd = std::os::fd::IntoRawFd::into_raw_fd(file);
     Ring::open(&format!("/proc/self/fd/{fd}"))

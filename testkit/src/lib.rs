@@ -12,6 +12,7 @@ mod random;
 mod scratch;
 #[cfg(target_arch = "x86_64")]
 mod stepper;
+mod stranger;
 #[cfg(target_arch = "x86_64")]
 mod system_calls;
 mod waiting;
@@ -26,6 +27,7 @@ pub use random::Random;
 pub use scratch::Scratch;
 #[cfg(target_arch = "x86_64")]
 pub use stepper::{Path, Stepped, marker};
+pub use stranger::{Stranger, as_stranger};
 #[cfg(target_arch = "x86_64")]
 pub use system_calls::{Call, Ended, Fate, Kill, run_deciding};
 pub use waiting::{SOON, eventually, soon};

@@ -7,7 +7,7 @@ mod statements;
 mod writing;
 
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note, note_of};
-pub use rings::{CreateRing, drained, free_blocks_after, lanes, received, stat, wait_for_lanes};
+pub use rings::{CreateRing, drained, free_blocks_after, lanes, lock_file, received, stat, wait_for_lanes};
 pub use second_copy::SecondCopy;
 pub use statements::{BINARY, FORMATTED, Given, Statements};
 pub use writing::{Lines, Writing, program};

@@ -1,6 +1,8 @@
 //! Rings of tests: how they are made, and what is in them.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, Consumer, Observer};
@@ -63,6 +65,18 @@ pub fn drained(ring: &Ring) -> BTreeMap<u32, Vec<u64>> {
         consumer.ack().unwrap();
     }
     all
+}
+
+/// The lock file of the ring at `path`, found by the ring's inode as FORMAT.md has it.
+pub fn lock_file(path: impl AsRef<Path>) -> PathBuf {
+    let path = path.as_ref();
+    let end = format!("-{:x}.lock", path.metadata().unwrap().ino());
+    let mut files = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let is_its = |file: &PathBuf| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        name.starts_with(".ringlog-") && name.ends_with(&end)
+    };
+    files.find(is_its).expect("each ring has a lock file")
 }
 
 /// The ring's numbers now.

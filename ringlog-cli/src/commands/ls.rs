@@ -10,6 +10,9 @@ use serde::Serialize;
 use crate::{exit_code, humanize, terminal};
 
 /// List the rings of this user, or those in $RINGLOG_DIR
+///
+/// Of a ring that this user may only read, a `?` behind the lanes in use and the writer says that they are what the
+/// ring says: whether they are alive is seen only by users who may write the ring.
 #[derive(Args)]
 pub struct Ls {
     /// Print as JSON, an array with an object for each ring
@@ -34,6 +37,8 @@ enum RingSummary {
         published: u64,
         persisted: u64,
         dropped: u64,
+        /// Whether the locks could be read. If not, the lanes in use and the writer are what the ring says.
+        owners_known: bool,
         writer: Option<String>,
     },
     Broken {
@@ -67,7 +72,8 @@ pub(crate) fn show(listed: Vec<Listed>, json: bool) -> serde_json::Result<String
 impl RingSummary {
     fn of(opened: Result<Observer, ringlog::Error>) -> RingSummary {
         let looked = opened.and_then(|observer| {
-            let RingStat { lanes, published, persisted, dropped, consumer, .. } = observer.stat()?;
+            let RingStat { lanes, published, persisted, dropped, owners_known, consumer, .. } =
+                observer.stat()?;
             let geometry = observer.info().geometry();
             Ok(RingSummary::Ring {
                 file_bytes: geometry.file_bytes(),
@@ -76,6 +82,7 @@ impl RingSummary {
                 published,
                 persisted,
                 dropped,
+                owners_known,
                 writer: consumer.map(|consumer| consumer.holder),
             })
         });
@@ -94,17 +101,22 @@ fn text(found: &[ListedRing]) -> String {
             published,
             persisted,
             dropped,
+            owners_known,
             writer,
         } = what
         {
             table.add_row([
                 terminal::escape(name),
                 humanize::bytes(*file_bytes),
-                format!("{lanes_in_use}/{lane_count}"),
+                format!("{lanes_in_use}/{lane_count}{}", if *owners_known { "" } else { "?" }),
                 humanize::count(*published),
                 humanize::count(*persisted),
                 humanize::count(*dropped),
-                writer.as_deref().map_or("none".to_owned(), terminal::escape),
+                match writer.as_deref().map(terminal::escape) {
+                    None => "none".to_owned(),
+                    Some(writer) if *owners_known => writer,
+                    Some(writer) => format!("{writer}?"),
+                },
             ]);
         }
     }

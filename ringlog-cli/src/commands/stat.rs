@@ -20,7 +20,8 @@ use crate::{exit_code, humanize, option_values, terminal};
 ///   alive    its thread runs (for a process lane: its process),
 ///   dead     its owner ended without closing it,
 ///   closed   its owner ended normally,
-///   opening  a thread or process is taking it.
+///   opening  a thread or process is taking it,
+///   open     its owner did not close it, and lives or not: only who may write the ring sees its locks.
 ///
 /// The counters of records are
 ///   published  logged into the ring,
@@ -94,11 +95,17 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         ),
         format!("reclaim   {}", reclaim(&stat.reclaim)),
         format!("overflow  {}", option_values::overflow_text(stat.overflow)),
-        format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), writer)),
+        format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), |now| writer(now, stat))),
     ];
     if stat.described > 0 {
         let described = humanize::records(stat.described);
         lines.push(format!("described {described} brought their definition, for which the ring had no room"));
+    }
+    if !stat.owners_known {
+        lines.push(
+            "owners    not known to be alive: only who may write the ring sees its locks; shown is what the ring says"
+                .to_owned(),
+        );
     }
     if stat.dropped_without_lane > 0 {
         let refused = humanize::records(stat.dropped_without_lane);
@@ -116,7 +123,7 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         lines.push("lanes     none has been used yet".to_owned());
     } else {
         lines.push(String::new());
-        lines.push(lanes(&stat.lanes));
+        lines.push(lanes(stat));
     }
     lines.join("\n")
 }
@@ -140,17 +147,18 @@ fn reclaim(reclaim: &ReclaimStat) -> String {
     format!("{blocks}{within}; {looked}")
 }
 
-fn writer(consumer: &ConsumerStat) -> String {
+fn writer(consumer: &ConsumerStat, stat: &RingStat) -> String {
     format!(
-        "{} alive, since {} ({}), last polled {}",
+        "{} {}, since {} ({}), last polled {}",
         terminal::escape(&consumer.holder),
+        if stat.owners_known { "alive" } else { "not ended in order" },
         humanize::time(consumer.since_unix_ns),
         humanize::ago(consumer.since_unix_ns),
         humanize::ago(consumer.beat_unix_ns)
     )
 }
 
-fn lanes(lanes: &[LaneStat]) -> String {
+fn lanes(stat: &RingStat) -> String {
     let headings = [
         ">LANE",
         "STATE",
@@ -164,11 +172,11 @@ fn lanes(lanes: &[LaneStat]) -> String {
         ">DROPPED",
     ];
     let mut table = terminal::table(&headings);
-    for lane in lanes {
+    for lane in &stat.lanes {
         let thread = if lane.is_process { "(process)".to_owned() } else { terminal::escape(&lane.thread) };
         table.add_row([
             lane.lane.to_string(),
-            state(lane).to_owned(),
+            state(lane, stat).to_owned(),
             terminal::escape(&lane.process),
             lane.pid.to_string(),
             thread,
@@ -182,8 +190,9 @@ fn lanes(lanes: &[LaneStat]) -> String {
     terminal::table_text(&table)
 }
 
-fn state(lane: &LaneStat) -> &'static str {
+fn state(lane: &LaneStat, stat: &RingStat) -> &'static str {
     match (lane.open, lane.alive) {
+        (true, _) if !stat.owners_known => "open",
         (true, true) => "alive",
         (true, false) => "dead",
         // The owner holds the lock, and has not yet written the lane's header.
@@ -229,6 +238,8 @@ struct StatReport {
     reclaim_looked_unix_ns: Option<u64>,
     overflow: String,
     retired: bool,
+    /// Whether the locks could be read. If not, `alive`, `state` and `writer` are what the ring says.
+    owners_known: bool,
     writer: Option<WriterReport>,
     lanes: Vec<LaneReport>,
 }
@@ -280,13 +291,14 @@ impl StatReport {
             reclaim_looked_unix_ns: Some(stat.reclaim.looked_unix_ns).filter(|looked| *looked != 0),
             overflow: option_values::overflow_text(stat.overflow),
             retired: stat.retired,
+            owners_known: stat.owners_known,
             writer: stat.consumer.as_ref().map(|consumer| WriterReport {
                 holder: consumer.holder.clone(),
                 pid: consumer.pid,
                 since_unix_ns: consumer.since_unix_ns,
                 beat_unix_ns: consumer.beat_unix_ns,
             }),
-            lanes: stat.lanes.iter().map(LaneReport::new).collect(),
+            lanes: stat.lanes.iter().map(|lane| LaneReport::new(lane, stat)).collect(),
         }
     }
 }
@@ -296,12 +308,12 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 impl LaneReport {
-    fn new(lane: &LaneStat) -> LaneReport {
+    fn new(lane: &LaneStat, stat: &RingStat) -> LaneReport {
         LaneReport {
             lane: lane.lane,
             incarnation: lane.incarnation,
             is_process: lane.is_process,
-            state: state(lane),
+            state: state(lane, stat),
             alive: lane.alive,
             process: lane.process.clone(),
             pid: lane.pid,

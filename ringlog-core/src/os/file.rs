@@ -23,14 +23,24 @@ impl Identity {
         Identity { device: meta.dev(), inode: meta.ino() }
     }
 
-    /// Whether `path` still leads to this file.
+    /// Whether `path` still leads to this file. Allocates nothing.
     pub(crate) fn is_at(self, path: &Path) -> bool {
-        path.metadata().is_ok_and(|meta| Identity::of(&meta) == self)
+        let Ok(path) = c_path(path) else { return false };
+        // SAFETY: all zero is a valid value of this plain C struct.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: a text that ends with a NUL, and a struct, which the kernel fills in.
+        let found = unsafe { libc::stat(path.as_ptr().cast(), &raw mut stat) };
+        found == 0 && Identity { device: stat.st_dev, inode: stat.st_ino } == self
     }
 
     /// Whether `file` is this file.
     pub(crate) fn is_of(self, file: &File) -> bool {
         file.metadata().is_ok_and(|meta| Identity::of(&meta) == self)
+    }
+
+    /// A number that differs for different files of a machine as good as always.
+    pub(crate) fn number(self) -> u64 {
+        self.device.rotate_left(40) ^ self.inode
     }
 
     /// The inode's number, as in `/proc/PID/maps`.
@@ -39,25 +49,37 @@ impl Identity {
     }
 }
 
+/// The path as C takes it, without an allocation.
+fn c_path(path: &Path) -> io::Result<[u8; libc::PATH_MAX as usize]> {
+    let mut buffer = [0; libc::PATH_MAX as usize];
+    let bytes = path.as_os_str().as_bytes();
+    match buffer.get_mut(..bytes.len()) {
+        // Behind the path at least one zero is left.
+        Some(target) if bytes.len() < libc::PATH_MAX as usize => target.copy_from_slice(bytes),
+        _ => return Err(Errno::ENAMETOOLONG.into()),
+    }
+    Ok(buffer)
+}
+
 /// Opens the file again, for a lock or a probe, which need a description of their own. `None` if `path` leads to
-/// another file by now. Allocates nothing.
+/// another file by now. Allocates nothing, and never waits: `path` may lead to a pipe by now.
 pub(crate) fn reopen(path: &Path, identity: Identity, write: bool) -> io::Result<Option<File>> {
     // Without `File::open`, which allocates for long paths.
-    let mut buffer = [0_u8; libc::PATH_MAX as usize];
-    let bytes = path.as_os_str().as_bytes();
-    let Some(target) = buffer.get_mut(..bytes.len()) else { return Err(Errno::ENAMETOOLONG.into()) };
-    target.copy_from_slice(bytes);
+    let buffer = c_path(path)?;
     let access = if write { libc::O_RDWR } else { libc::O_RDONLY };
-    if bytes.len() == libc::PATH_MAX as usize {
-        return Err(Errno::ENAMETOOLONG.into());
-    }
-    // SAFETY: the buffer is longer than the path and zero behind it, so it ends with a NUL.
-    let fd = unsafe { libc::open(buffer.as_ptr().cast(), access | libc::O_CLOEXEC) };
+    // SAFETY: a text that ends with a NUL.
+    let fd = unsafe { libc::open(buffer.as_ptr().cast(), access | libc::O_CLOEXEC | libc::O_NONBLOCK) };
     Errno::result(fd)?;
     // SAFETY: a descriptor just opened and owned by nothing else.
     let file = unsafe { File::from_raw_fd(fd) };
     let same = Identity::of(&file.metadata()?) == identity;
     Ok(same.then_some(file))
+}
+
+/// The size of the file of this identity, if it is at `path` and less than `bytes`.
+pub(crate) fn size_at_if_shorter(path: &Path, identity: Identity, bytes: u64) -> Option<u64> {
+    let meta = path.metadata().ok()?;
+    (Identity::of(&meta) == identity && meta.len() < bytes).then_some(meta.len())
 }
 
 /// The size of the file, if it is less than `bytes`. `None` also if the size cannot be read, because that proves

@@ -4,7 +4,7 @@
 //! alive after the descriptor is closed. So: open the file, map one page of it, keep that page from
 //! children, lock one byte, close the descriptor. From then on the lock ends exactly when the page is
 //! unmapped: by the process, or by the kernel when the process ends. It is immune to `close_range`, fork,
-//! exec in a child, zombies, stopped processes and PID namespaces.
+//! exec in a child, zombies, stopped processes and PID namespaces. Nothing touches the page, so the file may be empty.
 //!
 //! Some file systems (overlayfs) give the mapping another description and drop the lock at close;
 //! [`keeps_locks`] tests for that.
@@ -24,6 +24,12 @@ use nix::errno::Errno;
 pub(crate) enum Mode {
     Shared,
     Exclusive,
+}
+
+impl Mode {
+    fn kind(self) -> i32 {
+        if self == Mode::Shared { libc::F_RDLCK } else { libc::F_WRLCK }
+    }
 }
 
 /// The mapped page that keeps a lock. Not unmapped on drop, because in a forked child the address may belong to
@@ -70,12 +76,11 @@ pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<Lock
         Some(page) if page.as_ptr() != libc::MAP_FAILED => page,
         _ => return Err(io::Error::last_os_error()),
     };
-    let kind = if mode == Mode::Shared { libc::F_RDLCK } else { libc::F_WRLCK };
     let locked = (|| {
         // Before the lock: a child made in between must not keep it alive.
         // SAFETY: advice on the page just mapped.
         Errno::result(unsafe { libc::madvise(page.as_ptr(), 1, libc::MADV_DONTFORK) })?;
-        set(file, byte, kind)
+        set(file, byte, mode.kind())
     })();
     match locked {
         Ok(()) => Ok(Some(LockPage(page))),
@@ -90,7 +95,7 @@ pub(crate) fn hold(file: &File, byte: i64, mode: Mode) -> io::Result<Option<Lock
     }
 }
 
-/// An exclusive lock for a short section, without a mapping: it ends with the value or the process.
+/// A lock for a short section, without a mapping: it ends with the value or the process.
 #[derive(Debug)]
 pub(crate) struct ScopedLock {
     file: File,
@@ -99,8 +104,8 @@ pub(crate) struct ScopedLock {
 
 impl ScopedLock {
     /// Locks `byte` of a freshly opened `file`. Returns the file if the byte is locked already.
-    pub(crate) fn try_hold(file: File, byte: i64) -> io::Result<Result<ScopedLock, File>> {
-        match set(&file, byte, libc::F_WRLCK) {
+    pub(crate) fn try_hold(file: File, byte: i64, mode: Mode) -> io::Result<Result<ScopedLock, File>> {
+        match set(&file, byte, mode.kind()) {
             Ok(()) => Ok(Ok(ScopedLock { file, byte })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(Err(file)),
             Err(other) => Err(other.into()),
@@ -147,8 +152,8 @@ mod tests {
 
     #[test]
     fn a_lock_ends_with_its_page() {
+        // Empty, as lock files are.
         let file = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
-        file.as_file().set_len(4096).unwrap();
         let open = || File::options().read(true).write(true).open(file.path()).unwrap();
         let page = hold(&open(), 7, Mode::Exclusive).unwrap().unwrap();
         assert!(is_held(&open(), 7).unwrap());

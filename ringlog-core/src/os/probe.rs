@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::os::file::{self, Identity};
 use crate::os::ofd_lock;
 
-/// A description of a ring's file through which locks are queried. Read-only, so that it is never an owner's:
+/// A description of a ring's lock file through which locks are queried. Read-only, so that it is never an owner's:
 /// through the description that holds it, a lock seems free.
 ///
 /// A program may close descriptors that it does not know. The number may then belong to another file, in which no
@@ -47,13 +47,6 @@ impl Probe {
             *self.file.borrow_mut() = ManuallyDrop::new(open(&self.path, self.identity)?);
         }
         Err(io::Error::other("its descriptor is closed by another part of this program again and again"))
-    }
-
-    /// The size of the file, if it is less than `bytes`. `None` if the descriptor is no longer the probe's own; the
-    /// next query opens the file again.
-    pub(crate) fn size_if_shorter(&self, bytes: u64) -> Option<u64> {
-        let found = file::size_if_shorter(&self.file.borrow(), bytes);
-        found.filter(|_| self.is_ours())
     }
 
     fn is_ours(&self) -> bool {

@@ -4,8 +4,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::os::file;
-use crate::os::ofd_lock;
 use crate::ring::session::Session;
 use crate::shm::block::{BlockId, SharedRing};
 use crate::shm::layout::{halves, lock as lock_byte};
@@ -58,6 +56,5 @@ fn reached(ring: &SharedRing, goal: &Goal) -> bool {
 }
 
 pub(crate) fn has_consumer(session: &Session) -> bool {
-    let probe = file::reopen(&session.path, session.identity, false);
-    probe.ok().flatten().is_some_and(|file| ofd_lock::is_held(&file, lock_byte::CONSUMER).unwrap_or(false))
+    session.lock_file.probe().and_then(|probe| probe.is_held(lock_byte::CONSUMER)).unwrap_or(false)
 }

@@ -86,8 +86,7 @@ impl Consumer {
 
     pub(crate) fn new(session: Arc<Session>) -> Result<Consumer, Error> {
         let ring = session.ring().ok_or(Error::Forked)?;
-        let probe =
-            Probe::open(&session.path, session.identity).map_err(|e| Error::io("probe", &session.path, e))?;
+        let probe = session.lock_file.probe().map_err(|e| Error::io("probe", session.lock_file.path(), e))?;
         let lock = ConsumerLock::take(session.clone(), &ring)?;
         let block_count = ring.geometry().block_count;
         let consumer = Consumer {
@@ -183,7 +182,7 @@ impl Consumer {
         for lane in 0..ring.geometry().lane_count {
             if ring.lane_state(lane).open {
                 let held = self.probe.is_held(lock_byte::lane(lane));
-                open += usize::from(held.map_err(|e| Error::io("probe", &self.session.path, e))?);
+                open += usize::from(held.map_err(|e| Error::io("probe", self.session.lock_file.path(), e))?);
             }
         }
         Ok(open)
@@ -290,7 +289,7 @@ impl Consumer {
         }
         if let Some(ring) = self.session.ring() {
             // For producers that touch nothing of what is gone: it is written into the header.
-            self.session.look_at_size(&ring, &self.probe);
+            self.session.look_at_size(&ring);
         }
         Err(self.session.truncated())
     }

@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::os::file::{Identity, reopen};
-use crate::os::ofd_lock::ScopedLock;
+use crate::os::ofd_lock::{Mode, ScopedLock};
 use crate::reader::observer::Observer;
 use crate::record::definition::Definition;
 use crate::record::described;
@@ -18,6 +17,7 @@ use crate::record::text::TEXT;
 use crate::record::value::Cursor;
 use crate::ring::file;
 use crate::ring::handle::Ring;
+use crate::ring::lock_file::LockFile;
 use crate::ring::name;
 use crate::shm::block::{BlockId, Phase, SharedRing};
 use crate::shm::clock::unix_ns;
@@ -73,8 +73,9 @@ pub struct LoggerLevel {
 /// otherwise as for [`Ring::open`].
 pub fn change_levels(name: &str, change: impl FnMut(&mut LevelRules)) -> Result<LevelRules, Error> {
     let opened = file::open_by_name(name, true)?;
+    let lock_file = LockFile::of(&opened)?;
     opened.with_ring(|ring| {
-        let lock = lock(&opened.path, opened.identity, LOCK_WITHIN)?;
+        let lock = lock(&lock_file, &opened.path, LOCK_WITHIN)?;
         self::change(ring, &opened.path, lock, change)
     })?
 }
@@ -89,7 +90,7 @@ impl Ring {
         let mut undone = Ok(());
         self.with_ring(|ring| {
             if in_force(ring).iter().any(|rule| rule.has_ended(now_unix())) {
-                let lock = lock(self.path(), self.identity(), Duration::ZERO);
+                let lock = lock(&self.session().lock_file, self.path(), Duration::ZERO);
                 undone = match lock {
                     Ok(lock) => change(ring, self.path(), lock, |_| {}).map(drop),
                     Err(Error::Levels(_)) => Ok(()),
@@ -133,13 +134,13 @@ fn change(
     Err(Error::Levels(format!("another process keeps changing the header of {}", path.display())))
 }
 
-fn lock(path: &Path, identity: Identity, within: Duration) -> Result<ScopedLock, Error> {
-    let io = |e| Error::io("lock", path, e);
-    let file = reopen(path, identity, true).map_err(io)?;
+fn lock(lock_file: &LockFile, path: &Path, within: Duration) -> Result<ScopedLock, Error> {
+    let io = |e| Error::io("lock", lock_file.path(), e);
+    let file = lock_file.open().map_err(io)?;
     let mut file = file.ok_or_else(|| name::no_such_ring("", path))?;
     let begun = Instant::now();
     loop {
-        match ScopedLock::try_hold(file, layout::lock::LEVELS).map_err(io)? {
+        match ScopedLock::try_hold(file, layout::lock::LEVELS, Mode::Exclusive).map_err(io)? {
             Ok(lock) => return Ok(lock),
             Err(_) if begun.elapsed() >= within => {
                 return Err(Error::Levels(

@@ -19,6 +19,7 @@ use crate::record::text::TEXT;
 use crate::record::value::Cursor;
 use crate::ring::file;
 use crate::ring::header::Info;
+use crate::ring::lock_file;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing, State};
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block};
@@ -35,8 +36,10 @@ pub struct Observer {
     pub(crate) info: Info,
     pub(crate) path: std::path::PathBuf,
     pub(crate) identity: Identity,
+    /// Where the ring's lock file lies.
+    pub(crate) lock_path: std::path::PathBuf,
     pub(crate) mapping: Mapping,
-    file: File,
+    pub(crate) file: File,
     blocks: Vec<WatchedBlock>,
     dictionary: Dictionary,
     missed: MissedRecords,
@@ -74,6 +77,7 @@ impl Observer {
             info: opened.info,
             path: opened.path.clone(),
             identity: opened.identity,
+            lock_path: lock_file::path_for(&opened),
             mapping,
             file: opened.file,
             blocks: vec![WatchedBlock::default(); opened.info.geometry.block_count as usize],

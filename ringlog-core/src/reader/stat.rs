@@ -1,5 +1,6 @@
 //! Counters and states of a ring, for `ringlog stat` and for metrics.
 
+use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use crate::error::Error;
 use crate::os::probe::Probe;
 use crate::reader::consumer::holder;
 use crate::reader::observer::Observer;
+use crate::ring::lock_file::{Found, LockFile};
 use crate::ring::reclaim;
 use crate::shm::block::{Kind, Phase, SharedRing};
 use crate::shm::layout::{NAME_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
@@ -39,6 +41,10 @@ pub struct RingStat {
     pub reclaim: ReclaimStat,
     /// What happens when no block is free.
     pub overflow: Overflow,
+    /// Whether the kernel was asked which owners are alive. If not, [`consumer`](Self::consumer) and
+    /// [`LaneStat::alive`] are what the ring says, which is wrong for owners that were killed: this process may only
+    /// read the ring, or its lock file is gone.
+    pub owners_known: bool,
     /// The consumer, if there is one.
     pub consumer: Option<ConsumerStat>,
     /// The number of the last answered request to begin a new output file.
@@ -100,7 +106,8 @@ pub struct LaneStat {
     pub is_process: bool,
     /// Whether the lane's entry says that its owner has it open.
     pub open: bool,
-    /// Whether the owner is alive: the kernel's lock on the lane is held.
+    /// Whether the owner is alive: the kernel's lock on the lane is held. As [`open`](Self::open) says if the locks
+    /// cannot be seen; see [`RingStat::owners_known`].
     pub alive: bool,
     /// Process id of the owner.
     pub pid: u32,
@@ -118,7 +125,31 @@ pub struct LaneStat {
     pub dropped: u64,
 }
 
+/// What is known of the owners of a ring's locks.
+enum Owners {
+    Asked(Probe),
+    /// No process of this boot has used the ring.
+    Gone,
+    Unknown,
+}
+
 impl Observer {
+    fn owners(&self) -> Result<Owners, Error> {
+        let lock_file = match LockFile::find(&self.file, &self.lock_path)? {
+            Found::Here(lock_file) => lock_file,
+            Found::Unused => return Ok(Owners::Gone),
+            Found::Missing => return Ok(Owners::Unknown),
+        };
+        match lock_file.probe() {
+            Ok(probe) => Ok(Owners::Asked(probe)),
+            // Not for this process; or removed since, with its ring.
+            Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound) => {
+                Ok(Owners::Unknown)
+            }
+            Err(e) => Err(Error::io("probe", &self.lock_path, e)),
+        }
+    }
+
     /// Reads all counters and states once.
     ///
     /// # Errors
@@ -127,17 +158,14 @@ impl Observer {
     pub fn stat(&self) -> Result<RingStat, Error> {
         let ring = self.ring();
         let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
-        let io = |e| Error::io("probe", &self.path, e);
-        // Where the path leads to another file by now, this one can no longer be opened for a probe.
-        let probe = match Probe::open(&self.path, self.identity) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            other => Some(other.map_err(io)?),
+        let io = |e| Error::io("probe", &self.lock_path, e);
+        let owners = self.owners()?;
+        let held = |byte, said: bool| match &owners {
+            Owners::Asked(probe) => probe.is_held(byte).map_err(io),
+            Owners::Gone => Ok(false),
+            Owners::Unknown => Ok(said),
         };
-        let held = |byte| match &probe {
-            Some(probe) => probe.is_held(byte).map_err(io),
-            None => Ok(false),
-        };
-        let consumer = if held(lock_byte::CONSUMER)? {
+        let consumer = if held(lock_byte::CONSUMER, word(header::CONSUMER_PID) != 0)? {
             Some(ConsumerStat {
                 holder: holder(&ring),
                 pid: word(header::CONSUMER_PID) as u32,
@@ -149,8 +177,13 @@ impl Observer {
         };
         let mut lanes = Vec::new();
         for lane in 0..ring.geometry().lane_count {
-            if ring.lane_state(lane).incarnation != 0 {
-                lanes.push(lane_stat(&ring, lane, held(lock_byte::lane(lane))?));
+            let state = ring.lane_state(lane);
+            if state.incarnation != 0 {
+                let mut stat = lane_stat(&ring, lane, held(lock_byte::lane(lane), state.open)?);
+                if matches!(owners, Owners::Unknown) {
+                    stat.alive = stat.open;
+                }
+                lanes.push(stat);
             }
         }
         let (free_blocks, definition_blocks) = count_blocks(&ring, &mut lanes);
@@ -176,6 +209,7 @@ impl Observer {
             damaged: word(header::CONSUMER_DAMAGED),
             reclaim: reclaim_stat(&ring),
             overflow: Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)),
+            owners_known: !matches!(owners, Owners::Unknown),
             consumer,
             rotations: rotation.number,
             reloads: (reload.number, reload.accepted),

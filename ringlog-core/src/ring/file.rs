@@ -1,4 +1,4 @@
-//! Ring files that exist: opened, checked, mapped and attached to.
+//! Ring files that exist: opened, checked and mapped.
 
 use std::fs::File;
 use std::io;
@@ -6,15 +6,12 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::os::file::{self, Identity};
-use crate::os::fork_guard;
+use crate::os::file::Identity;
 use crate::os::mapping::{Access, Mapping};
-use crate::os::ofd_lock;
 use crate::ring::header::Info;
 use crate::ring::name;
 use crate::shm::block::SharedRing;
-use crate::shm::clock::monotonic_ns;
-use crate::shm::layout::{self, header};
+use crate::shm::layout::header;
 use crate::shm::memory::Memory;
 
 /// An open ring file whose header has been checked.
@@ -43,12 +40,6 @@ impl Opened {
             Ok(result)
         }
     }
-}
-
-/// Whether the file system of `path` keeps a lock with a mapping.
-pub(crate) fn keeps_locks(path: &Path) -> io::Result<bool> {
-    let unique = i64::from(std::process::id()) << 20 | (monotonic_ns() & 0xf_ffff) as i64;
-    ofd_lock::keeps_locks(path, layout::lock::TEST + unique)
 }
 
 /// Opens the ring `name` and checks its header. Maps nothing.
@@ -100,27 +91,4 @@ pub(crate) fn truncated(path: &Path, identity: Identity, bytes: u64) -> Error {
         None => format!("it was truncated from {bytes} bytes, then removed or replaced"),
     };
     Error::Truncated { path: path.to_owned(), what }
-}
-
-/// Attaches to the ring: holds the attach byte shared, so that the ring is not removed unnoticed. Checks the path
-/// again afterwards, because the file may have been replaced in between; `None` if it was.
-pub(crate) fn attach(opened: &Opened) -> Result<Option<ofd_lock::LockPage>, Error> {
-    let io = |e| Error::io("attach to", &opened.path, e);
-    let _no_fork = fork_guard::block_forks();
-    let Some(file) = file::reopen(&opened.path, opened.identity, true).map_err(io)? else { return Ok(None) };
-    if !keeps_locks(&opened.path).map_err(io)? {
-        return Err(Error::LocksNotKept { path: opened.path.clone() });
-    }
-    let page = ofd_lock::hold(&file, layout::lock::ATTACH, ofd_lock::Mode::Shared).map_err(io)?;
-    Ok(page.filter(|page| {
-        let still = opened.identity.is_at(&opened.path);
-        if !still {
-            #[allow(unsafe_code)]
-            // SAFETY: held just now; no other reference to it exists.
-            unsafe {
-                ofd_lock::LockPage::release(page.as_ptr())
-            };
-        }
-        still
-    }))
 }

@@ -76,10 +76,6 @@ impl Ring {
         &self.session
     }
 
-    pub(crate) fn identity(&self) -> crate::os::file::Identity {
-        self.session.identity
-    }
-
     /// The file.
     pub fn path(&self) -> &Path {
         &self.session.path
@@ -125,5 +121,11 @@ impl Options {
         }
         let info = Info::new(geometry, self.clock.unwrap_or_else(Clock::best));
         create::create(path, &info, self.overflow, self.mode, self.group)
+    }
+
+    /// Makes a ring without a name in `dir`.
+    pub(crate) fn create_unnamed(&self, dir: &Path) -> Result<std::fs::File, Error> {
+        let info = Info::new(self.geometry()?, self.clock.unwrap_or_else(Clock::best));
+        create::create_unnamed(dir, &info, self.overflow)
     }
 }

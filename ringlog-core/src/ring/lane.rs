@@ -7,7 +7,6 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::os::file;
 use crate::os::fork_guard;
 use crate::os::ofd_lock::{self, LockPage, Mode};
 use crate::os::thread;
@@ -96,8 +95,8 @@ fn open<'a>(session: &'a Session, ring: &SharedRing, process: bool) -> Result<&'
 /// the fewest incarnations comes first, so that no lane's exit history loses old exits too soon.
 fn take_lock(session: &Session, ring: &SharedRing) -> Result<(u32, LockPage), Refusal> {
     let _no_fork = fork_guard::block_forks();
-    let file = file::reopen(&session.path, session.identity, true).map_err(|e| Refusal::of_io(&e))?;
-    let file = file.ok_or(Refusal::Gone)?;
+    let file = session.lock_file.open().map_err(|e| Refusal::of_io(&e))?;
+    let file = file.filter(|_| session.identity.is_at(&session.path)).ok_or(Refusal::Gone)?;
     let lanes = 0..ring.geometry().lane_count;
     let try_lane = |lane| match ofd_lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
         Ok(page) => Ok(page.map(|page| (lane, page))),

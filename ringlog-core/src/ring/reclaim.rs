@@ -8,7 +8,6 @@
 use std::collections::HashSet;
 use std::io;
 
-use crate::os::probe::Probe;
 use crate::ring::session::Session;
 use crate::shm::block::{Kind, Phase, SharedRing, State};
 use crate::shm::layout::{
@@ -79,7 +78,7 @@ pub(crate) fn look(
 /// checks.
 pub(crate) fn look_without_consumer(session: &Session) {
     let Some(ring) = session.ring() else { return };
-    if let Ok(probe) = Probe::open(&session.path, session.identity)
+    if let Ok(probe) = session.lock_file.probe()
         && let Ok(false) = probe.is_held(lock_byte::CONSUMER)
     {
         let _ = look(&ring, |lane| probe.is_held(lock_byte::lane(lane)), |_| {});

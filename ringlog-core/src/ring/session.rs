@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, PushError};
-use crate::os::file::Identity;
+use crate::os::file::{Identity, size_at_if_shorter};
 use crate::os::mapping::{Access, Mapping};
 use crate::os::ofd_lock::LockPage;
 use crate::os::owner_lock::{OwnerGuard, OwnerLock};
-use crate::os::probe::Probe;
 use crate::os::sigbus;
 use crate::os::thread;
 use crate::os::zero_on_fork::ZeroOnFork;
 use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
 use crate::ring::lane_close;
+use crate::ring::lock_file::LockFile;
 use crate::ring::private::{DefinitionIds, ProducerState};
 use crate::shm::block::SharedRing;
 use crate::shm::clock::monotonic_ns;
@@ -142,6 +142,7 @@ pub(crate) struct Session {
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
     pub(crate) info: Info,
+    pub(crate) lock_file: LockFile,
     wiped: ZeroOnFork,
     /// The process's own filter, as its lane shows it. A forked child keeps it for its own lane.
     shown_filter: OnceLock<ShownFilter>,
@@ -157,6 +158,11 @@ static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 impl Session {
     /// Attaches to an open file. `None` if the path leads to another file by now.
     pub(crate) fn new(opened: Opened) -> Result<Option<Session>, Error> {
+        let lock_file = match LockFile::of(&opened) {
+            // The ring goes first, and its lock file after it.
+            Err(Error::LockFileMissing { .. }) if !opened.identity.is_at(&opened.path) => return Ok(None),
+            other => other?,
+        };
         let lanes = opened.info.geometry.lane_count as usize;
         let bytes = Self::locals_offset() + lanes * size_of::<ProducerState>();
         let wiped = ZeroOnFork::new(bytes.next_multiple_of(4096))
@@ -165,6 +171,7 @@ impl Session {
             path: opened.path.clone(),
             identity: opened.identity,
             info: opened.info,
+            lock_file,
             wiped,
             shown_filter: OnceLock::new(),
         };
@@ -173,7 +180,7 @@ impl Session {
     }
 
     fn begin_session(&self, opened: &Opened) -> Result<bool, Error> {
-        let Some(page) = file::attach(opened)? else { return Ok(false) };
+        let Some(page) = self.lock_file.attach(opened)? else { return Ok(false) };
         let mapping = match opened.map(Access::WriteAll) {
             Ok(mapping) => mapping,
             Err(error) => {
@@ -182,6 +189,11 @@ impl Session {
                 return Err(error);
             }
         };
+        // SAFETY: mapped just now; the ring is gone before the mapping is.
+        let ring = SharedRing::new(unsafe { Memory::of_mapping(&mapping) }, self.info.geometry);
+        if self.lock_file.mark() != 0 {
+            ring.header_word(header::LOCK_MARK).store(self.lock_file.mark(), Ordering::Relaxed);
+        }
         let state = self.state();
         state.attach_page.store(page.as_ptr(), Ordering::Relaxed);
         state.base.store(mapping.base(), Ordering::Relaxed);
@@ -246,8 +258,9 @@ impl Session {
 
     /// Compares the size of the file with the mapping, so that a truncation is found before a lost page is touched.
     /// If the first page is left, it marks the ring as retired for all other processes.
-    pub(crate) fn look_at_size(&self, ring: &SharedRing, probe: &Probe) {
-        let Some(found) = probe.size_if_shorter(self.info.geometry.file_bytes) else { return };
+    pub(crate) fn look_at_size(&self, ring: &SharedRing) {
+        let bytes = self.info.geometry.file_bytes;
+        let Some(found) = size_at_if_shorter(&self.path, self.identity, bytes) else { return };
         sigbus::mark_lost(self.state().base.load(Ordering::Relaxed));
         if found > 0 {
             ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
@@ -256,8 +269,7 @@ impl Session {
 
     /// Whether the file, if it is still at its path, is shorter than it should be.
     pub(crate) fn file_is_cut(&self) -> bool {
-        let bytes = self.info.geometry.file_bytes;
-        self.identity.is_at(&self.path) && self.path.metadata().is_ok_and(|meta| meta.len() < bytes)
+        size_at_if_shorter(&self.path, self.identity, self.info.geometry.file_bytes).is_some()
     }
 
     /// The error for a mapping that is not whole.

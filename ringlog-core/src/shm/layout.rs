@@ -61,6 +61,7 @@ pub(crate) mod header {
     pub(crate) const ROTATE_REQUESTS_DONE: usize = 312; // the last request that the consumer has answered
     pub(crate) const RELOAD_REQUESTS: usize = 320; // grows by one for each request to reload the configuration
     pub(crate) const RELOAD_ANSWER: usize = 328; // the last answered request:63 | accepted:1
+    pub(crate) const LOCK_MARK: usize = 336; // boot and file for which the lock file was last in use
 
     // Consumer's lines: its process, and how far it has drained.
     pub(crate) const CONSUMER_PID: usize = 512; // pid; 0 after an end in order

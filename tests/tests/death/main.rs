@@ -8,6 +8,7 @@ mod proof_of_death;
 mod reclaim;
 #[cfg(target_arch = "x86_64")]
 mod stopped;
+mod strangers;
 
 /// The program that plays the other process.
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

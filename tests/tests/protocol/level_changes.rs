@@ -11,7 +11,7 @@ use ringlog::admin::{LevelRules, change_levels};
 use ringlog::reader::Observer;
 use ringlog::{Level, Ring};
 use ringlog_testkit::{Child, Extent, Random, SOON, Scratch};
-use ringlog_tests::CreateRing;
+use ringlog_tests::{CreateRing, lock_file};
 
 use crate::PRODUCER;
 use crate::levels::rule;
@@ -89,7 +89,7 @@ fn kill_at_each_instruction_of_a_change(extent: Extent) {
 fn a_change_of_levels_excludes_others() {
     let at = Scratch::new();
     let _ring = at.create(Ring::options().size("128KiB").block_bytes(1024).lanes(4));
-    let other = File::options().read(true).write(true).open(at.name()).unwrap();
+    let other = File::options().read(true).write(true).open(lock_file(at.name())).unwrap();
     let lock = |kind| {
         // SAFETY: all zero is a valid value of this plain C struct.
         let mut lock: libc::flock = unsafe { std::mem::zeroed() };

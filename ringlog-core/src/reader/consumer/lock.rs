@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
-use crate::os::file::reopen;
 use crate::os::fork_guard;
 use crate::os::ofd_lock::{self, LockPage};
 use crate::os::thread;
@@ -30,10 +29,10 @@ impl ConsumerLock {
     /// Takes the lock and writes the holder into the header.
     pub(super) fn take(session: Arc<Session>, ring: &SharedRing) -> Result<ConsumerLock, Error> {
         let path = &session.path;
-        let io = |e| Error::io("lock", path, e);
+        let io = |e| Error::io("lock", session.lock_file.path(), e);
         let held = {
             let _no_fork = fork_guard::block_forks();
-            let file = reopen(path, session.identity, true).map_err(io)?;
+            let file = session.lock_file.open().map_err(io)?;
             let file = file.ok_or_else(|| name::no_such_ring("", path))?;
             ofd_lock::hold(&file, lock_byte::CONSUMER, ofd_lock::Mode::Exclusive).map_err(io)?
         };

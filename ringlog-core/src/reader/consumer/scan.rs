@@ -98,7 +98,7 @@ impl Consumer {
         if let Some(lane) = due
             && self.lanes.reader_mut(lane).take_unchecked()
         {
-            self.session.look_at_size(ring, &self.probe);
+            self.session.look_at_size(ring);
         }
         self.check_whole().map(|()| due.is_some())
     }
@@ -198,7 +198,7 @@ impl Consumer {
     /// Looks for dead owners, if it is time to. A probe is a system call, so this is not done with every scan.
     fn watch_exits(&mut self, ring: &SharedRing) {
         if self.exits.take_due() {
-            self.session.look_at_size(ring, &self.probe);
+            self.session.look_at_size(ring);
             self.exits.report(ring, &mut self.lanes, self.scans.finished());
             self.exits.take_snapshots(ring, &self.lanes, &self.probe, self.scans.finished());
             self.exits.reclaim(ring, &self.probe, &mut self.dictionary);
