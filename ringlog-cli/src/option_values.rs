@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringlog::Overflow;
+use ringlog::admin::Clock;
 
 /// The longest time that a producer waits for space under `block` without a time.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +38,18 @@ pub fn overflow(text: &str) -> Result<Overflow, String> {
         None if text == "block" => Ok(Overflow::Block(BLOCK_TIMEOUT)),
         Some(("block", timeout)) => Ok(Overflow::Block(duration(timeout)?)),
         _ => Err(format!("{text:?} is not an overflow policy; expected drop, block or block:5s")),
+    }
+}
+
+/// Parses the clock of a ring: `tsc`, `monotonic`.
+///
+/// # Errors
+/// A message that says what was expected.
+pub fn clock(text: &str) -> Result<Clock, String> {
+    match text {
+        "tsc" => Ok(Clock::Tsc),
+        "monotonic" => Ok(Clock::Monotonic),
+        _ => Err(format!("{text:?} is not a clock; expected tsc or monotonic")),
     }
 }
 

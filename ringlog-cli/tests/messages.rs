@@ -21,6 +21,21 @@ fn with_ring() -> Scene {
 }
 
 #[test]
+fn a_ring_has_the_clock_that_was_asked_for() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB", "--clock", "monotonic"]).ok();
+    let info = scene.ringlog(&["info", "app", "--json"]).ok().stdout;
+    assert!(info.contains("\"clock\":\"monotonic\""), "{info}");
+    let refused = scene.ringlog(&["create", "other", "--clock", "hpet"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("\"hpet\" is not a clock; expected tsc or monotonic"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
 fn a_missing_ring_is_named_with_a_suggestion() {
     let scene = with_ring();
     let dir = scene.dir();

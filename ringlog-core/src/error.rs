@@ -81,6 +81,12 @@ pub enum Error {
     /// The options make no valid ring.
     #[error("cannot make this ring: {0}")]
     Geometry(String),
+    /// The time-stamp counter was asked for as the ring's clock, and cannot be relied upon.
+    #[error("cannot make a ring with the clock tsc: {why}; leave out the clock, or choose monotonic")]
+    Clock {
+        /// Why not.
+        why: String,
+    },
     /// Not allowed by the file's or directory's permissions.
     #[error("no permission to {action} {}; it belongs to uid {owner}, you are uid {uid}", path.display())]
     Permission {

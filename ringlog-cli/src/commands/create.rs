@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ringlog::admin::Geometry;
+use ringlog::admin::{Clock, Geometry};
 use ringlog::{Overflow, Ring};
 use serde::Serialize;
 
@@ -37,6 +37,10 @@ pub struct Create {
     /// Group of the file, by name or number
     #[arg(long, value_parser = option_values::group)]
     group: Option<u32>,
+    /// The clock of time stamps. tsc: the processor's time-stamp counter, which is cheap to read; refused where it is
+    /// not reliable. monotonic: the system's clock [default: tsc where it is reliable]
+    #[arg(long, value_name = "tsc|monotonic", value_parser = option_values::clock)]
+    clock: Option<Clock>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -50,6 +54,9 @@ impl Create {
         }
         if let Some(bytes) = self.block_size {
             options = options.block_bytes(bytes);
+        }
+        if let Some(clock) = self.clock {
+            options = options.clock(clock);
         }
         if let Some(gid) = self.group {
             options = options.group(gid);

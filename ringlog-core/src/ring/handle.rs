@@ -119,7 +119,11 @@ impl Options {
         if path.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: path.to_owned() });
         }
-        let info = Info::new(geometry, self.clock.unwrap_or_else(Clock::best));
+        let clock = self.clock.unwrap_or_else(Clock::best);
+        if let Some(why) = clock.unreliable() {
+            return Err(Error::Clock { why: why.to_string() });
+        }
+        let info = Info::new(geometry, clock);
         create::create(path, &info, self.overflow, self.mode, self.group)
     }
 

@@ -103,7 +103,8 @@ impl Options {
         self
     }
 
-    /// The clock of time stamps; by default the cheapest reliable one.
+    /// The clock of time stamps; by default the cheapest reliable one. A ring keeps its clock. Creating the ring fails
+    /// with [`Error::Clock`] if the clock is not reliable on this machine.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self

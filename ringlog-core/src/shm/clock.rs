@@ -5,6 +5,7 @@
 //! its last is older than [`ANCHOR_LIFE_NS`]. So every record can be converted by itself at any later time, exact to a
 //! fraction of a microsecond even while the wall clock is slewed.
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::shm::layout::block;
@@ -43,7 +44,16 @@ impl Clock {
 
     /// The cheapest clock that is reliable on this machine.
     pub(crate) fn best() -> Clock {
-        if tsc::is_invariant() { Clock::Tsc } else { Clock::Monotonic }
+        if Clock::Tsc.unreliable().is_none() { Clock::Tsc } else { Clock::Monotonic }
+    }
+
+    /// Why the clock cannot be relied upon, if it cannot. Linux may find that out while the machine runs: it then
+    /// withdraws the time-stamp counter.
+    pub fn unreliable(self) -> Option<Unreliable> {
+        match self {
+            Clock::Monotonic => None,
+            Clock::Tsc => unreliable_tsc(tsc::is_invariant(), std::fs::read_to_string(CLOCK_SOURCES).ok()),
+        }
     }
 
     #[inline(always)]
@@ -53,6 +63,43 @@ impl Clock {
             Clock::Monotonic => monotonic_ns(),
         }
     }
+}
+
+/// Why the time-stamp counter cannot be relied upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unreliable {
+    /// The processor does not promise that it runs at one rate.
+    NotInvariant,
+    /// Linux does not list it among its clock sources, or not any more.
+    Withdrawn,
+}
+
+impl fmt::Display for Unreliable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreliable::NotInvariant => f.write_str(
+                "this processor's time-stamp counter does not run at one rate (it is not invariant)",
+            ),
+            Unreliable::Withdrawn => {
+                write!(
+                    f,
+                    "Linux does not list the time-stamp counter in {CLOCK_SOURCES}: it found it unreliable"
+                )
+            }
+        }
+    }
+}
+
+const CLOCK_SOURCES: &str = "/sys/devices/system/clocksource/clocksource0/available_clocksource";
+
+/// The processor's word counts alone where Linux's list cannot be read, as in some containers.
+fn unreliable_tsc(is_invariant: bool, clock_sources: Option<String>) -> Option<Unreliable> {
+    if !is_invariant {
+        return Some(Unreliable::NotInvariant);
+    }
+    let is_listed = clock_sources.is_none_or(|list| list.split_whitespace().any(|name| name == "tsc"));
+    (!is_listed).then_some(Unreliable::Withdrawn)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -235,6 +282,22 @@ mod tests {
         let anchor = Anchor { ticks: 0, unix_ns: 7, ns_per_tick: u64::MAX };
         assert_eq!(anchor.unix_ns_at(i64::MAX as u64), u64::MAX);
         assert_eq!(anchor.unix_ns_at(1 << 63), 0);
+    }
+
+    #[test]
+    fn the_counter_needs_the_processors_word_and_linuxs() {
+        let of = |is_invariant, list: Option<&str>| unreliable_tsc(is_invariant, list.map(str::to_owned));
+        assert_eq!(of(true, Some("tsc kvm-clock \n")), None);
+        assert_eq!(of(true, Some("kvm-clock tsc")), None);
+        assert_eq!(of(true, Some("hpet acpi_pm \n")), Some(Unreliable::Withdrawn));
+        assert_eq!(of(true, Some("")), Some(Unreliable::Withdrawn));
+        assert_eq!(of(true, Some("tsc-early hpet")), Some(Unreliable::Withdrawn));
+        // In some containers the list cannot be read.
+        assert_eq!(of(true, None), None);
+        for list in [Some("tsc"), Some("hpet"), None] {
+            assert_eq!(of(false, list), Some(Unreliable::NotInvariant));
+        }
+        assert_eq!(Clock::Monotonic.unreliable(), None);
     }
 
     #[test]
