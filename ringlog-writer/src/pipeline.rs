@@ -12,6 +12,7 @@ mod run;
 mod session;
 mod sources;
 mod summary;
+mod tick_clock;
 mod worker;
 
 pub use flags::Signals;

@@ -6,7 +6,7 @@
 //! ```
 //! use std::ffi::OsStr;
 //!
-//! use ringlog_writer::rotation::{Closing, Directory, Family, Plan, Rotation, Timestamp, Trigger};
+//! use ringlog_writer::rotation::{Closing, Directory, Family, Plan, Rotation, Timestamp, Trigger, WallClock};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
@@ -19,15 +19,16 @@
 //! // The open file has 6 bytes; the next entry has 7.
 //! let now_ns = 1_795_253_400_000_000_000;
 //! let mut trigger = Trigger::new(&rotation, now_ns);
-//! if trigger.before(6, 7, now_ns).is_some() {
+//! if trigger.before(6, 7, now_ns, || now_ns).is_some() {
 //!     let names = directory.lock();
 //!     let file = names.entry("app.log")?.ok_or("moved away")?.file;
 //!     let now = Timestamp::from_nanosecond(now_ns.into())?;
-//!     let closing = Closing { file, now, due: trigger.due(), number_at_least: 1 };
+//!     let clock = WallClock::at(now);
+//!     let closing = Closing { file, now, due: trigger.due(), number_at_least: 1, clock };
 //!     let plan = Plan::new(&family, &rotation, &names.list()?, &closing);
 //!     // The writer saves the plan in the checkpoint here. After a crash it carries out the saved plan.
 //!     plan.carry_out(&names)?;
-//!     trigger.rotated(now_ns);
+//!     trigger.begin(now_ns);
 //! }
 //! assert!(dir.path().join("app.000001.log").exists());
 //! # Ok(())
@@ -46,6 +47,7 @@ mod schedule;
 mod step;
 mod trigger;
 mod units;
+mod wall_clock;
 
 pub use compress::{Compressor, decompressed};
 pub use every::{At, Every, Zone};
@@ -60,3 +62,5 @@ pub use schedule::Schedule;
 pub use step::PlanStep;
 pub use trigger::{Cause, Trigger};
 pub use units::{Unit, parse_size, size_word};
+pub use wall_clock::WallClock;
+pub(crate) use wall_clock::{ClockWatch, Moment};

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use ringlog::admin::Request;
 
 use super::writer_request::WriterRequest;
 use crate::{exit_code, option_values};
@@ -20,12 +21,26 @@ pub struct Rotate {
     /// How long to wait for the writer
     #[arg(long, default_value = "30s", value_parser = option_values::duration)]
     timeout: Duration,
+    /// The time is right, although the clock was set ahead: files are deleted for their age again at once. Without
+    /// this, a writer whose clock has run ahead by more than a day deletes none for their age for 24 hours
+    #[arg(long)]
+    trust_clock: bool,
+}
+
+fn ask(name: &str) -> Result<u64, ringlog::Error> {
+    ringlog::admin::request(name, Request::Rotate)
+}
+
+/// In this order: the writer answers the second request only after it has read the first.
+fn ask_trusting(name: &str) -> Result<u64, ringlog::Error> {
+    ringlog::admin::request(name, Request::TrustClock)?;
+    ask(name)
 }
 
 impl Rotate {
     pub fn run(self) -> exit_code::CommandResult {
         let request = WriterRequest {
-            ask: |name| ringlog::admin::request(name, ringlog::admin::Request::Rotate),
+            ask: if self.trust_clock { ask_trusting } else { ask },
             answered: |stat| stat.rotations,
             nothing: "no file to close",
             later: "the next writer will begin a new file",

@@ -62,6 +62,8 @@ pub(crate) mod header {
     pub(crate) const RELOAD_REQUESTS: usize = 320; // grows by one for each request to reload the configuration
     pub(crate) const RELOAD_ANSWER: usize = 328; // the last answered request:63 | accepted:1
     pub(crate) const LOCK_MARK: usize = 336; // boot and file for which the lock file was last in use
+    pub(crate) const TRUST_CLOCK_REQUESTS: usize = 344; // grows by one for each request to trust the wall clock
+    pub(crate) const TRUST_CLOCK_REQUESTS_DONE: usize = 352; // the last request that the consumer has answered
 
     // Consumer's lines: its process, and how far it has drained.
     pub(crate) const CONSUMER_PID: usize = 512; // pid; 0 after an end in order

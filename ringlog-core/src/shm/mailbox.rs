@@ -16,6 +16,8 @@ pub enum Request {
     Rotate,
     /// Read the configuration again (`ringlog reload`).
     Reload,
+    /// Count the wall clock as right although it has run ahead (`ringlog rotate --trust-clock`).
+    TrustClock,
 }
 
 /// The answer to a request.
@@ -45,6 +47,9 @@ pub(crate) fn last_answer(ring: &SharedRing, request: Request) -> Option<Answer>
     match request {
         Request::Stop => None,
         Request::Rotate => Some(Answer { number: word(header::ROTATE_REQUESTS_DONE), accepted: true }),
+        Request::TrustClock => {
+            Some(Answer { number: word(header::TRUST_CLOCK_REQUESTS_DONE), accepted: true })
+        }
         Request::Reload => {
             let word = word(header::RELOAD_ANSWER);
             Some(Answer { number: word >> 1, accepted: word & 1 == 1 })
@@ -57,6 +62,7 @@ pub(crate) fn answer(ring: &SharedRing, request: Request, answer: Answer) {
     let (offset, word) = match request {
         Request::Stop => return,
         Request::Rotate => (header::ROTATE_REQUESTS_DONE, answer.number),
+        Request::TrustClock => (header::TRUST_CLOCK_REQUESTS_DONE, answer.number),
         Request::Reload => (header::RELOAD_ANSWER, answer.number << 1 | u64::from(answer.accepted)),
     };
     ring.header_word(offset).store(word, Ordering::Relaxed);
@@ -67,6 +73,7 @@ fn counter(request: Request) -> usize {
         Request::Stop => header::STOP_REQUESTS,
         Request::Rotate => header::ROTATE_REQUESTS,
         Request::Reload => header::RELOAD_REQUESTS,
+        Request::TrustClock => header::TRUST_CLOCK_REQUESTS,
     }
 }
 

@@ -29,6 +29,7 @@ impl DeliveryContext for Context<'_> {
 
     fn waiting(&mut self) {
         self.sources.undo_levels(self.events);
+        self.sources.check_clocks(self.events);
     }
 
     fn resumed(&mut self, out: &str) {

@@ -261,6 +261,13 @@ impl Delivery {
         }
     }
 
+    /// Counts the wall clock as right in the sink. Reports a failure.
+    pub(super) fn trust_clock(&mut self, context: &mut dyn DeliveryContext) {
+        if let Err(error) = self.sink.trust_clock(context.events()) {
+            context.events().report(&format!("{}: {error}; trying again with the next file", self.out));
+        }
+    }
+
     /// Does the sink's periodic work. Reports once that a moved file cannot be reopened.
     pub(super) fn maintain(&mut self, context: &mut dyn DeliveryContext) {
         match self.sink.maintain(context.events()) {

@@ -312,6 +312,16 @@ impl Handlers {
         Ok(())
     }
 
+    /// Counts the wall clock as right in every sink.
+    pub(super) fn trust_clock(&mut self, context: &mut Context<'_>) {
+        for handler in &mut self.all {
+            match &mut handler.execution {
+                Execution::Inline(delivery) => delivery.trust_clock(context),
+                Execution::Thread(worker) => worker.trust_clock(),
+            }
+        }
+    }
+
     pub(super) fn are_rotating(&self) -> bool {
         self.workers().any(Worker::is_rotating)
     }

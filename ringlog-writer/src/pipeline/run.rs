@@ -230,6 +230,10 @@ impl<'a> Writer<'a> {
     /// Starts a rotation on request, and answers the request once the next files are open.
     fn rotate_if_requested(&mut self) -> Result<(), Error> {
         let requests = self.context.sources.rotation_requests();
+        // Read after the requests to rotate: a process that sends both sends this one first.
+        if self.context.sources.take_trust_requests() {
+            self.handlers.trust_clock(&mut self.context);
+        }
         let is_requested = requests.iter().any(Option::is_some) && self.rotating.is_none();
         if self.context.flags.rotate.swap(false, Ordering::Relaxed) || is_requested {
             self.handlers.rotate(now_unix_ns(), &mut self.context)?;

@@ -7,6 +7,7 @@ use ringlog::reader::{Consumer, Cursor, Entry, Mark, Observer, Step};
 use ringlog::{Overflow, Ring};
 
 use super::levels::LevelExpiry;
+use super::tick_clock::TickClock;
 use crate::clock::now_unix_ns;
 use crate::error::Error;
 use crate::events::Events;
@@ -26,6 +27,7 @@ struct Source {
     observer: Observer,
     /// Undoes the ring's expired level rules.
     levels: LevelExpiry,
+    clock: TickClock,
     /// The ring's next entry. Used only if there are several rings.
     next: NextEntry,
     /// Whether a process has ever logged into the ring.
@@ -59,9 +61,9 @@ impl Sources {
             if let Some(grace) = grace {
                 consumer.set_grace(grace);
             }
-            let (observer, levels) = (ring.observe()?, LevelExpiry::new(ring));
+            let (observer, levels, clock) = (ring.observe()?, LevelExpiry::new(ring), TickClock::new(ring));
             let identity = RingIdentity::new(ring.path(), ring.info());
-            Ok(Source { consumer, observer, levels, next: NextEntry::Unknown, used: false, identity })
+            Ok(Source { consumer, observer, levels, clock, next: NextEntry::Unknown, used: false, identity })
         };
         Ok(Sources { all: rings.iter().map(source).collect::<Result<_, ringlog::Error>>()? })
     }
@@ -201,6 +203,18 @@ impl Sources {
         }
     }
 
+    /// Answers every request to trust the clock. Returns whether there was one.
+    pub(super) fn take_trust_requests(&self) -> bool {
+        let mut is_requested = false;
+        for Source { consumer, .. } in &self.all {
+            if let Some(request) = consumer.requests().pending(Request::TrustClock) {
+                consumer.requests().answer(Request::TrustClock, request, true);
+                is_requested = true;
+            }
+        }
+        is_requested
+    }
+
     /// Whether a process has asked for a reload.
     pub(super) fn reload_requested(&self) -> bool {
         self.all.iter().any(|source| source.consumer.requests().pending(Request::Reload).is_some())
@@ -269,6 +283,13 @@ impl Sources {
     /// Undoes expired level rules.
     pub(super) fn undo_levels(&mut self, events: &mut dyn Events) {
         self.all.iter_mut().for_each(|source| source.levels.undo(events));
+    }
+
+    /// Looks whether the clock of each ring can still be relied upon.
+    pub(super) fn check_clocks(&mut self, events: &mut dyn Events) {
+        for Source { consumer, clock, .. } in &mut self.all {
+            clock.check(|| consumer.info().clock.unreliable(), events);
+        }
     }
 
     /// Ends the consumers. Every entry that was taken has to be acknowledged.

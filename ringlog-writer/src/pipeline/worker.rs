@@ -19,6 +19,8 @@ enum WorkerCommand {
     Write(Batch),
     /// Begin the next file, at this time.
     Rotate(u64),
+    /// Count the wall clock as right.
+    TrustClock,
 }
 
 enum WorkerEvent {
@@ -95,6 +97,10 @@ impl Worker {
     pub(super) fn rotate(&mut self, unix_ns: u64) {
         self.rotations += 1;
         self.send(WorkerCommand::Rotate(unix_ns));
+    }
+
+    pub(super) fn trust_clock(&self) {
+        self.send(WorkerCommand::TrustClock);
     }
 
     fn send(&self, command: WorkerCommand) {
@@ -209,6 +215,7 @@ fn work(mut delivery: Delivery, commands: &Receiver<WorkerCommand>, mut context:
                     return delivery;
                 }
             },
+            Ok(WorkerCommand::TrustClock) => delivery.trust_clock(&mut context),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return delivery,
         }

@@ -24,7 +24,9 @@ use super::names::{Family, Member};
 use super::plan::without_replacing;
 use super::policy::Compression;
 use super::retention;
+use super::wall_clock::WallClock;
 use codec::Sum;
+use jiff::Timestamp;
 
 /// A thread that compresses closed files. Dropping it abandons the present file, which the next one compresses.
 #[derive(Debug)]
@@ -150,7 +152,9 @@ impl Worker {
             }
         };
         self.said.retain(|file| listing.iter().any(|entry| entry.file == *file));
-        for files in retention::closed(&self.family, &listing, None).into_values() {
+        // By their names, whatever the clock says.
+        let clock = WallClock::at(Timestamp::MAX);
+        for files in retention::closed(&self.family, &listing, None, &clock).into_values() {
             let is_plain =
                 |entry: &&&FileEntry| self.member(entry).is_some_and(|member| member.archive.is_none());
             let Some(plain) = files.iter().find(is_plain) else { continue };

@@ -11,6 +11,7 @@ use super::every::Every;
 use super::files::Identity;
 use super::policy::{Compression, Naming, Rotation};
 use super::units::Unit;
+use super::wall_clock::WallClock;
 
 /// What distinguishes the closed files of a log file. Older files are less than younger ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +20,8 @@ pub enum FileKey {
     Number(u64),
     /// `app.log.3`: the third youngest.
     Slot(Reverse<u32>),
-    /// `app-20261121T143000Z.log` or `app.log.2026-11-21`, and a number if that name was taken. The stamp is never less
-    /// than that of an existing file.
+    /// `app-20261121T143000Z.log` or `app.log.2026-11-21`, and a number if that name was taken. The former is never
+    /// less than that of an existing file, unless that one has a stamp from the future.
     Stamp(String, u64),
 }
 
@@ -163,9 +164,11 @@ impl Family {
             }
             Form::Time => {
                 let now = closing.now.strftime(STAMP.0).to_string();
-                // Otherwise, after the clock was set back, the youngest file would be the oldest by its name.
+                // Old entries may come late: the youngest file must not be the oldest by its name. A stamp from the
+                // future does not count, because the clock was ahead when that file was closed.
                 let stamps = taken
                     .clone()
+                    .filter(|key| !self.is_from_future(key, closing.clock.now))
                     .filter_map(|key| if let FileKey::Stamp(stamp, _) = key { Some(stamp) } else { None });
                 stamps.max().filter(|last| **last > now).cloned().unwrap_or(now)
             }
@@ -176,6 +179,30 @@ impl Family {
         });
         let next = same.max().map_or(0, |last| last.saturating_add(1));
         FileKey::Stamp(stamp, next)
+    }
+
+    /// The stamp of this time, if the names have stamps.
+    fn stamp_of(&self, at: Timestamp) -> Option<String> {
+        match &self.form {
+            Form::Time => Some(at.strftime(STAMP.0).to_string()),
+            Form::Dates { format, zone, .. } => Some(at.to_zoned(zone.clone()).strftime(format).to_string()),
+            Form::Number | Form::Slots => None,
+        }
+    }
+
+    /// Whether the stamp of a closed file lies in the future: the clock was ahead when it was closed.
+    pub(crate) fn is_from_future(&self, key: &FileKey, now: Timestamp) -> bool {
+        matches!(key, FileKey::Stamp(stamp, _) if self.stamp_of(now).is_some_and(|now| *stamp > now))
+    }
+
+    /// The place of a closed file among the others, by age. One with a stamp from the future is older than all that
+    /// were closed since the clock was set back.
+    pub(super) fn place(&self, key: FileKey, clock: &WallClock) -> (FileKey, bool, FileKey) {
+        let set_back = clock.set_back.unwrap_or(clock.now);
+        match self.stamp_of(set_back).filter(|_| self.is_from_future(&key, clock.now)) {
+            Some(stamp) => (FileKey::Stamp(stamp, 0), false, key),
+            None => (key.clone(), true, key),
+        }
     }
 
     /// The name under which a file is compressed. It depends on the file's identity, because its name may be shifted
@@ -214,6 +241,8 @@ pub struct Closing {
     pub due: Option<Timestamp>,
     /// The lowest number that the closed file may get, even if older files were deleted.
     pub number_at_least: u64,
+    /// The present time.
+    pub clock: WallClock,
 }
 
 /// The start of the interval that a file covers, as Python computes it: one interval before its end, and an hour more

@@ -9,6 +9,7 @@ use super::names::{Closing, Family, FileKey, Member};
 use super::policy::Rotation;
 use super::retention;
 use super::step::PlanStep;
+use super::wall_clock::WallClock;
 
 pub(crate) use carry_out::without_replacing;
 pub use carry_out::{Deletions, PlanError};
@@ -40,8 +41,7 @@ impl Plan {
             plan.steps.push(PlanStep::Rename { from: family.base().to_owned(), to, file: closing.file });
         }
         let outcome = plan.imagine(listing);
-        let now_s = closing.now.as_second();
-        plan.steps.extend(retention::steps(family, rotation, &outcome, None, now_s));
+        plan.steps.extend(retention::steps(family, rotation, &outcome, None, &closing.clock));
         plan
     }
 
@@ -51,14 +51,14 @@ impl Plan {
         rotation: &Rotation,
         listing: &[FileEntry],
         open: Identity,
-        now_s: i64,
+        clock: &WallClock,
     ) -> Plan {
-        Plan { steps: retention::steps(family, rotation, listing, Some(open), now_s) }
+        Plan { steps: retention::steps(family, rotation, listing, Some(open), clock) }
     }
 
     /// The plan that deletes the oldest closed file and its archive, for a full disk; empty without a closed file.
-    pub fn drop_oldest(family: &Family, listing: &[FileEntry], open: Identity) -> Plan {
-        Plan { steps: retention::oldest(family, listing, Some(open)) }
+    pub fn drop_oldest(family: &Family, listing: &[FileEntry], open: Identity, clock: &WallClock) -> Plan {
+        Plan { steps: retention::oldest(family, listing, Some(open), clock) }
     }
 
     /// Shifts the slots as Python does: the last slot is deleted if another file moves into it, and the others move

@@ -6,17 +6,20 @@ use super::files::{FileEntry, Identity};
 use super::names::{Family, FileKey};
 use super::policy::Rotation;
 use super::step::PlanStep;
+use super::wall_clock::WallClock;
 
-/// The closed files, oldest first. A file and its archive, which exist together while it is compressed, are one.
+/// The closed files by [`Family::place`], oldest first. A file and its archive, which exist together while it is
+/// compressed, are one.
 pub(super) fn closed<'a>(
     family: &Family,
     listing: &'a [FileEntry],
     open: Option<Identity>,
-) -> BTreeMap<FileKey, Vec<&'a FileEntry>> {
-    let mut closed: BTreeMap<FileKey, Vec<&FileEntry>> = BTreeMap::new();
+    clock: &WallClock,
+) -> BTreeMap<(FileKey, bool, FileKey), Vec<&'a FileEntry>> {
+    let mut closed: BTreeMap<_, Vec<&FileEntry>> = BTreeMap::new();
     for entry in listing.iter().filter(|entry| entry.is_regular && Some(entry.file) != open) {
         if let Some(member) = family.parse(&entry.name) {
-            closed.entry(member.key).or_default().push(entry);
+            closed.entry(family.place(member.key, clock)).or_default().push(entry);
         }
     }
     closed
@@ -24,20 +27,25 @@ pub(super) fn closed<'a>(
 
 /// The steps that delete files beyond a limit, oldest first.
 ///
-/// The number of files with shifting names is limited by the shift alone, as in Python's handler.
+/// The number of files with shifting names is limited by the shift alone, as in Python's handler. A file from the
+/// future is not old, and while the clock is not trusted none is.
 pub(super) fn steps(
     family: &Family,
     rotation: &Rotation,
     listing: &[FileEntry],
     open: Option<Identity>,
-    now_s: i64,
+    clock: &WallClock,
 ) -> Vec<PlanStep> {
+    let now_s = clock.now.as_second();
     let keep = rotation.keep;
     let count = keep.count.filter(|_| !rotation.shifts()).map_or(usize::MAX, |count| count as usize);
-    let age_s = keep.age.map_or(i64::MAX, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    let age_s = keep
+        .age
+        .filter(|_| clock.is_trusted)
+        .map_or(i64::MAX, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     let mut bytes = 0_u64;
     let mut too_many = Vec::new();
-    for (younger, files) in closed(family, listing, open).into_values().rev().enumerate() {
+    for (younger, files) in closed(family, listing, open, clock).into_values().rev().enumerate() {
         bytes = files.iter().fold(bytes, |bytes, file| bytes.saturating_add(file.len));
         let written_s = files.iter().map(|file| file.modified_s).max().unwrap_or(now_s);
         let is_old = now_s.saturating_sub(written_s) > age_s;
@@ -49,8 +57,13 @@ pub(super) fn steps(
 }
 
 /// The steps that delete the oldest closed file.
-pub(super) fn oldest(family: &Family, listing: &[FileEntry], open: Option<Identity>) -> Vec<PlanStep> {
-    let oldest = closed(family, listing, open).into_values().next().unwrap_or_default();
+pub(super) fn oldest(
+    family: &Family,
+    listing: &[FileEntry],
+    open: Option<Identity>,
+    clock: &WallClock,
+) -> Vec<PlanStep> {
+    let oldest = closed(family, listing, open, clock).into_values().next().unwrap_or_default();
     oldest.into_iter().map(PlanStep::delete).collect()
 }
 
@@ -59,9 +72,14 @@ mod tests {
     use std::ffi::OsStr;
 
     use super::*;
+    use crate::rotation::Timestamp;
     use crate::rotation::policy::Keep;
 
     const DAY: i64 = 86_400;
+
+    fn at(day: i64) -> WallClock {
+        WallClock::at(Timestamp::from_second(day * DAY).unwrap())
+    }
 
     /// Files with their lengths and days of last writing; the inode is the place in the list.
     fn listing(files: &[(&str, u64, i64)]) -> Vec<FileEntry> {
@@ -122,20 +140,20 @@ mod tests {
         ];
         for (keep, expected) in cases {
             let (family, rotation) = numbered(keep.parse().unwrap());
-            assert_eq!(names(steps(&family, &rotation, &listing(FILES), None, 10 * DAY)), expected, "{keep}");
+            assert_eq!(names(steps(&family, &rotation, &listing(FILES), None, &at(10))), expected, "{keep}");
         }
         // The age is that of the file, not of its name.
         let mut files = listing(FILES);
         files[2].modified_s = 10 * DAY;
         let (family, rotation) = numbered("4d".parse().unwrap());
-        assert_eq!(names(steps(&family, &rotation, &files, None, 10 * DAY)), second);
+        assert_eq!(names(steps(&family, &rotation, &files, None, &at(10))), second);
     }
 
     #[test]
     fn the_open_file_is_never_deleted_under_any_name() {
         let (family, rotation) = numbered("0".parse().unwrap());
         let files = listing(FILES);
-        let deleted = names(steps(&family, &rotation, &files, Some(files[1].file), 0));
+        let deleted = names(steps(&family, &rotation, &files, Some(files[1].file), &at(0)));
         assert_eq!(deleted, ["app.000001.log.gz", "app.000002.log", "app.000002.log.gz"]);
     }
 
@@ -144,17 +162,20 @@ mod tests {
         let (family, rotation) = numbered("0".parse().unwrap());
         let mut files = listing(&FILES[1..2]);
         files[0].is_regular = false;
-        assert_eq!(names(steps(&family, &rotation, &files, None, 0)), [""; 0]);
-        assert_eq!(names(oldest(&family, &files, None)), [""; 0]);
+        assert_eq!(names(steps(&family, &rotation, &files, None, &at(0))), [""; 0]);
+        assert_eq!(names(oldest(&family, &files, None, &at(0))), [""; 0]);
     }
 
     #[test]
     fn the_oldest_goes_first() {
         let (family, _) = numbered(Keep::default());
         let files = listing(FILES);
-        assert_eq!(names(oldest(&family, &files, None)), ["app.000001.log.gz"]);
-        assert_eq!(names(oldest(&family, &files[3..], None)), ["app.000002.log", "app.000002.log.gz"]);
-        assert_eq!(names(oldest(&family, &files[5..], None)), [""; 0]);
+        assert_eq!(names(oldest(&family, &files, None, &at(0))), ["app.000001.log.gz"]);
+        assert_eq!(
+            names(oldest(&family, &files[3..], None, &at(0))),
+            ["app.000002.log", "app.000002.log.gz"]
+        );
+        assert_eq!(names(oldest(&family, &files[5..], None, &at(0))), [""; 0]);
     }
 
     #[test]
@@ -166,6 +187,56 @@ mod tests {
         };
         let family = Family::new(OsStr::new("app.log"), &rotation);
         let files = listing(&[("app.log.1", 4, 0), ("app.log.10", 4, 0), ("app.log.9", 4, 0)]);
-        assert_eq!(names(steps(&family, &rotation, &files, None, 0)), ["app.log.10"]);
+        assert_eq!(names(steps(&family, &rotation, &files, None, &at(0))), ["app.log.10"]);
+    }
+
+    #[test]
+    fn no_file_is_old_while_the_clock_is_not_trusted() {
+        let clock = WallClock { is_trusted: false, ..at(1000) };
+        let deleted = |keep: &str| {
+            let (family, rotation) = numbered(keep.parse().unwrap());
+            names(steps(&family, &rotation, &listing(FILES), None, &clock))
+        };
+        assert_eq!(deleted("0s"), [""; 0]);
+        // The other limits go on.
+        assert_eq!(deleted("2,0s"), ["app.000001.log.gz"]);
+        assert_eq!(deleted("0s,29b"), ["app.000001.log.gz"]);
+    }
+
+    #[test]
+    fn files_from_the_future_are_not_old_and_make_no_others_old() {
+        let (family, rotation) = numbered("5d".parse().unwrap());
+        let files =
+            listing(&[("app.000001.log", 1, 4), ("app.000002.log", 1, 3000), ("app.000003.log", 1, 9)]);
+        assert_eq!(names(steps(&family, &rotation, &files, None, &at(10))), ["app.000001.log"]);
+    }
+
+    #[test]
+    fn files_from_the_future_lie_where_the_clock_was_set_back() {
+        let on = |day: i64| {
+            let stamp = Timestamp::from_second(day * DAY).unwrap();
+            format!("app-{}.log", stamp.strftime("%Y%m%dT%H%M%SZ"))
+        };
+        // Closed on days 1 and 2, while the clock was ahead, and on days 3 and 4.
+        let [first, second, ahead, more, third, fourth] =
+            [on(1), on(2), on(3000), on(3001), on(3), on(4)].map(String::leak).map(|name| &*name);
+        let all = [(first, 1), (second, 2), (ahead, 3000), (more, 3001), (third, 3), (fourth, 4)];
+        let files = listing(&all.map(|(name, day)| (name, 10, day)));
+        let deleted = |keep: &str, set_back| {
+            let rotation = Rotation { keep: keep.parse().unwrap(), ..Rotation::default() };
+            let family = Family::new(OsStr::new("app.log"), &rotation);
+            let clock = WallClock { set_back, ..at(5) };
+            names(steps(&family, &rotation, &files, None, &clock))
+        };
+        let set_back = Some(Timestamp::from_second(5 * DAY / 2).unwrap());
+        for (count, expected) in [(5, 1), (4, 2), (3, 3), (2, 4), (1, 5)] {
+            assert_eq!(
+                deleted(&count.to_string(), set_back),
+                all[..expected].iter().map(|(name, _)| *name).collect::<Vec<_>>()
+            );
+        }
+        assert_eq!(deleted("29b", set_back), all[..4].iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        // As long as it is not known when, they count as closed just now.
+        assert_eq!(deleted("2", None), [first, second, third, fourth]);
     }
 }

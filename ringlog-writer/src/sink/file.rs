@@ -3,6 +3,7 @@
 
 pub(super) mod append;
 pub(crate) mod checkpoint;
+mod closing;
 mod lock;
 mod recovery;
 pub(super) mod rotate;
@@ -25,7 +26,7 @@ use crate::config::options::{Existing, Fsync};
 use crate::config::{FileConfig, IRREGULAR, checkpoint_path};
 use crate::error::Error;
 use crate::events::Events;
-use crate::rotation::{Identity, LockedDirectory, Plan, PlanError, Rotation, without_replacing};
+use crate::rotation::{Identity, Plan, PlanError, Rotation, without_replacing};
 use checkpoint::{Checkpoint, CheckpointState, FileState};
 
 /// Opens the file of a handler. A pipe without a reader is waited for if `waits`, otherwise refused. The file of one of
@@ -131,6 +132,7 @@ impl FileSink {
             len: self.file.len + batch.len() as u64,
             tail_start: self.file.len,
             tail_crc: crc32fast::hash(batch),
+            since_ns: if self.file.len > 0 || !batch.is_empty() { self.rotation.since_ns() } else { 0 },
         }
     }
 
@@ -140,6 +142,7 @@ impl FileSink {
         self.is_unrecorded = true;
         self.committed.file = Some(self.state_with(&[]));
         self.committed.plan.clear();
+        self.committed.clock = self.rotation.clock();
         self.checkpoint.set(&self.committed)?;
         if self.fsync != Fsync::Never {
             self.checkpoint.sync()?;
@@ -150,10 +153,20 @@ impl FileSink {
         Ok(())
     }
 
+    /// When the first entry of the file was written: as the checkpoint says, else when the file was created, or last
+    /// written if that is earlier.
+    fn first_written_ns(&self) -> io::Result<u64> {
+        let known = self.committed.file.filter(|known| known.identity == self.file.identity);
+        match known.map_or(0, |known| known.since_ns) {
+            _ if self.file.len == 0 => Ok(now_unix_ns()),
+            0 => self.file.created_ns(),
+            since_ns => Ok(since_ns),
+        }
+    }
+
     /// Starts the rotation, once the repair is done.
     fn start_rotation(&mut self, events: &mut dyn Events) -> io::Result<()> {
-        let since_ns = if self.file.len > 0 { self.file.modified_ns()? } else { now_unix_ns() };
-        self.rotation.begin(self.file.identity, since_ns, events)?;
+        self.rotation.begin(self.file.identity, events)?;
         if self.rotation.closes_on_start() { self.rotate(now_unix_ns(), events) } else { Ok(()) }
     }
 
@@ -189,46 +202,6 @@ impl FileSink {
             ));
         }
         self.file.len = found;
-        self.record_file()
-    }
-
-    /// Carries out the plan that an earlier writer left in the checkpoint.
-    fn finish_plan(&mut self, plan: &Plan, events: &mut dyn Events) -> Result<(), PlanError> {
-        let directory = self.rotation.directory();
-        self.rotation.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never, events)
-    }
-
-    /// Writes the plan that closes the file into the checkpoint. Nothing is written to the file from then on.
-    fn prepare_close(&mut self, names: &LockedDirectory<'_>, unix_ns: u64) -> io::Result<()> {
-        if self.fsync != Fsync::Never {
-            self.file.sync()?;
-        }
-        let (plan, next_number) =
-            self.rotation.plan(names, self.file.identity, unix_ns, self.committed.next_number)?;
-        let mut state = CheckpointState { file: None, next_number, ..self.committed.clone() };
-        state.plan.clear();
-        plan.encode(&mut state.plan);
-        self.checkpoint.set(&state)?;
-        self.committed = state;
-        self.closing = Some(plan);
-        Ok(())
-    }
-
-    /// Carries the plan out and begins the next file.
-    fn close(&mut self, names: &LockedDirectory<'_>, plan: &Plan, events: &mut dyn Events) -> io::Result<()> {
-        match self.rotation.carry_out(names, plan, self.fsync != Fsync::Never, events) {
-            // Another process took the name meanwhile: the next attempt plans with another name.
-            Err(refused @ PlanError::Taken { .. }) => {
-                self.closing = None;
-                return Err(io::Error::other(refused));
-            }
-            done => done.map_err(|refused| match &refused {
-                // The kind lets the delivery recognise a full disk.
-                PlanError::System { source, .. } => io::Error::new(source.kind(), refused),
-                PlanError::Taken { .. } => io::Error::other(refused),
-            })?,
-        }
-        self.file.reopen().map_err(io::Error::other)?;
         self.record_file()
     }
 
@@ -300,7 +273,12 @@ impl Sink for FileSink {
             Existing::Append => self.file.len_on_disk().map(|len| self.file.len = len),
         });
         let path = self.file.path.clone();
-        let begun = begun.and_then(|()| self.record_file()).and_then(|()| self.start_rotation(events));
+        self.rotation.resume_clock(self.committed.clock);
+        let begun = begun.and_then(|()| self.first_written_ns()).and_then(|since_ns| {
+            self.rotation.begin_file(since_ns);
+            self.record_file()
+        });
+        let begun = begun.and_then(|()| self.start_rotation(events));
         begun.map_err(|error| failed(&path, &error))
     }
 
@@ -311,7 +289,11 @@ impl Sink for FileSink {
     fn prepare(&mut self, batch: &[u8], cursors: &[Cursor], events: &mut dyn Events) -> io::Result<()> {
         self.is_committed = false;
         self.adopt_foreign_changes(events)?;
+        if self.file.len == 0 && !self.rotation.rotates() {
+            self.rotation.begin_file(now_unix_ns());
+        }
         self.prepared.file = Some(self.state_with(batch));
+        self.prepared.clock = self.rotation.clock();
         self.prepared.set_cursors(cursors);
         self.checkpoint.prepare(&self.prepared)
     }
@@ -360,6 +342,8 @@ impl Sink for FileSink {
                 self.file.sync().map_err(|error| failed(&self.file.path, &error))?;
             }
             self.file.reopen()?;
+            let since_ns = self.first_written_ns().map_err(|error| failed(&self.file.path, &error))?;
+            self.rotation.begin_file(since_ns);
             self.record_file().map_err(|error| failed(&self.file.path, &error))?;
         }
         Ok(())
@@ -371,6 +355,7 @@ impl Sink for FileSink {
         }
         self.maintained_at = Instant::now();
         self.rotation.report_messages(events);
+        self.rotation.maintain(self.file.identity, events);
         if self.unsynced != Unsynced::None && self.is_sync_due(false) {
             self.sync_late(events);
         }
@@ -394,22 +379,14 @@ impl Sink for FileSink {
     }
 
     fn rotate(&mut self, unix_ns: u64, events: &mut dyn Events) -> io::Result<()> {
-        // With a timestamp from the future every closed file would exceed the age limit.
+        // A timestamp from the future names no file and begins none.
         let unix_ns = unix_ns.min(now_unix_ns());
-        let directory = self.rotation.directory();
-        let names = directory.lock();
-        if self.closing.is_none() {
-            if !self.rotation.may_close(self.file.len) {
-                return Ok(());
-            }
-            self.prepare_close(&names, unix_ns)?;
-        }
-        if let Some(plan) = self.closing.clone() {
-            self.close(&names, &plan, events)?;
-            self.closing = None;
-            self.rotation.rotated(unix_ns);
-        }
-        Ok(())
+        self.close_file(unix_ns, events)
+    }
+
+    fn trust_clock(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        self.rotation.trust_clock(self.file.identity, events)?;
+        if self.closing.is_none() { self.record_file() } else { Ok(()) }
     }
 
     fn free_space(&mut self, events: &mut dyn Events) -> bool {

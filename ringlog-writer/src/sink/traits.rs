@@ -102,6 +102,14 @@ pub(crate) trait Sink: Send {
         Ok(())
     }
 
+    /// Counts the wall clock as right although it has run ahead: files are deleted for their age again.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn trust_clock(&mut self, _events: &mut dyn Events) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Frees space on a full disk. False if that is not configured or not possible.
     fn free_space(&mut self, _events: &mut dyn Events) -> bool {
         false

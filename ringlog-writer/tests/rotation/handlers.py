@@ -13,8 +13,9 @@ now = 0.0
 time.time = lambda: now
 
 
-def open_handler(run, path):
-    os.utime(path, (now, now))
+def open_handler(run, path, began):
+    # After a restart Python counts an interval from the last write. Here it counts from the file's first record.
+    os.utime(path, (began, began))
     if run["when"] is None:
         return logging.handlers.RotatingFileHandler(path, maxBytes=run["size"], backupCount=run["count"])
     hour_and_minute = run["at"]
@@ -44,22 +45,23 @@ def carry_out(run):
     os.environ["TZ"] = "UTC" if run["zone"] == "utc" else run["zone"]
     time.tzset()
     path = os.path.join(run["dir"], "app.log")
-    now = run["start"]
+    now = began = run["start"]
     open(path, "x").close()
-    handler = open_handler(run, path)
+    handler = open_handler(run, path, began)
     off = is_off(run, handler, now)
     for at, text in run["log"]:
         if text is None:
-            # The file was last written at the time of the last record; then a new process begins.
+            # A new process begins.
             handler.close()
-            handler = open_handler(run, path)
-            off |= is_off(run, handler, now)
+            handler = open_handler(run, path, began)
+            off |= is_off(run, handler, began)
         else:
             now = at
             rollover_at = getattr(handler, "rolloverAt", None)
             handler.emit(logging.LogRecord("", 20, "", 0, text, None, None))
             if rollover_at != getattr(handler, "rolloverAt", None):
                 off |= is_off(run, handler, now)
+                began = now
     handler.close()
     return "off" if off else "as planned"
 

@@ -5,6 +5,8 @@
 //!
 //! * Python loses a file whose dated name is taken, as in the hour that comes twice; here it gets a number.
 //! * Python deletes what only begins like one of its files, such as `app.log.2026-11-21.mine`; here such files stay.
+//! * Python counts an interval from its handler's start, and after a restart from the last write; here it counts from
+//!   the file's first record. So the first record comes at once, and at a restart Python is given its time.
 //! * Python's midnights and weekdays are an hour off on some days on which the clock is changed; here they are not.
 //!   Such runs are counted and left out.
 
@@ -19,7 +21,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use ringlog_testkit::Scratch;
-use ringlog_writer::rotation::{Closing, Directory, Family, Naming, Plan, Rotation, Timestamp, Trigger};
+use ringlog_writer::rotation::{
+    Closing, Directory, Family, Naming, Plan, Rotation, Timestamp, Trigger, WallClock,
+};
 use serde_json::json;
 
 /// Later versions behave differently: they close no empty file, and reuse no dated name.
@@ -117,13 +121,11 @@ impl<'a> Ours<'a> {
             len: 0,
         };
         ours.append("");
-        let mut last = run.start;
         for (at, text) in run.events() {
             match text {
                 Some(text) => ours.record(at, &format!("{text}\n")),
-                None => ours.trigger = Trigger::new(&ours.rotation, ns(last)),
+                None => ours.trigger = Trigger::new(&ours.rotation, ours.trigger.since_ns()),
             }
-            last = at;
         }
     }
 
@@ -134,15 +136,16 @@ impl<'a> Ours<'a> {
     }
 
     fn record(&mut self, at: Quarters, line: &str) {
-        if self.trigger.before(self.len, line.len() as u64, ns(at)).is_some() {
+        if self.trigger.before(self.len, line.len() as u64, ns(at), || ns(at)).is_some() {
             let names = self.directory.lock();
             let file = names.entry("app.log").unwrap().unwrap().file;
             let now = Timestamp::from_nanosecond(ns(at).into()).unwrap();
-            let closing = Closing { file, now, due: self.trigger.due(), number_at_least: 0 };
+            let clock = WallClock::at(now);
+            let closing = Closing { file, now, due: self.trigger.due(), number_at_least: 0, clock };
             let plan = Plan::new(&self.family, &self.rotation, &names.list().unwrap(), &closing);
             plan.carry_out(&names).unwrap();
             drop(names);
-            self.trigger.rotated(ns(at));
+            self.trigger.begin(ns(at));
             self.len = 0;
         }
         self.append(line);
@@ -272,7 +275,8 @@ fn log(
     len: impl Strategy<Value = usize>,
 ) -> impl Strategy<Value = Vec<Event>> {
     let record = (after, len).prop_map(|(after, len)| Event::Record { after, len });
-    proptest::collection::vec(prop_oneof![9 => record, 1 => Just(Event::Restart)], 1..60)
+    let later = proptest::collection::vec(prop_oneof![9 => record, 1 => Just(Event::Restart)], 1..60);
+    later.prop_map(|later| [vec![Event::Record { after: 0, len: 1 }], later].concat())
 }
 
 #[test]
@@ -314,7 +318,8 @@ fn starts() -> impl Strategy<Value = (&'static str, Quarters)> {
 fn no_file_is_lost_in_the_hour_that_a_clock_change_repeats() {
     let Some(mut python) = Python::start() else { return };
     // 25 October 2026, 01:30 in Berlin, and a record each quarter of an hour.
-    let log = vec![Event::Record { after: 900 * 4, len: 3 }; 16];
+    let mut log = vec![Event::Record { after: 900 * 4, len: 3 }; 16];
+    log.insert(0, Event::Record { after: 0, len: 3 });
     let run = Run {
         when: Some(("H", 1)),
         at: None,

@@ -1,7 +1,9 @@
 //! The writer in a thread of the test, on real rings and files.
 
+mod clocks;
 mod common;
 mod configured;
 mod files;
 mod one_output;
+mod scene;
 mod slow_outputs;

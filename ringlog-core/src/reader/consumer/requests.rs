@@ -33,7 +33,7 @@ impl Requests<'_> {
         self.consumer.session.ring().map_or(0, |ring| self.answered_in(&ring, request))
     }
 
-    /// Answers the requests of this kind up to `number`. For [`Request::Rotate`] it does not matter whether the request
+    /// Answers the requests of this kind up to `number`. Only for [`Request::Reload`] it matters whether the request
     /// was `accepted`. A request to stop is answered when the consumer ends: here `number` only sets which
     /// requests count, for a consumer that takes the place of another one.
     pub fn answer(&self, request: Request, number: u64, accepted: bool) {

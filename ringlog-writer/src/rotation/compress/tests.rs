@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
-use crate::rotation::{Closing, Plan, Rotation, Timestamp};
+use crate::rotation::{Closing, Plan, Rotation};
 
 struct Scratch {
     dir: tempfile::TempDir,
@@ -94,7 +94,9 @@ impl Scratch {
         self.write("app.log", text);
         let names = self.directory.lock();
         let file = names.entry("app.log").unwrap().unwrap().file;
-        let closing = Closing { file, now: Timestamp::UNIX_EPOCH, due: None, number_at_least: 0 };
+        let now = Timestamp::UNIX_EPOCH;
+        let clock = WallClock::at(now);
+        let closing = Closing { file, now, due: None, number_at_least: 0, clock };
         let plan = Plan::new(&self.family, &self.rotation, &names.list().unwrap(), &closing);
         plan.carry_out(&names).unwrap();
     }

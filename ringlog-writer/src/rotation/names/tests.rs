@@ -22,6 +22,7 @@ fn closing(now: &str, due: Option<&str>) -> Closing {
         now: now.parse().unwrap(),
         due: due.map(|due| due.parse().unwrap()),
         number_at_least: 0,
+        clock: WallClock::at(now.parse().unwrap()),
     }
 }
 
@@ -34,9 +35,18 @@ fn next(family: &Family, closing: &Closing, taken: &[&str]) -> String {
 }
 
 #[test]
-fn names_by_time_sort_by_age_after_the_clock_was_set_back() {
+fn a_stamp_from_the_future_gives_no_later_file_its_name() {
     let family = family("app.log", "time", None);
     let at = closing("2026-11-21T14:30:00Z", None);
+    let taken = ["app-20300101T120000Z.log", "app-20261121T143001Z_004.log.gz", "app-20261121T142959Z.log"];
+    assert_eq!(next(&family, &at, &taken), "app-20261121T143000Z.log");
+}
+
+#[test]
+fn late_entries_give_no_younger_file_an_older_name() {
+    let family = family("app.log", "time", None);
+    let mut at = closing("2026-11-21T14:30:00Z", None);
+    at.clock = WallClock::at("2026-11-21T15:00:00Z".parse().unwrap());
     let taken =
         ["app-20261121T150000Z.log.gz", "app-20261121T150000Z_004.log", "app-20261121T143000Z_009.log"];
     assert_eq!(next(&family, &at, &taken), "app-20261121T150000Z_005.log");

@@ -7,7 +7,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::rotation::{Directory, Timestamp};
+use crate::rotation::{Directory, Timestamp, WallClock};
 
 struct Scratch {
     dir: tempfile::TempDir,
@@ -41,7 +41,7 @@ impl Scratch {
             &self.family,
             &self.rotation,
             &self.listing(),
-            &Closing { file, now, due: None, number_at_least: 1 },
+            &Closing { file, now, due: None, number_at_least: 1, clock: WallClock::at(now) },
         )
     }
 
@@ -135,7 +135,9 @@ fn a_moved_file_is_not_renamed() {
     for naming in ["number", "python"] {
         let scratch = Scratch::new(naming, None, "3", &["app.log", "app.log.1", "app.000001.log"]);
         let file = scratch.directory.lock().entry("app.log").unwrap().unwrap().file;
-        let closing = Closing { file, now: Timestamp::UNIX_EPOCH, due: None, number_at_least: 1 };
+        let now = Timestamp::UNIX_EPOCH;
+        let clock = WallClock::at(now);
+        let closing = Closing { file, now, due: None, number_at_least: 1, clock };
         let plan = || Plan::new(&scratch.family, &scratch.rotation, &scratch.listing(), &closing);
         assert!(!plan().is_empty());
         fs::rename(scratch.dir.path().join("app.log"), scratch.dir.path().join("moved")).unwrap();

@@ -114,9 +114,12 @@ impl File {
         Ok((meta.nlink() > 0).then_some(meta.len()))
     }
 
-    /// The time of the last write, in ns since 1970.
-    pub(super) fn modified_ns(&self) -> io::Result<u64> {
-        Ok(clock::unix_ns(self.file.metadata()?.modified()?))
+    /// When the file was created, or last written if that is earlier, in ns since 1970.
+    pub(super) fn created_ns(&self) -> io::Result<u64> {
+        let meta = self.file.metadata()?;
+        let modified_ns = clock::unix_ns(meta.modified()?);
+        // Not every file system knows when a file was created.
+        Ok(meta.created().map_or(modified_ns, |created| clock::unix_ns(created).min(modified_ns)))
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

@@ -28,7 +28,7 @@ use super::lock::try_lock;
 use crate::rotation::{Directory, Identity};
 
 pub(crate) use file_check::{FileCheck, Mismatch, OnDisk};
-pub(crate) use state::{CheckpointState, FileState};
+pub(crate) use state::{CheckpointState, ClockState, FileState};
 
 const MAGIC: [u8; 16] = *b"ringlog chkpt 1\n";
 const CAPACITY_AT: u64 = 16;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::append::directory;
-use crate::clock::now_unix_ns;
+use super::checkpoint::ClockState;
+use crate::clock::{moment, now_unix_ns};
 use crate::events::Events;
 use crate::rotation::{
-    Closing, Compressor, Deletions, Directory, Family, FileKey, Identity, LockedDirectory, OnFull, Plan,
-    PlanError, PlanStep, Rotation, Timestamp, Trigger,
+    Closing, Compressor, Deletions, Directory, Family, FileEntry, FileKey, Identity, LockedDirectory, Moment,
+    OnFull, Plan, PlanError, PlanStep, Rotation, Timestamp, Trigger, WallClock,
 };
 
 pub(super) struct FileRotation {
@@ -18,6 +19,11 @@ pub(super) struct FileRotation {
     family: Family,
     directory: Arc<Directory>,
     trigger: Trigger,
+    /// Reads the clocks.
+    moment: fn() -> Moment,
+    clock: ClockState,
+    /// Whether the clock was trusted when it was last reported.
+    was_trusted: bool,
     compressor: Option<Compressor>,
     /// The reported errors of deletions that failed the last time.
     undeleted: Vec<String>,
@@ -34,6 +40,9 @@ impl FileRotation {
             family: Family::new(path.file_name().unwrap_or_default(), rotation),
             directory: Arc::new(Directory::new(directory(path))),
             trigger: Trigger::new(rotation, now_unix_ns()),
+            moment,
+            clock: ClockState::default(),
+            was_trusted: true,
             compressor: None,
             undeleted: Vec::new(),
             messages,
@@ -42,17 +51,11 @@ impl FileRotation {
     }
 
     /// Deletes files that are not kept any longer, and starts compressing closed ones. Called once the repair is done.
-    /// The open file was last written at `since_ns`.
-    pub(super) fn begin(&mut self, open: Identity, since_ns: u64, events: &mut dyn Events) -> io::Result<()> {
-        self.trigger = Trigger::new(&self.rotation, since_ns);
-        if !self.rotation.keep.is_all() {
-            let names = self.directory.lock();
-            let now_s = now_unix_ns() / 1_000_000_000;
-            let plan = Plan::tidy(&self.family, &self.rotation, &names.list()?, open, now_s as i64);
-            let deletions = plan.carry_out(&names).map_err(io::Error::other)?;
-            drop(names);
-            self.report_undeleted(&deletions, events);
-        }
+    pub(super) fn begin(&mut self, open: Identity, events: &mut dyn Events) -> io::Result<()> {
+        let newest_ns = if self.clock.watch.is_new() { self.newest_ns() } else { None };
+        self.read_clock(|| newest_ns);
+        self.report_clock(events);
+        self.tidy(open, events)?;
         if let Some(compression) = self.rotation.compression {
             let sender = self.sender.clone();
             // Sending fails only once the sink is gone.
@@ -60,6 +63,22 @@ impl FileRotation {
             let started = Compressor::start(self.directory.clone(), self.family.clone(), compression, say);
             self.compressor = Some(started?);
         }
+        Ok(())
+    }
+
+    /// Deletes closed files that are not kept any longer.
+    fn tidy(&mut self, open: Identity, events: &mut dyn Events) -> io::Result<()> {
+        if self.rotation.keep.is_all() {
+            return Ok(());
+        }
+        let directory = self.directory.clone();
+        let names = directory.lock();
+        let listing = names.list()?;
+        let clock = self.wall_clock(&listing)?;
+        let plan = Plan::tidy(&self.family, &self.rotation, &listing, open, &clock);
+        let deletions = plan.carry_out(&names).map_err(io::Error::other)?;
+        drop(names);
+        self.report_undeleted(&deletions, events);
         Ok(())
     }
 
@@ -79,9 +98,7 @@ impl FileRotation {
     /// Whether a file of `len` bytes is closed before an entry of this length and time. A timestamp from the future
     /// closes nothing.
     pub(super) fn rotates_before(&mut self, len: u64, entry_len: u64, unix_ns: u64) -> bool {
-        let is_over = self.trigger.due().is_some_and(|due| i128::from(unix_ns) >= due.as_nanosecond());
-        let unix_ns = if is_over { unix_ns.min(now_unix_ns()) } else { unix_ns };
-        self.trigger.before(len, entry_len, unix_ns).is_some()
+        self.trigger.before(len, entry_len, unix_ns, now_unix_ns).is_some()
     }
 
     pub(super) fn may_close(&self, len: u64) -> bool {
@@ -96,15 +113,18 @@ impl FileRotation {
 
     /// The plan that closes the file, and the lowest number that the next closed file may get.
     pub(super) fn plan(
-        &self,
+        &mut self,
         names: &LockedDirectory<'_>,
         open: Identity,
         unix_ns: u64,
         number: u64,
     ) -> io::Result<(Plan, u64)> {
-        let now = Timestamp::from_nanosecond(unix_ns.into()).map_err(io::Error::other)?;
-        let closing = Closing { file: open, now, due: self.trigger.due(), number_at_least: number.max(1) };
-        let plan = Plan::new(&self.family, &self.rotation, &names.list()?, &closing);
+        self.trigger.correct(now_unix_ns());
+        let listing = names.list()?;
+        let clock = self.wall_clock(&listing)?;
+        let (now, due) = (timestamp(unix_ns)?, self.trigger.due());
+        let closing = Closing { file: open, now, due, number_at_least: number.max(1), clock };
+        let plan = Plan::new(&self.family, &self.rotation, &listing, &closing);
         let used = plan.steps().iter().filter_map(|step| match step {
             PlanStep::Rename { to, .. } => self.family.parse(to),
             PlanStep::Delete { .. } => None,
@@ -136,9 +156,20 @@ impl FileRotation {
         Ok(())
     }
 
-    /// Notes that a new file was begun.
+    /// Notes that the first entry of the open file was written at `since_ns`.
+    pub(super) fn begin_file(&mut self, since_ns: u64) {
+        self.trigger.begin(since_ns);
+        self.trigger.correct(now_unix_ns());
+    }
+
+    /// When the first entry of the open file was written.
+    pub(super) fn since_ns(&self) -> u64 {
+        self.trigger.since_ns()
+    }
+
+    /// Notes that a new file was begun, after another one was closed.
     pub(super) fn rotated(&mut self, unix_ns: u64) {
-        self.trigger.rotated(unix_ns);
+        self.trigger.begin(unix_ns);
         if let Some(compressor) = &self.compressor {
             compressor.closed();
         }
@@ -152,7 +183,8 @@ impl FileRotation {
         let directory = self.directory.clone();
         let names = directory.lock();
         let Ok(listing) = names.list() else { return false };
-        match Plan::drop_oldest(&self.family, &listing, open).carry_out(&names) {
+        let Ok(clock) = self.wall_clock(&listing) else { return false };
+        match Plan::drop_oldest(&self.family, &listing, open, &clock).carry_out(&names) {
             Ok(deletions) => {
                 self.report_undeleted(&deletions, events);
                 for name in &deletions.done {
@@ -190,3 +222,95 @@ impl FileRotation {
         self.report_messages(events);
     }
 }
+
+/// The wall clock.
+impl FileRotation {
+    /// What is known of the wall clock, for the checkpoint.
+    pub(super) fn clock(&self) -> ClockState {
+        self.clock
+    }
+
+    /// Goes on from what an earlier writer knew of the wall clock.
+    pub(super) fn resume_clock(&mut self, clock: ClockState) {
+        self.clock = clock;
+        self.was_trusted = clock.watch.is_trusted();
+    }
+
+    /// Compares the wall clock with the time since the boot.
+    fn read_clock(&mut self, newest_ns: impl FnOnce() -> Option<u64>) {
+        self.clock.watch.read((self.moment)(), newest_ns);
+    }
+
+    /// Reports once that the wall clock has run ahead. Returns whether files are deleted for their age again.
+    fn report_clock(&mut self, events: &mut dyn Events) -> bool {
+        let is_trusted = self.clock.watch.is_trusted();
+        let was_trusted = std::mem::replace(&mut self.was_trusted, is_trusted);
+        if was_trusted && !is_trusted && self.rotation.keep.age.is_some() {
+            let days = self.clock.watch.days_ahead();
+            let path = self.directory.path().join(self.family.base());
+            events.report(&format!(
+                "{}: the clock is {days} days ahead of the last record, or was set ahead: for 24 hours no closed file \
+                 is deleted for its age. If the time is right, `ringlog rotate RING --trust-clock` ends this",
+                path.display()
+            ));
+        }
+        is_trusted && !was_trusted
+    }
+
+    /// The time of the newest of the files, in ns since 1970.
+    fn newest_ns(&self) -> Option<u64> {
+        let listing = self.directory.lock().list().ok()?;
+        let now_s = (now_unix_ns() / 1_000_000_000) as i64;
+        let is_ours = |entry: &&FileEntry| {
+            let is_open = entry.name == self.family.base() && entry.len > 0;
+            entry.is_regular
+                && entry.modified_s <= now_s
+                && (is_open || self.family.parse(&entry.name).is_some())
+        };
+        let newest_s = listing.iter().filter(is_ours).map(|entry| entry.modified_s).max()?;
+        Some(u64::try_from(newest_s).unwrap_or(0).saturating_mul(1_000_000_000))
+    }
+
+    /// What is known of the wall clock when files of this listing are named or deleted.
+    fn wall_clock(&mut self, listing: &[FileEntry]) -> io::Result<WallClock> {
+        // The clock may have jumped a moment ago.
+        self.read_clock(|| None);
+        let now_ns = self.clock.watch.last_unix_ns();
+        let now = timestamp(now_ns)?;
+        let keys = listing.iter().filter_map(|entry| self.family.parse(&entry.name));
+        let is_ahead = keys.into_iter().any(|member| self.family.is_from_future(&member.key, now));
+        self.clock.set_back_ns = match self.clock.set_back_ns {
+            _ if !is_ahead => 0,
+            0 => now_ns,
+            // The clock was set back once more.
+            since => since.min(now_ns),
+        };
+        let set_back = (self.clock.set_back_ns > 0).then(|| timestamp(self.clock.set_back_ns)).transpose()?;
+        Ok(WallClock { now, set_back, is_trusted: self.clock.watch.is_trusted() })
+    }
+
+    /// Looks at the clock from time to time. Deletes the files that were kept while it was not trusted.
+    pub(super) fn maintain(&mut self, open: Identity, events: &mut dyn Events) {
+        self.read_clock(|| None);
+        if self.report_clock(events)
+            && let Err(error) = self.tidy(open, events)
+        {
+            events.report(&format!("cannot delete closed files: {error}; trying again with the next file"));
+        }
+    }
+
+    /// Counts the clock as right, and deletes the files that were kept for that.
+    pub(super) fn trust_clock(&mut self, open: Identity, events: &mut dyn Events) -> io::Result<()> {
+        self.read_clock(|| None);
+        self.clock.watch.trust();
+        self.was_trusted = true;
+        self.tidy(open, events)
+    }
+}
+
+fn timestamp(unix_ns: u64) -> io::Result<Timestamp> {
+    Timestamp::from_nanosecond(unix_ns.into()).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests;

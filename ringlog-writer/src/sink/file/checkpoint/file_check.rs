@@ -85,6 +85,7 @@ mod tests {
             len: bytes.len() as u64,
             tail_start: tail_start as u64,
             tail_crc: crc32fast::hash(&bytes[tail_start..]),
+            since_ns: 0,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use ringlog::reader::Cursor;
 
-use crate::rotation::Identity;
+use crate::rotation::{ClockWatch, Identity};
 
 /// The log file, and how much of it the writer has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct FileState {
     pub(crate) tail_start: u64,
     /// The CRC-32 of the last batch.
     pub(crate) tail_crc: u32,
+    /// When its first entry was written, in ns since 1970; 0 while it has none.
+    pub(crate) since_ns: u64,
 }
 
 /// The largest number of rings whose cursors are kept. More rings may use one file, one after the other.
@@ -30,6 +32,16 @@ pub(crate) struct CheckpointState {
     pub(crate) plan: Vec<u8>,
     /// The lowest number that the next closed file may get, if closed files are numbered.
     pub(crate) next_number: u64,
+    /// What is known of the wall clock.
+    pub(crate) clock: ClockState,
+}
+
+/// What is known of the wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClockState {
+    pub(crate) watch: ClockWatch,
+    /// Since when closed files with stamps from the future are known, in ns since 1970; 0 if there are none.
+    pub(crate) set_back_ns: u64,
 }
 
 impl CheckpointState {
@@ -67,10 +79,12 @@ impl CheckpointState {
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let words = self.file.map_or([0; 8], |file| {
-            let FileState { identity: Identity { dev, ino, born_ns }, len, tail_start, tail_crc } = file;
-            [1, dev, ino, born_ns, len, tail_start, tail_crc.into(), 0]
+            let FileState { identity, len, tail_start, tail_crc, since_ns } = file;
+            let Identity { dev, ino, born_ns } = identity;
+            [1, dev, ino, born_ns, len, tail_start, tail_crc.into(), since_ns]
         });
-        for word in words.into_iter().chain([self.next_number]) {
+        let clock = self.clock.watch.to_words().into_iter().chain([self.clock.set_back_ns]);
+        for word in words.into_iter().chain([self.next_number]).chain(clock) {
             out.extend_from_slice(&word.to_le_bytes());
         }
         put_sized(out, |out| out.extend_from_slice(&self.plan));
@@ -86,14 +100,19 @@ impl CheckpointState {
         let flags = at.u64()?;
         let identity = Identity { dev: at.u64()?, ino: at.u64()?, born_ns: at.u64()? };
         let (len, tail_start) = (at.u64()?, at.u64()?);
-        let (tail_crc, _, next_number) = (at.u64()?.try_into().ok()?, at.u64()?, at.u64()?);
+        let (tail_crc, since_ns, next_number) = (at.u64()?.try_into().ok()?, at.u64()?, at.u64()?);
+        let mut watch = [0; ClockWatch::WORDS];
+        for word in &mut watch {
+            *word = at.u64()?;
+        }
+        let clock = ClockState { watch: ClockWatch::from_words(watch), set_back_ns: at.u64()? };
         let plan = at.sized()?.to_vec();
         let cursors = (0..at.u32()?).map(|_| Cursor::decode(at.sized()?)).collect::<Option<_>>()?;
         if flags > 1 || tail_start > len || !at.0.is_empty() {
             return None;
         }
-        let file = FileState { identity, len, tail_start, tail_crc };
-        Some(CheckpointState { file: (flags == 1).then_some(file), cursors, plan, next_number })
+        let file = FileState { identity, len, tail_start, tail_crc, since_ns };
+        Some(CheckpointState { file: (flags == 1).then_some(file), cursors, plan, next_number, clock })
     }
 }
 
@@ -152,7 +171,7 @@ mod tests {
     #[test]
     fn a_state_decodes_from_its_bytes_and_from_no_prefix() {
         let identity = Identity { dev: 1, ino: 2, born_ns: 3 };
-        let file = FileState { identity, len: 9, tail_start: 4, tail_crc: 5 };
+        let file = FileState { identity, len: 9, tail_start: 4, tail_crc: 5, since_ns: 6 };
         let mut cursor = Cursor::default();
         cursor.ring = [7; 16];
         for state in [
@@ -162,6 +181,7 @@ mod tests {
                 cursors: vec![cursor.clone(), cursor],
                 plan: vec![1, 2, 3],
                 next_number: 4,
+                clock: ClockState { watch: ClockWatch::from_words([7, 8, 9, 10, 11]), set_back_ns: 12 },
             },
         ] {
             let mut bytes = vec![];

@@ -2,7 +2,7 @@ use super::*;
 
 fn state(len: u64) -> CheckpointState {
     let identity = Identity { dev: 1, ino: 2, born_ns: 3 };
-    let file = FileState { identity, len, tail_start: 0, tail_crc: 0 };
+    let file = FileState { identity, len, tail_start: 0, tail_crc: 0, since_ns: 0 };
     CheckpointState { file: Some(file), ..CheckpointState::default() }
 }
 
