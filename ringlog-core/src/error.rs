@@ -247,7 +247,10 @@ impl Error {
 #[non_exhaustive]
 pub enum PushError {
     /// No block was free, and policy or deadline did not let the record wait.
-    #[error("the ring is full; the record was dropped and counted")]
+    #[error(
+        "the ring is full; the record was dropped and counted; `ringlog stat` shows whether a writer drains the \
+         ring, and a larger one (--size) or the policy --overflow block loses less"
+    )]
     Full,
     /// The record is longer than this ring can take.
     #[error("a record of {bytes} bytes; this ring takes at most {limit}")]
@@ -257,12 +260,20 @@ pub enum PushError {
         /// The ring's limit: 16 MiB or a quarter of the ring.
         limit: usize,
     },
-    /// Every lane has a living owner, or the system has no descriptor or memory for another one.
-    /// [`Logger::open_lane`](crate::Logger::open_lane) returns which of them it is.
-    #[error("no lane was free for this thread; the record was dropped and counted")]
+    /// Every lane has a living owner.
+    #[error(
+        "no lane was free for this thread; the record was dropped and counted; make the ring with more --lanes"
+    )]
     NoLane,
-    /// A record begun inside another one, while a third was doing the same.
-    #[error("a record within a record found its spare block busy; it was dropped and counted")]
+    /// The system has no descriptor, memory or lock for a lane: its error number.
+    #[error(
+        "the system gave this thread no lane: {}; the record was dropped and counted",
+        io::Error::from_raw_os_error(*.0)
+    )]
+    System(i32),
+    /// A record inside another log call that was not finished, at a place where neither the thread's lane nor the
+    /// process's could take it.
+    #[error("a record logged inside another log call could not be taken; it was dropped and counted")]
     Nested,
     /// The record wrote another number of bytes than it announced, or values of other types.
     #[error("the record's fields are not what its definition says; it was dropped")]

@@ -11,6 +11,8 @@ pub(crate) mod rules_area;
 #[cfg(not(loom))]
 pub(crate) mod clock;
 #[cfg(not(loom))]
+pub(crate) mod drops;
+#[cfg(not(loom))]
 pub(crate) mod lane_entry;
 #[cfg(not(loom))]
 pub(crate) mod mailbox;

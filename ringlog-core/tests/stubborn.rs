@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ringlog::admin::Request;
-use ringlog::reader::{Body, GapReason};
+use ringlog::reader::{Body, GapReason, RefusedStat};
 use ringlog::schema::{Definition, Encoder, Field, Site, Type, Value};
 use ringlog::{Level, Logger, Overflow, PushError, Record, Ring};
 use ringlog_testkit::Scratch;
@@ -242,6 +242,11 @@ fn a_gap_gives_its_reason() {
     let (_dir, ring) = ring();
     let log = ring.logger();
     while log.text(Level::INFO, "", "flood").is_ok() {}
+    let times = AtomicUsize::new(0);
+    let length = || if times.fetch_add(1, Ordering::Relaxed) == 0 { 40 } else { 0 };
+    assert_eq!(log.push(&Odd { length, encoding: || () }), Err(PushError::Full));
+    let stat = || ring.observe().unwrap().stat().unwrap();
+    assert_eq!(stat().refused, RefusedStat { full: 2, ..RefusedStat::default() });
     let mut consumer = ring.consumer().unwrap();
     let mut reasons = Vec::new();
     while !consumer.is_drained().unwrap() {
@@ -253,6 +258,25 @@ fn a_gap_gives_its_reason() {
         consumer.ack().unwrap();
     }
     assert_eq!(reasons, [GapReason::Dropped]);
+    drop(consumer);
+    // Of another kind, and a consumer that has not seen the first.
+    let times = AtomicUsize::new(0);
+    let length = || 40 + times.fetch_add(1, Ordering::Relaxed) * 8;
+    assert_eq!(log.push(&Odd { length, encoding: || () }), Err(PushError::Mismatch));
+    let too_long = Odd { length: || 200_000, encoding: || () };
+    assert!(matches!(log.push(&too_long), Err(PushError::TooLarge { .. })));
+    assert_eq!(stat().refused, RefusedStat { full: 2, unfit: 2, ..RefusedStat::default() });
+    let mut consumer = ring.consumer().unwrap();
+    while !consumer.is_drained().unwrap() {
+        if let Some(entry) = consumer.next(Duration::from_millis(1)).unwrap()
+            && let Body::Gap(gap) = entry.body
+        {
+            assert_eq!((gap.count, gap.reason), (2, GapReason::Unfit));
+            reasons.push(gap.reason);
+        }
+        consumer.ack().unwrap();
+    }
+    assert_eq!(reasons, [GapReason::Dropped, GapReason::Unfit]);
 }
 
 #[test]

@@ -271,6 +271,7 @@ impl Account {
         // Only what had been published had a sequence; what was refused had none.
         let (sum, excused) = match reason {
             "dropped" => (&mut self.sums.dropped, 0),
+            reason if is_refusal(reason) => (&mut self.sums.dropped, 0),
             "damaged" => (&mut self.sums.damaged, u64::MAX),
             "unwritten" => (&mut self.sums.left_out, count),
             _ => (&mut self.sums.overwritten, count),
@@ -322,6 +323,11 @@ impl Account {
 /// How many numbers these are; all of them are too many by one to be counted.
 fn count_of(numbers: &RangeInclusive<u64>) -> u64 {
     (numbers.end() - numbers.start()).saturating_add(1)
+}
+
+/// Whether this reason of a gap, other than `dropped`, says that the ring refused the records.
+pub fn is_refusal(reason: &str) -> bool {
+    matches!(reason, "no_lane" | "nested" | "unfit" | "system")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RingStat};
+use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RefusedStat, RingStat};
 use serde::Serialize;
 
 use crate::{exit_code, humanize, option_values, terminal};
@@ -27,7 +27,7 @@ use crate::{exit_code, humanize, option_values, terminal};
 ///   published  logged into the ring,
 ///   persisted  of these, written out by a writer,
 ///   behind     published, but not persisted yet,
-///   dropped    refused, for example because the ring was full,
+///   dropped    refused; a line for each reason says why and what helps,
 ///   late       written after a record with a later time.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
@@ -107,12 +107,7 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
                 .to_owned(),
         );
     }
-    if stat.dropped_without_lane > 0 {
-        let refused = humanize::records(stat.dropped_without_lane);
-        lines.push(format!(
-            "no lane   {refused} dropped because every lane was in use; make the ring with more --lanes"
-        ));
-    }
+    lines.extend(refusals(&stat.refused).map(|(name, text)| format!("{name:<9} {text}")));
     if stat.damaged > 0 {
         lines.push(format!("damaged   {} places skipped: their bytes are not valid", count(stat.damaged)));
     }
@@ -126,6 +121,32 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         lines.push(lanes(stat));
     }
     lines.join("\n")
+}
+
+/// Why records were dropped, and what helps: a line for each reason that there was.
+pub(crate) fn refusals(refused: &RefusedStat) -> impl Iterator<Item = (&'static str, String)> {
+    let system = std::io::Error::from_raw_os_error(refused.system_error);
+    let reasons = [
+        (
+            "full",
+            refused.full,
+            "the ring was full; a larger --size or --overflow block loses less".to_owned(),
+        ),
+        ("no lane", refused.no_lane, "every lane was in use; make the ring with more --lanes".to_owned()),
+        (
+            "nested",
+            refused.nested,
+            "they were logged inside an unfinished log call, where no lane could take them".to_owned(),
+        ),
+        (
+            "unfit",
+            refused.unfit,
+            "they were larger than the ring takes, or not as their definition says".to_owned(),
+        ),
+        ("system", refused.system, format!("the system gave no lane: {system}")),
+    ];
+    let some = reasons.into_iter().filter(|(_, count, _)| *count > 0);
+    some.map(|(name, count, why)| (name, format!("{} dropped: {why}", humanize::records(count))))
 }
 
 fn reclaim(reclaim: &ReclaimStat) -> String {
@@ -222,6 +243,7 @@ struct StatReport {
     lag: u64,
     dropped: u64,
     dropped_without_lane: u64,
+    refused: RefusedReport,
     /// Records that brought their definition, for which the ring had no room.
     described: u64,
     late: u64,
@@ -242,6 +264,23 @@ struct StatReport {
     owners_known: bool,
     writer: Option<WriterReport>,
     lanes: Vec<LaneReport>,
+}
+
+/// The dropped records by reason, as the gaps in the output name it.
+#[derive(Serialize)]
+struct RefusedReport {
+    dropped: u64,
+    no_lane: u64,
+    nested: u64,
+    unfit: u64,
+    system: u64,
+}
+
+impl RefusedReport {
+    fn new(refused: &RefusedStat) -> RefusedReport {
+        let RefusedStat { full, no_lane, nested, unfit, system, .. } = *refused;
+        RefusedReport { dropped: full, no_lane, nested, unfit, system }
+    }
 }
 
 #[derive(Serialize)]
@@ -279,6 +318,7 @@ impl StatReport {
             lag: stat.lag(),
             dropped: stat.dropped,
             dropped_without_lane: stat.dropped_without_lane,
+            refused: RefusedReport::new(&stat.refused),
             described: stat.described,
             late: stat.late,
             damaged: stat.damaged,

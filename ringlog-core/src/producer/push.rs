@@ -21,6 +21,7 @@ use crate::ring::session::{Refusal, Session};
 use crate::ring::thread_lanes;
 use crate::shm::block::{BlockId, Kind, SharedRing};
 use crate::shm::clock::{Anchor, anchor_life_ticks};
+use crate::shm::drops::{DropReason, Drops};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, lane as lane_entry, pair};
 use crate::shm::overflow::Overflow;
 use crate::shm::record_header::{Header, control, kind, slots_for};
@@ -34,7 +35,7 @@ pub(crate) fn push(
     overflow: Option<Overflow>,
 ) -> Result<(), PushError> {
     let without_lane = |ring: Option<&SharedRing>, why: Refusal| {
-        session.state().count_without_lane(ring);
+        session.state().count_without_lane(ring, why);
         // SAFETY: the session lives as long as this call.
         if let Some(local) = unsafe { thread_lanes::lane_of(session.session_id()) } {
             // The ring is gone: no shorter record may find room in the open block.
@@ -51,7 +52,6 @@ pub(crate) fn push(
     }
     // A record inside a record: from a signal handler, or a `Display` that logs. It goes into a block of the
     // process lane, if that lane is not in use itself.
-    let count = |local: &ProducerState| local.count_dropped(&ring);
     match lane::of_process(session) {
         Some(spare) if spare.busy.swap(1, Ordering::Acquire) == 0 => {
             let _busy = Busy(spare);
@@ -59,18 +59,22 @@ pub(crate) fn push(
             Push { nested: true, ..push }.record(record, flags)
         }
         other => {
-            count(other.unwrap_or(local));
+            other.unwrap_or(local).count_dropped(&ring, PushError::Nested);
             Err(PushError::Nested)
         }
     }
 }
 
 impl ProducerState {
-    /// Counts one refused record. Read-modify-write, because a signal handler may be in between.
-    fn count_dropped(&self, ring: &SharedRing) {
-        let lane = self.lane.load(Ordering::Relaxed);
-        // Release: a reader of the count sees every record that came before it.
-        ring.lane_word(lane, lane_entry::DROPPED).fetch_add(1, Ordering::Release);
+    /// Counts one refused record.
+    fn count_dropped(&self, ring: &SharedRing, why: PushError) {
+        let reason = match why {
+            PushError::Nested => DropReason::Nested,
+            PushError::TooLarge { .. } | PushError::Mismatch => DropReason::Unfit,
+            // A ring that is gone is read by no consumer.
+            PushError::Full | PushError::NoLane | PushError::System(_) | PushError::Gone => DropReason::Full,
+        };
+        Drops::count(ring, self.lane.load(Ordering::Relaxed), reason);
         // The next record has to report a gap, which only the slow path does.
         self.leave_record_path();
     }
@@ -122,7 +126,7 @@ impl<'a> Push<'a> {
         match result {
             // The caller logs it again, as text.
             Err(PushError::TooLarge { limit, .. }) if fits_as_text(record, limit) => {}
-            Err(_) => self.local.count_dropped(self.ring),
+            Err(why) => self.local.count_dropped(self.ring, why),
             Ok(()) => {}
         }
         result
@@ -231,20 +235,18 @@ impl<'a> Push<'a> {
 
     /// Opens the record path again, if every gap is reported.
     fn restore_limits(&self) {
-        if self.dropped() == self.local.reported.load(Ordering::Relaxed) && !self.nested {
+        if self.drops().all == self.local.reported.load(Ordering::Relaxed) && !self.nested {
             self.local.limit[0].store(self.limit(false), Ordering::Relaxed);
             self.local.limit[1].store(self.limit(true), Ordering::Relaxed);
         }
     }
 
-    fn dropped(&self) -> u64 {
-        self.ring
-            .lane_word(self.local.lane.load(Ordering::Relaxed), lane_entry::DROPPED)
-            .load(Ordering::Relaxed)
+    fn drops(&self) -> Drops {
+        Drops::read(self.ring, self.local.lane.load(Ordering::Relaxed))
     }
 
     fn gap_due(&self) -> bool {
-        self.dropped() != self.local.reported.load(Ordering::Relaxed)
+        self.drops().all != self.local.reported.load(Ordering::Relaxed)
     }
 
     fn anchor_is_due(&self) -> bool {
@@ -254,9 +256,9 @@ impl<'a> Push<'a> {
     /// Reports a gap and renews the anchor. The caller has made sure of a slot for each.
     fn write_controls(&self, gap: bool, anchor: bool) {
         if gap {
-            let dropped = self.dropped();
-            self.write_control(control::GAP, &[dropped]);
-            self.local.reported.store(dropped, Ordering::Relaxed);
+            let drops = self.drops();
+            self.write_control(control::GAP, &[drops.all, drops.reasons]);
+            self.local.reported.store(drops.all, Ordering::Relaxed);
         }
         if anchor {
             let Anchor { ticks, unix_ns, ns_per_tick } = self.renew_anchor();
@@ -310,13 +312,13 @@ impl<'a> Push<'a> {
         }
         let lane = local.lane.load(Ordering::Relaxed);
         let chain = local.chain.load(Ordering::Relaxed);
-        let dropped = self.dropped();
+        let drops = self.drops();
         let word =
             |at: usize, value: u64| self.ring.block_word(fresh.index, at).store(value, Ordering::Relaxed);
         word(block::LANE, pair(lane, local.incarnation.load(Ordering::Relaxed)));
         word(block::CHAIN, chain);
         word(block::FIRST_SEQUENCE, local.sequence.load(Ordering::Relaxed));
-        word(block::DROPPED, dropped);
+        word(block::DROPPED, drops.all);
         let anchor = local.anchor();
         word(block::ANCHOR_TICKS, anchor.ticks);
         word(block::ANCHOR_UNIX_NS, anchor.unix_ns);
@@ -339,6 +341,7 @@ impl<'a> Push<'a> {
         for at in block::UNCLEAN_EXITS + 1..block::THREAD_NAME {
             word(at, 0);
         }
+        word(block::DROPPED_FOR, drops.reasons);
         let in_need = urgent && self.reserve_is_half_used();
         local.enter(self.ring, fresh, in_need);
         local.words.store(
@@ -348,7 +351,7 @@ impl<'a> Push<'a> {
         local.block.store(pair(fresh.generation, fresh.index + 1), Ordering::Relaxed);
         local.committed.store(pair(fresh.generation, 0), Ordering::Relaxed);
         local.chain.store(chain + 1, Ordering::Relaxed);
-        local.reported.store(dropped, Ordering::Relaxed);
+        local.reported.store(drops.all, Ordering::Relaxed);
         // SAFETY: just taken by this lane, whose `busy` the caller holds.
         unsafe { local.publish(BLOCK_HEADER_SLOTS) };
     }

@@ -304,7 +304,7 @@ impl Consumer {
                 self.totals.count_record(self.merge.note_ticks(ticks), is_described);
             }
             Given::Gap { is_damage, laneless_drops } => {
-                self.totals.count_laneless_drops(laneless_drops);
+                laneless_drops.into_iter().for_each(|gap| self.totals.count_laneless_drops(gap));
                 if is_damage {
                     self.totals.count_damage();
                 }

@@ -8,13 +8,23 @@ use crate::record::decoded::ParsedDefinition;
 use crate::record::level::Level;
 
 use crate::record::decoded::Received;
+use crate::shm::drops::{DropReason, LanelessReason};
 
 /// Why records are missing at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GapReason {
-    /// The records were refused because no block, lane or spare block was free.
+    /// The records were refused because no block was free.
     Dropped,
+    /// The records were refused because every lane had a living owner.
+    NoLane,
+    /// The records were refused because they were logged inside another log call, by a signal handler or a `Display`,
+    /// where no lane could take them.
+    Nested,
+    /// The records were refused because they were larger than the ring takes, or not as their definition says.
+    Unfit,
+    /// The records were refused because the system gave their threads no lane. The last error number of those.
+    System(i32),
     /// The records were published, but their block is gone: overwritten or removed.
     Missing,
     /// The records were in the ring, but this output did not take them in time, and other outputs went on without it.
@@ -28,9 +38,45 @@ impl GapReason {
     pub fn name(self) -> &'static str {
         match self {
             GapReason::Dropped => "dropped",
+            GapReason::NoLane => "no_lane",
+            GapReason::Nested => "nested",
+            GapReason::Unfit => "unfit",
+            GapReason::System(_) => "system",
             GapReason::Missing => "missing",
             GapReason::Unwritten => "unwritten",
             GapReason::Damaged => "damaged",
+        }
+    }
+
+    /// Whether the records were refused by the ring, and never were in it.
+    pub fn is_refusal(self) -> bool {
+        match self {
+            GapReason::Dropped
+            | GapReason::NoLane
+            | GapReason::Nested
+            | GapReason::Unfit
+            | GapReason::System(_) => true,
+            GapReason::Missing | GapReason::Unwritten | GapReason::Damaged => false,
+        }
+    }
+}
+
+impl From<DropReason> for GapReason {
+    fn from(reason: DropReason) -> GapReason {
+        match reason {
+            DropReason::Full => GapReason::Dropped,
+            DropReason::Nested => GapReason::Nested,
+            DropReason::Unfit => GapReason::Unfit,
+        }
+    }
+}
+
+impl From<LanelessReason> for GapReason {
+    fn from(reason: LanelessReason) -> GapReason {
+        match reason {
+            LanelessReason::LanesTaken => GapReason::NoLane,
+            LanelessReason::System(errno) => GapReason::System(errno),
+            LanelessReason::Opening => GapReason::Nested,
         }
     }
 }
@@ -101,8 +147,19 @@ impl Entry<'_> {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.count == 1 { "" } else { "s" };
+        if self.reason.is_refusal() {
+            write!(f, "{} record{plural} dropped here: ", self.count)?;
+        }
         match self.reason {
-            GapReason::Dropped => write!(f, "{} record{plural} dropped here: the ring was full", self.count),
+            GapReason::Dropped => f.write_str("the ring was full; a larger --size or --overflow block loses less"),
+            GapReason::NoLane => f.write_str("every lane was in use; make the ring with more --lanes"),
+            GapReason::Nested => f.write_str(
+                "logged inside an unfinished log call, in a signal handler or a Display, where no lane could take it",
+            ),
+            GapReason::Unfit => f.write_str("larger than the ring takes, or not as the definition says"),
+            GapReason::System(errno) => {
+                write!(f, "the system gave no lane: {}", std::io::Error::from_raw_os_error(errno))
+            }
             GapReason::Missing => write!(f, "{} record{plural} missing here: overwritten", self.count),
             GapReason::Unwritten => {
                 write!(f, "{} record{plural} left out here: the output could not be written", self.count)
@@ -199,8 +256,18 @@ mod tests {
     #[test]
     fn gaps_say_how_many() {
         let gap = |count| Gap { count, reason: GapReason::Dropped }.to_string();
-        assert_eq!(gap(1), "1 record dropped here: the ring was full");
-        assert_eq!(gap(7), "7 records dropped here: the ring was full");
+        let remedy = "the ring was full; a larger --size or --overflow block loses less";
+        assert_eq!(gap(1), format!("1 record dropped here: {remedy}"));
+        assert_eq!(gap(7), format!("7 records dropped here: {remedy}"));
+        let gap = |reason| Gap { count: 2, reason }.to_string();
+        assert_eq!(
+            gap(GapReason::System(24)),
+            "2 records dropped here: the system gave no lane: Too many open files (os error 24)"
+        );
+        assert_eq!(
+            gap(GapReason::NoLane),
+            "2 records dropped here: every lane was in use; make the ring with more --lanes"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::reader::observer::Observer;
 use crate::ring::lock_file::{Found, LockFile};
 use crate::ring::reclaim;
 use crate::shm::block::{Kind, Phase, SharedRing};
+use crate::shm::drops::{DropReason, Drops, LanelessDrops, LanelessReason};
 use crate::shm::layout::{NAME_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
 use crate::shm::mailbox::{self, Request};
 use crate::shm::overflow::Overflow;
@@ -27,6 +28,8 @@ pub struct RingStat {
     pub dropped: u64,
     /// Records dropped by threads without a lane.
     pub dropped_without_lane: u64,
+    /// The dropped records by reason.
+    pub refused: RefusedStat,
     /// Free blocks.
     pub free_blocks: u32,
     /// Blocks that hold definitions.
@@ -62,6 +65,52 @@ impl RingStat {
     /// The number of published records that are not persisted yet.
     pub fn lag(&self) -> u64 {
         self.published.saturating_sub(self.persisted)
+    }
+}
+
+/// Dropped records by reason. Their sum is the number of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RefusedStat {
+    /// No block was free.
+    pub full: u64,
+    /// Every lane had a living owner.
+    pub no_lane: u64,
+    /// Logged inside an unfinished log call, by a signal handler or a `Display`, where no lane could take them.
+    pub nested: u64,
+    /// Larger than the ring takes, or not as their definition says.
+    pub unfit: u64,
+    /// The system gave their threads no lane.
+    pub system: u64,
+    /// The last error number of these; 0 for none.
+    pub system_error: i32,
+}
+
+impl RefusedStat {
+    fn read(ring: &SharedRing, lanes: &[LaneStat]) -> RefusedStat {
+        let mut refused = RefusedStat { system_error: LanelessDrops::errno(ring), ..RefusedStat::default() };
+        let add = |sum: &mut u64, count| *sum = sum.wrapping_add(count);
+        for lane in lanes {
+            let counted = Drops { all: lane.dropped, ..Drops::read(ring, lane.lane) };
+            for (reason, count) in counted.since(Drops::default()) {
+                match reason {
+                    DropReason::Full => add(&mut refused.full, count),
+                    DropReason::Nested => add(&mut refused.nested, count),
+                    DropReason::Unfit => add(&mut refused.unfit, count),
+                }
+            }
+        }
+        for (reason, count) in LanelessDrops::read(ring).since(LanelessDrops::default(), 0) {
+            match reason {
+                LanelessReason::LanesTaken => add(&mut refused.no_lane, count),
+                LanelessReason::System(_) => add(&mut refused.system, count),
+                LanelessReason::Opening => add(&mut refused.nested, count),
+            }
+        }
+        refused
+    }
+
+    fn sum(&self) -> u64 {
+        [self.full, self.no_lane, self.nested, self.unfit, self.system].into_iter().fold(0, u64::wrapping_add)
     }
 }
 
@@ -192,6 +241,7 @@ impl Observer {
             lane.published = lane.published.max(lane.persisted);
         }
         let dropped_without_lane = word(header::DROPPED_WITHOUT_LANE);
+        let refused = RefusedStat::read(&ring, &lanes);
         self.check_whole()?;
         // The counters are untrusted: their sum may wrap.
         let sum = |count: fn(&LaneStat) -> u64| lanes.iter().map(count).fold(0, u64::wrapping_add);
@@ -200,8 +250,9 @@ impl Observer {
         Ok(RingStat {
             published: sum(|lane| lane.published),
             persisted: sum(|lane| lane.persisted),
-            dropped: sum(|lane| lane.dropped).wrapping_add(dropped_without_lane),
+            dropped: refused.sum(),
             dropped_without_lane,
+            refused,
             free_blocks,
             definition_blocks,
             described: word(header::CONSUMER_DESCRIBED),

@@ -24,6 +24,7 @@ use crate::ring::lock_file::LockFile;
 use crate::ring::private::{DefinitionIds, ProducerState};
 use crate::shm::block::SharedRing;
 use crate::shm::clock::monotonic_ns;
+use crate::shm::drops::{LanelessDrops, LanelessReason};
 use crate::shm::layout::{NAME_BYTES, header, lane as lane_entry};
 use crate::shm::memory::Memory;
 use crate::shm::overflow::Overflow;
@@ -45,8 +46,10 @@ pub(crate) struct SessionState {
     /// The end of the pause after a refusal, in monotonic nanoseconds, and the reason.
     refused_until: AtomicU64,
     refused_why: AtomicU32,
-    /// Records refused that could not be counted in the ring, because the process had no mapping.
-    uncounted: AtomicU64,
+    /// Records refused that could not be counted in the ring, because the process had no mapping, by reason: the ring
+    /// was gone, the system refused, the thread was attaching.
+    uncounted: [AtomicU64; 3],
+    uncounted_errno: AtomicU32,
     pub(crate) name: [AtomicU64; NAME_BYTES / 8],
     /// Guards the open definition block: its index plus one, generation and next slot.
     pub(crate) definitions_busy: AtomicU32,
@@ -87,7 +90,21 @@ impl Refusal {
     }
 
     pub(crate) fn of_push(self) -> PushError {
-        if self == Refusal::Gone { PushError::Gone } else { PushError::NoLane }
+        match self {
+            Refusal::LanesTaken => PushError::NoLane,
+            Refusal::Gone => PushError::Gone,
+            Refusal::INTERRUPTED => PushError::Nested,
+            Refusal::System(errno) => PushError::System(errno),
+        }
+    }
+
+    fn of_drop(self) -> LanelessReason {
+        match self {
+            // A ring that is gone is read by no consumer.
+            Refusal::LanesTaken | Refusal::Gone => LanelessReason::LanesTaken,
+            Refusal::INTERRUPTED => LanelessReason::Opening,
+            Refusal::System(errno) => LanelessReason::System(errno),
+        }
     }
 }
 
@@ -124,15 +141,26 @@ impl SessionState {
     }
 
     /// Counts a record that was dropped without a lane: in the ring if it is mapped, else in this session.
-    pub(crate) fn count_without_lane(&self, ring: Option<&SharedRing>) {
-        let counter = ring.map(|ring| ring.header_word(header::DROPPED_WITHOUT_LANE));
-        counter.unwrap_or(&self.uncounted).fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_without_lane(&self, ring: Option<&SharedRing>, why: Refusal) {
+        let reason = why.of_drop();
+        if let Some(ring) = ring {
+            return LanelessDrops::count(ring, 1, reason);
+        }
+        if let LanelessReason::System(errno) = reason {
+            self.uncounted_errno.store(errno as u32, Ordering::Relaxed);
+        }
+        self.uncounted[reason.number()].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Moves the drops counted in this session to the ring.
     pub(crate) fn count_the_uncounted(&self, ring: &SharedRing) {
-        let count = self.uncounted.swap(0, Ordering::Relaxed);
-        ring.header_word(header::DROPPED_WITHOUT_LANE).fetch_add(count, Ordering::Relaxed);
+        let errno = self.uncounted_errno.load(Ordering::Relaxed) as i32;
+        for reason in LanelessReason::each(errno) {
+            let count = self.uncounted[reason.number()].swap(0, Ordering::Relaxed);
+            if count > 0 {
+                LanelessDrops::count(ring, count, reason);
+            }
+        }
     }
 }
 

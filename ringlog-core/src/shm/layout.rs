@@ -86,7 +86,12 @@ pub(crate) mod header {
     pub(crate) const FREED_WAITERS: usize = 768;
     // Drops of threads that have no lane.
     pub(crate) const DROPPED_WITHOUT_LANE: usize = 832;
+    pub(crate) const DROPPED_BY_SYSTEM: usize = 840; // of these, because the system refused
+    pub(crate) const DROPPED_ERRNO: usize = 864; // the last error of the system
+    pub(crate) const DROPPED_WHILE_OPENING: usize = 872; // of these, inside the opening of a lane
     pub(crate) const DROPPED_WITHOUT_LANE_REPORTED: usize = 896;
+    pub(crate) const DROPPED_BY_SYSTEM_REPORTED: usize = 920;
+    pub(crate) const DROPPED_WHILE_OPENING_REPORTED: usize = 928;
 
     // The level rules, twice: one half is in force while the other is written.
     pub(crate) const LEVEL_RULES: [usize; 2] = [1024, 2048]; // length:32 | CRC-32:32, then the text
@@ -132,6 +137,10 @@ pub(crate) mod lane {
 
     // Of any lane, written by its owner.
     pub(crate) const PUBLISHED_AT_OPEN: usize = 352;
+    pub(crate) const DROPPED_FOR: usize = 368; // of the dropped records: nested:32 | unfit:32, see Drops
+
+    // Written by the consumer.
+    pub(crate) const DROPPED_FOR_REPORTED: usize = 376;
 }
 
 /// Word offsets in a block's header.
@@ -149,6 +158,7 @@ pub(crate) mod block {
     pub(crate) const NS_PER_TICK: usize = 10;
     pub(crate) const UNCLEAN_EXITS: usize = 11; // the lane's history when this incarnation began
     pub(crate) const CLOSED: usize = 12; // 1: the owner closed the lane with this block
+    pub(crate) const DROPPED_FOR: usize = 13; // the lane's word when the block was opened
     pub(crate) const THREAD_NAME: usize = 16; // 4 words
     pub(crate) const PROCESS_NAME: usize = 20; // 4 words
     pub(crate) const WORDS: usize = 24;

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ringlog::reader::Body;
+use ringlog::reader::{Body, GapReason};
 use ringlog::{Overflow, Ring};
 use ringlog_testkit::{Child, Counters, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, stat};
@@ -103,6 +103,17 @@ fn records_refused_for_lack_of_descriptors_are_counted() {
     let after = stat(&ring);
     // In a child: the first, the second if it was too early, and those until it was late enough.
     assert!(after.dropped_without_lane >= refused + 30 + paused, "{after:?}");
+    assert_eq!((after.refused.system, after.refused.system_error), (after.dropped, libc::EMFILE));
+    let mut consumer = ring.consumer().unwrap();
+    let mut gaps = 0;
+    while gaps < after.dropped {
+        let entry = consumer.next(SOON).unwrap().expect("all drops are reported");
+        if let Body::Gap(gap) = entry.body {
+            assert_eq!(gap.reason, GapReason::System(libc::EMFILE));
+            gaps += gap.count;
+        }
+    }
+    assert_eq!(gaps, after.dropped);
     assert_eq!(after.published, 30 + (30 - paused));
 }
 

@@ -57,7 +57,7 @@ impl Tally {
                     self.sequences.entry(producer).or_default().push(sequence);
                 }
                 Body::Gap(gap) => {
-                    assert_eq!(gap.reason, GapReason::Dropped, "{entry}");
+                    assert_eq!(gap.reason, GapReason::Nested, "{entry}");
                     self.reported += gap.count;
                 }
                 _ => panic!("{entry}"),

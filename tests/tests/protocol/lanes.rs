@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringlog::reader::{Body, GapReason};
+use ringlog::reader::{Body, GapReason, RefusedStat};
 use ringlog::{Level, Overflow, PushError, Ring};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{Arrivals, CreateRing, stat};
@@ -60,15 +60,17 @@ fn one_lane_too_many_fails_with_a_message() {
     }
     assert_eq!(
         PushError::NoLane.to_string(),
-        "no lane was free for this thread; the record was dropped and counted"
+        "no lane was free for this thread; the record was dropped and counted; make the ring with more --lanes"
     );
     assert_eq!(stat(&ring).dropped_without_lane, 57);
+    assert_eq!(stat(&ring).refused, RefusedStat { no_lane: 57, ..RefusedStat::default() });
     let mut consumer = ring.consumer().unwrap();
     {
         let entry = consumer.next(SOON).unwrap().expect("the gap");
         let Body::Gap(gap) = entry.body else { panic!("{entry}") };
-        assert_eq!((gap.count, gap.reason, entry.origin.is_known()), (57, GapReason::Dropped, false));
-        assert_eq!(entry.message(), "57 records dropped here: the ring was full");
+        assert_eq!((gap.count, gap.reason, entry.origin.is_known()), (57, GapReason::NoLane, false));
+        let why = "every lane was in use; make the ring with more --lanes";
+        assert_eq!(entry.message(), format!("57 records dropped here: {why}"));
     }
     consumer.ack().unwrap();
     assert!(consumer.next(Duration::from_millis(500)).unwrap().is_none(), "reported once");
@@ -91,7 +93,7 @@ fn an_unacknowledged_gap_without_a_lane_is_reported_again() {
     let gap = || {
         let mut consumer = ring.consumer().unwrap();
         let entry = consumer.next(SOON).unwrap().expect("the gap");
-        assert_eq!(entry.message(), "1 record dropped here: the ring was full");
+        assert!(entry.message().starts_with("1 record dropped here: every lane was in use"), "{entry}");
         consumer
     };
     drop(gap());

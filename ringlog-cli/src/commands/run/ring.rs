@@ -11,6 +11,7 @@ use ringlog::{Error, Ring};
 use ringlog_writer::{Child, Options, spawn_program};
 
 use super::Run;
+use crate::commands::stat::refusals;
 use crate::{humanize, terminal};
 
 /// A ring for one command, and the writer that drains it.
@@ -89,11 +90,8 @@ impl PrivateRing {
                 "{error}; {left} left: `ringlog writer {ring} --until-idle --out {out}` writes them"
             ));
         }
-        if stat.dropped > 0 {
-            terminal::print_message(format_args!(
-                "{} dropped: the ring was full",
-                humanize::records(stat.dropped)
-            ));
+        for (_, refused) in refusals(&stat.refused) {
+            terminal::print_message(format_args!("{refused}"));
         }
         self.remove()
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use ringlog_ledger::{Fault, Finding, Owner, Sums};
+use ringlog_ledger::{Fault, Finding, Owner, Sums, is_refusal};
 
 use crate::{humanize, terminal};
 
@@ -42,6 +42,9 @@ fn fault(fault: &Fault) -> String {
             format!("contradiction: its owner's unclean exit names {last}, but sequence {highest} is there")
         }
         Fault::Gap { reason, count } if reason == "damaged" => format!("reported: damaged, {count} places"),
+        Fault::Gap { reason, count } if is_refusal(reason) => {
+            format!("reported: {} dropped ({reason})", humanize::records(*count))
+        }
         Fault::Gap { reason, count } => {
             format!("reported: {} {}", humanize::records(*count), terminal::escape(reason))
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::lanes::LaneTable;
 use super::moment::Moment;
 use super::snapshot::LaneSnapshot;
-use super::totals::LanelessDrops;
+use super::totals::LanelessNotices;
 use crate::os::probe::Probe;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::origin::Origin;
@@ -32,14 +32,13 @@ pub(super) struct ExitWatch {
     snapshots: Vec<LaneSnapshot>,
     /// The number of the last scan that was finished before the snapshots were taken.
     snapshots_after_scan: u64,
-    laneless_drops: LanelessDrops,
+    laneless_drops: LanelessNotices,
     /// Processes of which a thread's exit has been given out, until their own is found.
     reported_processes: Vec<ProcessId>,
 }
 
 impl ExitWatch {
     pub(super) fn new(ring: &SharedRing, clock: Clock, interval: Duration) -> ExitWatch {
-        let laneless = ring.header_word(header::DROPPED_WITHOUT_LANE_REPORTED).load(Ordering::Relaxed);
         ExitWatch {
             clock,
             interval,
@@ -47,7 +46,7 @@ impl ExitWatch {
             looked: None,
             snapshots: vec![LaneSnapshot::default(); ring.geometry().lane_count as usize],
             snapshots_after_scan: 0,
-            laneless_drops: LanelessDrops::new(laneless),
+            laneless_drops: LanelessNotices::new(ring),
             reported_processes: Vec::new(),
         }
     }
@@ -96,8 +95,8 @@ impl ExitWatch {
                 reader.observe_snapshot(ring, snapshot);
             }
         }
-        if let Some((count, origin)) = self.laneless_drops.take_new() {
-            lanes.observe_laneless_drops(count, origin);
+        for (reason, count) in self.laneless_drops.take_new() {
+            lanes.observe_laneless_drops(count, reason, self.laneless_drops.origin());
         }
         self.report_quiet_exits(ring, lanes);
     }

@@ -27,6 +27,7 @@ use crate::reader::origin::Origin;
 use crate::ring::exit_history::ExitHistory;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
+use crate::shm::drops::{Drops, LanelessReason};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, halves, lane as lane_entry};
 use crate::shm::record_header::Header;
 use crate::shm::sync::Ordering;
@@ -75,7 +76,7 @@ impl LaneReader {
     pub(super) fn new(ring: &SharedRing, lane: u32, cursor: Option<&Cursor>) -> LaneReader {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
         let (incarnation, next) = halves(word(lane_entry::NEXT));
-        let (drops, exits) = (word(lane_entry::DROPPED_REPORTED), word(lane_entry::EXITS_REPORTED) as u32);
+        let exits = word(lane_entry::EXITS_REPORTED) as u32;
         let (cursor, begun_before) = cursor.and_then(|cursor| cursor.lane(lane)).unwrap_or_default();
         let given = (cursor.incarnation, cursor.sequence);
         let ((incarnation, next_sequence), next) = if given.0 > incarnation {
@@ -89,7 +90,13 @@ impl LaneReader {
             chain: Chain::new(ChainPlace { incarnation, next: next.into() }),
             copy: BlockCopy::default(),
             long: LongRecord::default(),
-            notices: Notices::new(drops.max(cursor.drops_reported), exits.max(cursor.exits_reported)),
+            notices: Notices::new(
+                Drops {
+                    all: word(lane_entry::DROPPED_REPORTED).max(cursor.drops_reported),
+                    reasons: word(lane_entry::DROPPED_FOR_REPORTED),
+                },
+                exits.max(cursor.exits_reported),
+            ),
             head: None,
             owner: BlockOwner::new(lane, incarnation),
             next_sequence,
@@ -171,7 +178,7 @@ impl LaneReader {
             lane: self.lane,
             incarnation,
             sequence,
-            drops_reported: self.notices.drops_reported(),
+            drops_reported: self.notices.drops_reported().all,
             exits_reported: self.notices.exits_reported(),
         }
     }
@@ -231,7 +238,8 @@ impl LaneReader {
         if next.follows_missing && header[block::FIRST_SEQUENCE] > self.next_sequence {
             self.notices.observe_missing(header[block::FIRST_SEQUENCE] - self.next_sequence);
         }
-        self.notices.observe_drops(header[block::DROPPED], None);
+        let reasons = header[block::DROPPED_FOR];
+        self.notices.observe_drops(Drops { all: header[block::DROPPED], reasons }, None);
         self.next_sequence = header[block::FIRST_SEQUENCE];
         self.copy.open(id, given_before, Anchor::of_block(header));
         // So that a flush sees that the lane's earlier blocks are delivered.
@@ -250,8 +258,9 @@ impl LaneReader {
     ) {
         let (_, incarnation) = halves(header[block::LANE]);
         let earlier = earlier.or_else(|| Origin::of_incarnation(ring, self.lane, end.incarnation));
-        let drops = header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]);
-        self.notices.observe_drops(drops, earlier.clone());
+        let all = header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]);
+        // The reasons up to the block's beginning: those of the new owner's drops before it may be among them.
+        self.notices.observe_drops(Drops { all, reasons: header[block::DROPPED_FOR] }, earlier.clone());
         let moment = Moment { ticks: header[block::ANCHOR_TICKS], unix_ns: header[block::ANCHOR_UNIX_NS] };
         let history = ExitHistory::decode(header[block::UNCLEAN_EXITS]);
         for exited in self.notices.unobserved_exits(history, end.incarnation, incarnation) {
@@ -322,12 +331,12 @@ impl LaneReader {
     pub(super) fn observe_snapshot(&mut self, ring: &SharedRing, snapshot: &mut LaneSnapshot) {
         let LaneSnapshot { incarnation, drops, drops_before, moment, .. } = *snapshot;
         let read = self.chain.place().incarnation;
-        self.notices.observe_drops(drops.min(drops_before), None);
+        self.notices.observe_drops(Drops { all: drops.all.min(drops_before), ..drops }, None);
         let mut exits = std::mem::take(&mut snapshot.exits).into_iter().peekable();
         while let Some((earlier, owner)) = exits.next_if(|(exited, _)| *exited < incarnation) {
             self.observe_exit(earlier, owner, read, moment);
         }
-        if self.notices.has_new_drops(drops) {
+        if self.notices.has_new_drops(drops.all) {
             let is_known = self.owner.known().is_some_and(|origin| origin.incarnation == incarnation);
             let owner = if is_known { None } else { Origin::of_incarnation(ring, self.lane, incarnation) };
             self.notices.observe_drops(drops, owner);
@@ -369,8 +378,8 @@ impl LaneReader {
     }
 
     /// Queues drops of threads that have no lane. They have no position among the records of any lane.
-    pub(super) fn observe_laneless_drops(&mut self, count: u64, origin: Arc<Origin>) {
-        self.notices.observe_laneless_drops(count, origin);
+    pub(super) fn observe_laneless_drops(&mut self, count: u64, reason: LanelessReason, origin: Arc<Origin>) {
+        self.notices.observe_laneless_drops(count, reason, origin);
     }
 
     /// Whether the exit of a thread of the process is about to be reported.

@@ -7,6 +7,7 @@ use super::cursor::{Cursor, LaneCursor};
 use super::lane_reader::{LaneProgress, LaneReader};
 use crate::reader::origin::Origin;
 use crate::shm::block::SharedRing;
+use crate::shm::drops::LanelessReason;
 
 /// Where a block that was found has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +83,9 @@ impl LaneTable {
     }
 
     /// Queues drops of threads without a lane; the first lane carries them.
-    pub(super) fn observe_laneless_drops(&mut self, count: u64, origin: Arc<Origin>) {
+    pub(super) fn observe_laneless_drops(&mut self, count: u64, reason: LanelessReason, origin: Arc<Origin>) {
         if let Some(reader) = self.readers.first_mut() {
-            reader.observe_laneless_drops(count, origin);
+            reader.observe_laneless_drops(count, reason, origin);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::moment::Moment;
 use crate::reader::origin::Origin;
 use crate::shm::block::SharedRing;
+use crate::shm::drops::Drops;
 use crate::shm::layout::lane as lane_entry;
 use crate::shm::sync::Ordering;
 
@@ -12,9 +13,9 @@ use crate::shm::sync::Ordering;
 #[derive(Clone, Debug, Default)]
 pub(super) struct LaneSnapshot {
     pub(super) incarnation: u32,
-    /// The counter of drops, of all owners.
-    pub(super) drops: u64,
-    /// The same when the last owner opened the lane.
+    /// The counters of drops, of all owners.
+    pub(super) drops: Drops,
+    /// All drops when the last owner opened the lane.
     pub(super) drops_before: u64,
     /// The owners proved to have exited uncleanly that have not been observed, the older ones first.
     pub(super) exits: Vec<(u32, Option<Arc<Origin>>)>,
@@ -27,7 +28,7 @@ impl LaneSnapshot {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
         LaneSnapshot {
             incarnation: ring.lane_state(lane).incarnation,
-            drops: word(lane_entry::DROPPED),
+            drops: Drops::read(ring, lane),
             drops_before: word(lane_entry::DROPPED_AT_OPEN),
             ..LaneSnapshot::default()
         }

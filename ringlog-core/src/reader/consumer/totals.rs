@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::reader::entry::{Gap, GapReason};
 use crate::reader::origin::Origin;
 use crate::shm::block::SharedRing;
+use crate::shm::drops::{LanelessDrops, LanelessReason};
 use crate::shm::layout::header;
 use crate::shm::sync::Ordering;
 
@@ -15,7 +17,7 @@ pub(super) struct Totals {
     described: u64,
     late: u64,
     damaged: u64,
-    laneless_drops: u64,
+    laneless_drops: LanelessDrops,
 }
 
 impl Totals {
@@ -26,7 +28,7 @@ impl Totals {
             described: word(header::CONSUMER_DESCRIBED),
             late: word(header::CONSUMER_LATE),
             damaged: word(header::CONSUMER_DAMAGED),
-            laneless_drops: word(header::DROPPED_WITHOUT_LANE_REPORTED),
+            laneless_drops: LanelessDrops::read_reported(ring),
         }
     }
 
@@ -36,7 +38,7 @@ impl Totals {
         set(header::CONSUMER_DESCRIBED, self.described);
         set(header::CONSUMER_LATE, self.late);
         set(header::CONSUMER_DAMAGED, self.damaged);
-        set(header::DROPPED_WITHOUT_LANE_REPORTED, self.laneless_drops);
+        self.laneless_drops.write_reported(ring);
     }
 
     #[inline]
@@ -50,47 +52,63 @@ impl Totals {
         self.damaged = self.damaged.wrapping_add(1);
     }
 
-    pub(super) fn count_laneless_drops(&mut self, count: u64) {
-        self.laneless_drops = self.laneless_drops.wrapping_add(count);
+    pub(super) fn count_laneless_drops(&mut self, gap: Gap) {
+        let reason = match gap.reason {
+            GapReason::System(errno) => LanelessReason::System(errno),
+            GapReason::Nested => LanelessReason::Opening,
+            _ => LanelessReason::LanesTaken,
+        };
+        self.laneless_drops = self.laneless_drops.after(reason, gap.count);
     }
 
     /// Passes over drops of threads without a lane that were reported before.
     pub(super) fn resume_laneless_drops(&mut self, reported: u64) {
-        self.laneless_drops = self.laneless_drops.max(reported);
+        self.laneless_drops.all = self.laneless_drops.all.max(reported);
     }
 
     pub(super) fn laneless_drops(&self) -> u64 {
-        self.laneless_drops
+        self.laneless_drops.all
     }
 }
 
 /// Drops of threads that have no lane: how many there are, and for how many a notice has been queued.
 #[derive(Debug)]
-pub(super) struct LanelessDrops {
-    counted: u64,
-    queued: u64,
+pub(super) struct LanelessNotices {
+    counted: LanelessDrops,
+    queued: LanelessDrops,
+    errno: i32,
     origin: Arc<Origin>,
 }
 
-impl LanelessDrops {
-    pub(super) fn new(reported: u64) -> LanelessDrops {
-        LanelessDrops { counted: reported, queued: reported, origin: Arc::new(Origin::without_lane()) }
+impl LanelessNotices {
+    pub(super) fn new(ring: &SharedRing) -> LanelessNotices {
+        let reported = LanelessDrops::read_reported(ring);
+        let origin = Arc::new(Origin::without_lane());
+        LanelessNotices { counted: reported, queued: reported, errno: 0, origin }
     }
 
     /// Passes over drops that were reported before.
     pub(super) fn resume(&mut self, reported: u64) {
-        self.counted = self.counted.max(reported);
-        self.queued = self.queued.max(reported);
+        self.counted.all = self.counted.all.max(reported);
+        self.queued.all = self.queued.all.max(reported);
     }
 
     pub(super) fn observe(&mut self, ring: &SharedRing) {
-        self.counted = ring.header_word(header::DROPPED_WITHOUT_LANE).load(Ordering::Relaxed);
+        self.counted = LanelessDrops::read(ring);
+        self.errno = LanelessDrops::errno(ring);
     }
 
-    /// The drops that are to be queued now, and what stands for their threads.
-    pub(super) fn take_new(&mut self) -> Option<(u64, Arc<Origin>)> {
-        let new = self.counted.checked_sub(self.queued).filter(|new| *new > 0)?;
-        self.queued = self.counted;
-        Some((new, self.origin.clone()))
+    /// The drops that are to be queued now.
+    pub(super) fn take_new(&mut self) -> Vec<(LanelessReason, u64)> {
+        if self.counted.all <= self.queued.all {
+            return Vec::new();
+        }
+        let new = self.counted.since(self.queued, self.errno).into_iter().filter(|(_, count)| *count > 0);
+        new.inspect(|(reason, count)| self.queued = self.queued.after(*reason, *count)).collect()
+    }
+
+    /// What stands for their threads.
+    pub(super) fn origin(&self) -> Arc<Origin> {
+        self.origin.clone()
     }
 }

@@ -29,6 +29,8 @@ fn the_file_header_lies_where_format_md_says() {
     assert_eq!((LEVEL_EPOCH, LEVEL_RULES, LEVEL_RULES_BYTES), (256, [1024, 2048], 1024));
     assert_eq!([SLEEP, FREED, FREED_WAITERS], [640, 704, 768]);
     assert_eq!([DROPPED_WITHOUT_LANE, DROPPED_WITHOUT_LANE_REPORTED, BYTES], [832, 896, 4096]);
+    assert_eq!([DROPPED_BY_SYSTEM, DROPPED_ERRNO, DROPPED_WHILE_OPENING], [840, 864, 872]);
+    assert_eq!([DROPPED_BY_SYSTEM_REPORTED, DROPPED_WHILE_OPENING_REPORTED], [920, 928]);
 }
 
 #[test]
@@ -47,6 +49,7 @@ fn a_lane_entry_lies_where_format_md_says() {
         [160, 168, 176, 184, 192, 224]
     );
     assert_eq!([FILTER, FILTER_BYTES, PUBLISHED_AT_OPEN], [256, 96, 352]);
+    assert_eq!([DROPPED_FOR, DROPPED_FOR_REPORTED], [368, 376]);
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn check(line: Line<'_>, sites: u64) -> Result<Said, String> {
     };
     if let Some(GapLine { count, reason }) = line.gap {
         // Nothing here may be overwritten or damaged.
-        return if reason == "dropped" {
+        return if ["dropped", "nested"].contains(&&*reason) {
             Ok(Said::Gap { lane, count })
         } else {
             Err(format!("a gap: {reason}"))

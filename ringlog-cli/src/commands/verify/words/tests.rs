@@ -104,6 +104,11 @@ fn what_was_refused_has_no_sequence_and_excuses_nothing() {
     let reported = (2, "reported: 5 records dropped");
     let sums = of_one(vec![record(0), gap("dropped", 5), record(1)], &[reported]);
     assert_eq!((sums.missing, sums.dropped), (0, 5));
+    for reason in ["no_lane", "nested", "unfit", "system"] {
+        let reported = format!("reported: 5 records dropped ({reason})");
+        let sums = of_one(vec![record(0), gap(reason, 5), record(1)], &[(2, &reported)]);
+        assert_eq!((sums.missing, sums.dropped), (0, 5));
+    }
     let missing = (3, "missing before this: sequence 1 (1 record)");
     assert_eq!(of_one(vec![record(0), gap("dropped", 5), record(2)], &[reported, missing]).missing, 1);
 }

@@ -2,6 +2,7 @@
 
 use super::chain::ChainPlace;
 use crate::shm::block::SharedRing;
+use crate::shm::drops::Drops;
 use crate::shm::layout::{lane as lane_entry, pair};
 use crate::shm::sync::Ordering;
 
@@ -26,7 +27,7 @@ pub(in crate::reader::consumer) struct LaneProgress {
     persisted: u64,
     next: u64,
     next_sequence: u64,
-    pub(super) drops_reported: u64,
+    pub(super) drops_reported: Drops,
     pub(super) exits_reported: u32,
 }
 
@@ -69,7 +70,7 @@ impl Delivered {
     pub(super) fn progress(
         &self,
         read: ChainPlace,
-        drops_reported: u64,
+        drops_reported: Drops,
         exits_reported: u32,
     ) -> LaneProgress {
         let (place, next_sequence) = self.ended.unwrap_or((read, self.next_sequence));
@@ -87,7 +88,8 @@ impl LaneProgress {
     pub(in crate::reader::consumer) fn write(self, ring: &SharedRing, lane: u32) {
         let set = |offset, value| ring.lane_word(lane, offset).store(value, Ordering::Relaxed);
         set(lane_entry::PERSISTED, self.persisted);
-        set(lane_entry::DROPPED_REPORTED, self.drops_reported);
+        set(lane_entry::DROPPED_REPORTED, self.drops_reported.all);
+        set(lane_entry::DROPPED_FOR_REPORTED, self.drops_reported.reasons);
         set(lane_entry::NEXT, self.next);
         set(lane_entry::NEXT_SEQUENCE, self.next_sequence);
         set(lane_entry::EXITS_REPORTED, self.exits_reported.into());
@@ -99,7 +101,7 @@ mod tests {
     use super::*;
 
     fn words(delivered: &Delivered, read: ChainPlace) -> (u64, u64) {
-        let progress = delivered.progress(read, 0, 0);
+        let progress = delivered.progress(read, Drops::default(), 0);
         (progress.next, progress.next_sequence)
     }
 

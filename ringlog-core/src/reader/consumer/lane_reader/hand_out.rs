@@ -20,8 +20,8 @@ pub(in crate::reader::consumer) enum Given {
     },
     Gap {
         is_damage: bool,
-        /// How many drops of threads without a lane the gap reports.
-        laneless_drops: u64,
+        /// The drops of threads without a lane that the gap reports.
+        laneless_drops: Option<Gap>,
     },
     /// The unclean exit of a thread of `process`, or of the process itself.
     Exit { process: (u32, u32) },
@@ -61,7 +61,7 @@ impl LaneReader {
                     }
                 }
             }
-            None => Given::Gap { is_damage: false, laneless_drops: 0 },
+            None => Given::Gap { is_damage: false, laneless_drops: None },
         }
     }
 
@@ -86,8 +86,8 @@ impl LaneReader {
         match kind {
             NoticeKind::Exit(_) => StepKind::Exit,
             NoticeKind::Gap { gap, .. } => match gap.reason {
-                GapReason::Dropped if notice.laneless_drops() > 0 => StepKind::LanelessDrops,
-                GapReason::Dropped => StepKind::Drops,
+                reason if reason.is_refusal() && notice.laneless_drops().is_some() => StepKind::LanelessDrops,
+                reason if reason.is_refusal() => StepKind::Drops,
                 _ => StepKind::Sequence,
             },
         }

@@ -7,6 +7,7 @@ use crate::reader::consumer::moment::Moment;
 use crate::reader::entry::{Gap, GapReason, UncleanExit};
 use crate::reader::origin::Origin;
 use crate::ring::exit_history::ExitHistory;
+use crate::shm::drops::{Drops, LanelessReason};
 
 /// A gap or an unclean exit, waiting for its place between two records.
 #[derive(Debug)]
@@ -22,20 +23,20 @@ pub(super) struct Notice {
 pub(super) enum NoticeKind {
     Gap {
         gap: Gap,
-        /// The lane's counter of drops, as far as this notice and those before it report it.
-        drops: u64,
+        /// The lane's counters of drops, as far as this notice and those before it report them.
+        drops: Drops,
     },
     Exit(UncleanExit),
 }
 
 impl Notice {
     /// Drops of threads without a lane that the notice reports.
-    pub(super) fn laneless_drops(&self) -> u64 {
+    pub(super) fn laneless_drops(&self) -> Option<Gap> {
         match self.kind {
-            NoticeKind::Gap { gap, .. } if self.origin.as_ref().is_some_and(|origin| !origin.is_known()) => {
-                gap.count
+            NoticeKind::Gap { gap, .. } if gap.reason.is_refusal() => {
+                self.origin.as_ref().filter(|origin| !origin.is_known()).map(|_| gap)
             }
-            _ => 0,
+            _ => None,
         }
     }
 
@@ -51,9 +52,9 @@ impl Notice {
 #[derive(Debug)]
 pub(super) struct Notices {
     waiting: VecDeque<Notice>,
-    /// The lane's counter of drops, which only grows.
-    drops_observed: u64,
-    drops_reported: u64,
+    /// The lane's counters of drops, which only grow.
+    drops_observed: Drops,
+    drops_reported: Drops,
     /// The incarnation up to which exits have been observed, and reported.
     exits_observed: u32,
     exits_reported: u32,
@@ -62,7 +63,7 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    pub(super) fn new(drops_reported: u64, exits_reported: u32) -> Notices {
+    pub(super) fn new(drops_reported: Drops, exits_reported: u32) -> Notices {
         Notices {
             waiting: VecDeque::new(),
             drops_observed: drops_reported,
@@ -92,24 +93,32 @@ impl Notices {
         self.waiting.push_back(Notice { kind, origin, moment: None });
     }
 
-    /// Queues a gap if the lane's counter of drops has grown since the last one.
-    pub(super) fn observe_drops(&mut self, counter: u64, owner: Option<Arc<Origin>>) {
-        if self.has_new_drops(counter) {
-            let count = counter - self.drops_observed;
+    /// Queues a gap for each reason for which the lane has dropped records since the last one.
+    pub(super) fn observe_drops(&mut self, counter: Drops, owner: Option<Arc<Origin>>) {
+        if self.has_new_drops(counter.all) {
+            for (reason, count) in
+                counter.since(self.drops_observed).into_iter().filter(|(_, count)| *count > 0)
+            {
+                self.drops_observed = self.drops_observed.after(reason, count);
+                self.push_gap(count, reason.into(), owner.clone());
+            }
+        } else if self.waiting.is_empty() && counter.all == self.drops_observed.all {
+            // Reported before, by a consumer that was killed before it could write the reasons into the ring.
             self.drops_observed = counter;
-            self.push_gap(count, GapReason::Dropped, owner);
+            self.drops_reported = counter;
         }
     }
 
     /// Whether the counter has grown. One that has gone back was damaged: a distance of half of all numbers or more
     /// counts as backwards.
     pub(super) fn has_new_drops(&self, counter: u64) -> bool {
-        counter > self.drops_observed && counter - self.drops_observed < 1 << 63
+        let observed = self.drops_observed.all;
+        counter > observed && counter - observed < 1 << 63
     }
 
     /// Queues a gap of threads that have no lane. `origin` stands for them.
-    pub(super) fn observe_laneless_drops(&mut self, count: u64, origin: Arc<Origin>) {
-        self.push_gap(count, GapReason::Dropped, Some(origin));
+    pub(super) fn observe_laneless_drops(&mut self, count: u64, reason: LanelessReason, origin: Arc<Origin>) {
+        self.push_gap(count, reason.into(), Some(origin));
     }
 
     pub(super) fn observe_missing(&mut self, count: u64) {
@@ -165,7 +174,7 @@ impl Notices {
         self.exits_reported
     }
 
-    pub(super) fn drops_reported(&self) -> u64 {
+    pub(super) fn drops_reported(&self) -> Drops {
         self.drops_reported
     }
 
@@ -210,21 +219,37 @@ mod tests {
 
     #[test]
     fn drops_are_reported_once_and_by_difference() {
-        let mut notices = Notices::new(10, 0);
+        let drops = |all| Drops { all, reasons: 0 };
+        let mut notices = Notices::new(drops(10), 0);
         for counter in [10, 12, 12, 15] {
-            notices.observe_drops(counter, None);
+            notices.observe_drops(drops(counter), None);
         }
-        notices.observe_drops(3, None);
-        notices.observe_drops(1 << 63 | 20, None);
+        notices.observe_drops(drops(3), None);
+        notices.observe_drops(drops(1 << 63 | 20), None);
         assert_eq!(next_gap(&mut notices), Some((2, GapReason::Dropped)));
-        assert_eq!(notices.drops_reported(), 12);
+        assert_eq!(notices.drops_reported(), drops(12));
         assert_eq!(next_gap(&mut notices), Some((3, GapReason::Dropped)));
-        assert_eq!((notices.drops_reported(), next_gap(&mut notices)), (15, None));
+        assert_eq!((notices.drops_reported(), next_gap(&mut notices)), (drops(15), None));
+    }
+
+    #[test]
+    fn each_reason_for_drops_has_its_gap() {
+        let mut notices = Notices::new(Drops::default(), 0);
+        let counter = Drops { all: 6, reasons: crate::shm::layout::pair(2, 1) };
+        notices.observe_drops(counter, None);
+        let expected = [(3, GapReason::Dropped), (2, GapReason::Nested), (1, GapReason::Unfit)];
+        assert_eq!(expected.map(|_| next_gap(&mut notices)), expected.map(Some));
+        assert_eq!(notices.drops_reported(), counter);
+        // The file has them, but its writer was killed before it wrote the reasons into the ring.
+        let mut notices = Notices::new(Drops { all: 6, reasons: 0 }, 0);
+        notices.observe_drops(counter, None);
+        notices.observe_drops(Drops { all: 7, ..counter }, None);
+        assert_eq!(next_gap(&mut notices), Some((1, GapReason::Dropped)));
     }
 
     #[test]
     fn an_exit_is_observed_once() {
-        let mut notices = Notices::new(0, 2);
+        let mut notices = Notices::new(Drops::default(), 2);
         let observe = |notices: &mut Notices, incarnation| {
             notices.observe_exit((4, incarnation), None, Some(9), Moment::default());
             notices.iter().count()
@@ -240,7 +265,7 @@ mod tests {
 
     #[test]
     fn an_exit_without_name_and_records_is_not_reported() {
-        let mut notices = Notices::new(0, 0);
+        let mut notices = Notices::new(Drops::default(), 0);
         notices.observe_exit((4, 1), None, None, Moment::default());
         assert!(notices.is_empty() && notices.take_quiet_exits().is_empty());
         let process = Origin { process_lane: (4, 2), ..Origin::unknown(4, 2) };
@@ -251,7 +276,7 @@ mod tests {
 
     #[test]
     fn an_exit_before_the_history_is_one_if_its_blocks_were_read() {
-        let notices = Notices::new(0, 1);
+        let notices = Notices::new(Drops::default(), 1);
         let history = ExitHistory::decode(crate::shm::layout::pair(50, 0));
         assert_eq!(notices.unobserved_exits(history, 2, 60), [2, 50]);
         assert_eq!(notices.unobserved_exits(history, 1, 60), [50]);

@@ -9,6 +9,7 @@ use crate::reader::consumer::blocks::{BlockTable, RecordEnd};
 use crate::record::value::Cursor;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
+use crate::shm::drops::Drops;
 use crate::shm::record_header::{Header, control, flag, kind};
 
 impl LaneReader {
@@ -80,8 +81,9 @@ impl LaneReader {
         let mut at = Cursor::new(self.copy.bytes(payload));
         match header.definition {
             control::GAP => {
-                if let Some(drops) = at.u64() {
-                    self.notices.observe_drops(drops, None);
+                if let Some(all) = at.u64() {
+                    let reasons = at.u64().unwrap_or_default();
+                    self.notices.observe_drops(Drops { all, reasons }, None);
                 }
             }
             control::ANCHOR => {

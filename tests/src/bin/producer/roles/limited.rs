@@ -52,7 +52,7 @@ pub(crate) fn limited(name: &str, arguments: &Arguments) {
 fn push_soon(log: &Logger, sequence: u64) {
     let until = Instant::now() + Duration::from_secs(30);
     while let Err(error) = push(log, 0, sequence, 0) {
-        assert_eq!(error, PushError::NoLane);
+        assert_eq!(error, PushError::System(libc::EMFILE));
         assert!(Instant::now() < until, "there are descriptors again, but still no lane");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -68,7 +68,7 @@ pub(crate) fn without_descriptors(name: &str, arguments: &Arguments) {
     ready();
     limit(Resource::RLIMIT_NOFILE, 0);
     for _ in 0..50 {
-        assert_eq!(push(&log, 0, 0, 0), Err(PushError::NoLane));
+        assert_eq!(push(&log, 0, 0, 0), Err(PushError::System(libc::EMFILE)));
     }
     let said = log.open_lane().unwrap_err();
     limit(Resource::RLIMIT_NOFILE, plenty);
@@ -80,7 +80,7 @@ pub(crate) fn without_descriptors(name: &str, arguments: &Arguments) {
     for n in 0..arguments.number("forks", 30) {
         let child = ringlog_testkit::fork_child(|| {
             limit(Resource::RLIMIT_NOFILE, 0);
-            assert_eq!(push(&log, 0, n, 0), Err(PushError::NoLane));
+            assert_eq!(push(&log, 0, n, 0), Err(PushError::System(libc::EMFILE)));
             limit(Resource::RLIMIT_NOFILE, plenty);
             // At once: it is not looked again for every record, so this one is likely to be refused, too,
             // and without another attempt to open the ring.
