@@ -81,6 +81,18 @@ pub enum Error {
     /// The options make no valid ring.
     #[error("cannot make this ring: {0}")]
     Geometry(String),
+    /// The ring was made before the machine was started, and no new one can take its place.
+    #[error(
+        "{} was made before the machine was started, so it takes no new records: {why}; let a user open it once who \
+         may write to its directory, or move it away",
+        path.display()
+    )]
+    EarlierBoot {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The time-stamp counter was asked for as the ring's clock, and cannot be relied upon.
     #[error("cannot make a ring with the clock tsc: {why}; leave out the clock, or choose monotonic")]
     Clock {

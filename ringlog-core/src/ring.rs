@@ -15,5 +15,6 @@ pub(crate) mod name;
 pub(crate) mod options;
 pub(crate) mod private;
 pub(crate) mod reclaim;
+pub(crate) mod renewal;
 pub(crate) mod session;
 pub(crate) mod thread_lanes;

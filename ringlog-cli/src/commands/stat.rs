@@ -101,6 +101,14 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         let described = humanize::records(stat.described);
         lines.push(format!("described {described} brought their definition, for which the ring had no room"));
     }
+    if observer.info().is_of_earlier_boot() {
+        let what = "made before the machine was started: it takes no new records, and waits to be drained";
+        lines.push(format!("boot      {what}"));
+    }
+    for old in observer.of_earlier_boots() {
+        let old = terminal::escape(&old.display().to_string());
+        lines.push(format!("earlier   {old} waits to be drained by the next writer"));
+    }
     if !stat.owners_known {
         lines.push(
             "owners    not known to be alive: only who may write the ring sees its locks; shown is what the ring says"
@@ -259,6 +267,10 @@ struct StatReport {
     /// When a writer last looked for ended owners; null if none has.
     reclaim_looked_unix_ns: Option<u64>,
     overflow: String,
+    /// Made before the machine was started, so that it takes no new records.
+    is_of_earlier_boot: bool,
+    /// Rings that were here before the machine was started and are not drained yet.
+    earlier_boots: Vec<PathBuf>,
     retired: bool,
     /// Whether the locks could be read. If not, `alive`, `state` and `writer` are what the ring says.
     owners_known: bool,
@@ -330,6 +342,8 @@ impl StatReport {
             reclaimed_within_max_ns: stat.reclaim.longest_within.map(nanoseconds),
             reclaim_looked_unix_ns: Some(stat.reclaim.looked_unix_ns).filter(|looked| *looked != 0),
             overflow: option_values::overflow_text(stat.overflow),
+            is_of_earlier_boot: observer.info().is_of_earlier_boot(),
+            earlier_boots: observer.of_earlier_boots(),
             retired: stat.retired,
             owners_known: stat.owners_known,
             writer: stat.consumer.as_ref().map(|consumer| WriterReport {

@@ -43,7 +43,6 @@ use self::merge::Merge;
 use self::scan::Scans;
 use self::totals::Totals;
 use crate::error::Error;
-use crate::os::boot::boot_id;
 use crate::os::probe::Probe;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::Entry;
@@ -74,7 +73,6 @@ pub struct Consumer {
     totals: Totals,
     scans: Scans,
     dictionary: Dictionary,
-    boot: [u8; 16],
     /// Requests to stop up to this number do not count.
     stops_before: Cell<u64>,
 }
@@ -101,7 +99,6 @@ impl Consumer {
             totals: Totals::read(&ring),
             scans: Scans::new(block_count),
             dictionary: Dictionary::default(),
-            boot: boot_id(),
             session,
         };
         // An earlier consumer may have died between freeing blocks and announcing it; producers that
@@ -266,14 +263,13 @@ impl Consumer {
     /// As [`cursor`](Self::cursor), into a cursor whose memory is used again.
     pub fn cursor_into(&self, cursor: &mut Cursor) {
         let (ring, laneless_drops) = (self.session.info.uuid, self.totals.laneless_drops());
-        cursor.set(ring, self.boot, laneless_drops, self.lanes.cursors());
+        cursor.set(ring, laneless_drops, self.lanes.cursors());
     }
 
     /// What the entry that was given out last changes in a cursor. Call it before the next is asked for.
     pub fn step(&self) -> Step {
         let reader = self.lanes.reader(self.merge.top().unwrap_or(0));
-        let (laneless_drops, unix_ns) = (self.totals.laneless_drops(), self.merge.last_unix_ns());
-        Step::new(reader.step_kind(), reader.cursor(), laneless_drops, unix_ns)
+        Step::new(reader.step_kind(), reader.cursor(), self.totals.laneless_drops())
     }
 
     fn ring(&self) -> Result<SharedRing, Error> {

@@ -4,7 +4,7 @@ mod long_records;
 mod missed;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::long_records::{LongRecords, Part};
@@ -20,6 +20,7 @@ use crate::record::value::Cursor;
 use crate::ring::file;
 use crate::ring::header::Info;
 use crate::ring::lock_file;
+use crate::ring::renewal;
 use crate::shm::block::{BlockId, Kind, Phase, SharedRing, State};
 use crate::shm::clock::Anchor;
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block};
@@ -95,6 +96,11 @@ impl Observer {
     /// The ring's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The rings that were at this path before the machine was started and are not drained yet, oldest first.
+    pub fn of_earlier_boots(&self) -> Vec<PathBuf> {
+        renewal::waiting_beside(&self.path, self.identity)
     }
 
     pub(crate) fn ring(&self) -> SharedRing {

@@ -18,15 +18,9 @@ use crate::shm::overflow::Overflow;
 /// Makes a ring at `path`. The file gets its name only when it is complete, magic last, and has its lock file. So no
 /// process sees it half-made. If this process dies in between, no more than an empty lock file is left behind, which
 /// the next ring made there removes.
-pub(crate) fn create(
-    path: &Path,
-    info: &Info,
-    overflow: Overflow,
-    mode: u32,
-    group: Option<u32>,
-) -> Result<(), Error> {
+pub(crate) fn create(path: &Path, info: &Info, overflow: Overflow, access: FileAccess) -> Result<(), Error> {
     let draft = Draft::new(directory_of(path), path)?;
-    give(&draft, path, mode, group)?;
+    give(&draft, path, access)?;
     let (lock_path, mark) =
         lock_file::of_new(draft.file(), path, &info.uuid).map_err(|e| Error::io("create", path, e))?;
     // Before any work is done, because this tests whether the file system keeps locks.
@@ -50,10 +44,21 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn give(draft: &Draft, path: &Path, mode: u32, group: Option<u32>) -> Result<(), Error> {
-    if let Some(gid) = group {
-        nix::unistd::fchown(draft.file(), None, Some(gid.into()))
-            .map_err(|e| Error::io("give to the group", path, e.into()))?;
+/// Who may use a new file.
+#[derive(Clone, Copy)]
+pub(crate) struct FileAccess {
+    pub(crate) mode: u32,
+    /// Its group, if not that of the process.
+    pub(crate) group: Option<u32>,
+    /// Its owner, if not that of the process.
+    pub(crate) owner: Option<u32>,
+}
+
+fn give(draft: &Draft, path: &Path, access: FileAccess) -> Result<(), Error> {
+    let FileAccess { mode, group, owner } = access;
+    if owner.is_some() || group.is_some() {
+        nix::unistd::fchown(draft.file(), owner.map(Into::into), group.map(Into::into))
+            .map_err(|e| Error::io("give to its owner and group", path, e.into()))?;
     }
     draft.set_mode(mode).map_err(|e| Error::io("set the mode of", path, e))
 }

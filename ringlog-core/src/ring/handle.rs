@@ -1,16 +1,17 @@
 //! [`Ring`]: the handle that applications hold.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::ring::create;
+use crate::ring::create::{self, FileAccess};
 use crate::ring::exit;
 use crate::ring::file;
 use crate::ring::header::Info;
 use crate::ring::name;
 use crate::ring::options::Options;
 use crate::ring::reclaim;
+use crate::ring::renewal;
 use crate::ring::session::Session;
 use crate::shm::clock::Clock;
 
@@ -47,6 +48,9 @@ impl Ring {
 
     /// Opens the ring `name` for logging and draining.
     ///
+    /// If it was made before the machine was started, it is renamed, to be drained by the next writer, and a new ring
+    /// takes its place: after a power cut its content may be older than what has been read from it.
+    ///
     /// # Errors
     /// [`Error::NoSuchRing`], with a similar name if there is one; [`Error::NotARing`],
     /// [`Error::Version`] or [`Error::Damaged`] for what is in the file; [`Error::Permission`];
@@ -54,6 +58,7 @@ impl Ring {
     pub fn open(name: &str) -> Result<Ring, Error> {
         exit::prepare();
         let path = name::resolve_absolute(name)?;
+        renewal::renew_if_old(name, &path)?;
         // If the ring is being replaced, open the new one. It is not replaced more often than this.
         for _ in 0..8 {
             let opened = file::open(name, &path, true)?;
@@ -79,6 +84,12 @@ impl Ring {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.session.path
+    }
+
+    /// The rings that were at this path before the machine was started and are not drained yet, oldest first. They get
+    /// no new records; open each by its path to drain it.
+    pub fn of_earlier_boots(&self) -> Vec<PathBuf> {
+        renewal::waiting_beside(self.path(), self.session.identity)
     }
 
     /// What its header says.
@@ -124,7 +135,8 @@ impl Options {
             return Err(Error::Clock { why: why.to_string() });
         }
         let info = Info::new(geometry, clock);
-        create::create(path, &info, self.overflow, self.mode, self.group)
+        let access = FileAccess { mode: self.mode, group: self.group, owner: None };
+        create::create(path, &info, self.overflow, access)
     }
 
     /// Makes a ring without a name in `dir`.

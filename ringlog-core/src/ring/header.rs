@@ -69,6 +69,13 @@ impl Info {
         self.boot_id == boot_id()
     }
 
+    /// Whether the ring was made before the machine was started, as far as both boots are known. It gets no new
+    /// records.
+    pub fn is_of_earlier_boot(&self) -> bool {
+        let unknown = [0; 16];
+        !self.is_of_this_boot() && self.boot_id != unknown && boot_id() != unknown
+    }
+
     /// The header's bytes, the magic left zero: it is written last.
     pub(crate) fn encode(&self, overflow: Overflow) -> Vec<u8> {
         let mut bytes = vec![0; header::BYTES];

@@ -94,6 +94,10 @@ fn open<'a>(session: &'a Session, ring: &SharedRing, process: bool) -> Result<&'
 /// Takes the lock of a lane: of a closed one if possible, else of one whose owner is dead. Among these the one with
 /// the fewest incarnations comes first, so that no lane's exit history loses old exits too soon.
 fn take_lock(session: &Session, ring: &SharedRing) -> Result<(u32, LockPage), Refusal> {
+    // After a power cut the lane may have forgotten its last owners, and would give their numbers to new records.
+    if session.info.is_of_earlier_boot() {
+        return Err(Refusal::Gone);
+    }
     let _no_fork = fork_guard::block_forks();
     let file = session.lock_file.open().map_err(|e| Refusal::of_io(&e))?;
     let file = file.filter(|_| session.identity.is_at(&session.path)).ok_or(Refusal::Gone)?;

@@ -222,6 +222,9 @@ impl<'a> Writer<'a> {
             return Ok(Some(End::Reload(Box::new(config))));
         }
         self.handlers.maintain(&mut self.context);
+        if self.in_flight.is_empty() {
+            self.context.sources.remove_old(self.context.events)?;
+        }
         self.rotate_if_requested()?;
         self.context.waiting();
         Ok(None)

@@ -12,6 +12,7 @@ use super::delivery::Delivery;
 use super::flags::{Flags, Signals};
 use super::formatting::Formatting;
 use super::handlers::{ActiveHandler, Guarantee, Handlers};
+use super::old_ring;
 use super::router::Router;
 use super::run::{End, Writer};
 use super::sources::Sources;
@@ -161,7 +162,9 @@ enum Next {
 impl Session<'_> {
     /// Becomes the consumer of the rings, opens the sinks, and repairs what an earlier writer left unfinished.
     fn begin<'a>(&'a self, flags: Flags<'a>, events: &'a mut dyn Events) -> Result<Writer<'a>, Error> {
-        let rings = self.config.rings.iter().map(|ring| Ring::open(ring)).collect::<Result<Vec<_>, _>>()?;
+        let mut rings =
+            self.config.rings.iter().map(|ring| Ring::open(ring)).collect::<Result<Vec<_>, _>>()?;
+        rings.extend(old_ring::open_all(&rings, events));
         let mut sources = Sources::open(&rings, self.config.grace)?;
         let mut sinks = Vec::new();
         for handler in &self.config.handlers {

@@ -7,6 +7,7 @@ use ringlog::reader::{Consumer, Cursor, Entry, Mark, Observer, Step};
 use ringlog::{Overflow, Ring};
 
 use super::levels::LevelExpiry;
+use super::old_ring::OldRing;
 use super::tick_clock::TickClock;
 use crate::clock::now_unix_ns;
 use crate::error::Error;
@@ -19,6 +20,8 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// The rings that the writer drains.
 pub(super) struct Sources {
     all: Vec<Source>,
+    /// The only ring that is not done, if there is just one.
+    only: Option<usize>,
 }
 
 /// A ring that is drained.
@@ -32,6 +35,8 @@ struct Source {
     next: NextEntry,
     /// Whether a process has ever logged into the ring.
     used: bool,
+    /// For a ring of an earlier boot, its removal.
+    old: Option<OldRing>,
     identity: RingIdentity,
 }
 
@@ -63,9 +68,46 @@ impl Sources {
             }
             let (observer, levels, clock) = (ring.observe()?, LevelExpiry::new(ring), TickClock::new(ring));
             let identity = RingIdentity::new(ring.path(), ring.info());
-            Ok(Source { consumer, observer, levels, clock, next: NextEntry::Unknown, used: false, identity })
+            let old = OldRing::of(ring);
+            Ok(Source {
+                consumer,
+                observer,
+                levels,
+                clock,
+                next: NextEntry::Unknown,
+                used: false,
+                old,
+                identity,
+            })
         };
-        Ok(Sources { all: rings.iter().map(source).collect::<Result<_, ringlog::Error>>()? })
+        let all = rings.iter().map(source).collect::<Result<_, ringlog::Error>>()?;
+        Ok(Sources { only: (rings.len() == 1).then_some(0), all })
+    }
+
+    /// Removes rings of earlier boots that are drained. Everything taken from them is acknowledged.
+    pub(super) fn remove_old(&mut self, events: &mut dyn Events) -> Result<(), Error> {
+        for Source { consumer, old, next, .. } in &mut self.all {
+            if let Some(old) = old.as_mut().filter(|old| !old.is_done())
+                && !matches!(next, NextEntry::At(_))
+            {
+                // The consumer looks again, so an earlier look is out of date.
+                *next = NextEntry::Unknown;
+                old.remove_if_drained(consumer, events)?;
+            }
+        }
+        let mut left = (0..self.all.len()).filter(|ring| !self.all[*ring].is_done());
+        let only = left.next().filter(|_| left.next().is_none());
+        if let Some(ring) = only.filter(|_| self.only.is_none()) {
+            // From now on it is not looked up before it is taken.
+            self.all[ring].next = NextEntry::Unknown;
+        }
+        self.only = only;
+        Ok(())
+    }
+
+    /// The rings of this boot, to which requests are sent.
+    fn present(&self) -> impl Iterator<Item = &Source> {
+        self.all.iter().filter(|source| source.old.is_none())
     }
 
     pub(super) fn identities(&self) -> impl Iterator<Item = &RingIdentity> {
@@ -88,8 +130,8 @@ impl Sources {
     /// The next entry, and the index of its ring.
     #[inline]
     pub(super) fn next(&mut self, wait: Duration) -> Result<Option<(usize, Entry<'_>)>, Error> {
-        if self.all.len() == 1 {
-            return Ok(self.all[0].consumer.next(wait)?.map(|entry| (0, entry)));
+        if let Some(ring) = self.only {
+            return Ok(self.all[ring].consumer.next(wait)?.map(|entry| (ring, entry)));
         }
         let Some(ring) = self.choose(wait)? else { return Ok(None) };
         let source = &mut self.all[ring];
@@ -121,7 +163,7 @@ impl Sources {
     /// Looks up the next entry of the rings where it is unknown and wanted.
     fn look(&mut self, is_wanted: impl Fn(&Source) -> bool) -> Result<(), Error> {
         for source in &mut self.all {
-            if !matches!(source.next, NextEntry::At(_)) && is_wanted(source) {
+            if !source.is_done() && !matches!(source.next, NextEntry::At(_)) && is_wanted(source) {
                 source.next = source.consumer.peek(Duration::ZERO)?.map_or(NextEntry::None, NextEntry::found);
             }
         }
@@ -175,14 +217,16 @@ impl Sources {
 
     /// Whether a process has asked the writer to stop, or has removed a ring.
     pub(super) fn stop_requested(&self) -> bool {
-        self.all.iter().any(|source| source.consumer.requests().pending(Request::Stop).is_some())
+        let is_asked = |source: &Source| source.consumer.requests().pending(Request::Stop).is_some();
+        // Drained old rings alone get nothing any more.
+        self.present().any(is_asked) || (!self.all.is_empty() && self.all.iter().all(Source::is_done))
     }
 
     /// The ring whose stop request ends the writer of several rings.
     pub(super) fn stopped_ring(&self) -> Option<&str> {
         let ring =
-            self.all.iter().find(|source| source.consumer.requests().pending(Request::Stop).is_some())?;
-        (self.all.len() > 1).then_some(&*ring.identity.name)
+            self.present().find(|source| source.consumer.requests().pending(Request::Stop).is_some())?;
+        (self.present().count() > 1).then_some(&*ring.identity.name)
     }
 
     /// The name of a ring.
@@ -192,11 +236,11 @@ impl Sources {
 
     /// The unanswered request to rotate of each ring.
     pub(super) fn rotation_requests(&self) -> Vec<Option<u64>> {
-        self.all.iter().map(|source| source.consumer.requests().pending(Request::Rotate)).collect()
+        self.present().map(|source| source.consumer.requests().pending(Request::Rotate)).collect()
     }
 
     pub(super) fn answer_rotation(&self, requests: &[Option<u64>]) {
-        for (source, request) in self.all.iter().zip(requests) {
+        for (source, request) in self.present().zip(requests) {
             request
                 .iter()
                 .for_each(|request| source.consumer.requests().answer(Request::Rotate, *request, true));
@@ -206,7 +250,7 @@ impl Sources {
     /// Answers every request to trust the clock. Returns whether there was one.
     pub(super) fn take_trust_requests(&self) -> bool {
         let mut is_requested = false;
-        for Source { consumer, .. } in &self.all {
+        for Source { consumer, .. } in self.present() {
             if let Some(request) = consumer.requests().pending(Request::TrustClock) {
                 consumer.requests().answer(Request::TrustClock, request, true);
                 is_requested = true;
@@ -217,12 +261,12 @@ impl Sources {
 
     /// Whether a process has asked for a reload.
     pub(super) fn reload_requested(&self) -> bool {
-        self.all.iter().any(|source| source.consumer.requests().pending(Request::Reload).is_some())
+        self.present().any(|source| source.consumer.requests().pending(Request::Reload).is_some())
     }
 
     /// Answers every request for a reload.
     pub(super) fn answer_reload(&self, is_taken: bool) {
-        for Source { consumer, .. } in &self.all {
+        for Source { consumer, .. } in self.present() {
             if let Some(request) = consumer.requests().pending(Request::Reload) {
                 consumer.requests().answer(Request::Reload, request, is_taken);
             }
@@ -231,7 +275,7 @@ impl Sources {
 
     /// Whether every ring drops records when it is full.
     pub(super) fn all_drop(&self) -> Result<bool, Error> {
-        for source in &self.all {
+        for source in self.present() {
             if source.observer.stat()?.overflow != Overflow::Drop {
                 return Ok(false);
             }
@@ -248,9 +292,16 @@ impl Sources {
     /// Whether every lane is closed and every ring drained. A ring into which no process has ever logged is waited for,
     /// unless the writer is `abandoned`.
     pub(super) fn are_deserted(&mut self, abandoned: bool) -> Result<bool, Error> {
+        let has_old = self.all.iter().any(|source| source.old.is_some());
         for source in &mut self.all {
+            if source.old.is_some() {
+                if !source.is_done() {
+                    return Ok(false);
+                }
+                continue;
+            }
             if !source.used {
-                source.used = !source.observer.stat()?.lanes.is_empty();
+                source.used = has_old || !source.observer.stat()?.lanes.is_empty();
             }
             // In this order: a lane may publish records until it is closed.
             let is_deserted =
@@ -264,8 +315,7 @@ impl Sources {
 
     /// For each ring, the number of the stop request from which on requests count.
     pub(super) fn stops(&self) -> Vec<([u8; 16], u64)> {
-        self.all
-            .iter()
+        self.present()
             .map(|source| (source.consumer.info().uuid, source.consumer.requests().answered(Request::Stop)))
             .collect()
     }
@@ -282,12 +332,13 @@ impl Sources {
 
     /// Undoes expired level rules.
     pub(super) fn undo_levels(&mut self, events: &mut dyn Events) {
-        self.all.iter_mut().for_each(|source| source.levels.undo(events));
+        let present = self.all.iter_mut().filter(|source| source.old.is_none());
+        present.for_each(|source| source.levels.undo(events));
     }
 
     /// Looks whether the clock of each ring can still be relied upon.
     pub(super) fn check_clocks(&mut self, events: &mut dyn Events) {
-        for Source { consumer, clock, .. } in &mut self.all {
+        for Source { consumer, clock, .. } in self.all.iter_mut().filter(|source| source.old.is_none()) {
             clock.check(|| consumer.info().clock.unreliable(), events);
         }
     }
@@ -299,8 +350,16 @@ impl Sources {
 }
 
 impl Source {
+    /// Whether the ring is one of an earlier boot from which nothing more comes.
+    fn is_done(&self) -> bool {
+        self.old.as_ref().is_some_and(OldRing::is_done)
+    }
+
     /// Whether every published entry is taken and acknowledged.
     fn is_drained(&mut self) -> Result<bool, Error> {
+        if self.is_done() {
+            return Ok(true);
+        }
         // The consumer looks again, so an earlier look is out of date.
         if self.next == NextEntry::None {
             self.next = NextEntry::Unknown;
@@ -311,6 +370,7 @@ impl Source {
     /// Whether the ring has no entry before this time, as far as can be known.
     fn has_nothing_before(&self, unix_ns: u64) -> bool {
         match self.next {
+            _ if self.is_done() => true,
             NextEntry::Unknown => false,
             NextEntry::None => self.consumer.watermark_unix_ns() >= unix_ns,
             NextEntry::At(next) => next >= unix_ns,

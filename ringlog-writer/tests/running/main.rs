@@ -3,6 +3,7 @@
 mod clocks;
 mod common;
 mod configured;
+mod earlier_boot;
 mod files;
 mod one_output;
 mod scene;

@@ -1,7 +1,5 @@
 //! How far a ring has been drained, kept outside of the ring.
 
-use crate::os::boot::boot_id;
-use crate::shm::clock::unix_ns;
 use crate::shm::layout::{block, halves, pair};
 
 /// The place up to which a consumer has given out entries. The next consumer passes over what lies before it, so that
@@ -37,10 +35,6 @@ use crate::shm::layout::{block, halves, pair};
 pub struct Cursor {
     /// UUID of the ring to which the cursor belongs.
     pub ring: [u8; 16],
-    /// Boot id of the machine when the cursor was made.
-    boot: [u8; 16],
-    /// When the cursor was made.
-    unix_ns: u64,
     /// Drops of threads without a lane that have been reported.
     laneless_drops: u64,
     /// The lanes of which anything was given out, by number.
@@ -60,7 +54,7 @@ pub(super) struct LaneCursor {
     pub(super) exits_reported: u32,
 }
 
-const HEAD_BYTES: usize = 16 + 16 + 8 + 8;
+const HEAD_BYTES: usize = 16 + 8;
 const LANE_BYTES: usize = 4 * 8;
 
 /// The kind of entry of a step: which of the numbers says whether the entry came before. The others grow with entries
@@ -79,11 +73,9 @@ pub(super) enum StepKind {
 }
 
 impl Cursor {
-    /// Appends the cursor as bytes: 48, and 32 for each lane that was ever used.
+    /// Appends the cursor as bytes: 24, and 32 for each lane that was ever used.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.ring);
-        out.extend_from_slice(&self.boot);
-        out.extend_from_slice(&self.unix_ns.to_le_bytes());
         out.extend_from_slice(&self.laneless_drops.to_le_bytes());
         for lane in &self.lanes {
             let words = [
@@ -111,13 +103,7 @@ impl Cursor {
         if !lanes.is_sorted_by(|a, b| a.lane < b.lane) {
             return None;
         }
-        Some(Cursor {
-            ring: array(0)?,
-            boot: array(16)?,
-            unix_ns: word(32)?,
-            laneless_drops: word(40)?,
-            lanes,
-        })
+        Some(Cursor { ring: array(0)?, laneless_drops: word(16)?, lanes })
     }
 
     /// Moves the cursor past the entries of these steps, which came next.
@@ -129,13 +115,11 @@ impl Cursor {
             }
             self.laneless_drops = step.laneless_drops;
         }
-        self.unix_ns = unix_ns();
     }
 
-    /// Moves the cursor past what either of the two has behind it, if they are of the same ring and the same start of
-    /// the machine.
+    /// Moves the cursor past what either of the two has behind it, if they are of the same ring.
     pub fn join(&mut self, other: &Cursor) {
-        if (self.ring, self.boot) != (other.ring, other.boot) {
+        if self.ring != other.ring {
             return;
         }
         self.laneless_drops = self.laneless_drops.max(other.laneless_drops);
@@ -160,25 +144,23 @@ impl Cursor {
         if step.kind == StepKind::LanelessDrops {
             return self.laneless_drops >= step.laneless_drops;
         }
-        let Some((known, begun_before)) = self.lane(step.lane.lane) else { return false };
+        let Some(known) = self.lane(step.lane.lane) else { return false };
         let LaneCursor { incarnation, sequence, drops_reported, exits_reported, .. } = step.lane;
-        let came_before = match step.kind {
+        match step.kind {
             StepKind::Sequence => (known.incarnation, known.sequence) >= (incarnation, sequence),
             StepKind::Drops | StepKind::LanelessDrops => known.drops_reported >= drops_reported,
             StepKind::Exit => known.exits_reported >= exits_reported,
-        };
-        came_before && step.unix_ns <= begun_before
+        }
     }
 
-    /// Sets the cursor to a place, made now.
+    /// Sets the cursor to a place.
     pub(super) fn set(
         &mut self,
         ring: [u8; 16],
-        boot: [u8; 16],
         laneless_drops: u64,
         lanes: impl Iterator<Item = LaneCursor>,
     ) {
-        (self.ring, self.boot, self.unix_ns, self.laneless_drops) = (ring, boot, unix_ns(), laneless_drops);
+        (self.ring, self.laneless_drops) = (ring, laneless_drops);
         self.lanes.clear();
         self.lanes.extend(lanes.filter(|lane| !lane.is_empty()));
     }
@@ -193,13 +175,11 @@ impl Cursor {
         lanes.take_while(move |lane| *lane < count)
     }
 
-    /// The place in a lane. Its sequence counts only for blocks that were begun before the returned time.
-    pub(super) fn lane(&self, lane: u32) -> Option<(LaneCursor, u64)> {
+    /// The place in a lane. It counts whatever the boot and the clock: a ring of an earlier boot, which may have
+    /// forgotten the lanes' last owners, gets no new ones.
+    pub(super) fn lane(&self, lane: u32) -> Option<LaneCursor> {
         let at = self.lanes.binary_search_by_key(&lane, |cursor| cursor.lane).ok()?;
-        // A ring on a disk that has gone through a power cut may have forgotten the lanes' last owners, and
-        // give numbers of theirs to later ones.
-        let begun_before = if self.boot == boot_id() { u64::MAX } else { self.unix_ns };
-        Some((self.lanes[at], begun_before))
+        Some(self.lanes[at])
     }
 }
 
@@ -210,12 +190,11 @@ pub struct Step {
     kind: StepKind,
     lane: LaneCursor,
     laneless_drops: u64,
-    unix_ns: u64,
 }
 
 impl Step {
-    pub(super) fn new(kind: StepKind, lane: LaneCursor, laneless_drops: u64, unix_ns: u64) -> Step {
-        Step { kind, lane, laneless_drops, unix_ns }
+    pub(super) fn new(kind: StepKind, lane: LaneCursor, laneless_drops: u64) -> Step {
+        Step { kind, lane, laneless_drops }
     }
 }
 
@@ -237,20 +216,17 @@ impl LaneCursor {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PassesOver {
     pub(super) given: (u32, u64),
-    /// Only blocks that were begun before this time.
-    pub(super) begun_before: u64,
 }
 
 impl PassesOver {
     /// Whether the whole block was given out: it is one of an earlier incarnation.
     pub(super) fn block(&self, header: &[u64; block::WORDS]) -> bool {
-        halves(header[block::LANE]).1 < self.given.0 && header[block::ANCHOR_UNIX_NS] <= self.begun_before
+        halves(header[block::LANE]).1 < self.given.0
     }
 
     /// The sequence before which all records of a block were given out.
     pub(super) fn sequence(&self, header: &[u64; block::WORDS]) -> u64 {
-        let is_its = halves(header[block::LANE]).1 == self.given.0;
-        if is_its && header[block::ANCHOR_UNIX_NS] <= self.begun_before { self.given.1 } else { 0 }
+        if halves(header[block::LANE]).1 == self.given.0 { self.given.1 } else { 0 }
     }
 }
 
@@ -262,19 +238,13 @@ mod tests {
     fn a_cursor_is_decoded_from_its_own_bytes_only() {
         let lane =
             |lane| LaneCursor { lane, incarnation: 3, sequence: 7, drops_reported: 1, exits_reported: 2 };
-        let cursor = Cursor {
-            ring: [1; 16],
-            boot: [2; 16],
-            unix_ns: 5,
-            laneless_drops: 6,
-            lanes: vec![lane(1), lane(4)],
-        };
+        let cursor = Cursor { ring: [1; 16], laneless_drops: 6, lanes: vec![lane(1), lane(4)] };
         let mut bytes = vec![];
         cursor.encode(&mut bytes);
-        assert_eq!(bytes.len(), 48 + 2 * 32);
+        assert_eq!(bytes.len(), 24 + 2 * 32);
         assert_eq!(Cursor::decode(&bytes), Some(cursor.clone()));
         for len in 0..bytes.len() {
-            assert_eq!(Cursor::decode(&bytes[..len]).is_some(), len == 48 || len == 80, "{len}");
+            assert_eq!(Cursor::decode(&bytes[..len]).is_some(), len == 24 || len == 56, "{len}");
         }
         let mut twice = vec![];
         Cursor { lanes: vec![lane(4), lane(4)], ..cursor }.encode(&mut twice);
@@ -295,33 +265,23 @@ mod tests {
         let theirs = of(&[lane(0, 1, 5, 0, 0), lane(1, 3, 2, 4, 1), lane(3, 1, 0, 0, 1)]);
         let before = joined.clone();
         joined.join(&Cursor { ring: [2; 16], ..theirs.clone() });
-        joined.join(&Cursor { boot: [2; 16], ..theirs.clone() });
-        assert_eq!(joined, before, "of another ring, or another start of the machine");
+        assert_eq!(joined, before, "of another ring");
         joined.join(&Cursor { laneless_drops: 7, ..theirs });
         let expected = of(&[lane(0, 1, 5, 0, 0), lane(1, 3, 2, 4, 3), lane(3, 1, 1, 1, 1)]);
         assert_eq!(joined, Cursor { laneless_drops: 7, ..expected });
     }
 
     #[test]
-    fn after_a_power_cut_later_blocks_are_not_passed_over() {
-        let block = |incarnation, anchor_unix_ns| {
+    fn a_cursor_passes_over_what_it_has_behind_it() {
+        let block = |incarnation| {
             let mut header = [0; block::WORDS];
             header[block::LANE] = pair(0, incarnation);
-            header[block::ANCHOR_UNIX_NS] = anchor_unix_ns;
+            // Whatever the clock said.
+            header[block::ANCHOR_UNIX_NS] = u64::MAX;
             header
         };
-        let lane = LaneCursor { lane: 0, incarnation: 3, sequence: 7, drops_reported: 0, exits_reported: 0 };
-        let of = |boot| Cursor { boot, unix_ns: 100, lanes: vec![lane], ..Cursor::default() };
-        let passes = |boot| {
-            let (cursor, begun_before) = of(boot).lane(0).unwrap();
-            PassesOver { given: (cursor.incarnation, cursor.sequence), begun_before }
-        };
-        // The lane counts its owners from where the disk had them: the second one is another by now.
-        let other_boot = passes([9; 16]);
-        assert!(other_boot.block(&block(2, 99)) && !other_boot.block(&block(2, 101)));
-        assert_eq!([99, 101].map(|begun| other_boot.sequence(&block(3, begun))), [7, 0]);
-        let this_boot = passes(boot_id());
-        assert!(this_boot.block(&block(2, 101)) && !this_boot.block(&block(3, 99)));
-        assert_eq!([99, 101].map(|begun| this_boot.sequence(&block(3, begun))), [7, 7]);
+        let passes = PassesOver { given: (3, 7) };
+        assert_eq!([2, 3, 4].map(|incarnation| passes.block(&block(incarnation))), [true, false, false]);
+        assert_eq!([2, 3, 4].map(|incarnation| passes.sequence(&block(incarnation))), [0, 7, 0]);
     }
 }

@@ -77,7 +77,7 @@ impl LaneReader {
         let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
         let (incarnation, next) = halves(word(lane_entry::NEXT));
         let exits = word(lane_entry::EXITS_REPORTED) as u32;
-        let (cursor, begun_before) = cursor.and_then(|cursor| cursor.lane(lane)).unwrap_or_default();
+        let cursor = cursor.and_then(|cursor| cursor.lane(lane)).unwrap_or_default();
         let given = (cursor.incarnation, cursor.sequence);
         let ((incarnation, next_sequence), next) = if given.0 > incarnation {
             (given, 0)
@@ -100,7 +100,7 @@ impl LaneReader {
             head: None,
             owner: BlockOwner::new(lane, incarnation),
             next_sequence,
-            passes_over: PassesOver { given, begun_before },
+            passes_over: PassesOver { given },
             delivered: Delivered::new(word(lane_entry::PERSISTED), next_sequence, given),
             last: Moment::default(),
             is_dirty: false,

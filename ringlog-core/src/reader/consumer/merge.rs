@@ -216,11 +216,6 @@ impl Merge {
         self.last_unix_ns = if is_noise { self.last_unix_ns } else { unix_ns };
         self.last_unix_ns
     }
-
-    /// The time shown for the last entry.
-    pub(super) fn last_unix_ns(&self) -> u64 {
-        self.last_unix_ns
-    }
 }
 
 #[cfg(test)]
