@@ -7,6 +7,7 @@ pub(crate) mod futex;
 pub(crate) mod mapping;
 pub(crate) mod ofd_lock;
 pub(crate) mod owner_lock;
+pub(crate) mod pages;
 pub(crate) mod probe;
 pub(crate) mod sigbus;
 pub(crate) mod thread;

@@ -120,7 +120,7 @@ impl Callsite {
         let statement = Statement::new(&self.site, level, arguments);
         match logger.or(default_logger::default_logger()) {
             // A statement has no result; the ring has counted what it refused.
-            Some(logger) => drop(statement::log_slow(logger, &statement, fast)),
+            Some(logger) => drop(logger.push_slow(&statement, fast)),
             None => statement::log_otherwise(&statement),
         }
     }

@@ -4,12 +4,14 @@ mod pairs;
 
 use std::time::Duration;
 
+use crate::error::PushError;
 use crate::producer::default_logger::{self, Destination};
 use crate::producer::levels::effective;
 use crate::producer::logger::Logger;
 use crate::producer::statement;
 use crate::record::level::Level;
 use crate::record::level::filter::Filter;
+use crate::record::prepared::Nesting;
 use crate::record::text::Text;
 
 use pairs::Message;
@@ -68,7 +70,11 @@ impl log::Log for Facade {
         match default_logger::destination() {
             Destination::Ring(logger, _) => write(logger, record),
             Destination::Stderr(_) => {
-                statement::show_line(level(record.level()), record.target(), &pairs::shown(record));
+                let shown = match Nesting::enter() {
+                    Some(_level) => pairs::shown(record),
+                    None => PushError::Nested.to_string(),
+                };
+                statement::show_line(level(record.level()), record.target(), &shown);
             }
             Destination::Nothing => {}
         }

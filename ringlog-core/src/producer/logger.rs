@@ -134,20 +134,31 @@ impl Logger {
     #[cold]
     #[inline(never)]
     pub(crate) fn push_slow(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
-        if fast != FastPath::Outlined || self.push_outlined(record) != FastPath::Done {
-            match push::push(&self.session, record, 0, self.overflow) {
-                Err(PushError::TooLarge { limit, .. })
-                    if !record.inferred().has_message && push::fits_as_text(record, limit) =>
-                {
-                    statement::log_as_text(self, record)?;
-                }
-                result => result?,
-            }
+        let fast = if fast == FastPath::Outlined { self.push_outlined(record) } else { fast };
+        if fast != FastPath::Done && record.inferred().formats {
+            let prepared = push::prepare(&self.session, record, fast, self.overflow)?;
+            let result = self.push_known(&prepared);
+            push::keep_pages(&self.session, prepared);
+            result?;
+        } else if fast != FastPath::Done {
+            self.push_known(record)?;
         }
         if record.level() >= Level::ERROR {
             self.wake();
         }
         Ok(())
+    }
+
+    /// Pushes a record of known length, as text if its fields do not fit the ring.
+    fn push_known(&self, record: &dyn Record) -> Result<(), PushError> {
+        match push::push(&self.session, record, 0, self.overflow) {
+            Err(PushError::TooLarge { limit, .. })
+                if push::fits_as_text(record, limit) && !std::ptr::eq(record.site(), text_site()) =>
+            {
+                statement::log_as_text(self, record)
+            }
+            result => result,
+        }
     }
 
     #[cold]

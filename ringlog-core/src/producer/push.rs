@@ -1,39 +1,69 @@
 //! The slow path of a record: no lane is open, its block is full, a gap has to be reported, an anchor renewed, a record
-//! is logged inside a record, or needs several blocks.
+//! is logged inside a record, or needs several blocks. Nothing here allocates: a signal handler may log.
 
 #![allow(unsafe_code)]
 
+mod blocks;
 mod free_blocks;
 mod long;
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::error::PushError;
+use crate::os::thread;
 use crate::producer::definitions;
 use crate::record::described::Described;
 use crate::record::prepared::Prepared;
 use crate::record::record_trait::Record;
 use crate::record::text::TEXT;
 use crate::ring::lane;
-use crate::ring::private::{Busy, ProducerState};
+use crate::ring::private::{Busy, FastPath, ProducerState};
 use crate::ring::session::{Refusal, Session};
 use crate::ring::thread_lanes;
 use crate::shm::block::{BlockId, Kind, SharedRing};
 use crate::shm::clock::{Anchor, anchor_life_ticks};
 use crate::shm::drops::{DropReason, Drops};
-use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, lane as lane_entry, pair};
+use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, header, lane as lane_entry, pair};
 use crate::shm::overflow::Overflow;
 use crate::shm::record_header::{Header, control, kind, slots_for};
 use crate::shm::wakeup;
 
-/// Pushes `record` in any state of the lane.
+/// Pushes `record` in any state of the lane. Its length is known: see [`prepare`].
 pub(crate) fn push(
     session: &Session,
     record: &dyn Record,
     flags: u8,
     overflow: Option<Overflow>,
 ) -> Result<(), PushError> {
+    let (ring, local) = open(session)?;
+    if local.busy.load(Ordering::Relaxed) == 0 {
+        local.busy.store(1, Ordering::Relaxed);
+        let _busy = Busy(local);
+        return Push::new(session, &ring, local, overflow).record(record, flags);
+    }
+    // A record inside a record: from a signal handler, or a `Display` that logs. It is encoded while no lane is held,
+    // and then copied into a block of the process lane. What its own arguments log goes the same way.
+    if !record.inferred().is_encoded {
+        let prepared = Prepared::new(record).inspect_err(|why| local.count_dropped(&ring, *why))?;
+        return push(session, &prepared, flags, overflow);
+    }
+    match lane::of_process(session) {
+        Some(spare) if take_spare(spare) => {
+            let _busy = Busy(spare);
+            let push = Push::new(session, &ring, spare, Some(Overflow::Drop));
+            Push { nested: true, ..push }.record(record, flags)
+        }
+        other => {
+            other.unwrap_or(local).count_dropped(&ring, PushError::Nested);
+            Err(PushError::Nested)
+        }
+    }
+}
+
+/// The ring, and the thread's lane in it. A thread that gets none has its record counted.
+fn open(session: &Session) -> Result<(SharedRing, &ProducerState), PushError> {
     let without_lane = |ring: Option<&SharedRing>, why: Refusal| {
         session.state().count_without_lane(ring, why);
         // SAFETY: the session lives as long as this call.
@@ -45,25 +75,84 @@ pub(crate) fn push(
     };
     let ring = session.ring_or_reattach().map_err(|why| without_lane(None, why))?;
     let local = lane::open_for_thread(session, &ring).map_err(|why| without_lane(Some(&ring), why))?;
+    Ok((ring, local))
+}
+
+/// How often a nested record tries to get the process lane, and the pause between later tries. Other threads hold it
+/// for the copy of a record.
+const SPARE_TRIES: u32 = 500;
+const SPARE_PAUSE: Duration = Duration::from_micros(50);
+
+/// Takes the process lane for a nested record. Fails where this thread has it: a signal handler has interrupted it.
+fn take_spare(spare: &ProducerState) -> bool {
+    let me = thread::id();
+    for attempt in 0..SPARE_TRIES {
+        match spare.busy.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return true,
+            Err(holder) if holder == me => return false,
+            Err(_) if attempt < 100 => std::hint::spin_loop(),
+            Err(_) => std::thread::sleep(SPARE_PAUSE),
+        }
+    }
+    false
+}
+
+/// Encodes a record whose length is unknown before it is written: once, while no lane is held, so that what its
+/// arguments log is logged once, and before it. `fast` is how the record path left it.
+pub(crate) fn prepare<'a>(
+    session: &Session,
+    record: &'a dyn Record,
+    fast: FastPath,
+    overflow: Option<Overflow>,
+) -> Result<Prepared<'a>, PushError> {
+    // SAFETY: the session lives as long as this call.
+    let spilled =
+        unsafe { thread_lanes::lane_of(session.session_id()) }.filter(|_| fast == FastPath::Spilled);
+    if let Some(local) = spilled {
+        // Left set by the record path.
+        let _busy = Busy(local);
+        let bytes = local.spilled_bytes.load(Ordering::Relaxed) as usize;
+        let prepared = Prepared::of_pages(record, local.spill.take(), bytes);
+        return prepared.inspect_err(|why| count_refused(session, *why));
+    }
+    let (ring, local) = open(session)?;
     if local.busy.load(Ordering::Relaxed) == 0 {
         local.busy.store(1, Ordering::Relaxed);
         let _busy = Busy(local);
-        return Push::new(session, &ring, local, overflow).record(record, flags);
+        let push = Push::new(session, &ring, local, overflow);
+        if push.finds_no_room(record.level().is_urgent()) {
+            local.count_dropped(&ring, PushError::Full);
+            return Err(PushError::Full);
+        }
     }
-    // A record inside a record: from a signal handler, or a `Display` that logs. It goes into a block of the
-    // process lane, if that lane is not in use itself.
-    match lane::of_process(session) {
-        Some(spare) if spare.busy.swap(1, Ordering::Acquire) == 0 => {
-            let _busy = Busy(spare);
-            let push = Push::new(session, &ring, spare, Some(Overflow::Drop));
-            Push { nested: true, ..push }.record(record, flags)
-        }
-        other => {
-            other.unwrap_or(local).count_dropped(&ring, PushError::Nested);
-            Err(PushError::Nested)
-        }
+    Prepared::new(record).inspect_err(|why| local.count_dropped(&ring, *why))
+}
+
+/// Counts a record that was refused before it was pushed.
+pub(crate) fn count_refused(session: &Session, why: PushError) {
+    // SAFETY: the session lives as long as this call.
+    let local = unsafe { thread_lanes::lane_of(session.session_id()) };
+    if let (Some(local), Some(ring)) = (local, session.ring()) {
+        local.count_dropped(&ring, why);
     }
 }
+
+/// Keeps the memory of a prepared record for the lane's next one.
+pub(crate) fn keep_pages(session: &Session, prepared: Prepared<'_>) {
+    // SAFETY: the session lives as long as this call.
+    let local = unsafe { thread_lanes::lane_of(session.session_id()) };
+    if let (Some(local), Some(pages)) = (local, prepared.into_pages())
+        && local.busy.load(Ordering::Relaxed) == 0
+        && pages.words().len() <= KEPT_WORDS_MAX
+    {
+        local.busy.store(1, Ordering::Relaxed);
+        let _busy = Busy(local);
+        local.spill.put(pages);
+    }
+}
+
+/// A lane keeps no more memory than this.
+const KEPT_WORDS_MAX: usize = 64 * 1024 / 8;
 
 impl ProducerState {
     /// Counts one refused record.
@@ -116,8 +205,7 @@ impl<'a> Push<'a> {
     fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
         let urgent = record.level().is_urgent();
         let place = |record: &dyn Record, definition| {
-            let place = if record.inferred().formats { Self::place_formatting } else { Self::place };
-            place(self, record, flags | record.inferred().flags, definition, urgent)
+            self.place(record, flags | record.inferred().flags, definition, urgent)
         };
         let result = match definitions::id_of(self.session, self.ring, record) {
             Some(definition) => place(record, definition),
@@ -132,58 +220,19 @@ impl<'a> Push<'a> {
         result
     }
 
-    /// Places a record whose length is unknown before it is written: in the open block, else in a fresh one, or,
-    /// if it is longer, by private memory.
-    fn place_formatting(
-        &self,
-        record: &dyn Record,
-        flags: u8,
-        definition: u32,
-        urgent: bool,
-    ) -> Result<(), PushError> {
-        let (gap, anchor) = (self.gap_due(), self.anchor_is_due());
-        let controls = u32::from(gap) + u32::from(anchor);
-        let write = || {
-            let ticks = self.session.info.clock.ticks();
-            let header = Header { definition, length: 0, flags: kind::RECORD | flags, ticks };
-            let room = self.limit(urgent).saturating_sub(self.next());
-            if room == 0 {
-                return Err(0);
-            }
-            // SAFETY: the caller holds `busy`, and there is room for one slot at least.
-            unsafe { self.local.write_formatting(self.next(), room, header, |out| record.encode(out)) }?;
-            self.restore_limits();
-            Ok(())
-        };
-        let mut needed = 0;
-        if self.limit(urgent).saturating_sub(self.next()) > controls {
-            self.write_controls(gap, anchor);
-            match write() {
-                Ok(()) => return Ok(()),
-                Err(bytes) => needed = bytes,
-            }
-        }
-        if slots_for(needed) <= self.room_in_fresh_block() {
-            self.change_block(self.waiting(|| self.take_one(urgent))?, urgent);
-            match write() {
-                Ok(()) => return Ok(()),
-                Err(bytes) => needed = bytes,
-            }
-        }
-        if self.nested {
-            // Private memory is an allocation, which a signal handler may not make.
-            return Err(PushError::Full);
-        }
-        let prepared = Prepared::new(record, needed, self.ring.geometry().record_limit())?;
-        self.place(&prepared, flags, definition, urgent)
+    /// Whether it is known without a search that the ring has no room even for a short record.
+    fn finds_no_room(&self, urgent: bool) -> bool {
+        let policy = || self.overflow.unwrap_or_else(|| self.session.overflow(self.ring));
+        let freed = self.ring.header_word(header::FREED).load(Ordering::Acquire);
+        let full_at = self.local.full_at[usize::from(urgent)].load(Ordering::Relaxed);
+        self.limit(urgent) <= self.next() && full_at == freed && policy() == Overflow::Drop
     }
 
     fn place(&self, record: &dyn Record, flags: u8, definition: u32, urgent: bool) -> Result<(), PushError> {
         let bytes = record.payload_bytes();
         let slots = slots_for(bytes);
         let limit = self.ring.geometry().record_limit();
-        // A nested one is refused below: as text it would be an allocation, which a signal handler may not make.
-        if bytes > limit && !self.nested {
+        if bytes > limit {
             return Err(PushError::TooLarge { bytes, limit });
         }
         // Decided once: a control record that falls due later would take the record's room.

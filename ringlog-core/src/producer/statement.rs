@@ -19,7 +19,7 @@ use crate::record::types::Types;
 
 #[cfg(feature = "log")]
 pub(crate) use local::show_line;
-pub(crate) use local::{log_as_text, log_otherwise, log_slow};
+pub(crate) use local::{log_as_text, log_otherwise};
 
 /// An argument as it travels: a field without its name.
 pub trait Argument {
@@ -156,6 +156,7 @@ impl<A: Arguments> Record for Statement<'_, A> {
             fingerprint: A::FINGERPRINT,
             formats: A::FORMATS,
             has_message: true,
+            is_encoded: false,
             flags: 0,
         }
     }

@@ -71,7 +71,7 @@ mod tests {
         let site = Site::new(definition.clone());
         let record = Values::new(&site, &[Value::U64(7)]).unwrap();
         let described = Described::new(&record);
-        let bytes = Prepared::new(&described, 0, usize::MAX).unwrap().to_bytes();
+        let bytes = Prepared::new(&described).unwrap().to_bytes();
         assert_eq!(bytes.len(), described.payload_bytes());
         let (defined, payload) = split(&bytes).unwrap();
         assert_eq!((Definition::decode(defined), payload), (Some(definition), &[7, 0][..]));

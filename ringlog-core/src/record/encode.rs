@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use crate::os::pages::{KeptPages, Pages};
 use crate::shm::memory::store_unpublished;
 use crate::shm::record_header::Header;
 use crate::shm::sync::{AtomicU64, Ordering};
@@ -23,7 +24,26 @@ pub struct Encoder<'a> {
     at: usize,
     /// The bytes of the current, incomplete word.
     pending: u64,
+    /// Takes the payload whole once it does not fit the window.
+    spill: Option<&'a Spill>,
     memory: PhantomData<&'a AtomicU64>,
+}
+
+/// Where a payload goes that outgrows the window it was begun in, so that no argument has to be formatted twice.
+#[derive(Default)]
+#[repr(transparent)]
+pub(crate) struct Spill(KeptPages);
+
+impl Spill {
+    /// What was written to the spill. The caller is the only one that uses it.
+    pub(crate) fn take(&self) -> Option<Pages> {
+        self.0.take()
+    }
+
+    /// Keeps pages for the next payload.
+    pub(crate) fn put(&self, pages: Pages) {
+        self.0.put(pages);
+    }
 }
 
 #[allow(unsafe_code)]
@@ -34,11 +54,60 @@ impl<'a> Encoder<'a> {
     /// `out` points to `to_word - from_word` words that stay valid for `'a`.
     #[inline(always)]
     pub(crate) unsafe fn new(out: *const AtomicU64, from_word: usize, to_word: usize) -> Encoder<'a> {
-        Encoder { out, from_word, to_word, at: 0, pending: 0, memory: PhantomData }
+        Encoder { out, from_word, to_word, at: 0, pending: 0, spill: None, memory: PhantomData }
+    }
+
+    /// An encoder that stores the payload at `out`, and from where that ends moves it to the spill.
+    ///
+    /// # Safety
+    /// `out` points to `words` words that stay valid for `'a`, and nothing else uses the spill.
+    #[inline(always)]
+    pub(crate) unsafe fn growing(out: *const AtomicU64, words: usize, spill: &'a Spill) -> Encoder<'a> {
+        Encoder {
+            out,
+            from_word: 0,
+            to_word: words,
+            at: 0,
+            pending: 0,
+            spill: Some(spill),
+            memory: PhantomData,
+        }
+    }
+
+    /// Makes the window so many words long, if the payload may move. Where there is no memory, it stays as it is.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, words: usize) {
+        let Some(spill) = self.spill else { return };
+        let before = spill.take();
+        let is_there = before.as_ref().is_some_and(|pages| std::ptr::eq(pages.words().as_ptr(), self.out));
+        let grown = match before {
+            Some(mut pages) => pages.grow(words).map(|()| pages),
+            None => Pages::new(words),
+        };
+        let Ok(pages) = grown else {
+            // What was written is lost, if it was there; the window is closed, and the payload is only counted.
+            self.to_word = if is_there { 0 } else { self.to_word };
+            self.spill = None;
+            return;
+        };
+        if !is_there {
+            let stored = self.to_word.min(self.at >> 3);
+            for (at, word) in pages.words().iter().enumerate().take(stored) {
+                // SAFETY: within the window that `growing` was promised.
+                let value = unsafe { &*self.out.add(at) }.load(Ordering::Relaxed);
+                word.store(value, Ordering::Relaxed);
+            }
+        }
+        (self.out, self.to_word) = (pages.words().as_ptr(), pages.words().len());
+        spill.put(pages);
     }
 
     #[inline(always)]
     fn store(&mut self, word: usize, value: u64) {
+        if word >= self.to_word && self.spill.is_some() {
+            self.grow(word + 1);
+        }
         if word >= self.from_word && word < self.to_word {
             // SAFETY: within the window that `new` was promised.
             store_unpublished(unsafe { &*self.out.add(word - self.from_word) }, value);
@@ -97,6 +166,9 @@ impl<'a> Encoder<'a> {
             }
             return;
         };
+        if self.spill.is_some() && (self.at + bytes.len()) >> 3 > self.to_word {
+            self.grow((self.at + bytes.len()) / 8 + 1);
+        }
         // The first word completes the pending one; the others are read from where it leaves off.
         let used = self.at & 7;
         let mut word = self.at >> 3;

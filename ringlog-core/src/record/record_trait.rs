@@ -48,11 +48,19 @@ pub struct Inferred {
     pub(crate) formats: bool,
     /// Whether it can be logged as plain text, if its fields do not fit the ring.
     pub(crate) has_message: bool,
+    /// Whether the payload is in memory already, so that encoding it runs no code of the program.
+    pub(crate) is_encoded: bool,
     /// Flags for the record's header.
     pub(crate) flags: u8,
 }
 
 impl Inferred {
-    pub(crate) const NOTHING: Inferred =
-        Inferred { types: None, fingerprint: 0, formats: false, has_message: false, flags: 0 };
+    pub(crate) const NOTHING: Inferred = Inferred {
+        types: None,
+        fingerprint: 0,
+        formats: false,
+        has_message: false,
+        is_encoded: false,
+        flags: 0,
+    };
 }

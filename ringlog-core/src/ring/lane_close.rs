@@ -83,6 +83,7 @@ fn finish(ring: &SharedRing, local: &ProducerState) {
     }
     mark_closed(ring, lane);
     wake_consumer(ring);
+    drop(local.spill.take());
     let page = local.lock_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
     local.session_id.store(0, Ordering::Release);
     local.status.store(status::CLOSED, Ordering::Release);

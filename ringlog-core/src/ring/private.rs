@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use crate::record::encode::Encoder;
+use crate::record::encode::{Encoder, Spill};
 use crate::record::record_trait::Record;
 use crate::ring::session::Session;
 use crate::shm::block::{BlockId, publish};
@@ -66,6 +66,9 @@ pub(crate) struct ProducerState {
     /// Set if lower levels may not write into the open block.
     pub(crate) reserved: AtomicU32,
     pub(crate) lock_page: AtomicPtr<libc::c_void>,
+    /// Holds a record that the record path found longer than its block, and the record's length.
+    pub(crate) spill: Spill,
+    pub(crate) spilled_bytes: AtomicU64,
     /// The session of the lane. Valid while `status` is OPEN or CLOSING: a session closes its lanes before it ends.
     pub(crate) session: AtomicPtr<Session>,
 }
@@ -87,6 +90,9 @@ pub(crate) enum FastPath {
     Slow,
     /// Not written: it may go the same way, but by a call. See `Logger::push_outlined`.
     Outlined,
+    /// Not written: it is longer than the rest of the block. It lies whole in the lane's spill, and `busy` stays set,
+    /// so that no record of a signal handler uses the spill meanwhile.
+    Spilled,
 }
 
 /// Clears `busy` when the record is written, and when its encoding panics.
@@ -202,19 +208,22 @@ impl ProducerState {
         let flags = kind::RECORD | record.inferred().flags;
         let header = Header { definition, length: 0, flags, ticks };
         // SAFETY: the block is this thread's, and this is its room.
-        if unsafe { self.write_formatting(at, room, header, |out| record.encode(out)) }.is_err() {
-            return FastPath::Slow;
+        if let Err(bytes) = unsafe { self.write_formatting(at, room, header, |out| record.encode(out)) } {
+            self.spilled_bytes.store(bytes as u64, Ordering::Relaxed);
+            std::mem::forget(busy);
+            return FastPath::Spilled;
         }
         compiler_fence(Ordering::SeqCst);
         drop(busy);
         FastPath::Done
     }
 
-    /// Writes and publishes a record of up to `room` slots. Fails with the bytes that it needs if `room` is too small.
+    /// Writes and publishes a record of up to `room` slots. Fails with the bytes that it needs if `room` is too small:
+    /// then the payload lies in the spill, if there was memory for it.
     ///
     /// # Safety
     /// The block is owned by the caller and has room for `room` slots, one at least, at `at`.
-    pub(crate) unsafe fn write_formatting(
+    unsafe fn write_formatting(
         &self,
         at: u32,
         room: u32,
@@ -222,15 +231,22 @@ impl ProducerState {
         encode: impl FnOnce(&mut Encoder<'_>),
     ) -> Result<(), usize> {
         let room_bytes = room as usize * SLOT_WORDS * 8 - RECORD_HEADER_BYTES;
+        let words = self.words.load(Ordering::Relaxed).cast_const();
         // SAFETY: the caller's promise.
-        let written = unsafe { self.write(at, room, header, encode) };
+        let start = unsafe { words.add(at as usize * SLOT_WORDS) };
+        // SAFETY: as above; the caller holds `busy`, and nothing else uses the spill.
+        let mut out = unsafe {
+            store_unpublished(&*start.add(1), header.ticks);
+            Encoder::growing(start.add(RECORD_HEADER_BYTES / 8), room_bytes / 8, &self.spill)
+        };
+        encode(&mut out);
+        let written = out.finish();
         if written > room_bytes {
             return Err(written);
         }
         let [first, _] = Header { length: written as u32, ..header }.words();
-        // SAFETY: the record's first word, written above.
+        // SAFETY: the record's first word, in the caller's block.
         unsafe {
-            let start = self.words.load(Ordering::Relaxed).add(at as usize * SLOT_WORDS);
             store_unpublished(&*start, first);
             self.publish(at + slots_for(written));
         }

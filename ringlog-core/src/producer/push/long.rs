@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Push;
+use super::blocks::Blocks;
 use crate::error::PushError;
 use crate::record::encode::Encoder;
 use crate::record::record_trait::Record;
@@ -24,13 +25,10 @@ impl Push<'_> {
         definition: u32,
         urgent: bool,
     ) -> Result<(), PushError> {
-        if self.nested {
-            // The blocks' numbers need an allocation, which a signal handler may not make.
-            return Err(PushError::Full);
-        }
         let per_block = self.ring.geometry().payload_per_block();
         let count = bytes.div_ceil(per_block);
-        let blocks = self.waiting(|| self.take_many(count, urgent))?;
+        let blocks = Blocks::with_capacity(count)?;
+        self.waiting(|| self.take_many(&blocks, count, urgent))?;
         self.seal_open_block();
         let mut parts = Parts { push: self, blocks, urgent, begun: 0, published: false };
         let mut ticks = 0;
@@ -41,7 +39,7 @@ impl Push<'_> {
                 let sequence = self.local.sequence.load(Ordering::Relaxed);
                 self.local.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
             }
-            let fresh = parts.begin_next();
+            let Some(fresh) = parts.begin_next() else { break };
             if number == 0 {
                 ticks = self.session.info.clock.ticks();
             }
@@ -90,7 +88,7 @@ impl Push<'_> {
     }
 
     /// Publishes the last part first. The first part's publish makes the record visible.
-    fn publish_parts(&self, blocks: &[BlockId], bytes: usize, per_block: usize) {
+    fn publish_parts(&self, blocks: &Blocks, bytes: usize, per_block: usize) {
         for (number, part) in blocks.iter().enumerate().rev() {
             let length = (bytes - number * per_block).min(per_block);
             let slots = BLOCK_HEADER_SLOTS + slots_for(length);
@@ -102,13 +100,13 @@ impl Push<'_> {
     }
 
     /// Takes `count` blocks or none.
-    fn take_many(&self, count: usize, urgent: bool) -> Option<Vec<BlockId>> {
-        let mut blocks = Vec::with_capacity(count);
+    fn take_many(&self, blocks: &Blocks, count: usize, urgent: bool) -> Option<()> {
         while blocks.len() < count {
             let Some(block) = self.take_one(urgent) else {
                 let lane = self.local.lane.load(Ordering::Relaxed);
                 let given_back = blocks.len() as u64;
-                blocks.into_iter().for_each(|block| self.ring.untake(block, lane, Kind::Records));
+                blocks.iter().for_each(|block| self.ring.untake(block, lane, Kind::Records));
+                blocks.clear();
                 // Other threads may have found the ring full meanwhile.
                 wakeup::announce_freed(self.ring, given_back);
                 self.given_back.set(given_back);
@@ -116,7 +114,7 @@ impl Push<'_> {
             };
             blocks.push(block);
         }
-        Some(blocks)
+        Some(())
     }
 }
 
@@ -127,27 +125,26 @@ impl Push<'_> {
 /// sequence of a record that is not published goes to the next one, so sequences have no holes.
 struct Parts<'a> {
     push: &'a Push<'a>,
-    blocks: Vec<BlockId>,
+    blocks: Blocks,
     urgent: bool,
     begun: usize,
     published: bool,
 }
 
 impl Parts<'_> {
-    fn begin_next(&mut self) -> BlockId {
-        let block = self.blocks[self.begun];
+    fn begin_next(&mut self) -> Option<BlockId> {
+        let block = self.blocks.get(self.begun)?;
         self.push.begin_block(block, self.urgent);
         self.begun += 1;
-        block
+        Some(block)
     }
 }
 
 impl Drop for Parts<'_> {
     fn drop(&mut self) {
         let lane = self.push.local.lane.load(Ordering::Relaxed);
-        let (begun, unused) = self.blocks.split_at(self.begun);
-        for block in begun.iter().take(self.begun.saturating_sub(self.published.into())) {
-            self.push.ring.seal(*block, lane, Kind::Records);
+        for block in self.blocks.iter().take(self.begun.saturating_sub(self.published.into())) {
+            self.push.ring.seal(block, lane, Kind::Records);
         }
         if !self.published && self.begun > 0 {
             self.push.local.leave_block();
@@ -156,9 +153,9 @@ impl Drop for Parts<'_> {
             let sequence = self.push.local.sequence.load(Ordering::Relaxed);
             self.push.local.sequence.store(sequence.wrapping_sub(1), Ordering::Relaxed);
         }
-        for block in unused {
-            self.push.ring.untake(*block, lane, Kind::Records);
+        for block in self.blocks.iter().skip(self.begun) {
+            self.push.ring.untake(block, lane, Kind::Records);
         }
-        wakeup::announce_freed(self.push.ring, unused.len() as u64);
+        wakeup::announce_freed(self.push.ring, self.blocks.len().saturating_sub(self.begun) as u64);
     }
 }

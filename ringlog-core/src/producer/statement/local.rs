@@ -6,6 +6,7 @@ use std::io::Write;
 use crate::error::PushError;
 use crate::producer::default_logger::{self, Destination};
 use crate::producer::logger::Logger;
+use crate::producer::push;
 use crate::record::decoded::{ParsedDefinition, Received};
 use crate::record::definition::{Definition, Field};
 use crate::record::level::Level;
@@ -20,24 +21,15 @@ fn message(record: &dyn Record) -> Result<String, PushError> {
     let fields = definition.fields_of(record.inferred().types);
     let fields = fields.map(|(name, ty)| Field { name: name.to_owned().into(), ty }).collect();
     let known = ParsedDefinition::new(Definition { fields, ..definition.clone() });
-    let payload = Prepared::new(record, 0, usize::MAX)?.to_bytes();
+    let payload = Prepared::new(record)?.to_bytes();
     Ok(Received::defined(0, Some(&known), &payload, 0).to_string())
-}
-
-/// Logs the statement by the slow path, or as plain text where its fields do not fit the ring.
-#[cold]
-#[inline(never)]
-pub(crate) fn log_slow(logger: &Logger, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
-    match logger.push_slow(record, fast) {
-        Err(PushError::TooLarge { .. }) => log_as_text(logger, record),
-        result => result,
-    }
 }
 
 /// Logs the statement as plain text, cut to what the ring takes.
 pub(crate) fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
     let definition = record.site().definition();
     let Definition { file, line, module, function, .. } = definition;
+    let message = message(record).inspect_err(|why| push::count_refused(&logger.session, *why))?;
     logger.write_text(&Text {
         level: record.level(),
         logger: &definition.logger_name(),
@@ -45,7 +37,7 @@ pub(crate) fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), Pu
         line: *line,
         module,
         function,
-        message: message(record)?.as_bytes(),
+        message: message.as_bytes(),
     })
 }
 
@@ -58,7 +50,7 @@ pub(crate) fn log_otherwise(record: &dyn Record) {
         // It has been set since the caller looked.
         Destination::Ring(logger, _) => {
             // A statement has no result; the ring has counted what it refused.
-            let _ = log_slow(logger, record, FastPath::Slow);
+            let _ = logger.push_slow(record, FastPath::Slow);
         }
         Destination::Nothing => {}
     }
@@ -66,9 +58,8 @@ pub(crate) fn log_otherwise(record: &dyn Record) {
 
 /// Writes the statement to standard error, as one line.
 fn show(record: &dyn Record) {
-    if let Ok(message) = message(record) {
-        show_line(record.level(), &record.site().definition().logger_name(), &message);
-    }
+    let message = message(record).unwrap_or_else(|why| why.to_string());
+    show_line(record.level(), &record.site().definition().logger_name(), &message);
 }
 
 /// Writes a message to standard error, as one line whatever characters it holds.
