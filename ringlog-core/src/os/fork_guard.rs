@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 
 use crate::os::owner_lock::{OwnerGuard, OwnerLock};
-use crate::os::zero_on_fork::ZeroOnFork;
+use crate::os::zero_on_fork::{self, ZeroOnFork};
 
 /// Held while a thread takes a kernel lock or forks. A fork zeroes it, so it is free in every child.
 static GATE: OnceLock<Option<ZeroOnFork>> = OnceLock::new();
@@ -29,6 +29,7 @@ pub(crate) struct ForksBlocked {
 /// Makes the gate, unless it exists. Called before a ring is opened: afterwards nothing here allocates or waits for a
 /// thread of this kind, because a signal handler may be the caller.
 pub(crate) fn prepare() {
+    zero_on_fork::prepare();
     GATE.get_or_init(|| {
         let page = ZeroOnFork::new(4096).ok()?;
         // SAFETY: functions of this library, which the C library forgets when it is unloaded.
@@ -68,4 +69,5 @@ extern "C" fn after() {
 
 extern "C" fn in_child() {
     FORKING.set(false);
+    zero_on_fork::wipe_in_child();
 }

@@ -3,6 +3,10 @@
 //! Every pointer into a ring's mapping lies in such memory. A forked child does not inherit the mapping, so it
 //! finds "no block, no lane, no session" instead of its parent's, at no cost to the record path.
 //!
+//! Some emulators and sandboxes answer that they will wipe the memory, and do not. So a page that only tells whether it
+//! was wiped is looked at in each child, by a fork handler, and where it was not, the handler wipes all pieces. A child
+//! made by a raw `clone` there is not protected.
+//!
 //! A piece is never unmapped: when its owner drops it, it is zeroed and kept for the next owner of the same
 //! size. So a stale pointer into it reads zeros and never faults.
 
@@ -10,12 +14,94 @@
 
 use std::io;
 use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use nix::errno::Errno;
 
 /// Pieces that are free for reuse: (address, bytes).
 static SPARE: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+
+/// All pieces that were ever made.
+struct Piece {
+    base: *const u8,
+    bytes: usize,
+    next: *const Piece,
+}
+
+static PIECES: AtomicPtr<Piece> = AtomicPtr::new(std::ptr::null_mut());
+
+fn pieces() -> impl Iterator<Item = &'static Piece> {
+    let mut next = PIECES.load(Ordering::Acquire).cast_const();
+    std::iter::from_fn(move || {
+        // SAFETY: published by `remember`, never changed after that, and never freed.
+        let piece = unsafe { next.as_ref() }?;
+        next = piece.next;
+        Some(piece)
+    })
+}
+
+fn remember(base: *const u8, bytes: usize) {
+    let piece = Box::into_raw(Box::new(Piece { base, bytes, next: std::ptr::null() }));
+    let mut first = PIECES.load(Ordering::Acquire);
+    loop {
+        // SAFETY: made just now, and not shared before the exchange succeeds.
+        unsafe { (*piece).next = first };
+        match PIECES.compare_exchange(first, piece, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(other) => first = other,
+        }
+    }
+}
+
+/// A page with one word that is not zero, except in a child whose kernel wipes as it says.
+static WITNESS: OnceLock<ZeroOnFork> = OnceLock::new();
+
+fn witness() -> Option<&'static AtomicU64> {
+    // SAFETY: an atomic, valid when zero, alone in its page.
+    WITNESS.get().map(|page| unsafe { page.at(0) })
+}
+
+/// Makes the page by which a child sees whether the kernel wipes. Called before the first other piece is made.
+pub(crate) fn prepare() {
+    if WITNESS.get().is_none()
+        && let Ok(page) = ZeroOnFork::new(4096)
+    {
+        let _ = WITNESS.set(page);
+    }
+    if let Some(word) = witness() {
+        word.store(1, Ordering::Relaxed);
+    }
+}
+
+/// Wipes every piece, if the kernel has not. For the fork handler of the child, which has one thread.
+pub(crate) fn wipe_in_child() {
+    let Some(word) = witness() else { return };
+    if word.load(Ordering::Relaxed) != 0 {
+        for piece in pieces() {
+            for at in (0..piece.bytes).step_by(8) {
+                // SAFETY: within the piece, which is never unmapped and changed through atomics only.
+                let word = unsafe { &*piece.base.add(at).cast::<AtomicU64>() };
+                // Only what is not zero, so that no page is copied without need.
+                if word.load(Ordering::Relaxed) != 0 {
+                    word.store(0, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+    // For the child's own children.
+    word.store(1, Ordering::Relaxed);
+}
+
+/// Has the kernel answer as before and wipe nothing, from now on.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn stop_wiping() {
+    for piece in pieces() {
+        // SAFETY: advice on a piece that is never unmapped.
+        let kept = unsafe { libc::madvise(piece.base.cast_mut().cast(), piece.bytes, libc::MADV_KEEPONFORK) };
+        assert_eq!(kept, 0);
+    }
+}
 
 /// One piece, all zero at first.
 #[derive(Debug)]
@@ -50,6 +136,7 @@ impl ZeroOnFork {
         };
         // SAFETY: advice on the mapping just made.
         Errno::result(unsafe { libc::madvise(base.as_ptr(), bytes, libc::MADV_WIPEONFORK) })?;
+        remember(base.as_ptr().cast_const().cast(), bytes);
         Ok(ZeroOnFork { base: base.cast(), bytes })
     }
 
@@ -81,7 +168,6 @@ impl Drop for ZeroOnFork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn a_child_reads_zero() {

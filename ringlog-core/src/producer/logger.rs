@@ -315,4 +315,41 @@ mod tests {
         assert_eq!(by_call(&first), (!at_once, true));
         assert_eq!(by_call(&second), (true, true));
     }
+
+    /// As in emulators and sandboxes that do not wipe the memory of a child, but say so.
+    #[test]
+    fn a_child_whose_kernel_wipes_nothing_logs_with_its_own_lane() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let name = dir.path().join("ring");
+        let ring = Ring::options().size("1MiB").create(name.to_str().unwrap()).unwrap();
+        let log = ring.logger();
+        log.text(Level::INFO, "", "of the parent").unwrap();
+        crate::os::zero_on_fork::stop_wiping();
+        // SAFETY: the child logs, which is safe after a fork of a process with threads, and ends.
+        match unsafe { libc::fork() } {
+            0 => {
+                let refused = (0..3).filter(|_| log.text(Level::INFO, "", "of the child").is_err()).count();
+                // SAFETY: ends the child at once.
+                unsafe { libc::_exit(refused as i32) }
+            }
+            child => {
+                let mut status = -1;
+                // SAFETY: our own child, a local for its status.
+                unsafe { libc::waitpid(child, &raw mut status, 0) };
+                assert_eq!((libc::WIFEXITED(status), libc::WEXITSTATUS(status)), (true, 0));
+            }
+        }
+        log.text(Level::INFO, "", "of the parent").unwrap();
+        let stat = ring.observe().unwrap().stat().unwrap();
+        assert_eq!((stat.published, stat.dropped, stat.damaged), (5, 0, 0));
+        let of_parent = |pid| pid == std::process::id();
+        let entries: Vec<_> = ring.observe().unwrap().into_iter().collect();
+        let parents = entries.iter().filter(|entry| of_parent(entry.entry().origin.pid));
+        let lane = |entry: &crate::reader::OwnedEntry| entry.entry().origin.lane;
+        let parents: Vec<_> = parents.map(|entry| (lane(entry), entry.entry().message())).collect();
+        assert_eq!(parents, vec![(parents[0].0, "of the parent".to_owned()); 2]);
+        let children = entries.iter().filter(|entry| !of_parent(entry.entry().origin.pid));
+        assert!(children.clone().all(|entry| lane(entry) != parents[0].0), "it has a lane of its own");
+        assert_eq!(children.filter(|entry| entry.entry().message() == "of the child").count(), 3);
+    }
 }
