@@ -58,10 +58,16 @@ pub(crate) fn check(way: usize, entry: &Entry<'_>) -> usize {
     })
 }
 
-/// Whether a terminal or an editor acts upon the character: control characters, line separators, and characters that
-/// change the reading direction. Independent of the list in the formats, which it checks.
+/// Whether a terminal or an editor acts upon the character or hides it: control characters, line separators, characters
+/// that change the reading direction, invisible ones. Independent of the list in the formats, which it checks.
 pub(crate) fn is_harmful(c: char) -> bool {
-    c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
+    const HIDDEN: &str = "\u{ad}\u{61c}\u{180e}\u{200b}\u{200e}\u{200f}\u{feff}\u{fff9}\u{fffa}\u{fffb}\u{e0001}";
+    let is_between = |first, last| (first..=last).contains(&c);
+    c.is_control()
+        || HIDDEN.contains(c)
+        || is_between('\u{2028}', '\u{202e}')
+        || is_between('\u{2060}', '\u{206f}')
+        || is_between('\u{e0020}', '\u{e007f}')
 }
 
 fn is_one_line(line: &[u8]) {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
-use ringlog_writer::format::is_harmful;
+use ringlog::admin::{Shown, is_harmful};
 use serde::Serialize;
 
 /// Prints a message for the user on standard error.
@@ -38,7 +38,11 @@ pub fn print_json(value: &impl Serialize) -> io::Result<()> {
 /// The error of the value's own serialisation.
 pub fn to_json(value: &impl Serialize) -> serde_json::Result<String> {
     // JSON has these characters only inside of strings, where `\u` escapes stand for them.
-    Ok(escaped(&serde_json::to_string(value)?, |c| format!("\\u{:04x}", u32::from(c))))
+    let text = serde_json::to_string(value)?;
+    let escape = |c: char| -> String {
+        c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+    };
+    Ok(text.chars().map(|c| if is_harmful(c) { escape(c) } else { c.to_string() }).collect())
 }
 
 /// Makes a table without lines. Columns whose heading begins with `>` are aligned to the right.
@@ -65,11 +69,7 @@ pub fn table_text(table: &Table) -> String {
 
 /// Escapes the characters of an untrusted text that a terminal would act upon.
 pub fn escape(text: &str) -> String {
-    escaped(text, |c| c.escape_default().to_string())
-}
-
-fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
-    text.chars().map(|c| if is_harmful(c) { escape(c) } else { c.to_string() }).collect()
+    text.shown().to_string()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::ring::name;
 use crate::shm::layout::header;
 use crate::shm::mailbox;
 
+pub use crate::error::shown::{Shown, ShownText, is_harmful};
 pub use crate::reader::levels::change_levels;
 pub use crate::record::level::rules::{LevelRule, LevelRules};
 pub use crate::ring::header::Info;
@@ -92,7 +93,7 @@ fn holders(name: &str, opened: &file::Opened) -> Result<String, Error> {
     let writer = stat.consumer.map(|consumer| format!("its writer {}", consumer.holder));
     let others = pids.into_iter().map(|pid| {
         let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        format!("{} (pid {pid})", command.trim_end())
+        format!("{} (pid {pid})", command.trim_end().shown())
     });
     let all: Vec<String> = writer.into_iter().chain(others).collect();
     Ok(if all.is_empty() { "a process that cannot be seen from here".to_owned() } else { all.join(", ") })

@@ -3,12 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) mod shown;
+
+use self::shown::Shown;
+
 /// Why a ring could not be created, opened, read or waited for.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No ring of that name exists.
-    #[error("no ring {name:?} in {}{}", dir.display(), did_you_mean(similar))]
+    #[error("no ring {name:?} in {}{}", dir.shown(), did_you_mean(similar))]
     NoSuchRing {
         /// The name as given.
         name: String,
@@ -18,13 +22,13 @@ pub enum Error {
         similar: Option<String>,
     },
     /// A ring of that name exists already.
-    #[error("{} exists already; open it, or remove it first with `ringlog rm`", path.display())]
+    #[error("{} exists already; open it, or remove it first with `ringlog rm`", path.shown())]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// The file is something else.
-    #[error("{} is not a ring: {found}", path.display())]
+    #[error("{} is not a ring: {found}", path.shown())]
     NotARing {
         /// The file.
         path: PathBuf,
@@ -32,7 +36,7 @@ pub enum Error {
         found: String,
     },
     /// The file is a ring of another format version.
-    #[error("{} is a ring of format {major}.{minor}; this build reads format 1", path.display())]
+    #[error("{} is a ring of format {major}.{minor}; this build reads format 1", path.shown())]
     Version {
         /// The file.
         path: PathBuf,
@@ -42,7 +46,7 @@ pub enum Error {
         minor: u16,
     },
     /// The file is a ring, but its header contradicts itself.
-    #[error("{} is damaged: {what}; remove it with `ringlog rm --force` and make it anew", path.display())]
+    #[error("{} is damaged: {what}; remove it with `ringlog rm --force` and make it anew", path.shown())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -54,7 +58,7 @@ pub enum Error {
     #[error(
         "{} was lost while in use: {what}; records in it that were not persisted are lost; remove the file and \
          make the ring anew",
-        path.display()
+        path.shown()
     )]
     Truncated {
         /// The file.
@@ -71,7 +75,7 @@ pub enum Error {
         why: String,
     },
     /// The directory of rings cannot be trusted or used.
-    #[error("cannot use {} for rings: {why}", dir.display())]
+    #[error("cannot use {} for rings: {why}", dir.shown())]
     Directory {
         /// The directory.
         dir: PathBuf,
@@ -100,7 +104,7 @@ pub enum Error {
         why: String,
     },
     /// Not allowed by the file's or directory's permissions.
-    #[error("no permission to {action} {}; it belongs to uid {owner}, you are uid {uid}", path.display())]
+    #[error("no permission to {action} {}; it belongs to uid {owner}, you are uid {uid}", path.shown())]
     Permission {
         /// What was attempted.
         action: &'static str,
@@ -115,7 +119,7 @@ pub enum Error {
     #[error(
         "no space for {} of {bytes} bytes: its file system has {free} free; free some, or choose a smaller --size \
          or another RINGLOG_DIR",
-        path.display()
+        path.shown()
     )]
     NoSpace {
         /// The file that was to be made.
@@ -129,7 +133,7 @@ pub enum Error {
     #[error(
         "cannot make {} of {bytes} bytes: files of this process are limited to {limit} bytes; raise the limit with \
          `ulimit -f` or choose a smaller --size",
-        path.display()
+        path.shown()
     )]
     FileSizeLimit {
         /// The file that was to be made.
@@ -143,14 +147,14 @@ pub enum Error {
     #[error(
         "{} lies on a file system that does not keep locks with mappings (overlayfs is known for it); \
          put the ring on tmpfs, ext4 or xfs",
-        path.display()
+        path.shown()
     )]
     LocksNotKept {
         /// The file.
         path: PathBuf,
     },
     /// The lock file beside a ring is not what only those who may write the ring can open.
-    #[error("cannot use the lock file {}: {why}", path.display())]
+    #[error("cannot use the lock file {}: {why}", path.shown())]
     LockFile {
         /// The lock file.
         path: PathBuf,
@@ -161,7 +165,7 @@ pub enum Error {
     #[error(
         "{} has lost its lock file {}, so processes that use it cannot be seen; if it was moved or linked here, use \
          it where it was made; if no process uses it, copy it and use the copy, or remove it with `ringlog rm --force`",
-        path.display(), lock_file.display()
+        path.shown(), lock_file.shown()
     )]
     LockFileMissing {
         /// The ring.
@@ -170,7 +174,7 @@ pub enum Error {
         lock_file: PathBuf,
     },
     /// Every lane has a living owner.
-    #[error("all {lanes} lanes of {} are in use; make the ring with more --lanes", path.display())]
+    #[error("all {lanes} lanes of {} are in use; make the ring with more --lanes", path.shown())]
     LanesExhausted {
         /// The file.
         path: PathBuf,
@@ -178,7 +182,7 @@ pub enum Error {
         lanes: u32,
     },
     /// Another consumer drains the ring.
-    #[error("{} is drained by {holder} already; a ring has one consumer", path.display())]
+    #[error("{} is drained by {holder} already; a ring has one consumer", path.shown())]
     ConsumerExists {
         /// The file.
         path: PathBuf,
@@ -186,7 +190,7 @@ pub enum Error {
         holder: String,
     },
     /// The ring is in use.
-    #[error("{} is in use by {holders}", path.display())]
+    #[error("{} is in use by {holders}", path.shown())]
     InUse {
         /// The file.
         path: PathBuf,
@@ -216,7 +220,7 @@ pub enum Error {
     )]
     Unsupported,
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.shown())]
     Io {
         /// What was attempted.
         action: &'static str,
@@ -306,6 +310,40 @@ impl std::fmt::Debug for PushError {
 mod tests {
     use super::*;
     use crate::record::level::Level;
+
+    /// One of each variant that names a path or a text from outside.
+    fn each_of(path: &Path) -> Vec<Error> {
+        let (path, text) = (path.to_owned(), path.to_str().unwrap().to_owned());
+        vec![
+            Error::NoSuchRing { name: text.clone(), dir: path.clone(), similar: Some(text.clone()) },
+            Error::Exists { path: path.clone() },
+            Error::NotARing { path: path.clone(), found: "x".to_owned() },
+            Error::Version { path: path.clone(), major: 2, minor: 0 },
+            Error::Damaged { path: path.clone(), what: "x".to_owned() },
+            Error::Truncated { path: path.clone(), what: "x".to_owned() },
+            Error::Name { name: text, why: "x".to_owned() },
+            Error::Directory { dir: path.clone(), why: "x".to_owned() },
+            Error::Permission { action: "x", path: path.clone(), owner: 0, uid: 1 },
+            Error::NoSpace { path: path.clone(), bytes: 2, free: 1 },
+            Error::FileSizeLimit { path: path.clone(), bytes: 2, limit: 1 },
+            Error::LocksNotKept { path: path.clone() },
+            Error::LockFile { path: path.clone(), why: "x".to_owned() },
+            Error::LockFileMissing { path: path.clone(), lock_file: path.clone() },
+            Error::LanesExhausted { path: path.clone(), lanes: 1 },
+            Error::ConsumerExists { path: path.clone(), holder: "x".to_owned() },
+            Error::InUse { path: path.clone(), holders: "x".to_owned() },
+            Error::Io { action: "x", path, source: io::ErrorKind::Other.into() },
+        ]
+    }
+
+    #[test]
+    fn no_message_takes_control_characters_from_a_path() {
+        for error in each_of(Path::new("/x\n\x1b[2J\u{202e}\u{200f}/ring")) {
+            let message = error.to_string();
+            assert!(!message.contains(shown::is_harmful), "{message:?}");
+            assert!(message.contains(r"/x\n\u{1b}[2J\u{202e}\u{200f}/ring"), "{message:?}");
+        }
+    }
 
     #[test]
     fn debug_output_of_an_error_is_its_message() {

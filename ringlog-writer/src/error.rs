@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use ringlog::admin::Shown;
+
 /// Why the writer could not start, or had to end. Records that were not written are not acknowledged either: they stay
 /// in the ring for the next writer.
 #[derive(thiserror::Error)]
@@ -19,7 +21,7 @@ pub enum Error {
     #[error("{0}")]
     Config(String),
     /// A file, a pipe or a stream could not be opened.
-    #[error("cannot open {} for writing: {why}", path.display())]
+    #[error("cannot open {} for writing: {why}", path.shown())]
     Open {
         /// The file.
         path: PathBuf,
@@ -71,7 +73,7 @@ pub enum Error {
     )]
     NoProgram,
     /// The writer's process could not be started, or could not be waited for.
-    #[error("cannot {action} the writer {}: {source}", program.display())]
+    #[error("cannot {action} the writer {}: {source}", program.shown())]
     Process {
         /// What was attempted.
         action: &'static str,
@@ -89,7 +91,7 @@ pub enum Error {
         code: u8,
     },
     /// The writer's process ended without success.
-    #[error("the writer {} ended with {status}", program.display())]
+    #[error("the writer {} ended with {status}", program.shown())]
     Ended {
         /// The program.
         program: PathBuf,
@@ -99,7 +101,7 @@ pub enum Error {
     /// The program that was started did not report that it holds the ring.
     #[error(
         "{} did not report within {waited_s} s that it holds the ring; is it a ringlog-writer of this version?",
-        program.display()
+        program.shown()
     )]
     NotReady {
         /// The program.
@@ -137,9 +139,9 @@ pub(crate) fn why_not_opened(path: &Path, error: &io::Error) -> String {
     };
     match error.kind() {
         ErrorKind::NotFound if !dir.exists() => {
-            format!("there is no directory {0}; make it with `mkdir -p {0}`", dir.display())
+            format!("there is no directory {0}; make it with `mkdir -p {0}`", dir.shown())
         }
-        ErrorKind::NotADirectory => format!("{} is not a directory; choose another path", dir.display()),
+        ErrorKind::NotADirectory => format!("{} is not a directory; choose another path", dir.shown()),
         ErrorKind::IsADirectory => "it is a directory; name a file in it".to_owned(),
         ErrorKind::PermissionDenied if path.exists() => {
             format!("no permission (you are uid {}); choose another file or change its mode", uid())
@@ -147,7 +149,7 @@ pub(crate) fn why_not_opened(path: &Path, error: &io::Error) -> String {
         ErrorKind::PermissionDenied => {
             format!(
                 "no permission to make files in {} (you are uid {}); choose another directory or change its mode",
-                dir.display(),
+                dir.shown(),
                 uid()
             )
         }

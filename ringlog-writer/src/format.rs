@@ -18,7 +18,6 @@ mod put;
 mod time;
 
 pub(crate) use colored::Colored;
-pub use escape::is_harmful;
 pub use json::Json;
 pub use kind::{FormatKind, Newlines};
 pub use pattern::{Pattern, PatternError};

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ringlog::admin::{Clock, Geometry};
+use ringlog::admin::Shown;
 use ringlog::{Overflow, Ring};
 use serde::Serialize;
 
@@ -70,7 +71,7 @@ impl Create {
                 sizes,
             })?;
         } else {
-            terminal::print_text(format_args!("created {}", ring.path().display()))?;
+            terminal::print_text(format_args!("created {}", ring.path().shown()))?;
             terminal::print_text(sizes.arithmetic())?;
         }
         Ok(ExitCode::SUCCESS)

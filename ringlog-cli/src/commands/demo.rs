@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use ringlog::admin::Shown;
 
 use crate::{exit_code, humanize, terminal};
 pub use producer::Producer;
@@ -52,9 +53,9 @@ impl Demo {
         drop(stage);
         print_rates(total, time, &file)?;
 
-        let reader = File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
+        let reader = File::open(&file).with_context(|| format!("cannot open {}", file.shown()))?;
         let proof = Proof::of(reader, self.producers, self.records)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+            .with_context(|| format!("cannot read {}", file.shown()))?;
         terminal::print_text(&proof)?;
         terminal::print_text("")?;
         for line in proof.samples() {
@@ -62,7 +63,7 @@ impl Demo {
         }
         if self.keep {
             dir.disable_cleanup(true);
-            terminal::print_text(format_args!("\nkept: {}", file.display()))?;
+            terminal::print_text(format_args!("\nkept: {}", file.shown()))?;
         }
         if !proof.is_complete() {
             return Ok(ExitCode::from(exit_code::INCOMPLETE));
@@ -73,7 +74,7 @@ impl Demo {
 }
 
 fn print_rates(records: u64, time: Duration, file: &Path) -> anyhow::Result<()> {
-    let bytes = file.metadata().with_context(|| format!("cannot read the size of {}", file.display()))?.len();
+    let bytes = file.metadata().with_context(|| format!("cannot read the size of {}", file.shown()))?.len();
     let seconds = time.as_secs_f64();
     if seconds == 0.0 {
         bail!("the clock did not advance during the demo");
@@ -91,7 +92,7 @@ fn what_next() -> anyhow::Result<String> {
     let mut text = "\nTry next:\n".to_owned();
     let program = std::env::current_exe().context("cannot find this program")?;
     if !is_found_in_path(&program) {
-        let dir = program.parent().unwrap_or(Path::new("/")).display();
+        let dir = program.parent().unwrap_or(Path::new("/")).shown();
         text.push_str(&format!("  export PATH=\"$PATH:{dir}\"\n"));
     }
     text.push_str(

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ringlog::admin::Clock;
+use ringlog::admin::Shown;
 use ringlog::reader::Observer;
 use serde::Serialize;
 
@@ -82,7 +83,7 @@ impl InfoReport {
             "an earlier one: every process that logged then has ended"
         };
         let lines = [
-            ("ring", self.path.display().to_string()),
+            ("ring", self.path.shown().to_string()),
             ("format", self.format.to_string()),
             ("uuid", self.uuid.clone()),
             ("boot", format!("{} ({boot})", self.boot_id)),

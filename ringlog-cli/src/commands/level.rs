@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use ringlog::Level;
+use ringlog::admin::Shown;
 use ringlog::admin::{LevelRule, LevelRules};
 use ringlog::reader::{LevelStat, Observer};
 
@@ -124,7 +125,7 @@ impl LevelArgs {
         if let Some(pid) = self.pid
             && !stat.processes.iter().any(|process| process.pid == pid)
         {
-            let path = observer.path().display();
+            let path = observer.path().shown();
             terminal::print_message(format_args!("no process {pid} logs into {path} at the moment"));
         }
         Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ringlog::admin::Listed;
+use ringlog::admin::Shown;
 use ringlog::reader::{Observer, RingStat};
 use serde::Serialize;
 
@@ -53,7 +54,7 @@ impl Ls {
             let dir = ringlog::admin::directory();
             terminal::print_message(format_args!(
                 "no rings in {}; make one with `ringlog create NAME`",
-                dir.display()
+                dir.shown()
             ));
         } else {
             terminal::print_text(show(listed, self.json)?)?;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use ringlog::admin::Shown;
 use ringlog::reader::Observer;
 
 use crate::{exit_code, humanize, terminal};
@@ -27,7 +28,7 @@ impl Rm {
         // Counted before the removal, so that lost records are reported. A damaged ring cannot be counted.
         let stat = Observer::open(&self.name).and_then(|observer| observer.stat());
         let path = ringlog::admin::remove(&self.name, self.force)?;
-        terminal::print_message(format_args!("removed {}", path.display()));
+        terminal::print_message(format_args!("removed {}", path.shown()));
         if let Ok(stat) = stat
             && stat.lag() > 0
         {

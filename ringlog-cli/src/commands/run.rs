@@ -12,6 +12,7 @@ use std::process::{Child, ExitCode, ExitStatus};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringlog::Overflow;
+use ringlog::admin::Shown;
 use ringlog_writer::FormatKind;
 
 use crate::{exit_code, option_values, terminal};
@@ -112,7 +113,7 @@ fn exit_code(status: ExitStatus) -> u8 {
 }
 
 fn not_started(program: &OsString, error: &io::Error) -> u8 {
-    let program = program.to_string_lossy();
+    let program = program.shown();
     if error.kind() == io::ErrorKind::NotFound {
         terminal::print_message(format_args!("cannot run {program}: there is no such command"));
         return NOT_FOUND;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RefusedStat, RingStat};
+use ringlog::admin::Shown;
 use serde::Serialize;
 
 use crate::{exit_code, humanize, option_values, terminal};
@@ -78,7 +79,7 @@ pub(crate) fn show(observer: &Observer, stat: &RingStat, json: bool) -> serde_js
 fn text(observer: &Observer, stat: &RingStat) -> String {
     let count = humanize::count;
     let mut lines = vec![
-        format!("ring      {}", observer.path().display()),
+        format!("ring      {}", observer.path().shown()),
         format!(
             "records   {} published, {} persisted, {} behind, {} dropped, {} late",
             count(stat.published),

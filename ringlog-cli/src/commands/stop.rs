@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use ringlog::admin::Shown;
 use ringlog::reader::Observer;
 
 use crate::{exit_code, humanize, option_values, terminal};
@@ -24,7 +25,7 @@ pub struct Stop {
 impl Stop {
     pub fn run(self) -> exit_code::CommandResult {
         let observer = Observer::open(&self.name)?;
-        let path = observer.path().display();
+        let path = observer.path().shown();
         let Some(asked) = observer.stat()?.consumer else {
             terminal::print_message(format_args!("no writer drains {path}"));
             return Ok(ExitCode::SUCCESS);

@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringlog::Level;
+use ringlog::admin::Shown;
 use ringlog::reader::{Observer, OwnedEntry};
 use ringlog_writer::{FormatKind, Newlines, format};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -71,7 +72,7 @@ impl Tail {
             return self.follow(view);
         }
         if shown.is_empty() {
-            terminal::print_message(format_args!("nothing to show in {}", view.observer.path().display()));
+            terminal::print_message(format_args!("nothing to show in {}", view.observer.path().shown()));
             return Ok(ExitCode::from(exit_code::TIMED_OUT_OR_EMPTY));
         }
         Ok(ExitCode::SUCCESS)
@@ -100,7 +101,7 @@ impl Tail {
             let came = view.print_new(|entry| self.wants(entry))?;
             nap = if came { POLL_PAUSE_MIN } else { (nap * 2).min(POLL_PAUSE_MAX) };
             if is_gone {
-                let path = view.observer.path().display().to_string();
+                let path = view.observer.path().shown().to_string();
                 match RingView::open(self) {
                     Ok(next) => {
                         terminal::print_message(format_args!(

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use ringlog::admin::Shown;
 use ringlog::reader::{Observer, RingStat};
 
 use crate::{exit_code, terminal};
@@ -28,7 +29,7 @@ impl WriterRequest {
     /// the answer. Without an answer it prints the reason and returns the exit code.
     pub fn send(&self, name: &str, timeout: Duration) -> anyhow::Result<Result<RingStat, ExitCode>> {
         let observer = Observer::open(name)?;
-        let path = observer.path().display();
+        let path = observer.path().shown();
         let Some(consumer) = observer.stat()?.consumer else {
             terminal::print_message(format_args!("no writer drains {path}, so there is {}", self.nothing));
             return Ok(Err(ExitCode::FAILURE));

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::error::shown::Shown;
 use crate::os::ofd_lock::{Mode, ScopedLock};
 use crate::reader::observer::Observer;
 use crate::record::definition::Definition;
@@ -131,7 +132,7 @@ fn change(
             return Ok(rules);
         }
     }
-    Err(Error::Levels(format!("another process keeps changing the header of {}", path.display())))
+    Err(Error::Levels(format!("another process keeps changing the header of {}", path.shown())))
 }
 
 fn lock(lock_file: &LockFile, path: &Path, within: Duration) -> Result<ScopedLock, Error> {

@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::syntax;
+use ringlog::admin::Shown;
 
 /// A range of bytes of the text.
 pub(super) type Span = Range<usize>;
 
 /// An error in a configuration, or a warning about it: `ringlog.toml:7:1: unknown key …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {what}", file.display(), Behind(*place))]
+#[error("{}{}: {what}", file.shown(), Behind(*place))]
 pub struct Problem {
     /// The file, as the caller named it.
     pub file: PathBuf,

@@ -6,6 +6,7 @@ use super::diagnostics::ConfigErrors;
 use super::model::Config;
 use super::read::Checked;
 use crate::error::Error;
+use ringlog::admin::Shown;
 
 /// A configuration file that may change while the writer runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl ConfigFile {
             checked.config.rings.clone_from(&self.rings);
         }
         if checked.config.rings.is_empty() {
-            let path = self.path.display();
+            let path = self.path.shown();
             return Err(Error::Config(format!(
                 "{path} names no ring; write `rings = [\"app\"]` into it, or name the rings on the command line"
             )));

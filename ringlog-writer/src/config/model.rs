@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ringlog::Level;
+use ringlog::admin::Shown;
 
 use super::options::{Existing, Fsync, Options, Out};
 use crate::format::{FormatKind, Newlines};
@@ -130,7 +131,7 @@ impl fmt::Display for SinkConfig {
         match self {
             SinkConfig::Console { stream: Stream::Stdout, .. } => f.write_str("standard output"),
             SinkConfig::Console { stream: Stream::Stderr, .. } => f.write_str("standard error"),
-            SinkConfig::File(file) => file.path.display().fmt(f),
+            SinkConfig::File(file) => file.path.shown().fmt(f),
             SinkConfig::Null => f.write_str("nothing"),
         }
     }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ringlog::Level;
+use ringlog::admin::Shown;
 
 use crate::error::Error;
 use crate::format::{FormatKind, Newlines};
@@ -34,7 +35,7 @@ impl fmt::Display for Out {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Out::Stdout => f.write_str("standard output"),
-            Out::File(path) => path.display().fmt(f),
+            Out::File(path) => path.shown().fmt(f),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, eaccess};
+use ringlog::admin::Shown;
 
 use super::diagnostics::Problem;
 use super::model::{FileConfig, SinkConfig};
@@ -29,7 +30,7 @@ impl Checked {
         let handlers = self.config.handlers.iter().zip(&self.paths);
         let problem = |output: &FileConfig, place: &Option<(usize, usize)>| {
             let why = obstacle(output)?;
-            let what = format!("cannot open {} for writing: {why}", output.path.display());
+            let what = format!("cannot open {} for writing: {why}", output.path.shown());
             Some(Problem { file: self.file.clone(), place: *place, what })
         };
         let mut problems: Vec<Problem> = handlers
@@ -58,7 +59,7 @@ fn obstacle(output: &FileConfig) -> Option<String> {
         let path = checkpoint_path(path);
         return writable(&path)
             .err()
-            .map(|error| format!("its checkpoint {}: {}", path.display(), why_not_opened(&path, &error)));
+            .map(|error| format!("its checkpoint {}: {}", path.shown(), why_not_opened(&path, &error)));
     }
     None
 }

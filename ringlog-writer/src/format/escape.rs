@@ -1,13 +1,9 @@
 //! Escaping of untrusted text, so that it cannot forge lines, move the cursor or change the reading direction.
 
+use ringlog::admin::is_harmful;
+
 use super::kind::Newlines;
 use super::put::put;
-
-/// Whether a terminal or an editor acts on a character: control characters including DEL and C1, separators of lines
-/// and paragraphs, and characters that change the reading direction.
-pub fn is_harmful(c: char) -> bool {
-    matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
 
 /// Whether a byte is a visible ASCII character or a space.
 #[inline(always)]
@@ -107,7 +103,8 @@ pub(super) fn json(text: &str, out: &mut Vec<u8>) {
             '\n' => out.extend_from_slice(b"\\n"),
             '\r' => out.extend_from_slice(b"\\r"),
             '\t' => out.extend_from_slice(b"\\t"),
-            _ => put(out, format_args!("\\u{:04x}", u32::from(c))),
+            // Two of them for a character beyond the first 65,536.
+            _ => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| put(out, format_args!("\\u{unit:04x}"))),
         },
     );
 }

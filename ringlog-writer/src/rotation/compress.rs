@@ -27,6 +27,7 @@ use super::retention;
 use super::wall_clock::WallClock;
 use codec::Sum;
 use jiff::Timestamp;
+use ringlog::admin::Shown;
 
 /// A thread that compresses closed files. Dropping it abandons the present file, which the next one compresses.
 #[derive(Debug)]
@@ -97,9 +98,9 @@ impl Drop for Compressor {
 /// Why a file is not compressed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("cannot compress {}: {source}; it stays as it is", path.display())]
+    #[error("cannot compress {}: {source}; it stays as it is", path.shown())]
     System { path: PathBuf, source: io::Error },
-    #[error("{} is not what {} compresses to; both are kept, remove one of them", archive.display(), path.display())]
+    #[error("{} is not what {} compresses to; both are kept, remove one of them", archive.shown(), path.shown())]
     Differs { path: PathBuf, archive: PathBuf },
 }
 
@@ -145,10 +146,7 @@ impl Worker {
         let listing = match self.directory.lock().list() {
             Ok(listing) => listing,
             Err(error) => {
-                return (self.say)(&format!(
-                    "cannot compress in {}: {error}",
-                    self.directory.path().display()
-                ));
+                return (self.say)(&format!("cannot compress in {}: {error}", self.directory.path().shown()));
             }
         };
         self.said.retain(|file| listing.iter().any(|entry| entry.file == *file));

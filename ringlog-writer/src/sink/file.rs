@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringlog::Ring;
+use ringlog::admin::Shown;
 use ringlog::reader::Cursor;
 
 use append::File;
@@ -177,7 +178,7 @@ impl FileSink {
         }
         let (from, to) = (self.file.path.clone(), recovery::unused_name(&self.file.path));
         without_replacing(&from, &to)?;
-        events.report(&format!("{} is now {}", from.display(), to.display()));
+        events.report(&format!("{} is now {}", from.shown(), to.shown()));
         self.file.reopen().map_err(io::Error::other)
     }
 
@@ -195,7 +196,7 @@ impl FileSink {
         // A process that writes with every batch must not flood the terminal.
         if self.reported_at.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
             self.reported_at = Some(Instant::now());
-            let (path, len) = (self.file.path.display(), self.file.len);
+            let (path, len) = (self.file.path.shown(), self.file.len);
             let what = if found < len { "cut it" } else { "written to it" };
             events.report(&format!(
                 "{path}: another process has {what}: {found} bytes, expected {len}; appending at its end"
@@ -226,7 +227,7 @@ impl FileSink {
             Err(_) if self.unsynced == Unsynced::Failed => {}
             Err(error) => {
                 self.unsynced = Unsynced::Failed;
-                events.report(&format!("cannot sync {}: {error}; trying again", self.file.path.display()));
+                events.report(&format!("cannot sync {}: {error}; trying again", self.file.path.shown()));
             }
         }
     }
@@ -243,7 +244,7 @@ impl Sink for FileSink {
 
     fn recover(&mut self, after_crash: bool, events: &mut dyn Events) -> Result<(), Error> {
         if after_crash && self.is_unknown && self.file.len > 0 && self.existing == Existing::Append {
-            let path = self.file.path.display();
+            let path = self.file.path.shown();
             events.report(&format!(
                 "{path} has no checkpoint, and the ring's last writer was killed: its last lines may be \
                  written a second time"

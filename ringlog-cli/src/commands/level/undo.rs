@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use ringlog::Error;
 use ringlog::admin::LevelRule;
+use ringlog::admin::Shown;
 use ringlog::reader::Observer;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -52,7 +53,7 @@ impl<'a> TimedUndo<'a> {
             terminal::print_message(format_args!("the writer {writer} undoes this at {end}"));
             return Ok(ExitCode::SUCCESS);
         }
-        let path = observer.path().display();
+        let path = observer.path().shown();
         terminal::print_message(format_args!(
             "no writer drains {path}: this command keeps running to undo this at {end}; Ctrl-C undoes it at once"
         ));

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
+use ringlog::admin::Shown;
 use ringlog::reader::Observer;
 use ringlog::{Error, Ring};
 use ringlog_writer::{Child, Options, spawn_program};
@@ -67,7 +68,7 @@ impl PrivateRing {
         }
         if let Some(Ok(Some(status))) = self.writer.as_mut().map(Child::try_wait) {
             self.writer_has_ended = true;
-            let path = self.path.display();
+            let path = self.path.shown();
             terminal::print_message(format_args!(
                 "the writer has ended with {status}; records now stay in {path}"
             ));
@@ -85,7 +86,7 @@ impl PrivateRing {
             && stat.lag() > 0
         {
             let left = humanize::records(stat.lag());
-            let (ring, out) = (&self.name, out.display());
+            let (ring, out) = (&self.name, out.shown());
             return Err(anyhow!(
                 "{error}; {left} left: `ringlog writer {ring} --until-idle --out {out}` writes them"
             ));
@@ -120,5 +121,5 @@ fn new_path() -> anyhow::Result<String> {
     let file = format!("run-{}-{nanos:08x}", std::process::id());
     let path = std::path::absolute(ringlog::admin::directory().join(file))
         .context("cannot find the current directory")?;
-    path.into_os_string().into_string().map_err(|path| anyhow!("{} is not UTF-8", path.display()))
+    path.into_os_string().into_string().map_err(|path| anyhow!("{} is not UTF-8", path.shown()))
 }

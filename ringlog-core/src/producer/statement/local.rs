@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use crate::error::PushError;
+use crate::error::shown::is_harmful;
 use crate::producer::default_logger::{self, Destination};
 use crate::producer::logger::Logger;
 use crate::producer::push;
@@ -75,7 +76,7 @@ fn one_line(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' => line.push_str("\\n"),
-            c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+            c if is_harmful(c) => {
                 c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| line.push_str(&format!("\\x{byte:02x}")));
             }
             c => line.push(c),

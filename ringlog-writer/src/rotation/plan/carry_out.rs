@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use ringlog::admin::Shown;
 
 use super::Plan;
 use crate::rotation::files::{Identity, LockedDirectory};
@@ -16,7 +17,7 @@ use crate::rotation::step::PlanStep;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Another process has created a file with the new name since the plan was made. A new plan may use another name.
-    #[error("cannot rename {} to {}: another file is in the way; move it away", from.display(), to.display())]
+    #[error("cannot rename {} to {}: another file is in the way; move it away", from.shown(), to.shown())]
     Taken {
         /// The file.
         from: PathBuf,
@@ -24,7 +25,7 @@ pub enum PlanError {
         to: PathBuf,
     },
     /// A system call has failed.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.shown())]
     System {
         /// What was attempted.
         action: &'static str,

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
+use ringlog::admin::Shown;
 
 use super::lock::try_lock;
 use crate::rotation::{Directory, Identity};
@@ -70,11 +71,11 @@ pub(crate) struct Checkpoint {
 /// Why a checkpoint cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckpointError {
-    #[error("another writer is writing to it (it holds {})", .0.display())]
+    #[error("another writer is writing to it (it holds {})", .0.shown())]
     Held(PathBuf),
-    #[error("its checkpoint {}: {error}", path.display())]
+    #[error("its checkpoint {}: {error}", path.shown())]
     Io { path: PathBuf, error: io::Error },
-    #[error("{} is not a checkpoint of ringlog; move it away, or choose another file", .0.display())]
+    #[error("{} is not a checkpoint of ringlog; move it away, or choose another file", .0.shown())]
     NotOurs(PathBuf),
 }
 
@@ -190,7 +191,7 @@ impl Checkpoint {
         let _ = fs::remove_file(&path);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         if !try_lock(&file)? {
-            return Err(io::Error::other(format!("another writer has {}", path.display())));
+            return Err(io::Error::other(format!("another writer has {}", path.shown())));
         }
         allocate(&file, HALVES_AT + 2 * capacity)?;
         file.write_all_at(&MAGIC, 0)?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::{CheckpointState, FileCheck, FileState, LoadedCheckpoint, Mismatch, OnDisk};
+use ringlog::admin::Shown;
 
 use super::append::{File, directory};
 use crate::rotation::{Identity, Plan};
@@ -37,7 +38,7 @@ pub(super) struct Recovery {
 impl Recovery {
     /// Compares the file with its checkpoint. Changes nothing.
     pub(super) fn of(loaded: LoadedCheckpoint, current: &File) -> Recovery {
-        let path = current.path.display();
+        let path = current.path.shown();
         if let Some(damage) = loaded.damage {
             let messages = vec![format!(
                 "{path}: {damage}; the writer begins a new file. If the previous writer was killed, its last lines may \
@@ -105,7 +106,7 @@ fn resolve(
         (FileCheck::Mismatch(_), Some(prepared)) if has_batch => (prepared, true),
         _ => (committed, false),
     };
-    let path = found.path.display();
+    let path = found.path.shown();
     let is_current = found.path == current.path;
     match check {
         FileCheck::Intact | FileCheck::RollForward => Recovery { needs_commit, ..Recovery::nothing(state) },

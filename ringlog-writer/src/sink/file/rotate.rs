@@ -13,6 +13,7 @@ use crate::rotation::{
     Closing, Compressor, Deletions, Directory, Family, FileEntry, FileKey, Identity, LockedDirectory, Moment,
     OnFull, Plan, PlanError, PlanStep, Rotation, Timestamp, Trigger, WallClock,
 };
+use ringlog::admin::Shown;
 
 pub(super) struct FileRotation {
     rotation: Rotation,
@@ -189,7 +190,7 @@ impl FileRotation {
                 self.report_undeleted(&deletions, events);
                 for name in &deletions.done {
                     let path = names.path(name);
-                    events.report(&format!("the disk is full: deleted the oldest file, {}", path.display()));
+                    events.report(&format!("the disk is full: deleted the oldest file, {}", path.shown()));
                 }
                 !deletions.done.is_empty()
             }
