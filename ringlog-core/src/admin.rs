@@ -14,6 +14,7 @@ use crate::shm::layout::header;
 use crate::shm::mailbox;
 
 pub use crate::error::shown::{Shown, ShownText, is_harmful};
+pub use crate::os::environment::{is_from_stranger, variable};
 pub use crate::reader::levels::change_levels;
 pub use crate::record::level::rules::{LevelRule, LevelRules};
 pub use crate::ring::header::Info;

@@ -89,7 +89,7 @@ pub enum Error {
     #[error(
         "{} was made before the machine was started, so it takes no new records: {why}; let a user open it once who \
          may write to its directory, or move it away",
-        path.display()
+        path.shown()
     )]
     EarlierBoot {
         /// The file.
@@ -326,6 +326,7 @@ mod tests {
             Error::Permission { action: "x", path: path.clone(), owner: 0, uid: 1 },
             Error::NoSpace { path: path.clone(), bytes: 2, free: 1 },
             Error::FileSizeLimit { path: path.clone(), bytes: 2, limit: 1 },
+            Error::EarlierBoot { path: path.clone(), why: "x".to_owned() },
             Error::LocksNotKept { path: path.clone() },
             Error::LockFile { path: path.clone(), why: "x".to_owned() },
             Error::LockFileMissing { path: path.clone(), lock_file: path.clone() },

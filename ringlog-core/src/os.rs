@@ -1,6 +1,7 @@
 //! What Linux gives: files, mappings, kernel locks, futexes, memory that a fork wipes, signals, threads.
 
 pub(crate) mod boot;
+pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod fork_guard;
 pub(crate) mod futex;

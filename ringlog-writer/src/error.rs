@@ -72,6 +72,12 @@ pub enum Error {
          set RINGLOG_WRITER to its path"
     )]
     NoProgram,
+    /// The process has more rights than its caller, who chooses what the search for a writer would find.
+    #[error(
+        "a program with more rights than its caller (setuid, setgid, file capabilities) does not search for a writer; \
+         name one to `spawn_program`"
+    )]
+    NoTrustedProgram,
     /// The writer's process could not be started, or could not be waited for.
     #[error("cannot {action} the writer {}: {source}", program.shown())]
     Process {

@@ -15,6 +15,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use ringlog::admin::{is_from_stranger, variable};
+
 use crate::config::options::Options;
 use crate::error::Error;
 
@@ -39,8 +41,9 @@ pub struct Child {
 /// and errors in the options have been reported.
 ///
 /// The program is the one that `RINGLOG_WRITER` names, else `ringlog-writer` or `ringlog` beside this program, else
-/// either of them in `PATH`. It runs in a process group of its own, so that Ctrl-C in the terminal ends this program
-/// and the writer still writes its last records.
+/// either of them in `PATH`. A setuid or setgid program, or one with file capabilities, uses none of these, which its
+/// caller can set; it names the program to [`spawn_program`]. The writer runs in a process group of its own, so that
+/// Ctrl-C in the terminal ends this program and the writer still writes its last records.
 ///
 /// # Errors
 /// [`Error::Refused`] with the writer's own message if it cannot start; [`Error::NoProgram`], [`Error::Process`],
@@ -158,8 +161,13 @@ impl Child {
 }
 
 fn find_program() -> Result<PathBuf, Error> {
-    if let Some(program) = std::env::var_os("RINGLOG_WRITER").filter(|program| !program.is_empty()) {
+    if let Some(program) = variable("RINGLOG_WRITER") {
         return Ok(program.into());
+    }
+    // Not PATH either, which the caller has set; nor the directory of the program, to which the caller may have linked
+    // it.
+    if is_from_stranger() {
+        return Err(Error::NoTrustedProgram);
     }
     let executable = std::env::current_exe().ok();
     let beside = executable.iter().flat_map(|executable| {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ringlog::admin::{Clock, Geometry};
 use ringlog::admin::Shown;
+use ringlog::admin::{Clock, Geometry};
 use ringlog::{Overflow, Ring};
 use serde::Serialize;
 

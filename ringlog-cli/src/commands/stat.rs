@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RefusedStat, RingStat};
 use ringlog::admin::Shown;
+use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RefusedStat, RingStat};
 use serde::Serialize;
 
 use crate::{exit_code, humanize, option_values, terminal};

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::os::environment::variable;
 use crate::producer::default_logger::{self, Destination};
 use crate::record::level::filter::Filter;
 use crate::ring::handle::Ring;
@@ -38,6 +39,8 @@ pub enum Initialized {
 ///
 /// Never fails and never panics: a program must not end because it cannot log.
 ///
+/// A setuid or setgid program, or one with file capabilities, ignores both variables: its caller has set them.
+///
 /// ```
 /// ringlog::init();
 /// ```
@@ -51,14 +54,15 @@ pub fn init_or(fallback: Fallback) -> Initialized {
     if !matches!(default_logger::destination(), Destination::Nothing) {
         return Initialized::AlreadySet;
     }
-    let filter = match std::env::var("RINGLOG_LEVEL").unwrap_or_default().parse::<Filter>() {
+    let wanted = variable("RINGLOG_LEVEL").unwrap_or_default();
+    let filter = match wanted.to_string_lossy().parse::<Filter>() {
         Ok(filter) => filter,
         Err(error) => {
             complain(fallback, &format!("RINGLOG_LEVEL: {error}; using info"));
             Filter::default()
         }
     };
-    if std::env::var_os("RINGLOG").is_none() {
+    if variable("RINGLOG").is_none() {
         return fall_back(fallback, filter, "RINGLOG is not set".to_owned());
     }
     match Ring::open(".").and_then(|ring| set_ring(&ring, filter.clone())) {

@@ -5,12 +5,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::os::environment::variable;
 
 /// The directory in which names are looked up: `$RINGLOG_DIR`, or `/dev/shm/ringlog-<uid>`.
 pub fn directory() -> PathBuf {
-    match std::env::var_os("RINGLOG_DIR") {
-        Some(dir) if !dir.is_empty() => dir.into(),
-        _ => PathBuf::from(format!("/dev/shm/ringlog-{}", nix::unistd::geteuid())),
+    match variable("RINGLOG_DIR") {
+        Some(dir) => dir.into(),
+        None => PathBuf::from(format!("/dev/shm/ringlog-{}", nix::unistd::geteuid())),
     }
 }
 
@@ -18,7 +19,7 @@ pub fn directory() -> PathBuf {
 /// in [`directory`].
 pub fn resolve(name: &str) -> Result<PathBuf, Error> {
     if name == "." {
-        return from_environment(std::env::var_os("RINGLOG"));
+        return from_environment(variable("RINGLOG"));
     }
     if name.contains('/') {
         return Ok(PathBuf::from(name));
@@ -93,7 +94,7 @@ pub(crate) fn prepare_directory(path: &Path) -> Result<(), Error> {
 /// Refuses the default directory if another user owns it or may write to it. A directory named by `RINGLOG_DIR` is the
 /// user's own choice.
 pub(crate) fn check_directory(dir: &Path) -> Result<(), Error> {
-    if std::env::var_os("RINGLOG_DIR").is_some_and(|named| !named.is_empty()) || dir != directory() {
+    if variable("RINGLOG_DIR").is_some() || dir != directory() {
         return Ok(());
     }
     let meta = match dir.symlink_metadata() {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::error::Error;
+use crate::error::shown::Shown;
 use crate::os::file::Identity;
 use crate::ring::create::{self, FileAccess};
 use crate::ring::file::{self, Opened};
@@ -130,7 +131,7 @@ fn keep(old: &Opened, path: &Path, dir: &Path, name: &str) -> Result<(), String>
             Ok(()) => return Ok(()),
             Err(_) if old.identity.is_at(&waiting) => return Ok(()),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(format!("it cannot be kept as {}: {e}", waiting.display())),
+            Err(e) => return Err(format!("it cannot be kept as {}: {e}", waiting.shown())),
         }
     }
     Err(format!("it cannot be kept as {name}{SUFFIX}{digits}: other files have that name"))

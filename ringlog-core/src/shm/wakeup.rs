@@ -14,7 +14,8 @@ pub(crate) fn wake_consumer(ring: &SharedRing) {
     let sleep = ring.header_word(header::SLEEP);
     if sleep.load(Ordering::Relaxed) != 0 {
         sleep.store(0, Ordering::Relaxed);
-        futex::wake(sleep, 1);
+        // All of them: a process that may only read the ring may wait on the word too, and must not take the wake-up.
+        futex::wake(sleep, i32::MAX);
     }
 }
 

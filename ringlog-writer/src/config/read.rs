@@ -2,8 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::diagnostics::{ConfigErrors, Findings, LineCounter, Problem};
 use super::formatters::{self, FormatterTables};
@@ -25,6 +31,8 @@ const KEYS: &[KeySpec] = &[
 
 /// A longer file is refused before it is parsed.
 const BYTES_MAX: u64 = 1 << 20;
+/// How long the bytes of a pipe are waited for.
+const PIPE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A configuration without errors, and the warnings about its file.
 #[derive(Clone, Debug)]
@@ -95,14 +103,41 @@ impl Config {
     }
 }
 
+/// Reads up to one byte more than allowed. Of a pipe, as a shell makes for `<(command)`, it waits for a limited time: a
+/// pipe into which nobody writes must not hold up a writer that reloads.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let begun = Instant::now();
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+    while bytes.len() as u64 <= BYTES_MAX {
+        let left = PIPE_WITHIN.saturating_sub(begun.elapsed());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "it is a pipe, and nothing came out of it",
+                ));
+            }
+            Err(Errno::EINTR) => continue,
+            polled => polled?,
+        };
+        match (&file).read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(_) if bytes.len() as u64 > BYTES_MAX => {
+    match read_bounded(path) {
+        Ok(bytes) if bytes.len() as u64 > BYTES_MAX => {
             Err(format!("this file has more than {} KiB; is it a configuration?", BYTES_MAX >> 10))
         }
-        Ok(_) => Ok(bytes),
+        Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err("there is no such file; give the path of a configuration".to_owned())
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ringlog::Ring;
-use ringlog::admin::Unreliable;
+use ringlog::admin::{Shown, Unreliable};
 
 use crate::events::Events;
 
@@ -19,7 +19,7 @@ pub(super) struct TickClock {
 
 impl TickClock {
     pub(super) fn new(ring: &Ring) -> TickClock {
-        TickClock { name: ring.path().display().to_string(), looked_at: None, is_reported: false }
+        TickClock { name: ring.path().shown().to_string(), looked_at: None, is_reported: false }
     }
 
     /// Looks at the clock if that is due. Reports once that it is unreliable.

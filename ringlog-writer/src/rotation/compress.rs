@@ -27,6 +27,7 @@ use super::retention;
 use super::wall_clock::WallClock;
 use codec::Sum;
 use jiff::Timestamp;
+use nix::fcntl::OFlag;
 use ringlog::admin::Shown;
 
 /// A thread that compresses closed files. Dropping it abandons the present file, which the next one compresses.
@@ -184,7 +185,9 @@ impl Worker {
     fn open(&self, file: Identity) -> io::Result<Option<File>> {
         let names = self.directory.lock();
         let entry = self.find(&names, file)?;
-        entry.map(|entry| File::open(names.path(&entry.name))).transpose()
+        // Without waiting, should a pipe lie there by now.
+        let open = |path| OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        entry.map(|entry| open(names.path(&entry.name))).transpose()
     }
 
     /// Finishes after a crash between the rename and the deletion: compares the two, and deletes the original.

@@ -23,6 +23,23 @@ pub(crate) fn check(cases: &[(&str, &str)], rest: &str) {
 }
 
 #[test]
+fn a_pipe_is_read_and_not_waited_for_without_end() {
+    let at = Scratch::on_disk();
+    let pipe = at.file("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let config = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::write(pipe, format!("rings = [\"app\"]{REST}"))
+    });
+    assert_eq!(Config::read(&pipe).unwrap().config.rings, ["app"]);
+    config.join().unwrap().unwrap();
+    let begun = std::time::Instant::now();
+    let error = Config::read(&pipe).unwrap_err().to_string();
+    assert!(error.ends_with("cannot be read: it is a pipe, and nothing came out of it"), "{error}");
+    assert!(begun.elapsed().as_secs() < 60);
+}
+
+#[test]
 fn keys_and_types() {
     check(
         &[

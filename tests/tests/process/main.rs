@@ -6,6 +6,7 @@ mod fork;
 mod forked;
 mod handlers;
 mod one_process;
+mod privileged;
 #[cfg(target_arch = "x86_64")]
 mod signals;
 mod truncated;

@@ -40,7 +40,7 @@ impl File {
         if !waits && fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo()) {
             return File::open_pipe(path);
         }
-        File::open_at_end(path)
+        File::open_at_end(path, waits)
     }
 
     /// Opens a pipe that has a reader; waiting for one would hold up the other handlers.
@@ -58,19 +58,25 @@ impl File {
         Ok(File::of(file, &meta, path))
     }
 
-    /// Opens or creates the file.
-    pub(super) fn open_at_end(path: &Path) -> Result<File, Error> {
-        let opened = OpenOptions::new().append(true).create(true).open(path);
+    /// Opens or creates the file. A pipe without a reader is waited for if `waits`, otherwise refused.
+    fn open_at_end(path: &Path, waits: bool) -> Result<File, Error> {
+        let flags = if waits { OFlag::empty() } else { OFlag::O_NONBLOCK };
+        let opened = OpenOptions::new().append(true).create(true).custom_flags(flags.bits()).open(path);
         let file = opened
             .map_err(|error| Error::Open { path: path.to_owned(), why: why_not_opened(path, &error) })?;
-        let meta = file.metadata().map_err(|e| Error::Open { path: path.to_owned(), why: e.to_string() })?;
+        let failed = |why: String| Error::Open { path: path.to_owned(), why };
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
+        let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
         Ok(File::of(file, &meta, path))
     }
 
-    /// Opens an existing file.
+    /// Opens an existing regular file. Never waits, as for the reader of a pipe that lies there by now.
     pub(super) fn open_existing(path: &Path) -> io::Result<File> {
-        let file = OpenOptions::new().append(true).open(path)?;
+        let file = OpenOptions::new().append(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
         let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         Ok(File::of(file, &meta, path))
     }
 
@@ -164,7 +170,7 @@ impl Sink for File {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        *self = File::open_at_end(&self.path)?;
+        *self = File::open_at_end(&self.path, false)?;
         Ok(())
     }
 }

@@ -252,7 +252,7 @@ impl FileRotation {
             events.report(&format!(
                 "{}: the clock is {days} days ahead of the last record, or was set ahead: for 24 hours no closed file \
                  is deleted for its age. If the time is right, `ringlog rotate RING --trust-clock` ends this",
-                path.display()
+                path.shown()
             ));
         }
         is_trusted && !was_trusted
