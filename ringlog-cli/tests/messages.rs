@@ -12,7 +12,7 @@ use common::{Ended, RINGLOG, Scene};
 /// Byte offsets in a ring's header, as FORMAT.md has them.
 const VERSION_AT: u64 = 8;
 const BLOCKS_AT: u64 = 32;
-const FILE_BYTES: u64 = 1_048_576;
+const FILE_BYTES: u64 = 1_179_648;
 
 fn with_ring() -> Scene {
     let scene = Scene::new();
@@ -232,7 +232,7 @@ fn a_full_file_system_is_reported() {
     let Some(mount) = Mount::tmpfs(&scene, "size=1m") else { return };
     let create = scene.command(&["create", "app"]).env("RINGLOG_DIR", mount.dir()).output().unwrap();
     let message = format!(
-        "ringlog: no space for {}/app of 16773120 bytes: its file system has 1048576 free; free some, or choose a \
+        "ringlog: no space for {}/app of 18866688 bytes: its file system has 1048576 free; free some, or choose a \
          smaller --size or another RINGLOG_DIR",
         mount.dir()
     );

@@ -60,7 +60,7 @@ pub use entry::{Body, Entry, Gap, GapReason, OwnedEntry, UncleanExit};
 pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
 pub use observer::Observer;
 pub use origin::Origin;
-pub use stat::{ConsumerStat, LaneStat, ReclaimStat, RefusedStat, RingStat};
+pub use stat::{ConsumerStat, DefinitionStat, LaneStat, ReclaimStat, RefusedStat, RingStat};
 
 impl Ring {
     /// Drains the ring: the one consumer.

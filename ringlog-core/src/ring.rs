@@ -1,6 +1,8 @@
 //! A ring, and the processes and threads that are attached to it.
 
 pub(crate) mod create;
+pub(crate) mod definition_reclaim;
+pub(crate) mod definition_state;
 pub(crate) mod draft;
 pub(crate) mod exit;
 pub(crate) mod exit_history;
@@ -12,6 +14,7 @@ pub(crate) mod lane;
 pub(crate) mod lane_close;
 pub(crate) mod lock_file;
 pub(crate) mod name;
+pub(crate) mod named;
 pub(crate) mod options;
 pub(crate) mod private;
 pub(crate) mod reclaim;

@@ -5,6 +5,9 @@ pub(crate) mod memory;
 pub(crate) mod sync;
 
 pub(crate) mod block;
+pub(crate) mod definitions;
+pub(crate) mod lane_entry;
+pub(crate) mod record_header;
 pub(crate) mod rules_area;
 
 // The models have no use for the rest.
@@ -13,13 +16,9 @@ pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod drops;
 #[cfg(not(loom))]
-pub(crate) mod lane_entry;
-#[cfg(not(loom))]
 pub(crate) mod mailbox;
 #[cfg(not(loom))]
 pub(crate) mod overflow;
-#[cfg(not(loom))]
-pub(crate) mod record_header;
 #[cfg(not(loom))]
 pub(crate) mod wakeup;
 #[cfg(not(loom))]

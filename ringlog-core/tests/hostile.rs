@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringlog::admin::Clock;
 use ringlog::reader::{Body, GapReason, Observer};
@@ -15,8 +15,6 @@ const SOON: Duration = Duration::from_secs(30);
 const BLOCK_BYTES: u64 = 1024;
 /// FORMAT.md's numbers, written out: kinds and phases of a state word, the kind of a record's header.
 const RECORDS_SEALED: u64 = 0x02;
-const DEFINITIONS_SEALED: u64 = 0x12;
-const DEFINITION: u64 = 1 << 56;
 
 /// A ring's file, and its offsets.
 struct Bytes {
@@ -39,7 +37,8 @@ impl Bytes {
         let count = u64::from(geometry.block_count());
         let states = 4096 + 384 * u64::from(geometry.lane_count());
         let file = File::options().read(true).write(true).open(&path).unwrap();
-        Bytes { _dir: dir, ring, file, states, blocks: geometry.file_bytes() - count * BLOCK_BYTES, count }
+        let blocks = geometry.file_bytes() - geometry.definition_bytes() - count * BLOCK_BYTES;
+        Bytes { _dir: dir, ring, file, states, blocks, count }
     }
 
     fn put(&self, at: u64, words: &[u64]) {
@@ -73,52 +72,105 @@ fn log(ring: &Ring, act: impl FnOnce(ringlog::Logger) + Send + 'static) {
     std::thread::spawn(move || act(log)).join().unwrap();
 }
 
+/// The definition area of a ring of 64 KiB: where its slots begin, and how many there are.
+const SLOTS_AT: u64 = 512 + 512 * 8;
+const SLOTS: u64 = 14 * 68;
+
 #[test]
-fn a_definition_begins_where_a_record_begins() {
+fn a_forged_definition_area_decodes_no_record_wrongly() {
     let bytes = Bytes::new("64KiB");
+    let area = bytes.blocks + bytes.count * BLOCK_BYTES;
     log(&bytes.ring, |log| {
         let site = Site::new(Definition {
-            text: "x".repeat(500).into(),
+            text: "x".repeat(100).into(),
             fields: vec![Field::new("a", Type::U64)].into(),
             ..Definition::new(Level::INFO, "real")
         });
         log.values(&site, &[Value::U64(7)]).unwrap();
     });
-    let shown = || {
-        let entries: Vec<_> =
-            Observer::open(bytes.ring.path().to_str().unwrap()).unwrap().into_iter().collect();
-        entries[0].entry().message()
-    };
-    assert!(shown().ends_with("x a=7"));
-    // The text of the real definition holds bytes that read as another one: a level, a length of 4 for its logger,
-    // and nothing else.
-    let definitions = (0..bytes.count).find(|block| bytes.get(bytes.state(*block)) & 0xf0 == 0x10).unwrap();
-    bytes.put(bytes.slot(definitions, 4, 0), &[DEFINITION | 32 << 32, 0, 20, 4 | 0x656b_6166 << 32, 0, 0]);
+    let entries =
+        || Observer::open(bytes.ring.path().to_str().unwrap()).unwrap().into_iter().collect::<Vec<_>>();
+    let message = || entries()[0].entry().message();
+    let right = format!("{} a=7", "x".repeat(100));
+    assert_eq!(message(), right);
+    let absent = "(its definition is not in the ring)";
+    // Each bit of the definition, its header among it, and of its segment's state.
+    for word in 0..20 {
+        for bit in 0..64 {
+            let at = area + SLOTS_AT + word * 8;
+            let was = bytes.get(at);
+            bytes.put(at, &[was ^ 1 << bit]);
+            assert_eq!(message(), absent, "bit {bit} of word {word}");
+            bytes.put(at, &[was]);
+        }
+    }
+    for (state, shown) in [(0, absent), (1, absent), (u64::MAX >> 32, &*right), ((1 << 32) | 60, absent)] {
+        let was = bytes.get(area);
+        bytes.put(area, &[state]);
+        assert_eq!(message(), shown, "state {state:x}");
+        bytes.put(area, &[was]);
+    }
+    // The index is of no importance to readers.
+    bytes.put(area + 512, &[u64::MAX; 512]);
+    assert_eq!(message(), right);
+    // Each id that a record may name.
     let records = bytes.find(RECORDS_SEALED);
     let header = bytes.slot(records, 3, 0);
-    bytes.put(header, &[bytes.get(header) + 1]);
-    assert_eq!(shown(), "(its definition is not in the ring)");
+    let was = bytes.get(header);
+    for id in (1..4 * SLOTS).chain([u64::from(u32::MAX), u64::from(u32::MAX) - SLOTS]) {
+        bytes.put(header, &[(was & !u64::from(u32::MAX)) | id]);
+        assert_eq!(message(), if id == was & u64::from(u32::MAX) { &right } else { absent }, "id {id}");
+    }
+    // Of another boot: on a disk an older state of the area may have come back.
+    bytes.put(header, &[was]);
+    let boot = bytes.slot(records, 0, 14);
+    bytes.put(boot, &[bytes.get(boot) ^ 1]);
+    assert_eq!(message(), absent);
     let mut consumer = bytes.ring.consumer().unwrap();
-    assert_eq!(consumer.next(SOON).unwrap().unwrap().message(), "(its definition is not in the ring)");
+    assert_eq!(consumer.next(SOON).unwrap().unwrap().message(), absent);
 }
 
 #[test]
-fn many_orphaned_definitions_are_freed_in_one_pass() {
-    let bytes = Bytes::new("64MiB");
-    for block in 0..bytes.count {
-        // Half of them are definitions of one process, the others are records that name another process.
-        let (kind, process) = if block % 2 == 0 { (DEFINITIONS_SEALED, 7) } else { (RECORDS_SEALED, 8) };
-        bytes.put(bytes.state(block), &[1 << 8 | kind]);
-        bytes.put(bytes.slot(block, 0, 0), &[3, 1 << 32 | 1, block, 0, 1 << 32 | process]);
-    }
+fn producers_share_no_forged_definition() {
+    let bytes = Bytes::new("64KiB");
+    let area = bytes.blocks + bytes.count * BLOCK_BYTES;
+    let push = |number: usize, name: &'static str| {
+        let log = bytes.ring.logger();
+        let text = format!("text {number}");
+        std::thread::spawn(move || {
+            let site = Site::new(Definition { text: text.into(), ..Definition::new(Level::INFO, name) });
+            log.values(&site, &[]).unwrap();
+        })
+        .join()
+        .unwrap();
+    };
     let mut consumer = bytes.ring.consumer().unwrap();
-    let began = Instant::now();
-    while consumer.next(Duration::ZERO).unwrap().is_some() {}
-    let free = bytes.ring.observe().unwrap().stat().unwrap().free_blocks;
-    println!("{free} of {} blocks freed in {:?}", bytes.count, began.elapsed());
-    assert!(u64::from(free) >= bytes.count / 2, "{free} of {} blocks", bytes.count);
-    // One pass takes less than a second; a pass for each block would take more than a minute.
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    let mut shown = move || {
+        let shown = consumer.next(SOON).unwrap().unwrap().to_string();
+        consumer.ack().unwrap();
+        shown
+    };
+    let generation = |segment| bytes.get(area + segment * 8) >> 32;
+    let mut random = 1_u64;
+    for number in 0..300 {
+        push(number, "real");
+        assert!(shown().ends_with(&format!("text {number}")), "{number}");
+        // The index leads everywhere, each definition claims another id, and segments are in all states.
+        for _ in 0..20 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let to = random >> 33;
+            let (at, word) = match to % 4 {
+                // Not an earlier generation, whose ids have been used.
+                0 => (
+                    area + to % 14 * 8,
+                    ((generation(to % 14) + ((random >> 20) & 1)) << 32) | (random & 0x8000_00ff),
+                ),
+                1 => (area + SLOTS_AT + to % SLOTS * 64 + to / 7 % 2 * 8, random),
+                _ => (area + 512 + to % 512 * 8, (random << 32) | (to % (4 * SLOTS))),
+            };
+            bytes.put(at, &[word]);
+        }
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn a_stopped_writer_ends_although_its_ring_is_damaged() {
     let block = (0..count).find(is_sealed).unwrap();
     let mut scribbler = Scribbler {
         state_at: states_at + block * 8,
-        block_at: geometry.file_bytes() - (count - block) * BLOCK_BYTES,
+        block_at: geometry.file_bytes() - geometry.definition_bytes() - (count - block) * BLOCK_BYTES,
         generation: 0,
         began: Instant::now(),
         said: Vec::new(),
@@ -97,7 +97,7 @@ fn a_record_from_the_future_makes_no_closed_file_old() {
     let geometry = *ring.info().geometry();
     let file = File::options().read(true).write(true).open(&path).unwrap();
     for block in 1..=u64::from(geometry.block_count()) {
-        let at = geometry.file_bytes() - block * BLOCK_BYTES + BEGUN_AT;
+        let at = geometry.file_bytes() - geometry.definition_bytes() - block * BLOCK_BYTES + BEGUN_AT;
         file.write_all_at(&YEAR_2100_NS.to_le_bytes(), at).unwrap();
     }
     let mut options = Options::new(path.to_str().unwrap());

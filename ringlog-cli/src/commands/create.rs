@@ -16,11 +16,16 @@ use crate::{exit_code, humanize, option_values, terminal};
 pub struct Create {
     /// The ring to create
     name: String,
-    /// Size of the ring's file: 16MiB, 1GiB
+    /// Size of the ring's file without the area for definitions: 16MiB, 1GiB
     #[arg(long, default_value = "16MiB")]
     size: String,
-    /// Number of lanes. A lane is the part of the ring that one logging thread uses; each process takes one more, for
-    /// the definitions of its records. Records of a thread that finds no free lane are dropped and counted [default:
+    /// Size of the area for definitions, on top of the ring's size. Definitions describe the kinds of records, and
+    /// readers decode by them. Each is stored once for all processes. When the area is full, records of further kinds
+    /// carry their definitions, and take more space and time [default: an eighth of the size, 64KiB to 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    definitions: Option<String>,
+    /// Number of lanes. A lane is the part of the ring that one logging thread uses; each process takes one more.
+    /// Records of a thread that finds no free lane are dropped and counted [default:
     /// one for every four blocks, at most 1024]
     #[arg(long)]
     lanes: Option<u32>,
@@ -50,6 +55,9 @@ pub struct Create {
 impl Create {
     pub fn run(self) -> exit_code::CommandResult {
         let mut options = Ring::options().size(self.size.as_str()).overflow(self.overflow).mode(self.mode);
+        if let Some(size) = &self.definitions {
+            options = options.definitions(size.as_str());
+        }
         if let Some(lanes) = self.lanes {
             options = options.lanes(lanes);
         }
@@ -94,6 +102,7 @@ pub struct RingSizes {
     block_bytes: u64,
     block_count: u64,
     reserved_blocks: u64,
+    definition_bytes: u64,
     lane_count: u64,
     lane_bytes: u64,
     record_limit_bytes: u64,
@@ -107,10 +116,11 @@ impl RingSizes {
             (u64::from(geometry.reserved_blocks()), u64::from(geometry.lane_count()));
         RingSizes {
             file_bytes: geometry.file_bytes(),
-            tables_bytes: geometry.file_bytes() - block_bytes * block_count,
+            tables_bytes: geometry.file_bytes() - geometry.definition_bytes() - block_bytes * block_count,
             block_bytes,
             block_count,
             reserved_blocks,
+            definition_bytes: geometry.definition_bytes(),
             lane_count,
             // A checked geometry has at least two lanes, so this never divides by zero.
             lane_bytes: (block_count - reserved_blocks) * block_bytes / lane_count,
@@ -126,12 +136,13 @@ impl RingSizes {
                 "size",
                 format!(
                     "{} bytes = {} of header and tables + {} blocks of {}",
-                    count(self.file_bytes),
+                    count(self.file_bytes - self.definition_bytes),
                     count(self.tables_bytes),
                     count(self.block_count),
                     humanize::bytes(self.block_bytes)
                 ),
             ),
+            ("defined", format!("{} bytes more, for definitions", count(self.definition_bytes))),
             ("reserved", format!("{} blocks, for WARN and above", count(self.reserved_blocks))),
             (
                 "lanes",

@@ -44,6 +44,10 @@ pub struct Run {
     /// Size of the ring
     #[arg(long, default_value = "16MiB")]
     size: String,
+    /// Size of the ring's area for definitions, as for `ringlog create` [default: an eighth of the size, 64KiB to
+    /// 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    definitions: Option<String>,
     /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:TIME: it waits
     /// for space, at most TIME, and only then drops and counts. block alone means block:5s
     #[arg(long, value_name = "drop|block[:TIME]", default_value = "block:5s", value_parser = option_values::overflow)]

@@ -1,5 +1,7 @@
 //! `ringlog stat`
 
+mod definitions;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,12 +12,14 @@ use ringlog::admin::Shown;
 use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RefusedStat, RingStat};
 use serde::Serialize;
 
+use self::definitions::DefinitionReport;
 use crate::{exit_code, humanize, option_values, terminal};
 
 /// Show the state and the counters of a ring and of each lane
 ///
 /// A lane is the part of the ring that one logging thread uses. Each process has one more lane, the
-/// process lane, for definitions: descriptions of its kinds of records, by which readers decode them.
+/// process lane. Definitions describe the kinds of records, and readers decode records by them. The ring
+/// has an area for them, in segments that are emptied one by one when no process uses them any more.
 ///
 /// The STATE of a lane is
 ///   alive    its thread runs (for a process lane: its process),
@@ -89,18 +93,17 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
             count(stat.late)
         ),
         format!(
-            "blocks    {} of {} free, {} with definitions",
+            "blocks    {} of {} free",
             count(stat.free_blocks.into()),
-            count(observer.info().geometry().block_count().into()),
-            stat.definition_blocks
+            count(observer.info().geometry().block_count().into())
         ),
+        definitions::line(stat),
         format!("reclaim   {}", reclaim(&stat.reclaim)),
         format!("overflow  {}", option_values::overflow_text(stat.overflow)),
         format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), |now| writer(now, stat))),
     ];
     if stat.described > 0 {
-        let described = humanize::records(stat.described);
-        lines.push(format!("described {described} brought their definition, for which the ring had no room"));
+        lines.push(definitions::described(stat));
     }
     if observer.info().is_of_earlier_boot() {
         let what = "made before the machine was started: it takes no new records, and waits to be drained";
@@ -253,12 +256,10 @@ struct StatReport {
     dropped: u64,
     dropped_without_lane: u64,
     refused: RefusedReport,
-    /// Records that brought their definition, for which the ring had no room.
-    described: u64,
     late: u64,
     damaged: u64,
     free_blocks: u32,
-    definition_blocks: u32,
+    definitions: DefinitionReport,
     block_count: u32,
     reclaimed_blocks: u64,
     /// Upper bound of the time from the last owner's end to the reclaim of its blocks; null if unknown.
@@ -319,6 +320,8 @@ struct LaneReport {
     persisted: u64,
     lag: u64,
     dropped: u64,
+    /// Of a process lane: the segments of the definition area that its process uses.
+    segments: u32,
 }
 
 impl StatReport {
@@ -332,11 +335,10 @@ impl StatReport {
             dropped: stat.dropped,
             dropped_without_lane: stat.dropped_without_lane,
             refused: RefusedReport::new(&stat.refused),
-            described: stat.described,
             late: stat.late,
             damaged: stat.damaged,
             free_blocks: stat.free_blocks,
-            definition_blocks: stat.definition_blocks,
+            definitions: DefinitionReport::new(stat),
             block_count: observer.info().geometry().block_count(),
             reclaimed_blocks: stat.reclaim.blocks,
             reclaimed_within_ns: stat.reclaim.last_within.map(nanoseconds),
@@ -378,6 +380,7 @@ impl LaneReport {
             persisted: lane.persisted,
             lag: lane.published.saturating_sub(lane.persisted),
             dropped: lane.dropped,
+            segments: lane.segments,
         }
     }
 }

@@ -1,26 +1,30 @@
-//! Writing of definitions into the ring, once for each site and process.
+//! Registration of definitions: each is in the ring's definition area once for all processes in which it is the same.
 //!
-//! A definition block belongs to the process lane. It is not freed while the process lives or a block names the
-//! process, so a definition's id is its place: the number of its slot in the ring.
+//! Everything here ends after a bounded number of steps, makes no system call and allocates nothing. Where it does not
+//! succeed, because the area is full, or another thread is registering, or this is a signal handler within a
+//! registration, the record brings its definition itself.
 
 use std::sync::atomic::Ordering;
 
 use crate::record::encode::Encoder;
 use crate::record::record_trait::{Inferred, Record};
-use crate::record::site::Site;
 use crate::record::text;
-use crate::record::types::Types;
-use crate::ring::session::{Session, SessionState};
-use crate::shm::block::{BlockId, Kind, SharedRing, publish};
-use crate::shm::layout::{
-    BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, lane as lane_entry, pair,
-};
-use crate::shm::record_header::{Header, kind, slots_for};
+use crate::ring::definition_state::DefinitionGuard;
+use crate::ring::session::Session;
+use crate::shm::block::SharedRing;
+use crate::shm::definitions::{Encoded, Found};
+use crate::shm::layout::area::{Place, SEGMENTS_MAX};
+use crate::shm::layout::header;
 
-/// The id of the record's definition in this process. Registers the definition if needed. `None` if there is no room
-/// for it, or no number for the site: then the record has to bring it.
+/// How often to try to hold the process's definition state before a record brings its definition.
+const TRIES: u32 = 200;
+/// How often a definition is put into the index while other processes change it.
+const ROUNDS: u32 = 3;
+
+/// The id of the record's definition in this ring. Registers the definition if needed. `None` if there is no room for
+/// it, or no number for the site: then the record has to bring it.
 pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -> Option<u32> {
-    let (site, Inferred { types, fingerprint, .. }) = (record.site(), record.inferred());
+    let (site, Inferred { fingerprint, .. }) = (record.site(), record.inferred());
     if std::ptr::eq(site, text::text_site()) {
         return Some(text::TEXT);
     }
@@ -29,114 +33,119 @@ pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -
         0 => {}
         id => return Some(id),
     }
-    // Checked before a block is taken for it.
-    let room = ring.geometry().block_slots() - BLOCK_HEADER_SLOTS;
-    if slots_for(site.definition().payload_bytes(types)) > room {
-        return None;
-    }
-    // The number comes first: a site without one would be registered again with each of its records.
+    // A site without a number would be registered again with each of its records.
     let number = site.assign_number(fingerprint);
     if number == 0 {
         return None;
     }
-    let state = session.state();
-    let shared = (0..TRIES).any(|_| state.definitions_busy.swap(1, Ordering::Acquire) == 0);
-    let id = if shared {
-        let id = match ids.get(number) {
-            0 => append(ring, state, site, types),
-            id => Some(id),
-        };
-        state.definitions_busy.store(0, Ordering::Release);
-        id
-    } else {
-        // Another thread is registering, or this is a signal handler inside a registration. Instead of waiting,
-        // spend a block on this one definition.
-        let block = take(ring, state)?;
-        let id = write(ring, block, BLOCK_HEADER_SLOTS, site, types);
-        ring.seal(block, process_lane(state), Kind::Definitions);
-        id
-    }?;
-    ids.set(number, id);
-    Some(id)
-}
-
-type InferredTypes = Option<&'static Types>;
-
-/// How often to try to lock the shared definition block before a block is spent on one definition.
-const TRIES: u32 = 200;
-
-fn process_lane(state: &SessionState) -> u32 {
+    let state = session.definition_state();
+    let freed = ring.header_word(header::SEGMENTS_FREED).load(Ordering::Relaxed);
+    if state.is_refused(number, freed) {
+        return None;
+    }
     // `place` has opened the process lane before any record is written.
-    state.process_lane.load(Ordering::Acquire).saturating_sub(1)
+    let lane = session.state().process_lane.load(Ordering::Acquire).checked_sub(1)?;
+    let held = (0..TRIES).find_map(|_| state.try_hold())?;
+    let registration = Registration { ring, lane, held: &held, boot: session.boot_tag() };
+    // Another thread may have been first.
+    let id = Some(ids.get(number)).filter(|id| *id != 0).or_else(|| registration.id_of(record));
+    match id {
+        Some(id) => ids.set(number, id),
+        None => held.refuse(number, freed),
+    }
+    id
 }
 
-/// Writes the definition into the process's open definition block; the caller holds it.
-fn append(ring: &SharedRing, state: &SessionState, site: &Site, types: InferredTypes) -> Option<u32> {
-    let slots = slots_for(site.definition().payload_bytes(types));
-    let open = state.definition_block.load(Ordering::Relaxed).checked_sub(1);
-    let generation = state.definition_generation.load(Ordering::Relaxed);
-    let mut next = state.definition_next.load(Ordering::Relaxed);
-    let block = match open.map(|index| BlockId { index, generation }) {
-        Some(block) if slots <= ring.geometry().block_slots().saturating_sub(next) => block,
-        full => {
-            let fresh = take(ring, state)?;
-            if let Some(full) = full {
-                ring.seal(full, process_lane(state), Kind::Definitions);
+/// One registration, by the thread that holds the process's state.
+struct Registration<'a> {
+    ring: &'a SharedRing,
+    /// The process lane, whose pins say which segments this process uses.
+    lane: u32,
+    held: &'a DefinitionGuard<'a>,
+    boot: u32,
+}
+
+impl Registration<'_> {
+    fn id_of(&self, record: &dyn Record) -> Option<u32> {
+        let definition = self.encode(record)?;
+        let mut own = None;
+        for _ in 0..ROUNDS {
+            let vacant = match self.ring.find_definition(self.lane, &definition) {
+                Found::Shared(id) => {
+                    if let Some((place, _)) = own {
+                        // Another process was first; nothing names what this one has written.
+                        self.held.keep_spare(place, definition.slots());
+                    }
+                    return Some(id);
+                }
+                Found::Absent(vacant) => vacant,
+            };
+            let (_, id) = match own {
+                Some(own) => own,
+                None => {
+                    let place = self.place_for(definition.slots(), record.inferred().run_time)?;
+                    *own.insert((place, self.ring.write_definition(place, &definition)))
+                }
+            };
+            // Without a place in the index it is this process's alone.
+            if vacant.is_none_or(|vacant| self.ring.enter_definition(id, &definition, vacant)) {
+                return Some(id);
             }
-            state.definition_block.store(fresh.index + 1, Ordering::Relaxed);
-            state.definition_generation.store(fresh.generation, Ordering::Relaxed);
-            next = BLOCK_HEADER_SLOTS;
-            fresh
         }
-    };
-    state.definition_next.store(next, Ordering::Relaxed);
-    let id = write(ring, block, next, site, types)?;
-    state.definition_next.store(next + slots, Ordering::Relaxed);
-    Some(id)
-}
+        own.map(|(_, id)| id)
+    }
 
-/// Takes a definition block; a reserved one if the ring is full, so that the first record of an urgent site still
-/// gets its definition.
-fn take(ring: &SharedRing, state: &SessionState) -> Option<BlockId> {
-    let lane = process_lane(state);
-    // From the end of the common blocks downwards: lanes search from their start.
-    let common = ring.geometry().common_blocks();
-    let places = (0..common).rev().chain(common..ring.geometry().block_count);
-    let mut free = places.filter_map(|index| ring.take(index, lane, Kind::Definitions));
-    let block = free.next()?;
-    let word = |at: usize, value: u64| ring.block_word(block.index, at).store(value, Ordering::Relaxed);
-    let incarnation = state.process_incarnation.load(Ordering::Relaxed);
-    for at in block::LANE..block::WORDS {
-        word(at, 0);
+    fn encode(&self, record: &dyn Record) -> Option<Encoded<'_>> {
+        let (definition, types) = (record.site().definition(), record.inferred().types);
+        let bytes = definition.payload_bytes(types);
+        if bytes > self.ring.geometry().definitions.definition_limit() {
+            return None;
+        }
+        let scratch = self.held.scratch();
+        #[allow(unsafe_code)]
+        // SAFETY: the window is all of `scratch`, which outlives the encoder.
+        let mut out = unsafe { Encoder::new(scratch.as_ptr(), 0, scratch.len()) };
+        definition.encode(types, &mut out);
+        (out.finish() == bytes).then(|| Encoded::new(scratch, bytes, self.boot))
     }
-    word(block::LANE, pair(lane, incarnation));
-    word(block::PROCESS, pair(lane, incarnation));
-    word(block::PID_TID, ring.lane_word(lane, lane_entry::PID_TID).load(Ordering::Relaxed));
-    publish(ring.committed_word(block.index), pair(block.generation, BLOCK_HEADER_SLOTS));
-    Some(block)
-}
 
-/// Writes and publishes the definition at slot `at` of a block that the caller owns.
-#[allow(unsafe_code)]
-fn write(ring: &SharedRing, block: BlockId, at: u32, site: &Site, types: InferredTypes) -> Option<u32> {
-    let definition = site.definition();
-    let bytes = definition.payload_bytes(types);
-    let slots = slots_for(bytes);
-    if slots > ring.geometry().block_slots() - at {
-        return None;
+    /// Slots for a new definition. Those made at run time get a quarter of the area in one process, and all of one
+    /// process three quarters, so that no process keeps the others from registering theirs.
+    fn place_for(&self, slots: u32, is_run_time: bool) -> Option<Place> {
+        if let Some(place) = self.held.take_spare(slots) {
+            return Some(place);
+        }
+        let quarter = self.ring.geometry().definitions.slots() / 4;
+        let (all, run_time) = self.held.taken();
+        if all.saturating_add(slots) > 3 * quarter || is_run_time && run_time.saturating_add(slots) > quarter
+        {
+            return None;
+        }
+        let place = self.reserve(slots)?;
+        self.held.count_taken(slots, is_run_time);
+        Some(place)
     }
-    let start = ring.block_start(block.index) + at as usize * SLOT_WORDS;
-    let header = Header { definition: 0, length: bytes as u32, flags: kind::DEFINITION, ticks: 0 };
-    for (i, word) in header.words().into_iter().enumerate() {
-        ring.memory().word(start + i).store(word, Ordering::Relaxed);
+
+    /// Reserves slots in a segment that this process uses, else in one that others have begun, else in an empty one. So
+    /// few segments are in use, and a process pins few.
+    fn reserve(&self, slots: u32) -> Option<Place> {
+        let area = &self.ring.geometry().definitions;
+        let mine = self.ring.pins(self.lane).load(Ordering::Relaxed);
+        let mut rank = [u8::MAX; SEGMENTS_MAX as usize];
+        for (segment, rank) in (0..area.segments()).zip(&mut rank) {
+            let state = self.ring.segment(segment);
+            *rank = match state.tail {
+                tail if state.closing || tail.saturating_add(slots) > area.segment_slots() => u8::MAX,
+                _ if mine >> segment & 1 != 0 => 0,
+                1.. => 1,
+                0 => 2,
+            };
+        }
+        (0..=2).find_map(|wanted| {
+            let ranked = (0..area.segments()).zip(&rank).filter(|(_, rank)| **rank == wanted);
+            ranked
+                .map(|(segment, _)| segment)
+                .find_map(|segment| self.ring.reserve(self.lane, segment, slots))
+        })
     }
-    let payload = ring.memory().address(start + RECORD_HEADER_BYTES / 8);
-    // SAFETY: the block is the caller's, and there is room by the test above.
-    let mut out = unsafe { Encoder::new(payload, 0, bytes.div_ceil(8)) };
-    definition.encode(types, &mut out);
-    if out.finish() != bytes {
-        return None;
-    }
-    publish(ring.committed_word(block.index), pair(block.generation, at + slots));
-    Some(block.index * ring.geometry().block_slots() + at)
 }

@@ -391,6 +391,7 @@ impl<'a> Push<'a> {
             word(at, 0);
         }
         word(block::DROPPED_FOR, drops.reasons);
+        word(block::BOOT, self.session.boot_tag().into());
         let in_need = urgent && self.reserve_is_half_used();
         local.enter(self.ring, fresh, in_need);
         local.words.store(

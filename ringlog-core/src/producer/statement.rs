@@ -157,6 +157,7 @@ impl<A: Arguments> Record for Statement<'_, A> {
             formats: A::FORMATS,
             has_message: true,
             is_encoded: false,
+            run_time: false,
             flags: 0,
         }
     }

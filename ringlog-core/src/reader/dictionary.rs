@@ -7,15 +7,13 @@ use crate::reader::origin::Origin;
 use crate::record::decoded::ParsedDefinition;
 use crate::record::definition::Definition;
 use crate::record::described;
-use crate::shm::block::{BlockId, Kind, Phase, SharedRing};
-use crate::shm::layout::{BLOCK_HEADER_SLOTS, RECORD_HEADER_BYTES, SLOT_WORDS, block, halves};
-use crate::shm::record_header::{Header, kind};
-use crate::shm::sync::Ordering;
+use crate::shm::block::SharedRing;
+use crate::shm::record_header::Header;
 
-/// A process lane, its incarnation, and the id of a definition.
-type Key = ((u32, u32), u32);
+/// The boot tag of a record, and the id of a definition.
+type Key = (u32, u32);
 
-/// A cache of definitions, by process and id. A process never reuses an id.
+/// A cache of definitions, by boot and id. An id never means two definitions.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
     known: HashMap<Key, Arc<ParsedDefinition>>,
@@ -42,7 +40,7 @@ impl Dictionary {
         payload: &'p [u8],
     ) -> (Option<&Arc<ParsedDefinition>>, &'p [u8]) {
         if !header.is_described() {
-            return (self.look_up(ring, origin.process_lane, header.definition), payload);
+            return (self.look_up(ring, origin.boot_tag, header.definition), payload);
         }
         match described::split(payload) {
             Some((definition, fields)) => (self.parse(definition), fields),
@@ -70,19 +68,21 @@ impl Dictionary {
         self.bytes += BYTES_EACH + bytes;
     }
 
-    /// The definition `id` of a process; `None` if it is damaged or not in the ring.
+    /// The definition `id` of a record of this boot; `None` if it is damaged or not in the ring.
     pub(crate) fn look_up(
         &mut self,
         ring: &SharedRing,
-        process: (u32, u32),
+        boot: u32,
         id: u32,
     ) -> Option<&Arc<ParsedDefinition>> {
-        let key = (process, id);
+        let key = (boot, id);
         if self.recent.as_ref().is_none_or(|(recent, _)| *recent != key) {
             let definition = match self.known.get(&key) {
                 Some(definition) => definition.clone(),
                 None => {
-                    let known = Arc::new(ParsedDefinition::new(read(ring, process, id)?));
+                    let known = Arc::new(ParsedDefinition::new(Definition::decode(
+                        &ring.copy_definition(id, boot)?,
+                    )?));
                     self.make_room(known.definition.payload_bytes(None));
                     self.known.insert(key, known.clone());
                     known
@@ -92,59 +92,6 @@ impl Dictionary {
         }
         self.recent.as_ref().map(|(_, definition)| definition)
     }
-
-    /// Forgets the definitions of a process whose lane has been reclaimed.
-    pub(crate) fn forget(&mut self, process: (u32, u32)) {
-        self.known.retain(|(of, _), _| *of != process);
-        self.recent = None;
-    }
-}
-
-/// Reads a definition from its place, which is untrusted. The place is valid only while its block belongs to the same
-/// process: the block may have been given to another one since.
-fn read(ring: &SharedRing, process: (u32, u32), id: u32) -> Option<Definition> {
-    let slots = ring.geometry().block_slots();
-    let (index, slot) = (id / slots, id % slots);
-    if index >= ring.geometry().block_count {
-        return None;
-    }
-    let state = ring.state(index)?;
-    if state.kind != Kind::Definitions || state.phase == Phase::Free {
-        return None;
-    }
-    let committed = ring.committed(index, state.generation)?;
-    let header = ring.block_header(BlockId { index, generation: state.generation })?;
-    if halves(header[block::PROCESS]) != process || !begins_record(ring, index, slot, committed) {
-        return None;
-    }
-    let first = ring.block_word(index, slot as usize * SLOT_WORDS).load(Ordering::Relaxed);
-    let end = slot.saturating_add(Header::decode([first, 0]).slots());
-    if end > committed {
-        return None;
-    }
-    let mut words = Vec::new();
-    ring.copy_slots(index, slot, end, &mut words);
-    if !ring.still_holds(index, state.generation) {
-        return None;
-    }
-    let [first, ticks, ..] = words[..] else { return None };
-    let header = Header::decode([first, ticks]);
-    if header.kind() != kind::DEFINITION {
-        return None;
-    }
-    let bytes: &[u8] = bytemuck::cast_slice(&words);
-    Definition::decode(bytes.get(RECORD_HEADER_BYTES..)?.get(..header.length as usize)?)
-}
-
-/// Whether one of the block's records begins at `slot`. Without this check each slot of a forged block could be a
-/// definition as long as the rest of the block, and a small ring would fill a large memory.
-fn begins_record(ring: &SharedRing, index: u32, slot: u32, committed: u32) -> bool {
-    let mut at = BLOCK_HEADER_SLOTS;
-    while at < slot.min(committed) {
-        let first = ring.block_word(index, at as usize * SLOT_WORDS).load(Ordering::Relaxed);
-        at = at.saturating_add(Header::decode([first, 0]).slots());
-    }
-    at == slot && slot < committed
 }
 
 #[cfg(test)]
@@ -152,26 +99,27 @@ mod tests {
     use super::*;
     use crate::Level;
     use crate::schema::Site;
+    use crate::shm::layout::area::Place;
     use crate::shm::layout::pair;
+    use crate::shm::sync::Ordering;
 
     #[test]
     fn a_flood_of_definitions_is_not_all_kept() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let name = dir.path().join("ring");
-        let options = crate::Ring::options().size("16MiB").block_bytes(1 << 20).lanes(3);
+        let options = crate::Ring::options().size("1MiB").definitions("2MiB");
         let ring = options.create(name.to_str().unwrap()).unwrap();
-        let text = "x".repeat(1_000_000);
+        let text = "x".repeat(15_000);
         let site = Site::new(Definition { text: text.into(), ..Definition::new(Level::INFO, "") });
         ring.logger().values(&site, &[]).unwrap();
         ring.with_ring(|ring| {
-            let is_definitions =
-                |index: &u32| ring.state(*index).is_some_and(|s| s.kind == Kind::Definitions);
-            let index = (0..ring.geometry().block_count).find(is_definitions).unwrap();
-            let id = index * ring.geometry().block_slots() + BLOCK_HEADER_SLOTS;
+            let area = ring.geometry().definitions;
+            let id = area.id(Place { segment: 0, generation: 0, slot: 0 });
+            let check = ring.memory().word((ring.geometry().area_offset() + area.slot_offset(0, 0)) / 8 + 1);
             let mut dictionary = Dictionary::default();
-            for incarnation in 1..=200 {
-                ring.block_word(index, block::PROCESS).store(pair(1, incarnation), Ordering::Relaxed);
-                assert!(dictionary.look_up(ring, (1, incarnation), id).is_some());
+            for boot in 1..=10_000 {
+                check.store(pair(id, boot), Ordering::Relaxed);
+                assert!(dictionary.look_up(ring, boot, id).is_some());
                 let kept: usize = dictionary.known.values().map(|known| known.definition.text.len()).sum();
                 assert!(kept <= BYTES_MAX + 1_000_000, "{kept} bytes");
             }

@@ -52,8 +52,8 @@ pub struct ProcessLevels {
     /// The process's own filter; a long one is cut and ends with `…`. `None` if the process has no default logger in
     /// this ring.
     pub filter: Option<String>,
-    /// The process's loggers that have logged: those of its definitions, and those of plain texts that are still in the
-    /// ring.
+    /// The process's loggers that have logged: those of plain texts that are still in the ring, and those of its
+    /// definitions. Definitions that lie beside its own, of other processes, are among them.
     pub loggers: Vec<LoggerLevel>,
 }
 
@@ -168,15 +168,20 @@ impl Observer {
         let ring = self.ring();
         let rules = in_force(&ring);
         let loggers = loggers_in_ring(&ring);
+        let defined = defined_loggers(&ring);
         let lanes = self.stat()?.lanes.into_iter().filter(|lane| lane.is_process && lane.alive);
         let processes = lanes.map(|lane| {
             let filter = shown_filter(&ring, lane.lane);
             let own = filter.as_deref().map(parse_shown);
             let key = (lane.lane, lane.incarnation);
             let level_of = |logger: &str| rules.level_of(logger, lane.pid, own.as_ref());
-            let mine = loggers.iter().filter(|(process, _)| *process == key);
+            let pins = ring.pins(lane.lane).load(Ordering::Relaxed);
+            let defined =
+                defined.iter().filter(|(segment, _)| pins >> segment & 1 != 0).map(|(_, logger)| logger);
+            let mine = loggers.iter().filter(|(process, _)| *process == key).map(|(_, logger)| logger);
+            let mine: BTreeSet<_> = mine.chain(defined).collect();
             let loggers =
-                mine.map(|(_, logger)| LoggerLevel { logger: logger.clone(), least: level_of(logger) });
+                mine.into_iter().map(|name| LoggerLevel { logger: name.clone(), least: level_of(name) });
             ProcessLevels { pid: lane.pid, process: lane.process, loggers: loggers.collect(), filter }
         });
         let mut processes: Vec<ProcessLevels> = processes.collect();
@@ -198,7 +203,13 @@ fn parse_shown(text: &str) -> Filter {
     parts.collect::<Vec<_>>().join(",").parse().unwrap_or_default()
 }
 
-/// The loggers that definitions and plain texts in the ring name, by process lane and incarnation.
+/// The loggers that definitions in the ring name, by segment.
+fn defined_loggers(ring: &SharedRing) -> BTreeSet<(u32, String)> {
+    let logger = |bytes: &[u8]| Definition::decode(bytes).map(|definition| definition.logger.into_owned());
+    ring.definitions().filter_map(|(segment, bytes)| Some((segment, logger(&bytes)?))).collect()
+}
+
+/// The loggers that records in the ring name themselves, by process lane and incarnation.
 fn loggers_in_ring(ring: &SharedRing) -> BTreeSet<((u32, u32), String)> {
     let mut loggers = BTreeSet::new();
     for index in 0..ring.geometry().block_count {
@@ -219,7 +230,7 @@ fn loggers_in_ring(ring: &SharedRing) -> BTreeSet<((u32, u32), String)> {
     loggers
 }
 
-/// Loggers of the definitions and the plain texts in a copy of a block.
+/// The loggers that records in a copy of a block name themselves.
 fn loggers_in(words: &[u64]) -> Vec<String> {
     let mut loggers = Vec::new();
     let mut at = 0;
@@ -228,7 +239,6 @@ fn loggers_in(words: &[u64]) -> Vec<String> {
         let bytes: &[u8] = bytemuck::cast_slice(&words[at..]);
         let payload = bytes[RECORD_HEADER_BYTES..].get(..header.length as usize);
         let logger = payload.and_then(|payload| match header.kind() {
-            kind::DEFINITION => Definition::decode(payload).map(|definition| definition.logger.into_owned()),
             kind::RECORD if header.is_described() => {
                 let (definition, _) = described::split(payload)?;
                 Definition::decode(definition).map(|definition| definition.logger.into_owned())

@@ -22,8 +22,10 @@ pub struct Origin {
     pub thread: String,
     /// The process's name, up to 32 bytes.
     pub process: String,
-    /// The process lane that holds the definitions of the records, and its incarnation.
+    /// The process's lane, which pins the definitions of the records, and its incarnation.
     pub(crate) process_lane: (u32, u32),
+    /// Stands for the boot of the records, whose definitions are of the same one.
+    pub(crate) boot_tag: u32,
 }
 
 impl Origin {
@@ -39,6 +41,7 @@ impl Origin {
             thread: text_from_words(&words[block::THREAD_NAME..block::PROCESS_NAME]),
             process: text_from_words(&words[block::PROCESS_NAME..block::WORDS]),
             process_lane: halves(words[block::PROCESS]),
+            boot_tag: words[block::BOOT] as u32,
         }
     }
 
@@ -46,7 +49,7 @@ impl Origin {
     pub(crate) fn of_incarnation(ring: &SharedRing, lane: u32, incarnation: u32) -> Option<Arc<Origin>> {
         let owner = exit_history::owner(ring, lane, incarnation)?;
         let Owner { pid, tid, thread, process, process_lane } = owner;
-        Some(Arc::new(Origin { lane, incarnation, pid, tid, thread, process, process_lane }))
+        Some(Arc::new(Origin { lane, incarnation, pid, tid, thread, process, process_lane, boot_tag: 0 }))
     }
 
     /// The origin of what has no lane: drops of threads without one, and messages of a reader itself.
@@ -64,6 +67,7 @@ impl Origin {
             thread: String::new(),
             process: String::new(),
             process_lane: (0, 0),
+            boot_tag: 0,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::ring::lock_file::{Found, LockFile};
 use crate::ring::reclaim;
 use crate::shm::block::{Kind, Phase, SharedRing};
 use crate::shm::drops::{DropReason, Drops, LanelessDrops, LanelessReason};
-use crate::shm::layout::{NAME_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
+use crate::shm::layout::{NAME_BYTES, SLOT_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
 use crate::shm::mailbox::{self, Request};
 use crate::shm::overflow::Overflow;
 use crate::shm::words::text_from_words;
@@ -32,8 +32,8 @@ pub struct RingStat {
     pub refused: RefusedStat,
     /// Free blocks.
     pub free_blocks: u32,
-    /// Blocks that hold definitions.
-    pub definition_blocks: u32,
+    /// The area for definitions.
+    pub definitions: DefinitionStat,
     /// Records that brought their definition, because there was no room for it in the ring.
     pub described: u64,
     /// Records given out after a younger one.
@@ -114,6 +114,23 @@ impl RefusedStat {
     }
 }
 
+/// The use of the area for definitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DefinitionStat {
+    /// Definitions that processes find and share.
+    pub count: u32,
+    /// Bytes that the area has for definitions.
+    pub bytes: u64,
+    /// Of these, the bytes that have been given to definitions.
+    pub used_bytes: u64,
+    /// Segments of the area, which are emptied one by one.
+    pub segments: u32,
+    /// Segments with definitions that living processes use.
+    pub used_segments: u32,
+    /// Segments that have been emptied so often that they take no more definitions.
+    pub worn_out_segments: u32,
+}
+
 /// Blocks taken back from dead owners, and how soon.
 ///
 /// The moment of an owner's death is not known. At the consumer's look before, the owner was alive or had not taken the
@@ -172,6 +189,8 @@ pub struct LaneStat {
     pub persisted: u64,
     /// Records of all incarnations that were dropped.
     pub dropped: u64,
+    /// Of a process lane: the number of segments of the definition area that the process uses.
+    pub segments: u32,
 }
 
 /// What is known of the owners of a ring's locks.
@@ -235,7 +254,7 @@ impl Observer {
                 lanes.push(stat);
             }
         }
-        let (free_blocks, definition_blocks) = count_blocks(&ring, &mut lanes);
+        let free_blocks = count_blocks(&ring, &mut lanes);
         for lane in &mut lanes {
             // A killed owner has not counted the records of its last block; what is persisted was published.
             lane.published = lane.published.max(lane.persisted);
@@ -254,7 +273,7 @@ impl Observer {
             dropped_without_lane,
             refused,
             free_blocks,
-            definition_blocks,
+            definitions: definition_stat(&ring, &lanes),
             described: word(header::CONSUMER_DESCRIBED),
             late: word(header::CONSUMER_LATE),
             damaged: word(header::CONSUMER_DAMAGED),
@@ -281,6 +300,25 @@ fn reclaim_stat(ring: &SharedRing) -> ReclaimStat {
     }
 }
 
+fn definition_stat(ring: &SharedRing, lanes: &[LaneStat]) -> DefinitionStat {
+    let area = &ring.geometry().definitions;
+    let processes = lanes.iter().filter(|lane| lane.is_process && lane.alive);
+    let used = processes.fold(0, |bits, lane| bits | ring.pins(lane.lane).load(Ordering::Relaxed));
+    let mut stat = DefinitionStat {
+        count: ring.count_definitions(),
+        bytes: u64::from(area.slots()) * SLOT_BYTES as u64,
+        segments: area.segments(),
+        ..DefinitionStat::default()
+    };
+    for segment in 0..area.segments() {
+        let state = ring.segment(segment);
+        stat.used_bytes += u64::from(state.tail.min(area.segment_slots())) * SLOT_BYTES as u64;
+        stat.used_segments += (used >> segment & 1) as u32;
+        stat.worn_out_segments += u32::from(area.is_worn_out(state.generation));
+    }
+    stat
+}
+
 fn lane_stat(ring: &SharedRing, lane: u32, alive: bool) -> LaneStat {
     let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
     let name = |offset: usize| {
@@ -303,18 +341,18 @@ fn lane_stat(ring: &SharedRing, lane: u32, alive: bool) -> LaneStat {
         published: word(lane_entry::PUBLISHED).max(word(lane_entry::PERSISTED)),
         persisted: word(lane_entry::PERSISTED),
         dropped: word(lane_entry::DROPPED),
+        segments: if state.process { word(lane_entry::PINS).count_ones() } else { 0 },
     }
 }
 
-/// The numbers of free and of definition blocks. A lane's entry counts only the records of closed blocks; those of the
-/// open one are added here.
-fn count_blocks(ring: &SharedRing, lanes: &mut [LaneStat]) -> (u32, u32) {
-    let (mut free, mut definitions) = (0, 0);
+/// The number of free blocks. A lane's entry counts only the records of closed blocks; those of the open one are added
+/// here.
+fn count_blocks(ring: &SharedRing, lanes: &mut [LaneStat]) -> u32 {
+    let mut free = 0;
     for index in 0..ring.geometry().block_count {
         let Some(state) = ring.state(index) else { continue };
         match (state.phase, state.kind) {
             (Phase::Free, _) => free += 1,
-            (_, Kind::Definitions) => definitions += 1,
             (Phase::Open, Kind::Records) => {
                 if let Ok(at) = lanes.binary_search_by_key(&state.lane, |lane| lane.lane)
                     && let Some(published) = reclaim::published_with(ring, index, state)
@@ -325,5 +363,5 @@ fn count_blocks(ring: &SharedRing, lanes: &mut [LaneStat]) -> (u32, u32) {
             _ => {}
         }
     }
-    (free, definitions)
+    free
 }

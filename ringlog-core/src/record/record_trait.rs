@@ -50,6 +50,8 @@ pub struct Inferred {
     pub(crate) has_message: bool,
     /// Whether the payload is in memory already, so that encoding it runs no code of the program.
     pub(crate) is_encoded: bool,
+    /// Whether its site was made at run time.
+    pub(crate) run_time: bool,
     /// Flags for the record's header.
     pub(crate) flags: u8,
 }
@@ -61,6 +63,7 @@ impl Inferred {
         formats: false,
         has_message: false,
         is_encoded: false,
+        run_time: false,
         flags: 0,
     };
 }

@@ -2,7 +2,7 @@
 
 use crate::record::encode::Encoder;
 use crate::record::level::Level;
-use crate::record::record_trait::Record;
+use crate::record::record_trait::{Inferred, Record};
 use crate::record::site::Site;
 use crate::record::value::Value;
 
@@ -34,6 +34,11 @@ impl Record for Values<'_> {
             Some(Value::Level(level)) if definition.level_in_record => *level,
             _ => definition.level,
         }
+    }
+
+    #[inline(always)]
+    fn inferred(&self) -> Inferred {
+        Inferred { run_time: true, ..Inferred::NOTHING }
     }
 
     fn payload_bytes(&self) -> usize {

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::Error;
 use crate::os::boot::boot_id;
 use crate::shm::clock::{Anchor, Clock, Rate, monotonic_ns, unix_ns};
+use crate::shm::layout::area::Area;
 use crate::shm::layout::{self, Geometry, header, pair};
 use crate::shm::overflow::Overflow;
 
@@ -96,6 +97,7 @@ impl Info {
             (header::CREATED_UNIX_NS, self.created_unix_ns),
             (header::CREATED_MONOTONIC_NS, self.created_monotonic_ns),
             (header::CREATOR_PID, self.creator_pid.into()),
+            (header::DEFINITIONS, g.definitions.word()),
             (header::OVERFLOW, policy),
             (header::BLOCK_DEADLINE_NS, deadline_ns),
         ] {
@@ -167,6 +169,7 @@ impl Info {
             lane_count: low(header::LANES),
             reserved_blocks: high(header::LANES),
             headroom_slots: high(header::CLOCK),
+            definitions: Area::decode(word(header::DEFINITIONS)),
         };
         geometry.check().map_err(|why| why.to_string())?;
         let code = low(header::CLOCK);
@@ -209,7 +212,7 @@ mod tests {
     use super::*;
 
     fn header_bytes() -> (Info, Vec<u8>) {
-        let info = Info::new(Geometry::fit(1 << 20, None, None).unwrap(), Clock::Monotonic);
+        let info = Info::new(Geometry::fit(1 << 20, None, None, None).unwrap(), Clock::Monotonic);
         let mut bytes = info.encode(Overflow::Drop);
         bytes[..8].copy_from_slice(&layout::MAGIC.to_le_bytes());
         (info, bytes)

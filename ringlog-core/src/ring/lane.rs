@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use crate::os::fork_guard;
 use crate::os::ofd_lock::{self, LockPage, Mode};
 use crate::os::thread;
+use crate::ring::definition_reclaim;
 use crate::ring::exit;
 use crate::ring::exit_history;
 use crate::ring::lane_close;
@@ -141,6 +142,7 @@ fn begin<'a>(
             reclaim::seal(ring, index, state);
         }
     }
+    definition_reclaim::clear_pins(ring, lane);
     let incarnation = ring.lane_state(lane).incarnation.wrapping_add(1).max(1);
     let word = |offset| ring.lane_word(lane, offset);
     let state = LaneState { incarnation, process, open: true };

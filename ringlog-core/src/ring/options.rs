@@ -44,6 +44,7 @@ pub struct Options {
     size: Size,
     lanes: Option<u32>,
     block_bytes: Option<u32>,
+    definitions: Option<Size>,
     pub(crate) overflow: Overflow,
     pub(crate) mode: u32,
     pub(crate) group: Option<u32>,
@@ -56,6 +57,7 @@ impl Default for Options {
             size: Size(Ok(16 << 20)),
             lanes: None,
             block_bytes: None,
+            definitions: None,
             overflow: Overflow::Drop,
             mode: 0o600,
             group: None,
@@ -65,7 +67,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Size of the file, 16 MiB by default.
+    /// Size of the file without the area for [definitions](Self::definitions), 16 MiB by default.
     pub fn size(mut self, size: impl Into<Size>) -> Self {
         self.size = size.into();
         self
@@ -82,6 +84,14 @@ impl Options {
     /// above 64 MiB.
     pub fn block_bytes(mut self, bytes: u32) -> Self {
         self.block_bytes = Some(bytes);
+        self
+    }
+
+    /// Size of the area for definitions, which comes on top of the ring's size: 4 KiB to 256 MiB, by default an eighth
+    /// of the size, at least 64 KiB. A definition is stored once for all processes in which it is the same. Where the
+    /// area is full, records bring their definitions along.
+    pub fn definitions(mut self, size: impl Into<Size>) -> Self {
+        self.definitions = Some(size.into());
         self
     }
 
@@ -116,7 +126,9 @@ impl Options {
     /// [`Error::Geometry`] with the arithmetic, if they make no ring.
     pub fn geometry(&self) -> Result<Geometry, Error> {
         let size = self.size.0.clone().map_err(Error::Geometry)?;
-        Geometry::fit(size, self.block_bytes, self.lanes).map_err(|why| Error::Geometry(why.to_string()))
+        let definitions = self.definitions.clone().map(|size| size.0).transpose().map_err(Error::Geometry)?;
+        Geometry::fit(size, self.block_bytes, self.lanes, definitions)
+            .map_err(|why| Error::Geometry(why.to_string()))
     }
 }
 

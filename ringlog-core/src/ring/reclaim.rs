@@ -1,17 +1,17 @@
-//! Reclaims the blocks of dead owners: open blocks, and definitions that no block needs any more.
+//! Reclaims what dead owners have left: open blocks, and the definitions that no record needs any more.
 //!
 //! The consumer does so while one runs; without one, each process that opens the ring does. The new owner of a lane
 //! seals the open blocks of that lane. Each of them loads a block's state, proves that its owner is dead, and then
 //! swaps exactly the word that was loaded. The order guarantees that a block of a new owner is never sealed. Blocks of
 //! records are only sealed here; the consumer frees them, because only the consumer knows what has been read.
 
-use std::collections::HashSet;
 use std::io;
 
+use crate::ring::definition_reclaim;
 use crate::ring::session::Session;
 use crate::shm::block::{Kind, Phase, SharedRing, State};
 use crate::shm::layout::{
-    BLOCK_HEADER_SLOTS, SLOT_WORDS, block, halves, header, lane as lane_entry, lock as lock_byte,
+    BLOCK_HEADER_SLOTS, SLOT_WORDS, block, header, lane as lane_entry, lock as lock_byte,
 };
 use crate::shm::record_header::{Header, kind};
 use crate::shm::sync::Ordering;
@@ -60,17 +60,13 @@ fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
     records
 }
 
-/// Checks every block once: seals blocks that dead owners have left open, then frees definitions that no block
-/// names. Returns how many blocks of records were sealed.
+/// Checks every block once: seals blocks that dead owners have left open, then empties segments of the definition
+/// area, if it is short of them. Returns how many blocks of records were sealed.
 ///
 /// `is_alive` queries a lane's lock; an error ends the check.
-pub(crate) fn look(
-    ring: &SharedRing,
-    is_alive: impl Fn(u32) -> io::Result<bool>,
-    forget: impl FnMut((u32, u32)),
-) -> io::Result<u64> {
+pub(crate) fn look(ring: &SharedRing, is_alive: impl Fn(u32) -> io::Result<bool>) -> io::Result<u64> {
     let sealed = seal_open_blocks(ring, &is_alive)?;
-    free_definitions(ring, &is_alive, forget)?;
+    definition_reclaim::empty_segments(ring, &is_alive)?;
     Ok(sealed)
 }
 
@@ -81,7 +77,7 @@ pub(crate) fn look_without_consumer(session: &Session) {
     if let Ok(probe) = session.lock_file.probe()
         && let Ok(false) = probe.is_held(lock_byte::CONSUMER)
     {
-        let _ = look(&ring, |lane| probe.is_held(lock_byte::lane(lane)), |_| {});
+        let _ = look(&ring, |lane| probe.is_held(lock_byte::lane(lane)));
     }
 }
 
@@ -102,79 +98,4 @@ fn seal_open_blocks(ring: &SharedRing, is_alive: impl Fn(u32) -> io::Result<bool
         }
     }
     Ok(sealed)
-}
-
-/// Frees definition blocks of dead processes that no block of records names any more.
-fn free_definitions(
-    ring: &SharedRing,
-    is_alive: impl Fn(u32) -> io::Result<bool>,
-    mut forget: impl FnMut((u32, u32)),
-) -> io::Result<()> {
-    let mut dead = Vec::new();
-    for index in 0..ring.geometry().block_count {
-        let Some(state) = ring.state(index) else { continue };
-        if state.kind != Kind::Definitions || state.phase != Phase::Sealed {
-            continue;
-        }
-        let process = process_of(ring, index, state);
-        if !is_incarnation(ring, state.lane, process) || !is_alive(state.lane)? {
-            dead.push((index, state, process));
-        }
-    }
-    if dead.is_empty() {
-        return Ok(());
-    }
-    // Only after the proof of death, so that no new block can name the process. All at once, because going through
-    // the ring for each block would take too long in a forged ring.
-    let Some(named) = named_processes(ring) else { return Ok(()) };
-    for (index, state, process) in dead {
-        if process.is_some_and(|process| named.contains(&process)) {
-            continue;
-        }
-        let end = ring.committed(index, state.generation).unwrap_or(0);
-        if ring.free(index, state, end) {
-            crate::shm::wakeup::announce_freed(ring, 1);
-            process.into_iter().for_each(&mut forget);
-        }
-    }
-    Ok(())
-}
-
-/// Whether `process` may be the present owner of the lane, and not an earlier one.
-fn is_incarnation(ring: &SharedRing, lane: u32, process: Option<(u32, u32)>) -> bool {
-    process.is_none_or(|(named, incarnation)| {
-        named == lane && lane < ring.geometry().lane_count && ring.lane_state(lane).incarnation == incarnation
-    })
-}
-
-/// The process lane and incarnation that a block's header names; `None` if the block has no header yet.
-fn process_of(ring: &SharedRing, index: u32, state: State) -> Option<(u32, u32)> {
-    ring.committed(index, state.generation)?;
-    Some(halves(ring.block_word(index, block::PROCESS).load(Ordering::Relaxed)))
-}
-
-/// Whether a block of records names the process, or has no readable state and may name it.
-pub(crate) fn is_named(ring: &SharedRing, process: (u32, u32)) -> bool {
-    named_processes(ring).is_none_or(|named| named.contains(&process))
-}
-
-/// The processes that blocks of records name; `None` if the state of a block cannot be read. For a block without a
-/// header yet, its lane's entry counts.
-fn named_processes(ring: &SharedRing) -> Option<HashSet<(u32, u32)>> {
-    let mut named = HashSet::new();
-    for index in 0..ring.geometry().block_count {
-        let state = ring.state(index)?;
-        if state.phase == Phase::Free || state.kind != Kind::Records {
-            continue;
-        }
-        match process_of(ring, index, state) {
-            Some(process) => _ = named.insert(process),
-            None if state.lane < ring.geometry().lane_count => {
-                let word = ring.lane_word(state.lane, lane_entry::PROCESS).load(Ordering::Relaxed);
-                named.insert(halves(word));
-            }
-            None => {}
-        }
-    }
-    Some(named)
 }

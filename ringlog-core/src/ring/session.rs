@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, PushError};
+use crate::os::boot::boot_id;
 use crate::os::file::{Identity, size_at_if_shorter};
 use crate::os::mapping::{Access, Mapping};
 use crate::os::ofd_lock::LockPage;
@@ -17,6 +18,7 @@ use crate::os::owner_lock::{OwnerGuard, OwnerLock};
 use crate::os::sigbus;
 use crate::os::thread;
 use crate::os::zero_on_fork::ZeroOnFork;
+use crate::ring::definition_state::DefinitionState;
 use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
 use crate::ring::lane_close;
@@ -51,11 +53,6 @@ pub(crate) struct SessionState {
     uncounted: [AtomicU64; 3],
     uncounted_errno: AtomicU32,
     pub(crate) name: [AtomicU64; NAME_BYTES / 8],
-    /// Guards the open definition block: its index plus one, generation and next slot.
-    pub(crate) definitions_busy: AtomicU32,
-    pub(crate) definition_block: AtomicU32,
-    pub(crate) definition_generation: AtomicU32,
-    pub(crate) definition_next: AtomicU32,
 }
 
 /// Why a thread gets no lane, or a forked child no ring.
@@ -171,6 +168,8 @@ pub(crate) struct Session {
     pub(crate) identity: Identity,
     pub(crate) info: Info,
     pub(crate) lock_file: LockFile,
+    /// See [`boot_tag`](Self::boot_tag).
+    boot_tag: u32,
     wiped: ZeroOnFork,
     /// The process's own filter, as its lane shows it. A forked child keeps it for its own lane.
     shown_filter: OnceLock<ShownFilter>,
@@ -200,6 +199,7 @@ impl Session {
             identity: opened.identity,
             info: opened.info,
             lock_file,
+            boot_tag: crc32fast::hash(&boot_id()),
             wiped,
             shown_filter: OnceLock::new(),
         };
@@ -238,8 +238,12 @@ impl Session {
         size_of::<SessionState>()
     }
 
-    const fn locals_offset() -> usize {
+    const fn definition_state_offset() -> usize {
         (Self::ids_offset() + size_of::<DefinitionIds>()).next_multiple_of(128)
+    }
+
+    const fn locals_offset() -> usize {
+        (Self::definition_state_offset() + size_of::<DefinitionState>()).next_multiple_of(128)
     }
 
     #[inline(always)]
@@ -252,6 +256,17 @@ impl Session {
     pub(crate) fn definition_ids(&self) -> &DefinitionIds {
         // SAFETY: as for `state`, at its own place.
         unsafe { self.wiped.at(Self::ids_offset()) }
+    }
+
+    pub(crate) fn definition_state(&self) -> &DefinitionState {
+        // SAFETY: as for `state`, at its own place.
+        unsafe { self.wiped.at(Self::definition_state_offset()) }
+    }
+
+    /// Stands for the machine's present boot in blocks and definitions. On a disk a power failure may leave an older
+    /// state of the definition area than of the records, so records of one boot use only definitions of the same.
+    pub(crate) fn boot_tag(&self) -> u32 {
+        self.boot_tag
     }
 
     /// The private state of lane `lane`, which is below the ring's lane count.

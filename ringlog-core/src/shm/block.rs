@@ -37,7 +37,6 @@ pub(crate) enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Records,
-    Definitions,
     Control,
     Unknown(u8),
 }
@@ -46,7 +45,6 @@ impl Kind {
     const fn code(self) -> u64 {
         match self {
             Kind::Records => 0,
-            Kind::Definitions => 1,
             Kind::Control => 2,
             Kind::Unknown(code) => code as u64,
         }
@@ -55,7 +53,6 @@ impl Kind {
     const fn from_code(code: u8) -> Kind {
         match code {
             0 => Kind::Records,
-            1 => Kind::Definitions,
             2 => Kind::Control,
             other => Kind::Unknown(other),
         }

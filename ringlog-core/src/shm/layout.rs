@@ -2,7 +2,11 @@
 //!
 //! All offsets are in bytes from the start of the file unless a name says words or slots.
 
+pub(crate) mod area;
+
 use std::fmt;
+
+use self::area::Area;
 
 /// The first eight bytes of every ring; written last at creation.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"RINGLOG\x1a");
@@ -25,6 +29,9 @@ pub(crate) const RECORD_MAX_BYTES: usize = 16 << 20;
 pub(crate) const LANES_MAX: u32 = 1 << 20;
 /// The most blocks of a ring. Readers keep some bytes for each, so a crafted file must not name more.
 pub(crate) const BLOCKS_MAX: u32 = 1 << 22;
+/// The bounds of the default size of the definition area, which is an eighth of the ring's.
+const DEFINITIONS_DEFAULT_MIN: u64 = 64 << 10;
+const DEFINITIONS_DEFAULT_MAX: u64 = 256 << 20;
 pub(crate) const BLOCK_BYTES_MIN: u32 = 1 << 10;
 pub(crate) const BLOCK_BYTES_MAX: u32 = 1 << 20;
 /// Bytes kept of a thread's or process's name.
@@ -49,7 +56,8 @@ pub(crate) mod header {
     pub(crate) const CREATED_UNIX_NS: usize = 104;
     pub(crate) const CREATED_MONOTONIC_NS: usize = 112;
     pub(crate) const CREATOR_PID: usize = 120;
-    pub(crate) const CHECKSUM: usize = 128; // CRC-32 of bytes 8..128
+    pub(crate) const DEFINITIONS: usize = 128; // see Area::word
+    pub(crate) const CHECKSUM: usize = 136; // CRC-32 of bytes 8..136
 
     // Control line: read by producers, changed seldom.
     pub(crate) const LEVEL_EPOCH: usize = 256; // grows with each change of the level rules; bit 0: the half in force
@@ -92,6 +100,8 @@ pub(crate) mod header {
     pub(crate) const DROPPED_WITHOUT_LANE_REPORTED: usize = 896;
     pub(crate) const DROPPED_BY_SYSTEM_REPORTED: usize = 920;
     pub(crate) const DROPPED_WHILE_OPENING_REPORTED: usize = 928;
+    // Grows with each segment of the definition area that is emptied.
+    pub(crate) const SEGMENTS_FREED: usize = 960;
 
     // The level rules, twice: one half is in force while the other is written.
     pub(crate) const LEVEL_RULES: [usize; 2] = [1024, 2048]; // length:32 | CRC-32:32, then the text
@@ -141,6 +151,9 @@ pub(crate) mod lane {
 
     // Written by the consumer.
     pub(crate) const DROPPED_FOR_REPORTED: usize = 376;
+
+    // Of a process lane, written by its owner; cleared by the opener of the lane.
+    pub(crate) const PINS: usize = 360; // bit n: the process may name definitions of segment n
 }
 
 /// Word offsets in a block's header.
@@ -159,6 +172,7 @@ pub(crate) mod block {
     pub(crate) const UNCLEAN_EXITS: usize = 11; // the lane's history when this incarnation began
     pub(crate) const CLOSED: usize = 12; // 1: the owner closed the lane with this block
     pub(crate) const DROPPED_FOR: usize = 13; // the lane's word when the block was opened
+    pub(crate) const BOOT: usize = 14; // boot tag: definitions of another boot are not those of the records
     pub(crate) const THREAD_NAME: usize = 16; // 4 words
     pub(crate) const PROCESS_NAME: usize = 20; // 4 words
     pub(crate) const WORDS: usize = 24;
@@ -199,10 +213,12 @@ pub struct Geometry {
     pub(crate) block_bytes: u32,
     pub(crate) block_count: u32,
     pub(crate) lane_count: u32,
-    /// Blocks at the end of the array that only WARN and above, and definitions, may take.
+    /// Blocks at the end of the array that only WARN and above may take.
     pub(crate) reserved_blocks: u32,
     /// Slots at the end of each block that only WARN and above may use.
     pub(crate) headroom_slots: u32,
+    /// The definition area, behind the blocks.
+    pub(crate) definitions: Area,
 }
 
 /// The reason why a size, a block size and a number of lanes make no ring.
@@ -217,8 +233,14 @@ impl fmt::Display for BadGeometry {
 
 impl Geometry {
     /// The ring that fits into `size` bytes: as many blocks as fit, one lane for every four of them
-    /// unless `lanes` says otherwise, an eighth of the blocks reserved.
-    pub(crate) fn fit(size: u64, block_bytes: Option<u32>, lanes: Option<u32>) -> Result<Self, BadGeometry> {
+    /// unless `lanes` says otherwise, an eighth of the blocks reserved. The area of `definitions` bytes comes on top:
+    /// by default an eighth of the size.
+    pub(crate) fn fit(
+        size: u64,
+        block_bytes: Option<u32>,
+        lanes: Option<u32>,
+        definitions: Option<u64>,
+    ) -> Result<Self, BadGeometry> {
         let block_bytes = block_bytes.unwrap_or(if size > 64 << 20 { 16 << 10 } else { 8 << 10 });
         if !block_bytes.is_power_of_two() || !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&block_bytes) {
             return Err(BadGeometry(format!(
@@ -234,6 +256,7 @@ impl Geometry {
                  tables of {lane_count} lanes: enlarge the ring or ask for fewer lanes"
             )));
         }
+        let default = (size / 8).clamp(DEFINITIONS_DEFAULT_MIN, DEFINITIONS_DEFAULT_MAX);
         let mut ring = Geometry {
             file_bytes: 0,
             block_bytes,
@@ -241,8 +264,9 @@ impl Geometry {
             lane_count,
             reserved_blocks: (block_count as u32 / 8).max(1),
             headroom_slots: (block_bytes / SLOT_BYTES as u32 / 32).clamp(1, 16),
+            definitions: Area::fit(definitions.unwrap_or(default))?,
         };
-        ring.file_bytes = ring.blocks_offset() as u64 + u64::from(ring.block_count) * u64::from(block_bytes);
+        ring.file_bytes = ring.area_offset() as u64 + ring.definitions.bytes() as u64;
         ring.check()?;
         Ok(ring)
     }
@@ -282,7 +306,8 @@ impl Geometry {
         if headroom_slots == 0 || headroom_slots > self.block_slots() / 4 {
             return err(format!("{headroom_slots} headroom slots in a block of {}", self.block_slots()));
         }
-        let expected = self.blocks_offset() as u64 + u64::from(block_count) * u64::from(block_bytes);
+        self.definitions.check()?;
+        let expected = self.area_offset() as u64 + self.definitions.bytes() as u64;
         if self.file_bytes != expected {
             return err(format!("{} bytes in all; expected {expected}", self.file_bytes));
         }
@@ -315,6 +340,11 @@ impl Geometry {
         (self.progress_offset() + self.block_count as usize * 8).next_multiple_of(4096)
     }
 
+    /// The definition area, behind the last block.
+    pub(crate) const fn area_offset(&self) -> usize {
+        self.blocks_offset() + self.block_count as usize * self.block_bytes as usize
+    }
+
     /// The longest payload of one record, in bytes.
     pub fn record_limit(&self) -> usize {
         let ring = self.block_count as usize * self.block_bytes as usize;
@@ -324,6 +354,11 @@ impl Geometry {
     /// The payload bytes that one block can hold behind its header and one record header.
     pub(crate) fn payload_per_block(&self) -> usize {
         (self.block_slots() - BLOCK_HEADER_SLOTS) as usize * SLOT_BYTES - RECORD_HEADER_BYTES
+    }
+
+    /// Size of the area for definitions, in bytes. It lies behind the blocks, at the end of the file.
+    pub fn definition_bytes(&self) -> u64 {
+        self.definitions.bytes() as u64
     }
 
     /// Size of the file in bytes.

@@ -6,7 +6,7 @@ use crate::shm::layout::{RECORD_HEADER_BYTES, SLOT_BYTES, pair};
 /// `definition:32 | length:24 | flags:8`, then the time stamp in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// The definition's place; for a control record its code; for a continuation its number.
+    /// The definition's id; for a control record its code; for a continuation its number.
     pub(crate) definition: u32,
     /// Payload bytes in this block.
     pub(crate) length: u32,
@@ -17,7 +17,6 @@ pub(crate) struct Header {
 /// The low three bits of the flags: what the bytes are. Kinds not named here are skipped by length.
 pub(crate) mod kind {
     pub(crate) const RECORD: u8 = 0;
-    pub(crate) const DEFINITION: u8 = 1;
     pub(crate) const CONTROL: u8 = 2;
     pub(crate) const CONTINUATION: u8 = 3;
     pub(crate) const MASK: u8 = 7;

@@ -11,7 +11,11 @@
 //! | SYNC RETAKE | producer's fence after taking | reader's fence before re-checking | new bytes imply the new state |
 //! | SYNC STEER | changer CASes the epoch of the level rules | producer loads it | the half that it names |
 //! | SYNC RULES | changer's fence before a half | reader's fence before re-checking | new bytes imply a new epoch |
-//! | SYNC DEFINE | registering thread stores the id | another thread loads it | the definition is published |
+//! | SYNC DEFINE | registering thread stores check word and id | other threads load them | the definition's bytes |
+//! | SYNC EMPTY | reclaimer CASes CLOSING to empty | producer loads the segment's state | no process uses it |
+//!
+//! SYNC PIN has a full fence at both ends: a producer's between its pin and the load of the segment's state, and a
+//! reclaimer's between CLOSING and the load of the pins. One of the two sees the other's store.
 //!
 //! Under `--cfg loom` the atomics are loom's, and a model may weaken one named ordering (its negative twin),
 //! to show that the model depends on it.
@@ -33,6 +37,8 @@ pub(crate) enum Sync {
     Steer,
     Rules,
     Define,
+    Empty,
+    Pin,
 }
 
 impl Sync {
@@ -75,6 +81,16 @@ impl Sync {
             return;
         }
         fence(Ordering::Release);
+    }
+
+    /// A full fence of this synchronisation.
+    #[inline(always)]
+    pub(crate) fn full_fence(self) {
+        #[cfg(loom)]
+        if twin::weakens(self) {
+            return;
+        }
+        fence(Ordering::SeqCst);
     }
 
     /// An acquire fence of this synchronisation.

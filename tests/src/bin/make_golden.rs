@@ -15,8 +15,8 @@ use ringlog_tests::CreateRing;
 /// Where the header has the boot id, its checksum, and what that covers. Written out here, because the
 /// file must not change with the code.
 const BOOT_ID: std::ops::Range<usize> = 80..96;
-const CHECKSUM: std::ops::Range<usize> = 128..132;
-const COVERED: std::ops::Range<usize> = 8..128;
+const CHECKSUM: std::ops::Range<usize> = 136..140;
+const COVERED: std::ops::Range<usize> = 8..136;
 
 #[derive(Record)]
 #[record(level = "info", logger = "golden.orders")]

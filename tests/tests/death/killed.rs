@@ -72,8 +72,8 @@ enum First {
 /// records that were published before it, `alive` the lanes that still have an owner.
 fn recovers(ring: &Ring, before: u64, alive: u32, first: First) -> bool {
     let geometry = ring.info().geometry();
-    // Of a process that lives on: the block of its thread's lane, and the one of its definitions.
-    let free_blocks = geometry.block_count() - alive;
+    // A process that lives on has two lanes, and a block of its thread's lane.
+    let free_blocks = geometry.block_count() - alive / 2;
     let mut found = BTreeMap::new();
     if first == First::Consumer {
         found = drained(ring);
@@ -98,7 +98,6 @@ fn recovers(ring: &Ring, before: u64, alive: u32, first: First) -> bool {
 /// To be called when all records have been taken out.
 fn everything_comes_back(ring: &Ring, free_blocks: u32) {
     let nothing = || assert_eq!(drained(ring), BTreeMap::new());
-    // Definitions come back after the records that name them, so not at once.
     nothing();
     assert_eq!(free_blocks_after(ring, free_blocks, nothing), free_blocks);
 }
@@ -135,8 +134,7 @@ fn open_every_lane(ring: &Ring, lanes: u32, act: impl FnOnce()) -> Range<u32> {
 /// The bytes of a ring in which nothing is left, but of which every block has been used.
 fn used_ring() -> Vec<u8> {
     let at = Scratch::new();
-    // Room also for the openers that come after the dead, which may each need a block for a definition: those
-    // that find another registering spend one rather than wait.
+    // Room also for the openers that come after the dead.
     let ring = at.create(Ring::options().size("32KiB").block_bytes(1024).lanes(6));
     let log = ring.logger();
     for sequence in 0..600 {

@@ -117,9 +117,9 @@ fn a_killed_producer_loses_nothing_it_published() {
         received.deaths.len(),
         received.records.values().sum::<u64>()
     );
-    assert_eq!(free, all_blocks, "blocks of dead producers, their definitions included, come back");
+    assert_eq!(free, all_blocks, "blocks of dead producers come back");
     let after = stat(&ring);
-    assert_eq!((after.definition_blocks, after.damaged, after.dropped), (0, 0, 0));
+    assert_eq!((after.definitions.used_segments, after.damaged, after.dropped), (0, 0, 0));
     assert!(after.lanes.iter().all(|lane| !lane.alive));
     // Six lanes were left open in each round, and there are ten: they were taken over. All still can be.
     let mut child = Child::spawn(PRODUCER, &["sequence", at.name(), "threads=9", "count=500"]);

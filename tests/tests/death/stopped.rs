@@ -110,10 +110,10 @@ fn stop_at_each_instruction(scenario: &str, extent: Extent) {
     let rest = drained(&ring).remove(&STOPPED).unwrap_or_default();
     assert_eq!(others.arrivals.of(STOPPED) + rest.len() as u64, sent);
     assert_eq!((others.arrivals.of(OTHER), others.arrivals.of(NEWCOMER)), (others.sent[0], others.sent[1]));
-    // This process keeps the block of its lane and that of its definitions.
+    // This process keeps the block of its lane.
     assert_eq!((stat(&ring).dropped, stat(&ring).damaged), (0, 0));
-    let free = free_blocks_after(&ring, all_blocks - 2, || assert!(drained(&ring).is_empty()));
-    assert_eq!(free, all_blocks - 2);
+    let free = free_blocks_after(&ring, all_blocks - 1, || assert!(drained(&ring).is_empty()));
+    assert_eq!(free, all_blocks - 1);
     println!(
         "{scenario}: {} instructions, {} of which change the ring; {} stops, {astray} of them on another way; \
          {} laps around the ring",

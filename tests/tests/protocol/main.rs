@@ -4,6 +4,7 @@
 mod acknowledge;
 mod arrival;
 mod cursor;
+mod definitions;
 mod flush;
 mod golden;
 mod lanes;

@@ -33,7 +33,11 @@ impl PrivateRing {
     /// The error of the creation or of the start.
     pub fn new(run: &Run) -> anyhow::Result<PrivateRing> {
         let name = new_path()?;
-        let ring = Ring::options().size(run.size.as_str()).overflow(run.overflow).create(&name)?;
+        let mut options = Ring::options().size(run.size.as_str()).overflow(run.overflow);
+        if let Some(size) = &run.definitions {
+            options = options.definitions(size.as_str());
+        }
+        let ring = options.create(&name)?;
         let path = ring.path().to_owned();
         let mut this = PrivateRing { path, name, ring: Some(ring), writer: None, writer_has_ended: false };
         match this.start_writer(run) {

@@ -55,11 +55,10 @@ impl Push<'_> {
     }
 
     /// Whether records of WARN and above have reached the middle of the reserve, which they fill from its start.
-    /// Definitions are not freed, and do not count.
     pub(super) fn reserve_is_half_used(&self) -> bool {
         let geometry = self.ring.geometry();
         let middle = self.ring.state(geometry.common_blocks() + geometry.reserved_blocks / 2);
-        middle.is_none_or(|state| state.phase != Phase::Free && state.kind != Kind::Definitions)
+        middle.is_none_or(|state| state.phase != Phase::Free)
     }
 
     /// Whether lower levels leave every freed block to WARN and above: when the reserve is half used, or this lane

@@ -9,10 +9,10 @@ use super::moment::Moment;
 use super::snapshot::LaneSnapshot;
 use super::totals::LanelessNotices;
 use crate::os::probe::Probe;
-use crate::reader::dictionary::Dictionary;
 use crate::reader::origin::Origin;
 use crate::ring::exit_history::{self, ExitHistory};
-use crate::ring::reclaim::{self, is_named};
+use crate::ring::named::is_named;
+use crate::ring::reclaim;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::{Clock, unix_ns};
 use crate::shm::layout::{halves, header, lane as lane_entry, lock as lock_byte};
@@ -137,11 +137,11 @@ impl ExitWatch {
 
     /// Reclaims the blocks of dead owners. At the previous check these owners were alive or had no block, so the time
     /// since that check bounds the time since their exits.
-    pub(super) fn reclaim(&mut self, ring: &SharedRing, probe: &Probe, dictionary: &mut Dictionary) {
+    pub(super) fn reclaim(&mut self, ring: &SharedRing, probe: &Probe) {
         let begun = Instant::now();
         let is_alive = |lane| probe.is_held(lock_byte::lane(lane));
         // If the locks cannot be queried, all owners count as alive until the next check.
-        let Ok(sealed) = reclaim::look(ring, is_alive, |process| dictionary.forget(process)) else { return };
+        let Ok(sealed) = reclaim::look(ring, is_alive) else { return };
         ring.header_word(header::CONSUMER_LOOKED_UNIX_NS).store(unix_ns(), Ordering::Relaxed);
         let before = self.looked.replace(begun);
         if let Some(before) = before.filter(|_| sealed > 0) {

@@ -226,7 +226,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn geometry() -> Geometry {
-        Geometry::fit(1 << 20, None, None).unwrap()
+        Geometry::fit(1 << 20, None, None, None).unwrap()
     }
 
     /// A merge whose ticks are nanoseconds, after a scan at this tick.

@@ -201,7 +201,7 @@ impl Consumer {
             self.session.look_at_size(ring);
             self.exits.report(ring, &mut self.lanes, self.scans.finished());
             self.exits.take_snapshots(ring, &self.lanes, &self.probe, self.scans.finished());
-            self.exits.reclaim(ring, &self.probe, &mut self.dictionary);
+            self.exits.reclaim(ring, &self.probe);
         }
     }
 

@@ -13,8 +13,8 @@ fn the_file_header_lies_where_format_md_says() {
         [8, 16, 24, 32, 40, 48, 56, 64, 80]
     );
     assert_eq!(
-        [CREATED_TICKS, CREATED_UNIX_NS, CREATED_MONOTONIC_NS, CREATOR_PID, CHECKSUM],
-        [96, 104, 112, 120, 128]
+        [CREATED_TICKS, CREATED_UNIX_NS, CREATED_MONOTONIC_NS, CREATOR_PID, DEFINITIONS, CHECKSUM],
+        [96, 104, 112, 120, 128, 136]
     );
     assert_eq!([OVERFLOW, BLOCK_DEADLINE_NS, FLAGS, STOP_REQUESTS], [272, 280, 288, 296]);
     assert_eq!([ROTATE_REQUESTS, ROTATE_REQUESTS_DONE], [304, 312]);
@@ -28,7 +28,8 @@ fn the_file_header_lies_where_format_md_says() {
     assert_eq!([RECLAIMED_WITHIN_NS, RECLAIMED_WITHIN_MAX_NS, CONSUMER_DESCRIBED], [608, 616, 624]);
     assert_eq!((LEVEL_EPOCH, LEVEL_RULES, LEVEL_RULES_BYTES), (256, [1024, 2048], 1024));
     assert_eq!([SLEEP, FREED, FREED_WAITERS], [640, 704, 768]);
-    assert_eq!([DROPPED_WITHOUT_LANE, DROPPED_WITHOUT_LANE_REPORTED, BYTES], [832, 896, 4096]);
+    assert_eq!([DROPPED_WITHOUT_LANE, DROPPED_WITHOUT_LANE_REPORTED], [832, 896]);
+    assert_eq!([SEGMENTS_FREED, BYTES], [960, 4096]);
     assert_eq!([DROPPED_BY_SYSTEM, DROPPED_ERRNO, DROPPED_WHILE_OPENING], [840, 864, 872]);
     assert_eq!([DROPPED_BY_SYSTEM_REPORTED, DROPPED_WHILE_OPENING_REPORTED], [920, 928]);
 }
@@ -48,7 +49,7 @@ fn a_lane_entry_lies_where_format_md_says() {
         [EXITS_REPORTED, DEAD_INCARNATION, DEAD_PID_TID, DEAD_PROCESS, DEAD_THREAD_NAME, DEAD_PROCESS_NAME],
         [160, 168, 176, 184, 192, 224]
     );
-    assert_eq!([FILTER, FILTER_BYTES, PUBLISHED_AT_OPEN], [256, 96, 352]);
+    assert_eq!([FILTER, FILTER_BYTES, PUBLISHED_AT_OPEN, PINS], [256, 96, 352, 360]);
     assert_eq!([DROPPED_FOR, DROPPED_FOR_REPORTED], [368, 376]);
 }
 
@@ -60,9 +61,10 @@ fn a_block_header_lies_where_format_md_says() {
         [0, 1, 2, 3, 4, 5, 6, 7]
     );
     assert_eq!(
-        [ANCHOR_TICKS, ANCHOR_UNIX_NS, NS_PER_TICK, UNCLEAN_EXITS, CLOSED, THREAD_NAME, PROCESS_NAME, WORDS],
-        [8, 9, 10, 11, 12, 16, 20, 24]
+        [ANCHOR_TICKS, ANCHOR_UNIX_NS, NS_PER_TICK, UNCLEAN_EXITS, CLOSED, BOOT],
+        [8, 9, 10, 11, 12, 14]
     );
+    assert_eq!([DROPPED_FOR, THREAD_NAME, PROCESS_NAME, WORDS], [13, 16, 20, 24]);
     assert_eq!((BLOCK_HEADER_SLOTS, SLOT_BYTES, RECORD_HEADER_BYTES), (3, 64, 16));
 }
 
@@ -76,30 +78,32 @@ fn the_locks_lie_beyond_any_file() {
 
 #[test]
 fn sixteen_mebibytes_make_this_ring() {
-    let ring = Geometry::fit(16 << 20, None, None).unwrap();
+    let ring = Geometry::fit(16 << 20, None, None, None).unwrap();
     assert_eq!((ring.block_bytes, ring.block_count, ring.lane_count), (8192, 2019, 510));
     assert_eq!((ring.reserved_blocks, ring.headroom_slots), (252, 4));
     assert_eq!((ring.lanes_offset(), ring.states_offset()), (4096, 199_936));
     assert_eq!((ring.progress_offset(), ring.blocks_offset()), (216_088, 233_472));
-    assert!(ring.file_bytes <= 16 << 20);
+    assert_eq!(ring.area_offset(), 233_472 + 2019 * 8192);
+    assert!(ring.area_offset() <= 16 << 20);
+    assert_eq!(ring.definition_bytes(), 131_584 + 64 * 479 * 64);
     assert_eq!(ring.record_limit(), 2019 * 8192 / 4);
 }
 
 #[test]
 fn too_many_lanes_fail_with_the_arithmetic() {
-    let error = Geometry::fit(1 << 20, None, Some(100)).unwrap_err().to_string();
+    let error = Geometry::fit(1 << 20, None, Some(100), None).unwrap_err().to_string();
     assert!(
         error.contains("100 lanes need at least two each, 200: enlarge the ring or ask for fewer lanes"),
         "{error}"
     );
-    let error = Geometry::fit(10_000, None, None).unwrap_err().to_string();
+    let error = Geometry::fit(10_000, None, None, None).unwrap_err().to_string();
     assert!(error.contains("10000 bytes leave room for 0 blocks of 8192 bytes"), "{error}");
-    assert!(Geometry::fit(1 << 20, Some(3000), None).unwrap_err().to_string().contains("power of two"));
+    assert!(Geometry::fit(1 << 20, Some(3000), None, None).unwrap_err().to_string().contains("power of two"));
 }
 
 #[test]
 fn numbers_that_disagree_are_refused() {
-    let good = Geometry::fit(1 << 20, None, None).unwrap();
+    let good = Geometry::fit(1 << 20, None, None, None).unwrap();
     let damaged = [
         Geometry { block_bytes: 8000, ..good },
         Geometry { block_count: u32::MAX, ..good },
@@ -107,6 +111,7 @@ fn numbers_that_disagree_are_refused() {
         Geometry { lane_count: u32::MAX, ..good },
         Geometry { reserved_blocks: good.block_count, ..good },
         Geometry { headroom_slots: 200, ..good },
+        Geometry { definitions: Area::new(0, 0, 0), ..good },
         Geometry { file_bytes: good.file_bytes + 1, ..good },
     ];
     for geometry in damaged {

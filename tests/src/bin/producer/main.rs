@@ -62,6 +62,7 @@ fn main() {
         arguments.filter_map(|a| a.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())));
     let arguments = Arguments(pairs.collect());
     match role.as_str() {
+        "define" => roles::define(&name, &arguments),
         "sequence" => roles::sequence(&name, &arguments),
         "endless" => roles::endless(&name, &arguments),
         "flood" => roles::flood(&name, &arguments),

@@ -1,5 +1,6 @@
 //! What the helper process can be.
 
+mod defining;
 mod ending;
 mod forking;
 mod handlers;
@@ -23,6 +24,7 @@ use ringlog_tests::{Alarm, Flood, Kind, Proof, Sequenced, note};
 
 use crate::{Arguments, ready};
 
+pub(crate) use defining::define;
 pub(crate) use ending::end;
 pub(crate) use forking::{fork, fork_while_logging, fork_while_opening, orphans};
 pub(crate) use handlers::interrupt_new_threads;

@@ -361,7 +361,7 @@ impl Arena {
         while !self.findings.any() {
             let stat = self.stat();
             let alive = stat.lanes.iter().filter(|lane| lane.alive).count();
-            let (free, definitions) = (stat.free_blocks, stat.definition_blocks);
+            let (free, definitions) = (stat.free_blocks, stat.definitions.used_segments);
             if alive == 0 && free == self.blocks && definitions == 0 {
                 if stat.damaged != 0 {
                     self.report(format_args!("stat reports {} damaged places", stat.damaged));
@@ -370,7 +370,7 @@ impl Arena {
             }
             if patience.is_over() {
                 self.report(format_args!(
-                    "{free} of {} blocks are free, {definitions} hold definitions, {alive} lanes live: {}",
+                    "{free} of {} blocks are free, {definitions} segments are in use, {alive} lanes live: {}",
                     self.blocks,
                     shown(&stat)
                 ));

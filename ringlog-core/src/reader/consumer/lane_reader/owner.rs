@@ -28,7 +28,7 @@ impl BlockOwner {
         for word in [block::COMMITTED, block::CHAIN, block::FIRST_SEQUENCE, block::DROPPED] {
             words[word] = 0;
         }
-        words[block::ANCHOR_TICKS..block::THREAD_NAME].fill(0);
+        words[block::ANCHOR_TICKS..block::BOOT].fill(0);
         if self.origin.is_none() || words != self.words {
             self.origin = Some(Arc::new(Origin::from_block(header)));
             self.words = words;
