@@ -71,8 +71,11 @@ fn what_an_argument_logs_arrives_once_and_whole() {
     // Over block changes, in blocks of 8 KiB, and for records of several blocks.
     let lengths: Vec<usize> =
         (0..1500).map(|n| n * 37 % 900).chain([7_000, 9_000, 40_000, 300_000]).collect();
-    lengths.iter().for_each(|length| info!("{} {length}", Counted(*length), after = 1.5));
-    assert_eq!(EVALUATED.get(), lengths.len() as u64, "each argument is formatted once");
+    // The empty ones write no text that could find the block too short.
+    for length in &lengths {
+        info!("{}{}{} {length}", Counted(*length), Counted(0), Counted(0), after = 1.5);
+    }
+    assert_eq!(EVALUATED.get(), 3 * lengths.len() as u64, "each argument is formatted once");
     let (messages, gaps) = drained(&ring);
     assert_eq!((messages.len(), gaps.len()), (lengths.len(), 0));
     for (message, length) in messages.iter().zip(&lengths) {

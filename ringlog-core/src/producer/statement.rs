@@ -65,6 +65,9 @@ pub trait Arguments {
 
     /// Writes them one after the other.
     fn encode(&self, out: &mut Encoder<'_>);
+
+    /// The same where one of them is formatted, so that the payload may outgrow its block.
+    fn encode_growing(&self, out: &mut Encoder<'_>);
 }
 
 impl Arguments for () {
@@ -79,6 +82,9 @@ impl Arguments for () {
 
     #[inline(always)]
     fn encode(&self, _: &mut Encoder<'_>) {}
+
+    #[inline(always)]
+    fn encode_growing(&self, _: &mut Encoder<'_>) {}
 }
 
 impl<A: Argument, R: Arguments> Arguments for (A, R) {
@@ -95,6 +101,15 @@ impl<A: Argument, R: Arguments> Arguments for (A, R) {
     fn encode(&self, out: &mut Encoder<'_>) {
         self.0.encode(out);
         self.1.encode(out);
+    }
+
+    #[inline(always)]
+    fn encode_growing(&self, out: &mut Encoder<'_>) {
+        if !A::FORMATS {
+            let _ = out.reserve(self.0.payload_bytes());
+        }
+        self.0.encode(out);
+        self.1.encode_growing(out);
     }
 }
 
@@ -146,7 +161,11 @@ impl<A: Arguments> Record for Statement<'_, A> {
 
     #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
-        self.arguments.encode(out);
+        if A::FORMATS {
+            self.arguments.encode_growing(out);
+        } else {
+            self.arguments.encode(out);
+        }
     }
 
     #[inline(always)]

@@ -74,11 +74,14 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Makes the window so many words long, if the payload may move. Where there is no memory, it stays as it is.
+    /// Makes the window so many bytes long, if the payload may move. Where there is no memory, it stays as it is.
+    /// False if that is longer than any ring takes.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, words: usize) {
-        let Some(spill) = self.spill else { return };
+    fn grow(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= Header::LENGTH_MAX as usize;
+        let words = bytes.div_ceil(8);
+        let Some(spill) = self.spill else { return fits };
         let before = spill.take();
         let is_there = before.as_ref().is_some_and(|pages| std::ptr::eq(pages.words().as_ptr(), self.out));
         let grown = match before {
@@ -89,7 +92,7 @@ impl<'a> Encoder<'a> {
             // What was written is lost, if it was there; the window is closed, and the payload is only counted.
             self.to_word = if is_there { 0 } else { self.to_word };
             self.spill = None;
-            return;
+            return fits;
         };
         if !is_there {
             let stored = self.to_word.min(self.at >> 3);
@@ -101,13 +104,29 @@ impl<'a> Encoder<'a> {
         }
         (self.out, self.to_word) = (pages.words().as_ptr(), pages.words().len());
         spill.put(pages);
+        fits
+    }
+
+    /// Makes room for so many more bytes, which are written next, if the payload may move. Asked before each part of a
+    /// record whose length is unknown, and not before each word: records of known length pay nothing for it. False
+    /// if the payload becomes longer than any ring takes.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, bytes: usize) -> bool {
+        let end = self.at + bytes;
+        end <= self.to_word * 8 || self.grow(end)
+    }
+
+    /// Writes text for which the window is too short. A call at the end of `write_str`, which so has nothing to keep.
+    #[cold]
+    #[inline(never)]
+    fn write_beyond(&mut self, text: &str) -> std::fmt::Result {
+        let fits = self.reserve(text.len());
+        self.put_raw(text.as_bytes());
+        if fits { Ok(()) } else { Err(std::fmt::Error) }
     }
 
     #[inline(always)]
     fn store(&mut self, word: usize, value: u64) {
-        if word >= self.to_word && self.spill.is_some() {
-            self.grow(word + 1);
-        }
         if word >= self.from_word && word < self.to_word {
             // SAFETY: within the window that `new` was promised.
             store_unpublished(unsafe { &*self.out.add(word - self.from_word) }, value);
@@ -166,9 +185,6 @@ impl<'a> Encoder<'a> {
             }
             return;
         };
-        if self.spill.is_some() && (self.at + bytes.len()) >> 3 > self.to_word {
-            self.grow((self.at + bytes.len()) / 8 + 1);
-        }
         // The first word completes the pending one; the others are read from where it leaves off.
         let used = self.at & 7;
         let mut word = self.at >> 3;
@@ -214,7 +230,11 @@ impl<'a> Encoder<'a> {
         let length_at = self.at;
         self.put_u32(0);
         let _ = std::fmt::write(self, arguments);
-        self.patch_u32(length_at, (self.at - length_at - 4) as u32);
+        match self.at - length_at - 4 {
+            // The length was written without room for it: of what follows, the first to be written would be lost.
+            0 => _ = self.reserve(0),
+            length => self.patch_u32(length_at, length as u32),
+        }
     }
 
     /// Fills in four bytes that were written as zero.
@@ -250,8 +270,11 @@ impl<'a> Encoder<'a> {
 impl std::fmt::Write for Encoder<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.put_raw(text.as_bytes());
-        if self.at <= Header::LENGTH_MAX as usize { Ok(()) } else { Err(std::fmt::Error) }
+        if self.at + text.len() <= self.to_word * 8 {
+            self.put_raw(text.as_bytes());
+            return Ok(());
+        }
+        self.write_beyond(text)
     }
 }
 

@@ -57,16 +57,19 @@ impl<'a> Prepared<'a> {
         let _level = Nesting::enter().ok_or(PushError::Nested)?;
         let inline = [const { AtomicU64::new(0) }; INLINE_WORDS];
         let spill = Spill::default();
+        let known = (!record.inferred().formats).then(|| record.payload_bytes());
+        let long = known.filter(|bytes| *bytes > INLINE_WORDS * 8);
+        let pages = long.map(|bytes| Pages::new(bytes.div_ceil(8))).transpose().map_err(PushError::System)?;
+        let words = pages.as_ref().map_or(&inline[..], Pages::words);
         #[allow(unsafe_code)]
-        // SAFETY: the window is all of `inline`, which outlives the encoder.
-        let mut out = unsafe { Encoder::growing(inline.as_ptr(), INLINE_WORDS, &spill) };
+        // SAFETY: the window is all of `words`, which outlive the encoder.
+        let mut out = unsafe { Encoder::growing(words.as_ptr(), words.len(), &spill) };
         record.encode(&mut out);
         let bytes = out.finish();
-        let pages = spill.take();
-        if pages.is_some() || bytes > INLINE_WORDS * 8 {
-            Self::of_pages(record, pages, bytes)
-        } else {
-            Ok(Prepared { record, inline, pages: None, bytes })
+        match (known, pages.or_else(|| spill.take())) {
+            (Some(known), _) if known != bytes => Err(PushError::Mismatch),
+            (_, None) if bytes <= INLINE_WORDS * 8 => Ok(Prepared { record, inline, pages: None, bytes }),
+            (_, pages) => Self::of_pages(record, pages, bytes),
         }
     }
 

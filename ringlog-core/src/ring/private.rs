@@ -197,10 +197,11 @@ impl ProducerState {
     ) -> FastPath {
         let Some(busy) = self.begin() else { return FastPath::Slow };
         let at = self.next();
-        let room = self.limit[usize::from(urgent)].load(Ordering::Relaxed).saturating_sub(at);
-        if room == 0 {
+        let limit = self.limit[usize::from(urgent)].load(Ordering::Relaxed);
+        if limit <= at {
             return FastPath::Slow;
         }
+        let room = limit - at;
         let ticks = clock.ticks();
         if ticks >= self.anchor_due.load(Ordering::Relaxed) {
             return FastPath::Slow;
@@ -230,18 +231,18 @@ impl ProducerState {
         header: Header,
         encode: impl FnOnce(&mut Encoder<'_>),
     ) -> Result<(), usize> {
-        let room_bytes = room as usize * SLOT_WORDS * 8 - RECORD_HEADER_BYTES;
+        let room_words = room as usize * SLOT_WORDS - RECORD_HEADER_BYTES / 8;
         let words = self.words.load(Ordering::Relaxed).cast_const();
         // SAFETY: the caller's promise.
         let start = unsafe { words.add(at as usize * SLOT_WORDS) };
         // SAFETY: as above; the caller holds `busy`, and nothing else uses the spill.
         let mut out = unsafe {
             store_unpublished(&*start.add(1), header.ticks);
-            Encoder::growing(start.add(RECORD_HEADER_BYTES / 8), room_bytes / 8, &self.spill)
+            Encoder::growing(start.add(RECORD_HEADER_BYTES / 8), room_words, &self.spill)
         };
         encode(&mut out);
         let written = out.finish();
-        if written > room_bytes {
+        if written > room_words * 8 {
             return Err(written);
         }
         let [first, _] = Header { length: written as u32, ..header }.words();

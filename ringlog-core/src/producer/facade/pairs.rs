@@ -34,6 +34,7 @@ impl Record for Message<'_> {
     }
 
     fn encode(&self, out: &mut Encoder<'_>) {
+        let _ = out.reserve(self.text.payload_bytes());
         self.text.encode_place(out);
         out.put_arguments(*self.record.args());
         // A source that fails ends early; the pairs until then count.
@@ -53,6 +54,7 @@ struct Pairs<'a, 'b> {
 
 impl<'kvs> VisitSource<'kvs> for Pairs<'_, '_> {
     fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        let _ = self.out.reserve(4 + key.as_str().len());
         self.out.put_bytes(key.as_str().as_bytes());
         value.visit(Typed { out: self.out })
     }
@@ -64,11 +66,13 @@ struct Typed<'a, 'b> {
 
 impl Typed<'_, '_> {
     fn put<T: FieldValue + ?Sized>(&mut self, value: &T) {
+        let _ = self.out.reserve(5 + value.payload_bytes());
         self.put_type(T::TYPE);
         value.encode(self.out);
     }
 
     fn put_type(&mut self, ty: Type) {
+        let _ = self.out.reserve(5);
         self.out.put_u8(ty.code());
         self.out.put_u32(ty.width());
     }

@@ -82,7 +82,9 @@ impl MissedRecords {
                 // A long record that had to wait for its parts has been counted already.
                 self.count = self.count.saturating_sub(1);
             } else {
-                self.count = self.count.saturating_add(sequence - *next);
+                // At the first poll, what is gone between two records was before the observer's time.
+                let skipped = if accounted.is_some() { sequence - *next } else { 0 };
+                self.count = self.count.saturating_add(skipped);
                 *next = sequence.wrapping_add(1);
             }
         }
