@@ -281,9 +281,9 @@ pub enum PushError {
         "no lane was free for this thread; the record was dropped and counted; make the ring with more --lanes"
     )]
     NoLane,
-    /// The system has no descriptor, memory or lock for a lane: its error number.
+    /// The system has no descriptor, memory or lock for a lane, or no memory for the record: its error number.
     #[error(
-        "the system gave this thread no lane: {}; the record was dropped and counted",
+        "the system gave this thread no lane or memory: {}; the record was dropped and counted",
         io::Error::from_raw_os_error(*.0)
     )]
     System(i32),

@@ -155,7 +155,7 @@ pub(crate) fn refusals(refused: &RefusedStat) -> impl Iterator<Item = (&'static 
             refused.unfit,
             "they were larger than the ring takes, or not as their definition says".to_owned(),
         ),
-        ("system", refused.system, format!("the system gave no lane: {system}")),
+        ("system", refused.system, format!("the system gave no lane or memory: {system}")),
     ];
     let some = reasons.into_iter().filter(|(_, count, _)| *count > 0);
     some.map(|(name, count, why)| (name, format!("{} dropped: {why}", humanize::records(count))))

@@ -24,7 +24,7 @@ use crate::ring::session::{Refusal, Session};
 use crate::ring::thread_lanes;
 use crate::shm::block::{BlockId, Kind, SharedRing};
 use crate::shm::clock::{Anchor, anchor_life_ticks};
-use crate::shm::drops::{DropReason, Drops};
+use crate::shm::drops::{DropReason, Drops, LanelessDrops, LanelessReason};
 use crate::shm::layout::{BLOCK_HEADER_SLOTS, block, header, lane as lane_entry, pair};
 use crate::shm::overflow::Overflow;
 use crate::shm::record_header::{Header, control, kind, slots_for};
@@ -160,8 +160,12 @@ impl ProducerState {
         let reason = match why {
             PushError::Nested => DropReason::Nested,
             PushError::TooLarge { .. } | PushError::Mismatch => DropReason::Unfit,
+            // Counted for all lanes together: it is rare, and a lane has no word for it.
+            PushError::System(errno) => {
+                return LanelessDrops::count(ring, 1, LanelessReason::System(errno));
+            }
             // A ring that is gone is read by no consumer.
-            PushError::Full | PushError::NoLane | PushError::System(_) | PushError::Gone => DropReason::Full,
+            PushError::Full | PushError::NoLane | PushError::Gone => DropReason::Full,
         };
         Drops::count(ring, self.lane.load(Ordering::Relaxed), reason);
         // The next record has to report a gap, which only the slow path does.

@@ -23,7 +23,7 @@ pub enum GapReason {
     Nested,
     /// The records were refused because they were larger than the ring takes, or not as their definition says.
     Unfit,
-    /// The records were refused because the system gave their threads no lane. The last error number of those.
+    /// The records were refused because the system gave no lane, or no memory. The last error number of those.
     System(i32),
     /// The records were published, but their block is gone: overwritten or removed.
     Missing,
@@ -158,7 +158,7 @@ impl fmt::Display for Gap {
             ),
             GapReason::Unfit => f.write_str("larger than the ring takes, or not as the definition says"),
             GapReason::System(errno) => {
-                write!(f, "the system gave no lane: {}", std::io::Error::from_raw_os_error(errno))
+                write!(f, "the system gave no lane or memory: {}", std::io::Error::from_raw_os_error(errno))
             }
             GapReason::Missing => write!(f, "{} record{plural} missing here: overwritten", self.count),
             GapReason::Unwritten => {
@@ -262,7 +262,7 @@ mod tests {
         let gap = |reason| Gap { count: 2, reason }.to_string();
         assert_eq!(
             gap(GapReason::System(24)),
-            "2 records dropped here: the system gave no lane: Too many open files (os error 24)"
+            "2 records dropped here: the system gave no lane or memory: Too many open files (os error 24)"
         );
         assert_eq!(
             gap(GapReason::NoLane),

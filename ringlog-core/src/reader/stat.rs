@@ -79,7 +79,7 @@ pub struct RefusedStat {
     pub nested: u64,
     /// Larger than the ring takes, or not as their definition says.
     pub unfit: u64,
-    /// The system gave their threads no lane.
+    /// The system gave their threads no lane, or no memory.
     pub system: u64,
     /// The last error number of these; 0 for none.
     pub system_error: i32,
