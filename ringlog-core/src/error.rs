@@ -85,10 +85,9 @@ pub enum Error {
     /// The options make no valid ring.
     #[error("cannot make this ring: {0}")]
     Geometry(String),
-    /// The ring was made before the machine was started, and no new one can take its place.
+    /// The ring was made before the machine was started, and no new one has taken its place.
     #[error(
-        "{} was made before the machine was started, so it takes no new records: {why}; let a user open it once who \
-         may write to its directory, or move it away",
+        "{} was made before the machine was started, so it takes no new records: {why}",
         path.shown()
     )]
     EarlierBoot {

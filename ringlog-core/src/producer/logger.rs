@@ -218,7 +218,8 @@ impl Logger {
     /// Opens this thread's lane now instead of with its first record.
     ///
     /// # Errors
-    /// [`Error::LanesExhausted`] if every lane has a living owner; [`Error::Io`] if the system has no
+    /// [`Error::LanesExhausted`] if every lane has a living owner; [`Error::EarlierBoot`] if the ring only waits to be
+    /// drained; [`Error::Io`] if the system has no
     /// descriptor, memory or lock for one; [`Error::Truncated`] or [`Error::NoSuchRing`] if the ring is gone.
     pub fn open_lane(&self) -> Result<(), Error> {
         let path = self.session.path.clone();
@@ -230,6 +231,9 @@ impl Logger {
             }
             Err(Refusal::System(code)) => {
                 Err(Error::io("open a lane of", &path, io::Error::from_raw_os_error(code)))
+            }
+            Err(Refusal::Gone) if self.session.info.is_of_earlier_boot() => {
+                Err(Error::EarlierBoot { path, why: "it waits to be drained".to_owned() })
             }
             // A ring that was retired but is still at its path was found truncated.
             Err(Refusal::Gone) if !self.session.is_whole() || self.session.identity.is_at(&path) => {

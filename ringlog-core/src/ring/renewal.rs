@@ -31,6 +31,9 @@ use crate::shm::sync::Ordering;
 const REPLACED_WITHIN: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// The way out where a new ring cannot be made.
+const REMEDY: &str = "let a user open it once who may write to its directory, or move it away";
+
 /// What follows the name of a ring in the name under which it waits, and then digits of its UUID.
 const SUFFIX: &str = ".boot-";
 /// So many digits, more if that name is taken.
@@ -47,12 +50,15 @@ pub(crate) fn renew_if_old(name: &str, path: &Path) -> Result<(), Error> {
         }
         match lock_out(&old) {
             Ok(Some(_nobody)) if old.identity.is_at(path) => {
-                return replace(&old).map_err(|why| Error::EarlierBoot { path: path.to_owned(), why });
+                return replace(&old).map_err(|why| {
+                    let why = format!("{why}; {REMEDY}");
+                    Error::EarlierBoot { path: path.to_owned(), why }
+                });
             }
             // Another process has replaced it.
             Ok(Some(_)) => {}
             Ok(None) if begun.elapsed() >= REPLACED_WITHIN => {
-                let why = "a process uses it".to_owned();
+                let why = "a process uses it; end that process".to_owned();
                 return Err(Error::EarlierBoot { path: path.to_owned(), why });
             }
             Ok(None) => std::thread::sleep(PAUSE),

@@ -96,12 +96,7 @@ impl Sources {
             }
         }
         let mut left = (0..self.all.len()).filter(|ring| !self.all[*ring].is_done());
-        let only = left.next().filter(|_| left.next().is_none());
-        if let Some(ring) = only.filter(|_| self.only.is_none()) {
-            // From now on it is not looked up before it is taken.
-            self.all[ring].next = NextEntry::Unknown;
-        }
-        self.only = only;
+        self.only = left.next().filter(|_| left.next().is_none());
         Ok(())
     }
 
@@ -131,7 +126,10 @@ impl Sources {
     #[inline]
     pub(super) fn next(&mut self, wait: Duration) -> Result<Option<(usize, Entry<'_>)>, Error> {
         if let Some(ring) = self.only {
-            return Ok(self.all[ring].consumer.next(wait)?.map(|entry| (ring, entry)));
+            let source = &mut self.all[ring];
+            // It may have been looked up while there were others.
+            source.next = NextEntry::Unknown;
+            return Ok(source.consumer.next(wait)?.map(|entry| (ring, entry)));
         }
         let Some(ring) = self.choose(wait)? else { return Ok(None) };
         let source = &mut self.all[ring];

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
+use ringlog::admin::{LevelRule, change_levels};
 use ringlog::reader::Observer;
 use ringlog::{Level, Overflow, PushError, Ring};
 use ringlog_testkit::Scratch;
@@ -124,6 +125,8 @@ fn a_ring_of_an_earlier_boot_gets_no_new_records() {
     // Nor does it get any under its other name.
     let opened = Ring::open(waiting[0].to_str().unwrap()).unwrap();
     assert_eq!(opened.info().uuid, old.uuid);
+    let error = opened.logger().open_lane().unwrap_err().to_string();
+    assert!(error.ends_with("so it takes no new records: it waits to be drained"), "{error}");
     let refused = opened.logger().text(Level::ERROR, "test", "no");
     assert!(matches!(refused, Err(PushError::Gone)), "{refused:?}");
     assert_eq!(opened.observe().unwrap().stat().unwrap().published, 3);
@@ -180,6 +183,31 @@ fn a_writer_that_starts_first_drains_the_old_ring_too() {
     let names = fs::read_dir(disk.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let rings = names.filter(|name| name.to_str().is_some_and(|name| name.contains("ring"))).count();
     assert_eq!(rings, 2, "a ring and its lock file");
+}
+
+#[test]
+fn each_boot_leaves_a_ring_until_a_writer_runs() {
+    let disk = Disk::new();
+    let rule = |logger: &str, pid| LevelRule {
+        logger: logger.to_owned(),
+        level: Level::DEBUG,
+        pid,
+        until_unix: None,
+    };
+    for rule in [rule("db", None), rule("web", Some(7))] {
+        change_levels(disk.name(), |rules| rules.set(rule.clone())).unwrap();
+    }
+    for boot in 0..3 {
+        disk.log(3 * boot..3 * (boot + 1));
+        disk.boot_with(disk.image());
+    }
+    disk.log(9..12);
+    assert_eq!(disk.waiting().len(), 3);
+    // What was set for a process has ended with it.
+    let rules = Observer::open(disk.name()).unwrap().levels().unwrap().rules;
+    assert_eq!(rules[..], [rule("db", None)]);
+    assert_eq!(disk.drain(), [""; 0]);
+    assert_eq!((disk.written(), disk.waiting().len()), ((0..12).collect(), 0));
 }
 
 #[test]
