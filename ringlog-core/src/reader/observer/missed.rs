@@ -166,7 +166,8 @@ mod tests {
         let log = ring.logger().with_overflow(crate::Overflow::Block(std::time::Duration::from_secs(10)));
         let mut consumer = ring.consumer().unwrap();
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..count).for_each(|n| log.text(crate::Level::INFO, "", n.to_string()).unwrap()));
+            let logging = scope
+                .spawn(|| (0..count).for_each(|n| log.text(crate::Level::INFO, "", n.to_string()).unwrap()));
             let mut came = 0;
             while came < count {
                 came += u64::from(consumer.next(std::time::Duration::from_secs(10)).unwrap().is_some());
@@ -174,6 +175,8 @@ mod tests {
                     consumer.ack().unwrap();
                 }
             }
+            // The scope's end does not wait for the destructor that closes the thread's lane.
+            logging.join().unwrap();
         });
     }
 
