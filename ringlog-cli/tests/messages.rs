@@ -111,7 +111,10 @@ fn damaged_rings_and_other_versions_are_refused() {
         file.write_all_at(&[byte], at).unwrap();
         fs::read(&ring).unwrap()
     };
-    refused(&change(VERSION_AT, 9), "is a ring of format 9.0; this build reads format 1");
+    refused(
+        &change(VERSION_AT, 9),
+        "is a ring of format 9.0; this program knows format 1: upgrade this program",
+    );
     let header = change(BLOCKS_AT, whole[BLOCKS_AT as usize] ^ 0xff);
     let stored = u32::from_le_bytes(whole[128..132].try_into().unwrap());
     fs::write(&ring, &header).unwrap();

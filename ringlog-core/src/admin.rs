@@ -1,6 +1,7 @@
 //! Administers rings: finds, lists and removes them, sends requests to their writer, and changes the levels of running
 //! processes. `ringlog rm`, `ls`, `stop`, `rotate`, `reload` and `level` are built on it.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -113,25 +114,41 @@ fn mapped_by(inode: u64) -> Vec<u32> {
         .collect()
 }
 
-/// A file in [`directory`]: its name, and the ring opened for observing or the error.
+/// A file in a directory of rings: its name, or its path in `/run/ringlog`, and the ring opened for observing or the
+/// error.
 pub type Listed = (String, Result<Observer, Error>);
 
-/// The rings in [`directory`], by name. A directory that does not exist has no rings.
+/// The rings in [`directory`], by name; then, unless `$RINGLOG_DIR` is set, those in `/run/ringlog`, by path. A
+/// directory that does not exist has no rings; neither has `/run/ringlog` for a user who may not list it.
 ///
 /// # Errors
-/// [`Error::Directory`] or [`Error::Io`] if the directory cannot be read.
+/// [`Error::Directory`] or [`Error::Io`] if a directory cannot be read.
 pub fn list() -> Result<Vec<Listed>, Error> {
-    let dir = name::directory();
-    name::check_directory(&dir)?;
-    let entries = match std::fs::read_dir(&dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io("list", &dir, e)),
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-    names.sort();
-    Ok(names.into_iter().map(|name| (name.clone(), Observer::open(&name))).collect())
+    let mut listed = Vec::new();
+    for dir in name::directories() {
+        let is_own = dir == name::directory();
+        match name::check_directory(&dir) {
+            // One directory that cannot be trusted does not hide the rings of the other.
+            Err(error) if !is_own => {
+                listed.push((dir.to_string_lossy().into_owned(), Err(error)));
+                continue;
+            }
+            checked => checked?,
+        }
+        let names = match std::fs::read_dir(&dir) {
+            Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()),
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) if !is_own && e.kind() == ErrorKind::PermissionDenied => continue,
+            Err(e) => return Err(Error::io("list", &dir, e)),
+        };
+        let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        names.sort();
+        let path = |name: &String| dir.join(name);
+        let shown =
+            |name: &String| if is_own { name.clone() } else { path(name).to_string_lossy().into_owned() };
+        listed.extend(names.iter().map(|name| (shown(name), Observer::of_file(&path(name)))));
+    }
+    Ok(listed)
 }
 
 impl Ring {

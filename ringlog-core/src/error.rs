@@ -36,7 +36,10 @@ pub enum Error {
         found: String,
     },
     /// The file is a ring of another format version.
-    #[error("{} is a ring of format {major}.{minor}; this build reads format 1", path.shown())]
+    #[error(
+        "{} is a ring of format {major}.{minor}; this program knows format 1: {}",
+        path.shown(), to_upgrade(*major)
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -234,6 +237,15 @@ pub enum Error {
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// Which side to upgrade if a ring has this major version.
+fn to_upgrade(major: u16) -> &'static str {
+    if major > 1 {
+        "upgrade this program"
+    } else {
+        "a build from before the first release made it; make the ring anew with the new programs"
     }
 }
 

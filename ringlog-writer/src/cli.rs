@@ -13,6 +13,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
+mod rings;
+
 use crate::config::options::{Existing, Fsync, Options};
 use crate::config::{ConfigErrors, ConfigFile};
 use crate::error::Error;
@@ -60,6 +62,12 @@ pub struct WriterArgs {
     /// the rings that the configuration names, or give some to use instead of them
     #[arg(value_name = "RING", required_unless_present = "config")]
     pub rings: Vec<String>,
+    /// Make each ring that is not there, of this size (16MiB if none is given), for this user only
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "16MiB")]
+    pub create: Option<String>,
+    /// Wait for each ring that is not there until a process makes it. SIGTERM and SIGINT end the wait
+    #[arg(long, conflicts_with = "create")]
+    pub wait: bool,
     /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` reload
     /// it
     #[arg(short, long, value_name = "FILE", conflicts_with_all = REPLACED_BY_CONFIG)]
@@ -198,6 +206,7 @@ pub fn main(args: WriterArgs) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let done = install_signal_handlers().and_then(|signals| match &args.config {
+        _ if !args.check && !rings::prepare(&args, &signals, &mut events)? => Ok(()),
         Some(path) => {
             let file =
                 ConfigFile { path: path.clone(), rings: args.rings.clone(), until_idle: args.until_idle };

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use ringlog::admin::Shown;
 use ringlog::admin::{Clock, Geometry};
+use ringlog::reader::Observer;
 use ringlog::{Overflow, Ring};
 use serde::Serialize;
 
@@ -47,6 +48,9 @@ pub struct Create {
     /// not reliable. monotonic: the system's clock [default: tsc where it is reliable]
     #[arg(long, value_name = "tsc|monotonic", value_parser = option_values::clock)]
     clock: Option<Clock>,
+    /// Succeed if the ring is there already, and leave it as it is, whatever the other options say
+    #[arg(long)]
+    if_missing: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -70,16 +74,21 @@ impl Create {
         if let Some(gid) = self.group {
             options = options.group(gid);
         }
-        let ring = options.create(&self.name)?;
+        let (ring, is_new) = match options.create(&self.name) {
+            Err(ringlog::Error::Exists { .. }) if self.if_missing => (Ring::open(&self.name)?, false),
+            made => (made?, true),
+        };
         let sizes = RingSizes::of(ring.info().geometry());
+        let overflow = if is_new { self.overflow } else { Observer::open(&self.name)?.stat()?.overflow };
         if self.json {
             terminal::print_json(&CreateReport {
                 path: ring.path().to_owned(),
-                overflow: option_values::overflow_text(self.overflow),
+                overflow: option_values::overflow_text(overflow),
                 sizes,
             })?;
         } else {
-            terminal::print_text(format_args!("created {}", ring.path().shown()))?;
+            let what = if is_new { "created" } else { "there is already" };
+            terminal::print_text(format_args!("{what} {}", ring.path().shown()))?;
             terminal::print_text(sizes.arithmetic())?;
         }
         Ok(ExitCode::SUCCESS)

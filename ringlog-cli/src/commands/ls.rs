@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{exit_code, humanize, terminal};
 
-/// List the rings of this user, or those in $RINGLOG_DIR
+/// List the rings of this user and those in /run/ringlog, or those in $RINGLOG_DIR
 ///
 /// Of a ring that this user may only read, a `?` behind the lanes in use and the writer says that they are what the
 /// ring says: whether they are alive is seen only by users who may write the ring.

@@ -17,8 +17,8 @@ use crate::shm::clock::Clock;
 
 /// A ring that this process is attached to. Cheap to clone; dropping the last clone detaches.
 ///
-/// NAME means `$RINGLOG_DIR/NAME`, by default `/dev/shm/ringlog-<uid>/NAME`; `.` means the path in
-/// `$RINGLOG`; anything with a slash is a path.
+/// NAME means `$RINGLOG_DIR/NAME`, by default `/dev/shm/ringlog-<uid>/NAME`, or `/run/ringlog/NAME` if there is none;
+/// `.` means the name or path in `$RINGLOG`; anything with a slash is a path.
 ///
 /// ```
 /// use ringlog::{Level, Ring};
@@ -104,7 +104,7 @@ impl Options {
     /// # Errors
     /// [`Error::Exists`] if it is there already; what [`Ring::open`] returns; [`Error::NoSpace`].
     pub fn create(self, name: &str) -> Result<Ring, Error> {
-        let path = name::resolve(name)?;
+        let path = name::resolve_new(name)?;
         self.create_file(&path)?;
         Ring::open(name)
     }
@@ -118,7 +118,7 @@ impl Options {
             Err(Error::NoSuchRing { .. }) => {}
             other => return other,
         }
-        match self.create_file(&name::resolve(name)?) {
+        match self.create_file(&name::resolve_new(name)?) {
             Ok(()) | Err(Error::Exists { .. }) => Ring::open(name),
             Err(error) => Err(error),
         }

@@ -264,6 +264,9 @@ mod tests {
             )
         );
         bytes[header::VERSION] = 9;
-        assert_eq!(message(&bytes, expected), "r is a ring of format 9.0; this build reads format 1");
+        assert_eq!(
+            message(&bytes, expected),
+            "r is a ring of format 9.0; this program knows format 1: upgrade this program"
+        );
     }
 }

@@ -15,9 +15,32 @@ pub fn directory() -> PathBuf {
     }
 }
 
-/// The file that `name` means: `.` is `$RINGLOG`, anything with a slash is a path, everything else lies
-/// in [`directory`].
+/// Where the rings of services lie that run under different users: root makes the directory and chooses its group.
+pub(crate) const SYSTEM_DIRECTORY: &str = "/run/ringlog";
+
+/// The directories in which names are looked up, in this order: [`directory`], and unless `$RINGLOG_DIR` is set also
+/// `/run/ringlog`.
+pub(crate) fn directories() -> impl Iterator<Item = PathBuf> {
+    let system = variable("RINGLOG_DIR").is_none().then(|| SYSTEM_DIRECTORY.into());
+    std::iter::once(directory()).chain(system)
+}
+
+/// The file that `name` means: `.` is the name or path in `$RINGLOG`, anything with a slash is a path. Everything else
+/// lies in [`directory`], or in `/run/ringlog` if it is there only.
 pub fn resolve(name: &str) -> Result<PathBuf, Error> {
+    let path = resolve_new(name)?;
+    let own = path.parent().is_some_and(|dir| dir == directory());
+    let Some(file) = path.file_name().filter(|_| own && path.symlink_metadata().is_err()) else {
+        return Ok(path);
+    };
+    // A directory that this user may not search has no rings for it.
+    let elsewhere =
+        directories().skip(1).map(|dir| dir.join(file)).find(|path| path.symlink_metadata().is_ok());
+    Ok(elsewhere.unwrap_or(path))
+}
+
+/// The file that a new ring of this name gets: as [`resolve`], but a name lies in [`directory`].
+pub(crate) fn resolve_new(name: &str) -> Result<PathBuf, Error> {
     if name == "." {
         return from_environment(variable("RINGLOG"));
     }
@@ -45,7 +68,11 @@ fn from_environment(ringlog: Option<OsString>) -> Result<PathBuf, Error> {
     match ringlog.map(PathBuf::from) {
         None => bad("it means $RINGLOG, which is not set; `ringlog run` sets it"),
         Some(path) if path.is_absolute() => Ok(path),
-        Some(path) => bad(&format!("it means $RINGLOG, which is {path:?}; expected an absolute path")),
+        // A relative path would mean another file in each working directory.
+        Some(path) => match path.to_str() {
+            Some(name) if name != "." && !name.contains('/') => resolve_new(name),
+            _ => bad(&format!("it means $RINGLOG, which is {path:?}; expected a name or an absolute path")),
+        },
     }
 }
 
@@ -91,9 +118,16 @@ pub(crate) fn prepare_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Refuses the default directory if another user owns it or may write to it. A directory named by `RINGLOG_DIR` is the
-/// user's own choice.
+/// Refuses the default directory if another user owns it or may write to it, and `/run/ringlog` if it is not root's or
+/// everybody may write to it. A directory named by `RINGLOG_DIR` is the user's own choice.
 pub(crate) fn check_directory(dir: &Path) -> Result<(), Error> {
+    if dir == Path::new(SYSTEM_DIRECTORY) {
+        return match dir.symlink_metadata() {
+            Ok(meta) => check_system_directory(dir, &meta),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(Error::io("look at", dir, e)),
+        };
+    }
     if variable("RINGLOG_DIR").is_some() || dir != directory() {
         return Ok(());
     }
@@ -116,9 +150,55 @@ pub(crate) fn check_directory(dir: &Path) -> Result<(), Error> {
     }
 }
 
+fn check_system_directory(dir: &Path, meta: &std::fs::Metadata) -> Result<(), Error> {
+    let refuse = |why: String| Err(Error::Directory { dir: dir.to_owned(), why });
+    let mode = meta.permissions().mode() & 0o7777;
+    if !meta.is_dir() {
+        refuse("it is not a directory".to_owned())
+    } else if meta.uid() != 0 {
+        refuse(format!("it belongs to uid {}; expected root", meta.uid()))
+    } else if mode & 0o002 != 0 {
+        refuse(format!("everybody may write to it (mode {mode:o}); run `chmod 2770` on it"))
+    } else {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_system_directory_is_roots_and_closed_to_others() {
+        let at = tempfile::tempdir().unwrap();
+        let check = |mode| {
+            std::fs::set_permissions(at.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            let meta = at.path().symlink_metadata().unwrap();
+            check_system_directory(at.path(), &meta).map_err(|error| error.to_string())
+        };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let meta = file.path().symlink_metadata().unwrap();
+        assert!(check_system_directory(file.path(), &meta).is_err());
+        if nix::unistd::geteuid().is_root() {
+            assert_eq!([check(0o2770), check(0o755)], [Ok(()), Ok(())]);
+            assert!(check(0o2777).unwrap_err().contains("everybody may write to it (mode 2777)"));
+            std::os::unix::fs::chown(at.path(), Some(65534), None).unwrap();
+            assert!(check(0o2770).unwrap_err().contains("it belongs to uid 65534; expected root"));
+        }
+    }
+
+    #[test]
+    fn the_variable_holds_a_name_or_an_absolute_path() {
+        let of = |value: &str| from_environment(Some(value.into()));
+        assert_eq!(of("/x/y").unwrap(), Path::new("/x/y"));
+        assert_eq!(of("app").unwrap(), directory().join("app"));
+        for wrong in [".", "./app", "x/app"] {
+            assert!(
+                of(wrong).unwrap_err().to_string().ends_with("expected a name or an absolute path"),
+                "{wrong}"
+            );
+        }
+    }
 
     #[test]
     fn names_become_paths() {
@@ -138,11 +218,6 @@ mod tests {
         assert_eq!(message(""), "\"\" is not a ring name: it is empty");
         assert_eq!(message(".x"), "\".x\" is not a ring name: it starts with a dot");
         assert!(message("a\nb").contains("control character"));
-        let relative = from_environment(Some("x".into())).unwrap_err().to_string();
-        assert_eq!(
-            relative,
-            "\".\" is not a ring name: it means $RINGLOG, which is \"x\"; expected an absolute path"
-        );
     }
 
     #[test]

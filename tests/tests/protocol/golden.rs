@@ -121,7 +121,8 @@ fn another_major_version_is_refused_with_a_message() {
     assert_eq!(bytes[..12], *b"RINGLOG\x1a\x01\x00\x00\x00", "magic, major and minor version");
     bytes[8] = 2;
     std::fs::write(at.name(), bytes).unwrap();
-    let expected = format!("{} is a ring of format 2.0; this build reads format 1", at.name());
+    let expected =
+        format!("{} is a ring of format 2.0; this program knows format 1: upgrade this program", at.name());
     assert_eq!(Ring::open(at.name()).unwrap_err().to_string(), expected);
     assert_eq!(Observer::open(at.name()).unwrap_err().to_string(), expected);
 }

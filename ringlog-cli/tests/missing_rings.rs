@@ -1,0 +1,115 @@
+//! Rings that are not there yet, and rings of other users' services.
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use common::{Ended, Running, Scene, wait_until};
+use nix::sys::signal::Signal;
+
+#[test]
+fn a_ring_is_made_if_it_is_missing_and_left_if_not() {
+    let scene = Scene::new();
+    let create = |size: &str| scene.ringlog(&["create", "app", "--size", size, "--if-missing"]);
+    assert!(create("1MiB").ok().stdout.starts_with("created "));
+    scene.ringlog(&["put", "app", "kept"]).ok();
+    let again = create("2MiB").ok().stdout;
+    assert!(
+        again.starts_with("there is already ") && again.contains(" 1,0"),
+        "the size of the first: {again}"
+    );
+    assert!(scene.ringlog(&["tail", "app"]).ok().stdout.contains("kept"));
+    std::fs::write(scene.ring("other"), "no ring").unwrap();
+    assert_eq!(scene.ringlog(&["create", "other", "--if-missing"]).code, Some(1));
+}
+
+#[test]
+fn a_writer_makes_its_ring_if_told_to() {
+    let scene = Scene::new();
+    assert_eq!(scene.ringlog(&["writer", "app"]).code, Some(4));
+    let writer = scene.writer("app", &["--create=1MiB", "--out", "app.log"]);
+    scene.ringlog(&["put", "app", "arrived"]).ok();
+    scene.ringlog(&["stop", "app"]).ok();
+    drop(writer);
+    assert!(scene.read("app.log").contains("arrived"));
+    assert!(scene.ringlog(&["info", "app"]).ok().stdout.contains("1,0"));
+}
+
+#[test]
+fn a_writer_waits_for_its_ring_until_a_signal_comes() {
+    let scene = Scene::new();
+    let start = || {
+        let mut command = scene.command(&["writer", "app", "--wait", "--out", "app.log"]);
+        Running::start(command.stderr(Stdio::piped()))
+    };
+    let mut stopped = start();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    stopped.signal(Signal::SIGTERM);
+    assert!(stopped.0.wait().success());
+    let _writer = start();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    scene.ringlog(&["put", "app", "arrived"]).ok();
+    wait_until("the line", || {
+        std::fs::read_to_string(scene.file("app.log")).is_ok_and(|text| text.contains("arrived"))
+    });
+}
+
+#[test]
+fn the_variable_may_hold_a_name() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let put = scene.command(&["put", ".", "by its name"]).env("RINGLOG", "app").output().unwrap();
+    Ended::of(&["put"], put).ok();
+    assert!(scene.ringlog(&["tail", "app"]).ok().stdout.contains("by its name"));
+}
+
+/// `/run/ringlog`, if this test may make it.
+struct SystemDirectory;
+
+impl SystemDirectory {
+    const PATH: &str = "/run/ringlog";
+
+    fn make() -> Option<SystemDirectory> {
+        let is_root = nix::unistd::geteuid().is_root();
+        if !is_root || Path::new(Self::PATH).exists() {
+            println!("SKIPPED: only root can make {}, where there is none", Self::PATH);
+            return None;
+        }
+        std::fs::create_dir(Self::PATH).unwrap();
+        std::fs::set_permissions(Self::PATH, std::fs::Permissions::from_mode(0o2770)).unwrap();
+        Some(SystemDirectory)
+    }
+}
+
+impl Drop for SystemDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(Self::PATH);
+    }
+}
+
+#[test]
+fn names_of_the_system_directory_are_found() {
+    let scene = Scene::new();
+    let Some(_made) = SystemDirectory::make() else { return };
+    let name = format!("test-{}", std::process::id());
+    let path = format!("{}/{name}", SystemDirectory::PATH);
+    let run =
+        |args: &[&str]| Ended::of(args, scene.command(args).env_remove("RINGLOG_DIR").output().unwrap());
+    run(&["create", &path, "--size", "1MiB"]).ok();
+    run(&["put", &name, "of the system"]).ok();
+    assert!(run(&["tail", &name]).ok().stdout.contains("of the system"));
+    assert!(run(&["ls"]).ok().stdout.contains(&path));
+    // A ring of this name in the user's own directory comes first.
+    run(&["create", &name, "--size", "1MiB"]).ok();
+    let own = run(&["info", &name]).ok().stdout;
+    run(&["rm", &name]).ok();
+    assert!(own.contains("/dev/shm/ringlog-0/"), "{own}");
+    // With RINGLOG_DIR there is no other directory.
+    assert_eq!(scene.ringlog(&["info", &name]).code, Some(4));
+    std::fs::set_permissions(SystemDirectory::PATH, std::fs::Permissions::from_mode(0o2777)).unwrap();
+    let open = run(&["info", &name]);
+    assert!(open.stderr.contains("everybody may write to it"), "{open:#?}");
+}
