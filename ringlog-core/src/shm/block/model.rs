@@ -25,6 +25,7 @@ use crate::shm::layout::SLOT_BYTES;
 use crate::shm::sync::twin;
 
 mod death;
+mod definitions;
 mod reuse;
 mod steer;
 mod takeover;
@@ -130,6 +131,7 @@ fn small_ring(blocks: u32, records: u32) -> SharedRing {
         lane_count: 0,
         reserved_blocks: 0,
         headroom_slots: 0,
+        definitions: crate::shm::layout::area::Area::new(1, 1, 3),
     };
     let (states, starts) = (geometry.states_offset() / 8, geometry.blocks_offset() / 8);
     let words = (0..blocks as usize).flat_map(|index| {

@@ -1,4 +1,4 @@
-//! What a reader may see: SYNC PUBLISH, SYNC SEAL and SYNC DEFINE.
+//! What a reader may see: SYNC PUBLISH and SYNC SEAL.
 
 use super::*;
 
@@ -89,56 +89,4 @@ fn free_without_reloading_committed(ring: &SharedRing, index: u32, seen_state: S
 #[test]
 fn committed_loaded_before_state_frees_an_unread_record() {
     wrong_sequence_shows("freed unread", || sealing(free_without_reloading_committed));
-}
-
-const DEFINITION: u64 = 0xd1;
-
-/// A thread registers a definition and stores its place for the other threads of its process; one of them
-/// loads the place and logs a record that names it. A reader that sees the record has to find the
-/// definition, although it has no direct synchronisation with the thread that published it.
-fn registering() -> &'static str {
-    let ring = small_ring(2, 1);
-    let world = (ring, Arc::new(AtomicU64::new(0)));
-    let (definitions, records) = (0, 1);
-    let place = u64::from(BLOCK_HEADER_SLOTS);
-
-    let registering = role(&world, move |(ring, cached)| {
-        let block = ring.take(definitions, OTHER_LANE, Kind::Definitions).unwrap();
-        publish_record(ring, block, 0, DEFINITION);
-        // SYNC DEFINE (release end).
-        cached.store(place, Sync::Define.release());
-    });
-    let logging = role(&world, move |(ring, cached)| {
-        // SYNC DEFINE (acquire end).
-        let found = cached.load(Sync::Define.acquire());
-        if found != 0 {
-            block_with(ring, records, LANE, &[found]);
-        }
-    });
-    let reader = role(&world, move |(ring, _)| {
-        let (_, seen) = read_published(ring, records, 0);
-        match seen[..] {
-            [] => "no record yet",
-            [named] => {
-                let slots = ring.committed(definitions, 0).unwrap_or(0);
-                assert!(u64::from(slots) > named, "a record without its definition");
-                assert_eq!(read_published(ring, definitions, 0).1, [DEFINITION]);
-                "the record and its definition"
-            }
-            _ => unreachable!("one record was published"),
-        }
-    });
-    registering.join().unwrap();
-    logging.join().unwrap();
-    reader.join().unwrap()
-}
-
-#[test]
-fn a_record_is_never_seen_before_its_definition() {
-    allows(&["no record yet", "the record and its definition"], registering);
-}
-
-#[test]
-fn a_record_is_seen_before_its_definition_without_define() {
-    weakening_shows(Sync::Define, "a record without its definition", registering);
 }
