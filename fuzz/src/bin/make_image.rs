@@ -18,6 +18,13 @@ const LANES: usize = 3;
 const BLOCK_BYTES: usize = 1024;
 const BLOCKS_AT: usize = 8192;
 const SLOT_BYTES: usize = 64;
+/// The definition area, at the end: 4 segments of 13 slots, behind their states and an index of 32 words.
+const AREA_BYTES: usize = 4096;
+const SEGMENTS_AT: usize = 512 + 32 * 8;
+const SEGMENTS: usize = 4;
+const SEGMENT_BYTES: usize = 13 * SLOT_BYTES;
+/// Stands for the boot of records and definitions.
+const BOOT_TAG: u64 = 1;
 /// Any moment will do.
 const UNIX_NS: u64 = 1_795_256_130_000_000_000;
 
@@ -101,9 +108,10 @@ fn normalise(bytes: &mut [u8]) {
         put(bytes, at + 8, 4711 << 32 | (4711 + lane as u64));
         put(bytes, at + 24, UNIX_NS);
     }
-    for block in (BLOCKS_AT..bytes.len()).step_by(BLOCK_BYTES) {
+    let area = bytes.len() - AREA_BYTES;
+    for block in (BLOCKS_AT..area).step_by(BLOCK_BYTES) {
         let slots = word(bytes, block) as u32 as usize;
-        for (at, value) in [(5, 4711 << 32 | 4711), (8, 0), (9, UNIX_NS), (10, 1 << 32)] {
+        for (at, value) in [(5, 4711 << 32 | 4711), (8, 0), (9, UNIX_NS), (10, 1 << 32), (14, BOOT_TAG)] {
             put(bytes, block + at * 8, value);
         }
         let mut slot = 3;
@@ -114,6 +122,15 @@ fn normalise(bytes: &mut [u8]) {
             slot += (length + 16).div_ceil(SLOT_BYTES);
         }
     }
+    for segment in 0..SEGMENTS {
+        let mut at = area + SEGMENTS_AT + segment * SEGMENT_BYTES;
+        let end = at + (word(bytes, area + segment * 8) as u32 as usize) * SLOT_BYTES;
+        while at < end {
+            let id = word(bytes, at + 8) >> 32;
+            put(bytes, at + 8, id << 32 | BOOT_TAG);
+            at += (word(bytes, at) as u32 as usize + 16).div_ceil(SLOT_BYTES) * SLOT_BYTES;
+        }
+    }
     ringlog::fuzzing::mend_checksum(bytes);
 }
 
@@ -121,6 +138,7 @@ fn main() {
     let dir = Scratch::new();
     let name = dir.file("ring");
     let options = Ring::options().size("24KiB").block_bytes(BLOCK_BYTES as u32).lanes(LANES as u32);
+    let options = options.definitions(AREA_BYTES as u64);
     let ring =
         options.clock(Clock::Monotonic).overflow(Overflow::Drop).create(name.to_str().unwrap()).unwrap();
     write(&ring);
@@ -129,5 +147,5 @@ fn main() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/small.ring");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, &bytes).unwrap();
-    println!("{}: {} bytes, {} blocks", path.display(), bytes.len(), (bytes.len() - BLOCKS_AT) / BLOCK_BYTES);
+    println!("{}: {} bytes, {} blocks", path.display(), bytes.len(), (bytes.len() - AREA_BYTES - BLOCKS_AT) / BLOCK_BYTES);
 }
