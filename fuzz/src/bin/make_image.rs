@@ -147,5 +147,6 @@ fn main() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/small.ring");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, &bytes).unwrap();
-    println!("{}: {} bytes, {} blocks", path.display(), bytes.len(), (bytes.len() - AREA_BYTES - BLOCKS_AT) / BLOCK_BYTES);
+    let blocks = (bytes.len() - AREA_BYTES - BLOCKS_AT) / BLOCK_BYTES;
+    println!("{}: {} bytes, {blocks} blocks", path.display(), bytes.len());
 }

@@ -29,8 +29,10 @@ use crate::shm::wakeup;
 
 /// A handle to log into a ring with. It can be cloned and sent to any thread.
 ///
-/// A call takes no lock, makes no system call and allocates nothing: it costs about a clock read and the stores. Two
-/// calls cost more: a thread's first record opens its lane, and about each hundredth record takes a new block.
+/// A call takes no lock, makes no system call and allocates nothing: it costs about a clock read and the stores. Some
+/// calls cost more: a thread's first record opens its lane, about each hundredth record takes a new block, and a record
+/// whose definition finds no room in the ring carries it along (`ringlog stat` counts these; see
+/// [`Options::definitions`](crate::Options::definitions)).
 #[derive(Clone, Debug)]
 pub struct Logger {
     pub(crate) session: Arc<Session>,

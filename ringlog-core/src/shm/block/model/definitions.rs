@@ -175,7 +175,7 @@ fn without_full_fences_a_segment_is_emptied_under_a_pin() {
 }
 
 #[test]
-fn without_the_reclaimers_fence_a_segment_is_emptied_under_a_pin() {
+fn without_one_fence_a_segment_is_emptied_under_a_pin() {
     wrong_sequence_shows("emptied under a pin", || using(use_pinned, false));
 }
 
