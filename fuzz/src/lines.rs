@@ -61,7 +61,8 @@ pub(crate) fn check(way: usize, entry: &Entry<'_>) -> usize {
 /// Whether a terminal or an editor acts upon the character or hides it: control characters, line separators, characters
 /// that change the reading direction, invisible ones. Independent of the list in the formats, which it checks.
 pub(crate) fn is_harmful(c: char) -> bool {
-    const HIDDEN: &str = "\u{ad}\u{61c}\u{180e}\u{200b}\u{200e}\u{200f}\u{feff}\u{fff9}\u{fffa}\u{fffb}\u{e0001}";
+    const HIDDEN: &str =
+        "\u{ad}\u{61c}\u{180e}\u{200b}\u{200e}\u{200f}\u{feff}\u{fff9}\u{fffa}\u{fffb}\u{e0001}";
     let is_between = |first, last| (first..=last).contains(&c);
     c.is_control()
         || HIDDEN.contains(c)

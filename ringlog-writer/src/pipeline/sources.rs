@@ -17,15 +17,21 @@ use crate::format::RingIdentity;
 /// The pause between two looks at rings that have no entries.
 const PAUSE: Duration = Duration::from_micros(200);
 
+/// How often the path of a removed ring is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// The rings that the writer drains.
 pub(super) struct Sources {
     all: Vec<Source>,
+    /// When the paths of removed rings were last looked at.
+    looked: Instant,
     /// The only ring that is not done, if there is just one.
     only: Option<usize>,
 }
 
 /// A ring that is drained.
 struct Source {
+    ring: Ring,
     consumer: Consumer,
     observer: Observer,
     /// Undoes the ring's expired level rules.
@@ -37,6 +43,8 @@ struct Source {
     used: bool,
     /// For a ring of an earlier boot, its removal.
     old: Option<OldRing>,
+    /// Whether what is at the ring's path was refused in its place, and reported.
+    refused: bool,
     identity: RingIdentity,
 }
 
@@ -70,6 +78,7 @@ impl Sources {
             let identity = RingIdentity::new(ring.path(), ring.info());
             let old = OldRing::of(ring);
             Ok(Source {
+                ring: ring.clone(),
                 consumer,
                 observer,
                 levels,
@@ -78,10 +87,11 @@ impl Sources {
                 used: false,
                 old,
                 identity,
+                refused: false,
             })
         };
         let all = rings.iter().map(source).collect::<Result<_, ringlog::Error>>()?;
-        Ok(Sources { only: (rings.len() == 1).then_some(0), all })
+        Ok(Sources { only: (rings.len() == 1).then_some(0), all, looked: Instant::now() })
     }
 
     /// Removes rings of earlier boots that are drained. Everything taken from them is acknowledged.
@@ -218,6 +228,26 @@ impl Sources {
         let is_asked = |source: &Source| source.consumer.requests().pending(Request::Stop).is_some();
         // Drained old rings alone get nothing any more.
         self.present().any(is_asked) || (!self.all.is_empty() && self.all.iter().all(Source::is_done))
+    }
+
+    /// The name of a ring at whose path another ring has taken its place by now. One that may not do so is reported.
+    pub(super) fn replaced_ring(&mut self, events: &mut dyn Events) -> Option<&str> {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return None;
+        }
+        self.looked = Instant::now();
+        let nameless = |source: &&mut Source| source.consumer.is_nameless();
+        for source in self.all.iter_mut().filter(nameless) {
+            match source.ring.successor() {
+                Ok(Some(_)) => return Some(&source.identity.name),
+                Ok(None) => source.refused = false,
+                Err(error) if !std::mem::replace(&mut source.refused, true) => {
+                    events.report(&format!("{error}; the removed ring is drained"));
+                }
+                Err(_) => {}
+            }
+        }
+        None
     }
 
     /// The ring whose stop request ends the writer of several rings.
