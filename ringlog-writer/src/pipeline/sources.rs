@@ -7,9 +7,9 @@ use ringlog::reader::{Consumer, Cursor, Entry, Mark, Observer, Step};
 use ringlog::{Overflow, Ring};
 
 use super::levels::LevelExpiry;
+use super::next_entry::NextEntry;
 use super::old_ring::OldRing;
 use super::tick_clock::TickClock;
-use crate::clock::now_unix_ns;
 use crate::error::Error;
 use crate::events::Events;
 use crate::format::RingIdentity;
@@ -46,24 +46,6 @@ struct Source {
     /// Whether what is at the ring's path was refused in its place, and reported.
     refused: bool,
     identity: RingIdentity,
-}
-
-/// The next entry of a ring, as far as it is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NextEntry {
-    /// The ring has not been looked at.
-    Unknown,
-    /// There was none at the last look.
-    None,
-    /// An entry of this time.
-    At(u64),
-}
-
-impl NextEntry {
-    /// An entry of this time was found. A timestamp from the future is clamped, so that it is not waited for.
-    fn found(unix_ns: u64) -> NextEntry {
-        NextEntry::At(unix_ns.min(now_unix_ns()))
-    }
 }
 
 impl Sources {
@@ -411,6 +393,7 @@ mod tests {
     use ringlog::Level;
 
     use super::*;
+    use crate::clock::now_unix_ns;
 
     #[test]
     fn a_ring_found_empty_is_looked_at_again_before_younger_entries() {
