@@ -285,9 +285,14 @@ impl<'a> Writer<'a> {
     /// Whether every record published before the writer was asked to stop is written. Entries come in the order of
     /// time, so a younger one proves it; so do drained rings.
     fn is_finished(&mut self, took_some: bool) -> Result<bool, Error> {
+        let mut may_move = self.is_replaced && !self.context.is_stopping();
+        if may_move && !took_some {
+            // In this order: a lane may publish records until it is closed.
+            may_move = !self.context.sources.removed_are_deserted()?;
+        }
         let is_drained = !took_some && self.context.sources.is_drained()?;
         let Some(ending) = &mut self.ending else { return Ok(false) };
-        if self.is_replaced && now_unix_ns() < ending.unix_ns && !self.context.is_stopping() {
+        if may_move && now_unix_ns() < ending.unix_ns {
             return Ok(false);
         }
         if is_drained || self.last_unix_ns > ending.unix_ns || self.handlers.have_failed() {

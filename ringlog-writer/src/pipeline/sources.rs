@@ -18,7 +18,7 @@ use crate::format::RingIdentity;
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// How often the path of a removed ring is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The rings that the writer drains.
 pub(super) struct Sources {
@@ -230,6 +230,16 @@ impl Sources {
             }
         }
         None
+    }
+
+    /// Whether nobody can log any more into the rings that were removed: all their lanes are closed.
+    pub(super) fn removed_are_deserted(&self) -> Result<bool, Error> {
+        for source in self.all.iter().filter(|source| source.consumer.is_nameless()) {
+            if source.consumer.open_lanes()? != 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The ring whose stop request ends the writer of several rings.
