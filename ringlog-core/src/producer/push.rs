@@ -48,7 +48,7 @@ struct Attempts {
     has_moved: Cell<bool>,
 }
 
-/// Pushes `record` in any state of the lane. Its length is known: see [`prepare`].
+/// Pushes `record` in any state of the lane. Its length is known: see [`prepare()`].
 pub(crate) fn push(
     named: &Named,
     record: &dyn Record,
