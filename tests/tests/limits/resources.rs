@@ -59,9 +59,10 @@ fn a_file_size_limit_fails_a_creation_and_no_push() {
     let ring = at.create(Ring::options().size("256KiB"));
     let mut child = started("limited", at.name(), &["what=fsize", "soft=1000"]);
     let expected = format!(
-        "cannot make {}-2 of 1044480 bytes: files of this process are limited to 1000 bytes; raise the limit with \
+        "cannot make {}-2 of {} bytes: files of this process are limited to 1000 bytes; raise the limit with \
          `ulimit -f` or choose a smaller --size",
-        at.name()
+        at.name(),
+        Ring::options().size("1MiB").geometry().unwrap().file_bytes()
     );
     assert_eq!([child.line(), child.line()], [expected, "100".to_owned()]);
     assert!(child.wait().success(), "and not killed by SIGXFSZ");

@@ -120,7 +120,8 @@ fn traced_pushes(at: &Scratch, ring: &Ring, arguments: &[&str]) -> (BTreeMap<i64
 fn block_changes(at: &Scratch, ring: &Ring) -> u64 {
     let (bytes, geometry) = (std::fs::read(at.name()).unwrap(), ring.info().geometry());
     let (size, count) = (geometry.block_bytes() as usize, geometry.block_count() as usize);
-    let blocks = bytes[bytes.len() - size * count..].chunks(size);
+    let end = bytes.len() - geometry.definition_bytes() as usize;
+    let blocks = bytes[end - size * count..end].chunks(size);
     let word = |block: &[u8], at: usize| u64::from_le_bytes(block[at * 8..][..8].try_into().unwrap());
     let owner_and_number = blocks.map(|block| (word(block, 5), word(block, 2)));
     let last = stat(ring).lanes.into_iter().rfind(|lane| !lane.is_process).unwrap();
