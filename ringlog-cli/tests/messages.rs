@@ -116,7 +116,7 @@ fn damaged_rings_and_other_versions_are_refused() {
         "is a ring of format 9.0; this program knows format 1: upgrade this program",
     );
     let header = change(BLOCKS_AT, whole[BLOCKS_AT as usize] ^ 0xff);
-    let stored = u32::from_le_bytes(whole[128..132].try_into().unwrap());
+    let stored = u32::from_le_bytes(whole[136..140].try_into().unwrap());
     fs::write(&ring, &header).unwrap();
     let said = scene.ringlog(&["stat", "app"]);
     let start = format!(
