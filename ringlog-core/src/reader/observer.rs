@@ -72,14 +72,13 @@ impl Observer {
         Self::of(file::open("", path, false)?)
     }
 
-    fn of(opened: file::Opened<'_>) -> Result<Observer, Error> {
+    fn of(opened: file::Opened) -> Result<Observer, Error> {
         let mapping = opened.map(Access::ReadOnly)?;
-        let lock_path = lock_file::path_for(&opened);
         Ok(Observer {
             info: opened.info,
-            path: opened.path.into_owned(),
+            path: opened.path.clone(),
             identity: opened.identity,
-            lock_path,
+            lock_path: lock_file::path_for(&opened),
             mapping,
             file: opened.file,
             blocks: vec![WatchedBlock::default(); opened.info.geometry.block_count as usize],

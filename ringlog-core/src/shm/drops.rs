@@ -77,24 +77,11 @@ pub(crate) enum LanelessReason {
     System(i32),
     /// The thread was opening its lane: a signal handler has interrupted it.
     Opening,
-    /// There was no ring of this name: it had been removed.
-    NoRing,
-    /// It was left in a ring of this name that was removed, or refused there.
-    Left,
 }
 
-/// The number of reasons.
-pub(crate) const LANELESS_REASONS: usize = 5;
-
 impl LanelessReason {
-    pub(crate) const fn each(errno: i32) -> [LanelessReason; LANELESS_REASONS] {
-        [
-            LanelessReason::LanesTaken,
-            LanelessReason::System(errno),
-            LanelessReason::Opening,
-            LanelessReason::NoRing,
-            LanelessReason::Left,
-        ]
+    pub(crate) const fn each(errno: i32) -> [LanelessReason; 3] {
+        [LanelessReason::LanesTaken, LanelessReason::System(errno), LanelessReason::Opening]
     }
 
     /// The reason's place in `each`.
@@ -103,8 +90,6 @@ impl LanelessReason {
             LanelessReason::LanesTaken => 0,
             LanelessReason::System(_) => 1,
             LanelessReason::Opening => 2,
-            LanelessReason::NoRing => 3,
-            LanelessReason::Left => 4,
         }
     }
 }
@@ -115,8 +100,6 @@ pub(crate) struct LanelessDrops {
     pub(crate) all: u64,
     pub(crate) by_system: u64,
     pub(crate) while_opening: u64,
-    pub(crate) without_ring: u64,
-    pub(crate) left: u64,
 }
 
 impl LanelessDrops {
@@ -126,8 +109,6 @@ impl LanelessDrops {
             all: word(header::DROPPED_WITHOUT_LANE),
             by_system: word(header::DROPPED_BY_SYSTEM),
             while_opening: word(header::DROPPED_WHILE_OPENING),
-            without_ring: word(header::DROPPED_WITHOUT_RING),
-            left: word(header::LEFT),
         }
     }
 
@@ -137,8 +118,6 @@ impl LanelessDrops {
             all: word(header::DROPPED_WITHOUT_LANE_REPORTED),
             by_system: word(header::DROPPED_BY_SYSTEM_REPORTED),
             while_opening: word(header::DROPPED_WHILE_OPENING_REPORTED),
-            without_ring: word(header::DROPPED_WITHOUT_RING_REPORTED),
-            left: word(header::LEFT_REPORTED),
         }
     }
 
@@ -147,8 +126,6 @@ impl LanelessDrops {
         set(header::DROPPED_WITHOUT_LANE_REPORTED, self.all);
         set(header::DROPPED_BY_SYSTEM_REPORTED, self.by_system);
         set(header::DROPPED_WHILE_OPENING_REPORTED, self.while_opening);
-        set(header::DROPPED_WITHOUT_RING_REPORTED, self.without_ring);
-        set(header::LEFT_REPORTED, self.left);
     }
 
     /// Counts refused records in the ring.
@@ -161,8 +138,6 @@ impl LanelessDrops {
                 add(header::DROPPED_BY_SYSTEM);
             }
             LanelessReason::Opening => _ = add(header::DROPPED_WHILE_OPENING),
-            LanelessReason::NoRing => _ = add(header::DROPPED_WITHOUT_RING),
-            LanelessReason::Left => _ = add(header::LEFT),
         }
         // The reason first, as in `Drops`.
         add(header::DROPPED_WITHOUT_LANE);
@@ -174,23 +149,11 @@ impl LanelessDrops {
     }
 
     /// The drops since `before`, by reason, as [`Drops::since`].
-    pub(crate) fn since(
-        self,
-        before: LanelessDrops,
-        errno: i32,
-    ) -> [(LanelessReason, u64); LANELESS_REASONS] {
+    pub(crate) fn since(self, before: LanelessDrops, errno: i32) -> [(LanelessReason, u64); 3] {
         let all = self.all.wrapping_sub(before.all);
-        let mut rest = all;
-        let mut part = |now: u64, before: u64| {
-            let count = now.wrapping_sub(before).min(rest);
-            rest -= count;
-            count
-        };
-        let by_system = part(self.by_system, before.by_system);
-        let opening = part(self.while_opening, before.while_opening);
-        let without_ring = part(self.without_ring, before.without_ring);
-        let left = part(self.left, before.left);
-        let counts = [rest, by_system, opening, without_ring, left];
+        let by_system = self.by_system.wrapping_sub(before.by_system).min(all);
+        let opening = self.while_opening.wrapping_sub(before.while_opening).min(all - by_system);
+        let counts = [all - by_system - opening, by_system, opening];
         LanelessReason::each(errno).map(|reason| (reason, counts[reason.number()]))
     }
 
@@ -201,8 +164,6 @@ impl LanelessDrops {
             LanelessReason::LanesTaken => {}
             LanelessReason::System(_) => self.by_system = self.by_system.wrapping_add(count),
             LanelessReason::Opening => self.while_opening = self.while_opening.wrapping_add(count),
-            LanelessReason::NoRing => self.without_ring = self.without_ring.wrapping_add(count),
-            LanelessReason::Left => self.left = self.left.wrapping_add(count),
         }
         self
     }
@@ -226,11 +187,11 @@ mod tests {
 
     #[test]
     fn the_reasons_of_laneless_drops_add_up_too() {
-        let before = LanelessDrops { all: 1, by_system: 1, ..LanelessDrops::default() };
-        let counter = LanelessDrops { all: 16, by_system: 3, while_opening: 5, without_ring: 3, left: 4 };
+        let before = LanelessDrops { all: 1, by_system: 1, while_opening: 0 };
+        let counter = LanelessDrops { all: 9, by_system: 3, while_opening: 5 };
         let split = counter.since(before, 24);
-        let [taken, system, opening, no_ring, left] = LanelessReason::each(24);
-        assert_eq!(split, [(taken, 1), (system, 2), (opening, 5), (no_ring, 3), (left, 4)]);
+        let [taken, system, opening] = LanelessReason::each(24);
+        assert_eq!(split, [(taken, 1), (system, 2), (opening, 5)]);
         assert_eq!(split.into_iter().fold(before, |drops, (why, count)| drops.after(why, count)), counter);
     }
 }

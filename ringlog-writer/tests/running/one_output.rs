@@ -103,7 +103,7 @@ fn lines_look_as_the_format_says() {
     at.drain(&at.options(FormatKind::Text)).unwrap();
     let line = at.written();
     assert!(line.starts_with("20") && line.contains("Z INFO  test["), "{line}");
-    assert!(line.contains("/one_output::lines_look") && line.ends_with("] 91%\n"), "{line}");
+    assert!(line.contains("/one_output::lin") && line.ends_with("] 91%\n"), "{line}");
 
     say(&at.ring.logger(), &["92%"]);
     let mut options = at.options(FormatKind::Json);

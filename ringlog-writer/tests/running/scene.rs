@@ -77,7 +77,7 @@ impl Scene {
         let entries = fs::read_dir(self.dir.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> =
-            names.filter(|name| name != "ring" && !name.ends_with(".checkpoint")).collect();
+            names.filter(|name| !is_of_the_ring(name) && !name.ends_with(".checkpoint")).collect();
         names.sort();
         names
     }
@@ -111,4 +111,9 @@ fn numbers_of(path: &Path) -> Vec<u64> {
     }
     assert_eq!(text.len() % 10, 0, "{}: no line is torn", path.display());
     text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+/// Whether it is the ring's file or its lock file.
+fn is_of_the_ring(name: &str) -> bool {
+    name == "ring" || name.ends_with(".lock")
 }
