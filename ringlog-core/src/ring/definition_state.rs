@@ -34,7 +34,7 @@ impl DefinitionState {
 
     /// Holds the state; `None` while another thread holds it, or this one does, interrupted by a signal.
     pub(crate) fn try_hold(&self) -> Option<DefinitionGuard<'_>> {
-        (self.busy.swap(1, Ordering::Acquire) == 0).then_some(DefinitionGuard(self))
+        (self.busy.swap(1, Ordering::Acquire) == 0).then(|| DefinitionGuard(self))
     }
 }
 
