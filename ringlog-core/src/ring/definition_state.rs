@@ -92,3 +92,22 @@ impl Drop for DefinitionGuard<'_> {
         self.0.busy.store(0, Ordering::Release);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::os::zero_on_fork::ZeroOnFork;
+
+    #[test]
+    fn a_failed_attempt_does_not_free_the_state() {
+        let piece = ZeroOnFork::new(size_of::<DefinitionState>().next_multiple_of(4096)).unwrap();
+        #[allow(unsafe_code)]
+        // SAFETY: atomics only, valid when zero, alone in the piece.
+        let state: &DefinitionState = unsafe { piece.at(0) };
+        let held = state.try_hold();
+        assert!(held.is_some());
+        assert!(state.try_hold().is_none() && state.try_hold().is_none(), "it is held");
+        drop(held);
+        assert!(state.try_hold().is_some());
+    }
+}
