@@ -24,8 +24,21 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    terminal::print_message(format_args!("{error:#}"));
+    terminal::print_message(message(error));
     ExitCode::from(code(error))
+}
+
+/// The error and its causes. A message that ends with its cause does not name it twice.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if message.is_empty() {
+            message = cause;
+        } else if !message.ends_with(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
 }
 
 /// Whether the error says that the reader of our output has closed its end, as `| head` does. That is no failure.
@@ -56,6 +69,17 @@ mod tests {
         let late = ringlog::Error::FlushTimeout { waited_ms: 5, why: "no consumer drains the ring" };
         assert_eq!(code(&late.into()), TIMED_OUT_OR_EMPTY);
         assert_eq!(code(&anyhow::anyhow!("something else")), FAILED);
+    }
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let denied = || std::io::Error::from_raw_os_error(13);
+        let ends_with_it =
+            anyhow::Error::new(ringlog_writer::Error::Thread(denied())).context("while starting");
+        let text = message(&ends_with_it);
+        assert_eq!(text.matches("Permission denied").count(), 1, "{text}");
+        let does_not = anyhow::Error::new(denied()).context("while looking");
+        assert_eq!(message(&does_not), "while looking: Permission denied (os error 13)");
     }
 
     #[test]

@@ -21,6 +21,11 @@ fn a_ring_is_made_if_it_is_missing_and_left_if_not() {
         "the size of the first: {again}"
     );
     assert!(scene.ringlog(&["tail", "app"]).ok().stdout.contains("kept"));
+    // The other options do not matter then, not even whether they make a ring.
+    for wrong in [["--size", "1"], ["--lanes", "0"], ["--block-size", "3"], ["--definitions", "0"]] {
+        let arguments = [&["create", "app", "--if-missing"][..], &wrong[..]].concat();
+        assert!(scene.ringlog(&arguments).ok().stdout.starts_with("there is already "), "{wrong:?}");
+    }
     std::fs::write(scene.ring("other"), "no ring").unwrap();
     assert_eq!(scene.ringlog(&["create", "other", "--if-missing"]).code, Some(1));
 }
@@ -112,4 +117,24 @@ fn names_of_the_system_directory_are_found() {
     std::fs::set_permissions(SystemDirectory::PATH, std::fs::Permissions::from_mode(0o2777)).unwrap();
     let open = run(&["info", &name]);
     assert!(open.stderr.contains("everybody may write to it"), "{open:#?}");
+}
+
+#[test]
+fn what_is_no_ring_is_called_so() {
+    let scene = Scene::new();
+    std::os::unix::fs::symlink("nowhere", scene.ring("link")).unwrap();
+    std::fs::create_dir(scene.ring("dir")).unwrap();
+    std::fs::write(scene.ring("text"), "no ring").unwrap();
+    for (name, found) in [
+        ("link", "it is a symbolic link that leads nowhere"),
+        ("dir", "it is not a regular file"),
+        ("text", "it starts with"),
+    ] {
+        for command in [&["create", name][..], &["put", name, "x"], &["stat", name], &["rm", name]] {
+            let ended = scene.ringlog(command);
+            let start = format!("ringlog: {} is not a ring: {found}", scene.ring(name).display());
+            assert!(ended.code == Some(1) && ended.stderr.starts_with(&start), "{ended:#?}");
+            assert_eq!(ended.stderr.matches("os error").count(), 0, "{ended:#?}");
+        }
+    }
 }

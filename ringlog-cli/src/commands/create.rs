@@ -58,6 +58,40 @@ pub struct Create {
 
 impl Create {
     pub fn run(self) -> exit_code::CommandResult {
+        let (ring, is_new) = match self.existing()? {
+            Some(ring) => (ring, false),
+            None => self.create()?,
+        };
+        let sizes = RingSizes::of(ring.info().geometry());
+        let overflow = if is_new { self.overflow } else { Observer::open(&self.name)?.stat()?.overflow };
+        if self.json {
+            terminal::print_json(&CreateReport {
+                path: ring.path().to_owned(),
+                overflow: option_values::overflow_text(overflow),
+                sizes,
+            })?;
+        } else {
+            let what = if is_new { "created" } else { "there is already" };
+            terminal::print_text(format_args!("{what} {}", ring.path().shown()))?;
+            terminal::print_text(sizes.arithmetic())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The ring that is there, if that is enough. Asked first: the other options do not matter then.
+    fn existing(&self) -> Result<Option<Ring>, ringlog::Error> {
+        if !self.if_missing {
+            return Ok(None);
+        }
+        match Ring::open(&self.name) {
+            Ok(ring) => Ok(Some(ring)),
+            Err(ringlog::Error::NoSuchRing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the ring. False beside it if another process was first.
+    fn create(&self) -> Result<(Ring, bool), ringlog::Error> {
         let mut options = Ring::options().size(self.size.as_str()).overflow(self.overflow).mode(self.mode);
         if let Some(size) = &self.definitions {
             options = options.definitions(size.as_str());
@@ -74,24 +108,10 @@ impl Create {
         if let Some(gid) = self.group {
             options = options.group(gid);
         }
-        let (ring, is_new) = match options.create(&self.name) {
-            Err(ringlog::Error::Exists { .. }) if self.if_missing => (Ring::open(&self.name)?, false),
-            made => (made?, true),
-        };
-        let sizes = RingSizes::of(ring.info().geometry());
-        let overflow = if is_new { self.overflow } else { Observer::open(&self.name)?.stat()?.overflow };
-        if self.json {
-            terminal::print_json(&CreateReport {
-                path: ring.path().to_owned(),
-                overflow: option_values::overflow_text(overflow),
-                sizes,
-            })?;
-        } else {
-            let what = if is_new { "created" } else { "there is already" };
-            terminal::print_text(format_args!("{what} {}", ring.path().shown()))?;
-            terminal::print_text(sizes.arithmetic())?;
+        match options.create(&self.name) {
+            Err(ringlog::Error::Exists { .. }) if self.if_missing => Ok((Ring::open(&self.name)?, false)),
+            made => Ok((made?, true)),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -114,10 +114,11 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         lines.push(format!("earlier   {old} waits to be drained by the next writer"));
     }
     if !stat.owners_known {
-        lines.push(
-            "owners    not known to be alive: only who may write the ring sees its locks; shown is what the ring says"
-                .to_owned(),
-        );
+        let why = match stat.lock_file_missing {
+            true => "its lock file is missing",
+            false => "only who may write the ring sees its locks",
+        };
+        lines.push(format!("owners    not known to be alive: {why}; shown is what the ring says"));
     }
     lines.extend(refusals(&stat.refused).map(|(name, text)| format!("{name:<9} {text}")));
     if stat.damaged > 0 {

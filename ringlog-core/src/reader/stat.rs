@@ -48,6 +48,8 @@ pub struct RingStat {
     /// [`LaneStat::alive`] are what the ring says, which is wrong for owners that were killed: this process may only
     /// read the ring, or its lock file is gone.
     pub owners_known: bool,
+    /// Whether the ring's lock file is gone although processes of this boot have used the ring.
+    pub lock_file_missing: bool,
     /// The consumer, if there is one.
     pub consumer: Option<ConsumerStat>,
     /// The number of the last answered request to begin a new output file.
@@ -198,7 +200,16 @@ enum Owners {
     Asked(Probe),
     /// No process of this boot has used the ring.
     Gone,
-    Unknown,
+    /// This process may not open the lock file.
+    Hidden,
+    /// The lock file is gone.
+    Lost,
+}
+
+impl Owners {
+    fn are_known(&self) -> bool {
+        matches!(self, Owners::Asked(_) | Owners::Gone)
+    }
 }
 
 impl Observer {
@@ -206,14 +217,13 @@ impl Observer {
         let lock_file = match LockFile::find(&self.file, &self.lock_path)? {
             Found::Here(lock_file) => lock_file,
             Found::Unused => return Ok(Owners::Gone),
-            Found::Missing => return Ok(Owners::Unknown),
+            Found::Missing => return Ok(Owners::Lost),
         };
         match lock_file.probe() {
             Ok(probe) => Ok(Owners::Asked(probe)),
-            // Not for this process; or removed since, with its ring.
-            Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound) => {
-                Ok(Owners::Unknown)
-            }
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(Owners::Hidden),
+            // Removed since, with its ring.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Owners::Lost),
             Err(e) => Err(Error::io("probe", &self.lock_path, e)),
         }
     }
@@ -231,7 +241,7 @@ impl Observer {
         let held = |byte, said: bool| match &owners {
             Owners::Asked(probe) => probe.is_held(byte).map_err(io),
             Owners::Gone => Ok(false),
-            Owners::Unknown => Ok(said),
+            Owners::Hidden | Owners::Lost => Ok(said),
         };
         let consumer = if held(lock_byte::CONSUMER, word(header::CONSUMER_PID) != 0)? {
             Some(ConsumerStat {
@@ -248,7 +258,7 @@ impl Observer {
             let state = ring.lane_state(lane);
             if state.incarnation != 0 {
                 let mut stat = lane_stat(&ring, lane, held(lock_byte::lane(lane), state.open)?);
-                if matches!(owners, Owners::Unknown) {
+                if !owners.are_known() {
                     stat.alive = stat.open;
                 }
                 lanes.push(stat);
@@ -279,7 +289,8 @@ impl Observer {
             damaged: word(header::CONSUMER_DAMAGED),
             reclaim: reclaim_stat(&ring),
             overflow: Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)),
-            owners_known: !matches!(owners, Owners::Unknown),
+            owners_known: owners.are_known(),
+            lock_file_missing: matches!(owners, Owners::Lost),
             consumer,
             rotations: rotation.number,
             reloads: (reload.number, reload.accepted),

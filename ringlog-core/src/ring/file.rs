@@ -58,12 +58,12 @@ pub(crate) fn open(name: &str, path: &Path, write: bool) -> Result<Opened, Error
     let file = File::options().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path);
     let file = file.map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => name::no_such_ring(name, path),
+        io::ErrorKind::IsADirectory => not_a_file(path),
         _ => Error::io("open", path, e),
     })?;
     let meta = file.metadata().map_err(|e| Error::io("look at", path, e))?;
     if !meta.is_file() {
-        let found = "it is not a regular file".to_owned();
-        return Err(Error::NotARing { path: path.to_owned(), found });
+        return Err(not_a_file(path));
     }
     let mut start = vec![0; header::BYTES];
     let mut read = 0;
@@ -77,6 +77,10 @@ pub(crate) fn open(name: &str, path: &Path, write: bool) -> Result<Opened, Error
     }
     let info = Info::decode(path, &start[..read], meta.len())?;
     Ok(Opened { file, path: path.to_owned(), identity: Identity::of(&meta), info })
+}
+
+fn not_a_file(path: &Path) -> Error {
+    Error::NotARing { path: path.to_owned(), found: "it is not a regular file".to_owned() }
 }
 
 /// The error for a mapping of `bytes` bytes that has lost some of its pages.

@@ -128,7 +128,11 @@ impl Options {
         let geometry = self.geometry()?;
         name::prepare_directory(path)?;
         if path.symlink_metadata().is_ok() {
-            return Err(Error::Exists { path: path.to_owned() });
+            // What is no ring cannot be opened or removed as one.
+            return Err(match file::open("", path, false) {
+                Err(error @ Error::NotARing { .. }) => error,
+                _ => Error::Exists { path: path.to_owned() },
+            });
         }
         let clock = self.clock.unwrap_or_else(Clock::best);
         if let Some(why) = clock.unreliable() {

@@ -78,6 +78,11 @@ fn from_environment(ringlog: Option<OsString>) -> Result<PathBuf, Error> {
 
 /// The error for a ring that is not there, with the nearest name that is.
 pub(crate) fn no_such_ring(name: &str, path: &Path) -> Error {
+    if path.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
+        let found = "it is a symbolic link that leads nowhere; remove it, or make the ring that it leads to"
+            .to_owned();
+        return Error::NotARing { path: path.to_owned(), found };
+    }
     let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
     let file = path.file_name().map_or_else(|| name.to_owned(), |f| f.to_string_lossy().into_owned());
     let similar = std::fs::read_dir(&dir).ok().and_then(|entries| {

@@ -130,6 +130,7 @@ fn a_lost_lock_file_is_not_made_anew() {
     assert!(matches!(change_levels(at.name(), |_| {}), Err(Error::LockFileMissing { .. })));
     assert!(matches!(ringlog::admin::remove(at.name(), false), Err(Error::LockFileMissing { .. })));
     let stat = Observer::open(at.name()).unwrap().stat().unwrap();
+    assert!(stat.lock_file_missing, "{stat:#?}");
     assert!(!stat.owners_known && stat.lanes.iter().all(|lane| lane.alive), "no false deaths: {stat:#?}");
     ringlog::admin::remove(at.name(), true).unwrap();
     assert_eq!(std::fs::read_dir(at.path()).unwrap().count(), 0);

@@ -248,10 +248,11 @@ impl FileRotation {
         let was_trusted = std::mem::replace(&mut self.was_trusted, is_trusted);
         if was_trusted && !is_trusted && self.rotation.keep.age.is_some() {
             let days = self.clock.watch.days_ahead();
+            let unit = if days == 1 { "day" } else { "days" };
             let path = self.directory.path().join(self.family.base());
             events.report(&format!(
-                "{}: the clock is {days} days ahead of the last record, or was set ahead: for 24 hours no closed file \
-                 is deleted for its age. If the time is right, `ringlog rotate RING --trust-clock` ends this",
+                "{}: the clock is {days} {unit} ahead of the last record, or of the newest file, or was set ahead: for 24 \
+                 hours no closed file is deleted for its age. If the time is right, `ringlog rotate RING --trust-clock` ends this",
                 path.shown()
             ));
         }
