@@ -87,7 +87,8 @@ fn a_clock_that_ran_ahead_deletes_nothing_for_its_age() {
         let all = ["app.000001.log", "app.000002.log", "app.000003.log", "app.000004.log", "app.log"];
         assert_eq!(scene.names(), all);
         let said = scene.messages();
-        let expected = "app.log: the clock is 33 days ahead of the last record, or of the newest file, or was set ahead: for 24 hours no \
+        let expected = "app.log: the clock is 33 days ahead of the last record, or of the newest file, or was set \
+                        ahead: for 24 hours no \
                         closed file is deleted for its age. If the time is right, `ringlog rotate RING --trust-clock` \
                         ends this";
         assert!(said.len() == 1 && said[0].ends_with(expected), "{said:?}");

@@ -251,8 +251,9 @@ impl FileRotation {
             let unit = if days == 1 { "day" } else { "days" };
             let path = self.directory.path().join(self.family.base());
             events.report(&format!(
-                "{}: the clock is {days} {unit} ahead of the last record, or of the newest file, or was set ahead: for 24 \
-                 hours no closed file is deleted for its age. If the time is right, `ringlog rotate RING --trust-clock` ends this",
+                "{}: the clock is {days} {unit} ahead of the last record, or of the newest file, or was set ahead: \
+                 for 24 hours no closed file is deleted for its age. If the time is right, `ringlog rotate RING \
+                 --trust-clock` ends this",
                 path.shown()
             ));
         }
