@@ -25,7 +25,7 @@ use commands::Command;
 const AFTER_HELP: &str = "\
 A ring is a file. Its NAME is one of:
   app             $RINGLOG_DIR/app, by default /dev/shm/ringlog-<uid>/app, or
-                  /run/ringlog/app if there is none (docs/deployment.md)
+                  /run/ringlog/app if that does not exist (docs/deployment.md)
   ./app or /x/app a path, on a disk too
   .               the ring that the variable RINGLOG names, by a name or an absolute
                   path; `ringlog run` sets it

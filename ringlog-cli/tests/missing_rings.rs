@@ -80,7 +80,7 @@ impl SystemDirectory {
     fn make() -> Option<SystemDirectory> {
         let is_root = nix::unistd::geteuid().is_root();
         if !is_root || Path::new(Self::PATH).exists() {
-            println!("SKIPPED: only root can make {}, where there is none", Self::PATH);
+            println!("SKIPPED: this test makes {}: it needs root, and no such directory", Self::PATH);
             return None;
         }
         std::fs::create_dir(Self::PATH).unwrap();

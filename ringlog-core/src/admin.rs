@@ -52,9 +52,10 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
         Ok(Found::Missing) | Err(_) => None,
     };
     // Held until both files are removed.
-    let nobody = lock_file.as_ref().map(LockFile::lock_out).transpose();
-    let nobody = nobody.map_err(|e| Error::io("lock", &lock_path, e))?;
-    if matches!(nobody, Some(None)) && !force {
+    let exclusive = lock_file.as_ref().map(LockFile::lock_out).transpose();
+    let exclusive = exclusive.map_err(|e| Error::io("lock", &lock_path, e))?;
+    let is_in_use = matches!(exclusive, Some(None));
+    if is_in_use && !force {
         return Err(Error::InUse { path: path.clone(), holders: holders(name, &opened)? });
     }
     retire(&opened)?;
