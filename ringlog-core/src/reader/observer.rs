@@ -59,6 +59,18 @@ struct WatchedBlock {
     origin: Option<Arc<Origin>>,
 }
 
+/// A record as it was found, before its definition is looked for: that may be anywhere in the payload of a long one.
+#[derive(Clone, Debug)]
+struct FoundRecord {
+    /// Where it begins.
+    block: BlockId,
+    header: Header,
+    unix_ns: u64,
+    sequence: u64,
+    origin: Arc<Origin>,
+    payload: Vec<u8>,
+}
+
 impl Observer {
     /// Opens the ring `name` for looking. Needs only permission to read.
     ///
@@ -144,7 +156,9 @@ impl Observer {
         for index in 0..self.info.geometry.block_count {
             self.read_block(&ring, index, &mut entries, &mut parts);
         }
-        self.long_records.join(parts, self.info.geometry.record_limit(), &mut entries);
+        for record in self.long_records.join(parts, self.info.geometry.record_limit()) {
+            entries.extend(self.entry(&ring, record));
+        }
         self.missed.observe(&mut entries);
         entries.sort_by_key(|entry| (entry.ticks, entry.origin.lane, entry.sequence()));
         entries
@@ -188,15 +202,13 @@ impl Observer {
             at = next;
             match header.kind() {
                 kind::CONTROL => watched.control(header, bytes),
-                kind::CONTINUATION => {
-                    found_parts.push(Part::new(place, header, bytes, None));
-                }
+                kind::CONTINUATION => found_parts.push(Part::new(place, header, bytes, None)),
                 kind::RECORD => {
-                    let Some(entry) = self.entry(ring, index, &mut watched, header, bytes) else { continue };
-                    if header.flags & flag::MORE == 0 {
-                        found.push(entry);
+                    let record = watched.record(id, &origin, header, self.info.creation_anchor());
+                    if header.flags & flag::MORE != 0 {
+                        found_parts.push(Part::new(place, header, bytes, Some(record)));
                     } else {
-                        found_parts.push(Part::new(place, header, bytes, Some(entry)));
+                        found.extend(self.entry(ring, FoundRecord { payload: bytes.to_vec(), ..record }));
                     }
                 }
                 _ => {}
@@ -211,34 +223,30 @@ impl Observer {
         }
     }
 
-    /// The record; `None` if its definition has been freed with its dead process. Only a block in use keeps the
-    /// definitions of its records; those of a freed block are persisted.
-    fn entry(
-        &mut self,
-        ring: &SharedRing,
-        index: u32,
-        watched: &mut WatchedBlock,
-        header: Header,
-        bytes: &[u8],
-    ) -> Option<OwnedEntry> {
-        let origin = watched.origin.clone()?;
-        let anchor = watched.anchor.unwrap_or_else(|| self.info.creation_anchor());
-        let sequence = watched.sequence;
-        watched.sequence = sequence.wrapping_add(1);
+    /// The record, all of whose payload has been read; `None` if its definition has been freed with its dead process.
+    /// Only a block in use keeps the definitions of its records; those of a freed block are persisted.
+    fn entry(&mut self, ring: &SharedRing, record: FoundRecord) -> Option<OwnedEntry> {
+        let FoundRecord { block, header, unix_ns, sequence, origin, payload } = record;
         let flags = header.flags;
         let body = if header.definition == TEXT && !header.is_described() {
-            OwnedBody::Plain { sequence, payload: bytes.to_vec(), flags }
+            OwnedBody::Plain { sequence, payload, flags }
         } else {
-            let (definition, fields) = self.dictionary.resolve(ring, &origin, header, bytes);
+            let (definition, fields) = self.dictionary.resolve(ring, &origin, header, &payload);
             let (definition, payload) = (definition.cloned(), fields.to_vec());
             // In this order: as long as the block is in use, so are the definitions that it names.
-            if definition.is_none() && ring.state(index).is_some_and(|state| state.phase == Phase::Free) {
+            if definition.is_none() && !is_in_use(ring, block) {
                 return None;
             }
             OwnedBody::Defined { sequence, definition, payload, flags }
         };
-        Some(OwnedEntry { ticks: header.ticks, unix_ns: anchor.unix_ns_at(header.ticks), origin, body })
+        Some(OwnedEntry { ticks: header.ticks, unix_ns, origin, body })
     }
+}
+
+/// Whether the block has not been freed since the record in it was published.
+fn is_in_use(ring: &SharedRing, block: BlockId) -> bool {
+    ring.state(block.index)
+        .is_none_or(|state| state.phase != Phase::Free && state.generation == block.generation)
 }
 
 /// The generation of the records in a block. A free block still holds those of its last owner.
@@ -262,6 +270,20 @@ fn begin(generation: u32, header: &[u64; block::WORDS]) -> WatchedBlock {
 }
 
 impl WatchedBlock {
+    /// The next record of the block, without its payload.
+    fn record(
+        &mut self,
+        block: BlockId,
+        origin: &Arc<Origin>,
+        header: Header,
+        at_creation: Anchor,
+    ) -> FoundRecord {
+        let sequence = self.sequence;
+        self.sequence = sequence.wrapping_add(1);
+        let unix_ns = self.anchor.unwrap_or(at_creation).unix_ns_at(header.ticks);
+        FoundRecord { block, header, unix_ns, sequence, origin: origin.clone(), payload: Vec::new() }
+    }
+
     fn control(&mut self, header: Header, bytes: &[u8]) {
         let mut at = Cursor::new(bytes);
         if header.definition == control::ANCHOR

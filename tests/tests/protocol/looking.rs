@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ringlog::Ring;
 use ringlog::reader::Observer;
+use ringlog::schema::{Definition, Field, Site, Type, Value};
+use ringlog::{Level, Ring};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{CreateRing, Proof, stat};
 
@@ -48,4 +49,29 @@ fn a_record_without_its_definition_is_not_shown() {
     assert!(!is_full(&ring), "{:#?}", stat(&ring));
     let shown = Observer::open(at.name()).unwrap().poll().unwrap();
     assert!(shown.iter().all(|entry| !entry.entry().message().contains("not in the ring")));
+}
+
+/// Of records that bring their definition, the definition or the fields may go over several blocks.
+#[test]
+fn long_records_that_bring_their_definition_are_shown_whole() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("1MiB").block_bytes(1024).lanes(4).definitions("4KiB"));
+    let log = ring.logger();
+    for (definition_bytes, note_bytes) in [(10, 3000), (3000, 10), (900, 900), (3000, 3000), (10, 10)] {
+        for number in 0..20 {
+            let fields = vec![Field::new("number", Type::U64), Field::new("note", Type::Str)].into();
+            let text = format!("{number} {}", "t".repeat(definition_bytes)).into();
+            let site = Site::new(Definition { text, fields, ..Definition::new(Level::INFO, "long") });
+            let note = "n".repeat(note_bytes);
+            log.values(&site, &[Value::U64(number), Value::Text(note.as_bytes())]).unwrap();
+        }
+    }
+    let shown: Vec<String> = ring.observe().unwrap().into_iter().map(|entry| entry.to_string()).collect();
+    let (mut consumer, mut taken) = (ring.consumer().unwrap(), Vec::new());
+    while let Some(entry) = consumer.next(Duration::from_millis(20)).unwrap() {
+        taken.push(entry.to_string());
+    }
+    consumer.ack().unwrap();
+    assert!(stat(&ring).described > 60, "{}", stat(&ring).described);
+    assert_eq!((shown.len(), shown), (100, taken));
 }

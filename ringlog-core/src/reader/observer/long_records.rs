@@ -1,6 +1,6 @@
 //! Records of several blocks, put together from the parts that an observer finds in any order.
 
-use crate::reader::entry::{OwnedBody, OwnedEntry};
+use super::FoundRecord;
 use crate::shm::record_header::{Header, flag};
 
 /// A part of a record of several blocks.
@@ -10,8 +10,8 @@ pub(super) struct Part {
     place: (u32, u32, u64),
     header: Header,
     bytes: Vec<u8>,
-    /// The entry, in the first part.
-    first: Option<OwnedEntry>,
+    /// The record, without its payload, in the first part.
+    first: Option<FoundRecord>,
     has_waited: bool,
 }
 
@@ -20,7 +20,7 @@ impl Part {
         place: (u32, u32, u64),
         header: Header,
         bytes: &[u8],
-        first: Option<OwnedEntry>,
+        first: Option<FoundRecord>,
     ) -> Part {
         Part { place, header, bytes: bytes.to_vec(), first, has_waited: false }
     }
@@ -42,9 +42,10 @@ pub(super) struct LongRecords {
 }
 
 impl LongRecords {
-    /// Joins the parts of this poll, and those of the one before, to entries. Parts whose others were published
+    /// Joins the parts of this poll, and those of the one before, to records. Parts whose others were published
     /// during the poll wait for the next one. After that the others are gone, and the record counts as missed.
-    pub(super) fn join(&mut self, found: Vec<Part>, limit: usize, entries: &mut Vec<OwnedEntry>) {
+    pub(super) fn join(&mut self, found: Vec<Part>, limit: usize) -> Vec<FoundRecord> {
+        let mut records = Vec::new();
         let mut parts = std::mem::take(&mut self.waiting);
         parts.extend(found);
         parts.sort_by_key(|part| part.place);
@@ -60,14 +61,9 @@ impl LongRecords {
             let is_complete = run.last().is_some_and(|last| !last.has_more());
             let bytes: usize = run.iter().map(|part| part.bytes.len()).sum();
             match run[0].first.clone() {
-                Some(mut entry) if is_complete && bytes <= limit => {
-                    let whole = run.into_iter().flat_map(|part| part.bytes).collect();
-                    match &mut entry.body {
-                        OwnedBody::Plain { payload, .. } | OwnedBody::Defined { payload, .. } => {
-                            *payload = whole
-                        }
-                    }
-                    entries.push(entry);
+                Some(record) if is_complete && bytes <= limit => {
+                    let payload = run.into_iter().flat_map(|part| part.bytes).collect();
+                    records.push(FoundRecord { payload, ..record });
                 }
                 _ => {
                     let fresh = run.into_iter().filter(|part| !part.has_waited);
@@ -75,6 +71,7 @@ impl LongRecords {
                 }
             }
         }
+        records
     }
 }
 
@@ -82,24 +79,20 @@ impl LongRecords {
 mod tests {
     use super::*;
     use crate::reader::origin::Origin;
+    use crate::shm::block::BlockId;
     use std::sync::Arc;
 
     fn part(chain: u64, bytes: &[u8], is_first: bool, has_more: bool) -> Part {
         let flags = if has_more { flag::MORE } else { 0 };
         let header = Header { definition: 0, length: bytes.len() as u32, flags, ticks: 0 };
-        let body = OwnedBody::Plain { sequence: 0, payload: Vec::new(), flags };
         let origin = Arc::new(Origin::unknown(1, 1));
-        let entry = OwnedEntry { ticks: 0, unix_ns: 0, origin, body };
-        Part::new((1, 1, chain), header, bytes, is_first.then_some(entry))
+        let block = BlockId { index: 0, generation: 0 };
+        let first = FoundRecord { block, header, unix_ns: 0, sequence: 0, origin, payload: Vec::new() };
+        Part::new((1, 1, chain), header, bytes, is_first.then_some(first))
     }
 
     fn joined(records: &mut LongRecords, found: Vec<Part>) -> Vec<Vec<u8>> {
-        let mut entries = Vec::new();
-        records.join(found, 10, &mut entries);
-        let payload = |entry: OwnedEntry| match entry.body {
-            OwnedBody::Plain { payload, .. } | OwnedBody::Defined { payload, .. } => payload,
-        };
-        entries.into_iter().map(payload).collect()
+        records.join(found, 10).into_iter().map(|record| record.payload).collect()
     }
 
     #[test]
