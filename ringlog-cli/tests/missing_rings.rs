@@ -138,3 +138,34 @@ fn what_is_no_ring_is_called_so() {
         }
     }
 }
+
+/// A ring that is removed under its writer, as logind does at a logout, and made anew: the writer goes on with it.
+#[test]
+fn a_writer_goes_on_with_the_ring_that_was_made_anew() {
+    for config in [false, true] {
+        let scene = Scene::new();
+        scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+        let toml = "rings = [\"app\"]\n[handlers.f]\nkind = \"file\"\npath = \"app.log\"\n[root]\nhandlers = [\"f\"]\n";
+        std::fs::write(scene.file("c.toml"), toml).unwrap();
+        let how: &[&str] = if config { &["--config", "c.toml"] } else { &["--out", "app.log"] };
+        let mut writer = scene.writer("app", how);
+        let lines = || std::fs::read_to_string(scene.file("app.log")).unwrap_or_default();
+        for round in 0..3 {
+            scene.ringlog(&["put", "app", &format!("line {round}")]).ok();
+            if round == 1 {
+                // That the writer has come to this ring; the first one is removed with its record in it.
+                wait_until("the second line", || lines().contains("line 1"));
+            }
+            if round < 2 {
+                std::fs::remove_file(scene.ring("app")).unwrap();
+                scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+            }
+        }
+        wait_until("the last line", || lines().contains("line 2"));
+        scene.ringlog(&["stop", "app"]).ok();
+        assert!(writer.0.wait().success());
+        for round in 0..3 {
+            assert_eq!(lines().matches(&format!("line {round}")).count(), 1, "{}", lines());
+        }
+    }
+}

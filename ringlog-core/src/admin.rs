@@ -67,7 +67,7 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
 }
 
 /// Marks the file as retired, for processes that still have it mapped.
-fn retire(opened: &file::Opened) -> Result<(), Error> {
+fn retire(opened: &file::Opened<'_>) -> Result<(), Error> {
     opened.with_ring(|ring| {
         ring.header_word(header::FLAGS).fetch_or(header::FLAG_RETIRED, Ordering::Relaxed);
     })
@@ -85,7 +85,7 @@ pub fn request(name: &str, request: Request) -> Result<u64, Error> {
 }
 
 /// The processes that use the ring: the consumer, owners of lanes, and others that have it mapped.
-fn holders(name: &str, opened: &file::Opened) -> Result<String, Error> {
+fn holders(name: &str, opened: &file::Opened<'_>) -> Result<String, Error> {
     let stat = Observer::open(name)?.stat()?;
     let mut pids: Vec<u32> = stat.lanes.iter().filter(|lane| lane.alive).map(|lane| lane.pid).collect();
     pids.extend(mapped_by(opened.identity.inode()));

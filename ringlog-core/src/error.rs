@@ -77,6 +77,14 @@ pub enum Error {
         /// The rule it breaks.
         why: String,
     },
+    /// The ring was removed, and the file that is at its path now does not take its place.
+    #[error("{} was replaced by a file that is not taken for the ring: {why}", path.display())]
+    Replacement {
+        /// The path.
+        path: PathBuf,
+        /// Why it is not taken.
+        why: String,
+    },
     /// The directory of rings cannot be trusted or used.
     #[error("cannot use {} for rings: {why}", dir.shown())]
     Directory {
@@ -305,8 +313,8 @@ pub enum PushError {
     /// The record wrote another number of bytes than it announced, or values of other types.
     #[error("the record's fields are not what its definition says; it was dropped")]
     Mismatch,
-    /// The ring was removed or truncated, or in a forked child is not there any more.
-    #[error("the ring is gone; open it again")]
+    /// The ring was removed or truncated, and no other one has taken its place. The record is counted in the next one.
+    #[error("the ring is gone; records go on once it is made again")]
     Gone,
 }
 
@@ -362,7 +370,7 @@ mod tests {
         let error =
             Error::NoSuchRing { name: "ap".into(), dir: "/rings".into(), similar: Some("app".into()) };
         assert_eq!(format!("{error:?}"), "no ring \"ap\" in /rings; did you mean \"app\"?");
-        assert_eq!(format!("{:?}", PushError::Gone), "the ring is gone; open it again");
+        assert_eq!(format!("{:?}", PushError::Gone), "the ring is gone; records go on once it is made again");
         let error = "loud".parse::<Level>().unwrap_err();
         assert!(format!("{error:?}").starts_with("\"loud\" is not a level; expected trace,"), "{error:?}");
     }

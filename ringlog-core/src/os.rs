@@ -5,6 +5,7 @@ pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod fork_guard;
 pub(crate) mod futex;
+pub(crate) mod inline_path;
 pub(crate) mod mapping;
 pub(crate) mod ofd_lock;
 pub(crate) mod owner_lock;

@@ -68,7 +68,7 @@ impl Ring {
     /// # Errors
     /// [`Error::ConsumerExists`], which names the consumer.
     pub fn consumer(&self) -> Result<Consumer, Error> {
-        Consumer::new(self.session().clone())
+        Consumer::new(self.named().attached())
     }
 
     /// Looks at what is in the ring, without disturbing anyone: its own read-only mapping, any number

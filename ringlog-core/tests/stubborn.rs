@@ -282,8 +282,13 @@ fn a_gap_gives_its_reason() {
 #[test]
 fn the_consumer_of_a_removed_ring_is_asked_to_end() {
     let (_dir, ring) = ring();
-    let consumer = ring.consumer().unwrap();
+    let mut consumer = ring.consumer().unwrap();
     assert!(consumer.requests().pending(Request::Stop).is_none());
     ringlog::admin::remove(ring.path().to_str().unwrap(), true).unwrap();
-    assert!(consumer.requests().pending(Request::Stop).is_some());
+    // It looks at its path every 200 ms.
+    let late = std::time::Instant::now() + Duration::from_secs(5);
+    while consumer.requests().pending(Request::Stop).is_none() {
+        assert!(std::time::Instant::now() < late, "it was not asked to end");
+        consumer.next(Duration::from_millis(10)).unwrap();
+    }
 }

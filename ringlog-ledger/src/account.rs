@@ -135,6 +135,8 @@ pub struct Sums {
     pub overwritten: u64,
     /// Records left out of an output that did not keep up, as it reports.
     pub left_out: u64,
+    /// Records left in a ring that was removed, as the output reports.
+    pub left: u64,
     /// Damaged places that the output reports.
     pub damaged: u64,
     /// Deaths.
@@ -272,6 +274,8 @@ impl Account {
         let (sum, excused) = match reason {
             "dropped" => (&mut self.sums.dropped, 0),
             reason if is_refusal(reason) => (&mut self.sums.dropped, 0),
+            // They are of another ring.
+            "left" => (&mut self.sums.left, 0),
             "damaged" => (&mut self.sums.damaged, u64::MAX),
             "unwritten" => (&mut self.sums.left_out, count),
             _ => (&mut self.sums.overwritten, count),
@@ -327,7 +331,7 @@ fn count_of(numbers: &RangeInclusive<u64>) -> u64 {
 
 /// Whether this reason of a gap, other than `dropped`, says that the ring refused the records.
 pub fn is_refusal(reason: &str) -> bool {
-    matches!(reason, "no_lane" | "nested" | "unfit" | "system")
+    matches!(reason, "no_lane" | "nested" | "unfit" | "system" | "no_ring")
 }
 
 #[cfg(test)]

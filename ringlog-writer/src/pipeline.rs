@@ -7,6 +7,7 @@ mod flags;
 mod formatting;
 mod handlers;
 mod levels;
+mod next_entry;
 mod old_ring;
 mod router;
 mod run;

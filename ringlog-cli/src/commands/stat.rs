@@ -157,6 +157,8 @@ pub(crate) fn refusals(refused: &RefusedStat) -> impl Iterator<Item = (&'static 
             "they were larger than the ring takes, or not as their definition says".to_owned(),
         ),
         ("system", refused.system, format!("the system gave no lane or memory: {system}")),
+        ("no ring", refused.no_ring, "this ring had been removed, and not been made again".to_owned()),
+        ("left", refused.left, "they were left in a ring of this name that was removed".to_owned()),
     ];
     let some = reasons.into_iter().filter(|(_, count, _)| *count > 0);
     some.map(|(name, count, why)| (name, format!("{} dropped: {why}", humanize::records(count))))
@@ -289,12 +291,14 @@ struct RefusedReport {
     nested: u64,
     unfit: u64,
     system: u64,
+    no_ring: u64,
+    left: u64,
 }
 
 impl RefusedReport {
     fn new(refused: &RefusedStat) -> RefusedReport {
-        let RefusedStat { full, no_lane, nested, unfit, system, .. } = *refused;
-        RefusedReport { dropped: full, no_lane, nested, unfit, system }
+        let RefusedStat { full, no_lane, nested, unfit, system, no_ring, left, .. } = *refused;
+        RefusedReport { dropped: full, no_lane, nested, unfit, system, no_ring, left }
     }
 }
 

@@ -23,6 +23,11 @@ impl Identity {
         Identity { device: meta.dev(), inode: meta.ino() }
     }
 
+    /// As `of`, from the kernel's own struct.
+    pub(crate) fn of_stat(stat: &libc::stat) -> Identity {
+        Identity { device: stat.st_dev, inode: stat.st_ino }
+    }
+
     /// Whether `path` still leads to this file. Allocates nothing.
     pub(crate) fn is_at(self, path: &Path) -> bool {
         let Ok(path) = c_path(path) else { return false };
@@ -61,17 +66,31 @@ fn c_path(path: &Path) -> io::Result<[u8; libc::PATH_MAX as usize]> {
     Ok(buffer)
 }
 
+/// Opens a file with these flags, and those of every open here. Allocates nothing, and never waits: `path` may lead
+/// to a pipe.
+pub(crate) fn open(path: &Path, flags: i32) -> io::Result<File> {
+    let path = c_path(path)?;
+    // SAFETY: a text that ends with a NUL.
+    let fd = unsafe { libc::open(path.as_ptr().cast(), flags | libc::O_CLOEXEC | libc::O_NONBLOCK) };
+    Errno::result(fd)?;
+    // SAFETY: a descriptor just opened and owned by nothing else.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// What is at the path, without following a symbolic link there. Allocates nothing.
+pub(crate) fn look_at(path: &Path) -> io::Result<libc::stat> {
+    let path = c_path(path)?;
+    // SAFETY: all zero is a valid value of this plain C struct.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a text that ends with a NUL, and a struct, which the kernel fills in.
+    Errno::result(unsafe { libc::lstat(path.as_ptr().cast(), &raw mut stat) })?;
+    Ok(stat)
+}
+
 /// Opens the file again, for a lock or a probe, which need a description of their own. `None` if `path` leads to
 /// another file by now. Allocates nothing, and never waits: `path` may lead to a pipe by now.
 pub(crate) fn reopen(path: &Path, identity: Identity, write: bool) -> io::Result<Option<File>> {
-    // Without `File::open`, which allocates for long paths.
-    let buffer = c_path(path)?;
-    let access = if write { libc::O_RDWR } else { libc::O_RDONLY };
-    // SAFETY: a text that ends with a NUL.
-    let fd = unsafe { libc::open(buffer.as_ptr().cast(), access | libc::O_CLOEXEC | libc::O_NONBLOCK) };
-    Errno::result(fd)?;
-    // SAFETY: a descriptor just opened and owned by nothing else.
-    let file = unsafe { File::from_raw_fd(fd) };
+    let file = open(path, if write { libc::O_RDWR } else { libc::O_RDONLY })?;
     let same = Identity::of(&file.metadata()?) == identity;
     Ok(same.then_some(file))
 }

@@ -43,6 +43,12 @@ impl OwnerLock {
         }
     }
 
+    /// Takes the lock if it is free.
+    pub(crate) fn try_lock(&self) -> Option<OwnerGuard<'_>> {
+        let taken = self.0.compare_exchange(0, thread::id(), Ordering::Acquire, Ordering::Relaxed);
+        taken.is_ok().then_some(OwnerGuard(self))
+    }
+
     /// Frees the lock, whichever thread holds it.
     pub(crate) fn unlock(&self) {
         self.0.store(0, Ordering::Release);

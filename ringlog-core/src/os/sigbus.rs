@@ -17,8 +17,9 @@ use nix::errno::Errno;
 
 use crate::os::zero_on_fork::ZeroOnFork;
 
-/// How many rings a process can have mapped at the same time.
-const MAPPINGS_MAX: usize = 256;
+/// How many rings a process can have mapped at the same time. Each takes up to two mappings.
+const RINGS_MAX: usize = 256;
+const MAPPINGS_MAX: usize = 2 * RINGS_MAX;
 
 /// One mapping of a ring; all zero if the entry is free.
 struct Range {
@@ -76,7 +77,7 @@ pub(crate) fn watch(base: *const u8, bytes: usize) -> io::Result<()> {
         |range: &&Range| range.start.compare_exchange(0, start, Ordering::AcqRel, Ordering::Relaxed).is_ok();
     let Some(range) = table_or_new()?.iter().find(free) else {
         return Err(io::Error::other(format!(
-            "this process has {MAPPINGS_MAX} rings mapped, which is the most"
+            "this process has {RINGS_MAX} rings mapped, which is the most"
         )));
     };
     range.lost.store(false, Ordering::Relaxed);

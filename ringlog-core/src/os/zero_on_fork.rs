@@ -41,14 +41,17 @@ fn pieces() -> impl Iterator<Item = &'static Piece> {
     })
 }
 
-fn remember(base: *const u8, bytes: usize) {
-    let piece = Box::into_raw(Box::new(Piece { base, bytes, next: std::ptr::null() }));
+fn remember(base: *const u8, bytes: usize) -> io::Result<()> {
+    // Not on the heap: a signal handler may find that a ring was replaced, and begin a session.
+    let piece = map_private(size_of::<Piece>())?.cast::<Piece>().as_ptr();
+    // SAFETY: a fresh mapping, large enough.
+    unsafe { piece.write(Piece { base, bytes, next: std::ptr::null() }) };
     let mut first = PIECES.load(Ordering::Acquire);
     loop {
         // SAFETY: made just now, and not shared before the exchange succeeds.
         unsafe { (*piece).next = first };
         match PIECES.compare_exchange(first, piece, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return,
+            Ok(_) => return Ok(()),
             Err(other) => first = other,
         }
     }
@@ -126,18 +129,16 @@ impl ZeroOnFork {
                 return Ok(ZeroOnFork { base, bytes });
             }
         }
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
-        let base = match NonNull::new(base) {
-            Some(base) if base.as_ptr() != libc::MAP_FAILED => base,
-            _ => return Err(io::Error::last_os_error()),
-        };
+        let base = map_private(bytes)?;
         // SAFETY: advice on the mapping just made.
-        Errno::result(unsafe { libc::madvise(base.as_ptr(), bytes, libc::MADV_WIPEONFORK) })?;
-        remember(base.as_ptr().cast_const().cast(), bytes);
-        Ok(ZeroOnFork { base: base.cast(), bytes })
+        Errno::result(unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_WIPEONFORK) })?;
+        remember(base.as_ptr().cast_const(), bytes)?;
+        Ok(ZeroOnFork { base, bytes })
+    }
+
+    /// The first byte. It stays mapped as long as the process.
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
     }
 
     /// The `T` at byte `offset`.
@@ -150,6 +151,18 @@ impl ZeroOnFork {
         debug_assert!(offset + size_of::<T>() <= self.bytes && offset.is_multiple_of(align_of::<T>()));
         // SAFETY: never unmapped; the rest is the caller's contract.
         unsafe { &*self.base.as_ptr().add(offset).cast() }
+    }
+}
+
+/// Maps private memory, all zero.
+pub(crate) fn map_private(bytes: usize) -> io::Result<NonNull<u8>> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice.
+    let base = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    match NonNull::new(base) {
+        Some(base) if base.as_ptr() != libc::MAP_FAILED => Ok(base.cast()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

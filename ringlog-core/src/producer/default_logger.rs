@@ -95,7 +95,7 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
     let (steering, shown) = match &destination {
         Destination::Ring(logger, filter) => {
             let shown = words::text_words(&filter.text_within(lane_entry::FILTER_BYTES));
-            (Some(Steering::new(&logger.session)?), shown)
+            (Some(Steering::new(&logger.named)?), shown)
         }
         _ => (None, NO_FILTER),
     };
@@ -110,7 +110,7 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
         LOGGER.store(std::ptr::from_ref(logger).cast_mut(), Ordering::Release);
         // A child forked since the exchange above logs by the filter, but its lane does not show it: the text is
         // made before, so that these are a few instructions.
-        lane::show_filter(&logger.session, shown);
+        lane::show_filter(&logger.named.set_shown_filter(shown));
     }
     Ok(())
 }

@@ -16,11 +16,12 @@ use crate::record::site::Site;
 use crate::record::text::{TEXT, Text, text_site};
 use crate::record::value::Value;
 use crate::record::values::Values;
+use crate::ring::by_name::Named;
 use crate::ring::handle::Ring;
 use crate::ring::lane;
 use crate::ring::name;
 use crate::ring::private::{FastPath, ProducerState};
-use crate::ring::session::{Refusal, Session, SessionState};
+use crate::ring::session::{Refusal, SessionState};
 use crate::ring::thread_lanes;
 use crate::shm::clock::Clock;
 use crate::shm::overflow::Overflow;
@@ -35,7 +36,7 @@ use crate::shm::wakeup;
 /// [`Options::definitions`](crate::Options::definitions)).
 #[derive(Clone, Debug)]
 pub struct Logger {
-    pub(crate) session: Arc<Session>,
+    pub(crate) named: Arc<Named>,
     overflow: Option<Overflow>,
 }
 
@@ -43,13 +44,13 @@ impl Ring {
     /// A handle to log with; clone it freely, send it to any thread. Each thread gets its lane by
     /// itself with its first record.
     pub fn logger(&self) -> Logger {
-        Logger::new(self.session().clone())
+        Logger::new(self.named().clone())
     }
 }
 
 impl Logger {
-    pub(crate) fn new(session: Arc<Session>) -> Logger {
-        Logger { session, overflow: None }
+    pub(crate) fn new(named: Arc<Named>) -> Logger {
+        Logger { named, overflow: None }
     }
 
     /// The same logger with an overflow policy of its own, in place of the ring's.
@@ -74,7 +75,7 @@ impl Logger {
     /// longer than the ring takes.
     #[cfg(feature = "log")]
     pub(crate) fn log_plain<R: Record>(&self, record: &R) -> bool {
-        match self.push_defined(record, TEXT, self.session.state()) {
+        match self.push_defined(record, TEXT, self.named.record_path().0) {
             FastPath::Done => true,
             fast => !matches!(self.push_slow(record, fast), Err(PushError::TooLarge { .. })),
         }
@@ -83,8 +84,7 @@ impl Logger {
     /// The record path. It makes no call, so it needs few registers, and memory for the record alone.
     #[inline(always)]
     pub(crate) fn push_fast<R: Record>(&self, record: &R) -> FastPath {
-        let ids = self.session.definition_ids();
-        let state = self.session.state();
+        let (state, ids) = self.named.record_path();
         let Some(number) = record.site().first_number(record.inferred().fingerprint) else {
             return FastPath::Outlined;
         };
@@ -94,11 +94,11 @@ impl Logger {
         }
     }
 
-    /// `state` is the session's. Callers have loaded it already, with what lies beside it.
+    /// `state` is that of the session to which the id of the definition belongs.
     #[inline(always)]
     fn push_defined<R: Record>(&self, record: &R, definition: u32, state: &SessionState) -> FastPath {
         let level = record.level();
-        // SAFETY: the attachment lives as long as `self` is borrowed.
+        // SAFETY: an open lane of this thread keeps its session.
         let Some(local) = (unsafe { thread_lanes::first_lane_of(state.session_id()) }) else {
             return FastPath::Outlined;
         };
@@ -117,17 +117,16 @@ impl Logger {
     /// with other types, or the ring's clock is the kernel's.
     fn push_outlined(&self, record: &dyn Record) -> FastPath {
         let site = record.site();
+        let (state, ids) = self.named.record_path();
         let definition = if std::ptr::eq(site, text_site()) {
             TEXT
         } else {
-            self.session.definition_ids().get(site.number(record.inferred().fingerprint))
+            ids.get(site.number(record.inferred().fingerprint))
         };
-        // SAFETY: the attachment lives as long as `self` is borrowed.
-        match unsafe { thread_lanes::lane_of(self.session.session_id()) } {
+        // SAFETY: an open lane of this thread keeps its session.
+        match unsafe { thread_lanes::lane_of(state.session_id()) } {
             // SAFETY: as above.
-            Some(local) if definition != 0 => unsafe {
-                push_to(local, record, definition, self.session.info.clock)
-            },
+            Some(local) if definition != 0 => unsafe { push_to(local, record, definition, local.clock()) },
             _ => FastPath::Slow,
         }
     }
@@ -138,9 +137,9 @@ impl Logger {
     pub(crate) fn push_slow(&self, record: &dyn Record, fast: FastPath) -> Result<(), PushError> {
         let fast = if fast == FastPath::Outlined { self.push_outlined(record) } else { fast };
         if fast != FastPath::Done && record.inferred().formats {
-            let prepared = push::prepare(&self.session, record, fast, self.overflow)?;
+            let prepared = push::prepare(&self.named, record, fast, self.overflow)?;
             let result = self.push_known(&prepared);
-            push::keep_pages(&self.session, prepared);
+            push::keep_pages(&self.named, prepared);
             result?;
         } else if fast != FastPath::Done {
             self.push_known(record)?;
@@ -153,7 +152,7 @@ impl Logger {
 
     /// Pushes a record of known length, as text if its fields do not fit the ring.
     fn push_known(&self, record: &dyn Record) -> Result<(), PushError> {
-        match push::push(&self.session, record, 0, self.overflow) {
+        match push::push(&self.named, record, 0, self.overflow) {
             Err(PushError::TooLarge { limit, .. })
                 if push::fits_as_text(record, limit) && !std::ptr::eq(record.site(), text_site()) =>
             {
@@ -165,7 +164,8 @@ impl Logger {
 
     #[cold]
     fn wake(&self) {
-        if let Some(ring) = self.session.ring() {
+        let session = self.named.session();
+        if let Some(ring) = session.ring() {
             wakeup::wake_consumer(&ring);
         }
     }
@@ -183,13 +183,13 @@ impl Logger {
     /// The longest message in bytes that [`text`](Self::text) logs whole under this logger's name.
     pub fn text_limit(&self, logger: &str) -> usize {
         let frame = Text { logger, ..Text::EMPTY }.payload_bytes();
-        self.session.info.geometry.record_limit().saturating_sub(frame)
+        self.named.session().info.geometry.record_limit().saturating_sub(frame)
     }
 
     /// Inlined, so that fields that a caller leaves empty cost next to nothing.
     #[inline(always)]
     pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
-        match self.push_defined(text, TEXT, self.session.state()) {
+        match self.push_defined(text, TEXT, self.named.record_path().0) {
             FastPath::Done => Ok(()),
             fast => self.write_text_slowly(text, fast),
         }
@@ -198,14 +198,14 @@ impl Logger {
     #[cold]
     #[inline(never)]
     fn write_text_slowly(&self, text: &Text<'_>, fast: FastPath) -> Result<(), PushError> {
-        let limit = self.session.info.geometry.record_limit();
+        let limit = self.named.session().info.geometry.record_limit();
         let bytes = text.payload_bytes();
         if bytes <= limit {
             return self.push_slow(text, fast);
         }
         let keep = text.message.len().saturating_sub(bytes - limit);
         let cut = Text { message: &text.message[..keep], ..*text };
-        push::push(&self.session, &cut, flag::CUT, self.overflow)
+        push::push(&self.named, &cut, flag::CUT, self.overflow)
     }
 
     /// Logs a record of a site that was defined at run time.
@@ -224,30 +224,36 @@ impl Logger {
     /// drained; [`Error::Io`] if the system has no
     /// descriptor, memory or lock for one; [`Error::Truncated`] or [`Error::NoSuchRing`] if the ring is gone.
     pub fn open_lane(&self) -> Result<(), Error> {
-        let path = self.session.path.clone();
-        let opened = self.session.ring_or_reattach();
-        match opened.and_then(|ring| lane::open_for_thread(&self.session, &ring).map(|_| ())) {
+        let path = self.named.path();
+        let opened = self.named.session_for_record().and_then(|session| {
+            let ring = session.ring().ok_or(Refusal::Gone)?;
+            lane::open_for_thread(&session, &ring).map(|_| ())
+        });
+        let session = self.named.session();
+        match opened {
             Ok(()) => Ok(()),
             Err(Refusal::LanesTaken) => {
-                Err(Error::LanesExhausted { path, lanes: self.session.info.geometry.lane_count })
+                Err(Error::LanesExhausted { path: path.to_owned(), lanes: session.info.geometry.lane_count })
             }
             Err(Refusal::System(code)) => {
-                Err(Error::io("open a lane of", &path, io::Error::from_raw_os_error(code)))
+                Err(Error::io("open a lane of", path, io::Error::from_raw_os_error(code)))
             }
-            Err(Refusal::Gone) if self.session.info.is_of_earlier_boot() => {
-                Err(Error::EarlierBoot { path, why: "it waits to be drained".to_owned() })
+            Err(Refusal::Gone) if session.info.is_of_earlier_boot() => {
+                Err(Error::EarlierBoot { path: path.to_owned(), why: "it waits to be drained".to_owned() })
             }
             // A ring that was retired but is still at its path was found truncated.
-            Err(Refusal::Gone) if !self.session.is_whole() || self.session.identity.is_at(&path) => {
-                Err(self.session.truncated())
+            Err(Refusal::Gone) if !session.is_whole() || session.identity.is_at(path) => {
+                Err(session.truncated())
             }
-            Err(Refusal::Gone) => Err(name::no_such_ring("", &path)),
+            Err(Refusal::Gone) => {
+                Err(self.named.successor().err().unwrap_or_else(|| name::no_such_ring("", path)))
+            }
         }
     }
 
     /// Whether a consumer drains the ring at the moment.
     pub(crate) fn has_consumer(&self) -> bool {
-        flush::has_consumer(&self.session)
+        flush::has_consumer(&self.named.session())
     }
 
     /// Waits until the consumer has persisted every record that this process had logged before the call.
@@ -255,7 +261,7 @@ impl Logger {
     /// # Errors
     /// [`Error::FlushTimeout`], which also says whether there is a consumer at all.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
-        flush::flush(&self.session, Instant::now(), timeout)
+        flush::flush(&self.named, Instant::now(), timeout)
     }
 }
 
@@ -317,7 +323,7 @@ mod tests {
             let log = ring.logger();
             (log.push_fast(&record) == FastPath::Outlined, log.push_outlined(&record) == FastPath::Done)
         };
-        let at_once = first.logger().session.info.clock == Clock::INLINED;
+        let at_once = first.info().clock == Clock::INLINED;
         assert_eq!(by_call(&first), (!at_once, true));
         assert_eq!(by_call(&second), (true, true));
     }

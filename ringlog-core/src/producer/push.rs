@@ -6,11 +6,13 @@
 mod blocks;
 mod free_blocks;
 mod long;
+mod prepare;
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+pub(crate) use self::prepare::{count_refused, keep_pages, prepare};
 use crate::error::PushError;
 use crate::os::thread;
 use crate::producer::definitions;
@@ -18,9 +20,11 @@ use crate::record::described::Described;
 use crate::record::prepared::Prepared;
 use crate::record::record_trait::Record;
 use crate::record::text::TEXT;
+use crate::ring::by_name::Named;
 use crate::ring::lane;
-use crate::ring::private::{Busy, FastPath, ProducerState};
+use crate::ring::private::{Busy, ProducerState};
 use crate::ring::session::{Refusal, Session};
+use crate::ring::slot::Use;
 use crate::ring::thread_lanes;
 use crate::shm::block::{BlockId, Kind, SharedRing};
 use crate::shm::clock::{Anchor, anchor_life_ticks};
@@ -30,29 +34,88 @@ use crate::shm::overflow::Overflow;
 use crate::shm::record_header::{Header, control, kind, slots_for};
 use crate::shm::wakeup;
 
-/// Pushes `record` in any state of the lane. Its length is known: see [`prepare`].
+/// How often a record begins again because the ring was replaced while it was waiting for space.
+const MOVES_MAX: u32 = 2;
+
+/// What the attempts to push one record have in common.
+#[derive(Default)]
+struct Attempts {
+    /// Until when the record waits for space, once it does.
+    deadline: Cell<Option<Instant>>,
+    /// How often the record may still begin again.
+    moves_left: Cell<u32>,
+    /// Whether it is to begin again, in the ring that has taken the place of the last one.
+    has_moved: Cell<bool>,
+}
+
+/// Pushes `record` in any state of the lane. Its length is known: see [`prepare()`].
 pub(crate) fn push(
-    session: &Session,
+    named: &Named,
     record: &dyn Record,
     flags: u8,
     overflow: Option<Overflow>,
 ) -> Result<(), PushError> {
-    let (ring, local) = open(session)?;
+    let attempts = Attempts { moves_left: Cell::new(MOVES_MAX), ..Attempts::default() };
+    loop {
+        let result = push_once(named, record, flags, overflow, &attempts);
+        if !attempts.has_moved.take() {
+            return result;
+        }
+    }
+}
+
+/// The present session and its ring. A record for which there is none is counted.
+fn enter(named: &Named) -> Result<(Use<'_>, SharedRing), PushError> {
+    let session = named.session_for_record().map_err(|why| refuse_without_ring(named, why))?;
+    match session.ring() {
+        Some(ring) => Ok((session, ring)),
+        None => Err(refuse_without_ring(named, Refusal::Gone)),
+    }
+}
+
+/// The thread's lane. A thread that gets none has its record counted. Leaves lanes in rings of the same name that were
+/// replaced.
+fn open_lane<'a>(
+    named: &Named,
+    session: &'a Session,
+    ring: &SharedRing,
+) -> Result<&'a ProducerState, PushError> {
+    let without_lane = |why: Refusal| {
+        session.state().count_without_lane(Some(ring), why);
+        why.of_push()
+    };
+    let local = lane::open_for_thread(session, ring).map_err(without_lane)?;
+    if named.has_old_sessions() {
+        lane::leave_old_lanes(session);
+        named.settle();
+    }
+    Ok(local)
+}
+
+fn push_once(
+    named: &Named,
+    record: &dyn Record,
+    flags: u8,
+    overflow: Option<Overflow>,
+    attempts: &Attempts,
+) -> Result<(), PushError> {
+    let (session, ring) = enter(named)?;
+    let local = open_lane(named, &session, &ring)?;
     if local.busy.load(Ordering::Relaxed) == 0 {
         local.busy.store(1, Ordering::Relaxed);
         let _busy = Busy(local);
-        return Push::new(session, &ring, local, overflow).record(record, flags);
+        return Push::new(named, &session, &ring, local, overflow, attempts).record(record, flags);
     }
     // A record inside a record: from a signal handler, or a `Display` that logs. It is encoded while no lane is held,
     // and then copied into a block of the process lane. What its own arguments log goes the same way.
     if !record.inferred().is_encoded {
         let prepared = Prepared::new(record).inspect_err(|why| local.count_dropped(&ring, *why))?;
-        return push(session, &prepared, flags, overflow);
+        return push(named, &prepared, flags, overflow);
     }
-    match lane::of_process(session) {
+    match session.process_lane() {
         Some(spare) if take_spare(spare) => {
             let _busy = Busy(spare);
-            let push = Push::new(session, &ring, spare, Some(Overflow::Drop));
+            let push = Push::new(named, &session, &ring, spare, Some(Overflow::Drop), attempts);
             Push { nested: true, ..push }.record(record, flags)
         }
         other => {
@@ -62,20 +125,17 @@ pub(crate) fn push(
     }
 }
 
-/// The ring, and the thread's lane in it. A thread that gets none has its record counted.
-fn open(session: &Session) -> Result<(SharedRing, &ProducerState), PushError> {
-    let without_lane = |ring: Option<&SharedRing>, why: Refusal| {
-        session.state().count_without_lane(ring, why);
-        // SAFETY: the session lives as long as this call.
-        if let Some(local) = unsafe { thread_lanes::lane_of(session.session_id()) } {
-            // The ring is gone: no shorter record may find room in the open block.
-            local.leave_record_path();
-        }
-        why.of_push()
-    };
-    let ring = session.ring_or_reattach().map_err(|why| without_lane(None, why))?;
-    let local = lane::open_for_thread(session, &ring).map_err(|why| without_lane(Some(&ring), why))?;
-    Ok((ring, local))
+/// Counts a record for which there is no ring. No shorter record may find room in the open block of the last one.
+fn refuse_without_ring(named: &Named, why: Refusal) -> PushError {
+    match why {
+        Refusal::Gone => named.refuse_without_ring(),
+        _ => named.session().state().count_without_lane(None, why),
+    }
+    // SAFETY: used within this call only, on a lane of this thread that is open.
+    if let Some(local) = unsafe { thread_lanes::lane_of(named.session().session_id()) } {
+        local.leave_record_path();
+    }
+    why.of_push()
 }
 
 /// How often a nested record tries to get the process lane, and the pause between later tries. Other threads hold it
@@ -96,63 +156,6 @@ fn take_spare(spare: &ProducerState) -> bool {
     }
     false
 }
-
-/// Encodes a record whose length is unknown before it is written: once, while no lane is held, so that what its
-/// arguments log is logged once, and before it. `fast` is how the record path left it.
-pub(crate) fn prepare<'a>(
-    session: &Session,
-    record: &'a dyn Record,
-    fast: FastPath,
-    overflow: Option<Overflow>,
-) -> Result<Prepared<'a>, PushError> {
-    // SAFETY: the session lives as long as this call.
-    let spilled =
-        unsafe { thread_lanes::lane_of(session.session_id()) }.filter(|_| fast == FastPath::Spilled);
-    if let Some(local) = spilled {
-        // Left set by the record path.
-        let _busy = Busy(local);
-        let bytes = local.spilled_bytes.load(Ordering::Relaxed) as usize;
-        let prepared = Prepared::of_pages(record, local.spill.take(), bytes);
-        return prepared.inspect_err(|why| count_refused(session, *why));
-    }
-    let (ring, local) = open(session)?;
-    if local.busy.load(Ordering::Relaxed) == 0 {
-        local.busy.store(1, Ordering::Relaxed);
-        let _busy = Busy(local);
-        let push = Push::new(session, &ring, local, overflow);
-        if push.finds_no_room(record.level().is_urgent()) {
-            local.count_dropped(&ring, PushError::Full);
-            return Err(PushError::Full);
-        }
-    }
-    Prepared::new(record).inspect_err(|why| local.count_dropped(&ring, *why))
-}
-
-/// Counts a record that was refused before it was pushed.
-pub(crate) fn count_refused(session: &Session, why: PushError) {
-    // SAFETY: the session lives as long as this call.
-    let local = unsafe { thread_lanes::lane_of(session.session_id()) };
-    if let (Some(local), Some(ring)) = (local, session.ring()) {
-        local.count_dropped(&ring, why);
-    }
-}
-
-/// Keeps the memory of a prepared record for the lane's next one.
-pub(crate) fn keep_pages(session: &Session, prepared: Prepared<'_>) {
-    // SAFETY: the session lives as long as this call.
-    let local = unsafe { thread_lanes::lane_of(session.session_id()) };
-    if let (Some(local), Some(pages)) = (local, prepared.into_pages())
-        && local.busy.load(Ordering::Relaxed) == 0
-        && pages.words().len() <= KEPT_WORDS_MAX
-    {
-        local.busy.store(1, Ordering::Relaxed);
-        let _busy = Busy(local);
-        local.spill.put(pages);
-    }
-}
-
-/// A lane keeps no more memory than this.
-const KEPT_WORDS_MAX: usize = 64 * 1024 / 8;
 
 impl ProducerState {
     /// Counts one refused record.
@@ -187,23 +190,27 @@ pub(crate) fn fits_as_text(record: &dyn Record, limit: usize) -> bool {
 
 /// One push on a lane whose `busy` flag the caller holds.
 struct Push<'a> {
+    named: &'a Named,
     session: &'a Session,
     ring: &'a SharedRing,
     local: &'a ProducerState,
     overflow: Option<Overflow>,
     nested: bool,
+    attempts: &'a Attempts,
     /// Blocks given back by the last failed attempt, which must not wake this attempt.
     given_back: Cell<u64>,
 }
 
 impl<'a> Push<'a> {
     fn new(
+        named: &'a Named,
         session: &'a Session,
         ring: &'a SharedRing,
         local: &'a ProducerState,
         overflow: Option<Overflow>,
+        attempts: &'a Attempts,
     ) -> Push<'a> {
-        Push { session, ring, local, overflow, nested: false, given_back: Cell::new(0) }
+        Push { named, session, ring, local, overflow, attempts, nested: false, given_back: Cell::new(0) }
     }
 
     fn record(&self, record: &dyn Record, flags: u8) -> Result<(), PushError> {
@@ -218,6 +225,7 @@ impl<'a> Push<'a> {
         match result {
             // The caller logs it again, as text.
             Err(PushError::TooLarge { limit, .. }) if fits_as_text(record, limit) => {}
+            Err(PushError::Gone) if self.begins_again() => {}
             Err(why) => self.local.count_dropped(self.ring, why),
             Ok(()) => {}
         }
@@ -230,6 +238,15 @@ impl<'a> Push<'a> {
         let freed = self.ring.header_word(header::FREED).load(Ordering::Acquire);
         let full_at = self.local.full_at[usize::from(urgent)].load(Ordering::Relaxed);
         self.limit(urgent) <= self.next() && full_at == freed && policy() == Overflow::Drop
+    }
+
+    /// Whether the record begins again, in a ring that has taken the place of this one.
+    fn begins_again(&self) -> bool {
+        let moves_left = self.attempts.moves_left.get();
+        let has_moved = moves_left > 0 && !self.named.is_current(self.session);
+        self.attempts.moves_left.set(moves_left.saturating_sub(1));
+        self.attempts.has_moved.set(has_moved);
+        has_moved
     }
 
     fn place(&self, record: &dyn Record, flags: u8, definition: u32, urgent: bool) -> Result<(), PushError> {

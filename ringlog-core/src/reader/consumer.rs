@@ -13,6 +13,7 @@
 //! | [`ExitWatch`] | which owners exited without closing their lane |
 //! | [`Totals`] | the counters in the ring's header |
 //! | [`ConsumerLock`] | that this is the ring's only consumer |
+//! | [`NameWatch`] | whether the path still leads to the ring |
 //! | [`Scans`] | when the ring was looked at, and when to look again |
 
 mod acks;
@@ -24,13 +25,13 @@ mod lanes;
 mod lock;
 mod merge;
 mod moment;
+mod name_watch;
 mod requests;
 mod scan;
 mod snapshot;
 mod totals;
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::time::Duration;
 
 use self::acks::Acks;
@@ -40,13 +41,14 @@ use self::lane_reader::Given;
 use self::lanes::LaneTable;
 use self::lock::ConsumerLock;
 use self::merge::Merge;
+use self::name_watch::NameWatch;
 use self::scan::Scans;
 use self::totals::Totals;
 use crate::error::Error;
 use crate::os::probe::Probe;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::Entry;
-use crate::ring::session::Session;
+use crate::ring::by_name::Attached;
 use crate::shm::block::SharedRing;
 use crate::shm::layout::lock as lock_byte;
 
@@ -62,7 +64,7 @@ pub use self::requests::Requests;
 /// [resumes](Self::resume) from a [`Cursor`].
 #[derive(Debug)]
 pub struct Consumer {
-    session: Arc<Session>,
+    session: Attached,
     lock: ConsumerLock,
     probe: Probe,
     blocks: BlockTable,
@@ -72,6 +74,7 @@ pub struct Consumer {
     exits: ExitWatch,
     totals: Totals,
     scans: Scans,
+    name: NameWatch,
     dictionary: Dictionary,
     /// Requests to stop up to this number do not count.
     stops_before: Cell<u64>,
@@ -82,7 +85,7 @@ impl Consumer {
     /// for entries.
     pub const RECLAIM_INTERVAL: Duration = Duration::from_millis(200);
 
-    pub(crate) fn new(session: Arc<Session>) -> Result<Consumer, Error> {
+    pub(crate) fn new(session: Attached) -> Result<Consumer, Error> {
         let ring = session.ring().ok_or(Error::Forked)?;
         let probe = session.lock_file.probe().map_err(|e| Error::io("probe", session.lock_file.path(), e))?;
         let lock = ConsumerLock::take(session.clone(), &ring)?;
@@ -98,6 +101,7 @@ impl Consumer {
             exits: ExitWatch::new(&ring, session.info.clock, Self::RECLAIM_INTERVAL),
             totals: Totals::read(&ring),
             scans: Scans::new(block_count),
+            name: NameWatch::new(),
             dictionary: Dictionary::default(),
             session,
         };

@@ -25,6 +25,11 @@ pub enum GapReason {
     Unfit,
     /// The records were refused because the system gave no lane, or no memory. The last error number of those.
     System(i32),
+    /// The records were refused because there was no ring of this name: it had been removed, and not been made again.
+    NoRing,
+    /// The records were left in a ring of this name that was removed and that nothing drained, or were refused there.
+    /// Those of a process that was killed are not counted.
+    Left,
     /// The records were published, but their block is gone: overwritten or removed.
     Missing,
     /// The records were in the ring, but this output did not take them in time, and other outputs went on without it.
@@ -42,21 +47,24 @@ impl GapReason {
             GapReason::Nested => "nested",
             GapReason::Unfit => "unfit",
             GapReason::System(_) => "system",
+            GapReason::NoRing => "no_ring",
+            GapReason::Left => "left",
             GapReason::Missing => "missing",
             GapReason::Unwritten => "unwritten",
             GapReason::Damaged => "damaged",
         }
     }
 
-    /// Whether the records were refused by the ring, and never were in it.
+    /// Whether the records were refused, and never were in the ring.
     pub fn is_refusal(self) -> bool {
         match self {
             GapReason::Dropped
             | GapReason::NoLane
             | GapReason::Nested
             | GapReason::Unfit
-            | GapReason::System(_) => true,
-            GapReason::Missing | GapReason::Unwritten | GapReason::Damaged => false,
+            | GapReason::System(_)
+            | GapReason::NoRing => true,
+            GapReason::Left | GapReason::Missing | GapReason::Unwritten | GapReason::Damaged => false,
         }
     }
 }
@@ -77,6 +85,8 @@ impl From<LanelessReason> for GapReason {
             LanelessReason::LanesTaken => GapReason::NoLane,
             LanelessReason::System(errno) => GapReason::System(errno),
             LanelessReason::Opening => GapReason::Nested,
+            LanelessReason::NoRing => GapReason::NoRing,
+            LanelessReason::Left => GapReason::Left,
         }
     }
 }
@@ -159,6 +169,10 @@ impl fmt::Display for Gap {
             GapReason::Unfit => f.write_str("larger than the ring takes, or not as the definition says"),
             GapReason::System(errno) => {
                 write!(f, "the system gave no lane or memory: {}", std::io::Error::from_raw_os_error(errno))
+            }
+            GapReason::NoRing => f.write_str("there was no ring of this name"),
+            GapReason::Left => {
+                write!(f, "{} record{plural} missing here: left in a ring that was removed", self.count)
             }
             GapReason::Missing => write!(f, "{} record{plural} missing here: overwritten", self.count),
             GapReason::Unwritten => {

@@ -84,13 +84,14 @@ impl Observer {
         Self::of(file::open("", path, false)?)
     }
 
-    fn of(opened: file::Opened) -> Result<Observer, Error> {
+    fn of(opened: file::Opened<'_>) -> Result<Observer, Error> {
         let mapping = opened.map(Access::ReadOnly)?;
+        let lock_path = lock_file::path_for(&opened);
         Ok(Observer {
             info: opened.info,
-            path: opened.path.clone(),
+            path: opened.path.into_owned(),
             identity: opened.identity,
-            lock_path: lock_file::path_for(&opened),
+            lock_path,
             mapping,
             file: opened.file,
             blocks: vec![WatchedBlock::default(); opened.info.geometry.block_count as usize],

@@ -81,6 +81,10 @@ pub struct RefusedStat {
     pub nested: u64,
     /// Larger than the ring takes, or not as their definition says.
     pub unfit: u64,
+    /// There was no ring of this name: it had been removed.
+    pub no_ring: u64,
+    /// Left in a ring of this name that was removed, or refused there.
+    pub left: u64,
     /// The system gave their threads no lane, or no memory.
     pub system: u64,
     /// The last error number of these; 0 for none.
@@ -106,13 +110,17 @@ impl RefusedStat {
                 LanelessReason::LanesTaken => add(&mut refused.no_lane, count),
                 LanelessReason::System(_) => add(&mut refused.system, count),
                 LanelessReason::Opening => add(&mut refused.nested, count),
+                LanelessReason::NoRing => add(&mut refused.no_ring, count),
+                LanelessReason::Left => add(&mut refused.left, count),
             }
         }
         refused
     }
 
     fn sum(&self) -> u64 {
-        [self.full, self.no_lane, self.nested, self.unfit, self.system].into_iter().fold(0, u64::wrapping_add)
+        let reasons =
+            [self.full, self.no_lane, self.nested, self.unfit, self.system, self.no_ring, self.left];
+        reasons.into_iter().fold(0, u64::wrapping_add)
     }
 }
 

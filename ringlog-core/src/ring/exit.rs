@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use crate::os::fork_guard;
 use crate::ring::lane_close;
-use crate::ring::session;
+use crate::ring::slot;
 use crate::ring::thread_lanes;
 
 /// A thread-specific key whose destructor closes the thread's lanes. Not a Rust thread-local with a
@@ -63,7 +63,7 @@ extern "C" fn thread_ends(_: *mut libc::c_void) {
 
 extern "C" fn process_ends() {
     thread_lanes::forget_all(lane_close::close_at_thread_end);
-    for (local, session_id) in session::process_lanes() {
+    for (local, session_id) in slot::process_lanes() {
         lane_close::end_process(local, session_id);
     }
 }

@@ -1,9 +1,10 @@
 //! Ring files that exist: opened, checked and mapped.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use crate::error::Error;
 use crate::os::file::Identity;
@@ -15,14 +16,21 @@ use crate::shm::layout::header;
 use crate::shm::memory::Memory;
 
 /// An open ring file whose header has been checked.
-pub(crate) struct Opened {
+pub(crate) struct Opened<'a> {
     pub(crate) file: File,
-    pub(crate) path: PathBuf,
+    pub(crate) path: Cow<'a, Path>,
     pub(crate) identity: Identity,
     pub(crate) info: Info,
+    /// The owner and the permissions of the file.
+    pub(crate) owner: u32,
+    pub(crate) mode: u32,
 }
 
-impl Opened {
+impl Opened<'_> {
+    pub(crate) fn into_owned(self) -> Opened<'static> {
+        Opened { path: Cow::Owned(self.path.into_owned()), ..self }
+    }
+
     /// Maps the whole ring.
     pub(crate) fn map(&self, access: Access) -> Result<Mapping, Error> {
         let bytes = self.info.geometry.file_bytes as usize;
@@ -43,12 +51,13 @@ impl Opened {
 }
 
 /// Opens the ring `name` and checks its header. Maps nothing.
-pub(crate) fn open_by_name(name: &str, write: bool) -> Result<Opened, Error> {
-    open(name, &name::resolve_absolute(name)?, write)
+pub(crate) fn open_by_name(name: &str, write: bool) -> Result<Opened<'static>, Error> {
+    let path = name::resolve_absolute(name)?;
+    open(name, &path, write).map(Opened::into_owned)
 }
 
 /// Opens the file and checks its header. Maps nothing.
-pub(crate) fn open(name: &str, path: &Path, write: bool) -> Result<Opened, Error> {
+pub(crate) fn open<'a>(name: &str, path: &'a Path, write: bool) -> Result<Opened<'a>, Error> {
     if cfg!(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))) {
         return Err(Error::Unsupported);
     }
@@ -61,11 +70,16 @@ pub(crate) fn open(name: &str, path: &Path, write: bool) -> Result<Opened, Error
         io::ErrorKind::IsADirectory => not_a_file(path),
         _ => Error::io("open", path, e),
     })?;
+    check(file, path)
+}
+
+/// Checks the header of an open file. Allocates nothing unless it fails.
+pub(crate) fn check(file: File, path: &Path) -> Result<Opened<'_>, Error> {
     let meta = file.metadata().map_err(|e| Error::io("look at", path, e))?;
     if !meta.is_file() {
         return Err(not_a_file(path));
     }
-    let mut start = vec![0; header::BYTES];
+    let mut start = [0; header::BYTES];
     let mut read = 0;
     while read < start.len() {
         match file.read_at(&mut start[read..], read as u64) {
@@ -76,7 +90,8 @@ pub(crate) fn open(name: &str, path: &Path, write: bool) -> Result<Opened, Error
         }
     }
     let info = Info::decode(path, &start[..read], meta.len())?;
-    Ok(Opened { file, path: path.to_owned(), identity: Identity::of(&meta), info })
+    let (owner, mode) = (meta.uid(), meta.mode() & 0o7777);
+    Ok(Opened { file, path: Cow::Borrowed(path), identity: Identity::of(&meta), info, owner, mode })
 }
 
 fn not_a_file(path: &Path) -> Error {

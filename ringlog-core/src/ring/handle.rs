@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::ring::by_name::Named;
 use crate::ring::create::{self, FileAccess};
 use crate::ring::exit;
 use crate::ring::file;
@@ -12,7 +13,7 @@ use crate::ring::name;
 use crate::ring::options::Options;
 use crate::ring::reclaim;
 use crate::ring::renewal;
-use crate::ring::session::Session;
+use crate::ring::slot::Use;
 use crate::shm::clock::Clock;
 
 /// A ring that this process is attached to. Cheap to clone; dropping the last clone detaches.
@@ -37,7 +38,7 @@ use crate::shm::clock::Clock;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ring {
-    session: Arc<Session>,
+    named: Arc<Named>,
 }
 
 impl Ring {
@@ -61,40 +62,57 @@ impl Ring {
         renewal::renew_if_old(name, &path)?;
         // If the ring is being replaced, open the new one. It is not replaced more often than this.
         for _ in 0..8 {
-            let opened = file::open(name, &path, true)?;
-            if let Some(session) = Session::new(opened)? {
+            if let Some(named) = Named::new(&file::open(name, &path, true)?)? {
                 // Here and not with the first record, which may come from a signal handler: this allocates.
-                reclaim::look_without_consumer(&session);
-                return Ok(Ring { session: Arc::new(session) });
+                reclaim::look_without_consumer(&named.session());
+                return Ok(Ring { named });
             }
         }
         Err(name::no_such_ring(name, &path))
     }
 
     pub(crate) fn with_ring(&self, act: impl FnOnce(&crate::shm::block::SharedRing)) {
-        if let Some(ring) = self.session.ring() {
+        // Used until `act` has ended.
+        let session = self.named.session();
+        if let Some(ring) = session.ring() {
             act(&ring);
         }
     }
 
-    pub(crate) fn session(&self) -> &Arc<Session> {
-        &self.session
+    /// The ring that is at the path now, if this one was removed and another one has taken its place.
+    ///
+    /// Handles that log follow their name by themselves. This is for a process that drains both.
+    ///
+    /// # Errors
+    /// [`Error::Replacement`] if the file that is there does not take its place: it belongs to another user, say.
+    pub fn successor(&self) -> Result<Option<Ring>, Error> {
+        Ok(self.named.successor()?.map(|named| Ring { named }))
     }
 
-    /// The file.
+    pub(crate) fn named(&self) -> &Arc<Named> {
+        &self.named
+    }
+
+    /// The present session.
+    pub(crate) fn session(&self) -> Use<'_> {
+        self.named.session()
+    }
+
+    /// The file's path.
     pub fn path(&self) -> &Path {
-        &self.session.path
+        self.named.path()
     }
 
     /// The rings that were at this path before the machine was started and are not drained yet, oldest first. They get
     /// no new records; open each by its path to drain it.
     pub fn of_earlier_boots(&self) -> Vec<PathBuf> {
-        renewal::waiting_beside(self.path(), self.session.identity)
+        renewal::waiting_beside(self.path(), self.session().identity)
     }
 
-    /// What its header says.
+    /// What the header said when this handle was opened. If the ring was replaced since, the header of the present one
+    /// may say something else.
     pub fn info(&self) -> &Info {
-        &self.session.info
+        self.named.info()
     }
 }
 

@@ -118,38 +118,38 @@ impl Info {
             bytes.copy_from_slice(&start[offset..offset + 8]);
             u64::from_le_bytes(bytes)
         };
-        let path = path.to_owned();
+        // Made for errors only, because this may run in a signal handler.
+        let path = || path.to_owned();
         if start.is_empty() {
-            return Err(Error::NotARing { path, found: "it is empty".to_owned() });
+            return Err(Error::NotARing { path: path(), found: "it is empty".to_owned() });
         }
         if start.len() < 8 || word(header::MAGIC) != layout::MAGIC {
             let first = start.get(..8).unwrap_or(start).escape_ascii();
-            return Err(Error::NotARing { path, found: format!("it starts with \"{first}\"") });
+            return Err(Error::NotARing { path: path(), found: format!("it starts with \"{first}\"") });
         }
         if start.len() < header::BYTES {
             let what = format!("{} bytes long, less than its header of {}", start.len(), header::BYTES);
-            return Err(Error::Damaged { path, what });
+            return Err(Error::Damaged { path: path(), what });
         }
         let version = word(header::VERSION);
         let (major, minor) = (version as u16, (version >> 16) as u16);
         if major != layout::VERSION_MAJOR {
-            return Err(Error::Version { path, major, minor });
+            return Err(Error::Version { path: path(), major, minor });
         }
         let checksum = u64::from(crc32fast::hash(&start[header::VERSION..header::CHECKSUM]));
         let stored = word(header::CHECKSUM) & 0xffff_ffff;
         if checksum != stored {
             let what = format!("the header's checksum is {stored:08x}, its bytes give {checksum:08x}");
-            return Err(Error::Damaged { path, what });
+            return Err(Error::Damaged { path: path(), what });
         }
         if word(header::BYTE_ORDER) != layout::BYTE_ORDER {
             let found = "a ring of the other byte order".to_owned();
-            return Err(Error::NotARing { path, found });
+            return Err(Error::NotARing { path: path(), found });
         }
-        let info =
-            Self::decode_checked(word, start).map_err(|what| Error::Damaged { path: path.clone(), what })?;
+        let info = Self::decode_checked(word, start).map_err(|what| Error::Damaged { path: path(), what })?;
         if file_bytes < info.geometry.file_bytes {
             let what = format!("cut to {file_bytes} bytes of {}", info.geometry.file_bytes);
-            return Err(Error::Damaged { path, what });
+            return Err(Error::Damaged { path: path(), what });
         }
         Ok(info)
     }

@@ -47,6 +47,7 @@ pub(crate) fn open_for_thread<'a>(
             // A signal handler has opened it since the check above.
             return Ok(local);
         }
+        leave_old_lanes(session);
         open_for_process(session, ring)?;
         let local = open(session, ring, false)?;
         if !thread_lanes::remember(session_id, local) {
@@ -65,18 +66,25 @@ pub(crate) fn open_for_thread<'a>(
     opened
 }
 
-/// The private state of the process lane, if the process has one.
-pub(crate) fn of_process(session: &Session) -> Option<&ProducerState> {
-    let lane = session.state().process_lane.load(Ordering::Acquire).checked_sub(1)?;
-    Some(session.local(lane))
+/// Closes the lanes of the calling thread in other rings that had the session's name before, except those in which a
+/// record is being written.
+pub(crate) fn leave_old_lanes(session: &Session) {
+    let is_left = |local: &ProducerState, session_id: u64| {
+        // SAFETY: the session of a lane that is open; slots are never unmapped.
+        let of_lane = unsafe { local.session.load(Ordering::Relaxed).as_ref() };
+        session_id != session.session_id()
+            && local.busy.load(Ordering::Relaxed) == 0
+            && of_lane.is_some_and(|of_lane| of_lane.name == session.name)
+    };
+    thread_lanes::forget_left(is_left, lane_close::close_at_thread_end);
 }
 
 fn open_for_process(session: &Session, ring: &SharedRing) -> Result<(), Refusal> {
-    if of_process(session).is_some() {
+    if session.process_lane().is_some() {
         return Ok(());
     }
     let _guard = session.try_lock().ok_or(Refusal::INTERRUPTED)?;
-    if of_process(session).is_none() {
+    if session.process_lane().is_none() {
         let local = open(session, ring, true)?;
         let state = session.state();
         state.process_incarnation.store(local.incarnation.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -190,16 +198,20 @@ fn begin<'a>(
     local.lock_page.store(page.as_ptr(), Ordering::Relaxed);
     local.session.store(std::ptr::from_ref(session).cast_mut(), Ordering::Relaxed);
     local.session_id.store(session.session_id(), Ordering::Relaxed);
+    set(&local.is_user, u32::from(!process));
+    if !process {
+        // The caller uses the session, so it is not over.
+        session.state().users.fetch_add(1, Ordering::AcqRel);
+    }
     local.status.store(status::OPEN, Ordering::Release);
     local
 }
 
-/// Sets the filter that the process's lane shows, also if that lane is open already.
-pub(crate) fn show_filter(session: &Session, filter: ShownFilter) {
-    session.set_shown_filter(filter);
+/// Writes the filter that the process's lane shows, also if that lane is open already.
+pub(crate) fn show_filter(session: &Session) {
     // The lock is held while the process lane is opened: the lane is open by now, or its opener will find the filter.
     let _guard = session.try_lock();
-    if let (Some(ring), Some(local)) = (session.ring(), of_process(session)) {
+    if let (Some(ring), Some(local)) = (session.ring(), session.process_lane()) {
         write_filter(&ring, local.lane.load(Ordering::Relaxed), &session.shown_filter());
     }
 }

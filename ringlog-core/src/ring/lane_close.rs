@@ -34,6 +34,7 @@ pub(crate) fn close(ring: &SharedRing, local: &ProducerState, session_id: u64) {
 pub(crate) fn close_at_thread_end(local: &ProducerState, session_id: u64) {
     match claim(local, session_id) {
         Some(Some(ring)) => finish(&ring, local),
+        // A child: neither lane nor ring are its own.
         Some(None) => local.status.store(status::CLOSED, Ordering::Release),
         None => {}
     }
@@ -58,7 +59,7 @@ fn claim(local: &ProducerState, session_id: u64) -> Option<Option<SharedRing>> {
         return None;
     }
     local.status.compare_exchange(status::OPEN, status::CLOSING, Ordering::AcqRel, Ordering::Acquire).ok()?;
-    // SAFETY: set with the lane, and the session is not dropped before the lane leaves CLOSING.
+    // SAFETY: set with the lane; slots of sessions are never unmapped.
     let session = unsafe { &*local.session.load(Ordering::Relaxed) };
     Some(session.ring())
 }
@@ -84,6 +85,8 @@ fn finish(ring: &SharedRing, local: &ProducerState) {
     mark_closed(ring, lane);
     wake_consumer(ring);
     drop(local.spill.take());
+    let session = local.session.load(Ordering::Relaxed).cast_const();
+    let is_user = local.is_user.load(Ordering::Relaxed) != 0;
     let page = local.lock_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
     local.session_id.store(0, Ordering::Release);
     local.status.store(status::CLOSED, Ordering::Release);
@@ -91,5 +94,10 @@ fn finish(ring: &SharedRing, local: &ProducerState) {
     if !page.is_null() {
         // SAFETY: this session's own lock page, swapped out so that it is released once.
         unsafe { LockPage::release(page) };
+    }
+    if is_user && !session.is_null() {
+        // SAFETY: the session of an open lane, which was its user until here; slots are never unmapped. The ring may
+        // be unmapped by it.
+        unsafe { (*session).leave() };
     }
 }

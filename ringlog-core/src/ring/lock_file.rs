@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::os::boot::boot_id;
 use crate::os::file::{self, Identity};
 use crate::os::fork_guard;
+use crate::os::inline_path::InlinePath;
 use crate::os::ofd_lock::{self, LockPage, Mode, ScopedLock};
 use crate::os::probe::Probe;
 use crate::ring::draft::Draft;
@@ -30,12 +31,13 @@ use crate::shm::layout::{self, header, lock as lock_byte};
 /// A lock file that was at its path and had the right owner and mode.
 #[derive(Clone, Debug)]
 pub(crate) struct LockFile {
-    path: PathBuf,
+    path: InlinePath,
     identity: Identity,
     mark: u64,
 }
 
 /// What is at the path of a ring's lock file.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation, in a signal handler")]
 pub(crate) enum Found {
     Here(LockFile),
     /// Nothing, and no process of this boot has used the ring: no owner is alive.
@@ -52,8 +54,9 @@ impl LockFile {
         let mark = mark_of(Identity::of(&ring_meta));
         let is_marked = || read_mark(ring).is_ok_and(|found| found == mark);
         match lock_path.symlink_metadata() {
-            Ok(meta) => check(lock_path, &meta, &ring_meta).map(|()| {
-                Found::Here(LockFile { path: lock_path.to_owned(), identity: Identity::of(&meta), mark })
+            Ok(meta) => check(lock_path, &meta, &ring_meta).and_then(|()| {
+                let path = InlinePath::new(lock_path).map_err(io)?;
+                Ok(Found::Here(LockFile { path, identity: Identity::of(&meta), mark }))
             }),
             Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 Err(io(e))
@@ -64,12 +67,13 @@ impl LockFile {
     }
 
     /// The lock file of an open ring; made if no process of this boot can be using one.
-    pub(crate) fn of(ring: &Opened) -> Result<LockFile, Error> {
+    pub(crate) fn of(ring: &Opened<'_>) -> Result<LockFile, Error> {
         let meta = ring.file.metadata().map_err(|e| Error::io("look at", &ring.path, e))?;
         if meta.nlink() == 0 && read_mark(&ring.file).is_ok_and(|mark| mark != mark_of(ring.identity)) {
             // A file that never had a name. Those who may only read it cannot open it: there is no path to it but
             // through a descriptor of its maker.
-            return Ok(LockFile { path: ring.path.clone(), identity: ring.identity, mark: 0 });
+            let path = InlinePath::new(&ring.path).map_err(|e| Error::io("look at", &ring.path, e))?;
+            return Ok(LockFile { path, identity: ring.identity, mark: 0 });
         }
         // Another process may be making it too, or removing the ring.
         let path = path_for(ring);
@@ -83,7 +87,20 @@ impl LockFile {
                 },
             }
         }
-        Err(Error::LockFileMissing { path: ring.path.clone(), lock_file: path })
+        Err(Error::LockFileMissing { path: ring.path.to_path_buf(), lock_file: path })
+    }
+
+    /// As `of`, for a ring that lies in its directory under the name by which it was opened. Allocates nothing if the
+    /// lock file is there.
+    pub(crate) fn of_replacement(ring: &Opened<'_>) -> Result<LockFile, Error> {
+        let dir = ring.path.parent().unwrap_or(Path::new("/"));
+        let (uuid, inode) = (u128::from_be_bytes(ring.info.uuid), ring.identity.inode());
+        let path = InlinePath::in_dir(dir, format_args!("{PREFIX}{uuid:032x}-{inode:x}{SUFFIX}"))
+            .map_err(|e| Error::io("look at", dir, e))?;
+        match Self::find(&ring.file, &path)? {
+            Found::Here(file) => Ok(file),
+            Found::Unused | Found::Missing => Self::of(ring),
+        }
     }
 
     /// Opens it for a lock. Each lock needs a description of its own. `None` if it has been removed.
@@ -111,12 +128,12 @@ impl LockFile {
 
     /// Attaches to the ring: holds the attach byte shared, so that the ring is not removed unnoticed. Checks both paths
     /// again afterwards, because the files may have been removed or replaced in between; `None` if they were.
-    pub(crate) fn attach(&self, ring: &Opened) -> Result<Option<LockPage>, Error> {
+    pub(crate) fn attach(&self, ring: &Opened<'_>) -> Result<Option<LockPage>, Error> {
         let io = |e| Error::io("lock", &self.path, e);
         let _no_fork = fork_guard::block_forks();
         let Some(file) = self.open().map_err(io)? else { return Ok(None) };
         if !keeps_locks(&self.path).map_err(io)? {
-            return Err(Error::LocksNotKept { path: ring.path.clone() });
+            return Err(Error::LocksNotKept { path: ring.path.to_path_buf() });
         }
         let page = ofd_lock::hold(&file, lock_byte::ATTACH, Mode::Shared).map_err(io)?;
         Ok(page.filter(|page| {
@@ -176,8 +193,8 @@ fn read_mark(ring: &File) -> io::Result<u64> {
 }
 
 /// Where the lock file of a ring lies: beside the file, not beside a link to it.
-pub(crate) fn path_for(ring: &Opened) -> PathBuf {
-    let path = ring.path.canonicalize().unwrap_or_else(|_| ring.path.clone());
+pub(crate) fn path_for(ring: &Opened<'_>) -> PathBuf {
+    let path = ring.path.canonicalize().unwrap_or_else(|_| ring.path.to_path_buf());
     path_in(path.parent().unwrap_or(Path::new("/")), &ring.info.uuid, ring.identity.inode())
 }
 

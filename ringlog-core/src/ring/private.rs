@@ -69,7 +69,9 @@ pub(crate) struct ProducerState {
     /// Holds a record that the record path found longer than its block, and the record's length.
     pub(crate) spill: Spill,
     pub(crate) spilled_bytes: AtomicU64,
-    /// The session of the lane. Valid while `status` is OPEN or CLOSING: a session closes its lanes before it ends.
+    /// Whether the lane counts as a user of its session; a process lane does not.
+    pub(crate) is_user: AtomicU32,
+    /// The session of the lane, in a slot that is never unmapped. It is not over while `status` is OPEN or CLOSING.
     pub(crate) session: AtomicPtr<Session>,
 }
 
@@ -108,6 +110,16 @@ impl Drop for Busy<'_> {
 }
 
 impl ProducerState {
+    /// The ring's clock.
+    #[inline]
+    pub(crate) fn clock(&self) -> Clock {
+        match (self.clock_is_inlined(), Clock::INLINED) {
+            (true, inlined) => inlined,
+            (false, Clock::Tsc) => Clock::Monotonic,
+            (false, Clock::Monotonic) => Clock::Tsc,
+        }
+    }
+
     /// Whether [`Clock::INLINED`] is the clock to give to `push`.
     #[inline(always)]
     pub(crate) fn clock_is_inlined(&self) -> bool {

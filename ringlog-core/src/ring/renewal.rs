@@ -198,10 +198,11 @@ pub(crate) fn waiting_beside(path: &Path, identity: Identity) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let opened = names.filter(|name| name.starts_with(&prefix)).filter_map(|name| {
-        let ring = file::open("", &dir.join(&name), false).ok()?;
+        let path = dir.join(&name);
+        let ring = file::open("", &path, false).ok()?.into_owned();
         (ring.identity != identity && ring.info.is_of_earlier_boot() && is_waiting(&ring)).then_some(ring)
     });
-    let mut found: Vec<Opened> = opened.collect();
+    let mut found: Vec<Opened<'_>> = opened.collect();
     found.sort_by_key(|ring| ring.info.created_unix_ns);
-    found.into_iter().map(|ring| ring.path).collect()
+    found.into_iter().map(|ring| ring.path.into_owned()).collect()
 }

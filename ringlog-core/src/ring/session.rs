@@ -2,8 +2,10 @@
 
 #![allow(unsafe_code)]
 
+mod users;
+
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -17,16 +19,14 @@ use crate::os::ofd_lock::LockPage;
 use crate::os::owner_lock::{OwnerGuard, OwnerLock};
 use crate::os::sigbus;
 use crate::os::thread;
-use crate::os::zero_on_fork::ZeroOnFork;
 use crate::ring::definition_state::DefinitionState;
 use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
-use crate::ring::lane_close;
 use crate::ring::lock_file::LockFile;
 use crate::ring::private::{DefinitionIds, ProducerState};
 use crate::shm::block::SharedRing;
 use crate::shm::clock::monotonic_ns;
-use crate::shm::drops::{LanelessDrops, LanelessReason};
+use crate::shm::drops::{LANELESS_REASONS, LanelessDrops, LanelessReason};
 use crate::shm::layout::{NAME_BYTES, header, lane as lane_entry};
 use crate::shm::memory::Memory;
 use crate::shm::overflow::Overflow;
@@ -37,6 +37,11 @@ use crate::shm::words;
 pub(crate) struct SessionState {
     /// Unique among all sessions of the process and its forks; 0: not attached (any more).
     pub(crate) session_id: AtomicU64,
+    /// What needs the mapping: the name that leads here or whose records may not be persisted yet, open lanes, calls
+    /// on the slow path, consumers. [`DEAD`] once there is none: from then on nothing can be added.
+    pub(crate) users: AtomicU32,
+    /// Whether the name is one of them.
+    is_pinned: AtomicU32,
     pub(crate) base: AtomicPtr<u8>,
     attach_page: AtomicPtr<libc::c_void>,
     pub(crate) pid: AtomicU32,
@@ -50,9 +55,11 @@ pub(crate) struct SessionState {
     refused_why: AtomicU32,
     /// Records refused that could not be counted in the ring, because the process had no mapping, by reason: the ring
     /// was gone, the system refused, the thread was attaching.
-    uncounted: [AtomicU64; 3],
+    uncounted: [AtomicU64; LANELESS_REASONS],
     uncounted_errno: AtomicU32,
     pub(crate) name: [AtomicU64; NAME_BYTES / 8],
+    /// How many sessions had begun when this one was over; 0 until then.
+    pub(crate) ended: AtomicU64,
 }
 
 /// Why a thread gets no lane, or a forked child no ring.
@@ -77,7 +84,7 @@ impl Refusal {
         }
     }
 
-    fn of(error: Error) -> Refusal {
+    pub(crate) fn of(error: Error) -> Refusal {
         match error {
             Error::Io { source, .. } => Refusal::of_io(&source),
             Error::Permission { .. } => Refusal::System(libc::EACCES),
@@ -161,19 +168,46 @@ impl SessionState {
     }
 }
 
-/// A ring that this process is attached to. Handles share it; dropping the last one detaches.
+/// In [`SessionState::users`]: the session is over, and its place may be used for another one.
+pub(crate) const DEAD: u32 = 1 << 31;
+
+/// The path of a ring. It lies in the name, which uses the session: so the session holds nothing to be freed.
+#[derive(Debug)]
+pub(crate) struct NamePath(NonNull<Path>);
+
+impl std::ops::Deref for NamePath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        // SAFETY: whoever made the session has promised that the path outlives it.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+/// One attachment of this process to one file.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) path: PathBuf,
+    pub(crate) path: NamePath,
     pub(crate) identity: Identity,
     pub(crate) info: Info,
     pub(crate) lock_file: LockFile,
     /// See [`boot_tag`](Self::boot_tag).
     boot_tag: u32,
-    wiped: ZeroOnFork,
+    /// The owner and the permissions of the file.
+    pub(crate) owner: u32,
+    pub(crate) mode: u32,
+    /// The number of the name that it belongs to.
+    pub(crate) name: u64,
+    /// A piece of memory that a fork wipes: the state, the ids of definitions, the private states of lanes.
+    piece: NonNull<u8>,
     /// The process's own filter, as its lane shows it. A forked child keeps it for its own lane.
     shown_filter: OnceLock<ShownFilter>,
 }
+
+// SAFETY: an address of memory that is never unmapped and used through atomics only.
+unsafe impl Send for Session {}
+// SAFETY: as for Send.
+unsafe impl Sync for Session {}
 
 /// The text of a filter as a process lane shows it; zeros for none.
 pub(crate) type ShownFilter = [u64; lane_entry::FILTER_BYTES / 8];
@@ -182,32 +216,44 @@ pub(crate) const NO_FILTER: ShownFilter = [0; lane_entry::FILTER_BYTES / 8];
 /// Unique for all rings, so that a thread never takes a stale lane for its own.
 static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 
+/// How many sessions the process has begun, and one more.
+pub(crate) fn begun() -> u64 {
+    NEXT_SESSION.load(Ordering::Relaxed)
+}
+
 impl Session {
-    /// Attaches to an open file. `None` if the path leads to another file by now.
-    pub(crate) fn new(opened: Opened) -> Result<Option<Session>, Error> {
-        let lock_file = match LockFile::of(&opened) {
-            // The ring goes first, and its lock file after it.
-            Err(Error::LockFileMissing { .. }) if !opened.identity.is_at(&opened.path) => return Ok(None),
-            other => other?,
-        };
-        let lanes = opened.info.geometry.lane_count as usize;
-        let bytes = Self::locals_offset() + lanes * size_of::<ProducerState>();
-        let wiped = ZeroOnFork::new(bytes.next_multiple_of(4096))
-            .map_err(|e| Error::io("keep private state for", &opened.path, e))?;
-        let session = Session {
-            path: opened.path.clone(),
+    /// The bytes that a piece needs for a ring of so many lanes.
+    pub(crate) fn piece_bytes(lanes: u32) -> usize {
+        (Self::locals_offset() + lanes as usize * size_of::<ProducerState>()).next_multiple_of(4096)
+    }
+
+    /// A session that has not begun. `piece` is of [`piece_bytes`](Self::piece_bytes).
+    ///
+    /// # Safety
+    /// `path` outlives the name's use of the session.
+    pub(crate) unsafe fn new(
+        opened: &Opened<'_>,
+        lock_file: LockFile,
+        path: &Path,
+        name: u64,
+        piece: NonNull<u8>,
+    ) -> Session {
+        Session {
+            path: NamePath(NonNull::from(path)),
             identity: opened.identity,
             info: opened.info,
             lock_file,
             boot_tag: crc32fast::hash(&boot_id()),
-            wiped,
+            owner: opened.owner,
+            mode: opened.mode,
+            name,
+            piece,
             shown_filter: OnceLock::new(),
-        };
-        remember(session.state());
-        Ok(session.begin_session(&opened)?.then_some(session))
+        }
     }
 
-    fn begin_session(&self, opened: &Opened) -> Result<bool, Error> {
+    /// Attaches to the file, which the session was made for. False if the path leads to another file by now.
+    pub(crate) fn begin(&self, opened: &Opened<'_>) -> Result<bool, Error> {
         let Some(page) = self.lock_file.attach(opened)? else { return Ok(false) };
         let mapping = match opened.map(Access::WriteAll) {
             Ok(mapping) => mapping,
@@ -226,15 +272,20 @@ impl Session {
         state.attach_page.store(page.as_ptr(), Ordering::Relaxed);
         state.base.store(mapping.base(), Ordering::Relaxed);
         state.pid.store(std::process::id(), Ordering::Relaxed);
-        for (word, value) in state.name.iter().zip(words::name_words(&thread::process_name())) {
-            word.store(value, Ordering::Relaxed);
+        if state.name[0].load(Ordering::Relaxed) == 0 {
+            for (word, value) in state.name.iter().zip(words::name_words(&thread::process_name())) {
+                word.store(value, Ordering::Relaxed);
+            }
         }
+        // The name's own use.
+        state.users.fetch_add(1, Ordering::AcqRel);
+        state.is_pinned.store(1, Ordering::Relaxed);
         // Release: a thread that sees the session id sees the rest.
         state.session_id.store(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
         Ok(true)
     }
 
-    const fn ids_offset() -> usize {
+    pub(crate) const fn ids_offset() -> usize {
         size_of::<SessionState>()
     }
 
@@ -249,18 +300,18 @@ impl Session {
     #[inline(always)]
     pub(crate) fn state(&self) -> &SessionState {
         // SAFETY: atomics only, valid when zero; first in the piece, which is page-aligned and long enough.
-        unsafe { self.wiped.at(0) }
+        unsafe { self.piece.cast().as_ref() }
     }
 
     #[inline(always)]
     pub(crate) fn definition_ids(&self) -> &DefinitionIds {
         // SAFETY: as for `state`, at its own place.
-        unsafe { self.wiped.at(Self::ids_offset()) }
+        unsafe { self.piece.byte_add(Self::ids_offset()).cast().as_ref() }
     }
 
     pub(crate) fn definition_state(&self) -> &DefinitionState {
         // SAFETY: as for `state`, at its own place.
-        unsafe { self.wiped.at(Self::definition_state_offset()) }
+        unsafe { self.piece.byte_add(Self::definition_state_offset()).cast().as_ref() }
     }
 
     /// Stands for the machine's present boot in blocks and definitions. On a disk a power failure may leave an older
@@ -272,8 +323,9 @@ impl Session {
     /// The private state of lane `lane`, which is below the ring's lane count.
     pub(crate) fn local(&self, lane: u32) -> &ProducerState {
         assert!(lane < self.info.geometry.lane_count);
+        let offset = Self::locals_offset() + lane as usize * size_of::<ProducerState>();
         // SAFETY: as for `state`; the piece was made with room for every lane.
-        unsafe { self.wiped.at(Self::locals_offset() + lane as usize * size_of::<ProducerState>()) }
+        unsafe { self.piece.byte_add(offset).cast().as_ref() }
     }
 
     /// The session id; 0 if this process is a forked child that has not attached yet.
@@ -287,8 +339,7 @@ impl Session {
             return None;
         }
         let base = NonNull::new(self.state().base.load(Ordering::Relaxed))?;
-        // SAFETY: this session's own mapping, unmapped only when the session is dropped; it is borrowed by handles
-        // that keep the session.
+        // SAFETY: this session's own mapping, unmapped only when nothing uses the session; whoever calls this uses it.
         let memory =
             unsafe { Memory::of_mapping(&Mapping::from_raw(base, self.info.geometry.file_bytes as usize)) };
         Some(SharedRing::new(memory, self.info.geometry))
@@ -320,28 +371,6 @@ impl Session {
         file::truncated(&self.path, self.identity, self.info.geometry.file_bytes)
     }
 
-    /// The ring; a forked child attaches first.
-    pub(crate) fn ring_or_reattach(&self) -> Result<SharedRing, Refusal> {
-        match self.ring() {
-            Some(ring) if ring.is_gone() => return Err(Refusal::Gone),
-            Some(ring) => return Ok(ring),
-            None => {}
-        }
-        let _guard = self.try_lock().ok_or(Refusal::INTERRUPTED)?;
-        if self.session_id() == 0 {
-            let state = self.state();
-            state.still_refused()?;
-            self.reattach().inspect_err(|why| state.refuse(*why))?;
-        }
-        self.ring().ok_or(Refusal::Gone)
-    }
-
-    fn reattach(&self) -> Result<(), Refusal> {
-        let opened = file::open("", &self.path, true).map_err(Refusal::of)?;
-        let same = opened.identity == self.identity && opened.info.uuid == self.info.uuid;
-        if same && self.begin_session(&opened).map_err(Refusal::of)? { Ok(()) } else { Err(Refusal::Gone) }
-    }
-
     /// Locks the parts of the state that are not atomic; `None` in a signal handler that interrupts the holder.
     pub(crate) fn try_lock(&self) -> Option<OwnerGuard<'_>> {
         self.state().lock.lock()
@@ -361,77 +390,5 @@ impl Session {
     pub(crate) fn overflow(&self, ring: &SharedRing) -> Overflow {
         let word = |offset: usize| ring.memory().word(offset / 8).load(Ordering::Relaxed);
         Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS))
-    }
-}
-
-/// A list of all pieces of memory in which the process ever kept a session. Pieces are never unmapped, and one that is
-/// not in use reads session 0.
-struct Kept {
-    state: *const SessionState,
-    next: *const Kept,
-}
-
-static KEPT: AtomicPtr<Kept> = AtomicPtr::new(std::ptr::null_mut());
-
-fn kept() -> impl Iterator<Item = *const SessionState> {
-    let mut next = KEPT.load(Ordering::Acquire).cast_const();
-    std::iter::from_fn(move || {
-        // SAFETY: published by `remember`, never changed after that, and never freed.
-        let kept = unsafe { next.as_ref() }?;
-        next = kept.next;
-        Some(kept.state)
-    })
-}
-
-/// Adds the piece to the list, permanently. No two threads add the same piece, because each owns its own.
-fn remember(state: &SessionState) {
-    let state = std::ptr::from_ref(state);
-    if kept().any(|known| known == state) {
-        return;
-    }
-    let kept = Box::into_raw(Box::new(Kept { state, next: std::ptr::null() }));
-    let mut first = KEPT.load(Ordering::Acquire);
-    loop {
-        // SAFETY: made just now, and not shared before the exchange succeeds.
-        unsafe { (*kept).next = first };
-        match KEPT.compare_exchange(first, kept, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return,
-            Err(other) => first = other,
-        }
-    }
-}
-
-/// The lanes of the process, one of each session that has opened one, with the session's id.
-pub(crate) fn process_lanes() -> impl Iterator<Item = (&'static ProducerState, u64)> {
-    kept().filter_map(|state| {
-        // SAFETY: atomics only, in a piece that is never unmapped and long enough for every lane of its ring.
-        unsafe {
-            let lane = (*state).process_lane.load(Ordering::Acquire).checked_sub(1)?;
-            let locals = state.byte_add(Session::locals_offset()).cast::<ProducerState>();
-            let session_id = (*state).session_id.load(Ordering::Acquire);
-            (session_id != 0).then(|| (&*locals.add(lane as usize), session_id))
-        }
-    })
-}
-
-impl Drop for Session {
-    /// Closes every lane and detaches. In a forked child there is nothing to do: the mapping and the
-    /// locks are the parent's.
-    fn drop(&mut self) {
-        let Some(ring) = self.ring() else { return };
-        for lane in 0..self.info.geometry.lane_count {
-            lane_close::close(&ring, self.local(lane), self.session_id());
-        }
-        let state = self.state();
-        state.session_id.store(0, Ordering::Release);
-        let page = state.attach_page.swap(std::ptr::null_mut(), Ordering::Relaxed);
-        if let Some(base) = NonNull::new(state.base.swap(std::ptr::null_mut(), Ordering::Relaxed)) {
-            // SAFETY: this session's own mapping; no handle is left, and every lane is closed.
-            unsafe { Mapping::from_raw(base, self.info.geometry.file_bytes as usize).unmap() };
-        }
-        if !page.is_null() {
-            // SAFETY: this session's own lock page, swapped out so that it is released once.
-            unsafe { LockPage::release(page) };
-        }
     }
 }

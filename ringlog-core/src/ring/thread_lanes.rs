@@ -47,6 +47,17 @@ pub(crate) unsafe fn first_lane_of<'a>(session_id: u64) -> Option<&'a ProducerSt
     LANES.with(|lanes| lanes[0].local(session_id))
 }
 
+/// The lane of this thread in which the record path has left a record that was longer than its block. Of several, in
+/// which a record is being written inside another one, the last that was opened.
+pub(crate) fn spilled_lane<'a>() -> Option<&'a ProducerState> {
+    LANES.with(|lanes| {
+        let open = lanes.iter().rev().filter(|entry| !entry.is_free());
+        // SAFETY: an entry with a session has its private state, which is never unmapped.
+        open.map(|entry| unsafe { &*entry.local.get() })
+            .find(|local| local.spilled_bytes.load(Ordering::Relaxed) != 0)
+    })
+}
+
 impl ThreadLane {
     #[inline(always)]
     fn local<'a>(&self, session_id: u64) -> Option<&'a ProducerState> {
@@ -81,6 +92,24 @@ pub(crate) fn remember(session_id: u64, local: &ProducerState) -> bool {
     let noted = LANES
         .with(|lanes| lanes.iter().find(|entry| entry.is_free()).map(|entry| entry.set(session_id, local)));
     noted.is_some()
+}
+
+/// Forgets the lanes of the calling thread that `is_left` names, each before `close` is called with it and its session.
+pub(crate) fn forget_left(
+    is_left: impl Fn(&ProducerState, u64) -> bool,
+    close: impl Fn(&ProducerState, u64),
+) {
+    LANES.with(|lanes| {
+        for entry in lanes.iter().filter(|entry| !entry.is_free()) {
+            let session_id = entry.session_id.get();
+            // SAFETY: an entry with a session has its private state, which is never unmapped.
+            let local = unsafe { &*entry.local.get() };
+            if is_left(local, session_id) {
+                entry.session_id.set(NONE);
+                close(local, session_id);
+            }
+        }
+    });
 }
 
 /// Forgets all lanes of the calling thread, each after `close` has been called with it and its session.

@@ -132,14 +132,14 @@ impl SharedRing {
         self.memory.word(offset / 8)
     }
 
-    /// Whether the ring's file was removed, or truncated under us.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.is_retired() || !self.memory.is_whole()
+    /// The flags in the header: words of other processes that the file may have been removed.
+    pub(crate) fn flags(&self) -> u64 {
+        self.header_word(layout::header::FLAGS).load(Ordering::Relaxed)
     }
 
     /// Whether the ring's file was removed or replaced.
     pub(crate) fn is_retired(&self) -> bool {
-        self.header_word(layout::header::FLAGS).load(Ordering::Relaxed) & layout::header::FLAG_RETIRED != 0
+        self.flags() & layout::header::FLAG_RETIRED != 0
     }
 
     fn state_word(&self, index: u32) -> &AtomicU64 {

@@ -77,11 +77,24 @@ pub(crate) enum LanelessReason {
     System(i32),
     /// The thread was opening its lane: a signal handler has interrupted it.
     Opening,
+    /// There was no ring of this name: it had been removed.
+    NoRing,
+    /// It was left in a ring of this name that was removed, or refused there.
+    Left,
 }
 
+/// The number of reasons.
+pub(crate) const LANELESS_REASONS: usize = 5;
+
 impl LanelessReason {
-    pub(crate) const fn each(errno: i32) -> [LanelessReason; 3] {
-        [LanelessReason::LanesTaken, LanelessReason::System(errno), LanelessReason::Opening]
+    pub(crate) const fn each(errno: i32) -> [LanelessReason; LANELESS_REASONS] {
+        [
+            LanelessReason::LanesTaken,
+            LanelessReason::System(errno),
+            LanelessReason::Opening,
+            LanelessReason::NoRing,
+            LanelessReason::Left,
+        ]
     }
 
     /// The reason's place in `each`.
@@ -90,6 +103,8 @@ impl LanelessReason {
             LanelessReason::LanesTaken => 0,
             LanelessReason::System(_) => 1,
             LanelessReason::Opening => 2,
+            LanelessReason::NoRing => 3,
+            LanelessReason::Left => 4,
         }
     }
 }
@@ -100,6 +115,8 @@ pub(crate) struct LanelessDrops {
     pub(crate) all: u64,
     pub(crate) by_system: u64,
     pub(crate) while_opening: u64,
+    pub(crate) without_ring: u64,
+    pub(crate) left: u64,
 }
 
 impl LanelessDrops {
@@ -109,6 +126,8 @@ impl LanelessDrops {
             all: word(header::DROPPED_WITHOUT_LANE),
             by_system: word(header::DROPPED_BY_SYSTEM),
             while_opening: word(header::DROPPED_WHILE_OPENING),
+            without_ring: word(header::DROPPED_WITHOUT_RING),
+            left: word(header::LEFT),
         }
     }
 
@@ -118,6 +137,8 @@ impl LanelessDrops {
             all: word(header::DROPPED_WITHOUT_LANE_REPORTED),
             by_system: word(header::DROPPED_BY_SYSTEM_REPORTED),
             while_opening: word(header::DROPPED_WHILE_OPENING_REPORTED),
+            without_ring: word(header::DROPPED_WITHOUT_RING_REPORTED),
+            left: word(header::LEFT_REPORTED),
         }
     }
 
@@ -126,6 +147,8 @@ impl LanelessDrops {
         set(header::DROPPED_WITHOUT_LANE_REPORTED, self.all);
         set(header::DROPPED_BY_SYSTEM_REPORTED, self.by_system);
         set(header::DROPPED_WHILE_OPENING_REPORTED, self.while_opening);
+        set(header::DROPPED_WITHOUT_RING_REPORTED, self.without_ring);
+        set(header::LEFT_REPORTED, self.left);
     }
 
     /// Counts refused records in the ring.
@@ -138,6 +161,8 @@ impl LanelessDrops {
                 add(header::DROPPED_BY_SYSTEM);
             }
             LanelessReason::Opening => _ = add(header::DROPPED_WHILE_OPENING),
+            LanelessReason::NoRing => _ = add(header::DROPPED_WITHOUT_RING),
+            LanelessReason::Left => _ = add(header::LEFT),
         }
         // The reason first, as in `Drops`.
         add(header::DROPPED_WITHOUT_LANE);
@@ -149,11 +174,23 @@ impl LanelessDrops {
     }
 
     /// The drops since `before`, by reason, as [`Drops::since`].
-    pub(crate) fn since(self, before: LanelessDrops, errno: i32) -> [(LanelessReason, u64); 3] {
+    pub(crate) fn since(
+        self,
+        before: LanelessDrops,
+        errno: i32,
+    ) -> [(LanelessReason, u64); LANELESS_REASONS] {
         let all = self.all.wrapping_sub(before.all);
-        let by_system = self.by_system.wrapping_sub(before.by_system).min(all);
-        let opening = self.while_opening.wrapping_sub(before.while_opening).min(all - by_system);
-        let counts = [all - by_system - opening, by_system, opening];
+        let mut rest = all;
+        let mut part = |now: u64, before: u64| {
+            let count = now.wrapping_sub(before).min(rest);
+            rest -= count;
+            count
+        };
+        let by_system = part(self.by_system, before.by_system);
+        let opening = part(self.while_opening, before.while_opening);
+        let without_ring = part(self.without_ring, before.without_ring);
+        let left = part(self.left, before.left);
+        let counts = [rest, by_system, opening, without_ring, left];
         LanelessReason::each(errno).map(|reason| (reason, counts[reason.number()]))
     }
 
@@ -164,6 +201,8 @@ impl LanelessDrops {
             LanelessReason::LanesTaken => {}
             LanelessReason::System(_) => self.by_system = self.by_system.wrapping_add(count),
             LanelessReason::Opening => self.while_opening = self.while_opening.wrapping_add(count),
+            LanelessReason::NoRing => self.without_ring = self.without_ring.wrapping_add(count),
+            LanelessReason::Left => self.left = self.left.wrapping_add(count),
         }
         self
     }
@@ -187,11 +226,11 @@ mod tests {
 
     #[test]
     fn the_reasons_of_laneless_drops_add_up_too() {
-        let before = LanelessDrops { all: 1, by_system: 1, while_opening: 0 };
-        let counter = LanelessDrops { all: 9, by_system: 3, while_opening: 5 };
+        let before = LanelessDrops { all: 1, by_system: 1, ..LanelessDrops::default() };
+        let counter = LanelessDrops { all: 16, by_system: 3, while_opening: 5, without_ring: 3, left: 4 };
         let split = counter.since(before, 24);
-        let [taken, system, opening] = LanelessReason::each(24);
-        assert_eq!(split, [(taken, 1), (system, 2), (opening, 5)]);
+        let [taken, system, opening, no_ring, left] = LanelessReason::each(24);
+        assert_eq!(split, [(taken, 1), (system, 2), (opening, 5), (no_ring, 3), (left, 4)]);
         assert_eq!(split.into_iter().fold(before, |drops, (why, count)| drops.after(why, count)), counter);
     }
 }

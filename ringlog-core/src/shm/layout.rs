@@ -63,7 +63,7 @@ pub(crate) mod header {
     pub(crate) const LEVEL_EPOCH: usize = 256; // grows with each change of the level rules; bit 0: the half in force
     pub(crate) const OVERFLOW: usize = 272; // policy:8; see Overflow
     pub(crate) const BLOCK_DEADLINE_NS: usize = 280;
-    pub(crate) const FLAGS: usize = 288; // bit 0: retired
+    pub(crate) const FLAGS: usize = 288; // bit 0: retired, bit 1: nameless
     pub(crate) const STOP_REQUESTS: usize = 296; // grows by one for each request to drain and end
     pub(crate) const ROTATE_REQUESTS: usize = 304; // grows by one for each request to begin a new file
     pub(crate) const ROTATE_REQUESTS_DONE: usize = 312; // the last request that the consumer has answered
@@ -95,9 +95,13 @@ pub(crate) mod header {
     // Drops of threads that have no lane.
     pub(crate) const DROPPED_WITHOUT_LANE: usize = 832;
     pub(crate) const DROPPED_BY_SYSTEM: usize = 840; // of these, because the system refused
+    pub(crate) const LEFT: usize = 848; // left in a ring of this name that was removed
+    pub(crate) const DROPPED_WITHOUT_RING: usize = 856; // while there was no ring of this name
     pub(crate) const DROPPED_ERRNO: usize = 864; // the last error of the system
     pub(crate) const DROPPED_WHILE_OPENING: usize = 872; // of these, inside the opening of a lane
     pub(crate) const DROPPED_WITHOUT_LANE_REPORTED: usize = 896;
+    pub(crate) const LEFT_REPORTED: usize = 904;
+    pub(crate) const DROPPED_WITHOUT_RING_REPORTED: usize = 912;
     pub(crate) const DROPPED_BY_SYSTEM_REPORTED: usize = 920;
     pub(crate) const DROPPED_WHILE_OPENING_REPORTED: usize = 928;
     // Grows with each segment of the definition area that is emptied.
@@ -109,6 +113,8 @@ pub(crate) mod header {
 
     /// In `FLAGS`: the file has been removed or replaced; records written from now on are not read.
     pub(crate) const FLAG_RETIRED: u64 = 1;
+    /// In `FLAGS`: the consumer has found that the path no longer leads to the file.
+    pub(crate) const FLAG_NAMELESS: u64 = 2;
 }
 
 /// Byte offsets in a lane's entry.

@@ -101,5 +101,15 @@ pub(crate) fn write(memory: &Memory, epoch: u64, now_ns: u64, text: &[u8]) -> bo
     epoch_word(memory).compare_exchange(epoch, next, Sync::Steer.release(), Ordering::Relaxed).is_ok()
 }
 
+/// Raises the epoch and leaves the text in force as it is, so that every gate decides anew. Does nothing if the rules
+/// are changed meanwhile: that raises it too.
+pub(crate) fn raise(memory: &Memory, now_ns: u64) {
+    let word = epoch_word(memory);
+    // Acquire and release: as for `read` and `write`, because a reader may see this epoch in place of the last one.
+    let epoch = word.load(Sync::Steer.acquire());
+    let next = epoch.checked_add(2).unwrap_or(2 | epoch & 1).max(now_ns & !1 | epoch & 1);
+    let _ = word.compare_exchange(epoch, next, Sync::Steer.release(), Ordering::Relaxed);
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests;

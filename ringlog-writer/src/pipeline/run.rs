@@ -27,6 +27,8 @@ const BUSY: Duration = Duration::from_millis(1);
 /// When the writer stops, every record published so far is written. The clocks of producers may differ from the
 /// writer's by this much.
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
+/// Processes that log move to the ring that has replaced theirs within this time; a thread looks every 100 ms.
+const MOVED_WITHIN: Duration = Duration::from_millis(400);
 /// When the writer stops, it waits at most this long for records with timestamps from the future.
 const FUTURE_MAX: Duration = Duration::from_secs(3);
 /// How long a reload waits for handlers to write what is queued. What is not written by then stays in the rings.
@@ -55,6 +57,8 @@ pub(super) struct InFlight {
 pub(super) enum End {
     /// Everything is written, or every reader has gone.
     Done,
+    /// Everything is written, and another ring has taken the place of one of the rings.
+    Replaced,
     /// Another configuration is to take effect.
     Reload(Box<Config>),
 }
@@ -77,6 +81,8 @@ pub(super) struct Writer<'a> {
     /// What is acknowledged.
     pub(super) summary: Summary,
     ending: Option<Ending>,
+    /// Whether the reason to end is that a ring was replaced.
+    is_replaced: bool,
     /// The time of the last record in the present batch; 0 without a record.
     last_unix_ns: u64,
 }
@@ -101,6 +107,7 @@ impl<'a> Writer<'a> {
             rotating: None,
             summary: Summary::default(),
             ending: None,
+            is_replaced: false,
             last_unix_ns: 0,
         }
     }
@@ -130,10 +137,17 @@ impl<'a> Writer<'a> {
             }
             if self.ending.is_some() {
                 if self.is_finished(took_some)? {
-                    return Ok(End::Done);
+                    let goes_on = self.is_replaced && !self.context.is_stopping();
+                    return Ok(if goes_on { End::Replaced } else { End::Done });
                 }
             } else if self.context.is_stopping() {
                 self.begin_shutdown();
+            } else if let Some(ring) = self.context.sources.replaced_ring(self.context.events) {
+                let message =
+                    format!("{ring} was replaced by another ring of its name; going on with that one");
+                self.context.events.report(&message);
+                self.is_replaced = true;
+                self.drain_until(MOVED_WITHIN);
             } else if is_empty && !took_some && self.is_idle()? {
                 return Ok(End::Done);
             }
@@ -257,17 +271,30 @@ impl<'a> Writer<'a> {
             );
             self.context.events.report(&message);
         }
+        self.drain_until(CLOCKS_AGREE_WITHIN);
+    }
+
+    /// Writes what is published up to now and within `later`, and then ends.
+    fn drain_until(&mut self, later: Duration) {
         self.context.sources.set_grace(Duration::ZERO);
         self.handlers.expire_deadlines();
-        let until = std::time::SystemTime::now() + CLOCKS_AGREE_WITHIN;
+        let until = std::time::SystemTime::now() + later;
         self.ending = Some(Ending { unix_ns: unix_ns(until), stuck_since: None, damaged: false });
     }
 
     /// Whether every record published before the writer was asked to stop is written. Entries come in the order of
     /// time, so a younger one proves it; so do drained rings.
     fn is_finished(&mut self, took_some: bool) -> Result<bool, Error> {
+        let mut may_move = self.is_replaced && !self.context.is_stopping();
+        if may_move && !took_some {
+            // In this order: a lane may publish records until it is closed.
+            may_move = !self.context.sources.removed_are_deserted()?;
+        }
         let is_drained = !took_some && self.context.sources.is_drained()?;
         let Some(ending) = &mut self.ending else { return Ok(false) };
+        if may_move && now_unix_ns() < ending.unix_ns {
+            return Ok(false);
+        }
         if is_drained || self.last_unix_ns > ending.unix_ns || self.handlers.have_failed() {
             return Ok(true);
         }

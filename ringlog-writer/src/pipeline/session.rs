@@ -58,11 +58,25 @@ pub fn run_with(options: &Options, signals: &Signals, events: &mut dyn Events) -
 
 fn run_options(options: &Options, flags: Flags<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
     options.check()?;
-    let config = &Config::from(options);
-    let session = Session { config, file: None, until_idle: options.until_idle, answer: None, stops: &[] };
+    let mut config = Config::from(options);
+    let mut stops = Vec::new();
     let mut summary = Summary::default();
-    session.begin(flags, events).and_then(|writer| session.run(writer, &mut summary))?;
-    Ok(summary)
+    loop {
+        let session = Session {
+            config: &config,
+            file: None,
+            until_idle: options.until_idle,
+            answer: None,
+            stops: &stops,
+        };
+        let next = session.begin(flags, events).and_then(|writer| session.run(writer, &mut summary))?;
+        match next {
+            Next::Done => return Ok(summary),
+            // Options are not loaded anew: a ring was replaced.
+            Next::Again(honored) | Next::Reload(_, honored) => stops = honored,
+        }
+        keep_files_of(&config.clone(), &mut config);
+    }
 }
 
 /// As [`run_with`], with a configuration: any number of rings and handlers. SIGHUP and `ringlog reload` reload it; the
@@ -107,6 +121,11 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
         is_waiting = false;
         match session.run(writer, &mut summary)? {
             Next::Done => return Ok(summary),
+            Next::Again(honored) => {
+                stops = honored;
+                keep_files_of(&config.clone(), &mut config);
+                (answer, has_begun) = (true, true);
+            }
             Next::Reload(mut next, honored) => {
                 stops = honored;
                 keep_files_of(&config, &mut next);
@@ -155,6 +174,8 @@ struct Session<'a> {
 /// What follows a session.
 enum Next {
     Done,
+    /// A session with the same configuration, and with the rings that are at their names now.
+    Again(StopRequests),
     /// A session with this configuration.
     Reload(Box<Config>, StopRequests),
 }
@@ -229,6 +250,7 @@ impl Session<'_> {
                 }
                 Ok(Next::Reload(config, sources.stops()))
             }
+            End::Replaced => written.map(|()| Next::Again(sources.stops())),
             End::Done => written.map(|()| Next::Done),
         }
     }

@@ -7,9 +7,9 @@ use ringlog::reader::{Consumer, Cursor, Entry, Mark, Observer, Step};
 use ringlog::{Overflow, Ring};
 
 use super::levels::LevelExpiry;
+use super::next_entry::NextEntry;
 use super::old_ring::OldRing;
 use super::tick_clock::TickClock;
-use crate::clock::now_unix_ns;
 use crate::error::Error;
 use crate::events::Events;
 use crate::format::RingIdentity;
@@ -17,15 +17,21 @@ use crate::format::RingIdentity;
 /// The pause between two looks at rings that have no entries.
 const PAUSE: Duration = Duration::from_micros(200);
 
+/// How often the path of a removed ring is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// The rings that the writer drains.
 pub(super) struct Sources {
     all: Vec<Source>,
+    /// When the paths of removed rings were last looked at.
+    looked: Instant,
     /// The only ring that is not done, if there is just one.
     only: Option<usize>,
 }
 
 /// A ring that is drained.
 struct Source {
+    ring: Ring,
     consumer: Consumer,
     observer: Observer,
     /// Undoes the ring's expired level rules.
@@ -37,25 +43,9 @@ struct Source {
     used: bool,
     /// For a ring of an earlier boot, its removal.
     old: Option<OldRing>,
+    /// Whether what is at the ring's path was refused in its place, and reported.
+    refused: bool,
     identity: RingIdentity,
-}
-
-/// The next entry of a ring, as far as it is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NextEntry {
-    /// The ring has not been looked at.
-    Unknown,
-    /// There was none at the last look.
-    None,
-    /// An entry of this time.
-    At(u64),
-}
-
-impl NextEntry {
-    /// An entry of this time was found. A timestamp from the future is clamped, so that it is not waited for.
-    fn found(unix_ns: u64) -> NextEntry {
-        NextEntry::At(unix_ns.min(now_unix_ns()))
-    }
 }
 
 impl Sources {
@@ -70,6 +60,7 @@ impl Sources {
             let identity = RingIdentity::new(ring.path(), ring.info());
             let old = OldRing::of(ring);
             Ok(Source {
+                ring: ring.clone(),
                 consumer,
                 observer,
                 levels,
@@ -78,10 +69,11 @@ impl Sources {
                 used: false,
                 old,
                 identity,
+                refused: false,
             })
         };
         let all = rings.iter().map(source).collect::<Result<_, ringlog::Error>>()?;
-        Ok(Sources { only: (rings.len() == 1).then_some(0), all })
+        Ok(Sources { only: (rings.len() == 1).then_some(0), all, looked: Instant::now() })
     }
 
     /// Removes rings of earlier boots that are drained. Everything taken from them is acknowledged.
@@ -218,6 +210,36 @@ impl Sources {
         let is_asked = |source: &Source| source.consumer.requests().pending(Request::Stop).is_some();
         // Drained old rings alone get nothing any more.
         self.present().any(is_asked) || (!self.all.is_empty() && self.all.iter().all(Source::is_done))
+    }
+
+    /// The name of a ring at whose path another ring has taken its place by now. One that may not do so is reported.
+    pub(super) fn replaced_ring(&mut self, events: &mut dyn Events) -> Option<&str> {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return None;
+        }
+        self.looked = Instant::now();
+        let nameless = |source: &&mut Source| source.consumer.is_nameless();
+        for source in self.all.iter_mut().filter(nameless) {
+            match source.ring.successor() {
+                Ok(Some(_)) => return Some(&source.identity.name),
+                Ok(None) => source.refused = false,
+                Err(error) if !std::mem::replace(&mut source.refused, true) => {
+                    events.report(&format!("{error}; the removed ring is drained"));
+                }
+                Err(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Whether nobody can log any more into the rings that were removed: all their lanes are closed.
+    pub(super) fn removed_are_deserted(&self) -> Result<bool, Error> {
+        for source in self.all.iter().filter(|source| source.consumer.is_nameless()) {
+            if source.consumer.open_lanes()? != 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The ring whose stop request ends the writer of several rings.
@@ -381,6 +403,7 @@ mod tests {
     use ringlog::Level;
 
     use super::*;
+    use crate::clock::now_unix_ns;
 
     #[test]
     fn a_ring_found_empty_is_looked_at_again_before_younger_entries() {

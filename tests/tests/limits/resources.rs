@@ -37,7 +37,7 @@ fn a_full_tmpfs_refuses_a_ring_and_damages_no_other() {
     assert_eq!(child.line(), "0 files left");
     assert_eq!(child.line(), "8000 pushed");
     // A page of a hole that cannot be filled is as good as gone.
-    assert_eq!(child.line(), "the ring is gone; open it again");
+    assert_eq!(child.line(), "the ring is gone; records go on once it is made again");
     let lost = child.line();
     assert!(lost.contains("/copy was lost while in use: pages of it are gone, though it has its "), "{lost}");
     assert!(child.wait().success());

@@ -77,6 +77,7 @@ pub fn reported(sums: &Sums) -> Vec<String> {
     let reported = [
         (sums.dropped, format!("{} dropped", humanize::count(sums.dropped))),
         (sums.overwritten, format!("{} overwritten", humanize::count(sums.overwritten))),
+        (sums.left, format!("{} left in a removed ring", humanize::count(sums.left))),
         (sums.left_out, format!("{} left out", humanize::count(sums.left_out))),
         (sums.damaged, format!("{} places damaged", humanize::count(sums.damaged))),
     ];

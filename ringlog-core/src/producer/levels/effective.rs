@@ -46,7 +46,10 @@ fn epoch_of(installed: &'static Installed) -> &'static AtomicU64 {
 
 fn resolve(installed: &'static Installed, logger: &str) -> Option<EffectiveLevel> {
     match (installed.destination(), installed.steering()) {
-        (Destination::Ring(_, filter), Some(steering)) => Some(steering.resolve(logger, filter)),
+        (Destination::Ring(_, filter), Some(steering)) => {
+            steering.look();
+            Some(steering.resolve(logger, filter))
+        }
         (Destination::Ring(_, filter) | Destination::Stderr(filter), _) => {
             let as_of = Some(epoch_of(installed).load(Ordering::Relaxed));
             Some(EffectiveLevel { least: filter.rule_for(logger).1, as_of })
@@ -63,9 +66,7 @@ impl Logger {
     /// [`push`](Self::push) and [`text`](Self::text) do not ask; log statements ask before they evaluate their
     /// arguments.
     pub fn allows(&self, level: Level, logger: &str) -> bool {
-        // A forked child that has not attached yet is about to log, and attaches for that.
-        let Ok(ring) = self.session.ring_or_reattach() else { return true };
-        let header = ring.memory();
+        let header = &self.named.header().memory();
         let (own, mark) = match default_logger::destination() {
             Destination::Ring(_, filter) | Destination::Stderr(filter) => (Some(filter), 0),
             // What is decided without a filter does not hold once there is one.
@@ -75,7 +76,7 @@ impl Logger {
         if let Some(least) = known::get(logger, epoch ^ mark) {
             return level >= least;
         }
-        let pid = || self.session.state().pid.load(Ordering::Relaxed);
+        let pid = || std::process::id();
         let Some(effective) = steering::resolve(header, own, logger, pid) else {
             return own.is_none_or(|own| own.allows(level, logger));
         };

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::producer::levels::effective;
 use crate::record::level::Level;
 
-/// The epoch before any decision.
-const NEVER: u64 = 0;
+/// The epoch before any decision. Not 0, which is what a gate reads where the header of its ring was truncated.
+const NEVER: u64 = u64::MAX;
 
 /// The word of a gate without a destination. It differs from [`NEVER`], so each call decides again, until there is
 /// a default logger.
-static UNDECIDED: AtomicU64 = AtomicU64::new(NEVER + 1);
+static UNDECIDED: AtomicU64 = AtomicU64::new(1);
 
 /// Whether the level of one log statement is wanted from its logger at the moment.
 ///

@@ -2,48 +2,50 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::os::zero_on_fork::ZeroOnFork;
 use crate::record::level::filter::Filter;
 use crate::record::level::rules::{self, EffectiveLevel};
-use crate::ring::header_page::HeaderPage;
-use crate::ring::session::Session;
-use crate::shm::clock::unix_ns;
+use crate::ring::by_name::Named;
 use crate::shm::memory::Memory;
 use crate::shm::rules_area;
 
 /// The rules of the ring that the default logger logs into. Its page stays mapped in a forked child.
 pub(crate) struct Steering {
-    header: HeaderPage,
+    named: Arc<Named>,
     /// This process's id; 0 until it is known. A fork wipes it.
     pid: ZeroOnFork,
 }
 
 impl Steering {
-    pub(crate) fn new(session: &Session) -> Result<Steering, Error> {
-        let header = HeaderPage::map(&session.path, session.identity)?;
-        // The rules of a removed ring change no more.
-        if let Ok(ring) = session.ring_or_reattach() {
-            rules_area::begin(ring.memory(), unix_ns());
-        }
-        let pid = ZeroOnFork::new(4096).map_err(|e| Error::io("keep private state for", &session.path, e))?;
-        let steering = Steering { header, pid };
+    pub(crate) fn new(named: &Arc<Named>) -> Result<Steering, Error> {
+        // A child attaches with its first record.
+        named.begin_levels();
+        let pid = ZeroOnFork::new(4096).map_err(|e| Error::io("keep private state for", named.path(), e))?;
+        let steering = Steering { named: named.clone(), pid };
         // Looked up now, so that no log call has to, except for one in each forked child.
         steering.pid();
         Ok(steering)
     }
 
+    /// Looks whether the ring was replaced, if it is time to. Called where a decision is due, because statements behind
+    /// closed gates log no record that would look.
+    pub(crate) fn look(&self) {
+        self.named.look_if_due();
+    }
+
     /// The epoch of the rules. It stays valid as long as the process.
     pub(crate) fn epoch(&self) -> &AtomicU64 {
-        self.header.epoch()
+        self.named.header().epoch()
     }
 
     /// The least level of a logger by these rules and the process's own filter; by the filter alone while the
     /// rules cannot be read.
     pub(crate) fn resolve(&self, logger: &str, own: &Filter) -> EffectiveLevel {
-        let level = resolve(&self.header.memory(), Some(own), logger, || self.pid());
+        let level = resolve(&self.named.header().memory(), Some(own), logger, || self.pid());
         level.unwrap_or_else(|| EffectiveLevel { least: own.rule_for(logger).1, as_of: None })
     }
 

@@ -18,7 +18,7 @@ const WARM_BLOCKS: u32 = 32;
 impl Push<'_> {
     /// Repeats `attempt` until it succeeds, as long as the overflow policy waits.
     pub(super) fn waiting<T>(&self, attempt: impl Fn() -> Option<T>) -> Result<T, PushError> {
-        if self.ring.is_gone() {
+        if !self.session.is_whole() {
             return Err(PushError::Gone);
         }
         if let Some(taken) = attempt() {
@@ -27,7 +27,8 @@ impl Push<'_> {
         wakeup::wake_consumer(self.ring);
         let policy = self.overflow.unwrap_or_else(|| self.session.overflow(self.ring));
         let Overflow::Block(patience) = policy else { return Err(PushError::Full) };
-        let deadline = Instant::now().checked_add(patience);
+        let deadline = self.attempts.deadline.get().or_else(|| Instant::now().checked_add(patience));
+        self.attempts.deadline.set(deadline);
         let waiters = self.ring.header_word(header::FREED_WAITERS);
         waiters.fetch_add(1, Ordering::SeqCst);
         let result = loop {
@@ -35,7 +36,7 @@ impl Push<'_> {
             if let Some(taken) = attempt() {
                 break Ok(taken);
             }
-            if self.ring.is_gone() {
+            if self.is_left() {
                 break Err(PushError::Gone);
             }
             let left = deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
@@ -52,6 +53,14 @@ impl Push<'_> {
         };
         waiters.fetch_sub(1, Ordering::SeqCst);
         result
+    }
+
+    /// Whether records go to another ring by now, or to none. Looks at the path if it is time to.
+    fn is_left(&self) -> bool {
+        match self.named.session_for_record() {
+            Ok(session) => !self.named.is_current(self.session) || !session.is_whole(),
+            Err(_) => true,
+        }
     }
 
     /// Whether records of WARN and above have reached the middle of the reserve, which they fill from its start.

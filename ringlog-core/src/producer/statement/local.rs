@@ -30,7 +30,7 @@ fn message(record: &dyn Record) -> Result<String, PushError> {
 pub(crate) fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), PushError> {
     let definition = record.site().definition();
     let Definition { file, line, module, function, .. } = definition;
-    let message = message(record).inspect_err(|why| push::count_refused(&logger.session, *why))?;
+    let message = message(record).inspect_err(|why| push::count_refused(&logger.named, *why))?;
     logger.write_text(&Text {
         level: record.level(),
         logger: &definition.logger_name(),

@@ -1,14 +1,13 @@
 //! The lock that makes a consumer the only one of its ring, and what the ring's header says of its holder.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
 use crate::os::fork_guard;
 use crate::os::ofd_lock::{self, LockPage};
 use crate::os::thread;
+use crate::ring::by_name::Attached;
 use crate::ring::name;
-use crate::ring::session::Session;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{NAME_BYTES, header, lock as lock_byte};
@@ -18,7 +17,7 @@ use crate::shm::words::{name_words, text_from_words};
 /// Holds the lock of the ring's one consumer. The kernel releases it at the latest when the process ends.
 #[derive(Debug)]
 pub(super) struct ConsumerLock {
-    session: Arc<Session>,
+    session: Attached,
     session_id: u64,
     page: LockPage,
     follows_unclean_exit: bool,
@@ -27,8 +26,8 @@ pub(super) struct ConsumerLock {
 
 impl ConsumerLock {
     /// Takes the lock and writes the holder into the header.
-    pub(super) fn take(session: Arc<Session>, ring: &SharedRing) -> Result<ConsumerLock, Error> {
-        let path = &session.path;
+    pub(super) fn take(session: Attached, ring: &SharedRing) -> Result<ConsumerLock, Error> {
+        let path: &std::path::Path = &session.path;
         let io = |e| Error::io("lock", session.lock_file.path(), e);
         let held = {
             let _no_fork = fork_guard::block_forks();
@@ -37,7 +36,7 @@ impl ConsumerLock {
             ofd_lock::hold(&file, lock_byte::CONSUMER, ofd_lock::Mode::Exclusive).map_err(io)?
         };
         let Some(page) = held else {
-            return Err(Error::ConsumerExists { path: path.clone(), holder: holder(ring) });
+            return Err(Error::ConsumerExists { path: path.to_path_buf(), holder: holder(ring) });
         };
         let follows_unclean_exit = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) != 0;
         // Before the header names this consumer: a request to stop from a process that has read the name is for it.

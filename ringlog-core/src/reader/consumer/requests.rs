@@ -18,12 +18,12 @@ impl Consumer {
 }
 
 impl Requests<'_> {
-    /// The number of the last request of this kind that has not been [answered](Self::answer). A removed ring counts
-    /// as a request to stop: without a name it cannot be sent one any more.
+    /// The number of the last request of this kind that has not been [answered](Self::answer). A ring that was
+    /// removed by [`admin::remove`](crate::admin::remove) counts as a request to stop.
     pub fn pending(&self, request: Request) -> Option<u64> {
         let ring = self.consumer.session.ring()?;
         let last = mailbox::last(&ring, request);
-        let is_removed = request == Request::Stop && ring.is_retired();
+        let is_removed = request == Request::Stop && ring.is_retired() && self.consumer.is_nameless();
         (is_removed || last != self.answered_in(&ring, request)).then_some(last)
     }
 

@@ -199,6 +199,7 @@ impl Consumer {
     fn watch_exits(&mut self, ring: &SharedRing) {
         if self.exits.take_due() {
             self.session.look_at_size(ring);
+            self.watch_name(ring);
             self.exits.report(ring, &mut self.lanes, self.scans.finished());
             self.exits.take_snapshots(ring, &self.lanes, &self.probe, self.scans.finished());
             self.exits.reclaim(ring, &self.probe);

@@ -56,6 +56,8 @@ impl Totals {
         let reason = match gap.reason {
             GapReason::System(errno) => LanelessReason::System(errno),
             GapReason::Nested => LanelessReason::Opening,
+            GapReason::NoRing => LanelessReason::NoRing,
+            GapReason::Left => LanelessReason::Left,
             _ => LanelessReason::LanesTaken,
         };
         self.laneless_drops = self.laneless_drops.after(reason, gap.count);

@@ -86,7 +86,7 @@ impl LaneReader {
         match kind {
             NoticeKind::Exit(_) => StepKind::Exit,
             NoticeKind::Gap { gap, .. } => match gap.reason {
-                reason if reason.is_refusal() && notice.laneless_drops().is_some() => StepKind::LanelessDrops,
+                _ if notice.laneless_drops().is_some() => StepKind::LanelessDrops,
                 reason if reason.is_refusal() => StepKind::Drops,
                 _ => StepKind::Sequence,
             },

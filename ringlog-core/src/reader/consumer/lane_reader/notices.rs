@@ -33,7 +33,7 @@ impl Notice {
     /// Drops of threads without a lane that the notice reports.
     pub(super) fn laneless_drops(&self) -> Option<Gap> {
         match self.kind {
-            NoticeKind::Gap { gap, .. } if gap.reason.is_refusal() => {
+            NoticeKind::Gap { gap, .. } if gap.reason.is_refusal() || gap.reason == GapReason::Left => {
                 self.origin.as_ref().filter(|origin| !origin.is_known()).map(|_| gap)
             }
             _ => None,

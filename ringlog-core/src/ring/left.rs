@@ -1,0 +1,91 @@
+//! What is left in a ring that was removed: which records a process still waits for, and what nobody will drain.
+
+use std::sync::atomic::Ordering;
+
+use crate::ring::session::Session;
+use crate::shm::block::{BlockId, SharedRing};
+use crate::shm::drops::{LanelessDrops, LanelessReason};
+use crate::shm::layout::{halves, header, lane as lane_entry};
+
+/// The end of the records that one lane of this process has published.
+pub(crate) struct Goal {
+    block: BlockId,
+    slots: u32,
+}
+
+impl Goal {
+    /// The present end of lane `lane` of this process. Blocks of a lane are persisted in order, so the last one is
+    /// enough.
+    pub(crate) fn of_lane(session: &Session, ring: &SharedRing, lane: u32) -> Option<Goal> {
+        let block = session.local(lane).last_block()?;
+        // A block of another generation was freed, and persisted before that.
+        let slots = ring.committed(block.index, block.generation)?;
+        Some(Goal { block, slots })
+    }
+
+    /// Whether the records are persisted.
+    pub(crate) fn is_reached(&self, ring: &SharedRing) -> bool {
+        let (generation, slots) = halves(ring.progress(self.block.index).load(Ordering::Acquire));
+        let state = ring.state(self.block.index);
+        let is_current = state.is_some_and(|state| state.generation == self.block.generation);
+        !is_current || (generation == self.block.generation && slots >= self.slots)
+    }
+}
+
+/// Whether every record that this process has published in the ring is persisted.
+pub(crate) fn is_persisted(session: &Session, ring: &SharedRing) -> bool {
+    let mut lanes = 0..ring.geometry().lane_count;
+    lanes.all(|lane| Goal::of_lane(session, ring, lane).is_none_or(|goal| goal.is_reached(ring)))
+}
+
+/// Counts in the ring `to` what is left in `from`, which was removed and which no consumer can come to: records in
+/// closed lanes that are not persisted, and refused ones that no output has been told of. Takes each over by
+/// exchanging the counter of what is told, so that of several processes one counts it.
+pub(crate) fn count(from: &SharedRing, to: &SharedRing) {
+    let mut left = 0_u64;
+    for lane in (0..from.geometry().lane_count).filter(|lane| !from.lane_state(*lane).open) {
+        let word = |offset| from.lane_word(lane, offset);
+        left = left.saturating_add(take_over(
+            word(lane_entry::PUBLISHED),
+            word(lane_entry::PERSISTED),
+            records_max(from),
+        ));
+        left = left.saturating_add(take_over(
+            word(lane_entry::DROPPED),
+            word(lane_entry::DROPPED_REPORTED),
+            u64::MAX >> 1,
+        ));
+    }
+    // What no lane counts is reported by one total; those parts of it go with it.
+    let total = from.header_word(header::DROPPED_WITHOUT_LANE);
+    left = left.saturating_add(take_over(
+        total,
+        from.header_word(header::DROPPED_WITHOUT_LANE_REPORTED),
+        u64::MAX >> 1,
+    ));
+    if left != 0 {
+        LanelessDrops::count(to, left, LanelessReason::Left);
+    }
+}
+
+/// As many records fit into the ring.
+fn records_max(ring: &SharedRing) -> u64 {
+    u64::from(ring.geometry().block_count) * u64::from(ring.geometry().block_slots())
+}
+
+/// Sets the counter of what is told to that of all, and returns the difference; 0 where it cannot be right.
+fn take_over(all: &std::sync::atomic::AtomicU64, told: &std::sync::atomic::AtomicU64, most: u64) -> u64 {
+    let mut before = told.load(Ordering::Relaxed);
+    loop {
+        let count = all.load(Ordering::Relaxed).wrapping_sub(before);
+        if count == 0 || count > most {
+            return 0;
+        }
+        let taken =
+            told.compare_exchange(before, before.wrapping_add(count), Ordering::AcqRel, Ordering::Relaxed);
+        match taken {
+            Ok(_) => return count,
+            Err(now) => before = now,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What is at a ring's path now: the ring, nothing, or a file that may take its place.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::os::file::{self as os_file, Identity};
+use crate::ring::file::{self, Opened};
+use crate::ring::name;
+use crate::ring::session::Session;
+
+/// What a look at the path has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The ring's own file.
+    Same,
+    /// The ring's own file, which was cut.
+    Cut,
+    /// Nothing, or nothing that can be seen.
+    Nothing,
+    /// Another file.
+    Other,
+}
+
+/// Looks at the path, without following a symbolic link there. One system call.
+pub(crate) fn look(path: &Path, before: &Session) -> Found {
+    let bytes = before.info.geometry.file_bytes;
+    match os_file::look_at(path) {
+        Ok(stat) if Identity::of_stat(&stat) == before.identity => {
+            if (stat.st_size as u64) < bytes {
+                Found::Cut
+            } else {
+                Found::Same
+            }
+        }
+        Ok(_) => Found::Other,
+        Err(_) => Found::Nothing,
+    }
+}
+
+/// Why a file does not take the place of a ring.
+pub(crate) enum Unfit {
+    /// Nothing is there.
+    Nothing,
+    /// The system's error.
+    System(i32),
+    SymbolicLink,
+    NotAFile,
+    /// It belongs to this user.
+    Owner(u32),
+    /// Its permissions, and those of the ring that it would replace.
+    Mode(u32, u32),
+    Directory,
+    /// It was made before the machine was started: the next process that opens it renews it.
+    EarlierBoot,
+    /// It is no ring that this program can use.
+    Unusable(Error),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfit::Nothing => f.write_str("it was removed again"),
+            Unfit::System(code) => write!(f, "{}", io::Error::from_raw_os_error(*code)),
+            Unfit::SymbolicLink => f.write_str("it is a symbolic link"),
+            Unfit::NotAFile => f.write_str("it is not a regular file"),
+            Unfit::Owner(uid) => write!(f, "it belongs to uid {uid}"),
+            Unfit::Mode(mode, before) => {
+                write!(f, "others may write to it (mode {mode:o}, the ring before had {before:o})")
+            }
+            Unfit::Directory => f.write_str("others may write to its directory"),
+            Unfit::EarlierBoot => {
+                f.write_str("it was made before the machine was started; open it by its name")
+            }
+            Unfit::Unusable(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl Unfit {
+    pub(crate) fn of_io(error: &io::Error) -> Unfit {
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Unfit::Nothing,
+            Some(libc::ELOOP) => Unfit::SymbolicLink,
+            // A socket, or a FIFO without a reader.
+            Some(libc::ENXIO) => Unfit::NotAFile,
+            code => Unfit::System(code.unwrap_or(libc::EIO)),
+        }
+    }
+}
+
+/// Whether the directory of the path must belong to this user alone, as the default one must.
+pub(crate) fn is_directory_checked(path: &Path) -> bool {
+    let is_named = std::env::var_os("RINGLOG_DIR").is_some_and(|named| !named.is_empty());
+    !is_named && path.parent().is_some_and(|dir| dir == name::directory())
+}
+
+/// Opens the file at the path, which may take the place of the ring `before`: it belongs to this user, to root, or to
+/// the owner of that ring, and no other users may write to it than to that ring. Where it is the ring itself, its owner
+/// and permissions do not matter. Allocates nothing unless it fails.
+pub(crate) fn open<'a>(
+    path: &'a Path,
+    before: &Session,
+    is_directory_checked: bool,
+) -> Result<Opened<'a>, Unfit> {
+    let me = nix::unistd::geteuid().as_raw();
+    if is_directory_checked && let Some(dir) = path.parent() {
+        let stat = os_file::look_at(dir).map_err(|error| Unfit::of_io(&error))?;
+        let is_private = stat.st_mode & libc::S_IFMT == libc::S_IFDIR && stat.st_mode & 0o022 == 0;
+        if !is_private || stat.st_uid != me {
+            return Err(Unfit::Directory);
+        }
+    }
+    // O_NONBLOCK: opening a FIFO must not wait for its other end.
+    let flags = libc::O_RDWR | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = os_file::open(path, flags).map_err(|error| Unfit::of_io(&error))?;
+    let meta = file.metadata().map_err(|error| Unfit::of_io(&error))?;
+    if !meta.is_file() {
+        return Err(Unfit::NotAFile);
+    }
+    if Identity::of(&meta) != before.identity {
+        if ![me, 0, before.owner].contains(&meta.uid()) {
+            return Err(Unfit::Owner(meta.uid()));
+        }
+        let mode = meta.mode() & 0o7777;
+        if mode & 0o022 & !before.mode != 0 {
+            return Err(Unfit::Mode(mode, before.mode));
+        }
+    }
+    let opened = file::check(file, path).map_err(Unfit::Unusable)?;
+    if opened.identity != before.identity && !opened.info.is_of_this_boot() {
+        return Err(Unfit::EarlierBoot);
+    }
+    Ok(opened)
+}
