@@ -77,13 +77,14 @@ pub(crate) fn open(path: &Path, flags: i32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 
-/// What is at the path, without following a symbolic link there. Allocates nothing.
-pub(crate) fn look_at(path: &Path) -> io::Result<libc::stat> {
+/// What is at the path: a symbolic link there is itself meant, or what it leads to. Allocates nothing.
+pub(crate) fn look_at(path: &Path, follow: bool) -> io::Result<libc::stat> {
     let path = c_path(path)?;
     // SAFETY: all zero is a valid value of this plain C struct.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    let stat_at = if follow { libc::stat } else { libc::lstat };
     // SAFETY: a text that ends with a NUL, and a struct, which the kernel fills in.
-    Errno::result(unsafe { libc::lstat(path.as_ptr().cast(), &raw mut stat) })?;
+    Errno::result(unsafe { stat_at(path.as_ptr().cast(), &raw mut stat) })?;
     Ok(stat)
 }
 

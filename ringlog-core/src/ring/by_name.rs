@@ -19,7 +19,7 @@ use crate::ring::header::Info;
 use crate::ring::header_page::HeaderPage;
 use crate::ring::lock_file::LockFile;
 use crate::ring::private::DefinitionIds;
-use crate::ring::replacement;
+use crate::ring::replacement::Place;
 use crate::ring::session::{Session, SessionState, ShownFilter};
 use crate::ring::slot::{self, Slot, Use};
 use crate::shm::clock::unix_ns;
@@ -51,9 +51,7 @@ pub(crate) struct Named {
     /// Unique among all names that the process has opened.
     pub(super) number: u64,
     path: PathBuf,
-    /// The path without symbolic links, as of the first session: one that is put there later is not followed.
-    pub(super) place: PathBuf,
-    pub(super) is_directory_checked: bool,
+    pub(super) place: Place,
     /// As the first session found it.
     info: Info,
     header: HeaderPage,
@@ -70,14 +68,12 @@ impl Named {
         let wiped = ZeroOnFork::new(4096).map_err(io("keep private state for"))?;
         let header = HeaderPage::map(&opened.file).map_err(io("map"))?;
         let path = opened.path.to_path_buf();
-        let place = path.canonicalize().unwrap_or_else(|_| path.clone());
         let named = Arc::new(Named {
             state: AtomicPtr::new(std::ptr::null_mut()),
             current: AtomicPtr::new(std::ptr::null_mut()),
             number: NAMES.fetch_add(1, Ordering::Relaxed),
-            is_directory_checked: replacement::is_directory_checked(&path),
+            place: Place::new(&path),
             path,
-            place,
             info: opened.info,
             header,
             wiped,
@@ -212,8 +208,8 @@ impl Named {
         &self.info
     }
 
-    /// The path without symbolic links, as of the first session.
-    pub(crate) fn place(&self) -> &Path {
+    /// Where the rings of this name are looked for.
+    pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 

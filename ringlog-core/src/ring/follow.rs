@@ -122,7 +122,7 @@ impl Named {
 
     /// Begins a session with the ring that is at the path now. The caller holds the gate.
     fn move_on(&self, before: &Session) -> bool {
-        match replacement::open(&self.place, before, self.is_directory_checked) {
+        match replacement::open(&self.place, before) {
             Ok(opened) => self.begin_after(before, &opened),
             Err(_) => false,
         }
@@ -130,7 +130,7 @@ impl Named {
 
     fn begin_after(&self, before: &Session, opened: &Opened<'_>) -> bool {
         let begun = LockFile::of_replacement(opened)
-            .and_then(|lock_file| self.begin(&self.place, opened, lock_file, Some(before)));
+            .and_then(|lock_file| self.begin(self.place.path(), opened, lock_file, Some(before)));
         let has_begun = matches!(begun, Ok(true));
         if has_begun {
             self.name_state().old.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +148,7 @@ impl Named {
         }
         let state = session.state();
         state.still_refused()?;
-        let begun = match replacement::open(&self.place, &session, self.is_directory_checked) {
+        let begun = match replacement::open(&self.place, &session) {
             Ok(opened) if opened.identity == session.identity && opened.info.uuid == session.info.uuid => {
                 session.begin(&opened).map_err(Refusal::of)
             }
@@ -227,7 +227,7 @@ impl Named {
         if replacement::look(&self.place, &session) != Found::Other {
             return Ok(None);
         }
-        match replacement::open(&self.place, &session, self.is_directory_checked) {
+        match replacement::open(&self.place, &session) {
             Ok(opened) => Named::new(&opened),
             Err(Unfit::Nothing) => Ok(None),
             Err(unfit) => Err(Error::Replacement { path: self.path().to_owned(), why: unfit.to_string() }),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::os::file::{self as os_file, Identity};
@@ -24,10 +24,38 @@ pub(crate) enum Found {
     Other,
 }
 
+/// Where the rings of a name are looked for.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The path without symbolic links, as of the first session: one that is put there later is not followed.
+    path: PathBuf,
+    /// A file without a name is opened through one of `/proc/self/fd`, which are links.
+    is_of_descriptor: bool,
+    /// Whether the directory must belong to this user alone, as the default one must.
+    is_directory_checked: bool,
+}
+
+impl Place {
+    pub(crate) fn new(path: &Path) -> Place {
+        let is_directory_named = std::env::var_os("RINGLOG_DIR").is_some_and(|named| !named.is_empty());
+        let is_in_default = path.parent().is_some_and(|dir| dir == name::directory());
+        let canonical = path.canonicalize();
+        Place {
+            is_of_descriptor: canonical.is_err() && path.is_symlink(),
+            path: canonical.unwrap_or_else(|_| path.to_owned()),
+            is_directory_checked: !is_directory_named && is_in_default,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// Looks at the path, without following a symbolic link there. One system call.
-pub(crate) fn look(path: &Path, before: &Session) -> Found {
+pub(crate) fn look(place: &Place, before: &Session) -> Found {
     let bytes = before.info.geometry.file_bytes;
-    match os_file::look_at(path) {
+    match os_file::look_at(&place.path, place.is_of_descriptor) {
         Ok(stat) if Identity::of_stat(&stat) == before.identity => {
             if (stat.st_size as u64) < bytes {
                 Found::Cut
@@ -91,30 +119,23 @@ impl Unfit {
     }
 }
 
-/// Whether the directory of the path must belong to this user alone, as the default one must.
-pub(crate) fn is_directory_checked(path: &Path) -> bool {
-    let is_named = std::env::var_os("RINGLOG_DIR").is_some_and(|named| !named.is_empty());
-    !is_named && path.parent().is_some_and(|dir| dir == name::directory())
-}
-
 /// Opens the file at the path, which may take the place of the ring `before`: it belongs to this user, to root, or to
 /// the owner of that ring, and no other users may write to it than to that ring. Where it is the ring itself, its owner
 /// and permissions do not matter. Allocates nothing unless it fails.
-pub(crate) fn open<'a>(
-    path: &'a Path,
-    before: &Session,
-    is_directory_checked: bool,
-) -> Result<Opened<'a>, Unfit> {
+pub(crate) fn open<'a>(place: &'a Place, before: &Session) -> Result<Opened<'a>, Unfit> {
+    let path = &place.path;
     let me = nix::unistd::geteuid().as_raw();
-    if is_directory_checked && let Some(dir) = path.parent() {
-        let stat = os_file::look_at(dir).map_err(|error| Unfit::of_io(&error))?;
+    if place.is_directory_checked
+        && let Some(dir) = path.parent()
+    {
+        let stat = os_file::look_at(dir, false).map_err(|error| Unfit::of_io(&error))?;
         let is_private = stat.st_mode & libc::S_IFMT == libc::S_IFDIR && stat.st_mode & 0o022 == 0;
         if !is_private || stat.st_uid != me {
             return Err(Unfit::Directory);
         }
     }
     // O_NONBLOCK: opening a FIFO must not wait for its other end.
-    let flags = libc::O_RDWR | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let flags = libc::O_RDWR | libc::O_NONBLOCK | if place.is_of_descriptor { 0 } else { libc::O_NOFOLLOW };
     let file = os_file::open(path, flags).map_err(|error| Unfit::of_io(&error))?;
     let meta = file.metadata().map_err(|error| Unfit::of_io(&error))?;
     if !meta.is_file() {
