@@ -9,6 +9,7 @@ pub(crate) mod definitions;
 pub(crate) mod lane_entry;
 pub(crate) mod record_header;
 pub(crate) mod rules_area;
+pub(crate) mod users;
 
 // The models have no use for the rest.
 #[cfg(not(loom))]

@@ -136,13 +136,20 @@ impl Named {
 
     /// The present session.
     pub(crate) fn session(&self) -> Use<'_> {
+        let load = || self.current.load(Ordering::Acquire);
+        let mut current = load();
         loop {
             // SAFETY: set before the name is shared; slots are never unmapped.
-            let slot = unsafe { &*self.current.load(Ordering::Acquire) };
-            // The name uses its present session, so if this one is over, there is another one.
-            if let Some(session) = slot.enter() {
+            let entered = unsafe { &*current }.enter();
+            // The name uses its present session, so if this one is over, there is another one. The slot may even hold
+            // that of another name by now.
+            let now = load();
+            if let Some(session) = entered
+                && now == current
+            {
                 return session;
             }
+            current = now;
         }
     }
 

@@ -201,7 +201,7 @@ fn begin<'a>(
     set(&local.is_user, u32::from(!process));
     if !process {
         // The caller uses the session, so it is not over.
-        session.state().users.fetch_add(1, Ordering::AcqRel);
+        session.state().users.add();
     }
     local.status.store(status::OPEN, Ordering::Release);
     local

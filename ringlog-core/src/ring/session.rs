@@ -30,6 +30,7 @@ use crate::shm::drops::{LANELESS_REASONS, LanelessDrops, LanelessReason};
 use crate::shm::layout::{NAME_BYTES, header, lane as lane_entry};
 use crate::shm::memory::Memory;
 use crate::shm::overflow::Overflow;
+use crate::shm::users::Users;
 use crate::shm::words;
 
 /// The state of a process in one ring. Lies in memory that a fork zeroes.
@@ -38,8 +39,8 @@ pub(crate) struct SessionState {
     /// Unique among all sessions of the process and its forks; 0: not attached (any more).
     pub(crate) session_id: AtomicU64,
     /// What needs the mapping: the name that leads here or whose records may not be persisted yet, open lanes, calls
-    /// on the slow path, consumers. [`DEAD`] once there is none: from then on nothing can be added.
-    pub(crate) users: AtomicU32,
+    /// on the slow path, consumers.
+    pub(crate) users: Users,
     /// Whether the name is one of them.
     is_pinned: AtomicU32,
     pub(crate) base: AtomicPtr<u8>,
@@ -168,9 +169,6 @@ impl SessionState {
     }
 }
 
-/// In [`SessionState::users`]: the session is over, and its place may be used for another one.
-pub(crate) const DEAD: u32 = 1 << 31;
-
 /// The path of a ring. It lies in the name, which uses the session: so the session holds nothing to be freed.
 #[derive(Debug)]
 pub(crate) struct NamePath(NonNull<Path>);
@@ -278,7 +276,7 @@ impl Session {
             }
         }
         // The name's own use.
-        state.users.fetch_add(1, Ordering::AcqRel);
+        state.users.add();
         state.is_pinned.store(1, Ordering::Relaxed);
         // Release: a thread that sees the session id sees the rest.
         state.session_id.store(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), Ordering::Release);

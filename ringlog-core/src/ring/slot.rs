@@ -8,11 +8,11 @@ use std::cell::UnsafeCell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::os::zero_on_fork::{self, ZeroOnFork};
 use crate::ring::private::ProducerState;
-use crate::ring::session::{self, DEAD, Session, SessionState};
+use crate::ring::session::{self, Session, SessionState};
 
 /// How many sessions begin before the memory of one that is over is used again. A signal handler may interrupt a log
 /// call between finding the thread's lane and marking it as busy, and move the thread to another ring: the call then
@@ -67,7 +67,7 @@ impl Slot {
         // SAFETY: claimed, or made just now: no other thread reads it.
         unsafe { (*slot.session.get()).write(begin(slot.piece)) };
         // Release: a thread that can enter sees the session.
-        slot.state().users.store(0, Ordering::Release);
+        slot.state().users.begin();
         Ok(slot)
     }
 
@@ -77,7 +77,7 @@ impl Slot {
         let session = UnsafeCell::new(MaybeUninit::uninit());
         let mut slot = Slot { next: std::ptr::null(), piece: piece.base(), piece_bytes: bytes, session };
         std::mem::forget(piece);
-        slot.state().users.store(DEAD | 1, Ordering::Relaxed);
+        slot.state().users.claim_new();
         let mut first = SLOTS.load(Ordering::Acquire);
         slot.next = first;
         // SAFETY: a fresh page, large enough; not shared before the exchange succeeds.
@@ -100,20 +100,20 @@ impl Slot {
         if ended == 0 || session::begun().saturating_sub(ended) < QUARANTINE {
             return false;
         }
-        let claim = state.users.compare_exchange(DEAD, DEAD | 1, Ordering::AcqRel, Ordering::Relaxed);
-        claim.is_ok() && {
+        let is_claimed = state.users.claim();
+        if is_claimed {
             self.wipe();
-            true
         }
+        is_claimed
     }
 
     /// Zeroes the piece, except for the count of users: it tells other threads that the session is over.
     fn wipe(&self) {
         const PAGE: usize = 4096;
-        let users = std::mem::offset_of!(SessionState, users) / 4;
-        for at in (0..PAGE / 4).filter(|at| *at != users) {
+        let users = std::mem::offset_of!(SessionState, users) / 8;
+        for at in (0..PAGE / 8).filter(|at| *at != users) {
             // SAFETY: within the first page of the piece, which is used through atomics only.
-            let word: &AtomicU32 = unsafe { self.piece.byte_add(at * 4).cast().as_ref() };
+            let word: &AtomicU64 = unsafe { self.piece.byte_add(at * 8).cast().as_ref() };
             word.store(0, Ordering::Relaxed);
         }
         // SAFETY: the slot's own private pages; without their content they are zero again.
@@ -126,7 +126,7 @@ impl Slot {
     /// Gives the slot back that holds a session that could not begin.
     pub(crate) fn give_back(&self) {
         self.state().ended.store(session::begun(), Ordering::Relaxed);
-        self.state().users.store(DEAD, Ordering::Release);
+        self.state().users.give_up();
     }
 
     pub(crate) fn state(&self) -> &'static SessionState {

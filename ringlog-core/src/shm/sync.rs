@@ -13,6 +13,8 @@
 //! | SYNC RULES | changer's fence before a half | reader's fence before re-checking | new bytes imply a new epoch |
 //! | SYNC DEFINE | registering thread stores check word and id | other threads load them | the definition's bytes |
 //! | SYNC EMPTY | reclaimer CASes CLOSING to empty | producer loads the segment's state | no process uses it |
+//! | SYNC LEAVE | a user of a mapping leaves | the last one CASes the count to its end | what users did to it |
+//! | SYNC BEGIN | a place for a mapping gets its count | a user is counted | what was prepared there |
 //!
 //! SYNC PIN has a full fence at both ends: a producer's between its pin and the load of the segment's state, and a
 //! reclaimer's between CLOSING and the load of the pins. One of the two sees the other's store.
@@ -39,6 +41,8 @@ pub(crate) enum Sync {
     Define,
     Empty,
     Pin,
+    Leave,
+    Begin,
 }
 
 impl Sync {

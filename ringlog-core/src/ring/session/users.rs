@@ -5,12 +5,13 @@
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
-use super::{DEAD, Session, SessionState, begun};
+use super::{Session, SessionState, begun};
 use crate::os::mapping::Mapping;
 use crate::os::ofd_lock::LockPage;
 use crate::ring::lane_close;
 use crate::ring::private::ProducerState;
 use crate::shm::block::SharedRing;
+use crate::shm::users::Entered;
 
 impl Session {
     /// Takes the process's name from the session before this one.
@@ -32,33 +33,16 @@ impl Session {
     /// Adds a user. `Some(0)` in a forked child that has not attached yet: there is nothing to keep. `None` once the
     /// session is over.
     pub(crate) fn enter(state: &SessionState) -> Option<u64> {
-        let mut users = state.users.load(Ordering::Acquire);
-        loop {
-            if users & DEAD != 0 {
-                return None;
-            }
-            if users == 0 && state.session_id() == 0 {
-                return Some(0);
-            }
-            match state.users.compare_exchange_weak(users, users + 1, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break,
-                Err(now) => users = now,
-            }
+        match state.users.enter(|| state.session_id() != 0) {
+            Entered::Counted => Some(state.session_id()),
+            Entered::Unmapped => Some(0),
+            Entered::Over => None,
         }
-        let session_id = state.session_id();
-        if session_id == 0 {
-            // A thread of this child is attaching; its own use is counted, so this is not the last one.
-            state.users.fetch_sub(1, Ordering::AcqRel);
-        }
-        Some(session_id)
     }
 
     /// Removes a user; the last one detaches.
     pub(crate) fn leave(&self) {
-        let users = &self.state().users;
-        if users.fetch_sub(1, Ordering::AcqRel) == 1
-            && users.compare_exchange(0, DEAD, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        {
+        if self.state().users.leave() {
             self.detach();
         }
     }
@@ -74,7 +58,7 @@ impl Session {
     pub(crate) fn end_if_left(&self, last: impl FnOnce(&SharedRing)) -> bool {
         let state = self.state();
         let Some(ring) = self.ring().filter(|_| self.is_pinned()) else { return false };
-        if state.users.compare_exchange(2, DEAD, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        if !state.users.end_with(2) {
             return false;
         }
         state.is_pinned.store(0, Ordering::Relaxed);

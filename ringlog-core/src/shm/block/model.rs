@@ -29,6 +29,7 @@ mod definitions;
 mod reuse;
 mod steer;
 mod takeover;
+mod users;
 mod visibility;
 mod wake;
 
