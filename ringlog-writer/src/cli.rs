@@ -1,7 +1,7 @@
 //! The command line, shared by `ringlog-writer` and `ringlog writer`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -62,7 +62,8 @@ pub struct WriterArgs {
     /// the rings that the configuration names, or give some to use instead of them
     #[arg(value_name = "RING", required_unless_present = "config")]
     pub rings: Vec<String>,
-    /// Make each ring that is not there, of this size (16MiB if none is given), for this user only
+    /// Make each ring that is not there, of this size (16MiB if none is given), for this user only. One whose file is
+    /// removed while the writer runs is made anew as it was, except by `ringlog rm`, which ends the writer
     #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "16MiB")]
     pub create: Option<String>,
     /// Wait for each ring that is not there until a process makes it. SIGTERM and SIGINT end the wait
@@ -195,6 +196,18 @@ impl From<WriterArgs> for Options {
             fsync: args.fsync,
             rotation: args.rotation.into(),
             grace: args.grace.map(Duration::from_millis),
+            makes_anew: args.create.is_some(),
+        }
+    }
+}
+
+impl WriterArgs {
+    fn config_file(&self, path: &Path) -> ConfigFile {
+        ConfigFile {
+            path: path.to_owned(),
+            rings: self.rings.clone(),
+            until_idle: self.until_idle,
+            makes_anew: self.create.is_some(),
         }
     }
 }
@@ -208,8 +221,7 @@ pub fn main(args: WriterArgs) -> ExitCode {
     let done = install_signal_handlers().and_then(|signals| match &args.config {
         _ if !args.check && !rings::prepare(&args, &signals, &mut events)? => Ok(()),
         Some(path) => {
-            let file =
-                ConfigFile { path: path.clone(), rings: args.rings.clone(), until_idle: args.until_idle };
+            let file = args.config_file(path);
             if args.check {
                 check(&file)
             } else {

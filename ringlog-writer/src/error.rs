@@ -40,6 +40,19 @@ pub enum Error {
         /// Records formatted but not written.
         records: u64,
     },
+    /// As [`Write`](Self::Write), from a ring that was removed: no other writer can come to it.
+    #[error(
+        "cannot write to {out}: {source}; {records} records are not written, and those of them that came from a \
+         removed ring are lost with it"
+    )]
+    WriteOfRemoved {
+        /// The file or stream.
+        out: String,
+        /// The system's error.
+        source: io::Error,
+        /// Records formatted but not written.
+        records: u64,
+    },
     /// The writer was asked to stop while one handler could not write and the others had gone on without it.
     #[error(
         "cannot write to {out}; up to {records} records that other handlers have written are missing there"
@@ -125,6 +138,16 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
+    /// What the error means where a ring `is_nameless`: what it holds is left for no other writer.
+    pub(crate) fn of_removed(self, is_nameless: bool) -> Error {
+        match self {
+            Error::Write { out, source, records } if is_nameless => {
+                Error::WriteOfRemoved { out, source, records }
+            }
+            error => error,
+        }
+    }
+
     /// The exit code for the error: 4 if there is no such ring, 2 for wrong options or a wrong configuration,
     /// otherwise 1.
     pub fn exit_code(&self) -> u8 {

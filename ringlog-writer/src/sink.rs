@@ -6,7 +6,7 @@ mod console;
 pub(crate) mod file;
 mod traits;
 
-use ringlog::Ring;
+use std::path::Path;
 
 use crate::config::SinkConfig;
 use crate::error::Error;
@@ -15,7 +15,11 @@ pub(crate) use traits::{Maintained, Sink};
 
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe without a reader is waited for if
 /// `waits`, otherwise refused. The file of one of the rings is refused.
-pub(crate) fn open(config: &SinkConfig, rings: &[Ring], waits: bool) -> Result<Option<Box<dyn Sink>>, Error> {
+pub(crate) fn open(
+    config: &SinkConfig,
+    rings: &[&Path],
+    waits: bool,
+) -> Result<Option<Box<dyn Sink>>, Error> {
     match config {
         SinkConfig::Console { stream, .. } => Ok(Some(Box::new(console::Console::open(*stream)?))),
         SinkConfig::Null => Ok(None),

@@ -31,7 +31,6 @@ mod scan;
 mod snapshot;
 mod totals;
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use self::acks::Acks;
@@ -76,8 +75,6 @@ pub struct Consumer {
     scans: Scans,
     name: NameWatch,
     dictionary: Dictionary,
-    /// Requests to stop up to this number do not count.
-    stops_before: Cell<u64>,
 }
 
 impl Consumer {
@@ -89,26 +86,47 @@ impl Consumer {
         let ring = session.ring().ok_or(Error::Forked)?;
         let probe = session.lock_file.probe().map_err(|e| Error::io("probe", session.lock_file.path(), e))?;
         let lock = ConsumerLock::take(session.clone(), &ring)?;
-        let block_count = ring.geometry().block_count;
-        let consumer = Consumer {
-            stops_before: Cell::new(lock.stops_before()),
-            lock,
-            probe,
-            blocks: BlockTable::new(&ring),
-            lanes: LaneTable::new(&ring),
-            merge: Merge::new(&session.info),
-            acks: Acks::default(),
-            exits: ExitWatch::new(&ring, session.info.clock, Self::RECLAIM_INTERVAL),
-            totals: Totals::read(&ring),
-            scans: Scans::new(block_count),
-            name: NameWatch::new(),
-            dictionary: Dictionary::default(),
-            session,
-        };
+        let consumer = Consumer::begin(session, lock, probe, NameWatch::new(), &ring);
         // An earlier consumer may have died between freeing blocks and announcing it; producers that
         // found the ring full would never look again.
-        crate::shm::wakeup::announce_freed(&ring, block_count.into());
+        crate::shm::wakeup::announce_freed(&ring, ring.geometry().block_count.into());
         Ok(consumer)
+    }
+
+    /// Begins where the ring's progress is.
+    fn begin(
+        session: Attached,
+        lock: ConsumerLock,
+        probe: Probe,
+        name: NameWatch,
+        ring: &SharedRing,
+    ) -> Consumer {
+        Consumer {
+            lock,
+            probe,
+            blocks: BlockTable::new(ring),
+            lanes: LaneTable::new(ring),
+            merge: Merge::new(&session.info),
+            acks: Acks::default(),
+            exits: ExitWatch::new(ring, session.info.clock, Self::RECLAIM_INTERVAL),
+            totals: Totals::read(ring),
+            scans: Scans::new(ring.geometry().block_count),
+            name,
+            dictionary: Dictionary::default(),
+            session,
+        }
+    }
+
+    /// Goes back to what is acknowledged: everything later is given out again, unless the consumer then
+    /// [resumes](Self::resume). As a new consumer begins, but without letting go of the ring meanwhile, which may have
+    /// no name any more by which it could be opened. The [grace](Self::set_grace) is the default one again.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub fn rewind(self) -> Result<Consumer, Error> {
+        let ring = self.ring()?;
+        let Consumer { session, lock, probe, name, .. } = self;
+        Ok(Consumer::begin(session, lock, probe, name, &ring))
     }
 
     /// Sets how long a record waits for older ones of threads that were interrupted in a log call; 10 ms by

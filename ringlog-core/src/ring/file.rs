@@ -21,8 +21,9 @@ pub(crate) struct Opened<'a> {
     pub(crate) path: Cow<'a, Path>,
     pub(crate) identity: Identity,
     pub(crate) info: Info,
-    /// The owner and the permissions of the file.
+    /// The owner, the group and the permissions of the file.
     pub(crate) owner: u32,
+    pub(crate) group: u32,
     pub(crate) mode: u32,
 }
 
@@ -90,8 +91,8 @@ pub(crate) fn check(file: File, path: &Path) -> Result<Opened<'_>, Error> {
         }
     }
     let info = Info::decode(path, &start[..read], meta.len())?;
-    let (owner, mode) = (meta.uid(), meta.mode() & 0o7777);
-    Ok(Opened { file, path: Cow::Borrowed(path), identity: Identity::of(&meta), info, owner, mode })
+    let (owner, group, mode) = (meta.uid(), meta.gid(), meta.mode() & 0o7777);
+    Ok(Opened { file, path: Cow::Borrowed(path), identity: Identity::of(&meta), info, owner, group, mode })
 }
 
 fn not_a_file(path: &Path) -> Error {

@@ -89,6 +89,15 @@ impl Ring {
         Ok(self.named.successor()?.map(|named| Ring { named }))
     }
 
+    /// Makes a ring like this one at its path, after this one was removed: of its sizes, with its overflow policy and
+    /// level rules, for the same users.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if something is there by now; what [`Options::create`] returns.
+    pub fn make_anew(&self) -> Result<(), Error> {
+        renewal::make_anew(&self.session(), self.named.place().path())
+    }
+
     pub(crate) fn named(&self) -> &Arc<Named> {
         &self.named
     }

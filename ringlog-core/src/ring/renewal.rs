@@ -20,6 +20,8 @@ use crate::ring::create::{self, FileAccess};
 use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
 use crate::ring::lock_file::LockFile;
+use crate::ring::name;
+use crate::ring::session::Session;
 use crate::shm::block::{Phase, SharedRing, State};
 use crate::shm::clock::{Clock, unix_ns};
 use crate::shm::layout::{Geometry, header};
@@ -152,19 +154,54 @@ fn make_like(old: &Opened, draft: &Path) -> Result<(), Error> {
         group: Some(meta.gid()),
         owner: Some(meta.uid()).filter(|_| is_root),
     };
-    let (overflow, rules) = old.with_ring(|ring| {
+    let mut settings = old.with_ring(Settings::of)?;
+    settings.rules = settings.rules.map(|rules| lasting(&rules));
+    settings.make(draft, &Info::new(old.info.geometry, Clock::best()), access)
+}
+
+/// Makes a ring like that of the session, which was removed from this path, with its sizes, overflow policy, level
+/// rules, permissions and clock.
+///
+/// # Errors
+/// [`Error::Exists`] if something is there.
+pub(crate) fn make_anew(session: &Session, path: &Path) -> Result<(), Error> {
+    let ring = session.ring().ok_or(Error::Forked)?;
+    let info = &session.info;
+    let clock = if info.clock.unreliable().is_none() { info.clock } else { Clock::best() };
+    let is_own = session.owner == nix::unistd::geteuid().as_raw();
+    let access = FileAccess {
+        mode: session.mode & 0o777,
+        group: Some(session.group),
+        owner: Some(session.owner).filter(|_| !is_own),
+    };
+    name::prepare_directory(path)?;
+    Settings::of(&ring).make(path, &Info::new(info.geometry, clock), access)
+}
+
+/// What can be changed in a ring after it is made.
+struct Settings {
+    overflow: Overflow,
+    rules: Option<Vec<u8>>,
+}
+
+impl Settings {
+    fn of(ring: &SharedRing) -> Settings {
         let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
         let mut room = rules_area::ROOM;
-        let rules = rules_area::read(ring.memory(), &mut room).map(|(_, text)| lasting(text));
-        (Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)), rules)
-    })?;
-    create::create(draft, &Info::new(old.info.geometry, Clock::best()), overflow, access)?;
-    if let Some(rules) = rules.filter(|rules| !rules.is_empty()) {
-        file::open("", draft, true)?.with_ring(|ring: &SharedRing| {
-            rules_area::write(ring.memory(), 0, unix_ns(), &rules);
-        })?;
+        let rules = rules_area::read(ring.memory(), &mut room).map(|(_, text)| text.to_vec());
+        let overflow = Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS));
+        Settings { overflow, rules }
     }
-    Ok(())
+
+    fn make(self, path: &Path, info: &Info, access: FileAccess) -> Result<(), Error> {
+        create::create(path, info, self.overflow, access)?;
+        if let Some(rules) = self.rules.filter(|rules| !rules.is_empty()) {
+            file::open("", path, true)?.with_ring(|ring: &SharedRing| {
+                rules_area::write(ring.memory(), 0, unix_ns(), &rules);
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// The rules that are not for one process, which has ended.

@@ -191,8 +191,9 @@ pub(crate) struct Session {
     pub(crate) lock_file: LockFile,
     /// See [`boot_tag`](Self::boot_tag).
     boot_tag: u32,
-    /// The owner and the permissions of the file.
+    /// The owner, the group and the permissions of the file.
     pub(crate) owner: u32,
+    pub(crate) group: u32,
     pub(crate) mode: u32,
     /// The number of the name that it belongs to.
     pub(crate) name: u64,
@@ -243,6 +244,7 @@ impl Session {
             lock_file,
             boot_tag: crc32fast::hash(&boot_id()),
             owner: opened.owner,
+            group: opened.group,
             mode: opened.mode,
             name,
             piece,

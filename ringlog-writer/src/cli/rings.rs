@@ -8,7 +8,6 @@ use ringlog::admin::Shown;
 use ringlog::reader::Observer;
 
 use super::WriterArgs;
-use crate::config::ConfigFile;
 use crate::error::Error;
 use crate::events::Events;
 use crate::pipeline::Signals;
@@ -21,11 +20,7 @@ pub(super) fn prepare(args: &WriterArgs, signals: &Signals, events: &mut dyn Eve
         return Ok(true);
     }
     let rings = match &args.config {
-        Some(path) => {
-            let file =
-                ConfigFile { path: path.clone(), rings: args.rings.clone(), until_idle: args.until_idle };
-            file.check()?.config.rings
-        }
+        Some(path) => args.config_file(path).check()?.config.rings,
         None => args.rings.clone(),
     };
     for ring in &rings {

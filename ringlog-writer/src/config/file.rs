@@ -18,6 +18,8 @@ pub struct ConfigFile {
     /// Whether the writer ends once every lane is closed and every record is written. See
     /// [`Options::until_idle`](crate::Options::until_idle).
     pub until_idle: bool,
+    /// Whether the writer makes rings anew that were removed. See [`Options::makes_anew`](crate::Options::makes_anew).
+    pub makes_anew: bool,
 }
 
 impl ConfigFile {

@@ -152,6 +152,9 @@ pub struct Options {
     /// still publish an older one. An older record that comes later than that is written out of order and counted as
     /// late. The wait shrinks to nothing as the ring fills. `None` is the consumer's default, 10 ms.
     pub grace: Option<Duration>,
+    /// Whether the writer makes the ring anew, as it was, after its file was removed; not by default.
+    /// [`admin::remove`](ringlog::admin::remove) ends the writer instead.
+    pub makes_anew: bool,
 }
 
 impl Options {
@@ -169,6 +172,7 @@ impl Options {
             fsync: Fsync::default(),
             rotation: Rotation::default(),
             grace: None,
+            makes_anew: false,
         }
     }
 

@@ -28,8 +28,7 @@ impl DeliveryContext for Context<'_> {
     }
 
     fn waiting(&mut self) {
-        self.sources.undo_levels(self.events);
-        self.sources.check_clocks(self.events);
+        self.sources.maintain(self.events);
     }
 
     fn resumed(&mut self, out: &str) {

@@ -27,11 +27,10 @@ const BUSY: Duration = Duration::from_millis(1);
 /// When the writer stops, every record published so far is written. The clocks of producers may differ from the
 /// writer's by this much.
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
-/// Processes that log move to the ring that has replaced theirs within this time; a thread looks every 100 ms.
-const MOVED_WITHIN: Duration = Duration::from_millis(400);
 /// When the writer stops, it waits at most this long for records with timestamps from the future.
 const FUTURE_MAX: Duration = Duration::from_secs(3);
-/// How long a reload waits for handlers to write what is queued. What is not written by then stays in the rings.
+/// How long the end of a session that is followed by another one waits for handlers to write what is queued. What is not
+/// written by then stays in the rings.
 const QUIESCE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The writer has been asked to stop.
@@ -57,7 +56,7 @@ pub(super) struct InFlight {
 pub(super) enum End {
     /// Everything is written, or every reader has gone.
     Done,
-    /// Everything is written, and another ring has taken the place of one of the rings.
+    /// Another ring has taken the place of one of the rings: it is to be drained too.
     Replaced,
     /// Another configuration is to take effect.
     Reload(Box<Config>),
@@ -69,6 +68,8 @@ pub(super) struct Writer<'a> {
     router: Router,
     pub(super) handlers: Handlers,
     until_idle: bool,
+    /// Whether a ring that was removed is made anew.
+    makes_anew: bool,
     /// The configuration file, if there is one.
     config: Option<&'a ConfigFile>,
     /// The entries taken since the last turn.
@@ -81,8 +82,6 @@ pub(super) struct Writer<'a> {
     /// What is acknowledged.
     pub(super) summary: Summary,
     ending: Option<Ending>,
-    /// Whether the reason to end is that a ring was replaced.
-    is_replaced: bool,
     /// The time of the last record in the present batch; 0 without a record.
     last_unix_ns: u64,
 }
@@ -93,6 +92,7 @@ impl<'a> Writer<'a> {
         router: Router,
         handlers: Handlers,
         until_idle: bool,
+        makes_anew: bool,
         config: Option<&'a ConfigFile>,
     ) -> Writer<'a> {
         Writer {
@@ -100,6 +100,7 @@ impl<'a> Writer<'a> {
             router,
             handlers,
             until_idle,
+            makes_anew,
             config,
             counts: Summary::default(),
             turn: 0,
@@ -107,7 +108,6 @@ impl<'a> Writer<'a> {
             rotating: None,
             summary: Summary::default(),
             ending: None,
-            is_replaced: false,
             last_unix_ns: 0,
         }
     }
@@ -137,17 +137,12 @@ impl<'a> Writer<'a> {
             }
             if self.ending.is_some() {
                 if self.is_finished(took_some)? {
-                    let goes_on = self.is_replaced && !self.context.is_stopping();
-                    return Ok(if goes_on { End::Replaced } else { End::Done });
+                    return Ok(End::Done);
                 }
             } else if self.context.is_stopping() {
                 self.begin_shutdown();
-            } else if let Some(ring) = self.context.sources.replaced_ring(self.context.events) {
-                let message =
-                    format!("{ring} was replaced by another ring of its name; going on with that one");
-                self.context.events.report(&message);
-                self.is_replaced = true;
-                self.drain_until(MOVED_WITHIN);
+            } else if self.is_replaced()? {
+                return Ok(End::Replaced);
             } else if is_empty && !took_some && self.is_idle()? {
                 return Ok(End::Done);
             }
@@ -190,7 +185,7 @@ impl<'a> Writer<'a> {
             let unrouted = (mask == 0 && entry.record().is_none()).then(|| entry.message());
             self.handlers.format(mask, ring, &entry, *events);
             if let Some(unrouted) = unrouted {
-                events.report(&format!("{}: {unrouted}", sources.name(ring)));
+                events.report(&format!("{}: {unrouted}", sources.label(ring)));
             }
             self.handlers.record_step(mask, ring, unix_ns, sources);
         }
@@ -237,7 +232,7 @@ impl<'a> Writer<'a> {
         }
         self.handlers.maintain(&mut self.context);
         if self.in_flight.is_empty() {
-            self.context.sources.remove_old(self.context.events)?;
+            self.context.sources.end_drained(self.context.events)?;
         }
         self.rotate_if_requested()?;
         self.context.waiting();
@@ -246,9 +241,9 @@ impl<'a> Writer<'a> {
 
     /// Starts a rotation on request, and answers the request once the next files are open.
     fn rotate_if_requested(&mut self) -> Result<(), Error> {
-        let requests = self.context.sources.rotation_requests();
+        let requests = self.context.sources.requests().rotations();
         // Read after the requests to rotate: a process that sends both sends this one first.
-        if self.context.sources.take_trust_requests() {
+        if self.context.sources.requests().take_trust() {
             self.handlers.trust_clock(&mut self.context);
         }
         let is_requested = requests.iter().any(Option::is_some) && self.rotating.is_none();
@@ -256,45 +251,45 @@ impl<'a> Writer<'a> {
             self.handlers.rotate(now_unix_ns(), &mut self.context)?;
             self.rotating = Some(requests);
         }
-        if !self.handlers.are_rotating()
-            && let Some(requests) = self.rotating.take()
-        {
-            self.context.sources.answer_rotation(&requests);
-        }
+        self.answer_rotation();
         Ok(())
     }
 
-    fn begin_shutdown(&mut self) {
-        if let Some(ring) = self.context.sources.stopped_ring() {
-            let message = format!(
-                "{ring} was removed, or its writer was asked to stop; the writer of the other rings ends too"
-            );
-            self.context.events.report(&message);
+    fn answer_rotation(&mut self) {
+        if !self.handlers.are_rotating()
+            && let Some(requests) = self.rotating.take()
+        {
+            self.context.sources.requests().answer_rotations(&requests);
         }
-        self.drain_until(CLOCKS_AGREE_WITHIN);
     }
 
-    /// Writes what is published up to now and within `later`, and then ends.
-    fn drain_until(&mut self, later: Duration) {
+    /// Writes what is published up to now, and then ends.
+    fn begin_shutdown(&mut self) {
+        if let Some(why) = self.context.sources.requests().why_stopped() {
+            self.context.events.report(&why);
+        }
         self.context.sources.set_grace(Duration::ZERO);
         self.handlers.expire_deadlines();
-        let until = std::time::SystemTime::now() + later;
+        let until = std::time::SystemTime::now() + CLOCKS_AGREE_WITHIN;
         self.ending = Some(Ending { unix_ns: unix_ns(until), stuck_since: None, damaged: false });
+    }
+
+    /// Whether another ring has taken the place of one of the rings, and the session can end.
+    fn is_replaced(&mut self) -> Result<bool, Error> {
+        let Context { sources, events, .. } = &mut self.context;
+        if !sources.find_successors(self.makes_anew, *events)? {
+            return Ok(false);
+        }
+        self.quiesce()?;
+        // A request to stop to the ring that was replaced would be lost with the session.
+        Ok(!self.context.is_stopping())
     }
 
     /// Whether every record published before the writer was asked to stop is written. Entries come in the order of
     /// time, so a younger one proves it; so do drained rings.
     fn is_finished(&mut self, took_some: bool) -> Result<bool, Error> {
-        let mut may_move = self.is_replaced && !self.context.is_stopping();
-        if may_move && !took_some {
-            // In this order: a lane may publish records until it is closed.
-            may_move = !self.context.sources.removed_are_deserted()?;
-        }
         let is_drained = !took_some && self.context.sources.is_drained()?;
         let Some(ending) = &mut self.ending else { return Ok(false) };
-        if may_move && now_unix_ns() < ending.unix_ns {
-            return Ok(false);
-        }
         if is_drained || self.last_unix_ns > ending.unix_ns || self.handlers.have_failed() {
             return Ok(true);
         }
@@ -305,11 +300,15 @@ impl<'a> Writer<'a> {
         if ending.stuck_since.get_or_insert_with(Instant::now).elapsed() < FUTURE_MAX {
             return Ok(false);
         }
-        self.context.events.report(if ending.damaged {
-            "the ring is being damaged and cannot be drained; the rest stays in it for the next writer"
-        } else {
-            "the remaining records have timestamps from the future; they stay in the ring for the next writer"
-        });
+        let what = match ending.damaged {
+            true => "the ring is being damaged and cannot be drained",
+            false => "the remaining records have timestamps from the future",
+        };
+        let then = match self.context.sources.are_nameless() {
+            true => "what is left in a ring that was removed is lost with it",
+            false => "what is left stays in the ring for the next writer",
+        };
+        self.context.events.report(&format!("{what}; {then}"));
         Ok(true)
     }
 
@@ -328,10 +327,10 @@ impl Writer<'_> {
     /// Whether the configuration has to be reloaded. Without a configuration, reopens the file instead.
     fn wants_reload(&mut self) -> bool {
         let is_signalled = self.context.flags.reopen.swap(false, Ordering::Relaxed);
-        let is_requested = self.context.sources.reload_requested();
+        let is_requested = self.context.sources.requests().reload();
         if self.config.is_none() && (is_signalled || is_requested) {
             self.handlers.reopen(&mut self.context);
-            self.context.sources.answer_reload(true);
+            self.context.sources.requests().answer_reload(true);
         }
         self.config.is_some() && (is_signalled || is_requested)
     }
@@ -346,18 +345,24 @@ impl Writer<'_> {
             }
             Err(error) => {
                 self.context.events.report(&format!("{error}\nthe previous configuration stays in force"));
-                self.context.sources.answer_reload(false);
+                self.context.sources.requests().answer_reload(false);
                 Ok(None)
             }
         }
     }
 
-    /// Waits until every batch in flight is written, so that sinks without a checkpoint do not get it twice.
+    /// Waits until every batch in flight is written, so that sinks without a checkpoint do not get it twice, and until a
+    /// rotation that is under way is answered.
     fn quiesce(&mut self) -> Result<(), Error> {
         let until = Instant::now() + QUIESCE_WITHIN;
-        while !self.in_flight.is_empty() && Instant::now() < until && !self.context.is_stopping() {
+        let is_busy = |writer: &Self| !writer.in_flight.is_empty() || writer.rotating.is_some();
+        while is_busy(self) && Instant::now() < until && !self.context.is_stopping() {
             self.handlers.poll(BUSY, self.context.events);
             self.acknowledge()?;
+            self.answer_rotation();
+            if self.in_flight.is_empty() {
+                std::thread::sleep(BUSY);
+            }
         }
         Ok(())
     }

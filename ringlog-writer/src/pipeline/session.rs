@@ -1,10 +1,9 @@
 //! Sessions: from options or a configuration to a running loop, and from its end to the next one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ringlog::Ring;
 use ringlog::reader::Cursor;
 
 use super::context::Context;
@@ -12,7 +11,7 @@ use super::delivery::Delivery;
 use super::flags::{Flags, Signals};
 use super::formatting::Formatting;
 use super::handlers::{ActiveHandler, Guarantee, Handlers};
-use super::old_ring;
+use super::held::{self, Held};
 use super::router::Router;
 use super::run::{End, Writer};
 use super::sources::Sources;
@@ -27,9 +26,6 @@ use crate::sink::{self, Sink};
 
 /// The pause before the previous configuration is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-
-/// For each ring its UUID, and the number of the stop request from which on requests count.
-type StopRequests = Vec<([u8; 16], u64)>;
 
 /// Persists records until `stop` is set, a process asks for it (`ringlog stop`), the reader of a pipe has gone, or,
 /// with [`until_idle`](Options::until_idle), the ring is idle. Then writes every record published so far and returns.
@@ -58,25 +54,8 @@ pub fn run_with(options: &Options, signals: &Signals, events: &mut dyn Events) -
 
 fn run_options(options: &Options, flags: Flags<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
     options.check()?;
-    let mut config = Config::from(options);
-    let mut stops = Vec::new();
-    let mut summary = Summary::default();
-    loop {
-        let session = Session {
-            config: &config,
-            file: None,
-            until_idle: options.until_idle,
-            answer: None,
-            stops: &stops,
-        };
-        let next = session.begin(flags, events).and_then(|writer| session.run(writer, &mut summary))?;
-        match next {
-            Next::Done => return Ok(summary),
-            // Options are not loaded anew: a ring was replaced.
-            Next::Again(honored) | Next::Reload(_, honored) => stops = honored,
-        }
-        keep_files_of(&config.clone(), &mut config);
-    }
+    let how = How { file: None, until_idle: options.until_idle, makes_anew: options.makes_anew };
+    run_sessions(Config::from(options), how, flags, events)
 }
 
 /// As [`run_with`], with a configuration: any number of rings and handlers. SIGHUP and `ringlog reload` reload it; the
@@ -85,28 +64,40 @@ fn run_options(options: &Options, flags: Flags<'_>, events: &mut dyn Events) -> 
 /// # Errors
 /// As for [`run`], and [`Error::Config`].
 pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
-    let flags = Flags::from(signals);
-    let mut summary = Summary::default();
-    let mut config = file.load()?;
+    let how = How { file: Some(file), until_idle: file.until_idle, makes_anew: file.makes_anew };
+    run_sessions(file.load()?, how, signals.into(), events)
+}
+
+/// What all sessions have in common.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    /// The configuration file, if there is one.
+    file: Option<&'a ConfigFile>,
+    until_idle: bool,
+    makes_anew: bool,
+}
+
+/// Runs one session after the other, until one ends the writer.
+fn run_sessions(
+    first: Config,
+    how: How<'_>,
+    flags: Flags<'_>,
+    events: &mut dyn Events,
+) -> Result<Summary, Error> {
+    let (mut config, mut held, mut summary) = (first, Held::default(), Summary::default());
     // The configuration to return to if the next one cannot start. A file is locked by one writer, so the old files are
     // closed before the new ones are opened.
-    let (mut previous, mut answer, mut stops) = (None, true, Vec::new());
+    let (mut previous, mut answer) = (None, true);
     let (mut has_begun, mut is_waiting) = (false, false);
     loop {
-        let session = Session {
-            config: &config,
-            file: Some(file),
-            until_idle: file.until_idle,
-            answer: Some(answer),
-            stops: &stops,
-        };
-        let writer = match session.begin(flags, events) {
+        let session = Session { config: &config, how, answer: how.file.map(|_| answer) };
+        let writer = match session.begin(&mut held, flags, events) {
             Ok(writer) => writer,
             Err(error) => {
                 if let Some(old) = previous.take() {
                     events.report(&format!("{error}; the previous configuration stays in force"));
-                    (config, answer, has_begun) = (old, false, true);
-                } else if has_begun && !flags.stop.load(Ordering::Relaxed) {
+                    (config, answer) = (old, false);
+                } else if has_begun && !flags.stop.load(Ordering::Relaxed) && !held.stop_requested() {
                     // The previous configuration cannot start again either: try until one can.
                     if !std::mem::replace(&mut is_waiting, true) {
                         events.report(&format!("{error}; trying again, records wait in the rings"));
@@ -118,16 +109,14 @@ pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events)
                 continue;
             }
         };
-        is_waiting = false;
-        match session.run(writer, &mut summary)? {
+        (has_begun, is_waiting, previous) = (true, false, None);
+        match session.run(writer, &mut held, &mut summary)? {
             Next::Done => return Ok(summary),
-            Next::Again(honored) => {
-                stops = honored;
+            Next::Again => {
                 keep_files_of(&config.clone(), &mut config);
-                (answer, has_begun) = (true, true);
+                answer = true;
             }
-            Next::Reload(mut next, honored) => {
-                stops = honored;
+            Next::Reload(mut next) => {
                 keep_files_of(&config, &mut next);
                 // If the new configuration cannot start, returning to this one must not truncate or rotate its files
                 // either.
@@ -163,62 +152,72 @@ fn keep_files_of(before: &Config, next: &mut Config) {
 #[derive(Clone, Copy)]
 struct Session<'a> {
     config: &'a Config,
-    file: Option<&'a ConfigFile>,
-    until_idle: bool,
+    how: How<'a>,
     /// The answer to pending requests for a reload: whether this configuration is the one that was asked for.
     answer: Option<bool>,
-    /// The stop requests that the previous session has not honored yet.
-    stops: &'a [([u8; 16], u64)],
 }
 
 /// What follows a session.
 enum Next {
     Done,
-    /// A session with the same configuration, and with the rings that are at their names now.
-    Again(StopRequests),
+    /// A session with the same configuration, and with the rings that have taken the place of others.
+    Again,
     /// A session with this configuration.
-    Reload(Box<Config>, StopRequests),
+    Reload(Box<Config>),
 }
 
 impl Session<'_> {
-    /// Becomes the consumer of the rings, opens the sinks, and repairs what an earlier writer left unfinished.
-    fn begin<'a>(&'a self, flags: Flags<'a>, events: &'a mut dyn Events) -> Result<Writer<'a>, Error> {
-        let mut rings =
-            self.config.rings.iter().map(|ring| Ring::open(ring)).collect::<Result<Vec<_>, _>>()?;
-        rings.extend(old_ring::open_all(&rings, events));
-        let mut sources = Sources::open(&rings, self.config.grace)?;
+    /// Becomes the consumer of the rings, opens the sinks, and repairs what an earlier writer left unfinished. If that
+    /// fails, the rings that were held before are held again.
+    fn begin<'a>(
+        &'a self,
+        held: &mut Held,
+        flags: Flags<'a>,
+        events: &'a mut dyn Events,
+    ) -> Result<Writer<'a>, Error> {
+        let mut sources = held.take(&self.config.rings, self.config.grace, events)?;
+        let handlers = match self.open_handlers(&mut sources, events) {
+            Ok(handlers) => handlers,
+            Err(error) => return held.put_back(sources, events).and(Err(error)),
+        };
+        held.end();
+        if let Some(is_taken) = self.answer {
+            sources.requests().answer_reload(is_taken);
+        }
+        let context = Context { sources, flags, events };
+        let How { file, until_idle, makes_anew } = self.how;
+        Ok(Writer::new(context, Router::new(self.config), handlers, until_idle, makes_anew, file))
+    }
+
+    fn open_handlers(&self, sources: &mut Sources, events: &mut dyn Events) -> Result<Handlers, Error> {
+        let rings: Vec<&Path> = sources.all().iter().map(|source| source.ring().path()).collect();
+        let is_single = self.how.file.is_none();
         let mut sinks = Vec::new();
         for handler in &self.config.handlers {
-            if let Some(sink) = sink::open(&handler.sink, &rings, self.file.is_none())? {
+            if let Some(sink) = sink::open(&handler.sink, &rings, is_single)? {
                 sinks.push((handler, sink));
             }
         }
-        sources.honor_stops_since(self.stops);
         // The rings start at the position of a single sink. Of several sinks, each skips the records that it has.
-        let is_single = self.file.is_none();
         if let (true, Some((_, sink))) = (is_single, sinks.first()) {
             sources.resume(|ring| sink.cursor(ring))?;
         }
         // Files are changed only now that the rings are held.
         for (_, sink) in &mut sinks {
-            sink.recover(sources.previous_consumer_crashed(), events)?;
+            sink.recover(sources.follow_crash(), events)?;
         }
         let has_files = sinks.iter().any(|(handler, _)| matches!(handler.sink, SinkConfig::File(_)));
-        let begin = |(handler, sink)| begin_handler(handler, sink, &sources, is_single, has_files);
+        let begin = |(handler, sink)| begin_handler(handler, sink, sources, is_single, has_files);
         let all = sinks.into_iter().map(begin).collect::<Result<_, _>>()?;
-        let handlers = Handlers::new(all, sources.all_drop()?, sources.least_bytes());
-        if let Some(is_taken) = self.answer {
-            sources.answer_reload(is_taken);
-        }
-        let context = Context { sources, flags, events };
-        Ok(Writer::new(context, Router::new(self.config), handlers, self.until_idle, self.file))
+        Ok(Handlers::new(all, sources.all_drop()?, sources.least_bytes()))
     }
 
     /// Runs the loop to its end, and closes the sinks.
-    fn run(&self, mut writer: Writer<'_>, summary: &mut Summary) -> Result<Next, Error> {
+    fn run(&self, mut writer: Writer<'_>, held: &mut Held, summary: &mut Summary) -> Result<Next, Error> {
         writer.context.events.ready();
         let end = writer.run();
         let Writer { mut context, mut handlers, summary: done, in_flight, .. } = writer;
+        let is_last = !matches!(end, Ok(End::Replaced | End::Reload(_)));
         if !matches!(end, Ok(End::Done)) {
             handlers.expire_deadlines();
         }
@@ -233,26 +232,32 @@ impl Session<'_> {
                 sources.ack_to(&batch.marks)?;
                 summary.add(batch.counts);
             }
-            if self.until_idle {
+            if self.how.until_idle {
                 sinks.iter_mut().for_each(|sink| sink.finish_background(events));
             }
             // The rings first: a removed checkpoint is safe only if they do not give any record out again. Before a
-            // reload they may still give out records that a file has already.
-            sources.end();
-            let acknowledged = matches!(end, Ok(End::Done)) && !all_gone;
+            // further session they may still give out records that a file has already.
+            if is_last {
+                sources.end();
+            }
+            let acknowledged = is_last && !all_gone;
             sinks.into_iter().for_each(|sink| sink.close(acknowledged, events));
         }
-        match end? {
-            // Records that a sink has refused are given out again by the rings; records left out of it are not.
-            End::Reload(config) => {
-                if let Err(error @ Error::LeftOut { .. }) = written {
-                    events.report(&error.to_string());
-                }
-                Ok(Next::Reload(config, sources.stops()))
+        let next = match end {
+            Ok(End::Reload(config)) => Next::Reload(config),
+            Ok(End::Replaced) => Next::Again,
+            Ok(End::Done) | Err(_) => {
+                held::report_left(&sources, events);
+                let is_nameless = sources.are_nameless();
+                return end.and(written).map(|()| Next::Done).map_err(|error| error.of_removed(is_nameless));
             }
-            End::Replaced => written.map(|()| Next::Again(sources.stops())),
-            End::Done => written.map(|()| Next::Done),
+        };
+        // Records that a sink has refused are given out again by the rings; records left out of it are not.
+        if let Err(error @ Error::LeftOut { .. }) = written {
+            events.report(&error.to_string());
         }
+        held.put_back(sources, events)?;
+        Ok(next)
     }
 }
 

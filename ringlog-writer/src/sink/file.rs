@@ -13,7 +13,6 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringlog::Ring;
 use ringlog::admin::Shown;
 use ringlog::reader::Cursor;
 
@@ -32,9 +31,8 @@ use checkpoint::{Checkpoint, CheckpointState, FileState};
 
 /// Opens the file of a handler. A pipe without a reader is waited for if `waits`, otherwise refused. The file of one of
 /// the rings is refused.
-pub(super) fn open(output: &FileConfig, rings: &[Ring], waits: bool) -> Result<Box<dyn Sink>, Error> {
-    let rings: Vec<&Path> = rings.iter().map(Ring::path).collect();
-    let file = File::open(&output.path, &rings, waits)?;
+pub(super) fn open(output: &FileConfig, rings: &[&Path], waits: bool) -> Result<Box<dyn Sink>, Error> {
+    let file = File::open(&output.path, rings, waits)?;
     if file.is_regular() && output.checkpoint {
         return Ok(Box::new(FileSink::open(file, output)?));
     }

@@ -28,7 +28,8 @@ impl Scene {
             |number: usize| options().create(path(&format!("ring{number}")).to_str().unwrap()).unwrap();
         let rings: Vec<Ring> = (0..count).map(create).collect();
         let names = rings.iter().map(|ring| ring.path().to_str().unwrap().to_owned()).collect();
-        let file = ConfigFile { path: path("ringlog.toml"), rings: names, until_idle: false };
+        let file =
+            ConfigFile { path: path("ringlog.toml"), rings: names, until_idle: false, makes_anew: false };
         let scratch = Scene { dir, rings, file };
         scratch.configure(config);
         scratch

@@ -34,4 +34,10 @@ impl Consumer {
     pub fn is_nameless(&self) -> bool {
         matches!(self.name.found, Found::Nothing | Found::Other)
     }
+
+    /// Whether the ring was removed by [`admin::remove`](crate::admin::remove), as `ringlog rm --force` does while the
+    /// ring is in use: its consumer is to end.
+    pub fn is_removed(&self) -> bool {
+        self.is_nameless() && self.session.ring().is_some_and(|ring| ring.is_retired())
+    }
 }

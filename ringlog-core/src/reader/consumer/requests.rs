@@ -23,29 +23,20 @@ impl Requests<'_> {
     pub fn pending(&self, request: Request) -> Option<u64> {
         let ring = self.consumer.session.ring()?;
         let last = mailbox::last(&ring, request);
-        let is_removed = request == Request::Stop && ring.is_retired() && self.consumer.is_nameless();
+        let is_removed = request == Request::Stop && self.consumer.is_removed();
         (is_removed || last != self.answered_in(&ring, request)).then_some(last)
     }
 
-    /// The number of the last request of this kind that has been answered. For [`Request::Stop`] it is the number of
-    /// requests that were made before the consumer began.
-    pub fn answered(&self, request: Request) -> u64 {
-        self.consumer.session.ring().map_or(0, |ring| self.answered_in(&ring, request))
-    }
-
     /// Answers the requests of this kind up to `number`. Only for [`Request::Reload`] it matters whether the request
-    /// was `accepted`. A request to stop is answered when the consumer ends: here `number` only sets which
-    /// requests count, for a consumer that takes the place of another one.
+    /// was `accepted`. A request to stop is answered when the consumer ends, and by nothing else.
     pub fn answer(&self, request: Request, number: u64, accepted: bool) {
-        if request == Request::Stop {
-            self.consumer.stops_before.set(number);
-        } else if let Some(ring) = self.consumer.session.ring() {
+        if let Some(ring) = self.consumer.session.ring() {
             mailbox::answer(&ring, request, Answer { number, accepted });
         }
     }
 
     fn answered_in(&self, ring: &SharedRing, request: Request) -> u64 {
         let answer = mailbox::last_answer(ring, request);
-        answer.map_or_else(|| self.consumer.stops_before.get(), |answer| answer.number)
+        answer.map_or_else(|| self.consumer.lock.stops_before(), |answer| answer.number)
     }
 }
