@@ -38,7 +38,7 @@ pub(crate) fn flush(named: &Named, start: Instant, timeout: Duration) -> Result<
             lanes.retain(|goal| !goal.is_reached(&ring));
             if !named.is_current(session) {
                 // What is left in a ring that was removed and is not drained is counted as lost.
-                if !lanes.is_empty() && !follow::is_drained_now(&ring) {
+                if !lanes.is_empty() && !follow::is_drained_now(session, &ring) {
                     lanes.clear();
                 }
             } else if !session.is_whole() || (lanes.is_empty() && session.file_is_cut()) {
@@ -65,5 +65,5 @@ pub(crate) fn flush(named: &Named, start: Instant, timeout: Duration) -> Result<
 }
 
 pub(crate) fn has_consumer(session: &Session) -> bool {
-    session.lock_file.probe().and_then(|probe| probe.is_held(lock_byte::CONSUMER)).unwrap_or(false)
+    session.lock_file.is_held(lock_byte::CONSUMER).unwrap_or(false)
 }

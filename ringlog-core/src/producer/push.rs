@@ -87,7 +87,10 @@ fn open_lane<'a>(
     let local = lane::open_for_thread(session, ring).map_err(without_lane)?;
     if named.has_old_sessions() {
         lane::leave_old_lanes(session);
-        named.settle();
+        // Otherwise the next look at the path does it: this is a system call or more.
+        if thread_lanes::take_has_left() {
+            named.settle();
+        }
     }
     Ok(local)
 }

@@ -19,7 +19,7 @@ use crate::ring::slot::Use;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::{monotonic_ns, unix_ns};
 use crate::shm::drops::{LanelessDrops, LanelessReason};
-use crate::shm::layout::header;
+use crate::shm::layout::{header, lock as lock_byte};
 use crate::shm::rules_area;
 
 /// The time between two looks: without a consumer; while an old ring is left; and while records are refused.
@@ -27,15 +27,27 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LEAVING_EVERY: Duration = Duration::from_millis(100);
 const REFUSED_EVERY: Duration = Duration::from_millis(10);
 
-/// A consumer whose last scan is older than this does not drain its ring.
+/// A consumer whose last scan is older than this may have ended.
 const BEAT_LIFE: Duration = Duration::from_secs(1);
 
-/// Whether a consumer drains the ring: it has not ended in order, and its last scan was a moment ago. Where the clock
-/// was set back meanwhile, the scan seems to lie in the future, and the consumer's next one corrects that.
-pub(crate) fn is_drained_now(ring: &SharedRing) -> bool {
-    let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
-    let beat = word(header::CONSUMER_BEAT_UNIX_NS);
-    word(header::CONSUMER_PID) != 0 && unix_ns().abs_diff(beat) <= BEAT_LIFE.as_nanos() as u64
+/// Whether a consumer drains the ring: it has not ended in order, and the kernel says that it holds its lock. A stopped
+/// consumer goes on later. Where the lock file was removed too, and the kernel cannot be asked, its last scan has to be
+/// a moment ago.
+pub(crate) fn is_drained_now(session: &Session, ring: &SharedRing) -> bool {
+    has_consumer_named(ring)
+        && session.lock_file.is_held(lock_byte::CONSUMER).unwrap_or_else(|| has_beat(ring))
+}
+
+/// Whether the header names a consumer: it has not ended in order.
+fn has_consumer_named(ring: &SharedRing) -> bool {
+    ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) != 0
+}
+
+/// Whether a consumer has looked at the ring, and so at its path, a moment ago. Where the clock was set back meanwhile,
+/// the scan seems to lie in the future, and the consumer's next one corrects that.
+fn has_beat(ring: &SharedRing) -> bool {
+    let beat = ring.header_word(header::CONSUMER_BEAT_UNIX_NS).load(Ordering::Relaxed);
+    unix_ns().abs_diff(beat) <= BEAT_LIFE.as_nanos() as u64
 }
 
 impl Named {
@@ -79,7 +91,7 @@ impl Named {
         if since < if has_old { LEAVING_EVERY } else { LOOK_EVERY }.as_nanos() as u64 {
             return false;
         }
-        if !has_old && is_drained_now(&ring) {
+        if !has_old && has_consumer_named(&ring) && has_beat(&ring) {
             state.looked_ns.store(monotonic_ns(), Ordering::Relaxed);
             return false;
         }
@@ -110,7 +122,7 @@ impl Named {
             Found::Cut => true,
             Found::Other if self.move_on(&session) => false,
             // While the ring is drained nothing is lost.
-            Found::Other | Found::Nothing => !session.is_whole() || !is_drained_now(&ring),
+            Found::Other | Found::Nothing => !session.is_whole() || !is_drained_now(&session, &ring),
         };
         state.is_gone.store(is_refused.into(), Ordering::Relaxed);
         drop(session);
@@ -202,7 +214,7 @@ impl Named {
         for session in self.old_sessions() {
             // A copy in a forked child has no ring, and nothing to count.
             let Some(ring) = session.ring().filter(|_| session.is_pinned()) else { continue };
-            let is_over = if is_drained_now(&ring) && session.is_whole() {
+            let is_over = if session.is_whole() && is_drained_now(&session, &ring) {
                 left::is_persisted(&session, &ring) && session.end_if_left(|_| ())
             } else {
                 let present = self.session();

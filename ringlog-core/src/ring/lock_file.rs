@@ -116,6 +116,15 @@ impl LockFile {
         Probe::open(&self.path, self.identity)
     }
 
+    /// Whether a byte is locked; `None` if that cannot be known, because the lock file has been removed, for example.
+    /// Allocates nothing, unlike [`probe`](Self::probe).
+    pub(crate) fn is_held(&self, byte: i64) -> Option<bool> {
+        let file = file::reopen(&self.path, self.identity, false).ok()??;
+        let held = ofd_lock::is_held(&file, byte).ok()?;
+        // A program may close descriptors that it does not know. The answer counts if this one was open meanwhile.
+        self.identity.is_of(&file).then_some(held)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

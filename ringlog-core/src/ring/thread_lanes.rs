@@ -28,6 +28,8 @@ thread_local! {
     /// The process in which this thread is opening a lane, 0 for none: a signal handler must not open one
     /// meanwhile. A child forked meanwhile reads its parent's id.
     pub(crate) static OPENING: Cell<u32> = const { Cell::new(0) };
+    /// Whether the thread has left a lane since that was last asked for.
+    static HAS_LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// This thread's lane in the ring whose session it is.
@@ -107,9 +109,15 @@ pub(crate) fn forget_left(
             if is_left(local, session_id) {
                 entry.session_id.set(NONE);
                 close(local, session_id);
+                HAS_LEFT.set(true);
             }
         }
     });
+}
+
+/// Whether the calling thread has left a lane since the last call.
+pub(crate) fn take_has_left() -> bool {
+    HAS_LEFT.take()
 }
 
 /// Forgets all lanes of the calling thread, each after `close` has been called with it and its session.

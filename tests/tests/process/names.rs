@@ -351,3 +351,32 @@ fn flush_waits_for_the_ring_before_as_well() {
     let _ = log.text(Level::INFO, "x", "after");
     assert_eq!(stat(&new).refused.left, 0);
 }
+
+/// A stopped process keeps its lock, and goes on later: what it then takes must not be reported as left before.
+#[test]
+fn a_consumer_that_is_stopped_still_drains_the_ring_before() {
+    let at = Scratch::new();
+    let old = at.create(small());
+    let log = old.logger();
+    let mut consumer = old.consumer().unwrap();
+    consumer.set_grace(Duration::ZERO);
+    assert!(consumer.next(Duration::ZERO).unwrap().is_none());
+    (0..10).for_each(|n| push(&log, 0, n).unwrap());
+    let new = replace_and_tell(&at);
+    // Longer than any time after which it could be taken for gone.
+    for n in 10..35 {
+        std::thread::sleep(Duration::from_millis(110));
+        push(&log, 0, n).unwrap();
+    }
+    assert_eq!((stat(&new).published, stat(&new).refused.left), (25, 0));
+    let mut taken = 0;
+    while consumer.next(Duration::from_millis(20)).unwrap().is_some() {
+        taken += 1;
+    }
+    assert_eq!(taken, 10);
+    consumer.ack().unwrap();
+    drop(consumer);
+    std::thread::sleep(Duration::from_millis(110));
+    push(&log, 0, 35).unwrap();
+    assert_eq!(stat(&new).refused.left, 0);
+}
