@@ -80,7 +80,7 @@ impl Sources {
         events: &mut dyn Events,
     ) -> Result<bool, Error> {
         for ring in 0..self.all.len() {
-            if self.joining.iter().any(|(replaced, _)| *replaced == ring) || !self.has_room(events)? {
+            if self.joining.iter().any(|(replaced, _)| *replaced == ring) {
                 continue;
             }
             if let Some(successor) = self.all[ring].find_successor(makes_anew, events) {
@@ -89,27 +89,26 @@ impl Sources {
                 self.joining.push((ring, successor));
             }
         }
-        Ok(!self.joining.is_empty())
+        Ok(!self.joining.is_empty() && self.has_room(events)?)
     }
 
-    /// Whether one more ring may become a replaced one. The oldest of too many is let go of, once everything in it is
-    /// written: the processes that have lanes in it count what they log into it from then on.
+    /// Whether the rings that are being replaced may be drained beside those that were replaced before. The oldest of too
+    /// many is let go of, once everything in it is written: the processes that have lanes in it count what they log
+    /// into it from then on.
     fn has_room(&mut self, events: &mut dyn Events) -> Result<bool, Error> {
         let is_counted = |source: &&mut Source| source.is_replaced() && !source.is_done();
-        let count = self.all.iter_mut().filter(is_counted).count() + self.joining.len();
-        if count < REPLACED_MAX {
-            return Ok(true);
+        while self.all.iter_mut().filter(is_counted).count() + self.joining.len() > REPLACED_MAX {
+            let Some(oldest) = self.all.iter_mut().find(is_counted) else { break };
+            if !oldest.is_drained()? {
+                return Ok(false);
+            }
+            oldest.give_up();
+            let path = oldest.ring().path().shown();
+            events.report(&format!(
+                "{REPLACED_MAX} rings that were at {path} before are in use still; the oldest is not drained any \
+                 more, and what comes into it is counted as left in the present one"
+            ));
         }
-        let Some(oldest) = self.all.iter_mut().find(is_counted) else { return Ok(false) };
-        if !oldest.is_drained()? {
-            return Ok(false);
-        }
-        oldest.give_up();
-        let path = oldest.ring().path().shown().to_string();
-        events.report(&format!(
-            "{REPLACED_MAX} rings that were at {path} before are in use still; the oldest is not drained any more, and \
-             what comes into it is counted as left in the present one"
-        ));
         Ok(true)
     }
 

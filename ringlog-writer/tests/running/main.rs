@@ -6,5 +6,6 @@ mod configured;
 mod earlier_boot;
 mod files;
 mod one_output;
+mod replaced;
 mod scene;
 mod slow_outputs;
