@@ -169,3 +169,50 @@ fn a_writer_goes_on_with_the_ring_that_was_made_anew() {
         }
     }
 }
+
+/// Starts a command whose messages go to the file `said`, and waits until the ring has a writer.
+fn start(scene: &Scene, args: &[&str]) -> Running {
+    let said = std::fs::File::create(scene.file("said")).unwrap();
+    let running = Running::start(scene.command(args).stderr(said));
+    wait_until("the writer", || scene.ringlog(&["stat", "app"]).stdout.contains("(pid "));
+    running
+}
+
+#[test]
+fn a_writer_makes_a_removed_ring_anew_if_told_to() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "2MiB", "--mode", "660"]).ok();
+    let mut writer = start(&scene, &["writer", "app", "--create=1MiB", "--out", "app.log"]);
+    let lines = || std::fs::read_to_string(scene.file("app.log")).unwrap_or_default();
+    for round in 0..2 {
+        scene.ringlog(&["put", "app", &format!("line {round}")]).ok();
+        wait_until("the line", || lines().contains(&format!("line {round}")));
+        std::fs::remove_file(scene.ring("app")).unwrap();
+        wait_until("the ring", || scene.ring("app").exists());
+    }
+    assert_eq!(scene.ring("app").metadata().unwrap().permissions().mode() & 0o777, 0o660);
+    assert!(scene.ringlog(&["info", "app"]).ok().stdout.contains("2,"), "as it was");
+    scene.ringlog(&["put", "app", "the last"]).ok();
+    wait_until("the last line", || lines().contains("the last"));
+    scene.ringlog(&["stop", "app"]).ok();
+    assert!(writer.0.wait().success());
+    let said = scene.read("said");
+    assert_eq!(said.matches("was removed; made it anew").count(), 2, "{said}");
+}
+
+#[test]
+fn a_writer_says_that_its_ring_was_removed_by_force() {
+    for create in [false, true] {
+        let scene = Scene::new();
+        scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+        let create: &[&str] = if create { &["--create"] } else { &[] };
+        let mut writer = start(&scene, &[&["writer", "app", "--out", "app.log"], create].concat());
+        scene.ringlog(&["put", "app", "arrived"]).ok();
+        scene.ringlog(&["rm", "app", "--force"]).ok();
+        assert!(writer.0.wait().success());
+        let said = scene.read("said");
+        assert!(said.contains("the ring app was removed by `ringlog rm`"), "{said}");
+        assert!(scene.read("app.log").contains("arrived"));
+        assert!(!said.contains("next writer") && !scene.ring("app").exists(), "{said}");
+    }
+}

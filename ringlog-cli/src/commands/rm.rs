@@ -16,9 +16,9 @@ pub struct Rm {
     /// Remove it even if it is in use or damaged
     ///
     /// Processes that log into it get the error "the ring is gone" as soon as they need another block of
-    /// space. A writer of the ring writes the records that are in it, then ends. Records that no writer writes
-    /// are lost, also those that processes log until they get the error. A file that is not a ring is never
-    /// removed.
+    /// space. Once a ring of this name is made again, they log into that one. A writer of the ring writes the
+    /// records that are in it, then says so and ends. Records that no writer writes are lost, also those that
+    /// processes log until they get the error. A file that is not a ring is never removed.
     #[arg(long)]
     force: bool,
 }
