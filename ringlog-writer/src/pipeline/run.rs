@@ -29,8 +29,8 @@ const BUSY: Duration = Duration::from_millis(1);
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
 /// When the writer stops, it waits at most this long for records with timestamps from the future.
 const FUTURE_MAX: Duration = Duration::from_secs(3);
-/// How long the end of a session that is followed by another one waits for handlers to write what is queued. What is not
-/// written by then stays in the rings.
+/// How long a session that is followed by another one waits at its end for handlers to write what is queued. What is
+/// not written by then stays in the rings.
 const QUIESCE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The writer has been asked to stop.
@@ -351,8 +351,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Waits until every batch in flight is written, so that sinks without a checkpoint do not get it twice, and until a
-    /// rotation that is under way is answered.
+    /// Waits until every batch in flight is written, so that sinks without a checkpoint do not get it twice, and until
+    /// a rotation that is under way is answered.
     fn quiesce(&mut self) -> Result<(), Error> {
         let until = Instant::now() + QUIESCE_WITHIN;
         let is_busy = |writer: &Self| !writer.in_flight.is_empty() || writer.rotating.is_some();

@@ -92,9 +92,9 @@ impl Sources {
         Ok(!self.joining.is_empty() && self.has_room(events)?)
     }
 
-    /// Whether the rings that are being replaced may be drained beside those that were replaced before. The oldest of too
-    /// many is let go of, once everything in it is written: the processes that have lanes in it count what they log
-    /// into it from then on.
+    /// Whether the rings that are being replaced may be drained beside those that were replaced before. The oldest of
+    /// too many is let go of, once everything in it is written: the processes that have lanes in it count what they
+    /// log into it from then on.
     fn has_room(&mut self, events: &mut dyn Events) -> Result<bool, Error> {
         let is_counted = |source: &&mut Source| source.is_replaced() && !source.is_done();
         while self.all.iter_mut().filter(is_counted).count() + self.joining.len() > REPLACED_MAX {
