@@ -216,3 +216,74 @@ fn a_writer_says_that_its_ring_was_removed_by_force() {
         assert!(!said.contains("next writer") && !scene.ring("app").exists(), "{said}");
     }
 }
+
+/// A record whose logging is interrupted until the barrier is reached twice.
+#[derive(ringlog::Record)]
+#[record(text = "slow")]
+struct Slow<'a> {
+    interruption: Interruption<'a>,
+}
+
+struct Interruption<'a>(&'a std::sync::Barrier, std::sync::atomic::AtomicBool);
+
+impl ringlog::FieldValue for Interruption<'_> {
+    const TYPE: ringlog::schema::Type = ringlog::schema::Type::U8;
+    const FIXED_BYTES: Option<usize> = Some(1);
+
+    fn payload_bytes(&self) -> usize {
+        1
+    }
+
+    fn encode(&self, out: &mut ringlog::schema::Encoder<'_>) {
+        if !self.1.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            self.0.wait();
+            self.0.wait();
+        }
+        out.put_u8(7);
+    }
+}
+
+/// No other writer can come to the ring without a name: what is left there is counted once, and what was written is not.
+#[test]
+fn what_a_killed_writer_leaves_in_a_replaced_ring_is_counted_once() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let mut writer = start(&scene, &["writer", "app", "--out", "app.log"]);
+    let lines = || std::fs::read_to_string(scene.file("app.log")).unwrap_or_default();
+    let log = ringlog::Ring::open(scene.ring("app").to_str().unwrap()).unwrap().logger();
+    let text = |text: &str| log.text(ringlog::Level::INFO, "x", text).unwrap();
+    text("before");
+    let barrier = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let interruption = Interruption(&barrier, std::sync::atomic::AtomicBool::new(false));
+            log.push(&Slow { interruption }).unwrap();
+            // Leaves the old ring, and counts what is left there.
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            log.text(ringlog::Level::INFO, "x", "moved").unwrap();
+        });
+        barrier.wait();
+        std::fs::remove_file(scene.ring("app")).unwrap();
+        scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+        wait_until("the writer drains both", || scene.read("said").contains("going on with both"));
+        text("beside");
+        wait_until("the line", || lines().contains("beside"));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        writer.signal(Signal::SIGKILL);
+        let _ = writer.0.wait();
+        barrier.wait();
+    });
+    scene.ringlog(&["stat", "app"]).ok();
+    let _next = start(&scene, &["writer", "app", "--out", "app.log"]);
+    wait_until("the last line", || lines().contains("moved"));
+    for once in ["before", "beside", "moved"] {
+        assert_eq!(lines().matches(once).count(), 1, "{}", lines());
+    }
+    assert!(!lines().contains("slow"), "{}", lines());
+    let stat = log_stat(&scene);
+    assert_eq!(stat.refused.left, 1, "{}", lines());
+}
+
+fn log_stat(scene: &Scene) -> ringlog::reader::RingStat {
+    ringlog::reader::Observer::open(scene.ring("app").to_str().unwrap()).unwrap().stat().unwrap()
+}
