@@ -12,4 +12,5 @@ pub(crate) mod init;
 pub(crate) mod logger;
 pub(crate) mod panics;
 pub(crate) mod push;
+pub(crate) mod search;
 pub(crate) mod statement;

@@ -67,7 +67,10 @@ fn levels_hold_on_standard_error_too() {
 fn errors_of_init_come_before_the_first_record() {
     let missing = printed(&[("RINGLOG", "/nowhere/app")]);
     let mut lines = missing.lines();
-    assert_eq!(lines.next(), Some("ringlog: no ring \"app\" in /nowhere; logging to standard error instead"));
+    assert_eq!(
+        lines.next(),
+        Some("ringlog: no ring \"app\" in /nowhere; logging to standard error until it can be opened")
+    );
     assert_eq!(lines.next(), Some(BY_DEFAULT[0]));
 
     let wrong = printed(&[("RINGLOG_LEVEL", "db=loud")]);

@@ -118,10 +118,16 @@ impl Callsite {
         fast: FastPath,
     ) {
         let statement = Statement::new(&self.site, level, arguments);
-        match logger.or(default_logger::default_logger()) {
-            // A statement has no result; the ring has counted what it refused.
-            Some(logger) => drop(logger.push_slow(&statement, fast)),
-            None => statement::log_otherwise(&statement),
+        // A statement has no result; the ring has counted what it refused.
+        if let Some(logger) = logger.or(default_logger::default_logger()) {
+            let _ = logger.push_slow(&statement, fast);
+        } else if let Some(logger) = default_logger::look_for_ring() {
+            // The rules of the ring that was found now may not want it.
+            if self.is_open_at(level) {
+                let _ = logger.push_slow(&statement, FastPath::Slow);
+            }
+        } else {
+            statement::log_otherwise(&statement);
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The process's default destination: where log statements go that name no logger.
 //!
-//! It is set once and never taken back, so a statement finds it by one load. It is read in any thread, in
+//! It is set once and never taken back, so a statement finds it by one load; only standard error gives way to the ring
+//! that is searched for. It is read in any thread, in
 //! signal handlers and in forked children: reading allocates nothing and takes no lock.
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::error::Error;
 
-use crate::producer::levels::steering::Steering;
+use crate::producer::levels::steering::{self, Steering};
 use crate::producer::logger::Logger;
+use crate::producer::search::Search;
 use crate::record::level::filter::Filter;
 use crate::ring::lane;
 use crate::ring::session::NO_FILTER;
@@ -22,8 +24,8 @@ use crate::shm::words;
 pub(crate) enum Destination {
     /// Into a ring, as far as its level rules and the process's own filter want them.
     Ring(Logger, Filter),
-    /// To standard error, a line each.
-    Stderr(Filter),
+    /// To standard error, a line each, until the ring is found that is searched for.
+    Stderr(Filter, Option<Search>),
     /// Nowhere: no default logger has been set.
     Nothing,
 }
@@ -43,6 +45,11 @@ impl Installed {
     #[inline]
     pub(crate) fn steering(&self) -> Option<&Steering> {
         self.steering.as_ref()
+    }
+
+    /// The word of the epoch that a decision is compared with.
+    pub(crate) fn epoch(&self) -> &AtomicU64 {
+        self.steering.as_ref().map_or(steering::unsteered(), Steering::epoch)
     }
 }
 
@@ -92,6 +99,31 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
     if installed().is_some() {
         return Err(Error::DefaultLoggerSet);
     }
+    put(std::ptr::null_mut(), destination)
+}
+
+/// Looks for the ring if the destination is standard error and it is time to. The logger, if the destination is a ring.
+pub(crate) fn look_for_ring() -> Option<&'static Logger> {
+    let before = installed()?;
+    if let Destination::Stderr(filter, Some(search)) = &before.destination {
+        search.look(|ring| {
+            // Before the ring is the destination: a child forked in between decides again and again, instead of never.
+            steering::end_unsteered();
+            put(std::ptr::from_ref(before).cast_mut(), Destination::Ring(ring.logger(), filter.clone()))
+        });
+    }
+    match destination() {
+        Destination::Ring(logger, _) => {
+            // A child may have been forked before that was done.
+            LOGGER.store(std::ptr::from_ref(logger).cast_mut(), Ordering::Release);
+            Some(logger)
+        }
+        _ => None,
+    }
+}
+
+/// Installs a destination in place of `before`.
+fn put(before: *mut Installed, destination: Destination) -> Result<(), Error> {
     let (steering, shown) = match &destination {
         Destination::Ring(logger, filter) => {
             let shown = words::text_words(&filter.text_within(lane_entry::FILTER_BYTES));
@@ -100,8 +132,7 @@ pub(crate) fn install(destination: Destination) -> Result<(), Error> {
         _ => (None, NO_FILTER),
     };
     let new = Box::into_raw(Box::new(Installed { destination, steering }));
-    let null = std::ptr::null_mut();
-    if INSTALLED.compare_exchange(null, new, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+    if INSTALLED.compare_exchange(before, new, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         // SAFETY: made above, and no other reference to it exists.
         drop(unsafe { Box::from_raw(new) });
         return Err(Error::DefaultLoggerSet);

@@ -2,6 +2,7 @@
 
 mod pairs;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::PushError;
@@ -24,13 +25,35 @@ pub(crate) fn install() -> bool {
     static FACADE: Facade = Facade;
     let installed = log::set_logger(&FACADE).is_ok();
     if installed {
-        log::set_max_level(match default_logger::destination() {
-            Destination::Ring(..) => log::LevelFilter::Trace, // rules from outside may ask for any level
-            Destination::Stderr(filter) => facade_level(filter),
-            Destination::Nothing => log::LevelFilter::Off,
-        });
+        IS_INSTALLED.store(true, Ordering::Release);
+        follow_destination();
     }
     installed
+}
+
+static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Sets the facade's level to what the default destination may want, if the adapter is installed.
+pub(crate) fn follow_destination() {
+    if !IS_INSTALLED.load(Ordering::Acquire) {
+        return;
+    }
+    // Again if the destination has changed meanwhile: the thread that changed it may have been first.
+    loop {
+        let level = wanted_level();
+        log::set_max_level(level);
+        if level == wanted_level() {
+            return;
+        }
+    }
+}
+
+fn wanted_level() -> log::LevelFilter {
+    match default_logger::destination() {
+        Destination::Ring(..) => log::LevelFilter::Trace, // rules from outside may ask for any level
+        Destination::Stderr(filter, _) => facade_level(filter),
+        Destination::Nothing => log::LevelFilter::Off,
+    }
 }
 
 /// The highest level of the facade that lets through all that the filter wants.
@@ -69,7 +92,14 @@ impl log::Log for Facade {
         }
         match default_logger::destination() {
             Destination::Ring(logger, _) => write(logger, record),
-            Destination::Stderr(_) => {
+            Destination::Stderr(..) => {
+                if let Some(logger) = default_logger::look_for_ring() {
+                    // The rules of the ring that was found now may not want it.
+                    if self.enabled(record.metadata()) {
+                        write(logger, record);
+                    }
+                    return;
+                }
                 let shown = match Nesting::enter() {
                     Some(_level) => pairs::shown(record),
                     None => PushError::Nested.to_string(),

@@ -1,18 +1,18 @@
 //! Setting a process up for logging in one call.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::os::environment::variable;
 use crate::producer::default_logger::{self, Destination};
+use crate::producer::search::{self, Search};
 use crate::record::level::filter::Filter;
 use crate::ring::handle::Ring;
 
 /// Where log calls go when there is no ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// To standard error, a line each.
+    /// To standard error, a line each, until the ring is there.
     Stderr,
     /// Nowhere.
     Nothing,
@@ -26,7 +26,8 @@ pub enum Initialized {
     Ring(PathBuf),
     /// Records go into this ring, except those of the `log` facade: another logger was installed there before.
     WithoutFacade(PathBuf),
-    /// There is no ring, for this reason. The fallback is used.
+    /// There is no ring, for this reason. The fallback is used; with [`Fallback::Stderr`], until a ring is there (see
+    /// [`init`]).
     Fallback(String),
     /// A default logger was set before. Nothing was changed.
     AlreadySet,
@@ -36,6 +37,11 @@ pub enum Initialized {
 ///
 /// `$RINGLOG_LEVEL` names the levels that are wanted, as `info,db=debug`. With the feature `log`, what libraries log
 /// by the `log` facade goes into the ring too. Without a ring records go to standard error.
+///
+/// Where `$RINGLOG` names a ring that is not there, or cannot be opened, log calls that go to standard error look for
+/// it, at most once a second, each process for itself. Once it is there, it becomes the default logger: records go
+/// into it from then on, as far as its level rules and `$RINGLOG_LEVEL` want them, and a line on standard error says
+/// so.
 ///
 /// Never fails and never panics: a program must not end because it cannot log.
 ///
@@ -63,13 +69,16 @@ pub fn init_or(fallback: Fallback) -> Initialized {
         }
     };
     if variable("RINGLOG").is_none() {
-        return fall_back(fallback, filter, "RINGLOG is not set".to_owned());
+        return fall_back(fallback, filter, None, "RINGLOG is not set".to_owned());
     }
     match Ring::open(".").and_then(|ring| set_ring(&ring, filter.clone())) {
         Ok(initialized) => initialized,
         Err(error) => {
-            complain(fallback, &format!("{error}; logging to standard error instead"));
-            fall_back(fallback, filter, error.to_string())
+            let search = Search::after(&error, follow_destination).filter(|_| fallback == Fallback::Stderr);
+            let otherwise =
+                search.as_ref().map_or("logging to standard error instead", |_| search::UNTIL_THEN);
+            complain(fallback, &format!("{error}; {otherwise}"));
+            fall_back(fallback, filter, search, error.to_string())
         }
     }
 }
@@ -88,9 +97,9 @@ fn set_ring(ring: &Ring, filter: Filter) -> Result<Initialized, Error> {
     }
 }
 
-fn fall_back(fallback: Fallback, filter: Filter, why: String) -> Initialized {
+fn fall_back(fallback: Fallback, filter: Filter, search: Option<Search>, why: String) -> Initialized {
     if fallback == Fallback::Stderr {
-        if default_logger::install(Destination::Stderr(filter)).is_err() {
+        if default_logger::install(Destination::Stderr(filter, search)).is_err() {
             return Initialized::AlreadySet;
         }
         install_facade();
@@ -106,9 +115,14 @@ fn install_facade() -> bool {
     true
 }
 
+/// Has the facade hand over what the default destination may want.
+fn follow_destination() {
+    #[cfg(feature = "log")]
+    crate::producer::facade::follow_destination();
+}
+
 fn complain(fallback: Fallback, what: &str) {
     if fallback == Fallback::Stderr {
-        // If standard error is gone too there is nowhere left to report it.
-        let _ = writeln!(std::io::stderr(), "ringlog: {what}");
+        search::say(what);
     }
 }

@@ -57,18 +57,27 @@ impl Ring {
     /// [`Error::Version`] or [`Error::Damaged`] for what is in the file; [`Error::Permission`];
     /// [`Error::LocksNotKept`] where the file system cannot carry a ring.
     pub fn open(name: &str) -> Result<Ring, Error> {
+        Ring::open_named(name, &name::resolve_absolute(name)?)
+    }
+
+    /// Opens the ring at an absolute path.
+    pub(crate) fn open_at(path: &Path) -> Result<Ring, Error> {
+        Ring::open_named("", path)
+    }
+
+    /// `name` is what an error calls the ring if its path has no last part.
+    fn open_named(name: &str, path: &Path) -> Result<Ring, Error> {
         exit::prepare();
-        let path = name::resolve_absolute(name)?;
-        renewal::renew_if_old(name, &path)?;
+        renewal::renew_if_old(name, path)?;
         // If the ring is being replaced, open the new one. It is not replaced more often than this.
         for _ in 0..8 {
-            if let Some(named) = Named::new(&file::open(name, &path, true)?)? {
+            if let Some(named) = Named::new(&file::open(name, path, true)?)? {
                 // Here and not with the first record, which may come from a signal handler: this allocates.
                 reclaim::look_without_consumer(&named.session());
                 return Ok(Ring { named });
             }
         }
-        Err(name::no_such_ring(name, &path))
+        Err(name::no_such_ring(name, path))
     }
 
     pub(crate) fn with_ring(&self, act: impl FnOnce(&crate::shm::block::SharedRing)) {

@@ -28,15 +28,38 @@ pub(crate) fn directories() -> impl Iterator<Item = PathBuf> {
 /// The file that `name` means: `.` is the name or path in `$RINGLOG`, anything with a slash is a path. Everything else
 /// lies in [`directory`], or in `/run/ringlog` if it is there only.
 pub fn resolve(name: &str) -> Result<PathBuf, Error> {
-    let path = resolve_new(name)?;
-    let own = path.parent().is_some_and(|dir| dir == directory());
-    let Some(file) = path.file_name().filter(|_| own && path.symlink_metadata().is_err()) else {
-        return Ok(path);
-    };
-    // A directory that this user may not search has no rings for it.
-    let elsewhere =
-        directories().skip(1).map(|dir| dir.join(file)).find(|path| path.symlink_metadata().is_ok());
-    Ok(elsewhere.unwrap_or(path))
+    Ok(Places::of(name)?.present().to_owned())
+}
+
+/// The files that a name may mean, in the order in which they are looked for.
+#[derive(Debug)]
+pub(crate) struct Places {
+    first: PathBuf,
+    others: Vec<PathBuf>,
+}
+
+impl Places {
+    pub(crate) fn of(name: &str) -> Result<Places, Error> {
+        let first = resolve_new(name)?;
+        let is_own = first.parent().is_some_and(|dir| dir == directory());
+        let file = first.file_name().filter(|_| is_own);
+        let others = file.map(|file| directories().skip(1).map(|dir| dir.join(file)).collect());
+        Ok(Places { others: others.unwrap_or_default(), first })
+    }
+
+    /// The same files, whatever the working directory is later.
+    pub(crate) fn absolute(self) -> Result<Places, Error> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| Error::io("find", path, e));
+        let others = self.others.iter().map(absolute).collect::<Result<_, _>>()?;
+        Ok(Places { first: absolute(&self.first)?, others })
+    }
+
+    /// The place at which there is a file now; the first one if there is none. A directory that this user may not
+    /// search has no rings for it.
+    pub(crate) fn present(&self) -> &Path {
+        let is_there = |path: &&PathBuf| path.symlink_metadata().is_ok();
+        std::iter::once(&self.first).chain(&self.others).find(is_there).unwrap_or(&self.first)
+    }
 }
 
 /// The file that a new ring of this name gets: as [`resolve`], but a name lies in [`directory`].

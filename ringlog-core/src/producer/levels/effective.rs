@@ -9,15 +9,12 @@ use crate::record::level::Level;
 use crate::record::level::rules::EffectiveLevel;
 use crate::shm::rules_area;
 
-/// The epoch where no ring steers the levels.
-static UNSTEERED: AtomicU64 = AtomicU64::new(1);
-
 /// Whether the default logger wants records of this level from this logger: for levels or names that are not
 /// known at compile time.
 #[inline]
 pub fn wants(level: Level, logger: &str) -> bool {
     let Some(installed) = default_logger::installed() else { return false };
-    match known::get(logger, epoch_of(installed).load(Ordering::Relaxed)) {
+    match known::get(logger, installed.epoch().load(Ordering::Relaxed)) {
         Some(least) => level >= least,
         None => wants_by_rules(installed, level, logger),
     }
@@ -36,12 +33,7 @@ fn wants_by_rules(installed: &'static Installed, level: Level, logger: &str) -> 
 /// `None` where log statements go nowhere.
 pub(crate) fn by_default(logger: &str) -> Option<(EffectiveLevel, &'static AtomicU64)> {
     let installed = default_logger::installed()?;
-    Some((resolve(installed, logger)?, epoch_of(installed)))
-}
-
-/// The epoch that a decision is compared with.
-fn epoch_of(installed: &'static Installed) -> &'static AtomicU64 {
-    installed.steering().map_or(&UNSTEERED, |steering| steering.epoch())
+    Some((resolve(installed, logger)?, installed.epoch()))
 }
 
 fn resolve(installed: &'static Installed, logger: &str) -> Option<EffectiveLevel> {
@@ -50,8 +42,9 @@ fn resolve(installed: &'static Installed, logger: &str) -> Option<EffectiveLevel
             steering.look();
             Some(steering.resolve(logger, filter))
         }
-        (Destination::Ring(_, filter) | Destination::Stderr(filter), _) => {
-            let as_of = Some(epoch_of(installed).load(Ordering::Relaxed));
+        (Destination::Ring(_, filter) | Destination::Stderr(filter, _), _) => {
+            // Not what the word says now: that may be the epoch of a ring that was found since.
+            let as_of = Some(steering::UNSTEERED);
             Some(EffectiveLevel { least: filter.rule_for(logger).1, as_of })
         }
         (Destination::Nothing, _) => None,
@@ -68,7 +61,7 @@ impl Logger {
     pub fn allows(&self, level: Level, logger: &str) -> bool {
         let header = &self.named.header().memory();
         let (own, mark) = match default_logger::destination() {
-            Destination::Ring(_, filter) | Destination::Stderr(filter) => (Some(filter), 0),
+            Destination::Ring(_, filter) | Destination::Stderr(filter, _) => (Some(filter), 0),
             // What is decided without a filter does not hold once there is one.
             Destination::Nothing => (None, 1 << 63),
         };

@@ -13,6 +13,23 @@ use crate::ring::by_name::Named;
 use crate::shm::memory::Memory;
 use crate::shm::rules_area;
 
+/// The epoch of decisions while no ring steers the levels, and the one after it, at which nothing is decided. No ring
+/// comes to these: its epochs grow from the clock's time.
+pub(crate) const UNSTEERED: u64 = u64::MAX - 2;
+const ENDED: u64 = u64::MAX - 1;
+
+static EPOCH: AtomicU64 = AtomicU64::new(UNSTEERED);
+
+/// The word of the epoch while no ring steers the levels.
+pub(crate) fn unsteered() -> &'static AtomicU64 {
+    &EPOCH
+}
+
+/// Ends all decisions that were made without a ring.
+pub(crate) fn end_unsteered() {
+    EPOCH.store(ENDED, Ordering::Release);
+}
+
 /// The rules of the ring that the default logger logs into. Its page stays mapped in a forked child.
 pub(crate) struct Steering {
     named: Arc<Named>,

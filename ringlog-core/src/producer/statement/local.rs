@@ -47,7 +47,7 @@ pub(crate) fn log_as_text(logger: &Logger, record: &dyn Record) -> Result<(), Pu
 #[inline(never)]
 pub(crate) fn log_otherwise(record: &dyn Record) {
     match default_logger::destination() {
-        Destination::Stderr(_) => show(record),
+        Destination::Stderr(..) => show(record),
         // It has been set since the caller looked.
         Destination::Ring(logger, _) => {
             // A statement has no result; the ring has counted what it refused.
