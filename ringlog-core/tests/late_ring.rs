@@ -166,7 +166,7 @@ fn a_ring_that_cannot_be_used_is_reported_once() {
 }
 
 #[test]
-fn a_ring_that_could_not_be_used_at_the_start_is_not_reported_again() {
+fn a_ring_that_was_unusable_at_the_start_is_not_reported_again() {
     let at = Scratch::new();
     fs::write(at.name(), "no ring").unwrap();
     let scene = Scene::start_at("logs", at);
