@@ -8,6 +8,7 @@ pub(crate) mod level;
 pub(crate) mod ls;
 mod put;
 mod reload;
+mod resize;
 mod rm;
 mod rotate;
 mod run;
@@ -27,6 +28,7 @@ pub enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Create(create::Create),
+    Resize(resize::Resize),
     Put(put::Put),
     Tail(tail::Tail),
     Ls(ls::Ls),
@@ -54,6 +56,7 @@ impl Command {
             Command::Demo(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Create(command) => command.run(),
+            Command::Resize(command) => command.run(),
             Command::Put(command) => command.run(),
             Command::Tail(command) => command.run(),
             Command::Ls(command) => command.run(),

@@ -52,6 +52,7 @@ fn code(error: &anyhow::Error) -> u8 {
     }
     match error.downcast_ref::<ringlog::Error>() {
         Some(ringlog::Error::NoSuchRing { .. }) => NO_SUCH_RING,
+        Some(ringlog::Error::Geometry(_)) => USAGE,
         Some(ringlog::Error::FlushTimeout { .. }) => TIMED_OUT_OR_EMPTY,
         _ => FAILED,
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringlog::Overflow;
-use ringlog::admin::Clock;
+use ringlog::admin::{Clock, Size};
 
 /// The longest time that a producer waits for space under `block` without a time.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,6 +39,14 @@ pub fn overflow(text: &str) -> Result<Overflow, String> {
         Some(("block", timeout)) => Ok(Overflow::Block(duration(timeout)?)),
         _ => Err(format!("{text:?} is not an overflow policy; expected drop, block or block:5s")),
     }
+}
+
+/// Parses a size: `65536`, `64KiB`, `16MiB`.
+///
+/// # Errors
+/// A message that says what was expected.
+pub fn size(text: &str) -> Result<Size, String> {
+    text.parse()
 }
 
 /// Parses the clock of a ring: `tsc`, `monotonic`.

@@ -199,17 +199,23 @@ fn impossible_sizes_are_refused() {
     let scene = Scene::new();
     let create = |args: &[&str]| scene.ringlog(&[&["create", "app"], args].concat());
     create(&["--size", "1MiB", "--lanes", "100"]).fails(
-        1,
+        2,
         "ringlog: cannot make this ring: 122 blocks of 8192 bytes less 15 reserved leave 107, but 100 lanes need at \
          least two each, 200: enlarge the ring or ask for fewer lanes",
     );
-    create(&["--size", "16 parsecs"]).fails(
-        1,
-        "ringlog: cannot make this ring: size \"16 parsecs\"; expected a number with an optional unit: 65536, 64KiB, \
-         16MiB, 1GiB",
-    );
+    let message = "size \"16 parsecs\"; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1GiB";
+    for wrong in [
+        &["create", "app", "--size", "16 parsecs"][..],
+        &["create", "app", "--definitions", "16 parsecs"],
+        &["run", "--size", "16 parsecs", "--out", "app.log", "--", "true"],
+        &["writer", "app", "--create=16 parsecs", "--out", "app.log"],
+        &["resize", "app", "16 parsecs"],
+    ] {
+        let ended = scene.ringlog(wrong);
+        assert!(ended.code == Some(2) && ended.stderr.contains(message), "{ended:#?}");
+    }
     create(&["--block-size", "5000"]).fails(
-        1,
+        2,
         "ringlog: cannot make this ring: a block of 5000 bytes; expected a power of two from 1024 to 1048576",
     );
     assert!(!scene.ring("app").exists());

@@ -1,5 +1,7 @@
-//! Administers rings: finds, lists and removes them, sends requests to their writer, and changes the levels of running
-//! processes. `ringlog rm`, `ls`, `stop`, `rotate`, `reload` and `level` are built on it.
+//! Administers rings: finds, lists, resizes and removes them, sends requests to their writer, and changes the levels of running
+//! processes. `ringlog rm`, `resize`, `ls`, `stop`, `rotate`, `reload` and `level` are built on it.
+
+mod resize;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use crate::ring::name;
 use crate::shm::layout::header;
 use crate::shm::mailbox;
 
+pub use self::resize::{Resize, Resized, resize};
 pub use crate::error::shown::{Shown, ShownText, is_harmful};
 pub use crate::os::environment::{is_from_stranger, variable};
 pub use crate::reader::levels::change_levels;

@@ -78,7 +78,7 @@ pub enum Error {
         why: String,
     },
     /// The ring was removed, and the file that is at its path now does not take its place.
-    #[error("{} was replaced by a file that is not taken for the ring: {why}", path.display())]
+    #[error("{} was replaced by a file that is not taken for the ring: {why}", path.shown())]
     Replacement {
         /// The path.
         path: PathBuf,
@@ -90,6 +90,14 @@ pub enum Error {
     Directory {
         /// The directory.
         dir: PathBuf,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// The ring cannot be resized now.
+    #[error("cannot resize {}: {why}", path.shown())]
+    Resize {
+        /// The file.
+        path: PathBuf,
         /// Why not, and what to do.
         why: String,
     },
@@ -347,6 +355,8 @@ mod tests {
             Error::FileSizeLimit { path: path.clone(), bytes: 2, limit: 1 },
             Error::EarlierBoot { path: path.clone(), why: "x".to_owned() },
             Error::LocksNotKept { path: path.clone() },
+            Error::Resize { path: path.clone(), why: "x".to_owned() },
+            Error::Replacement { path: path.clone(), why: "x".to_owned() },
             Error::LockFile { path: path.clone(), why: "x".to_owned() },
             Error::LockFileMissing { path: path.clone(), lock_file: path.clone() },
             Error::LanesExhausted { path: path.clone(), lanes: 1 },

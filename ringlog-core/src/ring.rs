@@ -25,4 +25,5 @@ pub(crate) mod renewal;
 pub(crate) mod replacement;
 pub(crate) mod session;
 pub(crate) mod slot;
+pub(crate) mod successor;
 pub(crate) mod thread_lanes;

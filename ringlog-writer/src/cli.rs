@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ringlog::admin::Size;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 mod rings;
@@ -64,8 +65,9 @@ pub struct WriterArgs {
     pub rings: Vec<String>,
     /// Make each ring that is not there, of this size (16MiB if none is given), for this user only. One whose file is
     /// removed while the writer runs is made anew as it was, except by `ringlog rm`, which ends the writer
-    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "16MiB")]
-    pub create: Option<String>,
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "16MiB",
+        value_parser = |text: &str| text.parse::<Size>())]
+    pub create: Option<Size>,
     /// Wait for each ring that is not there until a process makes it. SIGTERM and SIGINT end the wait
     #[arg(long, conflicts_with = "create")]
     pub wait: bool,

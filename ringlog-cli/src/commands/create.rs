@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ringlog::admin::Shown;
-use ringlog::admin::{Clock, Geometry};
+use ringlog::admin::{Clock, Geometry, Shown, Size};
 use ringlog::reader::Observer;
 use ringlog::{Overflow, Ring};
 use serde::Serialize;
@@ -18,13 +17,13 @@ pub struct Create {
     /// The ring to create
     name: String,
     /// Size of the ring's file without the area for definitions: 16MiB, 1GiB
-    #[arg(long, default_value = "16MiB")]
-    size: String,
+    #[arg(long, default_value = "16MiB", value_parser = option_values::size)]
+    size: Size,
     /// Size of the area for definitions, on top of the ring's size. Definitions describe the kinds of records, and
     /// readers decode by them. Each is stored once for all processes. When the area is full, records of further kinds
     /// carry their definitions, and take more space and time [default: an eighth of the size, 64KiB to 256MiB]
-    #[arg(long, value_name = "SIZE")]
-    definitions: Option<String>,
+    #[arg(long, value_name = "SIZE", value_parser = option_values::size)]
+    definitions: Option<Size>,
     /// Number of lanes. A lane is the part of the ring that one logging thread uses; each process takes one more.
     /// Records of a thread that finds no free lane are dropped and counted [default:
     /// one for every four blocks, at most 1024]
@@ -92,9 +91,9 @@ impl Create {
 
     /// Makes the ring. False beside it if another process was first.
     fn create(&self) -> Result<(Ring, bool), ringlog::Error> {
-        let mut options = Ring::options().size(self.size.as_str()).overflow(self.overflow).mode(self.mode);
+        let mut options = Ring::options().size(self.size.clone()).overflow(self.overflow).mode(self.mode);
         if let Some(size) = &self.definitions {
-            options = options.definitions(size.as_str());
+            options = options.definitions(size.clone());
         }
         if let Some(lanes) = self.lanes {
             options = options.lanes(lanes);

@@ -12,7 +12,7 @@ use std::process::{Child, ExitCode, ExitStatus};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringlog::Overflow;
-use ringlog::admin::Shown;
+use ringlog::admin::{Shown, Size};
 use ringlog_writer::FormatKind;
 
 use crate::{exit_code, option_values, terminal};
@@ -42,12 +42,12 @@ pub struct Run {
     #[arg(short, long, default_value = "text", value_parser = formats())]
     format: FormatKind,
     /// Size of the ring
-    #[arg(long, default_value = "16MiB")]
-    size: String,
+    #[arg(long, default_value = "16MiB", value_parser = option_values::size)]
+    size: Size,
     /// Size of the ring's area for definitions, as for `ringlog create` [default: an eighth of the size, 64KiB to
     /// 256MiB]
-    #[arg(long, value_name = "SIZE")]
-    definitions: Option<String>,
+    #[arg(long, value_name = "SIZE", value_parser = option_values::size)]
+    definitions: Option<Size>,
     /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:TIME: it waits
     /// for space, at most TIME, and only then drops and counts. block alone means block:5s
     #[arg(long, value_name = "drop|block[:TIME]", default_value = "block:5s", value_parser = option_values::overflow)]

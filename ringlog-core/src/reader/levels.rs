@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::error::shown::Shown;
-use crate::os::ofd_lock::{Mode, ScopedLock};
+use crate::os::ofd_lock::ScopedLock;
 use crate::reader::observer::Observer;
 use crate::record::definition::Definition;
 use crate::record::described;
@@ -31,7 +31,6 @@ use crate::shm::words::text_from_words;
 
 /// Far longer than a change takes, unless its process has been stopped.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
-const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// The levels of a ring, read at one look.
 #[derive(Clone, Debug)]
@@ -72,13 +71,22 @@ pub struct LoggerLevel {
 /// # Errors
 /// [`Error::Levels`] if the ring has no room for the rules, or another process has been stopped while changing them;
 /// otherwise as for [`Ring::open`].
-pub fn change_levels(name: &str, change: impl FnMut(&mut LevelRules)) -> Result<LevelRules, Error> {
-    let opened = file::open_by_name(name, true)?;
-    let lock_file = LockFile::of(&opened)?;
-    opened.with_ring(|ring| {
-        let lock = lock(&lock_file, &opened.path, LOCK_WITHIN)?;
-        self::change(ring, &opened.path, lock, change)
-    })?
+pub fn change_levels(name: &str, mut change: impl FnMut(&mut LevelRules)) -> Result<LevelRules, Error> {
+    // If the ring is replaced meanwhile, change the rules of the new one. It is not replaced more often than this.
+    for _ in 0..8 {
+        let opened = file::open_by_name(name, true)?;
+        let lock_file = match LockFile::of(&opened) {
+            Err(_) if !opened.identity.is_at(&opened.path) => continue,
+            other => other?,
+        };
+        let lock = match lock(&lock_file, &opened.path, LOCK_WITHIN) {
+            // Looked at under the lock: it is held while a ring is replaced by one of another size.
+            _ if !opened.identity.is_at(&opened.path) => continue,
+            other => other?,
+        };
+        return opened.with_ring(|ring| self::change(ring, &opened.path, lock, &mut change))?;
+    }
+    Err(Error::Levels("the ring is replaced again and again".to_owned()))
 }
 
 impl Ring {
@@ -136,22 +144,11 @@ fn change(
 }
 
 fn lock(lock_file: &LockFile, path: &Path, within: Duration) -> Result<ScopedLock, Error> {
-    let io = |e| Error::io("lock", lock_file.path(), e);
-    let file = lock_file.open().map_err(io)?;
-    let mut file = file.ok_or_else(|| name::no_such_ring("", path))?;
-    let begun = Instant::now();
-    loop {
-        match ScopedLock::try_hold(file, layout::lock::LEVELS, Mode::Exclusive).map_err(io)? {
-            Ok(lock) => return Ok(lock),
-            Err(_) if begun.elapsed() >= within => {
-                return Err(Error::Levels(
-                    "another process is changing them, and does not finish".to_owned(),
-                ));
-            }
-            Err(again) => file = again,
-        }
-        std::thread::sleep(LOCK_PAUSE);
-    }
+    let held = lock_file.hold_within(layout::lock::LEVELS, within);
+    held.map_err(|e| Error::io("lock", lock_file.path(), e))?.ok_or_else(|| match lock_file.is_there() {
+        true => Error::Levels("another process is changing them, and does not finish".to_owned()),
+        false => name::no_such_ring("", path),
+    })
 }
 
 impl Observer {

@@ -14,6 +14,7 @@ use crate::ring::options::Options;
 use crate::ring::reclaim;
 use crate::ring::renewal;
 use crate::ring::slot::Use;
+use crate::ring::successor;
 use crate::shm::clock::Clock;
 
 /// A ring that this process is attached to. Cheap to clone; dropping the last clone detaches.
@@ -104,7 +105,7 @@ impl Ring {
     /// # Errors
     /// [`Error::Exists`] if something is there by now; what [`Options::create`] returns.
     pub fn make_anew(&self) -> Result<(), Error> {
-        renewal::make_anew(&self.session(), self.named.place().path())
+        successor::make_anew(&self.session(), self.named.place().path())
     }
 
     pub(crate) fn named(&self) -> &Arc<Named> {

@@ -15,6 +15,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::os::boot::boot_id;
@@ -27,6 +28,9 @@ use crate::ring::draft::Draft;
 use crate::ring::file::Opened;
 use crate::shm::clock::monotonic_ns;
 use crate::shm::layout::{self, header, lock as lock_byte};
+
+/// The pause between two attempts to lock a byte.
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// A lock file that was at its path and had the right owner and mode.
 #[derive(Clone, Debug)]
@@ -129,6 +133,11 @@ impl LockFile {
         &self.path
     }
 
+    /// Whether it has not been removed.
+    pub(crate) fn is_there(&self) -> bool {
+        self.identity.is_at(&self.path)
+    }
+
     /// What the ring's header says while it is used with this lock file; 0 for a ring without a name, whose header
     /// says nothing.
     pub(crate) fn mark(&self) -> u64 {
@@ -156,6 +165,21 @@ impl LockFile {
             }
             still
         }))
+    }
+
+    /// Locks a byte for this process alone, once that is possible within `within`. `None` if it is not, or if the lock
+    /// file has been removed.
+    pub(crate) fn hold_within(&self, byte: i64, within: Duration) -> io::Result<Option<ScopedLock>> {
+        let begun = Instant::now();
+        let Some(mut file) = self.open()? else { return Ok(None) };
+        loop {
+            match ScopedLock::try_hold(file, byte, Mode::Exclusive)? {
+                Ok(lock) => return Ok(Some(lock)),
+                Err(_) if begun.elapsed() >= within => return Ok(None),
+                Err(again) => file = again,
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
     }
 
     /// Locks out every other process that attaches to the ring; `None` if one is attached.

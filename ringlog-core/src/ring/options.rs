@@ -21,6 +21,15 @@ impl From<&str> for Size {
     }
 }
 
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    /// As from a `&str`, but a text that is no size is an error here.
+    fn from_str(text: &str) -> Result<Size, String> {
+        parse_size(text).map(Size::from)
+    }
+}
+
 /// A number of bytes with an optional unit: `65536`, `64KiB`, `16 MiB`, `1GiB` (`K`, `M`, `G` mean the
 /// same).
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {

@@ -5,29 +5,22 @@
 //! is added to such a file: a lane that lost its last owners would give their numbers to new records, and readers would
 //! take these for records that they had before. The new ring has a UUID of its own, so no id comes twice.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-
 use crate::error::Error;
 use crate::error::shown::Shown;
 use crate::os::file::Identity;
-use crate::ring::create::{self, FileAccess};
 use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
 use crate::ring::lock_file::LockFile;
-use crate::ring::name;
-use crate::ring::session::Session;
-use crate::shm::block::{Phase, SharedRing, State};
-use crate::shm::clock::{Clock, unix_ns};
-use crate::shm::layout::{Geometry, header};
-use crate::shm::overflow::Overflow;
-use crate::shm::rules_area;
-use crate::shm::sync::Ordering;
+use crate::ring::successor::Successor;
+use crate::shm::block::{Phase, State};
+use crate::shm::clock::Clock;
+use crate::shm::layout::Geometry;
 
 /// How long another process may take that replaces the ring, or looks whether it must.
 const REPLACED_WITHIN: Duration = Duration::from_secs(10);
@@ -92,31 +85,18 @@ fn uuid_digits(info: &Info) -> String {
     format!("{:032x}", u128::from_be_bytes(info.uuid))
 }
 
-/// The old file keeps its name until the new ring takes it, in one step, and has its other name before that: wherever
-/// this process dies, no name is missing and no file is lost.
+/// The old file has its other name before the new ring takes its own: wherever this process dies, no file is lost. No
+/// other process does this, because the old ring is locked.
 fn replace(old: &Opened) -> Result<(), String> {
-    let io =
-        |what: &'static str| move |e: io::Error| format!("a new ring cannot take its place: {what}: {e}");
-    // Beside the file, not beside a link to it.
-    let path = old.path.canonicalize().map_err(io("its path"))?;
-    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-        return Err("its name is not text".to_owned());
-    };
-    // An earlier attempt may have left one. Nobody else makes one now, because the old ring is locked.
-    let draft = dir.join(format!(".{name}.new"));
-    discard(&draft);
-    make_like(old, &draft).map_err(|error| format!("a new ring cannot take its place: {error}"))?;
-    let swapped = sync(&draft)
-        .map_err(io("cannot sync it"))
-        .and_then(|()| if was_used(old) { keep(old, &path, dir, name) } else { Ok(()) })
-        .and_then(|()| fs::rename(&draft, &path).map_err(io("cannot rename it")));
-    if swapped.is_err() {
-        discard(&draft);
+    let cannot = |error: Error| format!("a new ring cannot take its place: {error}");
+    let info = Info::new(old.info.geometry, Clock::best());
+    let mut successor = Successor::make(old, &info, lasting).map_err(cannot)?;
+    successor.sync().map_err(cannot)?;
+    if was_used(old) {
+        keep(old, successor.path())?;
     }
-    swapped?;
-    // If this fails, a power cut may undo the rename, and the next process does it again.
-    let _ = sync(dir);
-    Ok(())
+    // If a power cut undoes it, the next process does it again.
+    successor.take_place().map_err(cannot)
 }
 
 /// Whether anything was ever logged into the ring, as far as the disk shows.
@@ -131,7 +111,10 @@ fn was_used(old: &Opened) -> bool {
 }
 
 /// Gives the old file the name under which it waits.
-fn keep(old: &Opened, path: &Path, dir: &Path, name: &str) -> Result<(), String> {
+fn keep(old: &Opened, path: &Path) -> Result<(), String> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err("its name is not text".to_owned());
+    };
     let digits = uuid_digits(&old.info);
     for count in DIGITS {
         let waiting = dir.join(format!("{name}{SUFFIX}{}", &digits[..count]));
@@ -145,86 +128,11 @@ fn keep(old: &Opened, path: &Path, dir: &Path, name: &str) -> Result<(), String>
     Err(format!("it cannot be kept as {name}{SUFFIX}{digits}: other files have that name"))
 }
 
-/// Makes a ring with the sizes, the overflow policy, the level rules and the permissions of `old`.
-fn make_like(old: &Opened, draft: &Path) -> Result<(), Error> {
-    let meta = old.file.metadata().map_err(|e| Error::io("look at", &old.path, e))?;
-    let is_root = nix::unistd::geteuid().is_root();
-    let access = FileAccess {
-        mode: meta.mode() & 0o777,
-        group: Some(meta.gid()),
-        owner: Some(meta.uid()).filter(|_| is_root),
-    };
-    let mut settings = old.with_ring(Settings::of)?;
-    settings.rules = settings.rules.map(|rules| lasting(&rules));
-    settings.make(draft, &Info::new(old.info.geometry, Clock::best()), access)
-}
-
-/// Makes a ring like that of the session, which was removed from this path, with its sizes, overflow policy, level
-/// rules, permissions and clock.
-///
-/// # Errors
-/// [`Error::Exists`] if something is there.
-pub(crate) fn make_anew(session: &Session, path: &Path) -> Result<(), Error> {
-    let ring = session.ring().ok_or(Error::Forked)?;
-    let info = &session.info;
-    let clock = if info.clock.unreliable().is_none() { info.clock } else { Clock::best() };
-    let is_own = session.owner == nix::unistd::geteuid().as_raw();
-    let access = FileAccess {
-        mode: session.mode & 0o777,
-        group: Some(session.group),
-        owner: Some(session.owner).filter(|_| !is_own),
-    };
-    name::prepare_directory(path)?;
-    Settings::of(&ring).make(path, &Info::new(info.geometry, clock), access)
-}
-
-/// What can be changed in a ring after it is made.
-struct Settings {
-    overflow: Overflow,
-    rules: Option<Vec<u8>>,
-}
-
-impl Settings {
-    fn of(ring: &SharedRing) -> Settings {
-        let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
-        let mut room = rules_area::ROOM;
-        let rules = rules_area::read(ring.memory(), &mut room).map(|(_, text)| text.to_vec());
-        let overflow = Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS));
-        Settings { overflow, rules }
-    }
-
-    fn make(self, path: &Path, info: &Info, access: FileAccess) -> Result<(), Error> {
-        create::create(path, info, self.overflow, access)?;
-        if let Some(rules) = self.rules.filter(|rules| !rules.is_empty()) {
-            file::open("", path, true)?.with_ring(|ring: &SharedRing| {
-                rules_area::write(ring.memory(), 0, unix_ns(), &rules);
-            })?;
-        }
-        Ok(())
-    }
-}
-
 /// The rules that are not for one process, which has ended.
 fn lasting(rules: &[u8]) -> Vec<u8> {
     let lines = rules.split_inclusive(|byte| *byte == b'\n');
     let is_for_all = |line: &&[u8]| line.split(|byte| *byte == b' ').nth(1) == Some(b"0");
     lines.filter(is_for_all).flatten().copied().collect()
-}
-
-/// Removes a ring that has not been used, and its lock file.
-fn discard(draft: &Path) {
-    if let Ok(opened) = file::open("", draft, false) {
-        let _ = fs::remove_file(crate::ring::lock_file::path_for(&opened));
-    }
-    let _ = fs::remove_file(draft);
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    match File::open(path)?.sync_all() {
-        // Not every file system can.
-        Err(e) if e.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
-        other => other,
-    }
 }
 
 /// The rings of earlier boots that wait beside the ring `identity` at `path`, oldest first.

@@ -277,6 +277,12 @@ impl Geometry {
         Ok(ring)
     }
 
+    /// The same ring with the definition area of another one.
+    pub(crate) fn with_area_of(self, other: &Geometry) -> Geometry {
+        let definitions = other.definitions;
+        Geometry { file_bytes: self.area_offset() as u64 + definitions.bytes() as u64, definitions, ..self }
+    }
+
     /// Bytes of the header, the lane table and rounding, without what grows with the number of blocks.
     fn overhead(lanes: u64) -> u64 {
         header::BYTES as u64 + lanes * lane::BYTES as u64 + 4096

@@ -25,7 +25,7 @@ pub(super) fn prepare(args: &WriterArgs, signals: &Signals, events: &mut dyn Eve
     };
     for ring in &rings {
         if let Some(size) = &args.create {
-            Ring::options().size(size.as_str()).create_or_open(ring)?;
+            Ring::options().size(size.clone()).create_or_open(ring)?;
         } else if !await_ring(ring, signals, events)? {
             return Ok(false);
         }

@@ -33,9 +33,9 @@ impl PrivateRing {
     /// The error of the creation or of the start.
     pub fn new(run: &Run) -> anyhow::Result<PrivateRing> {
         let name = new_path()?;
-        let mut options = Ring::options().size(run.size.as_str()).overflow(run.overflow);
+        let mut options = Ring::options().size(run.size.clone()).overflow(run.overflow);
         if let Some(size) = &run.definitions {
-            options = options.definitions(size.as_str());
+            options = options.definitions(size.clone());
         }
         let ring = options.create(&name)?;
         let path = ring.path().to_owned();

@@ -1,0 +1,282 @@
+//! `ringlog resize`: a ring of another size takes the place of a ring.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use common::{Scene, wait_until};
+use ringlog::Level;
+use ringlog::admin::{LevelRule, change_levels};
+
+fn with_ring() -> Scene {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB", "--lanes", "20"]).ok();
+    scene
+}
+
+fn info(scene: &Scene) -> serde_json::Value {
+    serde_json::from_str(&scene.ringlog(&["info", "app", "--json"]).ok().stdout).unwrap()
+}
+
+fn stat(scene: &Scene) -> serde_json::Value {
+    serde_json::from_str(&scene.ringlog(&["stat", "app", "--json"]).ok().stdout).unwrap()
+}
+
+/// The names in the directory of rings: one ring and its lock file, if nothing was left behind.
+fn files(scene: &Scene) -> Vec<String> {
+    let entries = std::fs::read_dir(scene.dir()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Logs lines that tell this producer from others, until it is dropped.
+struct Producer {
+    child: Child,
+    name: u32,
+    lines: u32,
+}
+
+impl Producer {
+    fn start(scene: &Scene, name: u32) -> Producer {
+        let mut command = scene.command(&["put", "app", "-"]);
+        let child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Producer { child, name, lines: 0 }
+    }
+
+    fn log(&mut self) {
+        let line = format!("{} {} {}\n", self.name, self.lines, "x".repeat(200));
+        self.child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+        self.lines += 1;
+    }
+
+    fn end(mut self) -> u32 {
+        drop(self.child.stdin.take());
+        let output = self.child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.lines
+    }
+}
+
+/// How often each line of each producer is in the output, and the lines that are none.
+fn arrived(json: &str) -> (BTreeMap<(u32, u32), u32>, Vec<String>) {
+    let (mut found, mut others) = (BTreeMap::new(), Vec::new());
+    for line in json.lines() {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = value["message"].as_str().unwrap_or_default();
+        let mut words = text.split(' ').map_while(|word| word.parse::<u32>().ok());
+        match words.next().zip(words.next()) {
+            Some(key) => *found.entry(key).or_insert(0) += 1,
+            None => others.push(line.to_owned()),
+        }
+    }
+    (found, others)
+}
+
+#[test]
+fn nothing_is_lost_while_a_writer_runs() {
+    let scene = with_ring();
+    let writer = scene.writer("app", &["--out", "app.json", "--format", "json"]);
+    let mut producers: Vec<_> = (0..4).map(|name| Producer::start(&scene, name)).collect();
+    for size in ["4MiB", "512KiB", "2MiB"] {
+        let mut resizing = scene.command(&["resize", "app", size, "--lanes", "12"]).spawn().unwrap();
+        // A thread moves with a record, so all go on until the writer has moved too.
+        wait_until("the writer", || {
+            for _ in 0..100 {
+                producers.iter_mut().for_each(Producer::log);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            resizing.try_wait().unwrap().is_some()
+                && scene.ringlog(&["stat", "app"]).stdout.contains(&writer.holder())
+        });
+        assert!(resizing.wait().unwrap().success());
+    }
+    assert_eq!(info(&scene)["lane_count"], 12);
+    let lines: Vec<_> = producers.into_iter().map(Producer::end).collect();
+    scene.ringlog(&["stop", "app"]).ok();
+    writer.output().ok();
+    let (found, others) = arrived(&scene.read("app.json"));
+    let expected = (0..4).flat_map(|name| (0..lines[name as usize]).map(move |line| ((name, line), 1)));
+    assert_eq!(others, [""; 0]);
+    assert_eq!(found, expected.collect());
+    let verified = scene.ringlog(&["verify", "app.json"]).ok().stdout;
+    assert!(verified.starts_with("complete: "), "{verified}");
+}
+
+#[test]
+fn without_a_writer_it_is_refused_unless_forced() {
+    let scene = with_ring();
+    scene.ringlog(&["put", "app", "kept"]).ok();
+    let resize = |more: &[&str]| scene.ringlog(&[&["resize", "app", "2MiB"], more].concat());
+    let before = files(&scene);
+    let message = |lost| {
+        format!(
+            "ringlog: cannot resize {}/app: no writer drains it, so {lost} would be lost; start its writer, or lose \
+             them with --force",
+            scene.dir()
+        )
+    };
+    resize(&[]).fails(1, &message("1 record in it"));
+    let mut producer = Producer::start(&scene, 0);
+    producer.log();
+    wait_until("its record", || stat(&scene)["published"] == 2);
+    resize(&[]).fails(1, &message("2 records in it"));
+    assert_eq!(files(&scene), before, "nothing is left behind");
+    let forced = resize(&["--force"]).ok();
+    assert_eq!(forced.stderr, "ringlog: 2 records in the old ring had not been persisted\n");
+    // Those of the process that has ended are counted at once; those of the other one when it has moved.
+    std::thread::sleep(Duration::from_millis(1_200));
+    (0..100).for_each(|_| producer.log());
+    producer.end();
+    let writer = scene.writer("app", &["--out", "app.json", "--format", "json", "--until-idle"]);
+    writer.output().ok();
+    let (found, others) = arrived(&scene.read("app.json"));
+    let left: u64 = others.iter().map(|line| left_in(line)).sum();
+    assert_eq!((left + found.len() as u64, others.is_empty()), (102, false), "{others:?}");
+}
+
+/// The number of records that a line reports as left in a ring before.
+fn left_in(line: &str) -> u64 {
+    let value: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(value["gap"]["reason"], "left", "{line}");
+    value["gap"]["count"].as_u64().unwrap()
+}
+
+#[test]
+fn processes_that_may_still_log_count_as_well() {
+    let scene = with_ring();
+    let mut producer = Producer::start(&scene, 0);
+    wait_until("its lane", || scene.ringlog(&["stat", "app"]).stdout.contains("alive"));
+    let refused = scene.ringlog(&["resize", "app", "2MiB"]);
+    assert!(
+        refused.code == Some(1)
+            && refused
+                .stderr
+                .contains("records that processes log until they find the new ring would be lost"),
+        "{refused:#?}"
+    );
+    producer.log();
+    producer.end();
+}
+
+#[test]
+fn the_options_stay() {
+    let scene = Scene::new();
+    let create = [
+        "create",
+        "app",
+        "--size",
+        "1MiB",
+        "--lanes",
+        "20",
+        "--block-size",
+        "4096",
+        "--definitions",
+        "128KiB",
+    ];
+    let more = ["--overflow", "block:3s", "--mode", "640", "--clock", "monotonic"];
+    scene.ringlog(&[&create[..], &more].concat()).ok();
+    let ring = scene.ring("app");
+    let rule = |pid, until_unix| LevelRule { logger: "db".to_owned(), level: Level::DEBUG, pid, until_unix };
+    change_levels(ring.to_str().unwrap(), |rules| {
+        rules.set(rule(None, Some(1 << 40)));
+        rules.set(rule(Some(1), None));
+    })
+    .unwrap();
+    let rules = scene.ringlog(&["level", "app", "--json"]).ok().stdout;
+    let (before, overflow) = (info(&scene), stat(&scene)["overflow"].clone());
+    let file = || std::fs::metadata(scene.ring("app")).unwrap();
+    let old = file();
+    let resized = scene.ringlog(&["resize", "app", "2MiB"]).ok().stdout;
+    assert!(resized.starts_with(&format!("resized {}/app\n", scene.dir())), "{resized}");
+    let after = info(&scene);
+    for kept in ["lane_count", "block_bytes", "definition_bytes", "clock"] {
+        assert_eq!(before[kept], after[kept], "{kept}");
+        assert!(!after[kept].is_null(), "{kept}: {after}");
+    }
+    assert!(after["file_bytes"].as_u64() > before["file_bytes"].as_u64());
+    assert_eq!(stat(&scene)["overflow"], overflow);
+    let new = file();
+    assert_eq!((new.mode(), new.uid(), new.gid()), (old.mode(), old.uid(), old.gid()));
+    assert_ne!(new.ino(), old.ino());
+    assert_eq!(scene.ringlog(&["level", "app", "--json"]).ok().stdout, rules);
+    assert_eq!(files(&scene).len(), 2, "the old lock file is gone: {:?}", files(&scene));
+    let changed = scene.ringlog(&["resize", "app", "2MiB", "--lanes", "10", "--definitions", "256KiB"]).ok();
+    assert!(changed.stdout.contains("10: one for each thread"), "{changed:#?}");
+}
+
+#[test]
+fn the_same_size_changes_nothing() {
+    let scene = with_ring();
+    let inode = || std::fs::metadata(scene.ring("app")).unwrap().ino();
+    let before = inode();
+    let said = scene.ringlog(&["resize", "app", "1MiB"]).ok().stdout;
+    assert!(said.starts_with(&format!("{}/app has these sizes already\n", scene.dir())), "{said}");
+    assert_eq!(inode(), before);
+}
+
+#[test]
+fn what_cannot_be_resized_stays_as_it_is() {
+    let scene = with_ring();
+    let before = (files(&scene), info(&scene));
+    let missing = format!("ringlog: no ring \"ap\" in {}; did you mean \"app\"?", scene.dir());
+    scene.ringlog(&["resize", "ap", "2MiB"]).fails(4, &missing);
+    let small = scene.ringlog(&["resize", "app", "64KiB"]);
+    assert!(
+        small.code == Some(2) && small.stderr.contains("enlarge the ring or ask for fewer lanes"),
+        "{small:#?}"
+    );
+    let large = scene.ringlog(&["resize", "app", "28GiB"]);
+    assert!(
+        large.code == Some(1)
+            && large.stderr.starts_with(&format!("ringlog: no space for {}/app of ", scene.dir())),
+        "{large:#?}"
+    );
+    std::fs::write(scene.ring("other"), "no ring").unwrap();
+    assert!(scene.ringlog(&["resize", "other", "2MiB"]).stderr.contains("is not a ring"));
+    std::fs::remove_file(scene.ring("other")).unwrap();
+    assert_eq!((files(&scene), info(&scene)), before);
+}
+
+#[test]
+fn only_the_owner_resizes() {
+    if !nix::unistd::Uid::effective().is_root() {
+        println!("SKIPPED: only root can act as another user");
+        return;
+    }
+    let scene = with_ring();
+    let everybody = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    everybody(std::path::Path::new(scene.dir()), 0o777);
+    everybody(&scene.file(""), 0o755);
+    everybody(&scene.ring("app"), 0o666);
+    let mut command = scene.command(&["resize", "app", "2MiB"]);
+    let output = command.current_dir("/").uid(65534).gid(65534).output().unwrap();
+    let ended = common::Ended::of(&["resize"], output);
+    ended.fails(
+        1,
+        &format!(
+            "ringlog: no permission to replace {}/app; it belongs to uid 0, you are uid 65534",
+            scene.dir()
+        ),
+    );
+}
+
+#[test]
+fn several_at_once_come_one_after_the_other() {
+    let scene = with_ring();
+    let start =
+        |size: u32| scene.command(&["resize", "app", &format!("{size}MiB")]).stdout(Stdio::null()).spawn();
+    let resizing: Vec<_> = (2..10).map(|size| start(size).unwrap()).collect();
+    for mut child in resizing {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(files(&scene).len(), 2, "{:?}", files(&scene));
+    scene.ringlog(&["put", "app", "works"]).ok();
+}
