@@ -1,5 +1,5 @@
-//! Administers rings: finds, lists, resizes and removes them, sends requests to their writer, and changes the levels of running
-//! processes. `ringlog rm`, `resize`, `ls`, `stop`, `rotate`, `reload` and `level` are built on it.
+//! Administers rings: finds, lists, resizes and removes them, sends requests to their writer, and changes the levels of
+//! running processes. `ringlog rm`, `resize`, `ls`, `stop`, `rotate`, `reload` and `level` are built on it.
 
 mod resize;
 

@@ -90,16 +90,16 @@ pub struct Resized {
     pub lost: u64,
 }
 
-/// Puts a ring of another size in the place of the ring `name`, in one step. It has the old one's block size, lanes, area
-/// for definitions, overflow policy, permissions, owner, group, clock and level rules.
+/// Puts a ring of another size in the place of the ring `name`, in one step. It has the old one's block size, lanes,
+/// area for definitions, overflow policy, permissions, owner, group, clock and level rules.
 ///
-/// Processes that log move to the new ring with their next records, and a consumer drains the old one until they have. The
-/// old file has no name any more. Both need their space for that time.
+/// Processes that log move to the new ring with their next records, and a consumer drains the old one until they have.
+/// The old file has no name any more. Both need their space for that time.
 ///
 /// # Errors
 /// [`Error::Resize`] if no consumer drains the ring and records would be lost; [`Error::Geometry`] if the sizes make no
-/// ring; [`Error::Permission`] for a ring of another user; [`Error::NoSpace`]; what [`Ring::open`] returns. Then the ring
-/// is as it was.
+/// ring; [`Error::Permission`] for a ring of another user; [`Error::NoSpace`]; what [`Ring::open`] returns. Then the
+/// ring is as it was.
 pub fn resize(name: &str, how: &Resize) -> Result<Resized, Error> {
     let path = name::resolve_absolute(name)?;
     // If the ring is replaced meanwhile, resize the new one. It is not replaced more often than this.
