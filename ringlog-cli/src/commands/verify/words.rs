@@ -15,6 +15,7 @@ pub fn finding(finding: &Finding) -> String {
             let uuid = terminal::escape(uuid);
             format!("{text}, lane {lane}, incarnation {incarnation}, ring {uuid}")
         }
+        None if matches!(&finding.fault, Fault::Gap { reason, .. } if reason == "left") => text,
         None => format!("{text}, of threads without a lane"),
     }
 }
@@ -41,14 +42,23 @@ fn fault(fault: &Fault) -> String {
             let last = last.map_or("no record".to_owned(), |last| format!("sequence {last} as the last"));
             format!("contradiction: its owner's unclean exit names {last}, but sequence {highest} is there")
         }
-        Fault::Gap { reason, count } if reason == "damaged" => format!("reported: damaged, {count} places"),
+        Fault::Gap { reason, count } if reason == "damaged" => {
+            format!("reported: damaged, {}", places(*count))
+        }
         Fault::Gap { reason, count } if is_refusal(reason) => {
             format!("reported: {} dropped ({reason})", humanize::records(*count))
+        }
+        Fault::Gap { reason, count } if reason == "left" => {
+            format!("reported: {} left in a ring that was removed", humanize::records(*count))
         }
         Fault::Gap { reason, count } => {
             format!("reported: {} {}", humanize::records(*count), terminal::escape(reason))
         }
     }
+}
+
+fn places(number: u64) -> String {
+    format!("{} place{}", humanize::count(number), if number == 1 { "" } else { "s" })
 }
 
 struct Sequences<'a>(&'a RangeInclusive<u64>);
@@ -79,7 +89,7 @@ pub fn reported(sums: &Sums) -> Vec<String> {
         (sums.overwritten, format!("{} overwritten", humanize::count(sums.overwritten))),
         (sums.left, format!("{} left in a removed ring", humanize::count(sums.left))),
         (sums.left_out, format!("{} left out", humanize::count(sums.left_out))),
-        (sums.damaged, format!("{} places damaged", humanize::count(sums.damaged))),
+        (sums.damaged, format!("{} damaged", places(sums.damaged))),
     ];
     reported.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect()
 }

@@ -123,7 +123,7 @@ fn records_reported_as_missing_are_not_counted_twice() {
     let later = (4, "missing before this: sequences 2 to 3 (2 records)");
     let sums = of_one(vec![record(0), gap("missing", 2), record(1), record(4)], &[reported, later]);
     assert_eq!((sums.missing, sums.overwritten), (2, 2));
-    let damaged = (2, "reported: damaged, 1 places");
+    let damaged = (2, "reported: damaged, 1 place");
     assert_eq!(of_one(vec![record(0), gap("damaged", 1), record(9)], &[damaged]).missing, 0);
 }
 
@@ -179,4 +179,14 @@ fn a_part_of_an_output_lacks_nothing_at_its_beginning() {
         (1, vec![(3, "missing before this: sequence 9 (1 record)".to_owned())])
     );
     assert_eq!(account(false, &entries).0.missing, 7 + 1 + 6);
+}
+
+#[test]
+fn records_left_in_a_removed_ring_have_their_own_words() {
+    let of = |reason: &str, count| {
+        let place = Place { file: 0, line: 1 };
+        finding(&Finding { place, owner: None, fault: Fault::Gap { reason: reason.to_owned(), count } })
+    };
+    assert_eq!(of("left", 1), "reported: 1 record left in a ring that was removed");
+    assert_eq!(of("damaged", 1), "reported: damaged, 1 place, of threads without a lane");
 }
