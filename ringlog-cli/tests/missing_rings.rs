@@ -243,9 +243,9 @@ impl ringlog::FieldValue for Interruption<'_> {
     }
 }
 
-/// No other writer can come to the ring without a name: what is left there is counted once, and what was written is not.
+/// No other writer can come to the ring without a name: what is left there is counted once, what was written is not.
 #[test]
-fn what_a_killed_writer_leaves_in_a_replaced_ring_is_counted_once() {
+fn what_a_killed_writer_leaves_in_a_replaced_ring_is_counted() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     let mut writer = start(&scene, &["writer", "app", "--out", "app.log"]);
