@@ -16,7 +16,8 @@ const ROLE: &str = "RINGLOG_TEST_LOGS";
 /// The file at which that process ends.
 const STOP: &str = "RINGLOG_TEST_STOP";
 
-const PAUSE: Duration = Duration::from_millis(2);
+/// What the process prints until it ends has room in a pipe.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A look comes within this time: the pause between two, and some for a busy machine.
 const A_LOOK: Duration = Duration::from_millis(1_500);
