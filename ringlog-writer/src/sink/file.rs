@@ -17,6 +17,7 @@ use ringlog::admin::Shown;
 use ringlog::reader::Cursor;
 
 use append::File;
+use lock::Locking;
 use recovery::{Recovery, RepairAction};
 use rotate::FileRotation;
 
@@ -93,7 +94,9 @@ impl FileSink {
     fn open(mut file: File, output: &FileConfig) -> Result<FileSink, Error> {
         // Closed files lie beside the open one, and not beside a link to it.
         file.path = fs::canonicalize(&file.path).map_err(|error| failed(&file.path, &error))?;
-        if !file.try_lock().map_err(|error| failed(&file.path, &error))? {
+        // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
+        // readers cannot take, excludes all others.
+        if file.try_lock().map_err(|error| failed(&file.path, &error))? == Locking::HeldExclusively {
             let why = "another writer is writing to it, under this name or another one".to_owned();
             return Err(Error::Open { path: file.path, why });
         }
@@ -191,9 +194,7 @@ impl FileSink {
         if found == self.file.len {
             return if self.is_unrecorded { self.record_file() } else { Ok(()) };
         }
-        // A process that writes with every batch must not flood the terminal.
-        if self.reported_at.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
-            self.reported_at = Some(Instant::now());
+        if self.may_report() {
             let (path, len) = (self.file.path.shown(), self.file.len);
             let what = if found < len { "cut it" } else { "written to it" };
             events.report(&format!(
@@ -202,6 +203,29 @@ impl FileSink {
         }
         self.file.len = found;
         self.record_file()
+    }
+
+    /// Whether a report about other processes is due. One that writes with every batch must not flood the terminal.
+    fn may_report(&mut self) -> bool {
+        let may = self.reported_at.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
+        if may {
+            self.reported_at = Some(Instant::now());
+        }
+        may
+    }
+
+    /// Locks a file that was begun since the last time, or that a reader had locked.
+    fn lock_late(&mut self, events: &mut dyn Events) {
+        // After an error it is tried again.
+        if !self.file.is_locked()
+            && self.file.try_lock().is_ok_and(|locking| locking == Locking::HeldExclusively)
+            && self.may_report()
+        {
+            let path = self.file.path.shown();
+            events.report(&format!(
+                "{path}: another writer is writing to it under another name; stop one of the two"
+            ));
+        }
     }
 
     fn is_moved(&self) -> bool {
@@ -355,6 +379,7 @@ impl Sink for FileSink {
         self.maintained_at = Instant::now();
         self.rotation.report_messages(events);
         self.rotation.maintain(self.file.identity, events);
+        self.lock_late(events);
         if self.unsynced != Unsynced::None && self.is_sync_due(false) {
             self.sync_late(events);
         }

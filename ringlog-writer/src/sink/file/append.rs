@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::lock::try_lock;
+use super::lock::{Locking, try_lock};
 use crate::clock;
 use crate::config::options::Existing;
 use crate::error::{Error, why_not_opened};
@@ -24,6 +24,7 @@ pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) identity: Identity,
     is_regular: bool,
+    is_locked: bool,
     /// The file's length, as long as no other process writes into it.
     pub(super) len: u64,
 }
@@ -82,7 +83,7 @@ impl File {
 
     fn of(file: fs::File, meta: &Metadata, path: &Path) -> File {
         let (identity, is_regular) = (Identity::from(meta), meta.is_file());
-        File { file, path: path.to_owned(), identity, is_regular, len: meta.len() }
+        File { file, path: path.to_owned(), identity, is_regular, is_locked: false, len: meta.len() }
     }
 
     /// Truncates the file if asked to.
@@ -93,9 +94,15 @@ impl File {
         Ok(self)
     }
 
-    /// Locks the file, whatever name it was opened by; false if another writer holds the lock.
-    pub(super) fn try_lock(&self) -> io::Result<bool> {
-        try_lock(&self.file)
+    /// Locks the file, whatever name it was opened by. The next file needs a lock of its own.
+    pub(super) fn try_lock(&mut self) -> io::Result<Locking> {
+        let locking = try_lock(&self.file)?;
+        self.is_locked = locking == Locking::Done;
+        Ok(locking)
+    }
+
+    pub(super) fn is_locked(&self) -> bool {
+        self.is_locked
     }
 
     pub(super) fn is_regular(&self) -> bool {

@@ -16,16 +16,16 @@
 mod file_check;
 mod state;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use ringlog::admin::Shown;
 
-use super::lock::try_lock;
+use super::lock::{Locking, try_lock};
 use crate::rotation::{Directory, Identity};
 
 pub(crate) use file_check::{FileCheck, Mismatch, OnDisk};
@@ -73,6 +73,11 @@ pub(crate) struct Checkpoint {
 pub(crate) enum CheckpointError {
     #[error("another writer is writing to it (it holds {})", .0.shown())]
     Held(PathBuf),
+    #[error(
+        "a process that may only read {path} has locked it; end that process (`lslocks` lists it), or replace the file \
+         by a copy: `cp {path} {path}.copy && mv {path}.copy {path}`", path = .0.shown()
+    )]
+    HeldByReader(PathBuf),
     #[error("its checkpoint {}: {error}", path.shown())]
     Io { path: PathBuf, error: io::Error },
     #[error("{} is not a checkpoint of ringlog; move it away, or choose another file", .0.shown())]
@@ -88,14 +93,19 @@ impl Checkpoint {
                 .read(true)
                 .write(true)
                 .create(true)
+                .mode(CREATE_MODE)
                 .truncate(false)
                 .open(path)
                 .map_err(io)?;
-            if !file.metadata().map_err(io)?.is_file() {
+            let meta = file.metadata().map_err(io)?;
+            if !meta.is_file() {
                 return Err(CheckpointError::NotOurs(path.to_owned()));
             }
-            if !try_lock(&file).map_err(io)? {
-                return Err(CheckpointError::Held(path.to_owned()));
+            close_to_readers(&file, meta.permissions().mode());
+            match try_lock(&file).map_err(io)? {
+                Locking::Done => {}
+                Locking::HeldExclusively => return Err(CheckpointError::Held(path.to_owned())),
+                Locking::HeldShared => return Err(CheckpointError::HeldByReader(path.to_owned())),
             }
             // The previous holder may have removed the file before it released the lock.
             if Identity::of_path(path) != Some(Identity::from(&file.metadata().map_err(io)?)) {
@@ -189,8 +199,9 @@ impl Checkpoint {
         name.push(".new");
         let path = PathBuf::from(name);
         let _ = fs::remove_file(&path);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        if !try_lock(&file)? {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        close_to_readers(&file, self.file.metadata()?.permissions().mode());
+        if try_lock(&file)? != Locking::Done {
             return Err(io::Error::other(format!("another writer has {}", path.shown())));
         }
         allocate(&file, HALVES_AT + 2 * capacity)?;
@@ -203,6 +214,21 @@ impl Checkpoint {
         fs::rename(&path, &self.path)?;
         (self.file, self.capacity, self.is_lost, self.has_new_name) = (file, capacity, false, true);
         Ok(())
+    }
+}
+
+/// The mode of a new checkpoint before the umask: nobody but its owner can open it for reading, not even for a moment.
+const CREATE_MODE: u32 = 0o622;
+const _: () = assert!(CREATE_MODE & 0o044 == 0, "open to readers until its mode is corrected");
+
+/// Lets only those open the checkpoint who may write it, as its mode says: others could lock it by reading it, and so
+/// keep its writers out.
+fn close_to_readers(file: &File, mode: u32) {
+    let writers = mode & 0o222;
+    let private = writers | writers << 1 | 0o600;
+    if file.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o7777 != private) {
+        // Another user's file, or a file system without modes, stays as it is.
+        let _ = file.set_permissions(Permissions::from_mode(private));
     }
 }
 
