@@ -108,8 +108,9 @@ fn take_lock(session: &Session, ring: &SharedRing) -> Result<(u32, LockPage), Re
         return Err(Refusal::Gone);
     }
     let _no_fork = fork_guard::block_forks();
-    let file = session.lock_file.open().map_err(|e| Refusal::of_io(&e))?;
-    let file = file.filter(|_| session.identity.is_at(&session.path)).ok_or(Refusal::Gone)?;
+    // Whether the ring is still at its path does not matter here. The name's next look finds out, and until then new
+    // threads go on in the same ring as the others.
+    let file = session.lock_file.open().map_err(|e| Refusal::of_io(&e))?.ok_or(Refusal::Gone)?;
     let lanes = 0..ring.geometry().lane_count;
     let try_lane = |lane| match ofd_lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
         Ok(page) => Ok(page.map(|page| (lane, page))),

@@ -105,8 +105,8 @@ impl Refusal {
 
     fn of_drop(self) -> LanelessReason {
         match self {
-            // A ring that is gone is read by no consumer.
-            Refusal::LanesTaken | Refusal::Gone => LanelessReason::LanesTaken,
+            Refusal::LanesTaken => LanelessReason::LanesTaken,
+            Refusal::Gone => LanelessReason::NoRing,
             Refusal::INTERRUPTED => LanelessReason::Opening,
             Refusal::System(errno) => LanelessReason::System(errno),
         }

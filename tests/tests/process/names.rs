@@ -148,6 +148,29 @@ fn without_a_ring_records_are_refused_and_counted() {
 }
 
 #[test]
+fn a_thread_that_begins_before_the_next_look_loses_nothing() {
+    let at = Scratch::new();
+    let old = at.create(small());
+    let log = old.logger();
+    let mut consumer = old.consumer().unwrap();
+    consumer.set_grace(Duration::ZERO);
+    let in_a_thread = |n| std::thread::scope(|scope| scope.spawn(|| push(&log, 0, n)).join().unwrap());
+    in_a_thread(0).unwrap();
+    assert!(consumer.next(SOON).unwrap().is_some());
+    remove(&at);
+    in_a_thread(1).unwrap();
+    let anew = at.create(small());
+    in_a_thread(2).unwrap();
+    let mut records = Vec::new();
+    while let Some(entry) = consumer.next(Duration::from_millis(50)).unwrap() {
+        records.push(Proof::of(&entry).unwrap().sequence);
+    }
+    consumer.ack().unwrap();
+    records.extend(drained(&anew).remove(&0).unwrap_or_default());
+    assert_eq!(records, [1, 2]);
+}
+
+#[test]
 fn each_thread_of_a_shared_logger_moves() {
     const THREADS: u32 = 4;
     let at = Scratch::new();
