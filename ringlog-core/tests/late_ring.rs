@@ -132,7 +132,8 @@ fn records_go_into_the_ring_once_it_is_there() {
     for word in ["closed", "facade-closed"] {
         assert_eq!(numbers(&lines, word), [0; 0], "standard error is at INFO");
         let after = numbers(&messages, word);
-        assert!(after[0] <= numbers(&messages, "facade-open")[0], "closed gates open with the ring");
+        // The ring may be found by the facade's line, which comes after the first closed gate of its round.
+        assert!(after[0] <= numbers(&messages, "facade-open")[0] + 1, "closed gates open with the ring");
         assert_eq!(after, (after[0]..count).collect::<Vec<_>>());
     }
     let found: Vec<_> = lines.iter().filter(|line| line.starts_with("ringlog: found ")).collect();
