@@ -149,7 +149,7 @@ fn replace(old: &Opened<'_>, geometry: Geometry, force: bool) -> Result<Option<u
     let info = Info::new(geometry, clock.unwrap_or_else(Clock::best));
     let mut successor = Successor::make(old, &info, <[u8]>::to_vec)?;
     successor.sync()?;
-    // Nobody becomes the consumer of the old ring while it loses its name.
+    // Held if it is free, so that no process becomes the old ring's consumer until the new one has its name.
     let undrained = hold(lock_byte::CONSUMER, Duration::ZERO)?;
     let alone = lock_file.lock_out().map_err(io)?;
     let lost = if undrained.is_some() { Observer::of_file(&old.path)?.stat()?.lag() } else { 0 };

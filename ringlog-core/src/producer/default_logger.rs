@@ -1,8 +1,8 @@
 //! The process's default destination: where log statements go that name no logger.
 //!
-//! It is set once and never taken back, so a statement finds it by one load; only standard error gives way to the ring
-//! that is searched for. It is read in any thread, in
-//! signal handlers and in forked children: reading allocates nothing and takes no lock.
+//! It is set once and never taken back, so a statement finds it by one load. Only standard error is replaced, by the
+//! ring that a process without one looks for. It is read in any thread, in signal handlers and in forked children:
+//! reading allocates nothing and takes no lock.
 
 #![allow(unsafe_code)]
 
@@ -47,7 +47,7 @@ impl Installed {
         self.steering.as_ref()
     }
 
-    /// The word of the epoch that a decision is compared with.
+    /// The epoch of the levels in force: a decision that was made at another one is made again.
     pub(crate) fn epoch(&self) -> &AtomicU64 {
         self.steering.as_ref().map_or(steering::unsteered(), Steering::epoch)
     }

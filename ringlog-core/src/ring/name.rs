@@ -54,8 +54,8 @@ impl Places {
         Ok(Places { first: absolute(&self.first)?, others })
     }
 
-    /// The place at which there is a file now; the first one if there is none. A directory that this user may not
-    /// search has no rings for it.
+    /// The first path at which there is a file now; the very first if there is none. A path that this user may not look
+    /// at counts as one without a file.
     pub(crate) fn present(&self) -> &Path {
         let is_there = |path: &&PathBuf| path.symlink_metadata().is_ok();
         std::iter::once(&self.first).chain(&self.others).find(is_there).unwrap_or(&self.first)

@@ -20,7 +20,7 @@ const ENDED: u64 = u64::MAX - 1;
 
 static EPOCH: AtomicU64 = AtomicU64::new(UNSTEERED);
 
-/// The word of the epoch while no ring steers the levels.
+/// The epoch in force while the levels come from no ring.
 pub(crate) fn unsteered() -> &'static AtomicU64 {
     &EPOCH
 }

@@ -217,7 +217,7 @@ impl Checkpoint {
     }
 }
 
-/// The mode of a new checkpoint before the umask: nobody but its owner can open it for reading, not even for a moment.
+/// The mode with which a checkpoint is created, before the umask: from the first moment only its owner can read it.
 const CREATE_MODE: u32 = 0o622;
 const _: () = assert!(CREATE_MODE & 0o044 == 0, "open to readers until its mode is corrected");
 

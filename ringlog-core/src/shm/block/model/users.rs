@@ -85,7 +85,7 @@ fn leaving() -> &'static str {
     mapped.leave();
     lane.join().unwrap();
     let late = late.join().unwrap();
-    assert_eq!(mapped.read(), 0, "nobody has unmapped it");
+    assert_eq!(mapped.read(), 0, "no thread has unmapped it");
     late
 }
 
@@ -112,7 +112,7 @@ fn a_mapping_is_unmapped_once() {
             // The end came too early, so its caller leaves as the user has.
             (was_last, false) => {
                 assert!(!was_last, "unmapped under the end's caller");
-                assert!(mapped.users.leave(), "nobody has unmapped it");
+                assert!(mapped.users.leave(), "no thread has unmapped it");
                 "by leaving"
             }
         }
