@@ -140,6 +140,20 @@ fn without_a_writer_it_is_refused_unless_forced() {
     assert_eq!((left + found.len() as u64, others.is_empty()), (102, false), "{others:?}");
 }
 
+/// No process that logs is there to count them.
+#[test]
+fn what_ended_processes_have_left_is_counted() {
+    let scene = with_ring();
+    (0..3).for_each(|_| _ = scene.ringlog(&["put", "app", "left"]).ok());
+    scene.ringlog(&["resize", "app", "2MiB", "--force"]).ok();
+    let writer = scene.writer("app", &["--out", "app.json", "--format", "json"]);
+    wait_until("the gap", || !scene.read("app.json").is_empty());
+    scene.ringlog(&["stop", "app"]).ok();
+    writer.output().ok();
+    let (found, others) = arrived(&scene.read("app.json"));
+    assert_eq!((found.len(), others.iter().map(|line| left_in(line)).sum::<u64>()), (0, 3), "{others:?}");
+}
+
 /// The number of records that a line reports as left in a ring before.
 fn left_in(line: &str) -> u64 {
     let value: serde_json::Value = serde_json::from_str(line).unwrap();
