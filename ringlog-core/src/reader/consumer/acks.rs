@@ -90,3 +90,55 @@ impl AckBatch {
         freed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::reader::{Body, Consumer};
+    use crate::{Level, Ring};
+
+    fn begin(mut consumer: Consumer) -> Consumer {
+        consumer.set_grace(Duration::ZERO);
+        consumer
+    }
+
+    /// Acknowledges a record of several blocks and what follows it, dies after `freed` blocks, and checks what the next
+    /// consumer finds. Returns whether there were more blocks.
+    fn die_after(freed: usize) -> bool {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = dir.path().join("ring");
+        let options = Ring::options().size("64KiB").block_bytes(1024).lanes(4);
+        let ring = options.create(path.to_str().unwrap()).unwrap();
+        let log = ring.logger();
+        for text in
+            ["long".repeat(700), "short".to_owned(), "x".repeat(600), "x".repeat(600), "y".repeat(600)]
+        {
+            log.text(Level::INFO, "", text).unwrap();
+        }
+        let mut consumer = begin(ring.consumer().unwrap());
+        // The blocks of the first record are begun before it is given out, and what was begun is acknowledged.
+        assert!(consumer.peek(Duration::from_secs(5)).unwrap().is_some());
+        consumer.ack().unwrap();
+        for _ in 0..5 {
+            assert!(consumer.next(Duration::from_secs(5)).unwrap().is_some());
+        }
+        assert!(consumer.next(Duration::ZERO).unwrap().is_none());
+        let mark = consumer.mark();
+        let batch = consumer.acks.pending.front_mut().unwrap();
+        let has_more = batch.blocks.len() > freed;
+        batch.blocks.truncate(freed);
+        consumer.ack_to(mark).unwrap();
+        let mut next = begin(consumer.rewind().unwrap());
+        while let Some(entry) = next.next(Duration::from_millis(5)).unwrap() {
+            assert!(matches!(entry.body, Body::Record(_)), "after {freed} blocks: {entry}");
+        }
+        has_more
+    }
+
+    #[test]
+    fn a_death_between_two_blocks_makes_no_gap() {
+        let deaths = (0..).take_while(|freed| die_after(*freed)).count();
+        assert!(deaths > 3, "{deaths}");
+    }
+}

@@ -80,6 +80,8 @@ struct BlockCursor {
     /// Slots that an earlier consumer had persisted.
     resume_at: u32,
     dirty: bool,
+    /// Incarnation of its owner, and number in the chain, once its header has been read.
+    place: (u32, u64),
 }
 
 /// All blocks of the ring. Knows which of them have progress that the next mark has to take.
@@ -127,8 +129,10 @@ impl BlockTable {
             let id = BlockId { index, generation: state.generation };
             match limit.and_then(|_| ring.block_header(id)) {
                 Some(header) => {
+                    let block = FoundBlock::new(id, header);
                     cursor.found = true;
-                    news.found = Some(FoundBlock::new(id, header));
+                    cursor.place = (block.incarnation(), block.chain());
+                    news.found = Some(block);
                 }
                 // Its owner died before it wrote the header: nothing was published in it.
                 None if cursor.sealed => {
@@ -209,10 +213,13 @@ impl BlockTable {
         !self.dirty.is_empty()
     }
 
-    /// Moves the progress since the last mark to `pending`.
+    /// Moves the progress since the last mark to `pending`. The blocks of a lane come in the order of its chain: if we
+    /// die while they are freed, the next consumer finds an end of the chain, and nothing missing in its middle.
     pub(super) fn take_progress(&mut self, pending: &mut Vec<(u32, PendingAck)>) {
-        for index in self.dirty.drain(..) {
-            let cursor = &mut self.cursors[index as usize];
+        let BlockTable { cursors, dirty } = self;
+        dirty.sort_unstable_by_key(|index| cursors[*index as usize].place);
+        for index in dirty.drain(..) {
+            let cursor = &mut cursors[index as usize];
             cursor.dirty = false;
             let is_done = cursor.parsed && cursor.sealed && cursor.given >= cursor.limit;
             pending.push((index, PendingAck { word: cursor.word, given: cursor.given, is_done }));
