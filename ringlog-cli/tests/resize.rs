@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -264,10 +265,10 @@ fn only_the_owner_resizes() {
         return;
     }
     let scene = with_ring();
-    let everybody = |path: &std::path::Path, mode| {
+    let everybody = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    everybody(std::path::Path::new(scene.dir()), 0o777);
+    everybody(Path::new(scene.dir()), 0o777);
     everybody(&scene.file(""), 0o755);
     everybody(&scene.ring("app"), 0o666);
     let mut command = scene.command(&["resize", "app", "2MiB"]);
@@ -280,6 +281,48 @@ fn only_the_owner_resizes() {
             scene.dir()
         ),
     );
+}
+
+/// The link stays a link, and what it leads to is replaced.
+#[test]
+fn a_ring_behind_a_symbolic_link_is_resized_where_it_lies() {
+    let scene = with_ring();
+    std::fs::create_dir(scene.file("elsewhere")).unwrap();
+    let target = scene.file("elsewhere/ring");
+    scene.ringlog(&["create", target.to_str().unwrap(), "--size", "1MiB"]).ok();
+    let link = scene.ring("link");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let writer = scene.writer("link", &["--out", "link.json", "--format", "json"]);
+    scene.ringlog(&["put", "link", "0 0"]).ok();
+    scene.ringlog(&["resize", "link", "2MiB"]).ok();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    let size = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&scene.ringlog(&["info", name, "--json"]).ok().stdout).unwrap()
+    };
+    assert_eq!(size("link")["uuid"], size(target.to_str().unwrap())["uuid"]);
+    assert!(std::fs::metadata(&target).unwrap().len() > 2 << 20);
+    scene.ringlog(&["put", "link", "0 1"]).ok();
+    wait_until("both lines", || scene.read("link.json").lines().count() == 2);
+    scene.ringlog(&["stop", "link"]).ok();
+    writer.output().ok();
+}
+
+#[test]
+fn a_limit_of_file_sizes_leaves_the_ring_as_it_is() {
+    let scene = with_ring();
+    let before = (files(&scene), info(&scene));
+    // POSIX counts in units of 512 bytes. `ringlog` is in PATH.
+    let mut shell = scene.shell("ulimit -f 3000; exec ringlog resize app 2MiB", Path::new("."));
+    let ended = common::Ended::of(&["resize"], shell.output().unwrap());
+    let place = format!("{}/app", scene.dir());
+    assert!(
+        ended.code == Some(1)
+            && ended.stderr.contains(&place)
+            && ended.stderr.contains("limited to 1536000 bytes")
+            && !ended.stderr.contains(".new"),
+        "{ended:#?}"
+    );
+    assert_eq!((files(&scene), info(&scene)), before);
 }
 
 #[test]

@@ -18,7 +18,6 @@ use crate::os::mapping::{Access, Mapping};
 use crate::os::ofd_lock::LockPage;
 use crate::os::owner_lock::{OwnerGuard, OwnerLock};
 use crate::os::sigbus;
-use crate::os::thread;
 use crate::ring::definition_state::DefinitionState;
 use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
@@ -273,7 +272,7 @@ impl Session {
         state.base.store(mapping.base(), Ordering::Relaxed);
         state.pid.store(std::process::id(), Ordering::Relaxed);
         if state.name[0].load(Ordering::Relaxed) == 0 {
-            for (word, value) in state.name.iter().zip(words::name_words(&thread::process_name())) {
+            for (word, value) in state.name.iter().zip(words::process_name_words()) {
                 word.store(value, Ordering::Relaxed);
             }
         }

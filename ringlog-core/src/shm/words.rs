@@ -1,9 +1,31 @@
 //! Names and other short texts as words of shared memory.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::os::thread;
 use crate::shm::layout::NAME_BYTES;
 
+/// The process's name, found out when it first attaches to a ring. A forked child has its parent's.
+static PROCESS_NAME: [AtomicU64; NAME_BYTES / 8] = [const { AtomicU64::new(0) }; NAME_BYTES / 8];
+
+/// The process's name as stored. Allocates nothing in a forked child, whose first record may come from a signal
+/// handler: without a lock, several threads may find the name out, and each stores the same.
+pub(crate) fn process_name_words() -> [u64; NAME_BYTES / 8] {
+    let [first, rest @ ..] = &PROCESS_NAME;
+    if first.load(Ordering::Acquire) != 0 {
+        return PROCESS_NAME.each_ref().map(|word| word.load(Ordering::Relaxed));
+    }
+    let words = name_words(&thread::process_name());
+    for (word, value) in rest.iter().zip(&words[1..]) {
+        word.store(*value, Ordering::Relaxed);
+    }
+    // Release: a thread that sees it sees the rest.
+    first.store(words[0], Ordering::Release);
+    words
+}
+
 /// A name as stored: its first 32 bytes, cut between characters, padded with zeros.
-pub(crate) fn name_words(name: &str) -> [u64; NAME_BYTES / 8] {
+fn name_words(name: &str) -> [u64; NAME_BYTES / 8] {
     text_words(name)
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use ringlog::admin::{LevelRule, change_levels};
+use ringlog::admin::{LevelRule, Resize, change_levels, resize};
 use ringlog::reader::Observer;
 use ringlog::{Level, Overflow, PushError, Ring};
 use ringlog_testkit::Scratch;
@@ -295,4 +295,19 @@ fn a_ring_that_was_never_used_leaves_nothing_behind() {
     disk.boot_with(disk.image());
     disk.log(0..1);
     assert_eq!(disk.waiting().len(), 0);
+}
+
+/// A ring of the present boot takes its place first, so nothing in it is lost.
+#[test]
+fn a_ring_of_an_earlier_boot_is_resized_and_still_drained() {
+    let disk = Disk::new();
+    disk.log(0..3);
+    disk.boot_with(disk.image());
+    let done = resize(disk.name(), &Resize::to("256KiB")).unwrap();
+    assert_eq!(done.lost, 0, "what was left of the earlier boot is still there");
+    assert!(done.after.file_bytes() > done.before.file_bytes());
+    disk.log(3..5);
+    disk.drain();
+    assert_eq!(disk.written(), [0, 1, 2, 3, 4]);
+    assert_eq!(disk.waiting(), [PathBuf::new(); 0]);
 }

@@ -5,14 +5,13 @@ use std::sync::atomic::Ordering;
 use crate::error::Error;
 use crate::os::fork_guard;
 use crate::os::ofd_lock::{self, LockPage};
-use crate::os::thread;
 use crate::ring::by_name::Attached;
 use crate::ring::name;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::unix_ns;
 use crate::shm::layout::{NAME_BYTES, header, lock as lock_byte};
 use crate::shm::mailbox::{self, Request};
-use crate::shm::words::{name_words, text_from_words};
+use crate::shm::words::{process_name_words, text_from_words};
 
 /// Holds the lock of the ring's one consumer. The kernel releases it at the latest when the process ends.
 #[derive(Debug)]
@@ -71,7 +70,7 @@ fn write_holder(ring: &SharedRing) {
     let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
     set(header::CONSUMER_PID, std::process::id().into());
     set(header::CONSUMER_SINCE_UNIX_NS, unix_ns());
-    for (i, word) in name_words(&thread::process_name()).into_iter().enumerate() {
+    for (i, word) in process_name_words().into_iter().enumerate() {
         debug_assert!(i < NAME_BYTES / 8);
         set(header::CONSUMER_NAME + i * 8, word);
     }
