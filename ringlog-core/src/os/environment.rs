@@ -16,6 +16,17 @@ pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// Why [`variable`] gives no value: the end of a sentence that begins with the variable.
+pub(crate) fn why_missing(name: &str) -> &'static str {
+    let is_set = || std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match is_from_stranger() && is_set() {
+        true => {
+            "is ignored: this program has more rights than its caller (setuid, setgid, file capabilities)"
+        }
+        false => "is not set",
+    }
+}
+
 /// Whether the environment comes from a process with fewer rights than this one.
 pub fn is_from_stranger() -> bool {
     // SAFETY: reads a word that the kernel gave the process at its start.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::Error;
-use crate::os::environment::variable;
+use crate::os::environment::{self, variable};
 use crate::producer::default_logger::{self, Destination};
 use crate::producer::search::{self, Search};
 use crate::record::level::filter::Filter;
@@ -69,7 +69,8 @@ pub fn init_or(fallback: Fallback) -> Initialized {
         }
     };
     if variable("RINGLOG").is_none() {
-        return fall_back(fallback, filter, None, "RINGLOG is not set".to_owned());
+        let why = format!("RINGLOG {}", environment::why_missing("RINGLOG"));
+        return fall_back(fallback, filter, None, why);
     }
     match Ring::open(".").and_then(|ring| set_ring(&ring, filter.clone())) {
         Ok(initialized) => initialized,

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::os::environment::variable;
+use crate::os::environment::{self, variable};
 
 /// The directory in which names are looked up: `$RINGLOG_DIR`, or `/dev/shm/ringlog-<uid>`.
 pub fn directory() -> PathBuf {
@@ -89,7 +89,12 @@ pub(crate) fn resolve_absolute(name: &str) -> Result<PathBuf, Error> {
 fn from_environment(ringlog: Option<OsString>) -> Result<PathBuf, Error> {
     let bad = |why: &str| Err(Error::Name { name: ".".to_owned(), why: why.to_owned() });
     match ringlog.map(PathBuf::from) {
-        None => bad("it means $RINGLOG, which is not set; `ringlog run` sets it"),
+        None => {
+            let missing = environment::why_missing("RINGLOG");
+            let advice =
+                if environment::is_from_stranger() { "name the ring" } else { "`ringlog run` sets it" };
+            bad(&format!("it means $RINGLOG, which {missing}; {advice}"))
+        }
         Some(path) if path.is_absolute() => Ok(path),
         // A relative path would mean another file in each working directory.
         Some(path) => match path.to_str() {

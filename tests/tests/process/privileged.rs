@@ -65,5 +65,8 @@ fn a_privileged_program_ignores_the_environment() {
         assert!(!privileged.contains("evil"), "{privileged}");
         assert!(privileged.contains("dir=/dev/shm/ringlog-"), "{privileged}");
         assert!(privileged.contains("does not search for a writer"), "{privileged}");
+        let ignored = "RINGLOG is ignored: this program has more rights than its caller";
+        assert!(privileged.contains(&format!("init=Fallback(\"{ignored}")), "{privileged}");
+        assert!(privileged.contains("it means $RINGLOG, which is ignored: "), "{privileged}");
     }
 }
