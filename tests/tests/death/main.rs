@@ -2,6 +2,8 @@
 
 mod accounting;
 #[cfg(target_arch = "x86_64")]
+mod emptying;
+#[cfg(target_arch = "x86_64")]
 mod killed;
 mod kills;
 mod proof_of_death;

@@ -75,6 +75,8 @@ fn main() {
         #[cfg(target_arch = "x86_64")]
         "acknowledge" => roles::acknowledge(&name, &arguments),
         #[cfg(target_arch = "x86_64")]
+        "empty" => roles::empty(&name, &arguments),
+        #[cfg(target_arch = "x86_64")]
         "pass-closed-gates" => roles::pass_closed_gates(&name, &arguments),
         #[cfg(target_arch = "x86_64")]
         "step" => roles::step(&name, &arguments),

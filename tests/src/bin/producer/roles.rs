@@ -36,7 +36,7 @@ pub(crate) use restricted::{
 };
 pub(crate) use standing::{stand, witness};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use stepped::{acknowledge, pass_closed_gates, step};
+pub(crate) use stepped::{acknowledge, empty, pass_closed_gates, step};
 pub(crate) use truncated::{foreign_sigbus, until_gone};
 
 /// Pushes record `sequence` of `producer`.

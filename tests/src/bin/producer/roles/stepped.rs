@@ -196,6 +196,15 @@ extern "C" fn fork_in_handler(_: libc::c_int) {
     marker();
 }
 
+/// Opens the ring between two markers, which empties segments of the definition area if they are needed.
+pub(crate) fn empty(name: &str, _: &Arguments) {
+    ready();
+    marker();
+    let ring = Ring::open(name);
+    marker();
+    drop(ring.unwrap());
+}
+
 /// Passes the closed gates of ten statements between two markers; before them nothing, between two markers too.
 pub(crate) fn pass_closed_gates(name: &str, _: &Arguments) {
     let ring = Ring::open(name).unwrap();
