@@ -14,6 +14,7 @@ pub(crate) mod header;
 pub(crate) mod header_page;
 pub(crate) mod lane;
 pub(crate) mod lane_close;
+pub(crate) mod last_look;
 pub(crate) mod left;
 pub(crate) mod lock_file;
 pub(crate) mod name;

@@ -17,6 +17,7 @@ use crate::os::zero_on_fork::ZeroOnFork;
 use crate::ring::file::Opened;
 use crate::ring::header::Info;
 use crate::ring::header_page::HeaderPage;
+use crate::ring::last_look;
 use crate::ring::lock_file::LockFile;
 use crate::ring::private::DefinitionIds;
 use crate::ring::replacement::Place;
@@ -85,6 +86,9 @@ impl Named {
             other => other?,
         };
         let begun = named.begin(&named.path, opened, lock_file, None)?;
+        if begun {
+            last_look::remember(&named);
+        }
         Ok(begun.then_some(named))
     }
 
@@ -132,6 +136,11 @@ impl Named {
         let state = self.state.load(Ordering::Acquire);
         // SAFETY: set before the name is shared, to the start of a piece that is never unmapped: atomics only.
         unsafe { (&*state, &*state.byte_add(Session::ids_offset()).cast()) }
+    }
+
+    /// Whether the first session has begun. A name for which that fails is dropped without one.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.current.load(Ordering::Acquire).is_null()
     }
 
     /// The present session.
@@ -232,15 +241,15 @@ impl Named {
 }
 
 impl Drop for Named {
-    /// Closes every lane and detaches. In a forked child there is nothing to do: the mappings and the locks are the
-    /// parent's.
+    /// Closes every lane, counts what is left, and detaches. In a forked child that has not attached only refused
+    /// records are counted: the mappings and the locks are the parent's.
     fn drop(&mut self) {
         for session in self.sessions() {
             if let Some(ring) = session.ring() {
                 session.close_lanes(&ring);
             }
         }
-        self.settle_old_sessions();
+        self.look_last();
         self.sessions().for_each(|session| session.unpin());
     }
 }

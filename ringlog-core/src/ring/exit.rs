@@ -1,4 +1,5 @@
-//! Closes lanes when a thread ends, and process lanes when the process runs its exit handlers.
+//! Closes lanes when a thread ends. When the process runs its exit handlers, it closes process lanes and has each name
+//! look at its path once more.
 
 #![allow(unsafe_code)]
 
@@ -6,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::os::fork_guard;
 use crate::ring::lane_close;
+use crate::ring::last_look;
 use crate::ring::slot;
 use crate::ring::thread_lanes;
 
@@ -66,4 +68,5 @@ extern "C" fn process_ends() {
     for (local, session_id) in slot::process_lanes() {
         lane_close::end_process(local, session_id);
     }
+    last_look::at_process_end();
 }

@@ -126,8 +126,8 @@ impl Named {
         };
         state.is_gone.store(is_refused.into(), Ordering::Relaxed);
         drop(session);
-        if !is_refused {
-            self.count_refused();
+        if !is_refused && let Some(ring) = self.session().ring() {
+            self.count_refused(&ring);
         }
         self.settle_old_sessions();
     }
@@ -135,8 +135,9 @@ impl Named {
     /// Begins a session with the ring that is at the path now. The caller holds the gate.
     fn move_on(&self, before: &Session) -> bool {
         match replacement::open(&self.place, before) {
-            Ok(opened) => self.begin_after(before, &opened),
-            Err(_) => false,
+            // The ring itself may be at its path again.
+            Ok(opened) if opened.identity != before.identity => self.begin_after(before, &opened),
+            _ => false,
         }
     }
 
@@ -170,7 +171,9 @@ impl Named {
         };
         match begun {
             Ok(true) => {
-                self.count_refused();
+                if let Some(ring) = self.session().ring() {
+                    self.count_refused(&ring);
+                }
                 Ok(())
             }
             Ok(false) => Err(Refusal::Gone),
@@ -184,14 +187,16 @@ impl Named {
         self.name_state().refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts in the present ring the records that were refused while there was none.
-    fn count_refused(&self) {
-        let state = self.name_state();
-        if state.refused.load(Ordering::Relaxed) != 0
-            && let Some(ring) = self.session().ring()
-        {
-            let count = state.refused.swap(0, Ordering::Relaxed);
-            LanelessDrops::count(&ring, count, LanelessReason::NoRing);
+    /// Whether records were refused that are counted in no ring.
+    pub(super) fn has_refused(&self) -> bool {
+        self.name_state().refused.load(Ordering::Relaxed) != 0
+    }
+
+    /// Counts in the ring the records that were refused while there was none.
+    pub(super) fn count_refused(&self, ring: &SharedRing) {
+        if self.has_refused() {
+            let count = self.name_state().refused.swap(0, Ordering::Relaxed);
+            LanelessDrops::count(ring, count, LanelessReason::NoRing);
         }
     }
 
@@ -205,8 +210,8 @@ impl Named {
         }
     }
 
-    /// The caller holds the gate, or is the last to use the name.
-    pub(super) fn settle_old_sessions(&self) {
+    /// The caller holds the gate.
+    fn settle_old_sessions(&self) {
         if !self.has_old_sessions() {
             return;
         }

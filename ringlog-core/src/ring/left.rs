@@ -1,9 +1,10 @@
 //! What is left in a ring that was removed: which records a process still waits for, and what nobody will drain.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::ring::reclaim;
 use crate::ring::session::Session;
-use crate::shm::block::{BlockId, SharedRing};
+use crate::shm::block::{BlockId, Kind, Phase, SharedRing, State};
 use crate::shm::drops::{LanelessDrops, LanelessReason};
 use crate::shm::layout::{halves, header, lane as lane_entry};
 
@@ -38,46 +39,58 @@ pub(crate) fn is_persisted(session: &Session, ring: &SharedRing) -> bool {
     lanes.all(|lane| Goal::of_lane(session, ring, lane).is_none_or(|goal| goal.is_reached(ring)))
 }
 
-/// Counts in the ring `to` what is left in `from`, which was removed and which no consumer can come to: records in
-/// closed lanes that are not persisted, and refused ones that no output has been told of. Takes each over by
-/// exchanging the counter of what is told, so that of several processes one counts it.
+/// Counts in the ring `to` what is left in `from`, which was removed and which no consumer can come to: published
+/// records that are not persisted, and refused ones that no output has been told of. Takes each over by exchanging the
+/// counter of what is told, so that of several callers one counts it.
+///
+/// Whether the owners of lanes are alive does not matter: what they publish or are refused later is the next caller's.
 pub(crate) fn count(from: &SharedRing, to: &SharedRing) {
-    let mut left = 0_u64;
-    for lane in (0..from.geometry().lane_count).filter(|lane| !from.lane_state(*lane).open) {
+    let mut left = take_over_open_blocks(from);
+    let mut add = |count| left = left.saturating_add(count);
+    for lane in 0..from.geometry().lane_count {
         let word = |offset| from.lane_word(lane, offset);
-        left = left.saturating_add(take_over(
-            word(lane_entry::PUBLISHED),
-            word(lane_entry::PERSISTED),
-            records_max(from),
-        ));
-        left = left.saturating_add(take_over(
-            word(lane_entry::DROPPED),
-            word(lane_entry::DROPPED_REPORTED),
-            u64::MAX >> 1,
-        ));
+        let published = || word(lane_entry::PUBLISHED).load(Ordering::Relaxed);
+        add(take_over(published, word(lane_entry::PERSISTED), records_max(from)));
+        let dropped = || word(lane_entry::DROPPED).load(Ordering::Relaxed);
+        add(take_over(dropped, word(lane_entry::DROPPED_REPORTED), DROPS_MAX));
     }
     // What no lane counts is reported by one total; those parts of it go with it.
-    let total = from.header_word(header::DROPPED_WITHOUT_LANE);
-    left = left.saturating_add(take_over(
-        total,
-        from.header_word(header::DROPPED_WITHOUT_LANE_REPORTED),
-        u64::MAX >> 1,
-    ));
+    let total = || from.header_word(header::DROPPED_WITHOUT_LANE).load(Ordering::Relaxed);
+    add(take_over(total, from.header_word(header::DROPPED_WITHOUT_LANE_REPORTED), DROPS_MAX));
     if left != 0 {
         LanelessDrops::count(to, left, LanelessReason::Left);
     }
 }
+
+/// Takes over the records in open blocks. A lane's own count has them only once its block is closed, which an owner
+/// that was killed never does. Until then it is behind the counter of what is told, and nothing is taken over by it.
+fn take_over_open_blocks(from: &SharedRing) -> u64 {
+    let mut left = 0_u64;
+    for index in 0..from.geometry().block_count {
+        let open = |state: &State| state.phase == Phase::Open && state.kind == Kind::Records;
+        if let Some(state) = from.state(index).filter(open)
+            && let Some(published) = reclaim::published_with(from, index, state)
+        {
+            let told = from.lane_word(state.lane, lane_entry::PERSISTED);
+            left = left.saturating_add(take_over(|| published, told, records_max(from)));
+        }
+    }
+    left
+}
+
+/// More cannot have been refused; a larger difference is that of a counter that is behind.
+const DROPS_MAX: u64 = u64::MAX >> 1;
 
 /// As many records fit into the ring.
 fn records_max(ring: &SharedRing) -> u64 {
     u64::from(ring.geometry().block_count) * u64::from(ring.geometry().block_slots())
 }
 
-/// Sets the counter of what is told to that of all, and returns the difference; 0 where it cannot be right.
-fn take_over(all: &std::sync::atomic::AtomicU64, told: &std::sync::atomic::AtomicU64, most: u64) -> u64 {
+/// Sets the counter of what is told to the number of all, and returns the difference; 0 where it cannot be right.
+fn take_over(all: impl Fn() -> u64, told: &AtomicU64, most: u64) -> u64 {
     let mut before = told.load(Ordering::Relaxed);
     loop {
-        let count = all.load(Ordering::Relaxed).wrapping_sub(before);
+        let count = all().wrapping_sub(before);
         if count == 0 || count > most {
             return 0;
         }

@@ -50,6 +50,10 @@ impl Place {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    pub(crate) fn is_of_descriptor(&self) -> bool {
+        self.is_of_descriptor
+    }
 }
 
 /// Looks at the path, without following a symbolic link there. One system call.

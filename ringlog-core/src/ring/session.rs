@@ -156,6 +156,11 @@ impl SessionState {
         self.uncounted[reason.number()].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether drops are counted in this session.
+    pub(crate) fn has_uncounted(&self) -> bool {
+        self.uncounted.iter().any(|count| count.load(Ordering::Relaxed) != 0)
+    }
+
     /// Moves the drops counted in this session to the ring.
     pub(crate) fn count_the_uncounted(&self, ring: &SharedRing) {
         let errno = self.uncounted_errno.load(Ordering::Relaxed) as i32;

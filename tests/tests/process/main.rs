@@ -5,6 +5,7 @@ mod fork;
 #[cfg(target_arch = "x86_64")]
 mod forked;
 mod handlers;
+mod left;
 mod names;
 mod one_process;
 mod privileged;

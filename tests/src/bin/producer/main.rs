@@ -100,6 +100,7 @@ fn main() {
         "fork-while-opening" => roles::fork_while_opening(&name, &arguments),
         "ending" => roles::ending(&name, &arguments),
         "without-destructors" => roles::without_destructors(&name, &arguments),
+        "late" => roles::late(&name, &arguments),
         "reborn" => roles::reborn(&name, &arguments),
         other => panic!("no such role: {other}"),
     }

@@ -28,7 +28,7 @@ pub(crate) use defining::define;
 pub(crate) use ending::end;
 pub(crate) use forking::{fork, fork_while_logging, fork_while_opening, orphans};
 pub(crate) use handlers::interrupt_new_threads;
-pub(crate) use leaving::{ending, reborn, without_destructors};
+pub(crate) use leaving::{ending, late, reborn, without_destructors};
 pub(crate) use levels::{ask_gates, ask_without_system_call, change_levels, fork_and_ask};
 pub(crate) use limited::{full_tmpfs, limited, without_descriptors};
 pub(crate) use restricted::{

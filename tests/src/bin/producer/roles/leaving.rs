@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::ForkResult;
 use ringlog::{Logger, Ring};
-use ringlog_testkit::{Counters, Random};
+use ringlog_testkit::{Counters, Random, wait_for_end};
 
 use super::push;
 use crate::{Arguments, next_word, ready, say_ready};
@@ -154,5 +154,40 @@ pub(crate) fn reborn(name: &str, arguments: &Arguments) {
     }
     if let Some(last) = dying {
         waitpid(last, None).unwrap();
+    }
+}
+
+/// As `GLOBAL`.
+static LATE: OnceLock<Logger> = OnceLock::new();
+
+/// The main thread and another one, which goes on, publish `count` records each. After a word the main thread pushes
+/// `more`. After another one the process ends as `how` says: with `fork`, a forked child pushes them instead, and it
+/// alone runs exit handlers. Prints how many of the `more` were refused.
+pub(crate) fn late(name: &str, arguments: &Arguments) {
+    let log = LATE.get_or_init(|| arguments.logger(&Ring::open(name).unwrap()));
+    let (count, more) = (arguments.number("count", 10), arguments.number("more", 0));
+    let (done, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        (0..count).for_each(|sequence| push(log, 1, sequence, 0).unwrap());
+        done.send(()).unwrap();
+        wait_for_end();
+    });
+    waits.recv().unwrap();
+    (0..count).for_each(|sequence| push(log, 0, sequence, 0).unwrap());
+    ready();
+    let how = arguments.text("how").unwrap();
+    if how == "fork" {
+        // SAFETY: the child logs, which it may after a fork, and ends.
+        if let ForkResult::Parent { child } = unsafe { nix::unistd::fork() }.unwrap() {
+            let is_well = waitpid(child, None).unwrap() == WaitStatus::Exited(child, 0);
+            // SAFETY: ends the process at once, which is always allowed.
+            unsafe { libc::_exit(i32::from(!is_well)) }
+        }
+    }
+    let refused = (0..more).filter(|sequence| push(log, 0, count + sequence, 0).is_err()).count();
+    ready();
+    println!("{refused}");
+    if how != "return" {
+        std::process::exit(0);
     }
 }
