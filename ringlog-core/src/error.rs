@@ -308,11 +308,10 @@ pub enum PushError {
         "no lane was free for this thread; the record was dropped and counted; make the ring with more --lanes"
     )]
     NoLane,
-    /// The system has no descriptor, memory or lock for a lane, or no memory for the record: its error number.
-    #[error(
-        "the system gave this thread no lane or memory: {}; the record was dropped and counted",
-        io::Error::from_raw_os_error(*.0)
-    )]
+    /// The system has no descriptor, memory or lock for a lane, or no memory for the record, the process may not open
+    /// the ring or its lock file (`EACCES`), or that is missing (`ENOENT`): the system's error number.
+    /// [`Logger::open_lane`](crate::Logger::open_lane) names the file.
+    #[error("{}: {}; the record was dropped and counted", system_text(*.0), io::Error::from_raw_os_error(*.0))]
     System(i32),
     /// A record inside another log call that was not finished, at a place where neither the thread's lane nor the
     /// process's could take it.
@@ -324,6 +323,16 @@ pub enum PushError {
     /// The ring was removed or truncated, and no other one has taken its place. The record is counted in the next one.
     #[error("the ring is gone; records go on once it is made again")]
     Gone,
+}
+
+fn system_text(errno: i32) -> &'static str {
+    match errno {
+        libc::EACCES | libc::EPERM | libc::EROFS => {
+            "this process may not open the ring or its lock file; let its user or group read and write both"
+        }
+        libc::ENOENT => "the ring is there, but its lock file is missing; make the ring anew",
+        _ => "the system gave this thread no lane or memory",
+    }
 }
 
 /// As `Display`, because `unwrap` and a `main` that returns the error print it.

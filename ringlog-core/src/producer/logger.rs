@@ -19,7 +19,6 @@ use crate::record::values::Values;
 use crate::ring::by_name::Named;
 use crate::ring::handle::Ring;
 use crate::ring::lane;
-use crate::ring::name;
 use crate::ring::private::{FastPath, ProducerState};
 use crate::ring::session::{Refusal, SessionState};
 use crate::ring::thread_lanes;
@@ -235,19 +234,17 @@ impl Logger {
             Err(Refusal::LanesTaken) => {
                 Err(Error::LanesExhausted { path: path.to_owned(), lanes: session.info.geometry.lane_count })
             }
-            Err(Refusal::System(code)) => {
+            Err(Refusal::System(libc::ENOENT)) => {
+                let lock_file = session.lock_file.path().to_owned();
+                Err(Error::LockFileMissing { path: path.to_owned(), lock_file })
+            }
+            Err(Refusal::System(code)) if !matches!(code, libc::EACCES | libc::EPERM | libc::EROFS) => {
                 Err(Error::io("open a lane of", path, io::Error::from_raw_os_error(code)))
             }
             Err(Refusal::Gone) if session.info.is_of_earlier_boot() => {
                 Err(Error::EarlierBoot { path: path.to_owned(), why: "it waits to be drained".to_owned() })
             }
-            // A ring that was retired but is still at its path was found truncated.
-            Err(Refusal::Gone) if !session.is_whole() || session.identity.is_at(path) => {
-                Err(session.truncated())
-            }
-            Err(Refusal::Gone) => {
-                Err(self.named.successor().err().unwrap_or_else(|| name::no_such_ring("", path)))
-            }
+            Err(Refusal::System(_) | Refusal::Gone) => Err(self.named.why_gone()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! removed, more often. While a consumer drains the ring no look is needed: the consumer looks, and leaves word in the
 //! ring's header. Nothing here allocates, because the record may be logged in a signal handler.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::ring::by_name::Named;
 use crate::ring::file::Opened;
 use crate::ring::left;
 use crate::ring::lock_file::LockFile;
+use crate::ring::name;
 use crate::ring::replacement::{self, Found, Unfit};
 use crate::ring::session::{Refusal, Session};
 use crate::ring::slot::Use;
@@ -167,6 +169,10 @@ impl Named {
             }
             Ok(opened) => Ok(self.begin_after(&session, &opened)),
             Err(Unfit::System(code)) => Err(Refusal::System(code)),
+            // The ring itself may be there; another file counts as no ring.
+            Err(Unfit::Forbidden(code)) if replacement::look(&self.place, &session) != Found::Other => {
+                Err(Refusal::System(code))
+            }
             Err(_) => Err(Refusal::Gone),
         };
         match begun {
@@ -176,7 +182,7 @@ impl Named {
                 }
                 Ok(())
             }
-            Ok(false) => Err(Refusal::Gone),
+            Ok(false) => Err(Refusal::without_lock_file(&session)),
             Err(why) => Err(why),
         }
         .inspect_err(|why| state.refuse(*why))
@@ -248,6 +254,36 @@ impl Named {
             Ok(opened) => Named::new(&opened),
             Err(Unfit::Nothing) => Ok(None),
             Err(unfit) => Err(Error::Replacement { path: self.path().to_owned(), why: unfit.to_string() }),
+        }
+    }
+
+    /// Why there is no ring to log into: what is at the path now.
+    pub(crate) fn why_gone(&self) -> Error {
+        let session = self.session();
+        let path = self.path();
+        let found = replacement::look(&self.place, &session);
+        if !session.is_whole() || found == Found::Cut {
+            return session.truncated();
+        }
+        match (replacement::open(&self.place, &session), found) {
+            (Ok(opened), _) => {
+                let lock_file = LockFile::of_replacement(&opened);
+                let lock_file = lock_file
+                    .and_then(|file| file.open().map_err(|error| Error::io("open", file.path(), error)));
+                lock_file.err().unwrap_or_else(|| name::no_such_ring("", path))
+            }
+            (Err(Unfit::Nothing), _) => name::no_such_ring("", path),
+            (Err(unfit), Found::Other) => {
+                Error::Replacement { path: path.to_owned(), why: unfit.to_string() }
+            }
+            (Err(Unfit::Unusable(error)), _) => error,
+            (Err(Unfit::Forbidden(code) | Unfit::System(code)), _) => {
+                Error::io("open", path, io::Error::from_raw_os_error(code))
+            }
+            (Err(unfit), _) => Error::Directory {
+                dir: path.parent().unwrap_or(path).to_owned(),
+                why: format!("{unfit}; let its owner alone write to it"),
+            },
         }
     }
 }

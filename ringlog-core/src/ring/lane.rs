@@ -110,7 +110,8 @@ fn take_lock(session: &Session, ring: &SharedRing) -> Result<(u32, LockPage), Re
     let _no_fork = fork_guard::block_forks();
     // Whether the ring is still at its path does not matter here. The name's next look finds out, and until then new
     // threads go on in the same ring as the others.
-    let file = session.lock_file.open().map_err(|e| Refusal::of_io(&e))?.ok_or(Refusal::Gone)?;
+    let file = session.lock_file.open().map_err(|e| Refusal::of_io(&e))?;
+    let file = file.ok_or_else(|| Refusal::without_lock_file(session))?;
     let lanes = 0..ring.geometry().lane_count;
     let try_lane = |lane| match ofd_lock::hold(&file, layout::lock::lane(lane), Mode::Exclusive) {
         Ok(page) => Ok(page.map(|page| (lane, page))),

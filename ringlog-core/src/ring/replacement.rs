@@ -76,6 +76,8 @@ pub(crate) fn look(place: &Place, before: &Session) -> Found {
 pub(crate) enum Unfit {
     /// Nothing is there.
     Nothing,
+    /// This process may not read and write it: the system's error.
+    Forbidden(i32),
     /// The system's error.
     System(i32),
     SymbolicLink,
@@ -95,6 +97,13 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unfit::Nothing => f.write_str("it was removed again"),
+            Unfit::Forbidden(code) => {
+                let (uid, error) = (nix::unistd::geteuid(), io::Error::from_raw_os_error(*code));
+                write!(
+                    f,
+                    "uid {uid} may not read and write it: {error}; `chmod u+rw` lets its owner, `chmod g+rw` its group"
+                )
+            }
             Unfit::System(code) => write!(f, "{}", io::Error::from_raw_os_error(*code)),
             Unfit::SymbolicLink => f.write_str("it is a symbolic link"),
             Unfit::NotAFile => f.write_str("it is not a regular file"),
@@ -114,10 +123,11 @@ impl fmt::Display for Unfit {
 impl Unfit {
     pub(crate) fn of_io(error: &io::Error) -> Unfit {
         match error.raw_os_error() {
-            Some(libc::ENOENT) => Unfit::Nothing,
+            Some(libc::ENOENT | libc::ENOTDIR) => Unfit::Nothing,
             Some(libc::ELOOP) => Unfit::SymbolicLink,
-            // A socket, or a FIFO without a reader.
-            Some(libc::ENXIO) => Unfit::NotAFile,
+            // A directory, a socket, a FIFO without a reader, or a device that is not there.
+            Some(libc::EISDIR | libc::ENXIO | libc::ENODEV) => Unfit::NotAFile,
+            Some(code @ (libc::EACCES | libc::EPERM | libc::EROFS)) => Unfit::Forbidden(code),
             code => Unfit::System(code.unwrap_or(libc::EIO)),
         }
     }

@@ -2,16 +2,17 @@
 
 #![allow(unsafe_code)]
 
+mod refusal;
 mod users;
 
-use std::io;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::error::{Error, PushError};
+pub(crate) use self::refusal::Refusal;
+use crate::error::Error;
 use crate::os::boot::boot_id;
 use crate::os::file::{Identity, size_at_if_shorter};
 use crate::os::mapping::{Access, Mapping};
@@ -60,56 +61,6 @@ pub(crate) struct SessionState {
     pub(crate) name: [AtomicU64; NAME_BYTES / 8],
     /// How many sessions had begun when this one was over; 0 until then.
     pub(crate) ended: AtomicU64,
-}
-
-/// Why a thread gets no lane, or a forked child no ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Every lane has a living owner.
-    LanesTaken,
-    /// The ring was removed, replaced or truncated.
-    Gone,
-    /// The system is out of descriptors, address space or kernel locks: its error number.
-    System(i32),
-}
-
-impl Refusal {
-    /// The calling thread is opening one: this is a signal handler in between.
-    pub(crate) const INTERRUPTED: Refusal = Refusal::System(libc::EDEADLK);
-
-    pub(crate) fn of_io(error: &io::Error) -> Refusal {
-        match error.raw_os_error() {
-            Some(libc::ENOENT) => Refusal::Gone,
-            code => Refusal::System(code.unwrap_or(libc::EIO)),
-        }
-    }
-
-    pub(crate) fn of(error: Error) -> Refusal {
-        match error {
-            Error::Io { source, .. } => Refusal::of_io(&source),
-            Error::Permission { .. } => Refusal::System(libc::EACCES),
-            // The file at the path is not this ring any more.
-            _ => Refusal::Gone,
-        }
-    }
-
-    pub(crate) fn of_push(self) -> PushError {
-        match self {
-            Refusal::LanesTaken => PushError::NoLane,
-            Refusal::Gone => PushError::Gone,
-            Refusal::INTERRUPTED => PushError::Nested,
-            Refusal::System(errno) => PushError::System(errno),
-        }
-    }
-
-    fn of_drop(self) -> LanelessReason {
-        match self {
-            Refusal::LanesTaken => LanelessReason::LanesTaken,
-            Refusal::Gone => LanelessReason::NoRing,
-            Refusal::INTERRUPTED => LanelessReason::Opening,
-            Refusal::System(errno) => LanelessReason::System(errno),
-        }
-    }
 }
 
 /// How long a refusal is repeated without another attempt. An attempt for every record would cost system calls.

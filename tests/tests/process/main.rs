@@ -12,6 +12,7 @@ mod privileged;
 #[cfg(target_arch = "x86_64")]
 mod signals;
 mod truncated;
+mod unfit;
 
 /// The program that plays the other process.
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

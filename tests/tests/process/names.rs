@@ -2,8 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, GapReason};
@@ -238,50 +237,6 @@ fn many_moves_leave_no_mappings_or_descriptors() {
 
 fn anew_has_records(anew: &Ring) -> bool {
     stat(anew).free_blocks < anew.info().geometry().block_count()
-}
-
-#[test]
-fn a_hostile_replacement_is_refused_in_words() {
-    let refused = |replace: &dyn Fn(&Path), why: &str| {
-        let at = Scratch::new();
-        let log = at.create(small()).logger();
-        push(&log, 0, 0).unwrap();
-        remove(&at);
-        replace(Path::new(at.name()));
-        std::thread::sleep(A_LOOK);
-        assert_eq!(push(&log, 0, 1), Err(PushError::Gone), "{why}");
-        let said = log.open_lane().unwrap_err().to_string();
-        assert!(said.contains(why), "{said}, expected {why}");
-        std::fs::remove_file(at.name()).unwrap();
-        at.create(small());
-        std::thread::sleep(Duration::from_millis(20));
-        push(&log, 0, 2).unwrap();
-    };
-    let elsewhere = Scratch::new();
-    elsewhere.create(small());
-    refused(&|path| std::os::unix::fs::symlink(elsewhere.name(), path).unwrap(), "a symbolic link");
-    refused(
-        &|path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap(),
-        "not a regular file",
-    );
-    refused(&|path| std::fs::write(path, "not a ring").unwrap(), "not a ring");
-    refused(
-        &|path| {
-            small().create(path.to_str().unwrap()).unwrap();
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o622)).unwrap();
-        },
-        "others may write to it (mode 622",
-    );
-    if nix::unistd::geteuid().is_root() {
-        refused(
-            &|path| {
-                small().create(path.to_str().unwrap()).unwrap();
-                std::os::unix::fs::chown(path, Some(12345), None).unwrap();
-                assert_eq!(path.metadata().unwrap().uid(), 12345);
-            },
-            "belongs to uid 12345",
-        );
-    }
 }
 
 #[test]
