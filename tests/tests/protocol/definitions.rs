@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ringlog::reader::{Consumer, DefinitionStat};
+use ringlog::schema::{Definition, Site};
 use ringlog::{Level, Ring};
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{CreateRing, Made, stat};
@@ -205,4 +206,28 @@ fn a_full_area_refuses_no_record() {
     assert!(all.described > 450, "{all:#?}");
     assert!(all.definitions.count > 0 && all.definitions.used_bytes <= all.definitions.bytes);
     ring.logger().text(Level::INFO, "after", "still room").unwrap();
+}
+
+/// The index leads to both by one checksum, and only their bytes tell them apart.
+#[test]
+fn definitions_of_one_checksum_are_not_taken_for_each_other() {
+    let texts = ["dvdba", "x98cu"];
+    assert_eq!(crc32fast::hash(texts[0].as_bytes()), crc32fast::hash(texts[1].as_bytes()));
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("256KiB"));
+    // A process has its own definitions at hand, so others have to look for them.
+    for _ in 0..2 {
+        let log = Ring::open(at.name()).unwrap().logger();
+        for text in texts {
+            let definition = Definition { text: text.into(), ..Definition::new(Level::INFO, "same") };
+            log.values(&Site::new(definition), &[]).unwrap();
+        }
+    }
+    let (mut consumer, mut messages) = (ring.consumer().unwrap(), Vec::new());
+    while let Some(entry) = consumer.next(Duration::from_millis(5)).unwrap() {
+        messages.push(entry.message());
+    }
+    messages.sort();
+    assert_eq!(messages, ["dvdba", "dvdba", "x98cu", "x98cu"]);
+    assert_eq!(definitions(&ring).count, 2);
 }
