@@ -6,6 +6,8 @@ use std::process::ExitStatus;
 
 use ringlog::admin::Shown;
 
+use crate::counted::{counted, is_or_are};
+
 /// Why the writer could not start, or had to end. Records that were not written are not acknowledged either: they stay
 /// in the ring for the next writer.
 #[derive(thiserror::Error)]
@@ -29,9 +31,7 @@ pub enum Error {
         why: String,
     },
     /// The writer was asked to stop while a write failed.
-    #[error(
-        "cannot write to {out}: {source}; {records} records are not written and stay in the ring for the next writer"
-    )]
+    #[error("cannot write to {out}: {source}; {} in the ring for the next writer", unwritten(*records))]
     Write {
         /// The file or stream.
         out: String,
@@ -41,10 +41,7 @@ pub enum Error {
         records: u64,
     },
     /// As [`Write`](Self::Write), from a ring that was removed: no other writer can come to it.
-    #[error(
-        "cannot write to {out}: {source}; {records} records are not written, and those of them that came from a \
-         removed ring are lost with it"
-    )]
+    #[error("cannot write to {out}: {source}; {} lost with it", unwritten_of_removed(*records))]
     WriteOfRemoved {
         /// The file or stream.
         out: String,
@@ -55,7 +52,8 @@ pub enum Error {
     },
     /// The writer was asked to stop while one handler could not write and the others had gone on without it.
     #[error(
-        "cannot write to {out}; up to {records} records that other handlers have written are missing there"
+        "cannot write to {out}; up to {} that other handlers have written {} missing there",
+        counted(*records, "record"), is_or_are(*records)
     )]
     LeftOut {
         /// The file or stream.
@@ -160,6 +158,20 @@ impl Error {
     }
 }
 
+fn unwritten(records: u64) -> String {
+    let stay = if records == 1 { "stays" } else { "stay" };
+    format!("{} {} not written and {stay}", counted(records, "record"), is_or_are(records))
+}
+
+fn unwritten_of_removed(records: u64) -> String {
+    match records {
+        1 => "1 record is not written, and if it came from a removed ring it is".to_owned(),
+        _ => {
+            format!("{records} records are not written, and those of them that came from a removed ring are")
+        }
+    }
+}
+
 /// The reason why a file could not be opened for writing, and what to do.
 pub(crate) fn why_not_opened(path: &Path, error: &io::Error) -> String {
     let dir = match path.parent() {
@@ -196,6 +208,33 @@ fn uid() -> nix::unistd::Uid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_records_agree_with_their_verbs() {
+        let text = |records, is_removed| {
+            let source = io::Error::other("no");
+            Error::Write { out: "out".into(), source, records }.of_removed(is_removed).to_string()
+        };
+        let rest = "in the ring for the next writer";
+        assert_eq!(
+            text(1, false),
+            format!("cannot write to out: no; 1 record is not written and stays {rest}")
+        );
+        assert_eq!(
+            text(2, false),
+            format!("cannot write to out: no; 2 records are not written and stay {rest}")
+        );
+        let removed = "came from a removed ring";
+        assert!(
+            text(1, true)
+                .ends_with(&format!("1 record is not written, and if it {removed} it is lost with it"))
+        );
+        let many = format!("2 records are not written, and those of them that {removed} are lost with it");
+        assert!(text(2, true).ends_with(&many), "{}", text(2, true));
+        let left_out = |records| Error::LeftOut { out: "out".into(), records }.to_string();
+        assert!(left_out(1).ends_with("up to 1 record that other handlers have written is missing there"));
+        assert!(left_out(2).ends_with("up to 2 records that other handlers have written are missing there"));
+    }
 
     #[test]
     fn debug_output_is_the_message_that_says_what_to_do() {

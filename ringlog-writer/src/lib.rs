@@ -33,6 +33,7 @@ mod sink;
 mod spawn;
 
 mod clock;
+mod counted;
 mod error;
 mod events;
 #[cfg(fuzzing)]

@@ -11,6 +11,7 @@ use super::router::HandlerMask;
 use super::sources::Sources;
 use super::summary::missing;
 use super::worker::{Finished, Worker};
+use crate::counted::counted;
 use crate::error::Error;
 use crate::events::Events;
 
@@ -289,7 +290,9 @@ impl Handlers {
                     handler.formatting.format_left_out(count, unix_ns);
                     has_lines = true;
                 }
-                events.report(&format!("{out} keeps up again; {count} records were left out of it"));
+                let were = if count == 1 { "was" } else { "were" };
+                let records = counted(count, "record");
+                events.report(&format!("{out} keeps up again; {records} {were} left out of it"));
             }
         }
         has_lines
