@@ -13,16 +13,12 @@ use crate::error::Error;
 
 pub(crate) use traits::{Maintained, Sink};
 
-/// Opens the sink of a handler, `None` for one that discards every record. A pipe without a reader is waited for if
-/// `waits`, otherwise refused. The file of one of the rings is refused.
-pub(crate) fn open(
-    config: &SinkConfig,
-    rings: &[&Path],
-    waits: bool,
-) -> Result<Option<Box<dyn Sink>>, Error> {
+/// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of
+/// one of the rings is refused.
+pub(crate) fn open(config: &SinkConfig, rings: &[&Path]) -> Result<Option<Box<dyn Sink>>, Error> {
     match config {
         SinkConfig::Console { stream, .. } => Ok(Some(Box::new(console::Console::open(*stream)?))),
         SinkConfig::Null => Ok(None),
-        SinkConfig::File(config) => file::open(config, rings, waits).map(Some),
+        SinkConfig::File(config) => file::open(config, rings).map(Some),
     }
 }

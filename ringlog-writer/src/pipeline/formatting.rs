@@ -172,7 +172,7 @@ mod tests {
         assert!(!nothing_came.covers(&step));
 
         let config = SinkConfig::File(FileConfig::new(dir.path().join("app.log")));
-        let sink = sink::open(&config, &[], true).unwrap().unwrap();
+        let sink = sink::open(&config, &[]).unwrap().unwrap();
         let handler = HandlerConfig {
             name: String::new(),
             level: EVERYTHING,

@@ -194,7 +194,7 @@ impl Session<'_> {
         let is_single = self.how.file.is_none();
         let mut sinks = Vec::new();
         for handler in &self.config.handlers {
-            if let Some(sink) = sink::open(&handler.sink, &rings, is_single)? {
+            if let Some(sink) = sink::open(&handler.sink, &rings)? {
                 sinks.push((handler, sink));
             }
         }

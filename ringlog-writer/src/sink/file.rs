@@ -4,9 +4,12 @@
 pub(super) mod append;
 pub(crate) mod checkpoint;
 mod closing;
+mod foreign;
 mod lock;
+mod pipe;
 mod recovery;
 pub(super) mod rotate;
+mod syncs;
 
 use std::fs;
 use std::io;
@@ -18,8 +21,10 @@ use ringlog::reader::Cursor;
 
 use append::File;
 use lock::Locking;
+use pipe::Pipe;
 use recovery::{Recovery, RepairAction};
 use rotate::FileRotation;
+use syncs::Syncs;
 
 use super::traits::{Maintained, Sink};
 use crate::clock::now_unix_ns;
@@ -27,38 +32,32 @@ use crate::config::options::{Existing, Fsync};
 use crate::config::{FileConfig, IRREGULAR, checkpoint_path};
 use crate::error::Error;
 use crate::events::Events;
-use crate::rotation::{Identity, Plan, PlanError, Rotation, without_replacing};
+use crate::rotation::{Plan, PlanError, Rotation, without_replacing};
 use checkpoint::{Checkpoint, CheckpointState, FileState};
 
-/// Opens the file of a handler. A pipe without a reader is waited for if `waits`, otherwise refused. The file of one of
-/// the rings is refused.
-pub(super) fn open(output: &FileConfig, rings: &[&Path], waits: bool) -> Result<Box<dyn Sink>, Error> {
-    let file = File::open(&output.path, rings, waits)?;
+/// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused.
+pub(super) fn open(output: &FileConfig, rings: &[&Path]) -> Result<Box<dyn Sink>, Error> {
+    // A pipe or a device cannot do this; ignoring it silently would break a promise.
+    let check_irregular = || match output.rotation == Rotation::default() && output.fsync == Fsync::Never {
+        true => Ok(()),
+        false => Err(Error::Open { path: output.path.clone(), why: IRREGULAR.to_owned() }),
+    };
+    if pipe::is_pipe(&output.path) {
+        check_irregular()?;
+        return Ok(Box::new(Pipe::open(&output.path)?));
+    }
+    let file = File::open(&output.path, rings)?;
     if file.is_regular() && output.checkpoint {
         return Ok(Box::new(FileSink::open(file, output)?));
     }
-    // A pipe or a device cannot do this; ignoring it silently would break a promise.
-    if !file.is_regular() && (output.rotation != Rotation::default() || output.fsync != Fsync::Never) {
-        let why = IRREGULAR.to_owned();
-        return Err(Error::Open { path: output.path.clone(), why });
+    if !file.is_regular() {
+        check_irregular()?;
     }
     Ok(Box::new(file.with(output.existing)?))
 }
 
 /// How often to check whether the file was moved away.
 const MAINTAIN_EVERY: Duration = Duration::from_millis(250);
-/// How often to report that other processes write to the file.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
-
-/// Written bytes that are not synced yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unsynced {
-    None,
-    Some,
-    /// A sync was due and has failed, which has been reported.
-    Failed,
-}
-
 struct FileSink {
     file: File,
     rotation: FileRotation,
@@ -74,7 +73,7 @@ struct FileSink {
     /// Whether the checkpoint was new.
     is_unknown: bool,
     existing: Existing,
-    fsync: Fsync,
+    syncs: Syncs,
     /// The committed state, and the one that counts once the batch is written.
     committed: CheckpointState,
     prepared: CheckpointState,
@@ -83,8 +82,6 @@ struct FileSink {
     /// Whether the batch is committed but not synced yet.
     is_committed: bool,
     maintained_at: Instant,
-    synced_at: Instant,
-    unsynced: Unsynced,
     /// When it was last reported that other processes write to the file.
     reported_at: Option<Instant>,
 }
@@ -115,14 +112,12 @@ impl FileSink {
             messages,
             is_unknown,
             existing: output.existing,
-            fsync: output.fsync,
+            syncs: Syncs::new(output.fsync),
             prepared: state.clone(),
             committed: state,
             is_unrecorded: true,
             is_committed: false,
             maintained_at: Instant::now(),
-            synced_at: Instant::now(),
-            unsynced: Unsynced::None,
             reported_at: None,
         })
     }
@@ -146,7 +141,7 @@ impl FileSink {
         self.committed.plan.clear();
         self.committed.clock = self.rotation.clock();
         self.checkpoint.set(&self.committed)?;
-        if self.fsync != Fsync::Never {
+        if self.syncs.are_wanted() {
             self.checkpoint.sync()?;
             self.rotation.directory().sync()?;
         }
@@ -181,77 +176,6 @@ impl FileSink {
         without_replacing(&from, &to)?;
         events.report(&format!("{} is now {}", from.shown(), to.shown()));
         self.file.reopen().map_err(io::Error::other)
-    }
-
-    /// Adopts a length that other processes have changed, as logrotate's `copytruncate` does: the checkpoint has to
-    /// record it before the next batch.
-    fn adopt_foreign_changes(&mut self, events: &mut dyn Events) -> io::Result<()> {
-        let Some(found) = self.file.len_unless_deleted()? else {
-            // The file was deleted, so whatever is written to it would be lost. If no new one can be made, the records
-            // wait in the ring.
-            return self.reopen().map_err(io::Error::other);
-        };
-        if found == self.file.len {
-            return if self.is_unrecorded { self.record_file() } else { Ok(()) };
-        }
-        if self.may_report() {
-            let (path, len) = (self.file.path.shown(), self.file.len);
-            let what = if found < len { "cut it" } else { "written to it" };
-            events.report(&format!(
-                "{path}: another process has {what}: {found} bytes, expected {len}; appending at its end"
-            ));
-        }
-        self.file.len = found;
-        self.record_file()
-    }
-
-    /// Whether a report about other processes is due. One that writes with every batch must not flood the terminal.
-    fn may_report(&mut self) -> bool {
-        let may = self.reported_at.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
-        if may {
-            self.reported_at = Some(Instant::now());
-        }
-        may
-    }
-
-    /// Locks a file that was begun since the last time, or that a reader had locked.
-    fn lock_late(&mut self, events: &mut dyn Events) {
-        // After an error it is tried again.
-        if !self.file.is_locked()
-            && self.file.try_lock().is_ok_and(|locking| locking == Locking::HeldExclusively)
-            && self.may_report()
-        {
-            let path = self.file.path.shown();
-            events.report(&format!(
-                "{path}: another writer is writing to it under another name; stop one of the two"
-            ));
-        }
-    }
-
-    fn is_moved(&self) -> bool {
-        Identity::of_path(&self.file.path).as_ref() != Some(&self.file.identity)
-    }
-
-    fn is_sync_due(&self, urgent: bool) -> bool {
-        match self.fsync {
-            Fsync::Never => false,
-            Fsync::Batch => true,
-            Fsync::Every(interval) => self.synced_at.elapsed() >= interval,
-            Fsync::Level(_) => urgent,
-        }
-    }
-
-    /// Syncs what is written. After a failure the sync is due again one interval later.
-    fn sync_late(&mut self, events: &mut dyn Events) {
-        self.synced_at = Instant::now();
-        match self.file.sync().and_then(|()| self.checkpoint.sync()) {
-            Ok(()) => self.unsynced = Unsynced::None,
-            Err(_) if self.unsynced == Unsynced::Failed => {}
-            Err(error) => {
-                self.unsynced = Unsynced::Failed;
-                events.report(&format!("cannot sync {}: {error}; trying again", self.file.path.shown()));
-            }
-        }
     }
 }
 
@@ -326,7 +250,7 @@ impl Sink for FileSink {
     }
 
     fn commit(&mut self, urgent: bool) -> io::Result<()> {
-        let sync = self.is_sync_due(urgent);
+        let sync = self.syncs.is_due(urgent);
         // The commit happens once; only the sync after it may have to be retried.
         if !self.is_committed {
             if sync {
@@ -337,13 +261,8 @@ impl Sink for FileSink {
         }
         if sync {
             self.checkpoint.sync()?;
-            self.synced_at = Instant::now();
         }
-        self.unsynced = match self.unsynced {
-            _ if sync || !matches!(self.fsync, Fsync::Every(_)) => Unsynced::None,
-            Unsynced::None => Unsynced::Some,
-            before => before,
-        };
+        self.syncs.note_batch(sync);
         self.is_committed = false;
         std::mem::swap(&mut self.committed, &mut self.prepared);
         self.prepared.copy_rings_of(&self.committed);
@@ -361,7 +280,7 @@ impl Sink for FileSink {
     fn reopen(&mut self) -> Result<(), Error> {
         // While a rotation is under way, that opens the next file.
         if self.closing.is_none() && self.is_moved() {
-            if self.fsync != Fsync::Never {
+            if self.syncs.are_wanted() {
                 self.file.sync().map_err(|error| failed(&self.file.path, &error))?;
             }
             self.file.reopen()?;
@@ -380,8 +299,8 @@ impl Sink for FileSink {
         self.rotation.report_messages(events);
         self.rotation.maintain(self.file.identity, events);
         self.lock_late(events);
-        if self.unsynced != Unsynced::None && self.is_sync_due(false) {
-            self.sync_late(events);
+        if self.syncs.has_unsynced() && self.syncs.is_due(false) {
+            self.syncs.sync_late(&self.file, &mut self.checkpoint, events);
         }
         if !self.checkpoint.is_in_place() && self.closing.is_none() {
             // If this fails, it is done before the next batch.
@@ -422,12 +341,12 @@ impl Sink for FileSink {
     }
 
     fn close(mut self: Box<Self>, acknowledged: bool, events: &mut dyn Events) {
-        if self.unsynced != Unsynced::None {
-            self.sync_late(events);
+        if self.syncs.has_unsynced() {
+            self.syncs.sync_late(&self.file, &mut self.checkpoint, events);
         }
         // The checkpoint stays where it is needed: after a power cut, a ring on a disk may give records out again, and
         // the numbers of closed files continue from it.
-        if acknowledged && self.fsync == Fsync::Never && !self.rotation.is_configured() {
+        if acknowledged && !self.syncs.are_wanted() && !self.rotation.is_configured() {
             self.checkpoint.remove();
         }
     }

@@ -6,6 +6,7 @@ mod configured;
 mod earlier_boot;
 mod files;
 mod one_output;
+mod pipes;
 mod readers;
 mod replaced;
 mod scene;

@@ -241,11 +241,26 @@ fn a_closed_pipe_prevents_no_rotation_of_others() {
 }
 
 #[test]
-fn a_pipe_without_a_reader_is_refused_and_delays_nothing() {
+fn a_pipe_without_a_reader_yet_delays_no_other() {
     let scratch = Scene::new(ONE_IS_SLOW);
     drop(pipe(&scratch));
-    let error = scratch.drain().unwrap_err().to_string();
-    assert!(error.ends_with("this pipe has no reader; start its reader first"), "{error}");
+    let mut slow = String::new();
+    scratch
+        .beside_a_writer(|_, events| {
+            scratch.log(0, "x", Level::INFO, "one");
+            eventually("the file has it", || scratch.lines("file.log") == ["one"]);
+            let said = |what: &str| events.messages().iter().any(|said| said.contains(what));
+            eventually("it is reported", || said("this pipe has no reader yet"));
+            // A reload opens the pipe anew.
+            scratch.reload(true);
+            let pipe = fs::File::options().read(true).write(true).open(scratch.path("slow")).unwrap();
+            let reader = read_on(pipe);
+            scratch.log(0, "x", Level::INFO, "end");
+            slow = reader.join().unwrap();
+        })
+        .unwrap();
+    assert_eq!(slow, "one\nend\n");
+    assert_eq!(scratch.lines("file.log"), ["one", "end"]);
 }
 
 /// A scene in which the slow handler writes to a device that is always full.

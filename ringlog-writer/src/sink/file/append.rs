@@ -1,13 +1,12 @@
-//! A file, a pipe or a device that is written at its end.
+//! A file or a device that is written at its end.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::lock::{Locking, try_lock};
@@ -30,39 +29,20 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Opens or creates the file. Refuses the file of a ring. A pipe without a reader is waited for if `waits`,
-    /// otherwise refused.
-    pub(super) fn open(path: &Path, rings: &[&Path], waits: bool) -> Result<File, Error> {
+    /// Opens or creates the file. Refuses the file of a ring.
+    pub(super) fn open(path: &Path, rings: &[&Path]) -> Result<File, Error> {
         let file = Identity::of_path(path);
         if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
             let why = "it is the ring; choose another file".to_owned();
             return Err(Error::Open { path: path.to_owned(), why });
         }
-        if !waits && fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo()) {
-            return File::open_pipe(path);
-        }
-        File::open_at_end(path, waits)
+        File::open_at_end(path)
     }
 
-    /// Opens a pipe that has a reader; waiting for one would hold up the other handlers.
-    fn open_pipe(path: &Path) -> Result<File, Error> {
-        let failed = |why| Error::Open { path: path.to_owned(), why };
-        let opened = OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-        let file = opened.map_err(|error| match error.raw_os_error() {
-            Some(errno) if errno == Errno::ENXIO as i32 => {
-                failed("this pipe has no reader; start its reader first".to_owned())
-            }
-            _ => failed(why_not_opened(path, &error)),
-        })?;
-        fcntl(&file, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| failed(errno.to_string()))?;
-        let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
-        Ok(File::of(file, &meta, path))
-    }
-
-    /// Opens or creates the file. A pipe without a reader is waited for if `waits`, otherwise refused.
-    fn open_at_end(path: &Path, waits: bool) -> Result<File, Error> {
-        let flags = if waits { OFlag::empty() } else { OFlag::O_NONBLOCK };
-        let opened = OpenOptions::new().append(true).create(true).custom_flags(flags.bits()).open(path);
+    /// Opens or creates the file. Never waits, as for the reader of a pipe that lies there by now.
+    fn open_at_end(path: &Path) -> Result<File, Error> {
+        let flags = OFlag::O_NONBLOCK.bits();
+        let opened = OpenOptions::new().append(true).create(true).custom_flags(flags).open(path);
         let file = opened
             .map_err(|error| Error::Open { path: path.to_owned(), why: why_not_opened(path, &error) })?;
         let failed = |why: String| Error::Open { path: path.to_owned(), why };
@@ -81,7 +61,7 @@ impl File {
         Ok(File::of(file, &meta, path))
     }
 
-    fn of(file: fs::File, meta: &Metadata, path: &Path) -> File {
+    pub(super) fn of(file: fs::File, meta: &Metadata, path: &Path) -> File {
         let (identity, is_regular) = (Identity::from(meta), meta.is_file());
         File { file, path: path.to_owned(), identity, is_regular, is_locked: false, len: meta.len() }
     }
@@ -177,7 +157,7 @@ impl Sink for File {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        *self = File::open_at_end(&self.path, false)?;
+        *self = File::open_at_end(&self.path)?;
         Ok(())
     }
 }
@@ -195,7 +175,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, existing: Existing) -> Result<File, Error> {
-        File::open(path, &[Path::new("/nowhere/ring")], true)?.with(existing)
+        File::open(path, &[Path::new("/nowhere/ring")])?.with(existing)
     }
 
     fn refusal(path: &Path) -> String {
@@ -235,7 +215,7 @@ mod tests {
                 "cannot open {at}/logs/app.log for writing: {at}/logs is not a directory; choose another path"
             )
         );
-        let error = File::open(&missing, &[&missing], true).map(|_| ()).unwrap_err().to_string();
+        let error = File::open(&missing, &[&missing]).map(|_| ()).unwrap_err().to_string();
         assert_eq!(error, format!("cannot open {at}/logs for writing: it is the ring; choose another file"));
     }
 

@@ -4,7 +4,6 @@ use std::io;
 
 use super::FileSink;
 use super::checkpoint::CheckpointState;
-use crate::config::options::Fsync;
 use crate::events::Events;
 use crate::rotation::{LockedDirectory, Plan, PlanError};
 use crate::sink::Sink;
@@ -31,12 +30,12 @@ impl FileSink {
     /// Carries out the plan that an earlier writer left in the checkpoint.
     pub(super) fn finish_plan(&mut self, plan: &Plan, events: &mut dyn Events) -> Result<(), PlanError> {
         let directory = self.rotation.directory();
-        self.rotation.carry_out(&directory.lock(), plan, self.fsync != Fsync::Never, events)
+        self.rotation.carry_out(&directory.lock(), plan, self.syncs.are_wanted(), events)
     }
 
     /// Writes the plan that closes the file into the checkpoint. Nothing is written to the file from then on.
     fn prepare_close(&mut self, names: &LockedDirectory<'_>, unix_ns: u64) -> io::Result<()> {
-        if self.fsync != Fsync::Never {
+        if self.syncs.are_wanted() {
             self.file.sync()?;
         }
         let (plan, next_number) =
@@ -53,7 +52,7 @@ impl FileSink {
 
     /// Carries the plan out and begins the next file.
     fn close(&mut self, names: &LockedDirectory<'_>, plan: &Plan, events: &mut dyn Events) -> io::Result<()> {
-        match self.rotation.carry_out(names, plan, self.fsync != Fsync::Never, events) {
+        match self.rotation.carry_out(names, plan, self.syncs.are_wanted(), events) {
             // Another process took the name meanwhile: the next attempt plans with another name.
             Err(refused @ PlanError::Taken { .. }) => {
                 self.closing = None;

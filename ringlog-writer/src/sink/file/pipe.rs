@@ -1,0 +1,103 @@
+//! A named pipe. Opening one waits for its reader, so it is opened without waiting, and again until that succeeds.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use ringlog::admin::Shown;
+
+use super::append::File;
+use crate::error::{Error, why_not_opened};
+use crate::events::Events;
+use crate::sink::traits::{Maintained, Sink};
+
+/// How often to look for a reader while there are no records.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+const NO_READER: &str = "this pipe has no reader yet; start the program that reads it";
+
+/// A pipe that is written once a process reads it.
+pub(super) struct Pipe {
+    path: PathBuf,
+    /// `None` until the pipe has a reader.
+    file: Option<File>,
+    looked_at: Instant,
+}
+
+/// Whether the path leads to a pipe.
+pub(super) fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo())
+}
+
+impl Pipe {
+    pub(super) fn open(path: &Path) -> Result<Pipe, Error> {
+        let why = |error: io::Error| Error::Open { path: path.to_owned(), why: why_not_opened(path, &error) };
+        let file = open_if_read(path).map_err(why)?;
+        Ok(Pipe { path: path.to_owned(), file, looked_at: Instant::now() })
+    }
+}
+
+/// Opens the pipe; `None` if it has no reader.
+fn open_if_read(path: &Path) -> io::Result<Option<File>> {
+    let opened = OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let file = match opened {
+        Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => return Ok(None),
+        opened => opened?,
+    };
+    let meta = file.metadata()?;
+    if !meta.file_type().is_fifo() {
+        return Err(io::Error::other("it is not a pipe any more; start the writer anew"));
+    }
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok(Some(File::of(file, &meta, path)))
+}
+
+impl Sink for Pipe {
+    fn recover(&mut self, _after_crash: bool, events: &mut dyn Events) -> Result<(), Error> {
+        if self.file.is_none() {
+            let path = self.path.shown();
+            events.report(&format!("{path}: {NO_READER}; until then records wait in the ring"));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.file.is_none() {
+            self.file = open_if_read(&self.path)?;
+        }
+        self.file.as_mut().map_or_else(|| Err(io::Error::other(NO_READER)), |file| file.write(bytes))
+    }
+
+    fn take_back(&mut self, bytes: u64) -> bool {
+        bytes == 0
+    }
+
+    fn reopen(&mut self) -> Result<(), Error> {
+        let why = |why: String| Error::Open { path: self.path.clone(), why };
+        match open_if_read(&self.path) {
+            Ok(None) if self.file.is_some() => Err(why(NO_READER.to_owned())),
+            Ok(file) => {
+                self.file = file;
+                Ok(())
+            }
+            Err(error) => Err(why(why_not_opened(&self.path, &error))),
+        }
+    }
+
+    fn maintain(&mut self, events: &mut dyn Events) -> Result<Maintained, Error> {
+        if self.file.is_some() || self.looked_at.elapsed() < LOOK_EVERY {
+            return Ok(Maintained::NotDue);
+        }
+        self.looked_at = Instant::now();
+        // The next batch reports an error.
+        if let Ok(Some(file)) = open_if_read(&self.path) {
+            self.file = Some(file);
+            events.report(&format!("{} has a reader now", self.path.shown()));
+        }
+        Ok(Maintained::Done)
+    }
+}

@@ -1,0 +1,118 @@
+//! A named pipe as output, which may have no reader: it holds up neither the start of the writer nor its end.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use ringlog::{Level, Ring};
+use ringlog_testkit::Scratch;
+use ringlog_writer::{Error, FormatKind, Options, Out, Signals, Summary, run_with};
+
+use crate::common::{EventLog, eventually};
+
+/// A ring, a pipe without a reader, and the options of a writer with that one output.
+struct Scene {
+    at: Scratch,
+    ring: Ring,
+    events: EventLog,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let at = Scratch::new();
+        let ring = Ring::options().size("1MiB").create(&at.text("ring")).unwrap();
+        nix::unistd::mkfifo(&at.file("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        Scene { at, ring, events: EventLog::default() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.at.file("pipe")
+    }
+
+    fn log(&self, text: &str) {
+        self.ring.logger().text(Level::INFO, "x", text).unwrap();
+    }
+
+    fn says(&self, text: &str) -> usize {
+        self.events.messages().iter().filter(|message| message.contains(text)).count()
+    }
+
+    /// Runs `act` while a writer runs, then stops the writer, which has to end.
+    fn beside_a_writer(&self, act: impl FnOnce()) -> Result<Summary, Error> {
+        let (signals, mut events) = (Signals::default(), self.events.clone());
+        let mut options = Options::new(self.ring.path().to_str().unwrap());
+        (options.out, options.format) = (Out::File(self.path()), FormatKind::Raw);
+        let writer_signals = signals.clone();
+        let writer = thread::spawn(move || run_with(&options, &writer_signals, &mut events));
+        eventually("the writer begins", || self.events.is_ready());
+        act();
+        signals.stop.store(true, Ordering::SeqCst);
+        eventually("the writer ends", || writer.is_finished());
+        writer.join().unwrap()
+    }
+}
+
+/// Reads this many bytes.
+fn read(mut pipe: impl Read, bytes: usize) -> String {
+    let mut text = vec![0; bytes];
+    pipe.read_exact(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_pipe_without_a_reader_holds_up_no_start_and_no_stop() {
+    let at = Scene::new();
+    assert_eq!(at.beside_a_writer(|| {}).unwrap().records, 0);
+    assert_eq!(at.says("has no reader yet; start the program that reads it"), 1);
+    at.log("one");
+    let error = at
+        .beside_a_writer(|| {
+            eventually("the failure is reported", || at.says("cannot write to") == 1);
+        })
+        .unwrap_err()
+        .to_string();
+    let path = at.path();
+    assert_eq!(
+        error,
+        format!(
+            "cannot write to {}: this pipe has no reader yet; start the program that reads it; 1 record is not \
+             written and stays in the ring for the next writer",
+            path.display()
+        )
+    );
+    let mut got = String::new();
+    at.beside_a_writer(|| got = read(fs::File::open(at.path()).unwrap(), 4)).unwrap();
+    assert_eq!(got, "one\n");
+}
+
+#[test]
+fn a_pipe_is_opened_once_it_has_a_reader() {
+    let at = Scene::new();
+    at.beside_a_writer(|| {
+        // A reader's `open` returns as soon as there is a writer, also without records.
+        let pipe = fs::File::open(at.path()).unwrap();
+        eventually("it is reported", || at.says("has a reader now") == 1);
+        at.log("one");
+        assert_eq!(read(&pipe, 4), "one\n");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_pipe_that_lost_its_reader_is_opened_after_a_replacement() {
+    let at = Scene::new();
+    let path = at.ring.path().to_str().unwrap();
+    let mut got = String::new();
+    at.beside_a_writer(|| {
+        drop(fs::File::open(at.path()).unwrap());
+        fs::remove_file(path).unwrap();
+        Ring::options().size("1MiB").create(path).unwrap();
+        eventually("the pipe is opened again", || at.says("has no reader yet") == 2);
+        at.log("one");
+        got = read(fs::File::open(at.path()).unwrap(), 4);
+    })
+    .unwrap();
+    assert_eq!(got, "one\n");
+}
