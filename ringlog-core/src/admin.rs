@@ -26,7 +26,7 @@ pub use crate::ring::name::{directory, resolve};
 pub use crate::ring::options::Size;
 pub use crate::shm::clock::{Clock, Unreliable};
 pub use crate::shm::layout::Geometry;
-pub use crate::shm::mailbox::Request;
+pub use crate::shm::mailbox::{Request, RotationOutcome};
 
 /// Removes the ring `name`. Refused while a process is attached, unless `force`: then it is marked as
 /// retired, so that producers get [`PushError::Gone`](crate::PushError::Gone) at their next block.

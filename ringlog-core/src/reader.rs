@@ -55,6 +55,7 @@ use crate::error::Error;
 use crate::ring::handle::Ring;
 
 pub use crate::record::decoded::Received;
+pub use crate::shm::definition_limits::DefinitionLimits;
 pub use consumer::{Consumer, Cursor, Mark, Requests, Step};
 pub use entry::{Body, Entry, Gap, GapReason, OwnedEntry, UncleanExit};
 pub use levels::{LevelStat, LoggerLevel, ProcessLevels};

@@ -15,6 +15,8 @@ pub(crate) mod users;
 #[cfg(not(loom))]
 pub(crate) mod clock;
 #[cfg(not(loom))]
+pub(crate) mod definition_limits;
+#[cfg(not(loom))]
 pub(crate) mod drops;
 #[cfg(not(loom))]
 pub(crate) mod mailbox;

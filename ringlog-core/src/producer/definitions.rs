@@ -12,6 +12,7 @@ use crate::record::text;
 use crate::ring::definition_state::DefinitionGuard;
 use crate::ring::session::Session;
 use crate::shm::block::SharedRing;
+use crate::shm::definition_limits::{self, DefinitionLimit};
 use crate::shm::definitions::{Encoded, Found};
 use crate::shm::layout::area::{Place, SEGMENTS_MAX};
 use crate::shm::layout::header;
@@ -36,6 +37,7 @@ pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -
     // A site without a number would be registered again with each of its records.
     let number = site.assign_number(fingerprint);
     if number == 0 {
+        definition_limits::note(ring, DefinitionLimit::Sites);
         return None;
     }
     let state = session.definition_state();
@@ -99,6 +101,7 @@ impl Registration<'_> {
         let (definition, types) = (record.site().definition(), record.inferred().types);
         let bytes = definition.payload_bytes(types);
         if bytes > self.ring.geometry().definitions.definition_limit() {
+            definition_limits::note(self.ring, DefinitionLimit::Length);
             return None;
         }
         let scratch = self.held.scratch();
@@ -117,13 +120,23 @@ impl Registration<'_> {
         }
         let quarter = self.ring.geometry().definitions.slots() / 4;
         let (all, run_time) = self.held.taken();
-        if all.saturating_add(slots) > 3 * quarter || is_run_time && run_time.saturating_add(slots) > quarter
-        {
-            return None;
+        let place = if is_run_time && run_time.saturating_add(slots) > quarter {
+            Err(DefinitionLimit::RunTimeShare)
+        } else if all.saturating_add(slots) > 3 * quarter {
+            Err(DefinitionLimit::ProcessShare)
+        } else {
+            self.reserve(slots).ok_or(DefinitionLimit::Area)
+        };
+        match place {
+            Ok(place) => {
+                self.held.count_taken(slots, is_run_time);
+                Some(place)
+            }
+            Err(limit) => {
+                definition_limits::note(self.ring, limit);
+                None
+            }
         }
-        let place = self.reserve(slots)?;
-        self.held.count_taken(slots, is_run_time);
-        Some(place)
     }
 
     /// Reserves slots in a segment that this process uses, else in one that others have begun, else in an empty one. So

@@ -11,9 +11,10 @@ use crate::reader::observer::Observer;
 use crate::ring::lock_file::{Found, LockFile};
 use crate::ring::reclaim;
 use crate::shm::block::{Kind, Phase, SharedRing};
+use crate::shm::definition_limits::DefinitionLimits;
 use crate::shm::drops::{DropReason, Drops, LanelessDrops, LanelessReason};
 use crate::shm::layout::{NAME_BYTES, SLOT_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
-use crate::shm::mailbox::{self, Request};
+use crate::shm::mailbox::{self, Request, RotationOutcome};
 use crate::shm::overflow::Overflow;
 use crate::shm::words::text_from_words;
 
@@ -54,6 +55,8 @@ pub struct RingStat {
     pub consumer: Option<ConsumerStat>,
     /// The number of the last answered request to begin a new output file.
     pub rotations: u64,
+    /// What came of that request; `None` if the consumer has not said.
+    pub rotation_outcome: Option<RotationOutcome>,
     /// The number of the last answered request to read the configuration again, and whether the new configuration was
     /// taken.
     pub reloads: (u64, bool),
@@ -139,6 +142,8 @@ pub struct DefinitionStat {
     pub used_segments: u32,
     /// Segments that have been emptied so often that they take no more definitions.
     pub worn_out_segments: u32,
+    /// Why there was no room for definitions.
+    pub limits: DefinitionLimits,
 }
 
 /// Blocks taken back from dead owners, and how soon.
@@ -167,7 +172,7 @@ pub struct ConsumerStat {
     pub pid: u32,
     /// When it began, in nanoseconds since 1970.
     pub since_unix_ns: u64,
-    /// When it last looked at the ring.
+    /// When it last looked at the ring; 0 if it has not yet.
     pub beat_unix_ns: u64,
 }
 
@@ -301,6 +306,7 @@ impl Observer {
             lock_file_missing: matches!(owners, Owners::Lost),
             consumer,
             rotations: rotation.number,
+            rotation_outcome: mailbox::outcome(&ring),
             reloads: (reload.number, reload.accepted),
             retired: ring.is_retired(),
             lanes,
@@ -327,6 +333,7 @@ fn definition_stat(ring: &SharedRing, lanes: &[LaneStat]) -> DefinitionStat {
         count: ring.count_definitions(),
         bytes: u64::from(area.slots()) * SLOT_BYTES as u64,
         segments: area.segments(),
+        limits: DefinitionLimits::read(ring),
         ..DefinitionStat::default()
     };
     for segment in 0..area.segments() {

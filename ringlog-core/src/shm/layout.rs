@@ -72,11 +72,13 @@ pub(crate) mod header {
     pub(crate) const LOCK_MARK: usize = 336; // boot and file for which the lock file was last in use
     pub(crate) const TRUST_CLOCK_REQUESTS: usize = 344; // grows by one for each request to trust the wall clock
     pub(crate) const TRUST_CLOCK_REQUESTS_DONE: usize = 352; // the last request that the consumer has answered
+    pub(crate) const ROTATE_OUTCOME: usize = 360; // what came of it; see RotationOutcome
+    pub(crate) const DEFINITION_LIMITS: usize = 368; // why there was no room for definitions; see DefinitionLimits
 
     // Consumer's lines: its process, and how far it has drained.
     pub(crate) const CONSUMER_PID: usize = 512; // pid; 0 after an end in order
     pub(crate) const CONSUMER_SINCE_UNIX_NS: usize = 520;
-    pub(crate) const CONSUMER_BEAT_UNIX_NS: usize = 528; // last scan
+    pub(crate) const CONSUMER_BEAT_UNIX_NS: usize = 528; // last scan; 0 before its first
     pub(crate) const CONSUMER_PERSISTED: usize = 536; // records, cumulative
     pub(crate) const CONSUMER_LATE: usize = 544; // records emitted after a younger one
     pub(crate) const CONSUMER_DAMAGED: usize = 552; // damaged places: bytes that are no record

@@ -29,6 +29,51 @@ pub(crate) struct Answer {
     pub(crate) accepted: bool,
 }
 
+/// What came of a request to begin new output files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RotationOutcome {
+    /// At least one output has closed files. All of these have begun their next one, unless theirs was empty.
+    pub has_rotated: bool,
+    /// An output has none, because it is standard output or standard error.
+    pub console: bool,
+    /// An output has none, because it is a pipe or a device.
+    pub irregular: bool,
+    /// An output has none, because its file has no checkpoint.
+    pub without_checkpoint: bool,
+}
+
+impl RotationOutcome {
+    /// In the word: the outcome is known.
+    const KNOWN: u64 = 1;
+
+    fn word(self) -> u64 {
+        let RotationOutcome { has_rotated, console, irregular, without_checkpoint } = self;
+        let flags = [has_rotated, console, irregular, without_checkpoint].into_iter().map(u64::from);
+        flags.zip(1..).fold(Self::KNOWN, |word, (flag, bit)| word | flag << bit)
+    }
+
+    /// `None` where no consumer has stored one.
+    fn of_word(word: u64) -> Option<RotationOutcome> {
+        let flag = |bit: u32| word >> bit & 1 == 1;
+        (word & Self::KNOWN != 0).then(|| RotationOutcome {
+            has_rotated: flag(1),
+            console: flag(2),
+            irregular: flag(3),
+            without_checkpoint: flag(4),
+        })
+    }
+}
+
+/// Stores what came of the requests to rotate that are answered next.
+pub(crate) fn store_outcome(ring: &SharedRing, outcome: RotationOutcome) {
+    ring.header_word(header::ROTATE_OUTCOME).store(outcome.word(), Ordering::Relaxed);
+}
+
+/// What came of the last answered request to rotate. Read after its number, which was stored after it.
+pub(crate) fn outcome(ring: &SharedRing) -> Option<RotationOutcome> {
+    RotationOutcome::of_word(ring.header_word(header::ROTATE_OUTCOME).load(Ordering::Relaxed))
+}
+
 /// Adds a request and wakes the consumer. Returns the request's number.
 pub(crate) fn post(ring: &SharedRing, request: Request) -> u64 {
     let before = ring.header_word(counter(request)).fetch_add(1, Ordering::Relaxed);
@@ -43,7 +88,8 @@ pub(crate) fn last(ring: &SharedRing, request: Request) -> u64 {
 
 /// The last answer; `None` for requests whose answer the ring does not store.
 pub(crate) fn last_answer(ring: &SharedRing, request: Request) -> Option<Answer> {
-    let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
+    // SYNC ANSWER: what was stored before the answer is read after it.
+    let word = |offset| ring.header_word(offset).load(Ordering::Acquire);
     match request {
         Request::Stop => None,
         Request::Rotate => Some(Answer { number: word(header::ROTATE_REQUESTS_DONE), accepted: true }),
@@ -65,7 +111,8 @@ pub(crate) fn answer(ring: &SharedRing, request: Request, answer: Answer) {
         Request::TrustClock => (header::TRUST_CLOCK_REQUESTS_DONE, answer.number),
         Request::Reload => (header::RELOAD_ANSWER, answer.number << 1 | u64::from(answer.accepted)),
     };
-    ring.header_word(offset).store(word, Ordering::Relaxed);
+    // SYNC ANSWER.
+    ring.header_word(offset).store(word, Ordering::Release);
 }
 
 fn counter(request: Request) -> usize {
@@ -80,4 +127,24 @@ fn counter(request: Request) -> usize {
 /// The number of a request, in 63 bits where the answer shares its word with a flag.
 fn number(request: Request, count: u64) -> u64 {
     if request == Request::Reload { count & (u64::MAX >> 1) } else { count }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_read_as_it_was_stored() {
+        assert_eq!(RotationOutcome::of_word(0), None, "of a consumer that stores none");
+        for bits in 0..16 {
+            let flag = |bit: u32| bits >> bit & 1 == 1;
+            let outcome = RotationOutcome {
+                has_rotated: flag(0),
+                console: flag(1),
+                irregular: flag(2),
+                without_checkpoint: flag(3),
+            };
+            assert_eq!(RotationOutcome::of_word(outcome.word()), Some(outcome));
+        }
+    }
 }

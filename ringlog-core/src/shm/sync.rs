@@ -14,6 +14,7 @@
 //! | SYNC DEFINE | registering thread stores check word and id | other threads load them | the definition's bytes |
 //! | SYNC EMPTY | reclaimer CASes CLOSING to empty | producer loads the segment's state | no process uses it |
 //! | SYNC LEAVE | a user of a mapping leaves | the last one CASes the count to its end | what users did to it |
+//! | SYNC ANSWER | consumer stores the answer to a request | the asking process loads it | what came of the request |
 //! | SYNC BEGIN | a place for a mapping gets its count | a user is counted | what was prepared there |
 //!
 //! SYNC PIN has a full fence at both ends: a producer's between its pin and the load of the segment's state, and a

@@ -47,4 +47,5 @@ fn sites_without_a_number_are_logged() {
     }
     assert_eq!((read, stat(&ring).dropped), (sites, 0));
     assert!(stat(&ring).described >= sites - 65_535);
+    assert!(stat(&ring).definitions.limits.sites);
 }

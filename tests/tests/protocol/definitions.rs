@@ -101,6 +101,8 @@ fn sites_made_at_run_time_leave_room_for_other_programs() {
     assert!(used.used_bytes <= used.bytes / 4 + 1024, "{used:?}");
     let described = stat(&ring).described;
     assert!(described > 3000, "{described}");
+    let limits = ringlog::reader::DefinitionLimits { run_time_share: true, ..Default::default() };
+    assert_eq!(definitions(&ring).limits, limits);
     let _program = run(10_000, 200, false);
     assert_eq!(stat(&ring).described, described, "another program's definitions have room");
     assert_eq!(stat(&ring).dropped, 0);

@@ -70,6 +70,7 @@ fn write_holder(ring: &SharedRing) {
     let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
     set(header::CONSUMER_PID, std::process::id().into());
     set(header::CONSUMER_SINCE_UNIX_NS, unix_ns());
+    set(header::CONSUMER_BEAT_UNIX_NS, 0);
     for (i, word) in process_name_words().into_iter().enumerate() {
         debug_assert!(i < NAME_BYTES / 8);
         set(header::CONSUMER_NAME + i * 8, word);

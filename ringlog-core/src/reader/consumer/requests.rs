@@ -2,7 +2,7 @@
 
 use super::Consumer;
 use crate::shm::block::SharedRing;
-use crate::shm::mailbox::{self, Answer, Request};
+use crate::shm::mailbox::{self, Answer, Request, RotationOutcome};
 
 /// The requests to a consumer: `ringlog stop`, `rotate` and `reload`. Requests of a kind are numbered in their order.
 #[derive(Debug)]
@@ -32,6 +32,13 @@ impl Requests<'_> {
     pub fn answer(&self, request: Request, number: u64, accepted: bool) {
         if let Some(ring) = self.consumer.session.ring() {
             mailbox::answer(&ring, request, Answer { number, accepted });
+        }
+    }
+
+    /// Stores what came of the requests to rotate, before they are answered.
+    pub fn store_outcome(&self, outcome: RotationOutcome) {
+        if let Some(ring) = self.consumer.session.ring() {
+            mailbox::store_outcome(&ring, outcome);
         }
     }
 

@@ -20,6 +20,7 @@ fn the_file_header_lies_where_format_md_says() {
     assert_eq!([ROTATE_REQUESTS, ROTATE_REQUESTS_DONE], [304, 312]);
     assert_eq!([RELOAD_REQUESTS, RELOAD_ANSWER], [320, 328]);
     assert_eq!([TRUST_CLOCK_REQUESTS, TRUST_CLOCK_REQUESTS_DONE], [344, 352]);
+    assert_eq!([ROTATE_OUTCOME, DEFINITION_LIMITS], [360, 368]);
     assert_eq!(
         [CONSUMER_PID, CONSUMER_SINCE_UNIX_NS, CONSUMER_BEAT_UNIX_NS, CONSUMER_PERSISTED, CONSUMER_LATE],
         [512, 520, 528, 536, 544]
