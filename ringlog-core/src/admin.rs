@@ -69,6 +69,18 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     Ok(path.clone())
 }
 
+/// Removes the lock files of rings that are gone from the directory of the ring `name`, and returns their paths. A ring
+/// whose file was removed by hand leaves its lock file there. One that a process holds stays. The ring `name` itself
+/// need not be there.
+///
+/// # Errors
+/// As for [`resolve`].
+pub fn remove_orphans(name: &str) -> Result<Vec<PathBuf>, Error> {
+    let path = name::resolve_absolute(name)?;
+    let path = path.canonicalize().unwrap_or(path);
+    Ok(path.parent().map(lock_file::sweep).unwrap_or_default())
+}
+
 /// Marks the file as retired, for processes that still have it mapped.
 fn retire(opened: &file::Opened<'_>) -> Result<(), Error> {
     opened.with_ring(|ring| {

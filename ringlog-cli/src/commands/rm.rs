@@ -9,6 +9,9 @@ use ringlog::reader::Observer;
 use crate::{exit_code, humanize, terminal};
 
 /// Remove a ring; refused while a process uses it
+///
+/// The lock files of rings that were removed by hand, without `ringlog rm`, are removed from its directory too, also if
+/// the ring itself is not there. A lock file that a process still uses stays.
 #[derive(Args)]
 pub struct Rm {
     /// The ring to remove
@@ -27,8 +30,16 @@ impl Rm {
     pub fn run(self) -> exit_code::CommandResult {
         // Counted before the removal, so that lost records are reported. A damaged ring cannot be counted.
         let stat = Observer::open(&self.name).and_then(|observer| observer.stat());
-        let path = ringlog::admin::remove(&self.name, self.force)?;
-        terminal::print_message(format_args!("removed {}", path.shown()));
+        let removed = ringlog::admin::remove(&self.name, self.force);
+        // Whether or not the ring was there: its file may have been removed by hand.
+        let orphans = ringlog::admin::remove_orphans(&self.name).unwrap_or_default();
+        if removed.is_err() {
+            for path in &orphans {
+                let path = path.shown();
+                terminal::print_message(format_args!("removed {path}, the lock file of a ring that is gone"));
+            }
+        }
+        terminal::print_message(format_args!("removed {}", removed?.shown()));
         if let Ok(stat) = stat
             && stat.lag() > 0
         {

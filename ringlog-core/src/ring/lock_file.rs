@@ -291,15 +291,13 @@ pub(crate) fn of_new(ring: &File, path: &Path, uuid: &[u8; 16]) -> io::Result<(P
     Ok((path_in(dir, uuid, meta.ino()), mark_of(Identity::of(&meta))))
 }
 
-/// Removes the lock files of rings that are no longer in the directory, if no process holds them. What cannot be
-/// removed stays.
-pub(crate) fn sweep(dir: &Path) {
-    let Ok((lock_files, rings)) = list(dir) else { return };
-    for (path, inode) in lock_files {
-        if !rings.contains(&inode) {
-            let _ = remove_orphan(&path, dir, inode);
-        }
-    }
+/// Removes the lock files of rings that are no longer in the directory, if no process holds them, and returns their
+/// paths. What cannot be removed stays.
+pub(crate) fn sweep(dir: &Path) -> Vec<PathBuf> {
+    let Ok((lock_files, rings)) = list(dir) else { return Vec::new() };
+    let orphans = lock_files.into_iter().filter(|(_, inode)| !rings.contains(inode));
+    let removed = orphans.filter(|(path, inode)| remove_orphan(path, dir, *inode).unwrap_or(false));
+    removed.map(|(path, _)| path).collect()
 }
 
 type Listed = (Vec<(PathBuf, u64)>, HashSet<u64>);
@@ -317,16 +315,20 @@ fn list(dir: &Path) -> io::Result<Listed> {
     Ok((lock_files, others))
 }
 
-fn remove_orphan(path: &Path, dir: &Path, inode: u64) -> io::Result<()> {
+/// Whether it was removed.
+fn remove_orphan(path: &Path, dir: &Path, inode: u64) -> io::Result<bool> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = File::options().read(true).write(true).custom_flags(flags).open(path)?;
     let identity = Identity::of(&file.metadata()?);
-    let Ok(_nobody) = ScopedLock::try_hold(file, lock_byte::ATTACH, Mode::Exclusive)? else { return Ok(()) };
+    let Ok(_nobody) = ScopedLock::try_hold(file, lock_byte::ATTACH, Mode::Exclusive)? else {
+        return Ok(false);
+    };
     // Again, now that nobody can attach: its maker holds it until the ring has its name.
-    if !list(dir)?.1.contains(&inode) && identity.is_at(path) {
+    let is_orphan = !list(dir)?.1.contains(&inode) && identity.is_at(path);
+    if is_orphan {
         std::fs::remove_file(path)?;
     }
-    Ok(())
+    Ok(is_orphan)
 }
 
 /// Whether the file system of `path` keeps a lock with a mapping.
