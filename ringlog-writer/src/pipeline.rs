@@ -1,5 +1,6 @@
 //! The pipeline: drain, route, format, persist, acknowledge.
 
+mod active_handler;
 mod batch;
 mod context;
 mod delivery;

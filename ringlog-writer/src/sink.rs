@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::config::SinkConfig;
 use crate::error::Error;
 
-pub(crate) use traits::{Maintained, Sink};
+pub(crate) use traits::{Maintained, Sink, Unrotatable};
 
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of
 /// one of the rings is refused.

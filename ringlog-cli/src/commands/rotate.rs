@@ -4,16 +4,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use ringlog::admin::Request;
+use ringlog::admin::{Request, RotationOutcome};
 
 use super::writer_request::WriterRequest;
-use crate::{exit_code, option_values};
+use crate::{exit_code, option_values, terminal};
 
 /// Make a ring's writer close its files and start new ones
 ///
 /// Returns when the writer has done so, or with exit code 5 when --timeout is over. An empty file is not closed,
-/// except with naming = "python". A file
-/// without a checkpoint (--no-checkpoint) cannot be rotated; nor can standard output or a pipe.
+/// except with naming = "python". A file without a checkpoint (--no-checkpoint) cannot be rotated; nor can standard
+/// output or a pipe. The writer names such outputs on its standard error. If it has no others, the exit code is 1.
 #[derive(Args)]
 pub struct Rotate {
     /// The ring whose writer rotates its files
@@ -45,7 +45,36 @@ impl Rotate {
             nothing: "no file to close",
             later: "the next writer will begin a new file",
         };
-        let answer = request.send(&self.name, self.timeout)?;
-        Ok(answer.map_or_else(|code| code, |_| ExitCode::SUCCESS))
+        let stat = match request.send(&self.name, self.timeout)? {
+            Ok(stat) => stat,
+            Err(code) => return Ok(code),
+        };
+        // A writer of an earlier version does not say what came of it.
+        let Some(outcome) = stat.rotation_outcome else { return Ok(ExitCode::SUCCESS) };
+        let left = unrotated(&outcome);
+        if !outcome.has_rotated {
+            let why = left.unwrap_or_else(|| "the writer has no output".to_owned());
+            terminal::print_message(format_args!("nothing was rotated: {why}"));
+            return Ok(ExitCode::FAILURE);
+        }
+        if let Some(left) = left {
+            terminal::print_message(format_args!("the files were rotated; but {left}"));
+        }
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The kinds of outputs that could not be rotated; `None` if there are none.
+fn unrotated(outcome: &RotationOutcome) -> Option<String> {
+    let kinds = [
+        (outcome.console, "the console"),
+        (outcome.irregular, "a pipe or a device"),
+        (outcome.without_checkpoint, "a file without a checkpoint"),
+    ];
+    let kinds: Vec<&str> =
+        kinds.into_iter().filter(|(is_there, _)| *is_there).map(|(_, kind)| kind).collect();
+    (!kinds.is_empty()).then(|| {
+        let kinds = kinds.join(", and ");
+        format!("the writer writes to {kinds}, which cannot be rotated; its standard error names the output")
+    })
 }

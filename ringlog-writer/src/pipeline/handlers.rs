@@ -2,144 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-use ringlog::reader::{Body, Entry};
+use ringlog::admin::RotationOutcome;
+use ringlog::reader::Entry;
 
+use super::active_handler::{AT_THE_END, ActiveHandler, Execution, Guarantee, Pressure, QUEUE_MAX};
 use super::context::Context;
 use super::delivery::{Delivery, Persisted};
-use super::formatting::Formatting;
 use super::router::HandlerMask;
 use super::sources::Sources;
-use super::summary::missing;
 use super::worker::{Finished, Worker};
 use crate::counted::counted;
 use crate::error::Error;
 use crate::events::Events;
+use crate::sink::Unrotatable;
 
 /// The size at which a batch is written; in an idle ring it is written at once. Larger batches are not faster, and
 /// hold blocks longer.
 const BATCH_BYTES: usize = 64 << 10;
-/// The most that a handler may have queued before the others go on without it.
-const QUEUE_MAX: usize = 64 << 20;
-/// The same for a console beside files.
-const CONSOLE_QUEUE_MAX: usize = 1 << 20;
-/// How long a handler is waited for while a ring is nearly full. A disk that is busy for a moment must not lose
-/// records.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a handler without a guarantee of its own end, such as a pipe that is not read, is waited for when the
-/// writer stops and there are other handlers.
-const AT_THE_END: Duration = Duration::from_secs(1);
-
-/// A configured handler at run time: its formatting and its delivery.
-pub(super) struct ActiveHandler {
-    formatting: Formatting,
-    execution: Execution,
-    guarantee: Guarantee,
-    /// Whether the last entry of the batch belongs into the sink's next file.
-    is_at_seam: bool,
-    /// Whether the others go on without it at the moment.
-    is_detached: bool,
-    /// Whether its reader has gone, so that nothing more can be written.
-    reader_gone: bool,
-    /// The number of records that it did not get while detached, and the time of the last of them.
-    left_out: (u64, u64),
-}
-
-/// What a handler guarantees for its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guarantee {
-    /// A file with a checkpoint.
-    ExactlyOnce,
-    /// Any other sink. A pipe that is not read blocks without an error.
-    AtLeastOnce,
-    /// A console beside files: records are not kept in the ring for it.
-    BestEffort,
-}
-
-/// Where a delivery runs.
-enum Execution {
-    /// In the loop: the only handler of the command line.
-    Inline(Delivery),
-    /// In a thread of its own: a handler of a configuration.
-    Thread(Box<Worker>),
-}
-
-/// The circumstances that decide how long a handler is waited for.
-#[derive(Clone, Copy)]
-struct Pressure {
-    /// Every ring drops records when it is full, so waiting loses records in any case.
-    may_lose: bool,
-    is_nearly_full: bool,
-    is_ending: bool,
-}
 
 pub(super) struct Handlers {
     all: Vec<ActiveHandler>,
     /// Every ring drops records when it is full, so waiting loses records in any case.
     may_lose: bool,
     batch_max: usize,
-}
-
-impl ActiveHandler {
-    /// A handler whose delivery runs in the loop.
-    pub(super) fn inline(formatting: Formatting, delivery: Delivery) -> ActiveHandler {
-        ActiveHandler::new(formatting, Execution::Inline(delivery), Guarantee::ExactlyOnce)
-    }
-
-    /// A handler whose delivery runs in a thread.
-    pub(super) fn threaded(formatting: Formatting, worker: Worker, guarantee: Guarantee) -> ActiveHandler {
-        ActiveHandler::new(formatting, Execution::Thread(Box::new(worker)), guarantee)
-    }
-
-    fn new(formatting: Formatting, execution: Execution, guarantee: Guarantee) -> ActiveHandler {
-        ActiveHandler {
-            formatting,
-            execution,
-            guarantee,
-            is_at_seam: false,
-            is_detached: false,
-            reader_gone: false,
-            left_out: (0, 0),
-        }
-    }
-
-    fn worker(&self) -> Option<&Worker> {
-        match &self.execution {
-            Execution::Inline(_) => None,
-            Execution::Thread(worker) => Some(worker),
-        }
-    }
-
-    /// The turn up to which the handler has written; `None` if no batch has to wait for it.
-    fn written_turn(&self) -> Option<u64> {
-        let is_waited_for = self.is_attached() && self.guarantee != Guarantee::BestEffort;
-        self.worker().filter(|_| is_waited_for)?.written_turn()
-    }
-
-    fn is_attached(&self) -> bool {
-        !self.is_detached && !self.reader_gone
-    }
-
-    /// Whether the others should go on without it, if there are any.
-    fn is_late(&self, worker: &Worker, pressure: Pressure) -> bool {
-        match self.guarantee {
-            Guarantee::BestEffort => worker.queued_bytes() > CONSOLE_QUEUE_MAX,
-            Guarantee::AtLeastOnce if pressure.is_ending && worker.lag() >= AT_THE_END => true,
-            Guarantee::ExactlyOnce | Guarantee::AtLeastOnce => {
-                let is_slow = pressure.is_nearly_full && worker.lag() >= PATIENCE;
-                pressure.may_lose && (is_slow || worker.queued_bytes() > QUEUE_MAX)
-            }
-        }
-    }
-
-    fn leave_out(&mut self, entry: &Entry<'_>) {
-        let count = match &entry.body {
-            Body::Record(_) => 1,
-            // Records that are missing in the ring are missing here too.
-            Body::Gap(gap) => missing(gap),
-            _ => 0,
-        };
-        self.left_out = (self.left_out.0.saturating_add(count), entry.unix_ns);
-    }
 }
 
 impl Handlers {
@@ -298,21 +183,32 @@ impl Handlers {
         has_lines
     }
 
-    /// Starts a rotation of every handler that has closed files.
-    pub(super) fn rotate(&mut self, unix_ns: u64, context: &mut Context<'_>) -> Result<(), Error> {
+    /// Starts a rotation of every handler that has closed files. Reports those that have none, and returns which kinds
+    /// there are.
+    pub(super) fn rotate(
+        &mut self,
+        unix_ns: u64,
+        context: &mut Context<'_>,
+    ) -> Result<RotationOutcome, Error> {
+        let mut outcome = RotationOutcome::default();
         for handler in &mut self.all {
-            match &mut handler.execution {
-                Execution::Inline(delivery) => drop(delivery.rotate(unix_ns, context)?),
-                // Other sinks have nothing to close, and a blocked one would never answer.
-                Execution::Thread(worker)
-                    if handler.guarantee == Guarantee::ExactlyOnce && !handler.reader_gone =>
-                {
-                    worker.rotate(unix_ns)
+            // A sink that has nothing to close may be blocked, and would never answer.
+            if let Some(why) = handler.unrotatable {
+                match why {
+                    Unrotatable::Console => outcome.console = true,
+                    Unrotatable::Irregular => outcome.irregular = true,
+                    Unrotatable::WithoutCheckpoint => outcome.without_checkpoint = true,
                 }
-                Execution::Thread(_) => {}
+                context.events.report(&format!("{} cannot be rotated: {why}", handler.out()));
+            } else if !handler.reader_gone {
+                outcome.has_rotated = true;
+                match &mut handler.execution {
+                    Execution::Inline(delivery) => drop(delivery.rotate(unix_ns, context)?),
+                    Execution::Thread(worker) => worker.rotate(unix_ns),
+                }
             }
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// Counts the wall clock as right in every sink.

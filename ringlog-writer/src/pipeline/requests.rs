@@ -1,6 +1,6 @@
 //! The requests of other processes: `ringlog stop`, `rotate` and `reload`.
 
-use ringlog::admin::Request;
+use ringlog::admin::{Request, RotationOutcome};
 use ringlog::reader::Consumer;
 
 use super::source::Source;
@@ -74,9 +74,12 @@ impl<'a> Requests<'a> {
         self.consumers().map(|consumer| consumer.requests().pending(Request::Rotate)).collect()
     }
 
-    pub(super) fn answer_rotations(&self, requests: &[Option<u64>]) {
+    pub(super) fn answer_rotations(&self, requests: &[Option<u64>], outcome: RotationOutcome) {
         for (consumer, request) in self.consumers().zip(requests) {
-            request.iter().for_each(|request| consumer.requests().answer(Request::Rotate, *request, true));
+            if let Some(request) = request {
+                consumer.requests().store_outcome(outcome);
+                consumer.requests().answer(Request::Rotate, *request, true);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use ringlog::admin::RotationOutcome;
 use ringlog::reader::{Body, GapReason, Mark};
 
 use super::context::Context;
@@ -77,8 +78,8 @@ pub(super) struct Writer<'a> {
     /// The number of batches handed to the handlers.
     turn: u64,
     pub(super) in_flight: VecDeque<InFlight>,
-    /// The requests to rotate that are being carried out.
-    rotating: Option<Vec<Option<u64>>>,
+    /// The requests to rotate that are being carried out, and what comes of them.
+    rotating: Option<(Vec<Option<u64>>, RotationOutcome)>,
     /// What is acknowledged.
     pub(super) summary: Summary,
     ending: Option<Ending>,
@@ -248,8 +249,8 @@ impl<'a> Writer<'a> {
         }
         let is_requested = requests.iter().any(Option::is_some) && self.rotating.is_none();
         if self.context.flags.rotate.swap(false, Ordering::Relaxed) || is_requested {
-            self.handlers.rotate(now_unix_ns(), &mut self.context)?;
-            self.rotating = Some(requests);
+            let outcome = self.handlers.rotate(now_unix_ns(), &mut self.context)?;
+            self.rotating = Some((requests, outcome));
         }
         self.answer_rotation();
         Ok(())
@@ -257,9 +258,9 @@ impl<'a> Writer<'a> {
 
     fn answer_rotation(&mut self) {
         if !self.handlers.are_rotating()
-            && let Some(requests) = self.rotating.take()
+            && let Some((requests, outcome)) = self.rotating.take()
         {
-            self.context.sources.requests().answer_rotations(&requests);
+            self.context.sources.requests().answer_rotations(&requests, outcome);
         }
     }
 

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use ringlog::reader::Cursor;
 
+use super::active_handler::{ActiveHandler, Guarantee};
 use super::context::Context;
 use super::delivery::Delivery;
 use super::flags::{Flags, Signals};
 use super::formatting::Formatting;
-use super::handlers::{ActiveHandler, Guarantee, Handlers};
+use super::handlers::Handlers;
 use super::held::{self, Held};
 use super::router::Router;
 use super::run::{End, Writer};
 use super::sources::Sources;
 use super::summary::Summary;
-use super::worker::Worker;
 use crate::config::options::{Existing, Options};
 use crate::config::{Config, ConfigFile, HandlerConfig, SinkConfig, canonical};
 use crate::error::Error;
@@ -285,5 +285,5 @@ fn begin_handler(
     if is_single {
         return Ok(ActiveHandler::inline(formatting, delivery));
     }
-    Ok(ActiveHandler::threaded(formatting, Worker::start(delivery).map_err(Error::Thread)?, guarantee))
+    ActiveHandler::threaded(formatting, delivery, guarantee)
 }

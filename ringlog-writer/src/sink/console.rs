@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-use super::traits::Sink;
+use super::traits::{Sink, Unrotatable};
 use crate::config::{Color, SinkConfig, Stream};
 use crate::error::Error;
 
@@ -52,6 +52,10 @@ impl Sink for Console {
 
     fn take_back(&mut self, bytes: u64) -> bool {
         bytes == 0
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        Some(Unrotatable::Console)
     }
 
     fn reopen(&mut self) -> Result<(), Error> {

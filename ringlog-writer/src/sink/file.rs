@@ -26,7 +26,7 @@ use recovery::{Recovery, RepairAction};
 use rotate::FileRotation;
 use syncs::Syncs;
 
-use super::traits::{Maintained, Sink};
+use super::traits::{Maintained, Sink, Unrotatable};
 use crate::clock::now_unix_ns;
 use crate::config::options::{Existing, Fsync};
 use crate::config::{FileConfig, IRREGULAR, checkpoint_path};
@@ -311,6 +311,10 @@ impl Sink for FileSink {
             Err(_) if matches!(self.file.len_unless_deleted(), Ok(None)) => Ok(Maintained::Done),
             done => done.map(|()| Maintained::Done),
         }
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        None
     }
 
     fn rotates(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The interface of a sink.
 
+use std::fmt;
 use std::io;
 
 use ringlog::reader::Cursor;
@@ -13,6 +14,25 @@ pub(crate) enum Maintained {
     Done,
     /// It is not due yet.
     NotDue,
+}
+
+/// Why a sink has no closed files, so that it cannot be rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unrotatable {
+    Console,
+    /// A pipe or a device.
+    Irregular,
+    WithoutCheckpoint,
+}
+
+impl fmt::Display for Unrotatable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unrotatable::Console => "the console has no closed files",
+            Unrotatable::Irregular => "a pipe or a device has no closed files",
+            Unrotatable::WithoutCheckpoint => "without a checkpoint a file is not closed",
+        })
+    }
 }
 
 /// A destination for bytes, written batch by batch: prepare, write, commit. A sink reports failures; retrying is the
@@ -93,6 +113,9 @@ pub(crate) trait Sink: Send {
     fn rotates_before(&mut self, _pending: usize, _len: usize, _unix_ns: u64) -> bool {
         false
     }
+
+    /// Why the sink cannot be rotated; `None` if it can.
+    fn unrotatable(&self) -> Option<Unrotatable>;
 
     /// Closes the file and begins the next one. May be called again until it succeeds.
     ///

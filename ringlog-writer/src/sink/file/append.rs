@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::options::Existing;
 use crate::error::{Error, why_not_opened};
 use crate::rotation::Identity;
-use crate::sink::traits::Sink;
+use crate::sink::traits::{Sink, Unrotatable};
 
 /// A file that is open for appending, so that bytes of other processes are never overwritten.
 #[derive(Debug)]
@@ -154,6 +154,10 @@ impl Sink for File {
         }
         self.len -= bytes;
         true
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        Some(if self.is_regular { Unrotatable::WithoutCheckpoint } else { Unrotatable::Irregular })
     }
 
     fn reopen(&mut self) -> Result<(), Error> {

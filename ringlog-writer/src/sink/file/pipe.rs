@@ -13,7 +13,7 @@ use ringlog::admin::Shown;
 use super::append::File;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
-use crate::sink::traits::{Maintained, Sink};
+use crate::sink::traits::{Maintained, Sink, Unrotatable};
 
 /// How often to look for a reader while there are no records.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -74,6 +74,10 @@ impl Sink for Pipe {
 
     fn take_back(&mut self, bytes: u64) -> bool {
         bytes == 0
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        Some(Unrotatable::Irregular)
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
