@@ -25,9 +25,19 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// Formats a number of things: `1 line`, `2 lines`. The plural of `thing` ends with one more `s`.
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// Formats a number of records: `1 record`, `2 records`.
 pub fn records(number: u64) -> String {
-    format!("{} record{}", count(number), if number == 1 { "" } else { "s" })
+    counted(number, "record")
+}
+
+/// The form of a verb that agrees with a number.
+pub fn verb(number: u64, of_one: &'static str, of_many: &'static str) -> &'static str {
+    if number == 1 { of_one } else { of_many }
 }
 
 /// Formats a point in time as in RFC 3339, to the millisecond. Outside of the calendar's range the number itself is

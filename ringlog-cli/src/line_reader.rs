@@ -52,6 +52,25 @@ impl<R: Read> LineReader<R> {
         Ok(Some((&self.line, bytes)))
     }
 
+    /// Counts the lines that are left, without waiting: as long as `is_ready` says that a read returns at once. Returns
+    /// their number, and whether the input has ended.
+    pub fn count_rest(&mut self, mut is_ready: impl FnMut() -> bool) -> io::Result<(u64, bool)> {
+        let (mut lines, mut is_within) = (0, false);
+        while !self.input.buffer().is_empty() || is_ready() {
+            let chunk = match self.input.fill_buf() {
+                Ok([]) => return Ok((lines + u64::from(is_within), true)),
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            lines += chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
+            is_within = chunk.last() != Some(&b'\n');
+            let used = chunk.len();
+            self.input.consume(used);
+        }
+        Ok((lines, false))
+    }
+
     /// Whether the input has ended without a newline.
     pub fn is_torn(&self) -> bool {
         self.is_torn
@@ -97,6 +116,23 @@ mod tests {
             while lines.next().unwrap().is_some() {}
             assert_eq!(lines.is_torn(), torn);
         }
+    }
+
+    #[test]
+    fn the_rest_is_counted_as_far_as_it_can_be_read_at_once() {
+        let count = |input: &[u8], mut reads: u32| {
+            let mut lines = LineReader::new(Trickle(input), 100);
+            assert!(lines.next().unwrap().is_some());
+            let is_ready = || {
+                reads = reads.saturating_sub(1);
+                reads > 0
+            };
+            lines.count_rest(is_ready).unwrap()
+        };
+        assert_eq!(count(b"one\n", 99), (0, true));
+        assert_eq!(count(b"one\ntwo\n\nthree", 99), (3, true));
+        assert_eq!(count(b"one\ntwo\n\nthree\n", 3), (2, false));
+        assert_eq!(count(b"one\ntwo\n", 1), (0, false));
     }
 
     #[test]

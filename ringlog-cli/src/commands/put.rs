@@ -1,14 +1,19 @@
 //! `ringlog put`
 
-use std::io;
-use std::process::ExitCode;
-use std::time::Duration;
+mod removal;
 
-use anyhow::{Context, bail};
+use std::io::{self, StdinLock};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
 use clap::Args;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringlog::reader::Observer;
 use ringlog::{Level, Logger, Overflow, PushError, Ring};
 
+use self::removal::RemovalWatch;
 use crate::line_reader::LineReader;
 use crate::{exit_code, humanize, option_values, terminal};
 
@@ -17,6 +22,9 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// No writer has to run: records stay in the ring until a writer writes them to a file. If the ring is
 /// full, `put` waits up to --timeout for space, whatever the ring's overflow policy is. Then it fails and
 /// says how many lines were put.
+///
+/// If the ring is removed meanwhile, `put` says how many lines were not put, and how many of those that were are lost.
+/// The exit code is then 1, or 3 if every line was put.
 #[derive(Args)]
 pub struct Put {
     /// The ring to log into
@@ -36,30 +44,49 @@ pub struct Put {
     text: Vec<String>,
 }
 
+/// How long the rest of the input is read to count its lines.
+const COUNT_WITHIN: Duration = Duration::from_secs(1);
+
 impl Put {
     pub fn run(self) -> exit_code::CommandResult {
         let ring = Ring::open(&self.name)?;
         let log = ring.logger().with_overflow(Overflow::Block(self.timeout));
         // `text` would only report that the thread has no lane; this error says how many lanes the ring has.
         log.open_lane()?;
+        let watch = RemovalWatch::new(&ring)?;
         let mut putting =
             LinePutter { put: &self, limit: log.text_limit(&self.logger), log, lines: 0, cut: 0 };
-        if self.text == ["-"] {
-            let mut lines = LineReader::new(io::stdin().lock(), putting.limit);
-            while let Some((line, bytes)) = lines.next().context("cannot read standard input")? {
-                if let Some(code) = putting.line(line, bytes)? {
-                    return Ok(code);
-                }
+        let ended = if self.text == ["-"] { putting.all_lines()? } else { putting.text() };
+        let loss = watch.loss(self.timeout);
+        match ended {
+            Ended::Done => {
+                let is_whole = putting.cut == 0 && loss.is_none();
+                loss.into_iter().for_each(terminal::print_message);
+                Ok(ExitCode::from(if is_whole { 0 } else { exit_code::INCOMPLETE }))
             }
-        } else {
-            let text = self.text.join(" ");
-            let bytes = text.len();
-            if let Some(code) = putting.line(text.as_bytes(), bytes as u64)? {
-                return Ok(code);
+            Ended::Full => {
+                let code = putting.full();
+                loss.into_iter().for_each(terminal::print_message);
+                Ok(code)
+            }
+            Ended::Refused { why, rest } => {
+                let loss = loss.map_or_else(String::new, |loss| format!("; {loss}"));
+                Err(anyhow!("{why}; {}{loss}", removal::refused(putting.lines, rest)))
             }
         }
-        Ok(ExitCode::from(if putting.cut > 0 { exit_code::INCOMPLETE } else { 0 }))
     }
+}
+
+/// How putting has ended.
+enum Ended {
+    Done,
+    /// The ring stayed full.
+    Full,
+    Refused {
+        why: String,
+        /// The number of lines after the refused one, and whether these are all.
+        rest: (u64, bool),
+    },
 }
 
 struct LinePutter<'a> {
@@ -72,17 +99,34 @@ struct LinePutter<'a> {
 }
 
 impl LinePutter<'_> {
-    /// Logs one line whose full length is `bytes`. Returns an exit code if the ring stayed full.
-    fn line(&mut self, line: &[u8], bytes: u64) -> anyhow::Result<Option<ExitCode>> {
-        match self.log.text(self.put.level, &self.put.logger, line) {
-            Ok(()) => {}
-            Err(PushError::Full) => return Ok(Some(self.full())),
-            Err(error) => {
-                // If the ring is gone, this error says why.
-                let why = self.log.open_lane().err().map_or_else(|| error.to_string(), |why| why.to_string());
-                bail!("{why}; {} put before it", lines(self.lines))
+    /// Logs each line of standard input.
+    fn all_lines(&mut self) -> anyhow::Result<Ended> {
+        let mut lines = LineReader::new(io::stdin().lock(), self.limit);
+        while let Some((line, bytes)) = lines.next().context("cannot read standard input")? {
+            match self.line(line, bytes) {
+                Ok(()) => {}
+                Err(PushError::Full) => return Ok(Ended::Full),
+                Err(error) => {
+                    return Ok(Ended::Refused { why: self.why(&error), rest: count_rest(&mut lines) });
+                }
             }
         }
+        Ok(Ended::Done)
+    }
+
+    /// Logs the text of the arguments.
+    fn text(&mut self) -> Ended {
+        let text = self.put.text.join(" ");
+        match self.line(text.as_bytes(), text.len() as u64) {
+            Ok(()) => Ended::Done,
+            Err(PushError::Full) => Ended::Full,
+            Err(error) => Ended::Refused { why: self.why(&error), rest: (0, true) },
+        }
+    }
+
+    /// Logs one line whose full length is `bytes`.
+    fn line(&mut self, line: &[u8], bytes: u64) -> Result<(), PushError> {
+        self.log.text(self.put.level, &self.put.logger, line)?;
         self.lines += 1;
         if bytes > self.limit as u64 {
             self.cut += 1;
@@ -91,7 +135,12 @@ impl LinePutter<'_> {
                 self.lines, self.limit
             ));
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// Why a line was refused. If the ring is gone, the error of a new lane says why.
+    fn why(&self, error: &PushError) -> String {
+        self.log.open_lane().err().map_or_else(|| error.to_string(), |why| why.to_string())
     }
 
     fn full(&self) -> ExitCode {
@@ -109,9 +158,16 @@ impl LinePutter<'_> {
     }
 }
 
+/// Counts the lines that are left in the input, as far as they can be read without waiting.
+fn count_rest(lines: &mut LineReader<StdinLock<'_>>) -> (u64, bool) {
+    let (begun, input) = (Instant::now(), io::stdin());
+    let is_ready = || {
+        let mut input = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        begun.elapsed() < COUNT_WITHIN && poll(&mut input, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    };
+    lines.count_rest(is_ready).unwrap_or((0, false))
+}
+
 fn lines(number: u64) -> String {
-    match number {
-        1 => "1 line was".to_owned(),
-        _ => format!("{} lines were", humanize::count(number)),
-    }
+    format!("{} {}", humanize::counted(number, "line"), humanize::verb(number, "was", "were"))
 }

@@ -180,12 +180,12 @@ impl Check<'_> {
             "{}: {} of {} in {}",
             if is_complete { "complete" } else { "incomplete" },
             humanize::records(sums.records),
-            plural(sums.lanes, "lane"),
-            plural(self.verify.outputs.len() as u64, "file"),
+            humanize::counted(sums.lanes, "lane"),
+            humanize::counted(self.verify.outputs.len() as u64, "file"),
         )];
         parts.extend((!faults.is_empty()).then(|| faults.join(", ")));
         parts.extend((!reported.is_empty()).then(|| format!("reported as lost: {}", reported.join(", "))));
-        parts.extend((sums.died > 0).then(|| plural(sums.died, "unclean exit")));
+        parts.extend((sums.died > 0).then(|| humanize::counted(sums.died, "unclean exit")));
         writeln!(self.out, "{}", parts.join("; "))?;
         self.out.flush()?;
         Ok(ExitCode::from(if is_complete { 0 } else { exit_code::INCOMPLETE }))
@@ -193,9 +193,5 @@ impl Check<'_> {
 }
 
 fn lines(count: u64) -> String {
-    plural(count, "line")
-}
-
-fn plural(count: u64, what: &str) -> String {
-    format!("{} {what}{}", humanize::count(count), if count == 1 { "" } else { "s" })
+    humanize::counted(count, "line")
 }

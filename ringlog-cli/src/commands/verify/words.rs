@@ -58,7 +58,7 @@ fn fault(fault: &Fault) -> String {
 }
 
 fn places(number: u64) -> String {
-    format!("{} place{}", humanize::count(number), if number == 1 { "" } else { "s" })
+    humanize::counted(number, "place")
 }
 
 struct Sequences<'a>(&'a RangeInclusive<u64>);

@@ -1,0 +1,76 @@
+//! `ringlog put` whose ring is removed meanwhile: it says which lines were not put, and which are lost.
+
+mod common;
+
+use std::fs;
+use std::process::Stdio;
+
+use common::{Running, Scene, wait_until};
+
+fn published(scene: &Scene) -> u64 {
+    let stat = scene.ringlog(&["stat", "app", "--json"]).ok();
+    let stat: serde_json::Value = serde_json::from_str(&stat.stdout).unwrap();
+    stat["published"].as_u64().unwrap()
+}
+
+/// A `put` that has put one line and waits for the next.
+fn putting(scene: &Scene) -> Running {
+    let mut command = scene.command(&["put", "app", "-"]);
+    let mut putting = Running::start(command.stdin(Stdio::piped()).stderr(Stdio::piped()));
+    putting.0.write(b"a line\n");
+    wait_until("the line", || published(scene) == 1);
+    putting
+}
+
+/// The number of lines in front of these words.
+fn lines_before(text: &str, words: &str) -> u64 {
+    let before = text.split(words).next().unwrap().trim_end();
+    before.rsplit(' ').next().unwrap().replace(',', "").parse().unwrap()
+}
+
+#[test]
+fn a_removed_ring_leaves_no_line_unaccounted_for() {
+    const LINES: u64 = 20_000;
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "128KiB", "--lanes", "2"]).ok();
+    fs::write(scene.file("input"), b"a line of some length\n".repeat(LINES as usize)).unwrap();
+    let mut command = scene.command(&["put", "app", "--timeout", "1min", "-"]);
+    let input = fs::File::open(scene.file("input")).unwrap();
+    let putting = Running::start(command.stdin(input).stderr(Stdio::piped()));
+    // More than the ring holds: it waits for space at the latest when the ring is full.
+    wait_until("the first lines", || published(&scene) > 0);
+    scene.ringlog(&["rm", "app", "--force"]).ok();
+    let ended = putting.output();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let said = ended.stderr;
+    let start = format!("ringlog: no ring \"app\" in {}; ", scene.dir());
+    assert!(said.starts_with(&start) && !said.contains("at least"), "{said}");
+    let put = lines_before(&said, " lines were put before it, ");
+    assert_eq!(put + lines_before(&said, " lines were not; "), LINES, "{said}");
+    let lost = format!("{}/app was removed: ", scene.dir());
+    let rest = said.split(&lost).nth(1).unwrap();
+    assert_eq!(lines_before(rest, " lines in it are not persisted and lost with it"), put, "{said}");
+}
+
+#[test]
+fn lines_lost_with_a_removed_ring_are_a_failure() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let putting = putting(&scene);
+    scene.ringlog(&["rm", "app", "--force"]).ok();
+    let message = "1 line in it is not persisted and lost with it";
+    putting.output().fails(3, &format!("ringlog: {}/app was removed: {message}", scene.dir()));
+}
+
+#[test]
+fn lines_that_a_writer_drains_from_a_removed_ring_are_not_lost() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let writer = scene.writer("app", &["--out", "app.log", "--format", "raw"]);
+    let putting = putting(&scene);
+    scene.ringlog(&["rm", "app", "--force"]).ok();
+    let ended = putting.output();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    writer.output().ok();
+    assert_eq!(scene.read("app.log"), "a line\n");
+}
