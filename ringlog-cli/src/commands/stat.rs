@@ -103,7 +103,7 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
         format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), |now| writer(now, stat))),
     ];
     if stat.described > 0 {
-        lines.push(definitions::described(stat));
+        lines.extend(definitions::described(stat));
     }
     if observer.info().is_of_earlier_boot() {
         let what = "made before the machine was started: it takes no new records, and waits to be drained";
@@ -122,7 +122,8 @@ fn text(observer: &Observer, stat: &RingStat) -> String {
     }
     lines.extend(refusals(&stat.refused).map(|(name, text)| format!("{name:<9} {text}")));
     if stat.damaged > 0 {
-        lines.push(format!("damaged   {} places skipped: their bytes are not valid", count(stat.damaged)));
+        let places = humanize::counted(stat.damaged, "place");
+        lines.push(format!("damaged   {places} skipped, where bytes are not valid"));
     }
     if stat.retired {
         lines.push("retired   removed or replaced; producers get an error at their next block".to_owned());
@@ -190,7 +191,10 @@ fn writer(consumer: &ConsumerStat, stat: &RingStat) -> String {
         if stat.owners_known { "alive" } else { "not ended in order" },
         humanize::time(consumer.since_unix_ns),
         humanize::ago(consumer.since_unix_ns),
-        humanize::ago(consumer.beat_unix_ns)
+        match consumer.beat_unix_ns {
+            0 => "never".to_owned(),
+            beat => humanize::ago(beat),
+        }
     )
 }
 
