@@ -102,7 +102,8 @@ mod tests {
             [count(0), count(999), count(1_000), count(1_234_567)],
             ["0", "999", "1,000", "1,234,567"]
         );
-        assert_eq!([records(1), records(2)], ["1 record", "2 records"]);
+        assert_eq!([records(1), records(2), counted(0, "line")], ["1 record", "2 records", "0 lines"]);
+        assert_eq!([verb(0, "is", "are"), verb(1, "is", "are")], ["are", "is"]);
     }
 
     #[test]

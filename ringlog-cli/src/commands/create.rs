@@ -158,20 +158,20 @@ impl RingSizes {
 
     /// Formats the division of the file as lines of text.
     pub fn arithmetic(&self) -> String {
-        let count = humanize::count;
+        let (count, bytes) = (humanize::count, |number| humanize::counted(number, "byte"));
         let lines = [
             (
                 "size",
                 format!(
-                    "{} bytes = {} of header and tables + {} blocks of {}",
-                    count(self.file_bytes - self.definition_bytes),
+                    "{} = {} of header and tables + {} of {}",
+                    bytes(self.file_bytes - self.definition_bytes),
                     count(self.tables_bytes),
-                    count(self.block_count),
+                    humanize::counted(self.block_count, "block"),
                     humanize::bytes(self.block_bytes)
                 ),
             ),
-            ("defined", format!("{} bytes more, for definitions", count(self.definition_bytes))),
-            ("reserved", format!("{} blocks, for WARN and above", count(self.reserved_blocks))),
+            ("defined", format!("{} more, for definitions", bytes(self.definition_bytes))),
+            ("reserved", format!("{}, for WARN and above", humanize::counted(self.reserved_blocks, "block"))),
             (
                 "lanes",
                 format!(
@@ -179,8 +179,8 @@ impl RingSizes {
                     count(self.lane_count)
                 ),
             ),
-            ("per lane", format!("{} bytes, if all are busy at the same time", count(self.lane_bytes))),
-            ("longest", format!("a record of {} bytes", count(self.record_limit_bytes))),
+            ("per lane", format!("{}, if all are busy at the same time", bytes(self.lane_bytes))),
+            ("longest", format!("a record of {}", bytes(self.record_limit_bytes))),
         ];
         lines.map(|(what, text)| format!("  {what:<9} {text}")).join("\n")
     }

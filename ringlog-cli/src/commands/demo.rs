@@ -42,9 +42,10 @@ impl Demo {
         let file = dir.path().join("demo.log");
         let total = self.records * u64::from(self.producers);
         terminal::print_text(format_args!(
-            "{} processes log {} typed records each into one ring of {}; another one writes them to a file.",
-            self.producers,
-            humanize::count(self.records),
+            "{} {} {} each into one ring of {}; another one writes them to a file.",
+            humanize::count(self.producers.into()),
+            humanize::verb(self.producers.into(), "process logs", "processes log"),
+            humanize::counted(self.records, "typed record"),
             stage::RING_SIZE
         ))?;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ringlog::reader::Cursor;
 
 use super::batch::{Batch, BatchEntry};
+use crate::counted::counted;
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::{Maintained, Sink};
@@ -247,10 +248,8 @@ impl Delivery {
     /// Removes a part of a batch from the sink, because its records will be written again.
     fn take_back(&mut self, written: usize, context: &mut dyn DeliveryContext) {
         if !self.sink.take_back(written as u64) {
-            let out = &self.out;
-            context
-                .events()
-                .report(&format!("the last {written} bytes of {out} will be written a second time"));
+            let (out, bytes) = (&self.out, counted(written as u64, "byte"));
+            context.events().report(&format!("the last {bytes} of {out} will be written a second time"));
         }
     }
 

@@ -206,6 +206,8 @@ fn a_full_area_refuses_no_record() {
     let all = stat(&ring);
     assert_eq!((numbers.len(), all.dropped), (500, 0));
     assert!(all.described > 450, "{all:#?}");
+    let limits = ringlog::reader::DefinitionLimits { process_share: true, ..Default::default() };
+    assert_eq!(all.definitions.limits, limits);
     assert!(all.definitions.count > 0 && all.definitions.used_bytes <= all.definitions.bytes);
     ring.logger().text(Level::INFO, "after", "still room").unwrap();
 }

@@ -90,24 +90,30 @@ fn parse(line: &str) -> Option<(u32, u64)> {
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let expected = humanize::count(self.expected());
+        let expected = humanize::records(self.expected());
+        let are = |number| humanize::verb(number, "is", "are");
         if self.is_complete() {
             write!(
                 f,
-                "PROVED: all {expected} records arrived exactly once, each of the {} lanes in order, \
-                 every checksum right",
-                self.producers
+                "PROVED: all {expected} arrived exactly once, {} in order, every checksum right",
+                match self.producers {
+                    1 => "the one lane".to_owned(),
+                    lanes => format!("each of the {} lanes", humanize::count(lanes.into())),
+                }
             )
         } else {
             write!(
                 f,
-                "INCOMPLETE: of {expected} records {} are missing, {} came late, {} came twice; {} were never \
-                 logged, {} lines are not whole records",
+                "INCOMPLETE: of {expected} {} {} missing, {} came late, {} came twice; {} {} never logged, {} {} not \
+                 whole",
                 humanize::count(self.missing()),
+                are(self.missing()),
                 humanize::count(self.ledger.late()),
                 humanize::count(self.ledger.doubled()),
                 humanize::count(self.foreign),
-                humanize::count(self.damaged)
+                humanize::verb(self.foreign, "was", "were"),
+                humanize::counted(self.damaged, "line"),
+                are(self.damaged)
             )
         }
     }
@@ -140,6 +146,18 @@ mod tests {
         let expected =
             "PROVED: all 4 records arrived exactly once, each of the 2 lanes in order, every checksum right";
         assert_eq!(proof.to_string(), expected);
+    }
+
+    #[test]
+    fn numbers_agree_with_their_nouns_and_verbs() {
+        let one = Proof::of(line(0, 0).as_bytes(), 1, 1).unwrap().to_string();
+        assert_eq!(
+            one,
+            "PROVED: all 1 record arrived exactly once, the one lane in order, every checksum right"
+        );
+        let text = proof(&all()[..3]).to_string();
+        let rest = "0 came late, 0 came twice; 0 were never logged, 0 lines are not whole";
+        assert_eq!(text, format!("INCOMPLETE: of 4 records 1 is missing, {rest}"));
     }
 
     #[test]

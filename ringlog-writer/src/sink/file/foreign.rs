@@ -7,6 +7,7 @@ use ringlog::admin::Shown;
 
 use super::FileSink;
 use super::lock::Locking;
+use crate::counted::counted;
 use crate::events::Events;
 use crate::rotation::Identity;
 use crate::sink::Sink;
@@ -29,8 +30,9 @@ impl FileSink {
         if self.may_report() {
             let (path, len) = (self.file.path.shown(), self.file.len);
             let what = if found < len { "cut it" } else { "written to it" };
+            let found = counted(found, "byte");
             events.report(&format!(
-                "{path}: another process has {what}: {found} bytes, expected {len}; appending at its end"
+                "{path}: another process has {what}: {found}, expected {len}; appending at its end"
             ));
         }
         self.file.len = found;

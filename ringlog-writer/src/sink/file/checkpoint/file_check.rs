@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::state::FileState;
+use crate::counted::counted;
 use crate::rotation::Identity;
 
 /// The result of comparing a file with its checkpoint.
@@ -25,13 +26,13 @@ pub(crate) enum Mismatch {
     #[error("it is not the file that was written")]
     Other,
     /// It is shorter.
-    #[error("it was truncated: it has {len} bytes, {expected} were written")]
+    #[error("it was truncated: it has {}, {expected} were written", counted(*len, "byte"))]
     Shorter { len: u64, expected: u64 },
     /// The bytes of the last batch differ.
     #[error("its last bytes differ from those that were written")]
     Changed,
     /// It is longer.
-    #[error("another process has written to it: it has {len} bytes, at most {expected} are ours")]
+    #[error("another process has written to it: it has {}, at most {expected} are ours", counted(*len, "byte"))]
     Longer { len: u64, expected: u64 },
 }
 
