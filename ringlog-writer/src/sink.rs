@@ -5,6 +5,7 @@
 mod console;
 pub(crate) mod file;
 mod traits;
+mod unopened;
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use crate::config::SinkConfig;
 use crate::error::Error;
 
 pub(crate) use traits::{Maintained, Sink, Unrotatable};
+pub(crate) use unopened::Unopened;
 
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of
 /// one of the rings is refused.

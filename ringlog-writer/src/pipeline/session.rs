@@ -1,5 +1,6 @@
 //! Sessions: from options or a configuration to a running loop, and from its end to the next one.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::config::{Config, ConfigFile, HandlerConfig, SinkConfig, canonical};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
 use crate::format::RingIdentity;
-use crate::sink::{self, Sink};
+use crate::sink::{self, Sink, Unopened};
 
 /// The pause before the previous configuration is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -89,9 +90,11 @@ fn run_sessions(
     // closed before the new ones are opened.
     let (mut previous, mut answer) = (None, true);
     let (mut has_begun, mut is_waiting) = (false, false);
+    let mut positions = Positions::default();
     loop {
-        let session = Session { config: &config, how, answer: how.file.map(|_| answer) };
-        let writer = match session.begin(&mut held, flags, events) {
+        let may_lack_outputs = has_begun && previous.is_none();
+        let session = Session { config: &config, how, answer: how.file.map(|_| answer), may_lack_outputs };
+        let writer = match session.begin(&mut held, &positions, flags, events) {
             Ok(writer) => writer,
             Err(error) => {
                 if let Some(old) = previous.take() {
@@ -110,7 +113,7 @@ fn run_sessions(
             }
         };
         (has_begun, is_waiting, previous) = (true, false, None);
-        match session.run(writer, &mut held, &mut summary)? {
+        match session.run(writer, &mut held, &mut positions, &mut summary)? {
             Next::Done => return Ok(summary),
             Next::Again => {
                 keep_files_of(&config.clone(), &mut config);
@@ -148,6 +151,9 @@ fn keep_files_of(before: &Config, next: &mut Config) {
     }
 }
 
+/// The positions of the rings in the sinks of the session before, by the name of the sink.
+type Positions = HashMap<String, Vec<Cursor>>;
+
 /// The time for which one configuration is in force.
 #[derive(Clone, Copy)]
 struct Session<'a> {
@@ -155,6 +161,9 @@ struct Session<'a> {
     how: How<'a>,
     /// The answer to pending requests for a reload: whether this configuration is the one that was asked for.
     answer: Option<bool>,
+    /// Whether outputs that cannot be opened are opened later, and the others go on meanwhile. Otherwise the session
+    /// does not begin, and the configuration before stays in force, or the writer does not start.
+    may_lack_outputs: bool,
 }
 
 /// What follows a session.
@@ -172,11 +181,12 @@ impl Session<'_> {
     fn begin<'a>(
         &'a self,
         held: &mut Held,
+        positions: &Positions,
         flags: Flags<'a>,
         events: &'a mut dyn Events,
     ) -> Result<Writer<'a>, Error> {
         let mut sources = held.take(&self.config.rings, self.config.grace, events)?;
-        let handlers = match self.open_handlers(&mut sources, events) {
+        let handlers = match self.open_handlers(&mut sources, positions, events) {
             Ok(handlers) => handlers,
             Err(error) => return held.put_back(sources, events).and(Err(error)),
         };
@@ -189,22 +199,31 @@ impl Session<'_> {
         Ok(Writer::new(context, Router::new(self.config), handlers, until_idle, makes_anew, file))
     }
 
-    fn open_handlers(&self, sources: &mut Sources, events: &mut dyn Events) -> Result<Handlers, Error> {
+    fn open_handlers(
+        &self,
+        sources: &mut Sources,
+        positions: &Positions,
+        events: &mut dyn Events,
+    ) -> Result<Handlers, Error> {
         let rings: Vec<&Path> = sources.all().iter().map(|source| source.ring().path()).collect();
         let is_single = self.how.file.is_none();
         let mut sinks = Vec::new();
         for handler in &self.config.handlers {
-            if let Some(sink) = sink::open(&handler.sink, &rings)? {
-                sinks.push((handler, sink));
-            }
+            let opened = sink::open(&handler.sink, &rings);
+            let opened =
+                opened.or_else(|error| self.stand_in(handler, &rings, positions, error, events).map(Some));
+            sinks.extend(opened?.map(|sink| (handler, sink)));
         }
         // The rings start at the position of a single sink. Of several sinks, each skips the records that it has.
         if let (true, Some((_, sink))) = (is_single, sinks.first()) {
             sources.resume(|ring| sink.cursor(ring))?;
         }
         // Files are changed only now that the rings are held.
-        for (_, sink) in &mut sinks {
-            sink.recover(sources.follow_crash(), events)?;
+        let rings: Vec<&Path> = sources.all().iter().map(|source| source.ring().path()).collect();
+        for (handler, sink) in &mut sinks {
+            if let Err(error) = sink.recover(sources.follow_crash(), events) {
+                *sink = self.stand_in(handler, &rings, positions, error, events)?;
+            }
         }
         let has_files = sinks.iter().any(|(handler, _)| matches!(handler.sink, SinkConfig::File(_)));
         let begin = |(handler, sink)| begin_handler(handler, sink, sources, is_single, has_files);
@@ -212,8 +231,31 @@ impl Session<'_> {
         Ok(Handlers::new(all, sources.all_drop()?, sources.least_bytes()))
     }
 
+    /// What takes the place of a sink that cannot be opened, until it can.
+    fn stand_in(
+        &self,
+        handler: &HandlerConfig,
+        rings: &[&Path],
+        positions: &Positions,
+        error: Error,
+        events: &mut dyn Events,
+    ) -> Result<Box<dyn Sink>, Error> {
+        if !self.may_lack_outputs {
+            return Err(error);
+        }
+        events.report(&format!("{error}; trying again, its records wait in the rings"));
+        let cursors = positions.get(&handler.sink.to_string()).cloned().unwrap_or_default();
+        Ok(Box::new(Unopened::new(&handler.sink, rings, cursors)))
+    }
+
     /// Runs the loop to its end, and closes the sinks.
-    fn run(&self, mut writer: Writer<'_>, held: &mut Held, summary: &mut Summary) -> Result<Next, Error> {
+    fn run(
+        &self,
+        mut writer: Writer<'_>,
+        held: &mut Held,
+        positions: &mut Positions,
+        summary: &mut Summary,
+    ) -> Result<Next, Error> {
         writer.context.events.ready();
         let end = writer.run();
         let Writer { mut context, mut handlers, summary: done, in_flight, .. } = writer;
@@ -226,6 +268,7 @@ impl Session<'_> {
         let (deliveries, written) = handlers.finish(&mut context);
         let Context { mut sources, events, .. } = context;
         summary.add(done);
+        *positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
         let mut sinks: Vec<Box<dyn Sink>> = deliveries.into_iter().map(|delivery| delivery.sink).collect();
         if end.is_ok() && written.is_ok() {
             for batch in in_flight.into_iter().filter(|_| !all_gone) {
@@ -259,6 +302,13 @@ impl Session<'_> {
         held.put_back(sources, events)?;
         Ok(next)
     }
+}
+
+/// The name of a sink, and the positions of the rings in it.
+fn positions_in(delivery: &Delivery, sources: &Sources) -> (String, Vec<Cursor>) {
+    let rings = sources.cursors().into_iter().map(|cursor| cursor.ring);
+    let cursors = rings.map(|ring| delivery.sink.cursor(&ring)).filter(|cursor| *cursor != Cursor::default());
+    (delivery.out.clone(), cursors.collect())
 }
 
 fn begin_handler(

@@ -205,3 +205,56 @@ fn many_replaced_rings_are_let_go_of_one_by_one() {
         })
         .unwrap();
 }
+
+const TWO_OUTPUTS: &str = r#"
+[formatters.short]
+format = "%(message)s"
+[handlers.lost]
+kind = "file"
+path = "DIR/lost/a.log"
+formatter = "short"
+[handlers.all]
+kind = "file"
+path = "DIR/all.log"
+formatter = "short"
+[root]
+handlers = ["lost", "all"]
+"#;
+
+#[test]
+fn an_output_that_cannot_be_opened_again_holds_up_no_other() {
+    // The directory comes back as it was, or is made anew.
+    for (is_made_anew, expected) in [(false, &["one", "two", "three"][..]), (true, &["two", "three"])] {
+        let scene = Scene::new(TWO_OUTPUTS);
+        let (lost, moved) = (scene.path("lost"), scene.path("moved"));
+        fs::create_dir(&lost).unwrap();
+        scene
+            .beside_a_writer(|_, events| {
+                scene.log(0, "x", Level::INFO, "one");
+                eventually("both have it", || {
+                    scene.lines("lost/a.log").len() == 1 && scene.lines("all.log").len() == 1
+                });
+                fs::rename(&lost, &moved).unwrap();
+                let log = replace(&scene, 0).logger();
+                eventually("it is reported", || {
+                    says(events, "trying again, its records wait in the rings") == 1
+                });
+                log.text(Level::INFO, "x", "two").unwrap();
+                eventually("the other one goes on", || is_written(&scene, "two"));
+                match is_made_anew {
+                    true => fs::create_dir(&lost).unwrap(),
+                    false => fs::rename(&moved, &lost).unwrap(),
+                }
+                log.text(Level::INFO, "x", "three").unwrap();
+                eventually("both go on", || {
+                    scene.lines("lost/a.log").len() == expected.len() && is_written(&scene, "three")
+                });
+            })
+            .unwrap();
+        assert_eq!(scene.lines("lost/a.log"), expected);
+        assert_eq!(scene.lines("all.log"), ["one", "two", "three"]);
+        // The next writer repeats nothing.
+        scene.drain().unwrap();
+        assert_eq!(scene.lines("lost/a.log"), expected);
+    }
+}
