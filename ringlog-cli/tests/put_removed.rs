@@ -4,8 +4,10 @@ mod common;
 
 use std::fs;
 use std::process::Stdio;
+use std::time::Duration;
 
 use common::{Running, Scene, wait_until};
+use nix::sys::signal::Signal;
 
 fn published(scene: &Scene) -> u64 {
     let stat = scene.ringlog(&["stat", "app", "--json"]).ok();
@@ -70,6 +72,27 @@ fn lines_that_a_writer_drains_from_a_removed_ring_are_not_lost() {
     let putting = putting(&scene);
     scene.ringlog(&["rm", "app", "--force"]).ok();
     let ended = putting.output();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    writer.output().ok();
+    assert_eq!(scene.read("app.log"), "a line\n");
+}
+
+#[test]
+fn a_writer_of_a_removed_ring_is_waited_for() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let writer = scene.writer("app", &["--out", "app.log", "--format", "raw"]);
+    writer.signal(Signal::SIGSTOP);
+    let putting = putting(&scene);
+    scene.ringlog(&["rm", "app", "--force"]).ok();
+    let ended = std::thread::spawn(|| putting.output());
+    // Long enough for a `put` that does not wait to end.
+    for _ in 0..30 {
+        assert!(!ended.is_finished(), "{:?}", ended.join());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    writer.signal(Signal::SIGCONT);
+    let ended = ended.join().unwrap();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     writer.output().ok();
     assert_eq!(scene.read("app.log"), "a line\n");
