@@ -3,29 +3,19 @@
 use std::time::Duration;
 
 use ringlog::Overflow;
-use ringlog::admin::{Clock, Size};
+use ringlog::admin::{self, Clock, Size};
 
 /// The longest time that a producer waits for space under `block` without a time.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Parses a duration: `500ms`, `10s`, `2min`, `3h`, `1d`; a number alone means seconds.
+/// Parses a duration: `500ms`, `10s`, `2min`, `1h30m`; a number alone means seconds.
 ///
 /// # Errors
 /// A message that says what was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration; expected a number with a unit: 500ms, 10s, 2min");
-    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let seconds = match unit.trim() {
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        _ => return Err(wrong()),
-    };
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+    let is_number = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let in_seconds = is_number.then(|| admin::parse_duration(&format!("{text}s")).ok());
+    in_seconds.flatten().map_or_else(|| admin::parse_duration(text), Ok)
 }
 
 /// Parses an overflow policy: `drop`, `block`, `block:5s`.
@@ -65,7 +55,7 @@ pub fn clock(text: &str) -> Result<Clock, String> {
 pub fn overflow_text(overflow: Overflow) -> String {
     match overflow {
         Overflow::Drop => "drop".to_owned(),
-        Overflow::Block(timeout) => format!("block:{timeout:?}"),
+        Overflow::Block(timeout) => format!("block:{}", admin::duration_word(timeout)),
         // `Overflow` is non-exhaustive; a policy that has no name here is shown by its `Debug`.
         other => format!("{other:?}"),
     }
@@ -102,10 +92,10 @@ mod tests {
     fn durations_take_the_usual_units() {
         let ms = |text| duration(text).map(|duration| duration.as_millis());
         assert_eq!(
-            [ms("500ms"), ms("10"), ms("1.5s"), ms("2 min"), ms("1d")],
-            [Ok(500), Ok(10_000), Ok(1_500), Ok(120_000), Ok(86_400_000)]
+            [ms("500ms"), ms("10"), ms("0.5"), ms("1.5s"), ms("2 min"), ms("1h30m"), ms("1d")],
+            [Ok(500), Ok(10_000), Ok(500), Ok(1_500), Ok(120_000), Ok(5_400_000), Ok(86_400_000)]
         );
-        for wrong in ["", "s", "-1s", "1 parsec", "1e400", "1.2.3s"] {
+        for wrong in ["", "s", "-1s", "1 parsec", "1e400", "1.2.3s", "inf", "-1"] {
             assert!(duration(wrong).unwrap_err().contains("is not a duration; expected"), "{wrong}");
         }
     }

@@ -203,7 +203,7 @@ fn impossible_sizes_are_refused() {
         "ringlog: cannot make this ring: 122 blocks of 8192 bytes less 15 reserved leave 107, but 100 lanes need at \
          least two each, 200: enlarge the ring or ask for fewer lanes",
     );
-    let message = "size \"16 parsecs\"; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1GiB";
+    let message = "size \"16 parsecs\"; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1.5GiB";
     for wrong in [
         &["create", "app", "--size", "16 parsecs"][..],
         &["create", "app", "--definitions", "16 parsecs"],

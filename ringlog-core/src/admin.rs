@@ -24,6 +24,7 @@ pub use crate::record::level::rules::{LevelRule, LevelRules};
 pub use crate::ring::header::Info;
 pub use crate::ring::name::{directory, resolve};
 pub use crate::ring::options::Size;
+pub use crate::ring::units::{duration_word, parse_duration, parse_size, size_word};
 pub use crate::shm::clock::{Clock, Unreliable};
 pub use crate::shm::layout::Geometry;
 pub use crate::shm::mailbox::{Request, RotationOutcome};

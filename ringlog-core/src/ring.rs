@@ -28,3 +28,4 @@ pub(crate) mod session;
 pub(crate) mod slot;
 pub(crate) mod successor;
 pub(crate) mod thread_lanes;
+pub(crate) mod units;

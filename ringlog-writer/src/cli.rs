@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use ringlog::admin::Size;
+use ringlog::admin::{self, Size};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 mod rings;
@@ -114,11 +114,11 @@ pub struct WriterArgs {
     /// Keep no checkpoint beside the file. After a writer is killed, its last batch may be written twice
     #[arg(long)]
     pub no_checkpoint: bool,
-    /// How many milliseconds the writer holds back a record, because a thread that is suspended in the middle of a
+    /// How long the writer holds back a record, such as 25ms (a bare number: milliseconds), because a thread that is suspended in the middle of a
     /// log call may still publish an older one. An older record that comes later than that is written out of order
     /// and counted as late. The wait shrinks to nothing as the ring fills [default: 10]
-    #[arg(long, value_name = "MS")]
-    pub grace: Option<u64>,
+    #[arg(long, value_name = "TIME", value_parser = grace)]
+    pub grace: Option<Duration>,
     /// Standard input is a socket to the process that started this one: report there when the ring is held
     #[arg(long, hide = true)]
     pub handshake: bool,
@@ -131,7 +131,7 @@ pub struct RotationArgs {
     /// Close a file before it reaches this size, for example 10MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub rotate_size: Option<u64>,
-    /// Close a file after this time (30s, 15min, 6h, 1d), at midnight (midnight), or at the start of a weekday (monday)
+    /// Close a file after this time (30s, 15min, 6h, 1h30m, 1d), at midnight (midnight), or at the start of a weekday (monday)
     #[arg(long, value_name = "WHEN")]
     pub rotate_every: Option<Every>,
     /// With --rotate-every midnight or a weekday: the time of day to close the file, instead of 00:00; for example
@@ -180,6 +180,11 @@ fn formats() -> impl TypedValueParser<Value = FormatKind> {
     PossibleValuesParser::new(FormatKind::NAMES.iter().map(|(name, _)| *name)).try_map(|name| name.parse())
 }
 
+/// A duration; a bare number means milliseconds.
+fn grace(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_millis).or_else(|_| admin::parse_duration(text))
+}
+
 fn newlines() -> impl TypedValueParser<Value = Newlines> {
     PossibleValuesParser::new(Newlines::NAMES.iter().map(|(name, _)| *name)).try_map(|name| name.parse())
 }
@@ -197,7 +202,7 @@ impl From<WriterArgs> for Options {
             checkpoint: !args.no_checkpoint,
             fsync: args.fsync,
             rotation: args.rotation.into(),
-            grace: args.grace.map(Duration::from_millis),
+            grace: args.grace,
             makes_anew: args.create.is_some(),
         }
     }

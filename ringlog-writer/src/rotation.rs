@@ -61,6 +61,6 @@ pub use policy::{Compression, Contradiction, Keep, MAX_SHIFTED, Naming, OnFull, 
 pub use schedule::Schedule;
 pub use step::PlanStep;
 pub use trigger::{Cause, Trigger};
-pub use units::{Unit, parse_size, size_word};
+pub use units::{Unit, parse_size};
 pub use wall_clock::WallClock;
 pub(crate) use wall_clock::{ClockWatch, Moment};

@@ -1,6 +1,7 @@
 //! The options of a new ring.
 
 use crate::error::Error;
+use crate::ring::units::parse_size;
 use crate::shm::clock::Clock;
 use crate::shm::layout::Geometry;
 use crate::shm::overflow::Overflow;
@@ -28,23 +29,6 @@ impl std::str::FromStr for Size {
     fn from_str(text: &str) -> Result<Size, String> {
         parse_size(text).map(Size::from)
     }
-}
-
-/// A number of bytes with an optional unit: `65536`, `64KiB`, `16 MiB`, `1GiB` (`K`, `M`, `G` mean the
-/// same).
-pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let wrong =
-        || format!("size {text:?}; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1GiB");
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let factor: u64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.trim().parse().map_err(|_| wrong())?;
-    number.checked_mul(factor).ok_or_else(wrong)
 }
 
 /// How a ring is made; see [`Ring::options`](crate::Ring::options).
@@ -138,21 +122,5 @@ impl Options {
         let definitions = self.definitions.clone().map(|size| size.0).transpose().map_err(Error::Geometry)?;
         Geometry::fit(size, self.block_bytes, self.lanes, definitions)
             .map_err(|why| Error::Geometry(why.to_string()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_with_and_without_units_are_read() {
-        assert_eq!(parse_size("16MiB"), Ok(16 << 20));
-        assert_eq!(parse_size("64 K"), Ok(64 << 10));
-        assert_eq!(parse_size("100"), Ok(100));
-        for wrong in ["", "MiB", "1.5MiB", "-1", "3 parsecs", "99999999999999999999", "99999999999GiB"] {
-            let error = parse_size(wrong).unwrap_err();
-            assert!(error.contains("expected a number with an optional unit"), "{error}");
-        }
     }
 }

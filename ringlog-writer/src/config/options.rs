@@ -7,11 +7,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ringlog::Level;
-use ringlog::admin::Shown;
+use ringlog::admin::{self, Shown};
 
 use crate::error::Error;
 use crate::format::{FormatKind, Newlines};
-use crate::rotation::{Rotation, size_word};
+use crate::rotation::Rotation;
 use crate::text_enum::{InvalidValue, text_enum};
 
 /// Where the lines go.
@@ -74,7 +74,7 @@ impl fmt::Display for Fsync {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fsync::Never => f.write_str("never"),
-            Fsync::Every(interval) => f.write_str(&duration_word(*interval)),
+            Fsync::Every(interval) => f.write_str(&admin::duration_word(*interval)),
             Fsync::Batch => f.write_str("batch"),
             Fsync::Level(level) => f.write_str(&level_word(*level)),
         }
@@ -100,17 +100,10 @@ impl FromStr for Fsync {
     }
 }
 
-/// Parses a duration such as `10ms` or `1s 500ms`.
+/// Parses a duration such as `10ms`, `1.5s` or `1h30m`; also `2 minutes` and `PT5S`.
 pub(crate) fn parse_duration(word: &str) -> Option<Duration> {
-    word.parse::<jiff::SignedDuration>().ok()?.try_into().ok()
-}
-
-/// A duration as a word that [`parse_duration`] parses.
-pub(crate) fn duration_word(duration: Duration) -> String {
-    match (duration.as_millis(), duration.subsec_nanos() % 1_000_000) {
-        (ms, 0) => format!("{ms}ms"),
-        (ms, ns) => format!("{ms}ms {ns}ns"),
-    }
+    let spelled_out = || word.parse::<jiff::SignedDuration>().ok()?.try_into().ok();
+    admin::parse_duration(word).ok().or_else(spelled_out)
 }
 
 /// A level as a word that can be parsed again. Levels between the named ones are written as numbers.
@@ -233,7 +226,7 @@ impl Options {
         args.push(format!("--fsync={}", self.fsync).into());
         args.extend(rotation_args(&self.rotation));
         if let Some(grace) = self.grace {
-            args.push(format!("--grace={}", grace.as_millis()).into());
+            args.push(format!("--grace={}", admin::duration_word(grace)).into());
         }
         args.extend(["--".into(), OsString::from(&self.ring)]);
         args
@@ -248,7 +241,7 @@ fn rotation_args(rotation: &Rotation) -> Vec<OsString> {
     let mut put = |option: &str, value: Option<String>| {
         args.extend(value.map(|value| format!("--{option}={value}").into()));
     };
-    put("rotate-size", size.map(size_word));
+    put("rotate-size", size.map(admin::size_word));
     put("rotate-every", every.map(|every| every.to_string()));
     put("rotate-at", at.map(|at| at.to_string()));
     put("zone", (*zone != plain.zone).then(|| zone.to_string()));
@@ -268,9 +261,13 @@ mod tests {
 
     #[test]
     fn fsync_policies_display_as_they_parse() {
-        let words = ["never", "batch", "5000ms", "1ms 500000ns", "ERROR", "25", "3"];
-        for word in words {
+        for word in ["never", "batch", "5s", "1500ms", "1min", "ERROR", "25", "3"] {
             assert_eq!(word.parse::<Fsync>().unwrap().to_string(), word);
+        }
+        for (word, same) in
+            [("interval", "1s"), ("1ms 500000ns", "1500us"), ("2 minutes", "2min"), ("PT1H", "1h")]
+        {
+            assert_eq!(word.parse::<Fsync>().unwrap().to_string(), same);
         }
     }
 }

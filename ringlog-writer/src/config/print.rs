@@ -2,12 +2,14 @@
 
 use std::fmt::{self, Display, Formatter as Out, Write};
 
+use ringlog::admin;
+
 use super::formatters::{BUILT_IN, built_in};
 use super::model::{Color, Config, FileConfig, Formatter, HandlerConfig, LoggerConfig, SinkConfig, Stream};
-use super::options::{Existing, Fsync, duration_word, level_word};
+use super::options::{Existing, Fsync, level_word};
 use super::quote::{key, string};
 use crate::format::Newlines;
-use crate::rotation::{Rotation, Zone, size_word};
+use crate::rotation::{Rotation, Zone};
 
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", texts.map(string).collect::<Vec<_>>().join(", "))
@@ -34,7 +36,7 @@ impl Display for Config {
         if !self.rings.is_empty() {
             put(f, "rings", list(self.rings.iter().map(String::as_str)))?;
         }
-        put_some(f, "grace", self.grace.map(duration_word))?;
+        put_some(f, "grace", self.grace.map(admin::duration_word))?;
         if !self.rings.is_empty() || self.grace.is_some() {
             f.write_char('\n')?;
         }
@@ -131,7 +133,7 @@ fn put_file(f: &mut Out<'_>, name: &str, file: &FileConfig) -> fmt::Result {
     }
     let Rotation { size, every, at, zone, on_start, naming, keep, compression, on_full } = rotation;
     writeln!(f, "\n[handlers.{}.rotate]", key(name))?;
-    put_some(f, "size", size.map(size_word))?;
+    put_some(f, "size", size.map(admin::size_word))?;
     put_some(f, "every", *every)?;
     put_some(f, "at", *at)?;
     put_word(f, "zone", zone, &plain.zone)?;

@@ -58,14 +58,13 @@ impl FromStr for Every {
         if let Some((_, weekday)) = WEEKDAYS.iter().find(|(known, _)| *known == word) {
             return Ok(Every::Weekday(*weekday));
         }
-        let interval = units::span(word).filter(|(number, _)| *number > 0);
+        let interval = units::interval(word).filter(|(number, _)| *number > 0);
         interval.map(|(number, unit)| Every::Interval { number, unit }).ok_or_else(|| {
             let error =
                 InvalidValue::new("rotation interval", word, "30s, 15min, 6h, 1d, midnight, or a weekday");
-            match units::split_number(word) {
-                Some((number, "m")) => InvalidValue { hint: Some(format!("{number}min")), ..error },
-                Some(_) => error,
-                None => error.near(WEEKDAYS.iter().map(|(known, _)| *known).chain([MIDNIGHT])),
+            match word.starts_with(|c: char| c.is_ascii_digit()) {
+                true => error,
+                false => error.near(WEEKDAYS.iter().map(|(known, _)| *known).chain([MIDNIGHT])),
             }
         })
     }
@@ -173,6 +172,9 @@ mod tests {
         for word in ["30s", "15min", "6h", "1d", "midnight", "monday", "sunday"] {
             assert_eq!(word.parse::<Every>().unwrap().to_string(), word);
         }
+        for (word, shown) in [("5m", "5min"), ("1h30m", "90min")] {
+            assert_eq!(word.parse::<Every>().unwrap().to_string(), shown);
+        }
         for word in ["00:00", "02:30", "23:59:59"] {
             assert_eq!(word.parse::<At>().unwrap().to_string(), word);
         }
@@ -186,10 +188,7 @@ mod tests {
         let every = |word: &str| word.parse::<Every>().unwrap_err().to_string();
         let expected = "expected 30s, 15min, 6h, 1d, midnight, or a weekday";
         assert_eq!(every("0h"), format!("invalid rotation interval \"0h\"; {expected}"));
-        assert_eq!(
-            every("5m"),
-            format!("invalid rotation interval \"5m\"; {expected}; did you mean \"5min\"?")
-        );
+        assert_eq!(every("1.5s"), format!("invalid rotation interval \"1.5s\"; {expected}"));
         assert_eq!(
             every("mondy"),
             format!("invalid rotation interval \"mondy\"; {expected}; did you mean \"monday\"?")

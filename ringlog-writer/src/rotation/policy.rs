@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ringlog::admin;
+
 use super::every::{At, Every, Zone};
-use super::units;
 use crate::text_enum::{InvalidValue, text_enum};
 
 /// When a file is rotated, and what happens to closed files. By default a file is rotated only on request.
@@ -169,10 +170,11 @@ impl Keep {
     fn limit(&mut self, word: &str) -> bool {
         if let Ok(count) = word.parse() {
             self.count.replace(count).is_none()
-        } else if let Some((number, unit)) = units::span(word) {
-            let age = Duration::from_secs(u64::from(number) * unit.seconds());
-            self.age.replace(age).is_none()
-        } else if let Some(bytes) = units::bytes_with_unit(word) {
+        } else if let Ok(age) = admin::parse_duration(word) {
+            // Minutes, or mebibytes as in `10M`: too far from each other to guess.
+            let is_ambiguous = word.ends_with('m');
+            age.subsec_nanos() == 0 && !is_ambiguous && self.age.replace(age).is_none()
+        } else if let Ok(bytes) = admin::parse_size(word) {
             self.bytes.replace(bytes).is_none()
         } else {
             false
@@ -198,8 +200,8 @@ impl fmt::Display for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limits = [
             self.count.map(|count| count.to_string()),
-            self.age.map(units::span_word),
-            self.bytes.map(units::size_word),
+            self.age.map(admin::duration_word),
+            self.bytes.map(admin::size_word),
         ];
         let limits: Vec<String> = limits.into_iter().flatten().collect();
         f.pad(if limits.is_empty() { "all".to_owned() } else { limits.join(",") }.as_str())
@@ -242,7 +244,11 @@ mod tests {
             assert_eq!((word.parse(), keep.to_string().as_str()), (Ok(keep), word));
         }
         assert_eq!("24h, 100b".parse(), Ok(Keep { count: None, age: day(1), bytes: Some(100) }));
-        for wrong in ["", "7,8", "1d,2d", "-1", "ever", "7,", "3 parsecs"] {
+        assert_eq!(
+            "1d12h,1.5KiB".parse(),
+            Ok(Keep { count: None, age: Some(day(3).unwrap() / 2), bytes: Some(1536) })
+        );
+        for wrong in ["", "7,8", "1d,2d", "-1", "ever", "7,", "3 parsecs", "1.5s", "5m", "1h5m"] {
             assert!(wrong.parse::<Keep>().is_err(), "{wrong:?}");
         }
         let error = "al".parse::<Keep>().unwrap_err().to_string();
