@@ -35,7 +35,9 @@ pub(super) struct ActiveHandler {
     pub(super) is_detached: bool,
     /// Whether its reader has gone, so that nothing more can be written.
     pub(super) reader_gone: bool,
-    /// The number of records that it did not get while detached, and the time of the last of them.
+    /// Whether its delivery has ended with an error, while the writer is stopping.
+    pub(super) has_failed: bool,
+    /// The number of records that it did not get while detached, or after a failure, and the time of the last of them.
     pub(super) left_out: (u64, u64),
 }
 
@@ -99,6 +101,7 @@ impl ActiveHandler {
             is_at_seam: false,
             is_detached: false,
             reader_gone: false,
+            has_failed: false,
             left_out: (0, 0),
         }
     }
@@ -128,9 +131,15 @@ impl ActiveHandler {
         !self.is_detached && !self.reader_gone
     }
 
+    /// Whether it gets further entries. After a failure it does not, and the rings keep what it has not written.
+    pub(super) fn takes_entries(&self) -> bool {
+        self.is_attached() && !self.has_failed
+    }
+
     /// Whether the others should go on without it, if there are any.
     pub(super) fn is_late(&self, worker: &Worker, pressure: Pressure) -> bool {
         match self.guarantee {
+            _ if self.has_failed => false,
             Guarantee::BestEffort => worker.queued_bytes() > CONSOLE_QUEUE_MAX,
             Guarantee::AtLeastOnce if pressure.is_ending && worker.lag() >= AT_THE_END => true,
             Guarantee::ExactlyOnce | Guarantee::AtLeastOnce => {

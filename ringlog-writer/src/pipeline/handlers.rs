@@ -45,7 +45,7 @@ impl Handlers {
         events: &mut dyn Events,
     ) {
         for handler in selected(&mut self.all, mask) {
-            if handler.is_attached() {
+            if handler.takes_entries() {
                 handler.formatting.format(ring, entry, events);
             } else {
                 handler.leave_out(entry);
@@ -57,7 +57,7 @@ impl Handlers {
     #[inline]
     pub(super) fn record_step(&mut self, mask: HandlerMask, ring: usize, unix_ns: u64, sources: &Sources) {
         for handler in selected(&mut self.all, mask) {
-            if !handler.formatting.needs_steps() || !handler.is_attached() {
+            if !handler.formatting.needs_steps() || !handler.takes_entries() {
                 continue;
             }
             let len = handler.formatting.record_step(ring, unix_ns, sources.step(ring));
@@ -84,7 +84,7 @@ impl Handlers {
 
     /// Whether a delivery has ended with an error.
     pub(super) fn have_failed(&self) -> bool {
-        self.workers().any(|worker| matches!(worker.ended(), Some(Err(_))))
+        self.all.iter().any(|handler| handler.has_failed)
     }
 
     fn workers(&self) -> impl Iterator<Item = &Worker> {
@@ -130,12 +130,14 @@ impl Handlers {
             let is_slowest = slowest.is_some() && handler.written_turn() == slowest;
             let Execution::Thread(worker) = &mut handler.execution else { continue };
             worker.poll(if is_slowest { wait } else { Duration::ZERO }, keep, events);
-            if !handler.reader_gone
-                && let Some(Ok(_)) = worker.ended()
-            {
-                handler.reader_gone = true;
-                let then = if others > 0 { "; going on without it" } else { "" };
-                events.report(&format!("the reader of {} has gone{then}", worker.out()));
+            match worker.ended() {
+                Some(Ok(_)) if !handler.reader_gone => {
+                    handler.reader_gone = true;
+                    let then = if others > 0 { "; going on without it" } else { "" };
+                    events.report(&format!("the reader of {} has gone{then}", worker.out()));
+                }
+                Some(Err(_)) => handler.has_failed = true,
+                _ => {}
             }
         }
     }
@@ -147,8 +149,8 @@ impl Handlers {
 
     /// Whether an attached handler has so much queued that no more entries should be taken from the rings.
     pub(super) fn are_behind(&self) -> bool {
-        let attached = self.all.iter().filter(|handler| handler.is_attached());
-        attached.filter_map(ActiveHandler::worker).any(|worker| worker.queued_bytes() > QUEUE_MAX)
+        let taking = self.all.iter().filter(|handler| handler.takes_entries());
+        taking.filter_map(ActiveHandler::worker).any(|worker| worker.queued_bytes() > QUEUE_MAX)
     }
 
     /// Detaches handlers that do not keep up, if there are others, and attaches those again that have caught up.
@@ -248,8 +250,8 @@ impl Handlers {
         self.workers().for_each(Worker::expire_deadlines);
     }
 
-    /// Waits until everything queued is written, as far as possible. Returns the deliveries.
-    pub(super) fn finish(mut self, context: &mut Context<'_>) -> (Vec<Delivery>, Result<(), Error>) {
+    /// Waits until everything queued is written, as far as possible.
+    pub(super) fn finish(mut self, context: &mut Context<'_>) -> Outcome {
         let cursors = context.sources.cursors();
         let events = &mut *context.events;
         for handler in self.all.iter_mut().filter(|handler| handler.is_detached && handler.left_out.0 > 0) {
@@ -263,7 +265,7 @@ impl Handlers {
             let _ = worker.write(u64::MAX, std::mem::take(&mut formatting.batch));
         }
         let has_others = self.all.len() > 1;
-        let (mut deliveries, mut result) = (Vec::new(), Ok(()));
+        let (mut deliveries, mut result, mut is_in_a_file) = (Vec::new(), Ok(()), false);
         // Files first, which end by themselves: the others have that time too.
         let (files, others): (Vec<_>, Vec<_>) =
             self.all.into_iter().partition(|handler| handler.guarantee == Guarantee::ExactlyOnce);
@@ -288,12 +290,26 @@ impl Handlers {
                 Err(_) if handler.is_detached => {
                     Err(Error::LeftOut { out, records: handler.left_out.0 + queued })
                 }
+                // The failed batch is among the queued ones, and the handler got no others after it.
+                Err(Error::Write { out, source, .. }) => {
+                    Err(Error::Write { out, source, records: handler.left_out.0 + queued })
+                }
                 written => written,
             };
+            is_in_a_file |= written.is_ok() && handler.guarantee == Guarantee::ExactlyOnce;
             result = result.and(written);
         }
-        (deliveries, result)
+        Outcome { deliveries, result, is_in_a_file }
     }
+}
+
+/// What has come of the handlers at the end of a session.
+pub(super) struct Outcome {
+    pub(super) deliveries: Vec<Delivery>,
+    /// The first error.
+    pub(super) result: Result<(), Error>,
+    /// Whether a handler that never loses records has written all that it got.
+    pub(super) is_in_a_file: bool,
 }
 
 /// The handlers in the mask.

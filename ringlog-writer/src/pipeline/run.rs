@@ -137,7 +137,7 @@ impl<'a> Writer<'a> {
                 return Ok(end);
             }
             if self.ending.is_some() {
-                if self.is_finished(took_some)? {
+                if self.is_finished(is_empty, took_some)? {
                     return Ok(End::Done);
                 }
             } else if self.context.is_stopping() {
@@ -286,13 +286,18 @@ impl<'a> Writer<'a> {
         Ok(!self.context.is_stopping())
     }
 
-    /// Whether every record published before the writer was asked to stop is written. Entries come in the order of
-    /// time, so a younger one proves it; so do drained rings.
-    fn is_finished(&mut self, took_some: bool) -> Result<bool, Error> {
+    /// Whether every record published before the writer was asked to stop is written, as far as the handlers can.
+    /// Entries come in the order of time, so a younger one proves it; so do drained rings.
+    fn is_finished(&mut self, is_empty: bool, took_some: bool) -> Result<bool, Error> {
         let is_drained = !took_some && self.context.sources.is_drained()?;
         let Some(ending) = &mut self.ending else { return Ok(false) };
-        if is_drained || self.last_unix_ns > ending.unix_ns || self.handlers.have_failed() {
+        if is_drained || self.last_unix_ns > ending.unix_ns {
             return Ok(true);
+        }
+        // The rings keep what a failed handler has not written, so they are never drained; the other handlers get the
+        // rest.
+        if self.handlers.have_failed() && is_empty && !took_some {
+            return Ok(ending.stuck_since.get_or_insert_with(Instant::now).elapsed() >= CLOCKS_AGREE_WITHIN);
         }
         if (took_some && !ending.damaged) || !self.in_flight.is_empty() {
             ending.stuck_since = None;

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::delivery::Delivery;
 use super::flags::{Flags, Signals};
 use super::formatting::Formatting;
-use super::handlers::Handlers;
+use super::handlers::{Handlers, Outcome};
 use super::held::{self, Held};
 use super::router::Router;
 use super::run::{End, Writer};
@@ -265,7 +265,7 @@ impl Session<'_> {
         }
         // Batches that no reader has taken are left for another writer.
         let all_gone = handlers.all_gone();
-        let (deliveries, written) = handlers.finish(&mut context);
+        let Outcome { deliveries, result: written, is_in_a_file } = handlers.finish(&mut context);
         let Context { mut sources, events, .. } = context;
         summary.add(done);
         *positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
@@ -285,11 +285,15 @@ impl Session<'_> {
             }
             let acknowledged = is_last && !all_gone;
             sinks.into_iter().for_each(|sink| sink.close(acknowledged, events));
+        } else if is_last && is_in_a_file {
+            sources.look_for_names();
+            in_flight.iter().try_for_each(|batch| sources.ack_nameless(&batch.marks))?;
         }
         let next = match end {
             Ok(End::Reload(config)) => Next::Reload(config),
             Ok(End::Replaced) => Next::Again,
             Ok(End::Done) | Err(_) => {
+                sources.look_for_names();
                 held::report_left(&sources, events);
                 let is_nameless = sources.are_nameless();
                 return end.and(written).map(|()| Next::Done).map_err(|error| error.of_removed(is_nameless));

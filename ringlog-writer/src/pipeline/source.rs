@@ -138,6 +138,11 @@ impl Source {
         self.successor.look(&self.ring, may_make, events)
     }
 
+    /// Looks now whether the ring still has its name.
+    pub(super) fn look_for_name(&mut self) {
+        self.consumer.look_for_name();
+    }
+
     /// Stops draining a replaced ring whose lanes are open still.
     pub(super) fn give_up(&mut self) {
         self.consumer.end();

@@ -190,6 +190,19 @@ impl Sources {
         self.all.iter_mut().zip(marks).try_for_each(|(source, mark)| source.ack_to(*mark))
     }
 
+    /// Acknowledges a batch that an output lacks in rings without a name: no other writer can come to them, and others
+    /// would count the records as left although an output has them.
+    pub(super) fn ack_nameless(&mut self, marks: &[Mark]) -> Result<(), Error> {
+        let sources = self.all.iter_mut().zip(marks);
+        let mut nameless = sources.filter(|(source, _)| source.consumer().is_nameless());
+        nameless.try_for_each(|(source, mark)| source.ack_to(*mark))
+    }
+
+    /// Looks now whether the rings still have their names.
+    pub(super) fn look_for_names(&mut self) {
+        self.all.iter_mut().for_each(Source::look_for_name);
+    }
+
     pub(super) fn set_grace(&mut self, grace: Duration) {
         self.all.iter_mut().for_each(|source| source.set_grace(grace));
     }

@@ -4,6 +4,7 @@ mod clocks;
 mod common;
 mod configured;
 mod earlier_boot;
+mod failing_outputs;
 mod files;
 mod one_output;
 mod pipes;

@@ -29,6 +29,13 @@ impl Consumer {
         }
     }
 
+    /// Looks at the ring's path now, and not only with the next scan.
+    pub fn look_for_name(&mut self) {
+        if let Some(ring) = self.session.ring() {
+            self.watch_name(&ring);
+        }
+    }
+
     /// Whether the ring's path no longer led to it at the last look: the ring was removed, or another file has taken
     /// its place. Producers then move to a ring that they find there; what is in this one is given out as before.
     pub fn is_nameless(&self) -> bool {
