@@ -28,12 +28,12 @@ formatter = "short"
 handlers = ["pipe", "file"]
 "#;
 
-/// Many batches in the ring.
+/// Fifty batches in the ring.
 fn with_backlog() -> Scene {
-    let scene = Scene::with(1, || Ring::options().size("8MiB"), ONE_FAILS);
+    let scene = Scene::with(1, || Ring::options().size("16MiB"), ONE_FAILS);
     nix::unistd::mkfifo(&scene.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let log = scene.rings[0].logger();
-    (0..RECORDS).for_each(|number| log.text(Level::INFO, "x", format!("{number:06}")).unwrap());
+    (0..RECORDS).for_each(|number| log.text(Level::INFO, "x", format!("{number:0300}")).unwrap());
     scene
 }
 
