@@ -54,7 +54,7 @@ struct Arguments {
 
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = ringlog_writer::cli::parse();
     let guarded = ringlog::survive_truncation().context("cannot listen to SIGBUS");
     match guarded.and_then(|()| arguments.command.run()) {
         Ok(code) => code,

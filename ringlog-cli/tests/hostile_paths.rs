@@ -76,3 +76,24 @@ fn no_command_prints_control_characters_of_paths() {
     run(&["rm", ring]);
     in_dir(&["ls"]).ok();
 }
+
+/// clap would show them as they are.
+#[test]
+fn errors_in_arguments_are_harmless() {
+    let scene = Scene::new();
+    let hostile = "a\u{202e}b\nringlog: all is well\u{1b}[31m";
+    for arguments in [
+        &["stat", "app", hostile][..],
+        &["create", "app", "--group", hostile],
+        &["create", "app", "--size", hostile],
+        &["writer", "app", "--zone", hostile],
+        &["level", "app", hostile],
+        &[hostile],
+    ] {
+        let ended = scene.ringlog(arguments);
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        assert!(!ended.stderr.contains(['\u{202e}', '\u{1b}']), "{ended:#?}");
+        assert!(!ended.stderr.lines().any(|line| line.starts_with("ringlog: all is well")), "{ended:#?}");
+        assert!(ended.stderr.contains("all is well"), "it is shown: {ended:#?}");
+    }
+}

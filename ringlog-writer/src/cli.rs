@@ -9,9 +9,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use ringlog::admin::{self, Size};
+use clap::{Args, Parser};
+use ringlog::admin::{self, Shown, Size};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 mod rings;
@@ -217,6 +217,23 @@ impl WriterArgs {
             makes_anew: self.create.is_some(),
         }
     }
+}
+
+/// Parses the program's arguments. Wrong ones end the program with an error, which shows arguments without characters
+/// that are harmful to a terminal.
+pub fn parse<A: Parser>() -> A {
+    A::try_parse().unwrap_or_else(|error| {
+        // clap shows arguments as they are.
+        let shown = std::env::args_os().map(|argument| Path::new(&argument).shown().to_string());
+        match A::try_parse_from(shown) {
+            Err(error) => error.exit(),
+            // Escaped, the arguments are right by chance.
+            Ok(_) => {
+                let _ = writeln!(std::io::stderr(), "{}", error.kind());
+                std::process::exit(2)
+            }
+        }
+    })
 }
 
 /// Runs the writer. Reports errors on standard error.

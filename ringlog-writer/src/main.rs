@@ -14,5 +14,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    ringlog_writer::cli::main(Arguments::parse().writer)
+    ringlog_writer::cli::main(ringlog_writer::cli::parse::<Arguments>().writer)
 }

@@ -80,8 +80,9 @@ fn a_removed_ring_is_drained_into_the_other_outputs() {
     let scene = with_backlog();
     let path = scene.rings[0].path().to_owned();
     let error = stopped_at_start(&scene, || fs::remove_file(&path).unwrap()).to_string();
-    let expected =
-        format!("{RECORDS} records are not written, and those of them that came from a removed ring are lost with it");
+    let expected = format!(
+        "{RECORDS} records are not written, and those of them that came from a removed ring are lost with it"
+    );
     assert!(error.ends_with(&expected), "{error}");
     assert!(has_each_once(&scene.lines("file.log")), "{} lines", scene.lines("file.log").len());
     // What the file has is not counted as left in the ring that takes the place.
