@@ -51,7 +51,7 @@ fn code(error: &anyhow::Error) -> u8 {
         return error.exit_code();
     }
     match error.downcast_ref::<ringlog::Error>() {
-        Some(ringlog::Error::NoSuchRing { .. }) => NO_SUCH_RING,
+        Some(ringlog::Error::NoSuchRing { .. } | ringlog::Error::SharedRing { .. }) => NO_SUCH_RING,
         Some(ringlog::Error::Geometry(_)) => USAGE,
         Some(ringlog::Error::FlushTimeout { .. }) => TIMED_OUT_OR_EMPTY,
         _ => FAILED,
@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn an_error_with_context_keeps_its_code() {
-        let missing = ringlog::Error::NoSuchRing { name: "ap".into(), dir: "/x".into(), similar: None };
+        let (name, dir) = ("ap".into(), "/x".into());
+        let missing = ringlog::Error::NoSuchRing { name, dir, elsewhere: String::new(), similar: None };
         assert_eq!(code(&anyhow::Error::new(missing).context("while looking")), NO_SUCH_RING);
         let late = ringlog::Error::FlushTimeout { waited_ms: 5, why: "no consumer drains the ring" };
         assert_eq!(code(&late.into()), TIMED_OUT_OR_EMPTY);

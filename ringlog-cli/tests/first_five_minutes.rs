@@ -56,11 +56,21 @@ fn the_first_five_minutes() {
 }
 
 #[test]
-fn removing_a_ring_reports_records_not_persisted() {
+fn a_ring_with_records_not_persisted_is_removed_only_by_force() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     scene.ringlog(&["put", "app", "hi"]).ok();
-    let removed = scene.ringlog(&["rm", "app"]).ok();
-    let expected = "ringlog: removed DIR/app\nringlog: 1 record in it had not been persisted\n";
+    let expected = "ringlog: DIR/app has 1 record that no writer has written; write it first, with `ringlog writer RING \
+                    --out FILE --until-idle`, or lose it with `ringlog rm --force`";
+    scene.ringlog(&["rm", "app"]).fails(1, &expected.replace("DIR", scene.dir()));
+    assert!(scene.ringlog(&["tail", "app"]).ok().stdout.ends_with(" hi\n"), "it is there as before");
+    let removed = scene.ringlog(&["rm", "app", "--force"]).ok();
+    let expected = "ringlog: removed DIR/app\nringlog: 1 record in it had not been persisted so far; what programs \
+                    still log until they notice is counted in the next ring of this name, if there is one\n";
     assert_eq!(removed.stderr, expected.replace("DIR", scene.dir()));
+    // Once they are written, nothing is in the way.
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    scene.ringlog(&["put", "app", "hi"]).ok();
+    scene.ringlog(&["writer", "app", "--out", "app.log", "--until-idle"]).ok();
+    scene.ringlog(&["rm", "app"]).ok();
 }

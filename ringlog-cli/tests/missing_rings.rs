@@ -3,6 +3,7 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -112,6 +113,34 @@ fn names_of_the_system_directory_are_found() {
     let own = run(&["info", &name]).ok().stdout;
     run(&["rm", &name]).ok();
     assert!(own.contains("/dev/shm/ringlog-0/"), "{own}");
+    // The name does not fall through to the ring of all users.
+    let shared = format!(
+        "ringlog: no ring \"{name}\" in /dev/shm/ringlog-0; the one in /run/ringlog is shared with other users: name it \
+         by its path, {path}"
+    );
+    run(&["rm", &name]).fails(4, &shared);
+    run(&["rm", &name, "--force"]).fails(4, &shared);
+    run(&["resize", &name, "2MiB"]).fails(4, &shared);
+    assert!(Path::new(&path).exists());
+    run(&["resize", &path, "2MiB", "--force"]).ok();
+    run(&["info", "none-of-it"])
+        .fails(4, "ringlog: no ring \"none-of-it\" in /dev/shm/ringlog-0 and in /run/ringlog");
+    assert!(run(&["ls"]).ok().stderr.is_empty());
+    // A user who may not search the directory is told so.
+    let as_nobody = |args: &[&str]| {
+        let mut command = scene.command(args);
+        command.env_remove("RINGLOG_DIR").current_dir("/").uid(65_534).gid(65_534);
+        Ended::of(args, command.output().unwrap())
+    };
+    let closed = "uid 65534 may not search /run/ringlog, which belongs to uid 0 and gid 0; to use the rings there, add \
+                  the user to this group and log in anew";
+    let missing = format!("ringlog: no ring \"{name}\" in /dev/shm/ringlog-65534; {closed}");
+    as_nobody(&["info", &name]).fails(4, &missing);
+    let listed = as_nobody(&["ls"]).ok();
+    assert!(
+        listed.stderr.starts_with(&format!("ringlog: {closed}\nringlog: no rings in /dev/shm/")),
+        "{listed:#?}"
+    );
     // With RINGLOG_DIR there is no other directory.
     assert_eq!(scene.ringlog(&["info", &name]).code, Some(4));
     std::fs::set_permissions(SystemDirectory::PATH, std::fs::Permissions::from_mode(0o2777)).unwrap();

@@ -91,7 +91,7 @@ fn tail_follows_until_it_is_interrupted() {
     scene.ringlog(&["put", "app", "after"]).ok();
     assert_eq!(lines.next().unwrap(), "after");
 
-    scene.ringlog(&["rm", "app"]).ok();
+    scene.ringlog(&["rm", "app", "--force"]).ok();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     scene.ringlog(&["put", "app", "anew"]).ok();
     assert_eq!(lines.next().unwrap(), "anew");

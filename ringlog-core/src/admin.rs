@@ -29,14 +29,15 @@ pub use crate::shm::clock::{Clock, Unreliable};
 pub use crate::shm::layout::Geometry;
 pub use crate::shm::mailbox::{Request, RotationOutcome};
 
-/// Removes the ring `name`. Refused while a process is attached, unless `force`: then it is marked as
-/// retired, so that producers get [`PushError::Gone`](crate::PushError::Gone) at their next block.
+/// Removes the ring `name`. Refused while a process is attached, or if it has records that were not persisted, unless
+/// `force`: then it is marked as retired, so that producers get [`PushError::Gone`](crate::PushError::Gone) at their
+/// next block.
 ///
 /// # Errors
-/// [`Error::InUse`], which names the processes; what [`Observer::open`] returns, except that with `force` a damaged
-/// ring is removed too.
+/// [`Error::InUse`], which names the processes; [`Error::NotPersisted`]; [`Error::SharedRing`] for the mere name of a
+/// ring in `/run/ringlog`; what [`Observer::open`] returns, except that with `force` a damaged ring is removed too.
 pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
-    let path = name::resolve_absolute(name)?;
+    let path = name::resolve_own(name)?;
     let unlink = || std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
     let opened = match file::open(name, &path, true) {
         Err(Error::Damaged { .. } | Error::Version { .. }) if force => {
@@ -62,6 +63,13 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     if is_in_use && !force {
         return Err(Error::InUse { path: path.clone(), holders: holders(name, &opened)? });
     }
+    if !force {
+        // No process can log into it any more.
+        let records = Observer::of_file(&path)?.stat()?.lag();
+        if records > 0 {
+            return Err(Error::NotPersisted { path, records });
+        }
+    }
     retire(&opened)?;
     unlink()?;
     if lock_file.is_some() {
@@ -75,9 +83,9 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
 /// need not be there.
 ///
 /// # Errors
-/// As for [`resolve`].
+/// As for [`resolve`], and [`Error::SharedRing`].
 pub fn remove_orphans(name: &str) -> Result<Vec<PathBuf>, Error> {
-    let path = name::resolve_absolute(name)?;
+    let path = name::resolve_own(name)?;
     let path = path.canonicalize().unwrap_or(path);
     Ok(path.parent().map(lock_file::sweep).unwrap_or_default())
 }
@@ -136,7 +144,8 @@ fn mapped_by(inode: u64) -> Vec<u32> {
 pub type Listed = (String, Result<Observer, Error>);
 
 /// The rings in [`directory`], by name; then, unless `$RINGLOG_DIR` is set, those in `/run/ringlog`, by path. A
-/// directory that does not exist has no rings; neither has `/run/ringlog` for a user who may not list it.
+/// directory that does not exist has no rings. For a user who may not list `/run/ringlog` it stands there itself, with
+/// [`Error::Closed`].
 ///
 /// # Errors
 /// [`Error::Directory`] or [`Error::Io`] if a directory cannot be read.
@@ -155,7 +164,10 @@ pub fn list() -> Result<Vec<Listed>, Error> {
         let names = match std::fs::read_dir(&dir) {
             Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()),
             Err(e) if e.kind() == ErrorKind::NotFound => continue,
-            Err(e) if !is_own && e.kind() == ErrorKind::PermissionDenied => continue,
+            Err(e) if !is_own && e.kind() == ErrorKind::PermissionDenied => {
+                listed.push((dir.to_string_lossy().into_owned(), Err(name::closed(&dir))));
+                continue;
+            }
             Err(e) => return Err(Error::io("list", &dir, e)),
         };
         let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();

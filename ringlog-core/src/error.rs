@@ -12,14 +12,45 @@ use self::shown::Shown;
 #[non_exhaustive]
 pub enum Error {
     /// No ring of that name exists.
-    #[error("no ring {name:?} in {}{}", dir.shown(), did_you_mean(similar))]
+    #[error("no ring {name:?} in {}{elsewhere}{}", dir.shown(), did_you_mean(similar))]
     NoSuchRing {
         /// The name as given.
         name: String,
-        /// Where it was looked for.
+        /// Where it was looked for first.
         dir: PathBuf,
+        /// Where else it was looked for, or why it was not; empty if nowhere else.
+        elsewhere: String,
         /// An existing ring with nearly the same name.
         similar: Option<String>,
+    },
+    /// The name means a ring of several users, which is to be removed or resized only by its path.
+    #[error(
+        "no ring {name:?} in {}; the one in {} is shared with other users: name it by its path, {}",
+        dir.shown(), path.parent().unwrap_or(path).shown(), path.shown()
+    )]
+    SharedRing {
+        /// The name as given.
+        name: String,
+        /// The user's own directory.
+        dir: PathBuf,
+        /// The shared ring.
+        path: PathBuf,
+    },
+    /// This user may not look into the directory of shared rings.
+    #[error(
+        "uid {uid} may not search {}, which belongs to uid {owner} and gid {group}; to use the rings there, add the user \
+         to this group and log in anew",
+        dir.shown()
+    )]
+    Closed {
+        /// The directory.
+        dir: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Its group.
+        group: u32,
+        /// The user of this process.
+        uid: u32,
     },
     /// A ring of that name exists already.
     #[error("{} exists already; open it, or remove it first with `ringlog rm`", path.shown())]
@@ -215,6 +246,18 @@ pub enum Error {
         /// The processes that use it.
         holders: String,
     },
+    /// The ring has records that no consumer has persisted.
+    #[error(
+        "{} has {records} record{} that no writer has written; write {} first, with `ringlog writer RING --out FILE \
+         --until-idle`, or lose {} with `ringlog rm --force`",
+        path.shown(), if *records == 1 { "" } else { "s" }, them(*records), them(*records)
+    )]
+    NotPersisted {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        records: u64,
+    },
     /// The process has a default logger already.
     #[error("a default logger has been set already; a process has one")]
     DefaultLoggerSet,
@@ -263,6 +306,10 @@ fn to_upgrade(major: u16) -> &'static str {
     } else {
         "a build from before the first release made it; make the ring anew with the new programs"
     }
+}
+
+fn them(number: u64) -> &'static str {
+    if number == 1 { "it" } else { "them" }
 }
 
 fn did_you_mean(similar: &Option<String>) -> String {
@@ -351,7 +398,15 @@ mod tests {
     fn each_of(path: &Path) -> Vec<Error> {
         let (path, text) = (path.to_owned(), path.to_str().unwrap().to_owned());
         vec![
-            Error::NoSuchRing { name: text.clone(), dir: path.clone(), similar: Some(text.clone()) },
+            Error::NoSuchRing {
+                name: text.clone(),
+                dir: path.clone(),
+                elsewhere: String::new(),
+                similar: Some(text.clone()),
+            },
+            Error::SharedRing { name: text.clone(), dir: path.clone(), path: path.clone() },
+            Error::Closed { dir: path.clone(), owner: 0, group: 1, uid: 2 },
+            Error::NotPersisted { path: path.clone(), records: 1 },
             Error::Exists { path: path.clone() },
             Error::NotARing { path: path.clone(), found: "x".to_owned() },
             Error::Version { path: path.clone(), major: 2, minor: 0 },
@@ -386,8 +441,8 @@ mod tests {
 
     #[test]
     fn debug_output_of_an_error_is_its_message() {
-        let error =
-            Error::NoSuchRing { name: "ap".into(), dir: "/rings".into(), similar: Some("app".into()) };
+        let (name, dir, similar) = ("ap".into(), "/rings".into(), Some("app".into()));
+        let error = Error::NoSuchRing { name, dir, elsewhere: String::new(), similar };
         assert_eq!(format!("{error:?}"), "no ring \"ap\" in /rings; did you mean \"app\"?");
         assert_eq!(format!("{:?}", PushError::Gone), "the ring is gone; records go on once it is made again");
         let error = "loud".parse::<Level>().unwrap_err();

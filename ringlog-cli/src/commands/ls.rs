@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use ringlog::Error;
 use ringlog::admin::Listed;
 use ringlog::admin::Shown;
 use ringlog::reader::{Observer, RingStat};
@@ -49,11 +50,18 @@ enum RingSummary {
 
 impl Ls {
     pub fn run(self) -> exit_code::CommandResult {
-        let listed = ringlog::admin::list()?;
+        let is_closed = |(_, opened): &Listed| matches!(opened, Err(Error::Closed { .. }));
+        let (closed, listed): (Vec<_>, Vec<_>) = ringlog::admin::list()?.into_iter().partition(is_closed);
+        // A message, because it is no ring.
+        closed.iter().filter_map(|(_, opened)| opened.as_ref().err()).for_each(terminal::print_message);
         if listed.is_empty() && !self.json {
             let dir = ringlog::admin::directory();
+            let shared = match closed.is_empty() && ringlog::admin::variable("RINGLOG_DIR").is_none() {
+                true => " and in /run/ringlog",
+                false => "",
+            };
             terminal::print_message(format_args!(
-                "no rings in {}; make one with `ringlog create NAME`",
+                "no rings in {}{shared}; make one with `ringlog create NAME`",
                 dir.shown()
             ));
         } else {

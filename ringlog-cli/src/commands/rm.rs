@@ -8,7 +8,9 @@ use ringlog::reader::Observer;
 
 use crate::{exit_code, humanize, terminal};
 
-/// Remove a ring; refused while a process uses it
+/// Remove a ring; refused while a process uses it, or if records in it are not written
+///
+/// A ring in /run/ringlog, which several users share, is removed only if it is named by its path.
 ///
 /// The lock files of rings that were removed by hand, without `ringlog rm`, are removed from its directory too, also if
 /// the ring itself is not there. A lock file that a process still uses stays.
@@ -16,7 +18,7 @@ use crate::{exit_code, humanize, terminal};
 pub struct Rm {
     /// The ring to remove
     name: String,
-    /// Remove it even if it is in use or damaged
+    /// Remove it even if it is in use or damaged, or has records that no writer has written
     ///
     /// Processes that log into it get the error "the ring is gone" as soon as they need another block of
     /// space. Once a ring of this name is made again, they log into that one. A writer of the ring writes the
@@ -43,9 +45,11 @@ impl Rm {
         if let Ok(stat) = stat
             && stat.lag() > 0
         {
+            let lost = humanize::records(stat.lag());
+            // What processes log until they notice is not known yet.
             terminal::print_message(format_args!(
-                "{} in it had not been persisted",
-                humanize::records(stat.lag())
+                "{lost} in it had not been persisted so far; what programs still log until they notice is counted in the \
+                 next ring of this name, if there is one"
             ));
         }
         Ok(ExitCode::SUCCESS)

@@ -98,10 +98,10 @@ pub struct Resized {
 ///
 /// # Errors
 /// [`Error::Resize`] if no consumer drains the ring and records would be lost; [`Error::Geometry`] if the sizes make no
-/// ring; [`Error::Permission`] for a ring of another user; [`Error::NoSpace`]; what [`Ring::open`] returns. Then the
+/// ring; [`Error::SharedRing`] for the mere name of a ring in `/run/ringlog`; [`Error::Permission`] for a ring of another user; [`Error::NoSpace`]; what [`Ring::open`] returns. Then the
 /// ring is as it was.
 pub fn resize(name: &str, how: &Resize) -> Result<Resized, Error> {
-    let path = name::resolve_absolute(name)?;
+    let path = name::resolve_own(name)?;
     // If the ring is replaced meanwhile, resize the new one. It is not replaced more often than this.
     for _ in 0..8 {
         renewal::renew_if_old(name, &path)?;

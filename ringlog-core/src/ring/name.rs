@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::error::shown::Shown;
 use crate::os::environment::{self, variable};
 
 /// The directory in which names are looked up: `$RINGLOG_DIR`, or `/dev/shm/ringlog-<uid>`.
@@ -86,6 +87,37 @@ pub(crate) fn resolve_absolute(name: &str) -> Result<PathBuf, Error> {
     std::path::absolute(resolve(name)?).map_err(|e| Error::io("find", Path::new(name), e))
 }
 
+/// The absolute path of the ring that is to be removed or replaced: one in a directory of several users is meant only
+/// if `name` is its path.
+pub(crate) fn resolve_own(name: &str) -> Result<PathBuf, Error> {
+    let places = Places::of(name)?.absolute()?;
+    let present = places.present();
+    if present == places.first {
+        return Ok(places.first);
+    }
+    let file =
+        present.file_name().map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned());
+    Err(Error::SharedRing { name: file, dir: directory(), path: present.to_owned() })
+}
+
+/// The error for a directory of several users that this user may not search.
+pub(crate) fn closed(dir: &Path) -> Error {
+    let (owner, group) = dir.symlink_metadata().map_or((0, 0), |meta| (meta.uid(), meta.gid()));
+    Error::Closed { dir: dir.to_owned(), owner, group, uid: nix::unistd::geteuid().as_raw() }
+}
+
+/// Where else than in `dir` the ring `file` was looked for, in words.
+fn elsewhere(dir: &Path, file: &str) -> String {
+    if dir != directory() {
+        return String::new();
+    }
+    let of = |other: PathBuf| match other.join(file).symlink_metadata() {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => format!("; {}", closed(&other)),
+        _ => format!(" and in {}", other.shown()),
+    };
+    directories().skip(1).map(of).collect()
+}
+
 fn from_environment(ringlog: Option<OsString>) -> Result<PathBuf, Error> {
     let bad = |why: &str| Err(Error::Name { name: ".".to_owned(), why: why.to_owned() });
     match ringlog.map(PathBuf::from) {
@@ -120,7 +152,8 @@ pub(crate) fn no_such_ring(name: &str, path: &Path) -> Error {
             .filter(|(d, other)| *d <= 1 + other.len() / 4)
             .min()
     });
-    Error::NoSuchRing { name: file, dir, similar: similar.map(|(_, name)| name) }
+    let elsewhere = elsewhere(&dir, &file);
+    Error::NoSuchRing { name: file, dir, elsewhere, similar: similar.map(|(_, name)| name) }
 }
 
 /// Edits that turn one name into the other (Levenshtein).
