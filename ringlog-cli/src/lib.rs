@@ -35,12 +35,15 @@ Data goes to standard output, messages go to standard error.
 Exit codes:
   0  success
   1  failure
-  2  wrong usage, a configuration that cannot be read or used, or an output without ids (`verify`)
-  3  incomplete: `put` shortened a line that was too long, or `verify` or `demo` found a fault
+  2  wrong usage, a configuration that cannot be read or used, or an output
+     without ids (`verify`)
+  3  incomplete: `put` shortened a line that was too long, or `verify` or
+     `demo` found a fault
   4  no such ring
   5  timed out, or nothing to show (`tail`)
-`run` exits with the code of its command, with 128+N if signal N killed it, with 126 or 127 if it could
-not be started, and with 125 if `run` itself failed: its ring, its writer, or records left unwritten.";
+`run` exits with the code of its command, with 128+N if signal N killed it,
+with 126 or 127 if it could not be started, and with 125 if `run` itself
+failed: its ring, its writer, or records left unwritten.";
 
 /// Shared-memory logging: many processes log, one writer process writes the files
 ///

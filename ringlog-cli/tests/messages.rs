@@ -26,6 +26,8 @@ fn a_ring_has_the_clock_that_was_asked_for() {
     scene.ringlog(&["create", "app", "--size", "1MiB", "--clock", "monotonic"]).ok();
     let info = scene.ringlog(&["info", "app", "--json"]).ok().stdout;
     assert!(info.contains("\"clock\":\"monotonic\""), "{info}");
+    assert!(info.contains("\"format\":\"1.0\""), "{info}");
+    assert!(scene.ringlog(&["info", "app"]).ok().stdout.contains("\n  format    1.0\n"));
     let refused = scene.ringlog(&["create", "other", "--clock", "hpet"]);
     assert_eq!(refused.code, Some(2));
     assert!(
@@ -201,7 +203,13 @@ fn impossible_sizes_are_refused() {
     create(&["--size", "1MiB", "--lanes", "100"]).fails(
         2,
         "ringlog: cannot make this ring: 122 blocks of 8192 bytes less 15 reserved leave 107, but 100 lanes need at \
-         least two each, 200: enlarge the ring or ask for fewer lanes",
+         least two each, 200: enlarge the ring or ask for fewer lanes, with --lanes 54 at most",
+    );
+    assert_eq!(create(&["--size", "1MiB", "--lanes", "55"]).code, Some(2));
+    scene.ringlog(&["create", "most", "--size", "1MiB", "--lanes", "54"]).ok();
+    scene.ringlog(&["writer", "app", "--out", "app.log", "--rotate-at", "02:30"]).fails(
+        2,
+        "ringlog-writer: --rotate-at needs --rotate-every midnight, or a weekday; leave it out, or give that too",
     );
     let message = "size \"16 parsecs\"; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1.5GiB";
     for wrong in [
@@ -242,7 +250,7 @@ fn a_full_file_system_is_reported() {
     let create = scene.command(&["create", "app"]).env("RINGLOG_DIR", mount.dir()).output().unwrap();
     let message = format!(
         "ringlog: no space for {}/app of 18866688 bytes: its file system has 1048576 free; free some, or choose a \
-         smaller --size or another RINGLOG_DIR",
+         smaller size or another RINGLOG_DIR",
         mount.dir()
     );
     Ended::of(&["create"], create).fails(1, &message);

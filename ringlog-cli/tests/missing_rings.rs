@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -22,6 +22,11 @@ fn a_ring_is_made_if_it_is_missing_and_left_if_not() {
         "the size of the first: {again}"
     );
     assert!(scene.ringlog(&["tail", "app"]).ok().stdout.contains("kept"));
+    let json = |name: &str| {
+        let made = scene.ringlog(&["create", name, "--size", "1MiB", "--if-missing", "--json"]).ok().stdout;
+        serde_json::from_str::<serde_json::Value>(&made).unwrap()["created"].clone()
+    };
+    assert_eq!((json("app"), json("new")), (false.into(), true.into()));
     // The other options do not matter then, not even whether they make a ring.
     for wrong in [["--size", "1"], ["--lanes", "0"], ["--block-size", "3"], ["--definitions", "0"]] {
         let arguments = [&["create", "app", "--if-missing"][..], &wrong[..]].concat();
@@ -227,6 +232,76 @@ fn a_writer_makes_a_removed_ring_anew_if_told_to() {
     assert!(writer.0.wait().success());
     let said = scene.read("said");
     assert_eq!(said.matches("was removed; made it anew").count(), 2, "{said}");
+}
+
+/// A writer of the user `nobody` with `--create`, whose ring root has made with this mode in a directory of that mode.
+fn writer_of_nobody(directory: u32, ring: u32) -> Option<(Scene, Running)> {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: only root can act as another user");
+        return None;
+    }
+    let scene = Scene::new();
+    std::os::unix::fs::chown(scene.dir(), None, Some(65_534)).unwrap();
+    std::fs::set_permissions(scene.dir(), std::fs::Permissions::from_mode(directory)).unwrap();
+    scene
+        .ringlog(&["create", "app", "--size", "1MiB", "--mode", &format!("{ring:o}"), "--group", "65534"])
+        .ok();
+    let file = |name: &str| std::fs::File::create(scene.file(name)).unwrap();
+    let mut command = scene.command(&["writer", "app", "--create", "--out", "-"]);
+    command.stdout(file("out")).stderr(file("said")).current_dir("/").uid(65_534).gid(65_534);
+    let writer = Running::start(&mut command);
+    wait_until("the writer", || scene.ringlog(&["stat", "app"]).stdout.contains(&writer.holder()));
+    std::fs::remove_file(scene.ring("app")).unwrap();
+    Some((scene, writer))
+}
+
+#[test]
+fn a_writer_makes_the_ring_of_its_group_anew() {
+    let Some((scene, _writer)) = writer_of_nobody(0o2770, 0o660) else { return };
+    wait_until("the ring", || scene.ring("app").exists());
+    let meta = scene.ring("app").metadata().unwrap();
+    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), (65_534, 65_534, 0o660));
+    scene.ringlog(&["put", "app", "of root"]).ok();
+    wait_until("the line", || scene.read("out").contains("of root"));
+}
+
+#[test]
+fn a_writer_that_cannot_make_a_ring_anew_says_who_can() {
+    let Some((scene, _writer)) = writer_of_nobody(0o777, 0o666) else { return };
+    let expected = format!(
+        "ringlog-writer: {} was removed, and cannot be made anew by uid 65534: it belonged to uid 0, and its processes take \
+         none of another user for it; let root or uid 0 make it; until then the writer drains the removed ring\n",
+        scene.ring("app").display()
+    );
+    wait_until("it is said", || scene.read("said").ends_with("removed ring\n"));
+    assert!(scene.read("said").ends_with(&expected), "{}", scene.read("said"));
+    scene.ringlog(&["create", "app", "--size", "1MiB", "--mode", "666"]).ok();
+    scene.ringlog(&["put", "app", "of root"]).ok();
+    wait_until("the line", || scene.read("out").contains("of root"));
+}
+
+#[test]
+fn a_size_in_the_place_of_a_ring_is_no_name() {
+    let scene = Scene::new();
+    for rings in [&["16MiB"][..], &["app", "16MiB"]] {
+        let ended = scene.ringlog(&[&["writer", "--create"][..], rings].concat());
+        ended.fails(
+            2,
+            "ringlog-writer: \"16MiB\" is taken for a ring, because --create takes its value behind =; did you mean \
+             --create=16MiB? For a ring of this name write --create=16MiB",
+        );
+    }
+    assert!(std::fs::read_dir(scene.dir()).unwrap().next().is_none(), "no ring is made");
+}
+
+#[test]
+fn a_variable_that_names_no_ring_is_named() {
+    let scene = Scene::new();
+    let put = scene.command(&["put", ".", "x"]).env("RINGLOG", "./disk1").output().unwrap();
+    Ended::of(&["put"], put).fails(
+        1,
+        "ringlog: \"./disk1\" is not a ring name: the variable RINGLOG holds it; expected a name or an absolute path",
+    );
 }
 
 #[test]

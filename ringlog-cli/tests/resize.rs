@@ -225,6 +225,44 @@ fn the_options_stay() {
     assert!(changed.stdout.contains("10: one for each thread"), "{changed:#?}");
 }
 
+/// 510 lanes are those of 16 MiB, and too many for 4 MiB.
+#[test]
+fn lanes_that_nobody_chose_are_those_of_the_new_size() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app"]).ok();
+    let lanes = || info(&scene)["lane_count"].as_u64().unwrap();
+    let resize = |size: &str| scene.ringlog(&["resize", "app", size]);
+    for size in ["4MiB", "1MiB", "17MiB", "1000000", "16MiB"] {
+        resize(size).ok();
+        scene.ringlog(&["create", "fresh", "--size", size]).ok();
+        let fresh = scene.ringlog(&["info", "fresh", "--json"]).ok().stdout;
+        let fresh: serde_json::Value = serde_json::from_str(&fresh).unwrap();
+        assert_eq!(lanes(), fresh["lane_count"], "{size}");
+        scene.ringlog(&["rm", "fresh"]).ok();
+    }
+    // Those that somebody chose stay, or the error says how many fit.
+    scene.ringlog(&["resize", "app", "16MiB", "--lanes", "400"]).ok();
+    resize("15MiB").ok();
+    assert_eq!(lanes(), 400);
+    let refused = resize("1MiB");
+    assert!(
+        refused.code == Some(2) && refused.stderr.ends_with(", with --lanes 54 at most\n"),
+        "{refused:#?}"
+    );
+}
+
+#[test]
+fn a_resized_ring_has_a_lane_for_each_that_is_in_use() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let in_use: Vec<_> = (0..5).map(|name| Producer::start(&scene, name)).collect();
+    wait_until("their lanes", || scene.ringlog(&["ls"]).stdout.contains("10/"));
+    // By its size it would have 4 lanes.
+    scene.ringlog(&["resize", "app", "256KiB", "--force"]).ok();
+    assert_eq!(info(&scene)["lane_count"], 10);
+    in_use.into_iter().for_each(|producer| _ = producer.end());
+}
+
 #[test]
 fn the_same_size_changes_nothing() {
     let scene = with_ring();

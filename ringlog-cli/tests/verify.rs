@@ -216,6 +216,23 @@ fn closed_and_compressed_files_are_parts_of_one_output() {
     }
 }
 
+/// Files in the wrong order do not give a line for each record.
+#[test]
+fn many_records_out_of_order_are_counted() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let input = (0..60).map(|n| format!("line {n}\n")).collect::<String>();
+    scene.ringlog_with(&["put", "app", "-"], input.as_bytes()).ok();
+    scene.ringlog(&["writer", "app", "--out", "app.log", "--ids", "--until-idle"]).ok();
+    let lines: Vec<String> = scene.read("app.log").lines().map(str::to_owned).collect();
+    let found = verify(&scene, &[&lines[30..], &lines[..30]].concat(), 3);
+    let one_by_one = found.iter().filter(|line| line.contains(": out of order: ")).count();
+    assert_eq!(one_by_one, 20, "{found:#?}");
+    let more = "10 records more out of order, not listed; were the files given with the oldest first?";
+    assert!(found.iter().any(|line| line == more), "{found:#?}");
+    assert!(found.last().unwrap().contains("; 30 out of order"), "{found:#?}");
+}
+
 #[test]
 fn an_output_without_ids_is_refused() {
     let scene = Scene::new();

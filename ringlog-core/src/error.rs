@@ -116,6 +116,20 @@ pub enum Error {
         /// Why it is not taken.
         why: String,
     },
+    /// The ring was removed, and the processes that log into it would not take one of this user for it.
+    #[error(
+        "{} was removed, and cannot be made anew by uid {uid}: it belonged to uid {owner}, and its processes take none of \
+         another user for it; let root or uid {owner} make it",
+        path.shown()
+    )]
+    OtherOwner {
+        /// The path.
+        path: PathBuf,
+        /// The owner of the ring before.
+        owner: u32,
+        /// The user of this process.
+        uid: u32,
+    },
     /// The directory of rings cannot be trusted or used.
     #[error("cannot use {} for rings: {why}", dir.shown())]
     Directory {
@@ -166,7 +180,7 @@ pub enum Error {
     },
     /// The file system has too little room.
     #[error(
-        "no space for {} of {bytes} bytes: its file system has {free} free; free some, or choose a smaller --size \
+        "no space for {} of {bytes} bytes: its file system has {free} free; free some, or choose a smaller size \
          or another RINGLOG_DIR",
         path.shown()
     )]
@@ -181,7 +195,7 @@ pub enum Error {
     /// The process may not make files of that size.
     #[error(
         "cannot make {} of {bytes} bytes: files of this process are limited to {limit} bytes; raise the limit with \
-         `ulimit -f` or choose a smaller --size",
+         `ulimit -f` or choose a smaller size",
         path.shown()
     )]
     FileSizeLimit {
@@ -421,6 +435,7 @@ mod tests {
             Error::LocksNotKept { path: path.clone() },
             Error::Resize { path: path.clone(), why: "x".to_owned() },
             Error::Replacement { path: path.clone(), why: "x".to_owned() },
+            Error::OtherOwner { path: path.clone(), owner: 0, uid: 1 },
             Error::LockFile { path: path.clone(), why: "x".to_owned() },
             Error::LockFileMissing { path: path.clone(), lock_file: path.clone() },
             Error::LanesExhausted { path: path.clone(), lanes: 1 },

@@ -64,10 +64,11 @@ pub struct WriterArgs {
     #[arg(value_name = "RING", required_unless_present = "config")]
     pub rings: Vec<String>,
     /// Make each ring that is not there, of this size (16MiB if none is given), for this user only. One whose file is
-    /// removed while the writer runs is made anew as it was, except by `ringlog rm`, which ends the writer
-    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "16MiB",
+    /// removed while the writer runs is made anew as it was, except by `ringlog rm`, which ends the writer. Of another
+    /// user's ring that can do only root, or a member of its group in a directory like /run/ringlog
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true,
         value_parser = |text: &str| text.parse::<Size>())]
-    pub create: Option<Size>,
+    pub create: Option<Option<Size>>,
     /// Wait for each ring that is not there until a process makes it. SIGTERM and SIGINT end the wait
     #[arg(long, conflicts_with = "create")]
     pub wait: bool,

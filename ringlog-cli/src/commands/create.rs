@@ -66,6 +66,7 @@ impl Create {
         if self.json {
             terminal::print_json(&CreateReport {
                 path: ring.path().to_owned(),
+                created: is_new,
                 overflow: option_values::overflow_text(overflow),
                 sizes,
             })?;
@@ -117,6 +118,8 @@ impl Create {
 #[derive(Serialize)]
 struct CreateReport {
     path: PathBuf,
+    /// False if the ring was there already.
+    created: bool,
     overflow: String,
     #[serde(flatten)]
     sizes: RingSizes,

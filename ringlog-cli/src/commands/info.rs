@@ -25,7 +25,7 @@ pub struct Info {
 #[derive(Serialize)]
 struct InfoReport {
     path: PathBuf,
-    format: u16,
+    format: String,
     uuid: String,
     boot_id: String,
     is_of_this_boot: bool,
@@ -56,10 +56,10 @@ pub(crate) fn show(observer: &Observer, json: bool) -> anyhow::Result<String> {
 impl InfoReport {
     fn of(observer: &Observer) -> Result<InfoReport, ringlog::Error> {
         let (info, stat) = (observer.info(), observer.stat()?);
+        let (major, minor) = info.format();
         Ok(InfoReport {
             path: observer.path().to_owned(),
-            // A ring of another major version is refused when it is opened.
-            format: 1,
+            format: format!("{major}.{minor}"),
             uuid: humanize::uuid(&info.uuid),
             boot_id: humanize::uuid(&info.boot_id),
             is_of_this_boot: info.is_of_this_boot(),
@@ -84,7 +84,7 @@ impl InfoReport {
         };
         let lines = [
             ("ring", self.path.shown().to_string()),
-            ("format", self.format.to_string()),
+            ("format", self.format.clone()),
             ("uuid", self.uuid.clone()),
             ("boot", format!("{} ({boot})", self.boot_id)),
             (

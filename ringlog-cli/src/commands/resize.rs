@@ -25,7 +25,8 @@ pub struct Resize {
     /// Another size of the area for definitions
     #[arg(long, value_name = "SIZE", value_parser = option_values::size)]
     definitions: Option<Size>,
-    /// Another number of lanes
+    /// Another number of lanes [default: a number that was chosen stays; a ring that has the default of its size gets
+    /// that of its new size, or as many as are in use, if that is more]
     #[arg(long)]
     lanes: Option<u32>,
     /// Resize the ring even if no writer drains it

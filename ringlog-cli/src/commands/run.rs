@@ -31,7 +31,9 @@ const NOT_FOUND: u8 = 127;
 /// into that ring. When the command has ended, all its records are written, the ring is removed, and
 /// `run` exits with the command's code.
 ///
-/// SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command; what it logs then is still written.
+/// SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command; what it logs then is still written. After
+/// `kill -9` of `ringlog run` itself its ring stays: `ringlog ls` shows it as run-…, `ringlog writer NAME
+/// --until-idle --out FILE` writes what is in it, and `ringlog rm NAME` removes it.
 #[derive(Args)]
 pub struct Run {
     /// File to append to, `-` for standard output

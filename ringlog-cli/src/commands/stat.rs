@@ -17,16 +17,21 @@ use crate::{exit_code, humanize, option_values, terminal};
 
 /// Show the state and the counters of a ring and of each lane
 ///
-/// A lane is the part of the ring that one logging thread uses. Each process has one more lane, the
-/// process lane. Definitions describe the kinds of records, and readers decode records by them. The ring
-/// has an area for them, in segments that are emptied one by one when no process uses them any more.
+/// A lane is the part of the ring that one logging thread uses. Each process
+/// has one more lane, the process lane. Definitions describe the kinds of
+/// records, and readers decode records by them. The ring has an area for them,
+/// in segments that are emptied one by one when no process uses them any more.
+///
+/// Threads use a lane one after another. Its counters are the sums of all of
+/// its owners so far; the PID is that of the present or last one.
 ///
 /// The STATE of a lane is
 ///   alive    its thread runs (for a process lane: its process),
 ///   dead     its owner ended without closing it,
 ///   closed   its owner ended normally,
 ///   opening  a thread or process is taking it,
-///   open     its owner did not close it, and lives or not: only who may write the ring sees its locks.
+///   open     its owner did not close it, and lives or not: only who may write
+///            the ring sees its locks.
 ///
 /// The counters of records are
 ///   published  logged into the ring,

@@ -20,6 +20,9 @@ use line::{LINE_MAX, Line};
 /// How many unreadable lines are read before the output is taken for one without ids.
 const UNREADABLE_LINES_MAX: usize = 100;
 
+/// How many records out of order are reported one by one. Files in the wrong order would give one for each record.
+const MISPLACED_MAX: u64 = 20;
+
 /// Check an output for records that are missing, doubled or out of order
 ///
 /// Reads files that a writer wrote with `--format json`, or as text with `--ids`. Each record in them has an
@@ -59,6 +62,7 @@ impl Verify {
             found: Vec::new(),
             has_ids: false,
             unreadable: 0,
+            misplaced: 0,
             out: io::BufWriter::new(io::stdout().lock()),
         };
         for (number, path) in self.outputs.iter().enumerate() {
@@ -79,6 +83,8 @@ struct Check<'a> {
     has_ids: bool,
     /// Lines that cannot be read, and torn ones.
     unreadable: u64,
+    /// Records out of order.
+    misplaced: u64,
     out: io::BufWriter<io::StdoutLock<'static>>,
 }
 
@@ -104,8 +110,13 @@ impl Check<'_> {
                     self.has_ids = true;
                     self.account.take(place, &entry);
                     let findings = self.account.findings();
-                    self.found
-                        .extend(findings.iter().map(|finding| (finding.place, words::finding(finding))));
+                    for finding in findings {
+                        let text = words::finding(&finding);
+                        self.misplaced += u64::from(words::is_misplaced(&finding));
+                        if !words::is_misplaced(&finding) || self.misplaced <= MISPLACED_MAX {
+                            self.found.push((finding.place, text));
+                        }
+                    }
                     Ok(())
                 }
                 Line::Continuation if self.has_ids => Ok(()),
@@ -170,6 +181,13 @@ impl Check<'_> {
         let (findings, sums) = std::mem::take(&mut self.account).close();
         for finding in findings {
             self.print(finding.place, &words::finding(&finding))?;
+        }
+        if self.misplaced > MISPLACED_MAX {
+            let more = humanize::records(self.misplaced - MISPLACED_MAX);
+            writeln!(
+                self.out,
+                "{more} more out of order, not listed; were the files given with the oldest first?"
+            )?;
         }
         let (mut faults, reported) = (words::faults(&sums), words::reported(&sums));
         if self.unreadable > 0 {

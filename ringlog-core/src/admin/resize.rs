@@ -31,7 +31,7 @@ const LOCK_WITHIN: Duration = Duration::from_secs(10);
 /// use ringlog::admin::{Resize, resize};
 ///
 /// let done = resize(name, &Resize::to("2MiB"))?;
-/// assert_eq!(done.after.lane_count(), done.before.lane_count());
+/// assert_eq!(done.after.block_bytes(), done.before.block_bytes());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -48,7 +48,8 @@ impl Resize {
         Resize { size: size.into(), lanes: None, definitions: None, force: false }
     }
 
-    /// Another number of lanes; see [`Options::lanes`](crate::Options::lanes).
+    /// Another number of lanes; see [`Options::lanes`](crate::Options::lanes). If none is given, a ring that has the number
+    /// of its size gets that of its new size, or one for each lane in use if that is more. Another number stays.
     pub fn lanes(mut self, lanes: u32) -> Self {
         self.lanes = Some(lanes);
         self
@@ -66,8 +67,11 @@ impl Resize {
         self
     }
 
-    fn geometry(&self, old: &Geometry) -> Result<Geometry, Error> {
-        let lanes = self.lanes.unwrap_or(old.lane_count);
+    /// The sizes of the new ring, at the moment in which so many lanes of the old one are in use.
+    fn geometry(&self, old: &Geometry, in_use: u32) -> Result<Geometry, Error> {
+        let by_size = |size| Geometry::default_lanes(size, old.block_bytes).max(in_use);
+        let of_new = self.size.bytes().filter(|_| old.has_default_lanes()).map(by_size);
+        let lanes = self.lanes.or(of_new).unwrap_or(old.lane_count);
         let options = Ring::options().size(self.size.clone()).lanes(lanes).block_bytes(old.block_bytes);
         match &self.definitions {
             Some(size) => options.definitions(size.clone()).geometry(),
@@ -90,8 +94,8 @@ pub struct Resized {
     pub lost: u64,
 }
 
-/// Puts a ring of another size in the place of the ring `name`, in one step. It has the old one's block size, lanes,
-/// area for definitions, overflow policy, permissions, owner, group, clock and level rules.
+/// Puts a ring of another size in the place of the ring `name`, in one step. It has the old one's block size, lanes
+/// (see [`Resize::lanes`]), area for definitions, overflow policy, permissions, owner, group, clock and level rules.
 ///
 /// Processes that log move to the new ring with their next records, and a consumer drains the old one until they have.
 /// The old file has no name any more. Both need their space for that time.
@@ -107,7 +111,9 @@ pub fn resize(name: &str, how: &Resize) -> Result<Resized, Error> {
         renewal::renew_if_old(name, &path)?;
         let old = file::open(name, &path, true)?;
         check_owner(&old)?;
-        let geometry = how.geometry(&old.info.geometry)?;
+        let lanes = Observer::of_file(&path)?.stat()?.lanes;
+        let in_use = lanes.iter().filter(|lane| lane.alive).count() as u32;
+        let geometry = how.geometry(&old.info.geometry, in_use)?;
         let is_same = geometry == old.info.geometry;
         let lost = if is_same { Some(0) } else { replace(&old, geometry, how.force)? };
         if let Some(lost) = lost {

@@ -27,6 +27,8 @@ pub struct Info {
     pub created_unix_ns: u64,
     /// The process that made it.
     pub creator_pid: u32,
+    /// The minor version of its format.
+    pub(crate) minor: u16,
     pub(crate) created_ticks: u64,
     pub(crate) created_monotonic_ns: u64,
     pub(crate) ns_per_tick: u64,
@@ -36,6 +38,12 @@ impl Info {
     /// Sizes and offsets.
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
+    }
+
+    /// The major and the minor version of its format.
+    pub fn format(&self) -> (u16, u16) {
+        // A ring of another major version is refused when it is opened.
+        (layout::VERSION_MAJOR, self.minor)
     }
 
     /// The header of a new ring. Takes a few milliseconds to measure the clock.
@@ -49,6 +57,7 @@ impl Info {
             boot_id: boot_id(),
             created_unix_ns: unix_ns(),
             creator_pid: std::process::id(),
+            minor: layout::VERSION_MINOR,
             created_ticks,
             created_monotonic_ns,
             ns_per_tick: rate.measured(),
@@ -186,6 +195,7 @@ impl Info {
             boot_id: array(header::BOOT_ID),
             created_unix_ns: word(header::CREATED_UNIX_NS),
             creator_pid: low(header::CREATOR_PID),
+            minor: (word(header::VERSION) >> 16) as u16,
             created_ticks: word(header::CREATED_TICKS),
             created_monotonic_ns: word(header::CREATED_MONOTONIC_NS),
             ns_per_tick,

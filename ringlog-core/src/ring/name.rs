@@ -131,7 +131,10 @@ fn from_environment(ringlog: Option<OsString>) -> Result<PathBuf, Error> {
         // A relative path would mean another file in each working directory.
         Some(path) => match path.to_str() {
             Some(name) if name != "." && !name.contains('/') => resolve_new(name),
-            _ => bad(&format!("it means $RINGLOG, which is {path:?}; expected a name or an absolute path")),
+            _ => Err(Error::Name {
+                name: path.to_string_lossy().into_owned(),
+                why: "the variable RINGLOG holds it; expected a name or an absolute path".to_owned(),
+            }),
         },
     }
 }

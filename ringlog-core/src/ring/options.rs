@@ -10,6 +10,13 @@ use crate::shm::overflow::Overflow;
 #[derive(Clone, Debug)]
 pub struct Size(Result<u64, String>);
 
+impl Size {
+    /// The number of bytes, if the text was a size.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.0.as_ref().ok().copied()
+    }
+}
+
 impl From<u64> for Size {
     fn from(bytes: u64) -> Size {
         Size(Ok(bytes))

@@ -82,8 +82,8 @@ pub(crate) enum Unfit {
     System(i32),
     SymbolicLink,
     NotAFile,
-    /// It belongs to this user.
-    Owner(u32),
+    /// It belongs to this user, and the ring that it would replace to that one.
+    Owner(u32, u32),
     /// Its permissions, and those of the ring that it would replace.
     Mode(u32, u32),
     Directory,
@@ -107,7 +107,11 @@ impl fmt::Display for Unfit {
             Unfit::System(code) => write!(f, "{}", io::Error::from_raw_os_error(*code)),
             Unfit::SymbolicLink => f.write_str("it is a symbolic link"),
             Unfit::NotAFile => f.write_str("it is not a regular file"),
-            Unfit::Owner(uid) => write!(f, "it belongs to uid {uid}"),
+            Unfit::Owner(uid, before) => write!(
+                f,
+                "it belongs to uid {uid}, the ring before to uid {before}; let uid {before} or root make the ring, or make \
+                 it in a directory of root's for the group, with the group and mode of the ring before"
+            ),
             Unfit::Mode(mode, before) => {
                 write!(f, "others may write to it (mode {mode:o}, the ring before had {before:o})")
             }
@@ -133,9 +137,23 @@ impl Unfit {
     }
 }
 
+/// Whether any member of a group may put a ring of that group in the place of `before`: the group may write that ring,
+/// and only its members and root may put files into the directory. So a member gets no power from that which writing
+/// the ring before did not give. An access list of the directory is root's to answer for.
+pub(crate) fn is_shared(path: &Path, before: &Session) -> bool {
+    let Some(Ok(dir)) = path.parent().map(|dir| os_file::look_at(dir, false)) else { return false };
+    let is_group_writable = before.mode & 0o022 == 0o020;
+    is_group_writable
+        && dir.st_mode & libc::S_IFMT == libc::S_IFDIR
+        && dir.st_uid == 0
+        && dir.st_gid == before.group
+        && dir.st_mode & 0o022 == 0o020
+}
+
 /// Opens the file at the path, which may take the place of the ring `before`: it belongs to this user, to root, or to
-/// the owner of that ring, and no other users may write to it than to that ring. Where it is the ring itself, its owner
-/// and permissions do not matter. Allocates nothing unless it fails.
+/// the owner of that ring, and no other users may write to it than to that ring. In a directory of a group any member
+/// may have made it, if group and mode are those of that ring. Where it is the ring itself, its owner and permissions
+/// do not matter. Allocates nothing unless it fails.
 pub(crate) fn open<'a>(place: &'a Place, before: &Session) -> Result<Opened<'a>, Unfit> {
     let path = &place.path;
     let me = nix::unistd::geteuid().as_raw();
@@ -156,10 +174,11 @@ pub(crate) fn open<'a>(place: &'a Place, before: &Session) -> Result<Opened<'a>,
         return Err(Unfit::NotAFile);
     }
     if Identity::of(&meta) != before.identity {
-        if ![me, 0, before.owner].contains(&meta.uid()) {
-            return Err(Unfit::Owner(meta.uid()));
-        }
         let mode = meta.mode() & 0o7777;
+        let is_like = (meta.gid(), mode) == (before.group, before.mode);
+        if ![me, 0, before.owner].contains(&meta.uid()) && !(is_like && is_shared(path, before)) {
+            return Err(Unfit::Owner(meta.uid(), before.owner));
+        }
         if mode & 0o022 & !before.mode != 0 {
             return Err(Unfit::Mode(mode, before.mode));
         }

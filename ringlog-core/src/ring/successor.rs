@@ -13,6 +13,7 @@ use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
 use crate::ring::lock_file;
 use crate::ring::name;
+use crate::ring::replacement;
 use crate::ring::session::Session;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::{Clock, unix_ns};
@@ -111,15 +112,19 @@ fn make_like(
 }
 
 /// Makes a ring like that of the session, which was removed from this path, with its sizes, overflow policy, level
-/// rules, permissions and clock.
+/// rules, permissions and clock. It belongs to this user where every member of a group may make it.
 ///
 /// # Errors
-/// [`Error::Exists`] if something is there.
+/// [`Error::Exists`] if something is there; [`Error::OtherOwner`].
 pub(crate) fn make_anew(session: &Session, path: &Path) -> Result<(), Error> {
     let ring = session.ring().ok_or(Error::Forked)?;
     let info = &session.info;
     let clock = if info.clock.unreliable().is_none() { info.clock } else { Clock::best() };
-    let is_own = session.owner == nix::unistd::geteuid().as_raw();
+    let uid = nix::unistd::geteuid().as_raw();
+    let is_own = session.owner == uid || uid != 0 && replacement::is_shared(path, session);
+    if !is_own && uid != 0 {
+        return Err(Error::OtherOwner { path: path.to_owned(), owner: session.owner, uid });
+    }
     let access = FileAccess {
         mode: session.mode & 0o777,
         group: Some(session.group),

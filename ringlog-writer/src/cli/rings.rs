@@ -4,13 +4,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringlog::Ring;
-use ringlog::admin::Shown;
+use ringlog::admin::{Shown, Size};
 use ringlog::reader::Observer;
 
 use super::WriterArgs;
 use crate::error::Error;
 use crate::events::Events;
 use crate::pipeline::Signals;
+
+/// The size of a ring for which none was given.
+const DEFAULT_BYTES: u64 = 16 << 20;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -19,13 +22,22 @@ pub(super) fn prepare(args: &WriterArgs, signals: &Signals, events: &mut dyn Eve
     if args.create.is_none() && !args.wait {
         return Ok(true);
     }
+    if let Some(None) = args.create
+        && let Some(size) = args.rings.iter().find(|ring| ring.parse::<Size>().is_ok())
+    {
+        return Err(Error::Options(format!(
+            "{size:?} is taken for a ring, because --create takes its value behind =; did you mean --create={size}? For a \
+             ring of this name write --create=16MiB"
+        )));
+    }
     let rings = match &args.config {
         Some(path) => args.config_file(path).check()?.config.rings,
         None => args.rings.clone(),
     };
     for ring in &rings {
         if let Some(size) = &args.create {
-            Ring::options().size(size.clone()).create_or_open(ring)?;
+            let size = size.clone().unwrap_or(Size::from(DEFAULT_BYTES));
+            Ring::options().size(size).create_or_open(ring)?;
         } else if !await_ring(ring, signals, events)? {
             return Ok(false);
         }

@@ -190,7 +190,15 @@ impl Options {
                 "a file without a checkpoint cannot be {what}; leave out --no-checkpoint"
             )));
         }
-        self.rotation.check().map_err(|contradiction| Error::Options(contradiction.to_string()))
+        self.rotation.check().map_err(|contradiction| {
+            Error::Options(match contradiction.key() {
+                "at" => {
+                    "--rotate-at needs --rotate-every midnight, or a weekday; leave it out, or give that too"
+                        .to_owned()
+                }
+                _ => contradiction.to_string(),
+            })
+        })
     }
 
     /// The options as arguments of `ringlog-writer`. Defaults are spelled out.

@@ -46,8 +46,14 @@ impl SuccessorWatch {
             Err(error) => {
                 self.next_look = Some(Instant::now() + RETRY_EVERY);
                 if !std::mem::replace(&mut self.is_reported, true) {
-                    let path = ring.path().shown();
-                    events.report(&format!("{path} was removed: {error}; the removed ring is drained"));
+                    let what = match &error {
+                        // These name the ring, and say that it was removed.
+                        Error::Ring(
+                            ringlog::Error::Replacement { .. } | ringlog::Error::OtherOwner { .. },
+                        ) => error.to_string(),
+                        _ => format!("{} was removed: {error}", ring.path().shown()),
+                    };
+                    events.report(&format!("{what}; until then the writer drains the removed ring"));
                 }
             }
         }

@@ -31,7 +31,7 @@ fn a_full_tmpfs_refuses_a_ring_and_damages_no_other() {
     let bytes = Ring::options().size("2MiB").geometry().unwrap().file_bytes();
     let refused = format!(
         "no space for {dir}/ring of {bytes} bytes: its file system has 1048576 free; free some, or choose a \
-         smaller --size or another RINGLOG_DIR"
+         smaller size or another RINGLOG_DIR"
     );
     assert_eq!(first, refused);
     assert_eq!(child.line(), "0 files left");
@@ -60,7 +60,7 @@ fn a_file_size_limit_fails_a_creation_and_no_push() {
     let mut child = started("limited", at.name(), &["what=fsize", "soft=1000"]);
     let expected = format!(
         "cannot make {}-2 of {} bytes: files of this process are limited to 1000 bytes; raise the limit with \
-         `ulimit -f` or choose a smaller --size",
+         `ulimit -f` or choose a smaller size",
         at.name(),
         Ring::options().size("1MiB").geometry().unwrap().file_bytes()
     );

@@ -105,6 +105,71 @@ fn a_hostile_replacement_is_refused_in_words() {
     }
 }
 
+/// Who may use the directory, the ring before and the ring that follows: owner, group and mode of each.
+type Access = (u32, u32, u32);
+
+const GROUP: u32 = 12_345;
+const SHARED: [Access; 3] = [(0, GROUP, 0o2770), (5_001, GROUP, 0o660), (5_002, GROUP, 0o660)];
+
+/// Whether a record goes into a ring that has taken the place of another one; and what the logger says about it.
+fn is_followed([dir, before, after]: [Access; 3]) -> (bool, String) {
+    let at = Scratch::new();
+    let give = |path: &Path, (uid, gid, mode): Access| {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
+        set_mode(path, mode);
+    };
+    let make = |access: Access| {
+        let ring = small().mode(access.2).group(access.1).create(at.name()).unwrap();
+        std::os::unix::fs::chown(lock_file(&ring), Some(access.0), None).unwrap();
+        give(at.name().as_ref(), access);
+    };
+    make(before);
+    give(at.path(), dir);
+    let log = Ring::open(at.name()).unwrap().logger();
+    push(&log, 0, 0).unwrap();
+    remove(&at);
+    make(after);
+    std::thread::sleep(A_LOOK);
+    match push(&log, 0, 1) {
+        Ok(()) => (true, String::new()),
+        Err(error) => {
+            assert_eq!(error, PushError::Gone);
+            (false, said(&log))
+        }
+    }
+}
+
+/// A member of the group has no power from making the ring that writing the one before did not give.
+#[test]
+fn a_ring_made_by_another_member_of_its_group_is_followed() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: only root can give files away");
+        return;
+    }
+    assert_eq!(is_followed(SHARED), (true, String::new()));
+    let [dir, before, after] = SHARED;
+    let refused = [
+        // Everybody may put files there, or the members of another group, or its owner, who is not root.
+        [(0, GROUP, 0o2777), before, after],
+        [(0, 1, 0o2770), before, after],
+        [(5_002, GROUP, 0o2770), before, after],
+        // Not a directory that is shared by design.
+        [(0, GROUP, 0o2750), before, after],
+        // The group could not write the ring before.
+        [dir, (5_001, GROUP, 0o640), (5_002, GROUP, 0o640)],
+        [dir, (5_001, 1, 0o660), after],
+        // It is not for the same users.
+        [dir, before, (5_002, 1, 0o660)],
+        [dir, before, (5_002, GROUP, 0o664)],
+    ];
+    for access in refused {
+        let (followed, said) = is_followed(access);
+        assert!(!followed, "{access:?}");
+        let why = "it belongs to uid 5002, the ring before to uid 5001; let uid 5001 or root make the ring";
+        assert!(said.contains(why), "{access:?}: {said}");
+    }
+}
+
 #[test]
 fn a_ring_that_may_not_be_opened_is_named_with_a_remedy() {
     as_user(|| {

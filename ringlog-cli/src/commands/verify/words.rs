@@ -20,6 +20,11 @@ pub fn finding(finding: &Finding) -> String {
     }
 }
 
+/// Whether the finding is a record out of order.
+pub fn is_misplaced(finding: &Finding) -> bool {
+    matches!(finding.fault, Fault::Late { .. } | Fault::AfterDeath(_) | Fault::AfterIncarnation { .. })
+}
+
 fn fault(fault: &Fault) -> String {
     match fault {
         Fault::Missing(missing) => {
