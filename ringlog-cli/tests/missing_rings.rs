@@ -120,8 +120,8 @@ fn names_of_the_system_directory_are_found() {
     assert!(own.contains("/dev/shm/ringlog-0/"), "{own}");
     // The name does not fall through to the ring of all users.
     let shared = format!(
-        "ringlog: no ring \"{name}\" in /dev/shm/ringlog-0; the one in /run/ringlog is shared with other users: name it \
-         by its path, {path}"
+        "ringlog: no ring \"{name}\" in /dev/shm/ringlog-0; the one in /run/ringlog is shared with other users: name \
+         it by its path, {path}"
     );
     run(&["rm", &name]).fails(4, &shared);
     run(&["rm", &name, "--force"]).fails(4, &shared);
@@ -269,8 +269,9 @@ fn a_writer_makes_the_ring_of_its_group_anew() {
 fn a_writer_that_cannot_make_a_ring_anew_says_who_can() {
     let Some((scene, _writer)) = writer_of_nobody(0o777, 0o666) else { return };
     let expected = format!(
-        "ringlog-writer: {} was removed, and cannot be made anew by uid 65534: it belonged to uid 0, and its processes take \
-         none of another user for it; let root or uid 0 make it; until then the writer drains the removed ring\n",
+        "ringlog-writer: {} was removed, and cannot be made anew by uid 65534: it belonged to uid 0, \
+         and its processes take none of another user for it; let root or uid 0 make it; until then \
+         the writer drains the removed ring\n",
         scene.ring("app").display()
     );
     wait_until("it is said", || scene.read("said").ends_with("removed ring\n"));

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) mod shown;
+#[cfg(test)]
+mod tests;
 
 use self::shown::Shown;
 
@@ -38,8 +40,8 @@ pub enum Error {
     },
     /// This user may not look into the directory of shared rings.
     #[error(
-        "uid {uid} may not search {}, which belongs to uid {owner} and gid {group}; to use the rings there, add the user \
-         to this group and log in anew",
+        "uid {uid} may not search {}, which belongs to uid {owner} and gid {group}; to use the rings there, add the \
+         user to this group and log in anew",
         dir.shown()
     )]
     Closed {
@@ -118,8 +120,8 @@ pub enum Error {
     },
     /// The ring was removed, and the processes that log into it would not take one of this user for it.
     #[error(
-        "{} was removed, and cannot be made anew by uid {uid}: it belonged to uid {owner}, and its processes take none of \
-         another user for it; let root or uid {owner} make it",
+        "{} was removed, and cannot be made anew by uid {uid}: it belonged to uid {owner}, and its processes take \
+         none of another user for it; let root or uid {owner} make it",
         path.shown()
     )]
     OtherOwner {
@@ -400,67 +402,5 @@ fn system_text(errno: i32) -> &'static str {
 impl std::fmt::Debug for PushError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::level::Level;
-
-    /// One of each variant that names a path or a text from outside.
-    fn each_of(path: &Path) -> Vec<Error> {
-        let (path, text) = (path.to_owned(), path.to_str().unwrap().to_owned());
-        vec![
-            Error::NoSuchRing {
-                name: text.clone(),
-                dir: path.clone(),
-                elsewhere: String::new(),
-                similar: Some(text.clone()),
-            },
-            Error::SharedRing { name: text.clone(), dir: path.clone(), path: path.clone() },
-            Error::Closed { dir: path.clone(), owner: 0, group: 1, uid: 2 },
-            Error::NotPersisted { path: path.clone(), records: 1 },
-            Error::Exists { path: path.clone() },
-            Error::NotARing { path: path.clone(), found: "x".to_owned() },
-            Error::Version { path: path.clone(), major: 2, minor: 0 },
-            Error::Damaged { path: path.clone(), what: "x".to_owned() },
-            Error::Truncated { path: path.clone(), what: "x".to_owned() },
-            Error::Name { name: text, why: "x".to_owned() },
-            Error::Directory { dir: path.clone(), why: "x".to_owned() },
-            Error::Permission { action: "x", path: path.clone(), owner: 0, uid: 1 },
-            Error::NoSpace { path: path.clone(), bytes: 2, free: 1 },
-            Error::FileSizeLimit { path: path.clone(), bytes: 2, limit: 1 },
-            Error::EarlierBoot { path: path.clone(), why: "x".to_owned() },
-            Error::LocksNotKept { path: path.clone() },
-            Error::Resize { path: path.clone(), why: "x".to_owned() },
-            Error::Replacement { path: path.clone(), why: "x".to_owned() },
-            Error::OtherOwner { path: path.clone(), owner: 0, uid: 1 },
-            Error::LockFile { path: path.clone(), why: "x".to_owned() },
-            Error::LockFileMissing { path: path.clone(), lock_file: path.clone() },
-            Error::LanesExhausted { path: path.clone(), lanes: 1 },
-            Error::ConsumerExists { path: path.clone(), holder: "x".to_owned() },
-            Error::InUse { path: path.clone(), holders: "x".to_owned() },
-            Error::Io { action: "x", path, source: io::ErrorKind::Other.into() },
-        ]
-    }
-
-    #[test]
-    fn no_message_takes_control_characters_from_a_path() {
-        for error in each_of(Path::new("/x\n\x1b[2J\u{202e}\u{200f}/ring")) {
-            let message = error.to_string();
-            assert!(!message.contains(shown::is_harmful), "{message:?}");
-            assert!(message.contains(r"/x\n\u{1b}[2J\u{202e}\u{200f}/ring"), "{message:?}");
-        }
-    }
-
-    #[test]
-    fn debug_output_of_an_error_is_its_message() {
-        let (name, dir, similar) = ("ap".into(), "/rings".into(), Some("app".into()));
-        let error = Error::NoSuchRing { name, dir, elsewhere: String::new(), similar };
-        assert_eq!(format!("{error:?}"), "no ring \"ap\" in /rings; did you mean \"app\"?");
-        assert_eq!(format!("{:?}", PushError::Gone), "the ring is gone; records go on once it is made again");
-        let error = "loud".parse::<Level>().unwrap_err();
-        assert!(format!("{error:?}").starts_with("\"loud\" is not a level; expected trace,"), "{error:?}");
     }
 }

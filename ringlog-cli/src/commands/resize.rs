@@ -13,8 +13,8 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// A new ring takes the place of the old one, with its lanes, block size, area for definitions, overflow policy,
 /// permissions, owner, group, clock and level rules. Programs move to it with their next records, and the writer writes
 /// what is in the old one first, so nothing is lost. Do not kill the writer until then: the old file has no name any
-/// more. For this time both rings need their space. Only the ring's owner or root can resize it, and one in /run/ringlog
-/// only by its path.
+/// more. For this time both rings need their space. Only the ring's owner or root can resize it, and one in
+/// /run/ringlog only by its path.
 #[derive(Args)]
 pub struct Resize {
     /// The ring to resize

@@ -48,8 +48,8 @@ impl Rm {
             let lost = humanize::records(stat.lag());
             // What processes log until they notice is not known yet.
             terminal::print_message(format_args!(
-                "{lost} in it had not been persisted so far; what programs still log until they notice is counted in the \
-                 next ring of this name, if there is one"
+                "{lost} in it had not been persisted so far; what programs still log until they notice is counted in \
+                 the next ring of this name, if there is one"
             ));
         }
         Ok(ExitCode::SUCCESS)

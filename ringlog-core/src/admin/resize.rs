@@ -48,8 +48,8 @@ impl Resize {
         Resize { size: size.into(), lanes: None, definitions: None, force: false }
     }
 
-    /// Another number of lanes; see [`Options::lanes`](crate::Options::lanes). If none is given, a ring that has the number
-    /// of its size gets that of its new size, or one for each lane in use if that is more. Another number stays.
+    /// Another number of lanes; see [`Options::lanes`](crate::Options::lanes). If none is given, a ring that has the
+    /// number of its size gets that of its new size, or one for each lane in use if that is more. Another number stays.
     pub fn lanes(mut self, lanes: u32) -> Self {
         self.lanes = Some(lanes);
         self
@@ -102,8 +102,8 @@ pub struct Resized {
 ///
 /// # Errors
 /// [`Error::Resize`] if no consumer drains the ring and records would be lost; [`Error::Geometry`] if the sizes make no
-/// ring; [`Error::SharedRing`] for the mere name of a ring in `/run/ringlog`; [`Error::Permission`] for a ring of another user; [`Error::NoSpace`]; what [`Ring::open`] returns. Then the
-/// ring is as it was.
+/// ring; [`Error::SharedRing`] for the mere name of a ring in `/run/ringlog`; [`Error::Permission`] for a
+/// ring of another user; [`Error::NoSpace`]; what [`Ring::open`] returns. Then the ring is as it was.
 pub fn resize(name: &str, how: &Resize) -> Result<Resized, Error> {
     let path = name::resolve_own(name)?;
     // If the ring is replaced meanwhile, resize the new one. It is not replaced more often than this.

@@ -103,7 +103,8 @@ impl Ring {
     /// level rules, for the same users.
     ///
     /// # Errors
-    /// [`Error::Exists`] if something is there by now; [`Error::OtherOwner`] for a ring of another user; what [`Options::create`] returns.
+    /// [`Error::Exists`] if something is there by now; [`Error::OtherOwner`] for a ring of another user; what
+    /// [`Options::create`] returns.
     pub fn make_anew(&self) -> Result<(), Error> {
         successor::make_anew(&self.session(), self.named.place().path())
     }

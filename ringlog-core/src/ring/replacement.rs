@@ -109,8 +109,8 @@ impl fmt::Display for Unfit {
             Unfit::NotAFile => f.write_str("it is not a regular file"),
             Unfit::Owner(uid, before) => write!(
                 f,
-                "it belongs to uid {uid}, the ring before to uid {before}; let uid {before} or root make the ring, or make \
-                 it in a directory of root's for the group, with the group and mode of the ring before"
+                "it belongs to uid {uid}, the ring before to uid {before}; let uid {before} or root make the ring, or \
+                 make it in a directory of root's for the group, with the group and mode of the ring before"
             ),
             Unfit::Mode(mode, before) => {
                 write!(f, "others may write to it (mode {mode:o}, the ring before had {before:o})")
@@ -176,7 +176,8 @@ pub(crate) fn open<'a>(place: &'a Place, before: &Session) -> Result<Opened<'a>,
     if Identity::of(&meta) != before.identity {
         let mode = meta.mode() & 0o7777;
         let is_like = (meta.gid(), mode) == (before.group, before.mode);
-        if ![me, 0, before.owner].contains(&meta.uid()) && !(is_like && is_shared(path, before)) {
+        let is_trusted = [me, 0, before.owner].contains(&meta.uid());
+        if !is_trusted && !(is_like && is_shared(path, before)) {
             return Err(Unfit::Owner(meta.uid(), before.owner));
         }
         if mode & 0o022 & !before.mode != 0 {

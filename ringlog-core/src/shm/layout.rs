@@ -3,6 +3,7 @@
 //! All offsets are in bytes from the start of the file unless a name says words or slots.
 
 pub(crate) mod area;
+mod lane_count;
 
 use std::fmt;
 
@@ -257,16 +258,7 @@ impl Geometry {
         }
         let fits = |lanes: u32| Self::blocks_in(size, block_bytes, lanes);
         let lane_count = lanes.unwrap_or(Self::default_lanes(size, block_bytes));
-        let most = Self::most_lanes(size, block_bytes);
-        if (2..lane_count.min(LANES_MAX)).contains(&most) {
-            let (blocks, reserved) = (fits(lane_count), (fits(lane_count) / 8).max(1));
-            return Err(BadGeometry(format!(
-                "{blocks} blocks of {block_bytes} bytes less {reserved} reserved leave {}, but {lane_count} lanes need at \
-                 least two each, {}: enlarge the ring or ask for fewer lanes, with --lanes {most} at most",
-                blocks.saturating_sub(reserved),
-                2 * u64::from(lane_count)
-            )));
-        }
+        Self::check_lanes(size, block_bytes, lane_count)?;
         let block_count = fits(lane_count).min(u64::from(u32::MAX) / u64::from(block_bytes / 64));
         if block_count < 2 {
             return Err(BadGeometry(format!(
@@ -287,39 +279,6 @@ impl Geometry {
         ring.file_bytes = ring.area_offset() as u64 + ring.definitions.bytes() as u64;
         ring.check()?;
         Ok(ring)
-    }
-
-    /// How many blocks fit into `size` bytes beside so many lanes.
-    fn blocks_in(size: u64, block_bytes: u32, lanes: u32) -> u64 {
-        size.saturating_sub(Self::overhead(lanes.into())) / (u64::from(block_bytes) + 16)
-    }
-
-    /// The lanes of a ring of `size` bytes for which no number was given: one for every four blocks.
-    pub(crate) fn default_lanes(size: u64, block_bytes: u32) -> u32 {
-        (Self::blocks_in(size, block_bytes, 0) / 4).clamp(2, 1024) as u32
-    }
-
-    /// The largest number of lanes for which `size` bytes have two blocks each.
-    fn most_lanes(size: u64, block_bytes: u32) -> u32 {
-        let is_enough = |lanes: u32| {
-            let blocks = Self::blocks_in(size, block_bytes, lanes);
-            blocks.saturating_sub((blocks / 8).max(1)) >= 2 * u64::from(lanes)
-        };
-        let (mut most, mut too_many) = (0, LANES_MAX + 1);
-        while too_many - most > 1 {
-            let middle = most.midpoint(too_many);
-            if is_enough(middle) { most = middle } else { too_many = middle }
-        }
-        most
-    }
-
-    /// Whether a ring of this size has this number of lanes if none is given. The size that was given is known only up
-    /// to what rounding has left of it.
-    pub(crate) fn has_default_lanes(&self) -> bool {
-        let least = self.area_offset() as u64;
-        let most = least + u64::from(self.block_bytes) + 16 + 4096;
-        let of = |size| Self::default_lanes(size, self.block_bytes);
-        (of(least)..=of(most)).contains(&self.lane_count)
     }
 
     /// The same ring with the definition area of another one.

@@ -26,8 +26,8 @@ pub(super) fn prepare(args: &WriterArgs, signals: &Signals, events: &mut dyn Eve
         && let Some(size) = args.rings.iter().find(|ring| ring.parse::<Size>().is_ok())
     {
         return Err(Error::Options(format!(
-            "{size:?} is taken for a ring, because --create takes its value behind =; did you mean --create={size}? For a \
-             ring of this name write --create=16MiB"
+            "{size:?} is taken for a ring, because --create takes its value behind =; did you mean --create={size}? \
+             For a ring of this name write --create=16MiB"
         )));
     }
     let rings = match &args.config {

@@ -120,7 +120,7 @@ fn is_followed([dir, before, after]: [Access; 3]) -> (bool, String) {
     };
     let make = |access: Access| {
         let ring = small().mode(access.2).group(access.1).create(at.name()).unwrap();
-        std::os::unix::fs::chown(lock_file(&ring), Some(access.0), None).unwrap();
+        std::os::unix::fs::chown(lock_file(ring.path()), Some(access.0), None).unwrap();
         give(at.name().as_ref(), access);
     };
     make(before);
