@@ -176,8 +176,8 @@ pub(crate) fn open<'a>(place: &'a Place, before: &Session) -> Result<Opened<'a>,
     if Identity::of(&meta) != before.identity {
         let mode = meta.mode() & 0o7777;
         let is_like = (meta.gid(), mode) == (before.group, before.mode);
-        let is_trusted = [me, 0, before.owner].contains(&meta.uid());
-        if !is_trusted && !(is_like && is_shared(path, before)) {
+        let is_of_group = is_like && is_shared(path, before);
+        if ![me, 0, before.owner].contains(&meta.uid()) && !is_of_group {
             return Err(Unfit::Owner(meta.uid(), before.owner));
         }
         if mode & 0o022 & !before.mode != 0 {
