@@ -12,5 +12,6 @@ pub(crate) mod owner_lock;
 pub(crate) mod pages;
 pub(crate) mod probe;
 pub(crate) mod sigbus;
+pub(crate) mod stderr;
 pub(crate) mod thread;
 pub(crate) mod zero_on_fork;

@@ -17,6 +17,7 @@ pub(crate) mod lane_close;
 pub(crate) mod last_look;
 pub(crate) mod left;
 pub(crate) mod lock_file;
+pub(crate) mod loss_lines;
 pub(crate) mod name;
 pub(crate) mod named;
 pub(crate) mod options;

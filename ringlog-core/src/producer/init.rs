@@ -14,7 +14,7 @@ use crate::ring::handle::Ring;
 pub enum Fallback {
     /// To standard error, a line each, until the ring is there.
     Stderr,
-    /// Nowhere.
+    /// Nowhere, and nothing is printed when a ring that was there is removed.
     Nothing,
 }
 
@@ -42,6 +42,10 @@ pub enum Initialized {
 /// it, at most once a second, each process for itself. Once it is there, it becomes the default logger: records go
 /// into it from then on, as far as its level rules and `$RINGLOG_LEVEL` want them, and a line on standard error says
 /// so.
+///
+/// If the ring is removed later and no writer drains it, records are refused and counted for the next ring of its name.
+/// A line on standard error says so, once for each ring. Another one says at the process's end how many could be counted
+/// in no ring, unless the process is killed, or ends by `_exit` or `exec`.
 ///
 /// Never fails and never panics: a program must not end because it cannot log.
 ///
@@ -72,8 +76,13 @@ pub fn init_or(fallback: Fallback) -> Initialized {
         let why = format!("RINGLOG {}", environment::why_missing("RINGLOG"));
         return fall_back(fallback, filter, None, why);
     }
-    match Ring::open(".").and_then(|ring| set_ring(&ring, filter.clone())) {
-        Ok(initialized) => initialized,
+    match Ring::open(".").and_then(|ring| set_ring(&ring, filter.clone()).map(|set| (ring, set))) {
+        Ok((ring, initialized)) => {
+            if fallback == Fallback::Stderr {
+                ring.named().report_losses();
+            }
+            initialized
+        }
         Err(error) => {
             let search = Search::after(&error, follow_destination).filter(|_| fallback == Fallback::Stderr);
             let otherwise =
@@ -84,7 +93,8 @@ pub fn init_or(fallback: Fallback) -> Initialized {
     }
 }
 
-/// Makes this ring the process's default logger, and with the feature `log` that of the `log` facade.
+/// Makes this ring the process's default logger, and with the feature `log` that of the `log` facade. It has no fallback:
+/// nothing is printed if the ring is removed.
 pub fn init_ring(ring: &Ring, filter: Filter) -> Initialized {
     set_ring(ring, filter).unwrap_or_else(|error| Initialized::Fallback(error.to_string()))
 }

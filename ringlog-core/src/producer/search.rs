@@ -69,6 +69,7 @@ impl Search {
         match opened.and_then(|ring| take(&ring).map(|()| ring)) {
             Ok(ring) => {
                 (self.when_found)();
+                ring.named().report_losses();
                 say(&format!("found {}; logging into it from now on", ring.path().shown()));
             }
             Err(Error::NoSuchRing { .. }) => {}

@@ -19,6 +19,7 @@ use crate::ring::header::Info;
 use crate::ring::header_page::HeaderPage;
 use crate::ring::last_look;
 use crate::ring::lock_file::LockFile;
+use crate::ring::loss_lines::LossLines;
 use crate::ring::private::DefinitionIds;
 use crate::ring::replacement::Place;
 use crate::ring::session::{Session, SessionState, ShownFilter};
@@ -39,6 +40,8 @@ pub(super) struct NameState {
     pub(super) looked_flags: AtomicU64,
     /// Records refused since then because there was no ring, to be counted in the next one.
     pub(super) refused: AtomicU64,
+    /// For which ring's loss a refusal was reported on standard error: the number of its session plus one.
+    pub(super) reported: AtomicU64,
     /// Sessions with files that were at the path before.
     pub(super) old: AtomicU32,
 }
@@ -58,6 +61,8 @@ pub(crate) struct Named {
     header: HeaderPage,
     wiped: ZeroOnFork,
     shown_filter: OnceLock<ShownFilter>,
+    /// Set where losses are reported on standard error.
+    pub(super) loss_lines: OnceLock<LossLines>,
 }
 
 static NAMES: AtomicU64 = AtomicU64::new(1);
@@ -79,6 +84,7 @@ impl Named {
             header,
             wiped,
             shown_filter: OnceLock::new(),
+            loss_lines: OnceLock::new(),
         });
         let lock_file = match LockFile::of(opened) {
             // The ring goes first, and its lock file after it.

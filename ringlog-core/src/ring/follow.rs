@@ -191,16 +191,17 @@ impl Named {
     /// Counts a record that was refused because there was no ring of this name.
     pub(crate) fn refuse_without_ring(&self) {
         self.name_state().refused.fetch_add(1, Ordering::Relaxed);
+        self.report_refusal();
     }
 
-    /// Whether records were refused that are counted in no ring.
-    pub(super) fn has_refused(&self) -> bool {
-        self.name_state().refused.load(Ordering::Relaxed) != 0
+    /// The number of records that were refused and are counted in no ring.
+    pub(super) fn refused(&self) -> u64 {
+        self.name_state().refused.load(Ordering::Relaxed)
     }
 
     /// Counts in the ring the records that were refused while there was none.
     pub(super) fn count_refused(&self, ring: &SharedRing) {
-        if self.has_refused() {
+        if self.refused() != 0 {
             let count = self.name_state().refused.swap(0, Ordering::Relaxed);
             LanelessDrops::count(ring, count, LanelessReason::NoRing);
         }

@@ -48,33 +48,43 @@ fn take_names() -> Vec<Weak<Named>> {
 
 impl Named {
     /// Counts in the ring at the path what is left in a ring that was there before, if nothing drains that one, and
-    /// what this process was refused. Counts nothing where there is no ring, or none that it can open. Waits for
-    /// nothing.
+    /// what this process was refused. Where there is no ring, or none that it can open, these are reported on standard
+    /// error, if they are to be. Waits for nothing.
     pub(super) fn look_last(&self) {
         if !self.has_begun() {
             return;
         }
         self.settle();
         let session = self.session();
-        let is_refused = self.has_refused() || session.state().has_uncounted();
+        let is_refused = self.refused() != 0 || session.state().has_uncounted();
         let Some(ring) = session.ring() else {
             // A forked child that has found no ring: it has only been refused.
             if is_refused {
                 self.count_at_path(&session, None);
+                self.report_lost(self.refused_in(&session), 0);
             }
             return;
         };
-        match replacement::look(self.place(), &session) {
-            Found::Same if session.is_whole() => self.count_refused_in(&session, &ring),
-            // The number of a descriptor may stand for any other file by now.
-            Found::Other if !self.place().is_of_descriptor() => {
-                let is_left = session.is_whole() && !is_drained_now(&session, &ring);
-                if is_left || is_refused {
-                    self.count_at_path(&session, is_left.then_some(&ring));
-                }
-            }
-            _ => {}
+        let found = replacement::look(self.place(), &session);
+        if found == Found::Same && session.is_whole() {
+            return self.count_refused_in(&session, &ring);
         }
+        let is_left = session.is_whole() && !is_drained_now(&session, &ring);
+        if !is_left && !is_refused {
+            return;
+        }
+        // The number of a descriptor may stand for any other file by now.
+        if found == Found::Other && !self.place().is_of_descriptor() {
+            self.count_at_path(&session, is_left.then_some(&ring));
+        }
+        // What was counted there is not left any more.
+        let left = if is_left { left::look(&ring) } else { 0 };
+        self.report_lost(self.refused_in(&session), left);
+    }
+
+    /// The number of records of this process that were refused and are counted in no ring.
+    fn refused_in(&self, session: &Session) -> u64 {
+        self.refused().saturating_add(session.state().uncounted())
     }
 
     /// Counts in the ring at the path, which is mapped only for that.

@@ -67,12 +67,42 @@ pub(crate) fn count(from: &SharedRing, to: &SharedRing) {
 fn take_over_open_blocks(from: &SharedRing) -> u64 {
     let mut left = 0_u64;
     for index in 0..from.geometry().block_count {
-        let open = |state: &State| state.phase == Phase::Open && state.kind == Kind::Records;
-        if let Some(state) = from.state(index).filter(open)
-            && let Some(published) = reclaim::published_with(from, index, state)
-        {
-            let told = from.lane_word(state.lane, lane_entry::PERSISTED);
+        if let Some((lane, published)) = open_block(from, index) {
+            let told = from.lane_word(lane, lane_entry::PERSISTED);
             left = left.saturating_add(take_over(|| published, told, records_max(from)));
+        }
+    }
+    left
+}
+
+/// Of an open block of records: its lane, and the number of records that the lane has published with it.
+fn open_block(ring: &SharedRing, index: u32) -> Option<(u32, u64)> {
+    let open = |state: &State| state.phase == Phase::Open && state.kind == Kind::Records;
+    let state = ring.state(index).filter(open)?;
+    Some((state.lane, reclaim::published_with(ring, index, state)?))
+}
+
+/// The number of records that [`count`] would count. Takes nothing over: a ring of this name that is made later still
+/// counts them.
+pub(crate) fn look(ring: &SharedRing) -> u64 {
+    let difference =
+        |all: u64, told: u64, most: u64| Some(all.wrapping_sub(told)).filter(|count| *count <= most);
+    let mut left = 0_u64;
+    let mut add = |count: Option<u64>| left = left.saturating_add(count.unwrap_or(0));
+    for lane in 0..ring.geometry().lane_count {
+        let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
+        add(difference(word(lane_entry::PUBLISHED), word(lane_entry::PERSISTED), records_max(ring)));
+        add(difference(word(lane_entry::DROPPED), word(lane_entry::DROPPED_REPORTED), DROPS_MAX));
+    }
+    let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
+    let told = word(header::DROPPED_WITHOUT_LANE_REPORTED);
+    add(difference(word(header::DROPPED_WITHOUT_LANE), told, DROPS_MAX));
+    // A lane's own count has the records of an open block only once that is closed.
+    for index in 0..ring.geometry().block_count {
+        if let Some((lane, published)) = open_block(ring, index) {
+            let word = |offset| ring.lane_word(lane, offset).load(Ordering::Relaxed);
+            let known = word(lane_entry::PUBLISHED).max(word(lane_entry::PERSISTED));
+            add(difference(published, known, records_max(ring)));
         }
     }
     left

@@ -107,9 +107,14 @@ impl SessionState {
         self.uncounted[reason.number()].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The number of drops that are counted in this session.
+    pub(crate) fn uncounted(&self) -> u64 {
+        self.uncounted.iter().map(|count| count.load(Ordering::Relaxed)).fold(0, u64::saturating_add)
+    }
+
     /// Whether drops are counted in this session.
     pub(crate) fn has_uncounted(&self) -> bool {
-        self.uncounted.iter().any(|count| count.load(Ordering::Relaxed) != 0)
+        self.uncounted() != 0
     }
 
     /// Moves the drops counted in this session to the ring.
