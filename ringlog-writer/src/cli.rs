@@ -69,7 +69,8 @@ pub struct WriterArgs {
     #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true,
         value_parser = |text: &str| text.parse::<Size>())]
     pub create: Option<Option<Size>>,
-    /// Wait for each ring that is not there until a process makes it. SIGTERM and SIGINT end the wait
+    /// Wait for each ring that is not there until a process makes it. Of several rings none is drained before all are
+    /// there. SIGTERM and SIGINT end the wait
     #[arg(long, conflicts_with = "create")]
     pub wait: bool,
     /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` reload

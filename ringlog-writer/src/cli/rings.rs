@@ -51,6 +51,10 @@ fn await_ring(ring: &str, signals: &Signals, events: &mut dyn Events) -> Result<
     loop {
         match Observer::open(ring) {
             Err(ringlog::Error::NoSuchRing { .. }) => {}
+            Ok(_) if is_reported => {
+                events.report(&format!("{} is there", ring.shown()));
+                return Ok(true);
+            }
             opened => return opened.map(|_| true).map_err(Error::from),
         }
         if signals.stop.load(Ordering::Relaxed) {

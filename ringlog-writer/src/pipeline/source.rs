@@ -9,7 +9,7 @@ use ringlog::{Overflow, Ring};
 use super::leaving::Leaving;
 use super::levels::LevelExpiry;
 use super::next_entry::NextEntry;
-use super::successor::SuccessorWatch;
+use super::successor::{IfMissing, SuccessorWatch};
 use super::tick_clock::TickClock;
 use crate::error::Error;
 use crate::events::Events;
@@ -134,8 +134,12 @@ impl Source {
         if !self.consumer.is_nameless() || !self.is_present() {
             return None;
         }
-        let may_make = makes_anew && !self.consumer.is_removed();
-        self.successor.look(&self.ring, may_make, events)
+        let if_missing = match (self.consumer.is_removed(), makes_anew) {
+            (true, _) => IfMissing::Nothing,
+            (false, true) => IfMissing::Make,
+            (false, false) => IfMissing::Report,
+        };
+        self.successor.look(&self.ring, if_missing, events)
     }
 
     /// Looks now whether the ring still has its name.
