@@ -1,5 +1,6 @@
 //! The subcommands of `ringlog`.
 
+mod absence;
 mod create;
 mod demo;
 mod import;

@@ -36,15 +36,17 @@ fn a_removed_ring_leaves_no_line_unaccounted_for() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "128KiB", "--lanes", "2"]).ok();
     fs::write(scene.file("input"), b"a line of some length\n".repeat(LINES as usize)).unwrap();
-    let mut command = scene.command(&["put", "app", "--timeout", "1min", "-"]);
+    let mut command = scene.command(&["put", "app", "--timeout", "5s", "-"]);
     let input = fs::File::open(scene.file("input")).unwrap();
     let putting = Running::start(command.stdin(input).stderr(Stdio::piped()));
     // More than the ring holds: it waits for space at the latest when the ring is full.
     wait_until("the first lines", || published(&scene) > 0);
     scene.ringlog(&["rm", "app", "--force"]).ok();
     let ended = putting.output();
-    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert_eq!(ended.code, Some(4), "{ended:#?}");
     let said = ended.stderr;
+    let waiting = format!("ringlog: no ring \"app\" in {}; waiting up to 5s for one\n", scene.dir());
+    let said = said.strip_prefix(&waiting).expect(&said);
     let start = format!("ringlog: no ring \"app\" in {}; ", scene.dir());
     assert!(said.starts_with(&start) && !said.contains("at least"), "{said}");
     let put = lines_before(&said, " lines were put before it, ");
@@ -96,4 +98,34 @@ fn a_writer_of_a_removed_ring_is_waited_for() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     writer.output().ok();
     assert_eq!(scene.read("app.log"), "a line\n");
+}
+
+#[test]
+fn putting_goes_on_with_the_ring_that_takes_the_place() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let said = fs::File::create(scene.file("said")).unwrap();
+    let mut command = scene.command(&["put", "app", "-"]);
+    let mut putting = Running::start(command.stdin(Stdio::piped()).stderr(said));
+    putting.0.write(b"a line\n");
+    wait_until("the line", || published(&scene) == 1);
+    fs::remove_file(scene.ring("app")).unwrap();
+    // The path is looked at once a second: each line until then is in the removed ring.
+    let waiting = format!("ringlog: no ring \"app\" in {}; waiting up to 10s for one\n", scene.dir());
+    let mut put = 0;
+    wait_until("the wait", || {
+        putting.0.write(b"another line\n");
+        put += 1;
+        scene.read("said") == waiting
+    });
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    drop(putting.0.take_stdin());
+    assert!(putting.0.wait().success());
+    let stat = scene.ringlog(&["stat", "app", "--json"]).ok();
+    let stat: serde_json::Value = serde_json::from_str(&stat.stdout).unwrap();
+    let in_ring = stat["published"].as_u64().unwrap();
+    assert!(in_ring > 0, "the line that was refused is put");
+    assert_eq!(in_ring + stat["refused"]["left"].as_u64().unwrap(), 1 + put, "{stat}");
+    assert_eq!(stat["dropped"], stat["refused"]["left"], "{stat}");
+    assert_eq!(scene.read("said"), waiting);
 }

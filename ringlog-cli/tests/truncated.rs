@@ -37,7 +37,7 @@ fn a_truncated_ring_ends_every_command_with_a_message() {
         pipe.write_all(&b"one line\n".repeat(100)).unwrap();
         let writer = scene.writer("app", &["--out", "app.log"]);
         let mut tail = start(&scene, &["tail", "--follow", "-n", "1", "app"]);
-        let mut stat = start(&scene, &["stat", "--watch", "0.01", "app"]);
+        let mut stat = start(&scene, &["stat", "--watch", "0.1", "app"]);
         shows(&mut tail);
         shows(&mut stat);
         let lines = || scene.file("app.log").exists().then(|| scene.read("app.log").lines().count());

@@ -34,7 +34,8 @@ pub struct Create {
     #[arg(long, value_name = "BYTES")]
     block_size: Option<u32>,
     /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:TIME: it waits
-    /// for space, at most TIME, and only then drops and counts. block alone means block:5s
+    /// for space, at most TIME, and only then drops and counts. block alone means block:5s. A
+    /// call does not wait where the ring was removed and nothing drains it: no writer could make space there
     #[arg(long, value_name = "drop|block[:TIME]", default_value = "drop", value_parser = option_values::overflow)]
     overflow: Overflow,
     /// Permissions of the file. A user who may write it can forge and erase records

@@ -23,8 +23,9 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// full, `put` waits up to --timeout for space, whatever the ring's overflow policy is. Then it fails and
 /// says how many lines were put.
 ///
-/// If the ring is removed meanwhile, `put` says how many lines were not put, and how many of those that were are lost.
-/// The exit code is then 1, or 3 if every line was put.
+/// If the ring is removed or replaced meanwhile, `put -` goes on with the ring of this name that is there then; it waits
+/// up to --timeout for one. If there is none by then, it ends with exit code 4, and says how many lines were not put, and
+/// how many of those that were are lost. If every line was put and some are lost, the exit code is 3.
 #[derive(Args)]
 pub struct Put {
     /// The ring to log into
@@ -35,7 +36,7 @@ pub struct Put {
     /// Name of the logger
     #[arg(long, value_name = "NAME", default_value = "put")]
     logger: String,
-    /// How long to wait for space in a full ring
+    /// How long to wait for space in a full ring, and for another ring where it was removed
     #[arg(long, default_value = "10s", value_parser = option_values::duration)]
     timeout: Duration,
     /// The message of one record; `-` makes a record of each line of standard input, byte for byte. A line that is too
@@ -46,6 +47,9 @@ pub struct Put {
 
 /// How long the rest of the input is read to count its lines.
 const COUNT_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often the path is looked at while no ring is there.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl Put {
     pub fn run(self) -> exit_code::CommandResult {
@@ -71,7 +75,12 @@ impl Put {
             }
             Ended::Refused { why, rest } => {
                 let loss = loss.map_or_else(String::new, |loss| format!("; {loss}"));
-                Err(anyhow!("{why}; {}{loss}", removal::refused(putting.lines, rest)))
+                let message = format!("{}; {}{loss}", why.text, removal::refused(putting.lines, rest));
+                if !why.is_missing {
+                    return Err(anyhow!(message));
+                }
+                terminal::print_message(message);
+                Ok(ExitCode::from(exit_code::NO_SUCH_RING))
             }
         }
     }
@@ -83,10 +92,17 @@ enum Ended {
     /// The ring stayed full.
     Full,
     Refused {
-        why: String,
+        why: Reason,
         /// The number of lines after the refused one, and whether these are all.
         rest: (u64, bool),
     },
+}
+
+/// Why a line was refused.
+struct Reason {
+    text: String,
+    /// Whether there is no ring of the name.
+    is_missing: bool,
 }
 
 struct LinePutter<'a> {
@@ -103,7 +119,15 @@ impl LinePutter<'_> {
     fn all_lines(&mut self) -> anyhow::Result<Ended> {
         let mut lines = LineReader::new(io::stdin().lock(), self.limit);
         while let Some((line, bytes)) = lines.next().context("cannot read standard input")? {
-            match self.line(line, bytes) {
+            // In front of each line: what was refused would be counted as lost, and then put all the same.
+            let put = match self.await_ring() {
+                false => Err(PushError::Gone),
+                true => match self.line(line, bytes) {
+                    Err(PushError::Gone) if self.await_ring() => self.line(line, bytes),
+                    put => put,
+                },
+            };
+            match put {
                 Ok(()) => {}
                 Err(PushError::Full) => return Ok(Ended::Full),
                 Err(error) => {
@@ -128,19 +152,47 @@ impl LinePutter<'_> {
     fn line(&mut self, line: &[u8], bytes: u64) -> Result<(), PushError> {
         self.log.text(self.put.level, &self.put.logger, line)?;
         self.lines += 1;
-        if bytes > self.limit as u64 {
+        // The ring may have been replaced by one that takes less.
+        let limit = self.limit.min(self.log.text_limit(&self.put.logger));
+        if bytes > limit as u64 {
             self.cut += 1;
             terminal::print_message(format_args!(
-                "line {} was cut from {bytes} bytes to {}, the most that this ring takes",
-                self.lines, self.limit
+                "line {} was cut from {bytes} bytes to {limit}, the most that this ring takes",
+                self.lines
             ));
         }
         Ok(())
     }
 
+    /// Waits up to the timeout while there is no ring of the name. False if there is none by then.
+    fn await_ring(&self) -> bool {
+        let mut begun = None;
+        loop {
+            let missing = match self.log.open_lane() {
+                Err(error @ ringlog::Error::NoSuchRing { .. }) => error,
+                _ => return true,
+            };
+            let timeout = self.put.timeout;
+            let since = *begun.get_or_insert_with(|| {
+                terminal::print_message(format_args!("{missing}; waiting up to {timeout:?} for one"));
+                Instant::now()
+            });
+            if since.elapsed() >= timeout {
+                return false;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
     /// Why a line was refused. If the ring is gone, the error of a new lane says why.
-    fn why(&self, error: &PushError) -> String {
-        self.log.open_lane().err().map_or_else(|| error.to_string(), |why| why.to_string())
+    fn why(&self, error: &PushError) -> Reason {
+        match self.log.open_lane() {
+            Ok(()) => Reason { text: error.to_string(), is_missing: false },
+            Err(why) => {
+                let is_missing = matches!(why, ringlog::Error::NoSuchRing { .. });
+                Reason { text: why.to_string(), is_missing }
+            }
+        }
     }
 
     fn full(&self) -> ExitCode {

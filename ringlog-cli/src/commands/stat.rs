@@ -13,6 +13,7 @@ use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RefusedStat
 use serde::Serialize;
 
 use self::definitions::DefinitionReport;
+use super::absence::Absence;
 use crate::{exit_code, humanize, option_values, terminal};
 
 /// Show the state and the counters of a ring and of each lane
@@ -47,36 +48,74 @@ pub struct Stat {
     /// Print as JSON; with --watch, one line each time
     #[arg(long)]
     json: bool,
-    /// Repeat after this many seconds, and show rates
+    /// Repeat after this many seconds, at least 0.1, and show rates, until SIGINT. If the ring is removed or replaced,
+    /// say so and go on with the ring of this name that is there next
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-    #[arg(value_parser = option_values::duration)]
+    #[arg(value_parser = watch_interval)]
     watch: Option<Duration>,
 }
 
 impl Stat {
     pub fn run(self) -> exit_code::CommandResult {
-        let mut last: Option<(Instant, RingStat)> = None;
+        let mut last: Option<Reading> = None;
+        let mut absence = Absence::default();
         loop {
             // Opened each time, because the ring may have been replaced.
-            let observer = Observer::open(&self.name)?;
-            let (now, stat) = (Instant::now(), observer.stat()?);
-            if !self.json && self.watch.is_some() && io::stdout().is_terminal() {
-                // Moves the cursor to the top left and clears the screen below it.
-                write!(io::stdout(), "\x1b[H\x1b[J")?;
-            }
-            terminal::print_text(show(&observer, &stat, self.json)?)?;
-            if !self.json {
-                if let Some((before, old)) = &last {
-                    terminal::print_text(rates(old, &stat, now - *before))?;
+            let observer = match (Observer::open(&self.name), &last) {
+                (Ok(observer), _) => observer,
+                (Err(ringlog::Error::NoSuchRing { .. }), Some(last)) => {
+                    absence.begin();
+                    absence.report(&last.observer, "its last counters have been shown");
+                    std::thread::sleep(INTERVAL_MIN);
+                    continue;
                 }
-                if self.watch.is_some() {
-                    terminal::print_text("")?;
-                }
+                (Err(error), _) => return Err(error.into()),
+            };
+            let now = Reading { time: Instant::now(), stat: observer.stat()?, observer };
+            if let Some(old) = &last
+                && old.observer.info().uuid != now.observer.info().uuid
+            {
+                absence.end(&old.observer);
+                last = None;
             }
+            self.print(&now, last.as_ref())?;
             let Some(pause) = self.watch else { return Ok(ExitCode::SUCCESS) };
-            last = Some((now, stat));
-            std::thread::sleep(pause.max(Duration::from_millis(10)));
+            last = Some(now);
+            std::thread::sleep(pause);
         }
+    }
+
+    fn print(&self, now: &Reading, last: Option<&Reading>) -> anyhow::Result<()> {
+        if !self.json && self.watch.is_some() && io::stdout().is_terminal() {
+            // Moves the cursor to the top left and clears the screen below it.
+            write!(io::stdout(), "\x1b[H\x1b[J")?;
+        }
+        terminal::print_text(show(&now.observer, &now.stat, self.json)?)?;
+        if self.json || self.watch.is_none() {
+            return Ok(());
+        }
+        if let Some(last) = last {
+            terminal::print_text(rates(&last.stat, &now.stat, now.time - last.time))?;
+        }
+        Ok(terminal::print_text("")?)
+    }
+}
+
+/// One reading of the counters.
+struct Reading {
+    time: Instant,
+    observer: Observer,
+    stat: RingStat,
+}
+
+/// The shortest time between two readings.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+fn watch_interval(text: &str) -> Result<Duration, String> {
+    let interval = option_values::duration(text)?;
+    match interval < INTERVAL_MIN {
+        true => Err(format!("{text:?} is too short; expected at least 0.1 (seconds)")),
+        false => Ok(interval),
     }
 }
 
@@ -163,8 +202,16 @@ pub(crate) fn refusals(refused: &RefusedStat) -> impl Iterator<Item = (&'static 
             "they were larger than the ring takes, or not as their definition says".to_owned(),
         ),
         ("system", refused.system, format!("the system gave no lane or memory: {system}")),
-        ("no ring", refused.no_ring, "this ring had been removed, and not been made again".to_owned()),
-        ("left", refused.left, "they were left in a ring of this name that was removed".to_owned()),
+        (
+            "no ring",
+            refused.no_ring,
+            "the ring before was removed or replaced, and this one was not there yet".to_owned(),
+        ),
+        (
+            "left",
+            refused.left,
+            "they were left in a ring of this name that was removed or replaced".to_owned(),
+        ),
     ];
     let some = reasons.into_iter().filter(|(_, count, _)| *count > 0);
     some.map(|(name, count, why)| (name, format!("{} dropped: {why}", humanize::records(count))))

@@ -16,14 +16,16 @@ use ringlog::reader::{Observer, OwnedEntry};
 use ringlog_writer::{FormatKind, Newlines, format};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::commands::absence::Absence;
 use crate::{exit_code, humanize, terminal};
 
 /// Time between two polls of a followed ring. It is short while records come: a drained lane reuses the same few
 /// blocks, so their records are soon overwritten. In a quiet ring it doubles up to `POLL_PAUSE_MAX`.
 const POLL_PAUSE_MIN: Duration = Duration::from_millis(2);
 const POLL_PAUSE_MAX: Duration = Duration::from_millis(50);
-/// Time between two checks whether the name still leads to the same ring.
+/// Time between two checks whether the name still leads to the same ring, and between two while there is none.
 const REPLACED_CHECK: Duration = Duration::from_secs(1);
+const REMOVED_CHECK: Duration = Duration::from_millis(100);
 
 /// Show the latest records of a ring, without consuming them
 ///
@@ -37,7 +39,8 @@ pub struct Tail {
     /// How many of the latest records to show first
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     lines: usize,
-    /// Then show new records as they come, until SIGINT
+    /// Then show new records as they come, until SIGINT. If the ring is removed or replaced, say so and go on with the
+    /// ring of this name that is there next
     #[arg(short, long)]
     follow: bool,
     /// Format of the output: text for people, json with one object a line, or raw: only messages and the fields of
@@ -89,38 +92,58 @@ impl Tail {
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, stop.clone()).context("cannot install signal handlers")?;
         }
-        let mut checked = Instant::now();
+        let mut watch = NameWatch::new();
         let mut nap = POLL_PAUSE_MIN;
         while !stop.load(Ordering::Relaxed) {
-            // Checked before the last poll, so that no record is missed between the two.
-            let is_due = checked.elapsed() >= REPLACED_CHECK;
-            let is_gone = is_due && view.is_gone()?;
-            if is_due {
-                checked = Instant::now();
-            }
+            // Looked for before the last poll, so that no record is missed between the two.
+            let next = watch.next(self, &view)?;
             let came = view.print_new(|entry| self.wants(entry))?;
             nap = if came { POLL_PAUSE_MIN } else { (nap * 2).min(POLL_PAUSE_MAX) };
-            if is_gone {
-                let path = view.observer.path().shown().to_string();
-                match RingView::open(self) {
-                    Ok(next) => {
-                        terminal::print_message(format_args!(
-                            "{path} was replaced; continuing with the new ring"
-                        ));
-                        view = next;
-                        continue;
-                    }
-                    Err(_) => {
-                        terminal::print_message(format_args!(
-                            "{path} was removed; its last records have been shown"
-                        ));
-                        return Ok(ExitCode::SUCCESS);
-                    }
-                }
-            }
-            std::thread::sleep(nap);
+            let Some(next) = next else {
+                watch.report(&view.observer);
+                std::thread::sleep(nap);
+                continue;
+            };
+            watch.absence.end(&view.observer);
+            view = next;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Looks whether the name of a followed ring leads to another ring.
+struct NameWatch {
+    checked: Instant,
+    absence: Absence,
+}
+
+impl NameWatch {
+    fn new() -> NameWatch {
+        NameWatch { checked: Instant::now(), absence: Absence::default() }
+    }
+
+    /// The ring that has taken the place of the one that is shown, if it is time to look and there is one.
+    fn next(&mut self, tail: &Tail, view: &RingView) -> anyhow::Result<Option<RingView>> {
+        let pause = if self.absence.is_begun() { REMOVED_CHECK } else { REPLACED_CHECK };
+        if self.checked.elapsed() < pause {
+            return Ok(None);
+        }
+        self.checked = Instant::now();
+        if !view.is_gone()? {
+            return Ok(None);
+        }
+        match RingView::open(tail) {
+            Ok(next) => Ok(Some(next)),
+            Err(ringlog::Error::NoSuchRing { .. }) => {
+                self.absence.begin();
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn report(&mut self, shown: &Observer) {
+        self.absence.report(shown, "its last records have been shown");
     }
 }
 

@@ -25,9 +25,11 @@ pub enum GapReason {
     Unfit,
     /// The records were refused because the system gave no lane, or no memory. The last error number of those.
     System(i32),
-    /// The records were refused because there was no ring of this name: it had been removed, and not been made again.
+    /// The records were refused because there was no ring of this name: the one before had been removed or
+    /// replaced, and this one was not there yet.
     NoRing,
-    /// The records were left in a ring of this name that was removed and that nothing drained, or were refused there.
+    /// The records were left in a ring of this name that was removed or replaced and that nothing drained, or were
+    /// refused there.
     /// Those of a process that was killed are not counted.
     Left,
     /// The records were published, but their block is gone: overwritten or removed.
@@ -172,7 +174,7 @@ impl fmt::Display for Gap {
             }
             GapReason::NoRing => f.write_str("there was no ring of this name"),
             GapReason::Left => {
-                write!(f, "{} record{plural} missing here: left in a ring that was removed", self.count)
+                write!(f, "{} record{plural} missing here: left in a ring that was removed or replaced", self.count)
             }
             GapReason::Missing => write!(f, "{} record{plural} missing here: overwritten", self.count),
             GapReason::Unwritten => {

@@ -84,9 +84,9 @@ pub struct RefusedStat {
     pub nested: u64,
     /// Larger than the ring takes, or not as their definition says.
     pub unfit: u64,
-    /// There was no ring of this name: it had been removed.
+    /// There was no ring of this name: the one before had been removed or replaced.
     pub no_ring: u64,
-    /// Left in a ring of this name that was removed, or refused there.
+    /// Left in a ring of this name that was removed or replaced, or refused there.
     pub left: u64,
     /// The system gave their threads no lane, or no memory.
     pub system: u64,

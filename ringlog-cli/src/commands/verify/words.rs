@@ -54,7 +54,7 @@ fn fault(fault: &Fault) -> String {
             format!("reported: {} dropped ({reason})", humanize::records(*count))
         }
         Fault::Gap { reason, count } if reason == "left" => {
-            format!("reported: {} left in a ring that was removed", humanize::records(*count))
+            format!("reported: {} left in a ring that was removed or replaced", humanize::records(*count))
         }
         Fault::Gap { reason, count } => {
             format!("reported: {} {}", humanize::records(*count), terminal::escape(reason))

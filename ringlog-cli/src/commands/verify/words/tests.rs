@@ -187,6 +187,6 @@ fn records_left_in_a_removed_ring_have_their_own_words() {
         let place = Place { file: 0, line: 1 };
         finding(&Finding { place, owner: None, fault: Fault::Gap { reason: reason.to_owned(), count } })
     };
-    assert_eq!(of("left", 1), "reported: 1 record left in a ring that was removed");
+    assert_eq!(of("left", 1), "reported: 1 record left in a ring that was removed or replaced");
     assert_eq!(of("damaged", 1), "reported: damaged, 1 place, of threads without a lane");
 }
