@@ -18,6 +18,21 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     in_seconds.flatten().map_or_else(|| admin::parse_duration(text), Ok)
 }
 
+/// The shortest interval.
+pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Parses the time between two readings, in seconds or with a unit.
+///
+/// # Errors
+/// A message that says what was expected.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    match interval < INTERVAL_MIN {
+        true => Err(format!("{text:?} is too short; expected at least 0.1 (seconds)")),
+        false => Ok(interval),
+    }
+}
+
 /// Parses an overflow policy: `drop`, `block`, `block:5s`.
 ///
 /// # Errors

@@ -23,9 +23,9 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// full, `put` waits up to --timeout for space, whatever the ring's overflow policy is. Then it fails and
 /// says how many lines were put.
 ///
-/// If the ring is removed or replaced meanwhile, `put -` goes on with the ring of this name that is there then; it waits
-/// up to --timeout for one. If there is none by then, it ends with exit code 4, and says how many lines were not put, and
-/// how many of those that were are lost. If every line was put and some are lost, the exit code is 3.
+/// If the ring is removed or replaced meanwhile, `put -` goes on with the ring of this name that is there then; it
+/// waits up to --timeout for one. If there is none by then, it ends with exit code 4, and says how many lines were not
+/// put, and how many of those that were are lost. If every line was put and some are lost, the exit code is 3.
 #[derive(Args)]
 pub struct Put {
     /// The ring to log into

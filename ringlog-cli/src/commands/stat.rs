@@ -51,7 +51,7 @@ pub struct Stat {
     /// Repeat after this many seconds, at least 0.1, and show rates, until SIGINT. If the ring is removed or replaced,
     /// say so and go on with the ring of this name that is there next
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-    #[arg(value_parser = watch_interval)]
+    #[arg(value_parser = option_values::interval)]
     watch: Option<Duration>,
 }
 
@@ -66,7 +66,7 @@ impl Stat {
                 (Err(ringlog::Error::NoSuchRing { .. }), Some(last)) => {
                     absence.begin();
                     absence.report(&last.observer, "its last counters have been shown");
-                    std::thread::sleep(INTERVAL_MIN);
+                    std::thread::sleep(option_values::INTERVAL_MIN);
                     continue;
                 }
                 (Err(error), _) => return Err(error.into()),
@@ -106,17 +106,6 @@ struct Reading {
     time: Instant,
     observer: Observer,
     stat: RingStat,
-}
-
-/// The shortest time between two readings.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
-
-fn watch_interval(text: &str) -> Result<Duration, String> {
-    let interval = option_values::duration(text)?;
-    match interval < INTERVAL_MIN {
-        true => Err(format!("{text:?} is too short; expected at least 0.1 (seconds)")),
-        false => Ok(interval),
-    }
 }
 
 /// Formats one reading of the counters as the command prints it.

@@ -43,9 +43,9 @@ pub enum Initialized {
 /// into it from then on, as far as its level rules and `$RINGLOG_LEVEL` want them, and a line on standard error says
 /// so.
 ///
-/// If the ring is removed later and no writer drains it, records are refused and counted for the next ring of its name.
-/// A line on standard error says so, once for each ring. Another one says at the process's end how many could be counted
-/// in no ring, unless the process is killed, or ends by `_exit` or `exec`.
+/// If the ring is removed later and no writer drains it, records are refused and counted for the next ring of its
+/// name. A line on standard error says so, once for each ring. Another one says at the process's end how many could be
+/// counted in no ring, unless the process is killed, or ends by `_exit` or `exec`.
 ///
 /// Never fails and never panics: a program must not end because it cannot log.
 ///
@@ -93,8 +93,8 @@ pub fn init_or(fallback: Fallback) -> Initialized {
     }
 }
 
-/// Makes this ring the process's default logger, and with the feature `log` that of the `log` facade. It has no fallback:
-/// nothing is printed if the ring is removed.
+/// Makes this ring the process's default logger, and with the feature `log` that of the `log` facade. It has no
+/// fallback: nothing is printed if the ring is removed.
 pub fn init_ring(ring: &Ring, filter: Filter) -> Initialized {
     set_ring(ring, filter).unwrap_or_else(|error| Initialized::Fallback(error.to_string()))
 }

@@ -14,6 +14,7 @@ use crate::ring::by_name::Named;
 use crate::ring::file::Opened;
 use crate::ring::left;
 use crate::ring::lock_file::LockFile;
+use crate::ring::loss_lines::LossLines;
 use crate::ring::name;
 use crate::ring::replacement::{self, Found, Unfit};
 use crate::ring::session::{Refusal, Session};
@@ -192,6 +193,28 @@ impl Named {
     pub(crate) fn refuse_without_ring(&self) {
         self.name_state().refused.fetch_add(1, Ordering::Relaxed);
         self.report_refusal();
+    }
+
+    /// Has losses reported on standard error from now on.
+    pub(crate) fn report_losses(&self) {
+        let _ = self.loss_lines.set(LossLines::new(self.path()));
+    }
+
+    /// Reports the first record that is refused because the ring is gone, once for each ring.
+    fn report_refusal(&self) {
+        let Some(lines) = self.loss_lines.get() else { return };
+        let session = self.session();
+        // A forked child that has found no ring has no session: 0.
+        let ring = session.session_id().wrapping_add(1);
+        let reported = &self.name_state().reported;
+        if reported.load(Ordering::Relaxed) == ring {
+            return;
+        }
+        let found = if session.is_whole() { replacement::look(&self.place, &session) } else { Found::Cut };
+        // Where it is there again, it takes the next record.
+        if found != Found::Same && reported.swap(ring, Ordering::Relaxed) != ring {
+            lines.report_refusal(found);
+        }
     }
 
     /// The number of records that were refused and are counted in no ring.

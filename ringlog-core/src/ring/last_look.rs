@@ -82,6 +82,14 @@ impl Named {
         self.report_lost(self.refused_in(&session), left);
     }
 
+    fn report_lost(&self, refused: u64, left: u64) {
+        if (refused != 0 || left != 0)
+            && let Some(lines) = self.loss_lines.get()
+        {
+            lines.report_lost(refused, left);
+        }
+    }
+
     /// The number of records of this process that were refused and are counted in no ring.
     fn refused_in(&self, session: &Session) -> u64 {
         self.refused().saturating_add(session.state().uncounted())
