@@ -263,6 +263,23 @@ fn a_resized_ring_has_a_lane_for_each_that_is_in_use() {
     in_use.into_iter().for_each(|producer| _ = producer.end());
 }
 
+/// Requests go to the new ring.
+#[test]
+fn the_writer_is_there_when_the_command_ends() {
+    let scene = with_ring();
+    for _ in 0..5 {
+        let writer = scene.writer("app", &["--out", "app.log"]);
+        for size in ["2MiB", "1MiB"] {
+            scene.ringlog(&["resize", "app", size]).ok();
+            scene.ringlog(&["rotate", "app"]).ok();
+        }
+        scene.ringlog(&["resize", "app", "3MiB"]).ok();
+        let stopped = scene.ringlog(&["stop", "app"]).ok();
+        assert!(!stopped.stderr.contains("no writer"), "{stopped:#?}");
+        writer.output().ok();
+    }
+}
+
 #[test]
 fn the_same_size_changes_nothing() {
     let scene = with_ring();

@@ -1,7 +1,7 @@
 //! A ring of another size in the place of a ring.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::reader::observer::Observer;
@@ -20,6 +20,9 @@ use crate::shm::layout::{Geometry, lock as lock_byte};
 
 /// How long another process may take that resizes the ring or changes its level rules.
 const LOCK_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long the consumer may take to come to the new ring.
+const CONSUMER_WITHIN: Duration = Duration::from_secs(3);
 
 /// The options of [`resize`]. What is not given stays as it is.
 ///
@@ -175,9 +178,25 @@ fn replace(old: &Opened<'_>, geometry: Geometry, force: bool) -> Result<Option<u
         }
         Ok::<(), Error>(())
     })??;
+    let has_consumer = undrained.is_none();
     drop((undrained, alone));
+    if has_consumer {
+        // Where this fails, only the wait is missing.
+        let _ = await_consumer(successor.path());
+    }
     lock_file::sweep(successor.directory());
     Ok(Some(lost))
+}
+
+/// Waits until the consumer has come to the new ring, where requests reach it from now on. A program's own consumer may
+/// never come.
+fn await_consumer(path: &Path) -> Result<(), Error> {
+    let lock_file = LockFile::of(&file::open("", path, true)?)?;
+    let until = Instant::now() + CONSUMER_WITHIN;
+    while Instant::now() < until && lock_file.is_held(lock_byte::CONSUMER).is_some_and(|is_held| !is_held) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn refuse(old: &Opened<'_>, why: &str) -> Error {

@@ -89,6 +89,8 @@ pub(crate) enum Unfit {
     Directory,
     /// It was made before the machine was started: the next process that opens it renews it.
     EarlierBoot,
+    /// It is a copy of the ring before: ids would come twice.
+    Copy,
     /// It is no ring that this program can use.
     Unusable(Error),
 }
@@ -118,6 +120,9 @@ impl fmt::Display for Unfit {
             Unfit::Directory => f.write_str("others may write to its directory"),
             Unfit::EarlierBoot => {
                 f.write_str("it was made before the machine was started; open it by its name")
+            }
+            Unfit::Copy => {
+                f.write_str("it is a copy of the ring before; put the ring itself there, or a new one")
             }
             Unfit::Unusable(error) => write!(f, "{error}"),
         }
@@ -187,6 +192,9 @@ pub(crate) fn open<'a>(place: &'a Place, before: &Session) -> Result<Opened<'a>,
     let opened = file::check(file, path).map_err(Unfit::Unusable)?;
     if opened.identity != before.identity && !opened.info.is_of_this_boot() {
         return Err(Unfit::EarlierBoot);
+    }
+    if opened.identity != before.identity && opened.info.uuid == before.info.uuid {
+        return Err(Unfit::Copy);
     }
     Ok(opened)
 }

@@ -309,5 +309,5 @@ fn a_ring_of_an_earlier_boot_is_resized_and_still_drained() {
     disk.log(3..5);
     disk.drain();
     assert_eq!(disk.written(), [0, 1, 2, 3, 4]);
-    assert_eq!(disk.waiting(), [PathBuf::new(); 0]);
+    assert!(disk.waiting().is_empty());
 }

@@ -105,6 +105,23 @@ fn a_hostile_replacement_is_refused_in_words() {
     }
 }
 
+/// Ids would come twice, and lanes of living threads would seem to be those of ended processes.
+#[test]
+fn a_copy_is_not_taken_for_another_ring() {
+    let (at, elsewhere) = (Scratch::new(), Scratch::new());
+    let log = at.create(small()).logger();
+    push(&log, 0, 0).unwrap();
+    std::fs::copy(at.name(), at.file("copy")).unwrap();
+    std::fs::rename(at.name(), elsewhere.name()).unwrap();
+    std::fs::rename(at.file("copy"), at.name()).unwrap();
+    std::thread::sleep(A_LOOK);
+    assert_eq!(push(&log, 0, 1), Err(PushError::Gone));
+    assert!(said(&log).contains("it is a copy of the ring before"), "{}", said(&log));
+    std::fs::rename(elsewhere.name(), at.name()).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    push(&log, 0, 2).unwrap();
+}
+
 /// Who may use the directory, the ring before and the ring that follows: owner, group and mode of each.
 type Access = (u32, u32, u32);
 
