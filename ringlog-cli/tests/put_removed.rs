@@ -49,8 +49,8 @@ fn a_removed_ring_leaves_no_line_unaccounted_for() {
     let said = said.strip_prefix(&waiting).expect(&said);
     let start = format!("ringlog: no ring \"app\" in {}; ", scene.dir());
     assert!(said.starts_with(&start) && !said.contains("at least"), "{said}");
-    let put = lines_before(&said, " lines were put before it, ");
-    assert_eq!(put + lines_before(&said, " lines were not; "), LINES, "{said}");
+    let put = lines_before(said, " lines were put before it, ");
+    assert_eq!(put + lines_before(said, " lines were not; "), LINES, "{said}");
     let lost = format!("{}/app was removed: ", scene.dir());
     let rest = said.split(&lost).nth(1).unwrap();
     assert_eq!(lines_before(rest, " lines in it are not persisted and lost with it"), put, "{said}");
