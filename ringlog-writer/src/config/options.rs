@@ -146,7 +146,7 @@ pub struct Options {
     /// late. The wait shrinks to nothing as the ring fills. `None` is the consumer's default, 10 ms.
     pub grace: Option<Duration>,
     /// Whether the writer makes the ring anew, as it was, after its file was removed; not by default.
-    /// [`admin::remove`](ringlog::admin::remove) ends the writer instead.
+    /// [`admin::remove`] ends the writer instead.
     pub makes_anew: bool,
 }
 
