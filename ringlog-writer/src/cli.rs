@@ -116,9 +116,9 @@ pub struct WriterArgs {
     /// Keep no checkpoint beside the file. After a writer is killed, its last batch may be written twice
     #[arg(long)]
     pub no_checkpoint: bool,
-    /// How long the writer holds back a record, such as 25ms (a bare number: milliseconds), because a thread that is suspended in the middle of a
-    /// log call may still publish an older one. An older record that comes later than that is written out of order
-    /// and counted as late. The wait shrinks to nothing as the ring fills [default: 10]
+    /// How long the writer holds back a record, such as 25ms (a bare number: milliseconds), because a thread that is
+    /// suspended in the middle of a log call may still publish an older one. An older record that comes later than that
+    /// is written out of order and counted as late. The wait shrinks to nothing as the ring fills [default: 10]
     #[arg(long, value_name = "TIME", value_parser = grace)]
     pub grace: Option<Duration>,
     /// Standard input is a socket to the process that started this one: report there when the ring is held
@@ -133,7 +133,8 @@ pub struct RotationArgs {
     /// Close a file before it reaches this size, for example 10MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub rotate_size: Option<u64>,
-    /// Close a file after this time (30s, 15min, 6h, 1h30m, 1d), at midnight (midnight), or at the start of a weekday (monday)
+    /// Close a file after this time (30s, 15min, 6h, 1h30m, 1d), at midnight (midnight), or at the start of a weekday
+    /// (monday)
     #[arg(long, value_name = "WHEN")]
     pub rotate_every: Option<Every>,
     /// With --rotate-every midnight or a weekday: the time of day to close the file, instead of 00:00; for example
