@@ -50,14 +50,17 @@ impl RemovalWatch {
     /// The number of lines in the ring that are not persisted.
     fn unpersisted(&self, within: Duration) -> u64 {
         let begun = Instant::now();
+        let mut was_undrained = false;
         loop {
             // A ring that was truncated cannot be asked, and the error of the line says so.
             let Ok(stat) = self.ring.stat() else { return 0 };
             let own = stat.lanes.iter().find(|lane| lane.lane == self.lane);
             let left = own.map_or(0, |lane| lane.published.saturating_sub(lane.persisted.max(self.before)));
-            if left == 0 || stat.consumer.is_none() || begun.elapsed() >= within {
+            if left == 0 || was_undrained || begun.elapsed() >= within {
                 return left;
             }
+            // The lanes were read before: a consumer may have written the rest and ended in between.
+            was_undrained = stat.consumer.is_none();
             std::thread::sleep(PAUSE);
         }
     }
