@@ -130,7 +130,7 @@ fn a_first_record_in_a_handler_allocates_nothing() {
     assert!(names.iter().any(|name| !name.is_empty()), "{names:?}");
     // A forked child attaches to the ring anew, in the handler.
     let child = fork_child(|| {
-        [&HANDLED, &ALLOCATED, &PUBLISHED].map(|count| count.store(0, Ordering::Relaxed));
+        [&HANDLED, &ALLOCATED, &PUBLISHED].iter().for_each(|count| count.store(0, Ordering::Relaxed));
         interrupt_itself(std::ptr::null_mut());
         let counts = [&HANDLED, &ALLOCATED, &PUBLISHED].map(|count| count.load(Ordering::Relaxed));
         // SAFETY: ends the process at once, which is always allowed.
