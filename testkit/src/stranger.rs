@@ -55,6 +55,7 @@ impl Stranger {
         }
         let (ready, report) = pipe().unwrap();
         let pid = fork_child(|| {
+            close_all_but(&report);
             become_nobody();
             let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
             let locked: Vec<File> = entries.filter_map(|path| lock_all(&path)).collect();
@@ -71,6 +72,16 @@ impl Stranger {
     /// How many files it could open.
     pub fn opened(&self) -> u32 {
         self.opened
+    }
+}
+
+/// Closes what a forked child has inherited: locks of other tests in this process would be held by it too.
+fn close_all_but(kept: &impl AsRawFd) {
+    let kept = kept.as_raw_fd().unsigned_abs();
+    // SAFETY: the child uses none of these descriptors, and its destructors do not run.
+    unsafe {
+        libc::close_range(3, kept - 1, 0);
+        libc::close_range(kept + 1, libc::c_uint::MAX, 0);
     }
 }
 
