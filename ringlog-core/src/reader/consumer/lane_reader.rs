@@ -258,9 +258,8 @@ impl LaneReader {
     ) {
         let (_, incarnation) = halves(header[block::LANE]);
         let earlier = earlier.or_else(|| Origin::of_incarnation(ring, self.lane, end.incarnation));
-        let all = header[block::DROPPED_AT_LANE_OPEN].min(header[block::DROPPED]);
-        // The reasons up to the block's beginning: those of the new owner's drops before it may be among them.
-        self.notices.observe_drops(Drops { all, reasons: header[block::DROPPED_FOR] }, earlier.clone());
+        let counter = Drops { all: header[block::DROPPED], reasons: header[block::DROPPED_FOR] };
+        self.notices.observe_earlier_drops(header[block::DROPPED_AT_LANE_OPEN], counter, earlier.clone());
         let moment = Moment { ticks: header[block::ANCHOR_TICKS], unix_ns: header[block::ANCHOR_UNIX_NS] };
         let history = ExitHistory::decode(header[block::UNCLEAN_EXITS]);
         for exited in self.notices.unobserved_exits(history, end.incarnation, incarnation) {
@@ -331,7 +330,7 @@ impl LaneReader {
     pub(super) fn observe_snapshot(&mut self, ring: &SharedRing, snapshot: &mut LaneSnapshot) {
         let LaneSnapshot { incarnation, drops, drops_before, moment, .. } = *snapshot;
         let read = self.chain.place().incarnation;
-        self.notices.observe_drops(Drops { all: drops.all.min(drops_before), ..drops }, None);
+        self.notices.observe_earlier_drops(drops_before, drops, None);
         let mut exits = std::mem::take(&mut snapshot.exits).into_iter().peekable();
         while let Some((earlier, owner)) = exits.next_if(|(exited, _)| *exited < incarnation) {
             self.observe_exit(earlier, owner, read, moment);

@@ -55,6 +55,9 @@ pub(super) struct Notices {
     /// The lane's counters of drops, which only grow.
     drops_observed: Drops,
     drops_reported: Drops,
+    /// Whether the reasons of what was reported may be older than its number: a consumer that was killed may have
+    /// stored only the number, in a cursor.
+    may_lack_reasons: bool,
     /// The incarnation up to which exits have been observed, and reported.
     exits_observed: u32,
     exits_reported: u32,
@@ -68,6 +71,7 @@ impl Notices {
             waiting: VecDeque::new(),
             drops_observed: drops_reported,
             drops_reported,
+            may_lack_reasons: drops_reported.all != 0,
             exits_observed: exits_reported,
             exits_reported,
             quiet_exits: Vec::new(),
@@ -95,17 +99,29 @@ impl Notices {
 
     /// Queues a gap for each reason for which the lane has dropped records since the last one.
     pub(super) fn observe_drops(&mut self, counter: Drops, owner: Option<Arc<Origin>>) {
+        let may_lack_reasons = std::mem::replace(&mut self.may_lack_reasons, false);
         if self.has_new_drops(counter.all) {
-            for (reason, count) in
-                counter.since(self.drops_observed).into_iter().filter(|(_, count)| *count > 0)
-            {
-                self.drops_observed = self.drops_observed.after(reason, count);
-                self.push_gap(count, reason.into(), owner.clone());
-            }
-        } else if self.waiting.is_empty() && counter.all == self.drops_observed.all {
-            // Reported before, by a consumer that was killed before it could write the reasons into the ring.
+            self.push_drops(counter, owner);
+        } else if may_lack_reasons && self.waiting.is_empty() && counter.all == self.drops_observed.all {
             self.drops_observed = counter;
             self.drops_reported = counter;
+        }
+    }
+
+    /// The same for the first `all` drops, those of earlier owners. The reasons in `counter` may be those of later
+    /// drops, so they are used only for as many.
+    pub(super) fn observe_earlier_drops(&mut self, all: u64, counter: Drops, owner: Option<Arc<Origin>>) {
+        let all = all.min(counter.all);
+        if self.has_new_drops(all) {
+            self.push_drops(Drops { all, ..counter }, owner);
+        }
+    }
+
+    fn push_drops(&mut self, counter: Drops, owner: Option<Arc<Origin>>) {
+        let new = counter.since(self.drops_observed).into_iter().filter(|(_, count)| *count > 0);
+        for (reason, count) in new {
+            self.drops_observed = self.drops_observed.after(reason, count);
+            self.push_gap(count, reason.into(), owner.clone());
         }
     }
 
@@ -245,6 +261,25 @@ mod tests {
         notices.observe_drops(counter, None);
         notices.observe_drops(Drops { all: 7, ..counter }, None);
         assert_eq!(next_gap(&mut notices), Some((1, GapReason::Dropped)));
+    }
+
+    /// The block of a new owner names its own reasons beside what was dropped before.
+    #[test]
+    fn reasons_of_a_new_owner_are_not_taken_for_reported() {
+        let nested = |count| crate::shm::layout::pair(count, 0);
+        for before in [0, 5] {
+            let reported = Drops { all: before, reasons: 0 };
+            let mut notices = Notices::new(reported, 0);
+            notices.observe_drops(reported, None);
+            let counter = Drops { all: before + 1, reasons: nested(1) };
+            notices.observe_earlier_drops(before, counter, None);
+            notices.observe_drops(counter, None);
+            assert_eq!(next_gap(&mut notices), Some((1, GapReason::Nested)), "{before} before");
+            // The reason of a drop that is being counted, ahead of its number.
+            notices.observe_drops(Drops { all: before + 1, reasons: nested(2) }, None);
+            notices.observe_drops(Drops { all: before + 2, reasons: nested(2) }, None);
+            assert_eq!(next_gap(&mut notices), Some((1, GapReason::Nested)), "{before} before");
+        }
     }
 
     #[test]
