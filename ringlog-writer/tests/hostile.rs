@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
 use ringlog_writer::rotation::Rotation;
-use ringlog_writer::{Events, FormatKind, Options, Out, Signals, StandardError, run_with};
+use ringlog_writer::{
+    ConfigFile, Events, FormatKind, Options, Out, Signals, StandardError, run_config, run_with,
+};
 
 const SOON: Duration = Duration::from_secs(30);
 const BLOCK_BYTES: u64 = 1024;
@@ -44,9 +46,59 @@ impl Events for Scribbler {
     }
 }
 
+/// Two outputs. The raw format has no lines for gaps, so the writer reports them as messages.
+const TWO_OUTPUTS: &str = r#"
+rings = ["DIR/app"]
+[handlers.one]
+kind = "file"
+path = "DIR/ONE"
+formatter = "FORMAT"
+[handlers.two]
+kind = "file"
+path = "DIR/two.log"
+formatter = "raw"
+[root]
+handlers = ["one", "two"]
+"#;
+
 #[test]
 fn a_stopped_writer_ends_although_its_ring_is_damaged() {
     let dir = Scratch::new();
+    let mut scribbler = scribbled_ring(&dir);
+    // The raw format has no lines for gaps, so the writer reports them as messages.
+    let mut options = Options::new(dir.file("app").to_str().unwrap());
+    (options.out, options.format) = (Out::File(dir.file("app.log")), FormatKind::Raw);
+    let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
+    let summary = run_with(&options, &signals, &mut scribbler).unwrap();
+    println!("{summary:?} in {:?}", scribbler.began.elapsed());
+    let said = scribbler.said.last().unwrap();
+    assert!(said.starts_with("the ring is being damaged and cannot be drained"), "{said}");
+    assert!(summary.gaps > 100, "{summary:?}");
+}
+
+/// Batches are always in flight; and an output that has failed, a pipe without a reader, keeps the ring from being
+/// drained.
+#[test]
+fn so_it_does_with_several_outputs() {
+    for (one, format) in [("one.log", "raw"), ("pipe", "text")] {
+        let dir = Scratch::new();
+        let mut scribbler = scribbled_ring(&dir);
+        nix::unistd::mkfifo(&dir.file("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let config = TWO_OUTPUTS.replace("DIR", dir.path().to_str().unwrap());
+        std::fs::write(dir.file("ringlog.toml"), config.replace("ONE", one).replace("FORMAT", format))
+            .unwrap();
+        let (path, rings) = (dir.file("ringlog.toml"), Vec::new());
+        let file = ConfigFile { path, rings, until_idle: false, makes_anew: false };
+        let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
+        let ended = run_config(&file, &signals, &mut scribbler);
+        assert_eq!(ended.is_err(), one == "pipe", "{ended:?}");
+        let is_left = |said: &String| said.starts_with("the ring is being damaged and cannot be drained");
+        assert!(scribbler.said.iter().any(is_left), "{:?}", scribbler.said.last());
+    }
+}
+
+/// A ring of which a block is made anew, and damaged, with each message of the writer.
+fn scribbled_ring(dir: &Scratch) -> Scribbler {
     let path = dir.file("app");
     let options = Ring::options().size("64KiB").block_bytes(BLOCK_BYTES as u32).lanes(3);
     let ring = options.create(path.to_str().unwrap()).unwrap();
@@ -71,15 +123,7 @@ fn a_stopped_writer_ends_although_its_ring_is_damaged() {
         file,
     };
     scribbler.report("at first");
-    // The raw format has no lines for gaps, so the writer reports them as messages.
-    let mut options = Options::new(path.to_str().unwrap());
-    (options.out, options.format) = (Out::File(dir.file("app.log")), FormatKind::Raw);
-    let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
-    let summary = run_with(&options, &signals, &mut scribbler).unwrap();
-    println!("{summary:?} in {:?}", scribbler.began.elapsed());
-    let said = scribbler.said.last().unwrap();
-    assert!(said.starts_with("the ring is being damaged and cannot be drained"), "{said}");
-    assert!(summary.gaps > 100, "{summary:?}");
+    scribbler
 }
 
 /// Offset of the time at which a block was begun: word 9 of its header, as FORMAT.md has it.

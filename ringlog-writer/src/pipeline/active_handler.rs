@@ -37,8 +37,26 @@ pub(super) struct ActiveHandler {
     pub(super) reader_gone: bool,
     /// Whether its delivery has ended with an error, while the writer is stopping.
     pub(super) has_failed: bool,
-    /// The number of records that it did not get while detached, or after a failure, and the time of the last of them.
-    pub(super) left_out: (u64, u64),
+    /// What it did not get while detached, or after a failure.
+    pub(super) left_out: LeftOut,
+}
+
+/// What a handler did not get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    /// Records.
+    pub(super) records: u64,
+    /// Records that were missing in the rings, of which it did not get the gaps.
+    missing: u64,
+    /// The time of the last of them.
+    pub(super) unix_ns: u64,
+}
+
+impl LeftOut {
+    /// The number of records that are missing in its output.
+    pub(super) fn count(&self) -> u64 {
+        self.records.saturating_add(self.missing)
+    }
 }
 
 /// What a handler guarantees for its records.
@@ -102,7 +120,7 @@ impl ActiveHandler {
             is_detached: false,
             reader_gone: false,
             has_failed: false,
-            left_out: (0, 0),
+            left_out: LeftOut::default(),
         }
     }
 
@@ -150,12 +168,11 @@ impl ActiveHandler {
     }
 
     pub(super) fn leave_out(&mut self, entry: &Entry<'_>) {
-        let count = match &entry.body {
-            Body::Record(_) => 1,
-            // Records that are missing in the ring are missing here too.
-            Body::Gap(gap) => missing(gap),
-            _ => 0,
-        };
-        self.left_out = (self.left_out.0.saturating_add(count), entry.unix_ns);
+        match &entry.body {
+            Body::Record(_) => self.left_out.records += 1,
+            Body::Gap(gap) => self.left_out.missing = self.left_out.missing.saturating_add(missing(gap)),
+            _ => {}
+        }
+        self.left_out.unix_ns = entry.unix_ns;
     }
 }

@@ -172,9 +172,10 @@ impl Handlers {
                 events.report(&format!("{out} does not keep up: the other handlers go on without it"));
             } else if handler.is_detached && worker.queued_bytes() == 0 {
                 handler.is_detached = false;
-                let (count, unix_ns) = std::mem::take(&mut handler.left_out);
+                let left_out = std::mem::take(&mut handler.left_out);
+                let count = left_out.count();
                 if count > 0 {
-                    handler.formatting.format_left_out(count, unix_ns);
+                    handler.formatting.format_left_out(count, left_out.unix_ns);
                     has_lines = true;
                 }
                 let were = if count == 1 { "was" } else { "were" };
@@ -254,22 +255,25 @@ impl Handlers {
     pub(super) fn finish(mut self, context: &mut Context<'_>) -> Outcome {
         let cursors = context.sources.cursors();
         let events = &mut *context.events;
-        for handler in self.all.iter_mut().filter(|handler| handler.is_detached && handler.left_out.0 > 0) {
+        for handler in
+            self.all.iter_mut().filter(|handler| handler.is_detached && handler.left_out.count() > 0)
+        {
             // Written only if the handler catches up before the deadline.
             let ActiveHandler { formatting, execution: Execution::Thread(worker), left_out, .. } = handler
             else {
                 continue;
             };
-            formatting.format_left_out(left_out.0, left_out.1);
+            formatting.format_left_out(left_out.count(), left_out.unix_ns);
             formatting.end_batch(&cursors);
             let _ = worker.write(u64::MAX, std::mem::take(&mut formatting.batch));
         }
         let has_others = self.all.len() > 1;
-        let (mut deliveries, mut result, mut is_in_a_file) = (Vec::new(), Ok(()), false);
+        let (mut deliveries, mut result, mut whole_files) = (Vec::new(), Ok(()), 0);
         // Files first, which end by themselves: the others have that time too.
+        let numbered = self.all.into_iter().enumerate();
         let (files, others): (Vec<_>, Vec<_>) =
-            self.all.into_iter().partition(|handler| handler.guarantee == Guarantee::ExactlyOnce);
-        for handler in files.into_iter().chain(others) {
+            numbered.partition(|(_, handler)| handler.guarantee == Guarantee::ExactlyOnce);
+        for (number, handler) in files.into_iter().chain(others) {
             let worker = match handler.execution {
                 Execution::Thread(worker) => worker,
                 Execution::Inline(delivery) => {
@@ -288,18 +292,19 @@ impl Handlers {
             let written = match written {
                 // The rings have forgotten these records, because the other handlers have written them.
                 Err(_) if handler.is_detached => {
-                    Err(Error::LeftOut { out, records: handler.left_out.0 + queued })
+                    Err(Error::LeftOut { out, records: handler.left_out.records + queued })
                 }
                 // The failed batch is among the queued ones, and the handler got no others after it.
                 Err(Error::Write { out, source, .. }) => {
-                    Err(Error::Write { out, source, records: handler.left_out.0 + queued })
+                    Err(Error::Write { out, source, records: handler.left_out.records + queued })
                 }
                 written => written,
             };
-            is_in_a_file |= written.is_ok() && handler.guarantee == Guarantee::ExactlyOnce;
+            let is_whole = written.is_ok() && handler.guarantee == Guarantee::ExactlyOnce;
+            whole_files |= HandlerMask::from(is_whole) << number;
             result = result.and(written);
         }
-        Outcome { deliveries, result, is_in_a_file }
+        Outcome { deliveries, result, whole_files }
     }
 }
 
@@ -308,8 +313,8 @@ pub(super) struct Outcome {
     pub(super) deliveries: Vec<Delivery>,
     /// The first error.
     pub(super) result: Result<(), Error>,
-    /// Whether a handler that never loses records has written all that it got.
-    pub(super) is_in_a_file: bool,
+    /// The handlers that never lose records and have written all that was for them.
+    pub(super) whole_files: HandlerMask,
 }
 
 /// The handlers in the mask.

@@ -10,7 +10,7 @@ use ringlog::reader::{Body, GapReason, Mark};
 use super::context::Context;
 use super::delivery::{DeliveryContext, Persisted};
 use super::handlers::Handlers;
-use super::router::Router;
+use super::router::{HandlerMask, Router};
 use super::summary::{Summary, missing};
 use crate::clock::{now_unix_ns, unix_ns};
 use crate::config::{Config, ConfigFile};
@@ -50,6 +50,8 @@ pub(super) struct InFlight {
     turn: u64,
     pub(super) marks: Vec<Mark>,
     pub(super) counts: Summary,
+    /// The handlers that each of its entries is for.
+    pub(super) common: HandlerMask,
 }
 
 /// Why the loop has ended.
@@ -75,6 +77,8 @@ pub(super) struct Writer<'a> {
     config: Option<&'a ConfigFile>,
     /// The entries taken since the last turn.
     counts: Summary,
+    /// The handlers that each of them is for.
+    common: HandlerMask,
     /// The number of batches handed to the handlers.
     turn: u64,
     pub(super) in_flight: VecDeque<InFlight>,
@@ -104,6 +108,7 @@ impl<'a> Writer<'a> {
             makes_anew,
             config,
             counts: Summary::default(),
+            common: HandlerMask::MAX,
             turn: 0,
             in_flight: VecDeque::new(),
             rotating: None,
@@ -183,6 +188,7 @@ impl<'a> Writer<'a> {
                 }
             }
             let mask = self.router.mask(&entry);
+            self.common &= mask;
             let unrouted = (mask == 0 && entry.record().is_none()).then(|| entry.message());
             self.handlers.format(mask, ring, &entry, *events);
             if let Some(unrouted) = unrouted {
@@ -201,7 +207,8 @@ impl<'a> Writer<'a> {
             return Ok(Persisted::ReaderGone);
         }
         let (marks, counts) = (self.context.sources.marks(), std::mem::take(&mut self.counts));
-        self.in_flight.push_back(InFlight { turn: self.turn, marks, counts });
+        let common = std::mem::replace(&mut self.common, HandlerMask::MAX);
+        self.in_flight.push_back(InFlight { turn: self.turn, marks, counts, common });
         Ok(Persisted::Done)
     }
 
@@ -299,7 +306,9 @@ impl<'a> Writer<'a> {
         if self.handlers.have_failed() && is_empty && !took_some {
             return Ok(ending.stuck_since.get_or_insert_with(Instant::now).elapsed() >= CLOCKS_AGREE_WITHIN);
         }
-        if (took_some && !ending.damaged) || !self.in_flight.is_empty() {
+        // What is in flight is written at the end of the session too, so it keeps no damaged ring from being left.
+        let is_waiting = !self.in_flight.is_empty() && !self.handlers.have_failed();
+        if (took_some || is_waiting) && !ending.damaged {
             ending.stuck_since = None;
             return Ok(false);
         }

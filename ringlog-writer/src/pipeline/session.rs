@@ -265,7 +265,7 @@ impl Session<'_> {
         }
         // Batches that no reader has taken are left for another writer.
         let all_gone = handlers.all_gone();
-        let Outcome { deliveries, result: written, is_in_a_file } = handlers.finish(&mut context);
+        let Outcome { deliveries, result: written, whole_files } = handlers.finish(&mut context);
         let Context { mut sources, events, .. } = context;
         summary.add(done);
         *positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
@@ -285,15 +285,16 @@ impl Session<'_> {
             }
             let acknowledged = is_last && !all_gone;
             sinks.into_iter().for_each(|sink| sink.close(acknowledged, events));
-        } else if is_last && is_in_a_file {
+        } else if is_last {
             sources.look_for_names();
-            in_flight.iter().try_for_each(|batch| sources.ack_nameless(&batch.marks))?;
+            // Up to the first batch with an entry that is in no file. An error here would hide the one that is returned.
+            let in_files = in_flight.iter().take_while(|batch| batch.common & whole_files != 0);
+            let _ = in_files.into_iter().try_for_each(|batch| sources.ack_nameless(&batch.marks));
         }
         let next = match end {
             Ok(End::Reload(config)) => Next::Reload(config),
             Ok(End::Replaced) => Next::Again,
             Ok(End::Done) | Err(_) => {
-                sources.look_for_names();
                 held::report_left(&sources, events);
                 let is_nameless = sources.are_nameless();
                 return end.and(written).map(|()| Next::Done).map_err(|error| error.of_removed(is_nameless));

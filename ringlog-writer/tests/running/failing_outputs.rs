@@ -3,38 +3,27 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ringlog::{Level, Ring};
 use ringlog_writer::{Error, Events, Signals, run_config};
 
 use crate::common::EventLog;
 use crate::configured::Scene;
+use crate::slow_outputs::ONE_IS_SLOW;
 
-const RECORDS: usize = 10_000;
+/// Longer than the pause between two looks at a ring's path.
+const A_LOOK: Duration = Duration::from_millis(1_100);
 
-/// A pipe without a reader beside a file.
-const ONE_FAILS: &str = r#"
-[formatters.short]
-format = "%(message)s"
-[handlers.pipe]
-kind = "file"
-path = "DIR/pipe"
-formatter = "short"
-[handlers.file]
-kind = "file"
-path = "DIR/file.log"
-formatter = "short"
-[root]
-handlers = ["pipe", "file"]
-"#;
-
-/// Fifty batches in the ring.
-fn with_backlog() -> Scene {
-    let scene = Scene::with(1, || Ring::options().size("16MiB"), ONE_FAILS);
-    nix::unistd::mkfifo(&scene.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+/// A ring with many batches of records, and a pipe without a reader beside the file. Returns the number of records that
+/// the ring has taken.
+fn with_backlog(size: &str, config: &str) -> (Scene, usize) {
+    let scene = Scene::with(1, || Ring::options().size(size), config);
+    nix::unistd::mkfifo(&scene.path("slow"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let log = scene.rings[0].logger();
-    (0..RECORDS).for_each(|number| log.text(Level::INFO, "x", format!("{number:0300}")).unwrap());
-    scene
+    let is_taken = |number: &u32| log.text(Level::INFO, "x", format!("{number:0300}")).is_ok();
+    let taken = (0..10_000).filter(is_taken).count();
+    (scene, taken)
 }
 
 /// Has the writer stop as soon as it is ready, and calls `at_start` then.
@@ -57,40 +46,56 @@ fn stopped_at_start(scene: &Scene, at_start: impl FnMut()) -> Error {
     run_config(&scene.file, &signals, &mut events).unwrap_err()
 }
 
-fn has_each_once(lines: &[String]) -> bool {
-    lines.len() == RECORDS && lines.iter().collect::<BTreeSet<_>>().len() == RECORDS
+/// How many different records are in a file; none is there twice.
+fn records_in(scene: &Scene, name: &str) -> usize {
+    let lines = scene.lines(name);
+    let records: Vec<_> =
+        lines.iter().filter(|line| line.bytes().all(|byte| byte.is_ascii_digit())).collect();
+    assert_eq!(records.iter().collect::<BTreeSet<_>>().len(), records.len());
+    records.len()
 }
 
 #[test]
 fn the_other_outputs_get_everything_before_the_end() {
-    let scene = with_backlog();
+    // What does not fit into the ring is a gap in the outputs, and no record that they lack.
+    let (scene, taken) = with_backlog("2MiB", ONE_IS_SLOW);
+    assert!((1_000..9_000).contains(&taken), "{taken}");
     let error = stopped_at_start(&scene, || ()).to_string();
-    let expected = format!("{RECORDS} records are not written and stay in the ring for the next writer");
-    assert!(error.ends_with(&expected), "{error}");
-    assert!(has_each_once(&scene.lines("file.log")), "{} lines", scene.lines("file.log").len());
+    let expected = format!("{taken} records are not written and stay in the ring for the next writer");
+    assert!(error.ends_with(&expected), "{error}, expected {expected}");
+    assert_eq!(records_in(&scene, "file.log"), taken);
     // The next writer gives the pipe all of them, and the file none twice.
-    fs::remove_file(scene.path("pipe")).unwrap();
+    fs::remove_file(scene.path("slow")).unwrap();
     scene.drain().unwrap();
-    assert!(has_each_once(&scene.lines("pipe")), "{} lines", scene.lines("pipe").len());
-    assert!(has_each_once(&scene.lines("file.log")));
+    assert_eq!([records_in(&scene, "slow"), records_in(&scene, "file.log")], [taken; 2]);
+}
+
+/// The records of the removed ring that are counted as left in the one that takes its place.
+fn left_behind(scene: &Scene) -> u64 {
+    let path = scene.rings[0].path().to_str().unwrap();
+    let ring = Ring::options().size("1MiB").create(path).unwrap();
+    std::thread::sleep(A_LOOK);
+    scene.log(0, "x", Level::INFO, "after");
+    ring.observe().unwrap().stat().unwrap().refused.left
 }
 
 #[test]
 fn a_removed_ring_is_drained_into_the_other_outputs() {
-    let scene = with_backlog();
-    let path = scene.rings[0].path().to_owned();
-    let error = stopped_at_start(&scene, || fs::remove_file(&path).unwrap()).to_string();
+    let (scene, taken) = with_backlog("16MiB", ONE_IS_SLOW);
+    let error = stopped_at_start(&scene, || fs::remove_file(scene.rings[0].path()).unwrap()).to_string();
     let expected = format!(
-        "{RECORDS} records are not written, and those of them that came from a removed ring are lost with it"
+        "{taken} records are not written, and those of them that came from a removed ring are lost with it"
     );
-    assert!(error.ends_with(&expected), "{error}");
-    assert!(has_each_once(&scene.lines("file.log")), "{} lines", scene.lines("file.log").len());
-    // What the file has is not counted as left in the ring that takes the place.
-    let ring = Ring::options().size("1MiB").create(path.to_str().unwrap()).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
-    scene.log(0, "x", Level::INFO, "after");
-    let mut consumer = ring.consumer().unwrap();
-    let entry = consumer.next(std::time::Duration::from_secs(5)).unwrap().map(|entry| entry.message());
-    assert_eq!(entry.as_deref(), Some("after"));
-    assert_eq!(ring.observe().unwrap().stat().unwrap().dropped, 0);
+    assert!(error.ends_with(&expected), "{error}, expected {expected}");
+    assert_eq!(records_in(&scene, "file.log"), taken);
+    assert_eq!(left_behind(&scene), 0, "the file has them");
+}
+
+#[test]
+fn what_no_file_has_of_a_removed_ring_is_counted_as_left() {
+    let config = ONE_IS_SLOW.replace("file.log\"", "file.log\"\nlevel = \"ERROR\"");
+    let (scene, taken) = with_backlog("16MiB", &config);
+    stopped_at_start(&scene, || fs::remove_file(scene.rings[0].path()).unwrap());
+    assert_eq!(records_in(&scene, "file.log"), 0);
+    assert_eq!(left_behind(&scene), taken as u64);
 }

@@ -14,7 +14,7 @@ use crate::common::{EventLog, SOON, eventually};
 use crate::configured::Scene;
 
 /// One handler's output is a pipe that is not read for a while.
-const ONE_IS_SLOW: &str = r#"
+pub(crate) const ONE_IS_SLOW: &str = r#"
 [formatters.short]
 format = "%(message)s"
 [handlers.slow]
