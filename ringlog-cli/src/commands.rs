@@ -15,6 +15,7 @@ mod rotate;
 mod run;
 pub(crate) mod stat;
 mod stop;
+mod stop_signals;
 pub(crate) mod tail;
 mod verify;
 mod writer_request;

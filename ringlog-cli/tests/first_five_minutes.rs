@@ -60,8 +60,8 @@ fn a_ring_with_records_not_persisted_is_removed_only_by_force() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
     scene.ringlog(&["put", "app", "hi"]).ok();
-    let expected = "ringlog: DIR/app has 1 record that no writer has written; write it first, with `ringlog writer \
-                    RING --out FILE --until-idle`, or lose it with `ringlog rm --force`";
+    let expected = "ringlog: DIR/app has 1 record not marked as persisted; run its writer again, `ringlog writer RING \
+                    --out FILE --until-idle`, or lose what it has not written with `ringlog rm --force`";
     scene.ringlog(&["rm", "app"]).fails(1, &expected.replace("DIR", scene.dir()));
     assert!(scene.ringlog(&["tail", "app"]).ok().stdout.ends_with(" hi\n"), "it is there as before");
     let removed = scene.ringlog(&["rm", "app", "--force"]).ok();

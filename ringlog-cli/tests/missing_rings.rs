@@ -131,7 +131,7 @@ fn names_of_the_system_directory_are_found() {
     run(&["info", "none-of-it"])
         .fails(4, "ringlog: no ring \"none-of-it\" in /dev/shm/ringlog-0 and in /run/ringlog");
     assert!(run(&["ls"]).ok().stderr.is_empty());
-    // A user who may not search the directory is told so.
+    // The error names the directory if the user may not search it.
     let as_nobody = |args: &[&str]| {
         let mut command = scene.command(args);
         command.env_remove("RINGLOG_DIR").current_dir("/").uid(65_534).gid(65_534);
@@ -234,7 +234,8 @@ fn a_writer_makes_a_removed_ring_anew_if_told_to() {
     assert_eq!(said.matches("was removed; made it anew").count(), 2, "{said}");
 }
 
-/// A writer of the user `nobody` with `--create`, whose ring root has made with this mode in a directory of that mode.
+/// Has root make a ring of mode `ring` in a directory of mode `directory`, and the user `nobody` run a writer for it,
+/// with `--create`.
 fn writer_of_nobody(directory: u32, ring: u32) -> Option<(Scene, Running)> {
     if !nix::unistd::geteuid().is_root() {
         println!("SKIPPED: only root can act as another user");

@@ -3,7 +3,9 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use common::{Running, Scene, wait_until};
 use nix::sys::signal::Signal;
@@ -63,6 +65,20 @@ fn a_watched_stat_says_that_its_ring_was_removed_and_goes_on() {
     scene.ringlog(&["put", "app", "after"]).ok();
     await_text(&scene, "shown", "records   1 published");
     assert_eq!(scene.read("said").lines().count(), 2, "{}", scene.read("said"));
+}
+
+/// A shell without job control starts its commands in the background so.
+#[test]
+fn a_watched_stat_ends_though_it_was_started_to_ignore_sigint() {
+    let scene = Scene::new();
+    create(&scene);
+    let mut command = scene.shell("trap '' INT; exec ringlog stat app --watch 60", Path::new("/"));
+    let shown = fs::File::create(scene.file("shown")).unwrap();
+    let mut stat = Running::start(command.stdout(shown));
+    await_text(&scene, "shown", "records   0 published");
+    stat.signal(Signal::SIGINT);
+    let ended = stat.0.wait_within(Duration::from_secs(10));
+    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
 }
 
 #[test]

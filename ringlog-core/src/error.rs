@@ -262,11 +262,11 @@ pub enum Error {
         /// The processes that use it.
         holders: String,
     },
-    /// The ring has records that no consumer has persisted.
+    /// The ring has records that are not marked as persisted.
     #[error(
-        "{} has {records} record{} that no writer has written; write {} first, with `ringlog writer RING --out FILE \
-         --until-idle`, or lose {} with `ringlog rm --force`",
-        path.shown(), if *records == 1 { "" } else { "s" }, them(*records), them(*records)
+        "{} has {records} record{} not marked as persisted; run its writer again, `ringlog writer RING --out FILE \
+         --until-idle`, or lose what it has not written with `ringlog rm --force`",
+        path.shown(), if *records == 1 { "" } else { "s" }
     )]
     NotPersisted {
         /// The file.
@@ -322,10 +322,6 @@ fn to_upgrade(major: u16) -> &'static str {
     } else {
         "a build from before the first release made it; make the ring anew with the new programs"
     }
-}
-
-fn them(number: u64) -> &'static str {
-    if number == 1 { "it" } else { "them" }
 }
 
 fn did_you_mean(similar: &Option<String>) -> String {

@@ -142,7 +142,10 @@ fn records_without_a_ring_are_reported_and_counted_at_the_end() {
     let logging = Logging::start(at);
     logging.remove_once_logged();
     logging.await_reports(1);
-    let start = format!("ringlog: lost, and counted in no ring because none is at {}: ", logging.at.name());
+    let start = format!(
+        "ringlog: lost, and counted in no ring because none has taken the place of {}: ",
+        logging.at.name()
+    );
     let (logged, said) = logging.end();
     assert_eq!(said.len(), 2, "{said:?}");
     let last = &said[1];
@@ -185,7 +188,7 @@ fn what_is_left_in_a_removed_ring_is_reported_at_the_end() {
     make_ring(&at);
     let output = start("leaves", &at).output();
     let said = String::from_utf8(output.stderr).unwrap();
-    let lost = "ringlog: lost, and counted in no ring because none is at ";
+    let lost = "ringlog: lost, and counted in no ring because none has taken the place of ";
     assert_eq!(said, format!("{lost}{}: 3 records left in the ring before, of all processes\n", at.name()));
 }
 

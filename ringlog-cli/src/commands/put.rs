@@ -24,8 +24,9 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// says how many lines were put.
 ///
 /// If the ring is removed or replaced meanwhile, `put -` goes on with the ring of this name that is there then; it
-/// waits up to --timeout for one. If there is none by then, it ends with exit code 4, and says how many lines were not
-/// put, and how many of those that were are lost. If every line was put and some are lost, the exit code is 3.
+/// waits up to --timeout for one. If there is none after that time, it ends with exit code 4, and says how many lines
+/// were not put, and how many of those that were put are lost. If every line was put and some are lost, the exit code
+/// is 3.
 #[derive(Args)]
 pub struct Put {
     /// The ring to log into
@@ -164,7 +165,7 @@ impl LinePutter<'_> {
         Ok(())
     }
 
-    /// Waits up to the timeout while there is no ring of the name. False if there is none by then.
+    /// Waits up to the timeout while there is no ring of the name. Returns whether there is one.
     fn await_ring(&self) -> bool {
         let mut begun = None;
         loop {

@@ -18,7 +18,7 @@ use crate::{exit_code, humanize, terminal};
 pub struct Rm {
     /// The ring to remove
     name: String,
-    /// Remove it even if it is in use or damaged, or has records that no writer has written
+    /// Remove it even if it is in use or damaged, or has records that are not marked as persisted
     ///
     /// Processes that log into it get the error "the ring is gone" as soon as they need another block of
     /// space. Once a ring of this name is made again, they log into that one. A writer of the ring writes the

@@ -1,19 +1,19 @@
 //! `ringlog stat`
 
 mod definitions;
+mod report;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use ringlog::admin::Shown;
 use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RefusedStat, RingStat};
-use serde::Serialize;
 
-use self::definitions::DefinitionReport;
+use self::report::StatReport;
 use super::absence::Absence;
+use super::stop_signals::StopSignals;
 use crate::{exit_code, humanize, option_values, terminal};
 
 /// Show the state and the counters of a ring and of each lane
@@ -57,21 +57,26 @@ pub struct Stat {
 
 impl Stat {
     pub fn run(self) -> exit_code::CommandResult {
+        let Some(pause) = self.watch else {
+            self.print(&Reading::new(Observer::open(&self.name)?)?, None)?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        let signals = StopSignals::install()?;
         let mut last: Option<Reading> = None;
         let mut absence = Absence::default();
-        loop {
+        while !signals.have_come() {
             // Opened each time, because the ring may have been replaced.
             let observer = match (Observer::open(&self.name), &last) {
                 (Ok(observer), _) => observer,
                 (Err(ringlog::Error::NoSuchRing { .. }), Some(last)) => {
                     absence.begin();
                     absence.report(&last.observer, "its last counters have been shown");
-                    std::thread::sleep(option_values::INTERVAL_MIN);
+                    signals.pause(option_values::INTERVAL_MIN);
                     continue;
                 }
                 (Err(error), _) => return Err(error.into()),
             };
-            let now = Reading { time: Instant::now(), stat: observer.stat()?, observer };
+            let now = Reading::new(observer)?;
             if let Some(old) = &last
                 && old.observer.info().uuid != now.observer.info().uuid
             {
@@ -79,10 +84,10 @@ impl Stat {
                 last = None;
             }
             self.print(&now, last.as_ref())?;
-            let Some(pause) = self.watch else { return Ok(ExitCode::SUCCESS) };
             last = Some(now);
-            std::thread::sleep(pause);
+            signals.pause(pause);
         }
+        Ok(ExitCode::SUCCESS)
     }
 
     fn print(&self, now: &Reading, last: Option<&Reading>) -> anyhow::Result<()> {
@@ -106,6 +111,12 @@ struct Reading {
     time: Instant,
     observer: Observer,
     stat: RingStat,
+}
+
+impl Reading {
+    fn new(observer: Observer) -> Result<Reading, ringlog::Error> {
+        Ok(Reading { time: Instant::now(), stat: observer.stat()?, observer })
+    }
 }
 
 /// Formats one reading of the counters as the command prints it.
@@ -291,146 +302,4 @@ fn rates(old: &RingStat, new: &RingStat, time: Duration) -> String {
         rate(old.persisted, new.persisted),
         rate(old.dropped, new.dropped)
     )
-}
-
-/// State and counters as JSON.
-#[derive(Serialize)]
-struct StatReport {
-    path: PathBuf,
-    uuid: String,
-    published: u64,
-    persisted: u64,
-    lag: u64,
-    dropped: u64,
-    dropped_without_lane: u64,
-    refused: RefusedReport,
-    late: u64,
-    damaged: u64,
-    free_blocks: u32,
-    definitions: DefinitionReport,
-    block_count: u32,
-    reclaimed_blocks: u64,
-    /// Upper bound of the time from the last owner's end to the reclaim of its blocks; null if unknown.
-    reclaimed_within_ns: Option<u64>,
-    /// The largest of these bounds so far.
-    reclaimed_within_max_ns: Option<u64>,
-    /// When a writer last looked for ended owners; null if none has.
-    reclaim_looked_unix_ns: Option<u64>,
-    overflow: String,
-    /// Made before the machine was started, so that it takes no new records.
-    is_of_earlier_boot: bool,
-    /// Rings that were here before the machine was started and are not drained yet.
-    earlier_boots: Vec<PathBuf>,
-    retired: bool,
-    /// Whether the locks could be read. If not, `alive`, `state` and `writer` are what the ring says.
-    owners_known: bool,
-    writer: Option<WriterReport>,
-    lanes: Vec<LaneReport>,
-}
-
-/// The dropped records by reason, as the gaps in the output name it.
-#[derive(Serialize)]
-struct RefusedReport {
-    dropped: u64,
-    no_lane: u64,
-    nested: u64,
-    unfit: u64,
-    system: u64,
-    no_ring: u64,
-    left: u64,
-}
-
-impl RefusedReport {
-    fn new(refused: &RefusedStat) -> RefusedReport {
-        let RefusedStat { full, no_lane, nested, unfit, system, no_ring, left, .. } = *refused;
-        RefusedReport { dropped: full, no_lane, nested, unfit, system, no_ring, left }
-    }
-}
-
-#[derive(Serialize)]
-struct WriterReport {
-    holder: String,
-    pid: u32,
-    since_unix_ns: u64,
-    beat_unix_ns: u64,
-}
-
-#[derive(Serialize)]
-struct LaneReport {
-    lane: u32,
-    incarnation: u32,
-    is_process: bool,
-    state: &'static str,
-    alive: bool,
-    process: String,
-    pid: u32,
-    thread: String,
-    tid: u32,
-    published: u64,
-    persisted: u64,
-    lag: u64,
-    dropped: u64,
-    /// Of a process lane: the segments of the definition area that its process uses.
-    segments: u32,
-}
-
-impl StatReport {
-    fn new(observer: &Observer, stat: &RingStat) -> StatReport {
-        StatReport {
-            path: observer.path().to_owned(),
-            uuid: humanize::uuid(&observer.info().uuid),
-            published: stat.published,
-            persisted: stat.persisted,
-            lag: stat.lag(),
-            dropped: stat.dropped,
-            dropped_without_lane: stat.dropped_without_lane,
-            refused: RefusedReport::new(&stat.refused),
-            late: stat.late,
-            damaged: stat.damaged,
-            free_blocks: stat.free_blocks,
-            definitions: DefinitionReport::new(stat),
-            block_count: observer.info().geometry().block_count(),
-            reclaimed_blocks: stat.reclaim.blocks,
-            reclaimed_within_ns: stat.reclaim.last_within.map(nanoseconds),
-            reclaimed_within_max_ns: stat.reclaim.longest_within.map(nanoseconds),
-            reclaim_looked_unix_ns: Some(stat.reclaim.looked_unix_ns).filter(|looked| *looked != 0),
-            overflow: option_values::overflow_text(stat.overflow),
-            is_of_earlier_boot: observer.info().is_of_earlier_boot(),
-            earlier_boots: observer.of_earlier_boots(),
-            retired: stat.retired,
-            owners_known: stat.owners_known,
-            writer: stat.consumer.as_ref().map(|consumer| WriterReport {
-                holder: consumer.holder.clone(),
-                pid: consumer.pid,
-                since_unix_ns: consumer.since_unix_ns,
-                beat_unix_ns: consumer.beat_unix_ns,
-            }),
-            lanes: stat.lanes.iter().map(|lane| LaneReport::new(lane, stat)).collect(),
-        }
-    }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-impl LaneReport {
-    fn new(lane: &LaneStat, stat: &RingStat) -> LaneReport {
-        LaneReport {
-            lane: lane.lane,
-            incarnation: lane.incarnation,
-            is_process: lane.is_process,
-            state: state(lane, stat),
-            alive: lane.alive,
-            process: lane.process.clone(),
-            pid: lane.pid,
-            thread: lane.thread.clone(),
-            tid: lane.tid,
-            published: lane.published,
-            persisted: lane.persisted,
-            lag: lane.published.saturating_sub(lane.persisted),
-            dropped: lane.dropped,
-            segments: lane.segments,
-        }
-    }
 }

@@ -3,27 +3,24 @@
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringlog::Level;
 use ringlog::admin::Shown;
 use ringlog::reader::{Observer, OwnedEntry};
 use ringlog_writer::{FormatKind, Newlines, format};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::commands::absence::Absence;
+use crate::commands::stop_signals::StopSignals;
 use crate::{exit_code, humanize, terminal};
 
 /// Time between two polls of a followed ring. It is short while records come: a drained lane reuses the same few
 /// blocks, so their records are soon overwritten. In a quiet ring it doubles up to `POLL_PAUSE_MAX`.
 const POLL_PAUSE_MIN: Duration = Duration::from_millis(2);
 const POLL_PAUSE_MAX: Duration = Duration::from_millis(50);
-/// Time between two checks whether the name still leads to the same ring, and between two while there is none.
+/// The time after which it is checked again whether the name leads to the same ring; the second, while there is none.
 const REPLACED_CHECK: Duration = Duration::from_secs(1);
 const REMOVED_CHECK: Duration = Duration::from_millis(100);
 
@@ -88,13 +85,10 @@ impl Tail {
     }
 
     fn follow(&self, mut view: RingView) -> exit_code::CommandResult {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, stop.clone()).context("cannot install signal handlers")?;
-        }
+        let signals = StopSignals::install()?;
         let mut watch = NameWatch::new();
         let mut nap = POLL_PAUSE_MIN;
-        while !stop.load(Ordering::Relaxed) {
+        while !signals.have_come() {
             // Looked for before the last poll, so that no record is missed between the two.
             let next = watch.next(self, &view)?;
             let came = view.print_new(|entry| self.wants(entry))?;

@@ -40,8 +40,8 @@ pub(crate) fn is_persisted(session: &Session, ring: &SharedRing) -> bool {
 }
 
 /// Counts in the ring `to` what is left in `from`, which was removed and which no consumer can come to: published
-/// records that are not persisted, and refused ones that no output has been told of. Takes each over by exchanging the
-/// counter of what is told, so that of several callers one counts it.
+/// records that are not persisted, and refused ones that are reported to no output. Takes each over by exchanging the
+/// counter of what is reported, so that of several callers one counts it.
 ///
 /// Whether the owners of lanes are alive does not matter: what they publish or are refused later is the next caller's.
 pub(crate) fn count(from: &SharedRing, to: &SharedRing) {
@@ -63,13 +63,13 @@ pub(crate) fn count(from: &SharedRing, to: &SharedRing) {
 }
 
 /// Takes over the records in open blocks. A lane's own count has them only once its block is closed, which an owner
-/// that was killed never does. Until then it is behind the counter of what is told, and nothing is taken over by it.
+/// that was killed never does. Until then it is behind the counter of what is persisted, and takes over nothing.
 fn take_over_open_blocks(from: &SharedRing) -> u64 {
     let mut left = 0_u64;
     for index in 0..from.geometry().block_count {
         if let Some((lane, published)) = open_block(from, index) {
-            let told = from.lane_word(lane, lane_entry::PERSISTED);
-            left = left.saturating_add(take_over(|| published, told, records_max(from)));
+            let persisted = from.lane_word(lane, lane_entry::PERSISTED);
+            left = left.saturating_add(take_over(|| published, persisted, records_max(from)));
         }
     }
     left
@@ -86,7 +86,7 @@ fn open_block(ring: &SharedRing, index: u32) -> Option<(u32, u64)> {
 /// counts them.
 pub(crate) fn look(ring: &SharedRing) -> u64 {
     let difference =
-        |all: u64, told: u64, most: u64| Some(all.wrapping_sub(told)).filter(|count| *count <= most);
+        |all: u64, reported: u64, most: u64| Some(all.wrapping_sub(reported)).filter(|count| *count <= most);
     let mut left = 0_u64;
     let mut add = |count: Option<u64>| left = left.saturating_add(count.unwrap_or(0));
     for lane in 0..ring.geometry().lane_count {
@@ -95,8 +95,8 @@ pub(crate) fn look(ring: &SharedRing) -> u64 {
         add(difference(word(lane_entry::DROPPED), word(lane_entry::DROPPED_REPORTED), DROPS_MAX));
     }
     let word = |offset| ring.header_word(offset).load(Ordering::Relaxed);
-    let told = word(header::DROPPED_WITHOUT_LANE_REPORTED);
-    add(difference(word(header::DROPPED_WITHOUT_LANE), told, DROPS_MAX));
+    let reported = word(header::DROPPED_WITHOUT_LANE_REPORTED);
+    add(difference(word(header::DROPPED_WITHOUT_LANE), reported, DROPS_MAX));
     // A lane's own count has the records of an open block only once that is closed.
     for index in 0..ring.geometry().block_count {
         if let Some((lane, published)) = open_block(ring, index) {
@@ -116,16 +116,21 @@ fn records_max(ring: &SharedRing) -> u64 {
     u64::from(ring.geometry().block_count) * u64::from(ring.geometry().block_slots())
 }
 
-/// Sets the counter of what is told to the number of all, and returns the difference; 0 where it cannot be right.
-fn take_over(all: impl Fn() -> u64, told: &AtomicU64, most: u64) -> u64 {
-    let mut before = told.load(Ordering::Relaxed);
+/// Sets the counter of what is reported, or persisted, to the number of all, and returns the difference; 0 where it
+/// cannot be right.
+fn take_over(all: impl Fn() -> u64, reported: &AtomicU64, most: u64) -> u64 {
+    let mut before = reported.load(Ordering::Relaxed);
     loop {
         let count = all().wrapping_sub(before);
         if count == 0 || count > most {
             return 0;
         }
-        let taken =
-            told.compare_exchange(before, before.wrapping_add(count), Ordering::AcqRel, Ordering::Relaxed);
+        let taken = reported.compare_exchange(
+            before,
+            before.wrapping_add(count),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
         match taken {
             Ok(_) => return count,
             Err(now) => before = now,

@@ -27,13 +27,16 @@ impl LossLines {
                  {shown}`; {meanwhile}"
             ),
             replaced: format!(
-                "ringlog: {shown} was replaced by a file that does not take its place (it is no ring, or another \
-                 user's), and no writer drains the ring before; remove the file and make the ring again; {meanwhile}"
+                "ringlog: {shown} was replaced by a file that does not take its place (it is no ring, a copy \
+                 of one, or another user's), and no writer drains the ring before; remove the \
+                 file and make the ring again; {meanwhile}"
             ),
             truncated: format!(
                 "ringlog: {shown} was truncated; remove the file and make the ring again; {meanwhile}"
             ),
-            at_end: format!("ringlog: lost, and counted in no ring because none is at {shown}: "),
+            at_end: format!(
+                "ringlog: lost, and counted in no ring because none has taken the place of {shown}: "
+            ),
         }
     }
 

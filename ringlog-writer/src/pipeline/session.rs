@@ -287,7 +287,7 @@ impl Session<'_> {
             sinks.into_iter().for_each(|sink| sink.close(acknowledged, events));
         } else if is_last {
             sources.look_for_names();
-            // Up to the first batch with an entry that is in no file. An error here would hide the one that is returned.
+            // Up to the first batch with an entry that is in no file. An error would hide the one that is returned.
             let in_files = in_flight.iter().take_while(|batch| batch.common & whole_files != 0);
             let _ = in_files.into_iter().try_for_each(|batch| sources.ack_nameless(&batch.marks));
         }
