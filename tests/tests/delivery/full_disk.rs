@@ -97,6 +97,8 @@ fn records_wait_in_the_ring_while_the_disk_is_full() {
     fs::remove_file(on.dir().join("filler")).unwrap();
     on.ring.logger().flush(SOON).unwrap();
     assert_eq!(on.numbers(), (0..3500).collect::<Vec<_>>());
+    // The writer prints in a thread of its own.
+    on.eventually("it is reported that there is room", || on.said().contains("again; no record was lost\n"));
     let said = on.said();
     assert_eq!(said.lines().count(), 2, "once that it is full, and once that it is not: {said}");
 }
