@@ -39,6 +39,7 @@ mod targets;
 
 pub use diagnostics::{ConfigErrors, Problem};
 pub use file::ConfigFile;
+pub(crate) use model::Place;
 pub use model::{
     Color, Config, EVERYTHING, FileConfig, Formatter, HANDLERS_MAX, HandlerConfig, LoggerConfig, RINGS_MAX,
     SinkConfig, Stream,

@@ -61,6 +61,12 @@ pub enum Error {
         /// The largest number of missing records; these are not in the ring any more.
         records: u64,
     },
+    /// The writer was asked to end at once.
+    #[error("ended at once, as a second signal asked; {} in the ring for the next writer", unwritten(*records))]
+    EndedAtOnce {
+        /// The records that are left, those among them that were logged after the first request.
+        records: u64,
+    },
     /// The writer was asked to stop while a sync failed. Everything is written, and not written again.
     #[error(
         "cannot sync {out}: {source}; all is written, but the last records may not survive a loss of power"
@@ -136,6 +142,14 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
+    /// With so many more records that are not written.
+    pub(crate) fn with_more(self, more: u64) -> Error {
+        match self {
+            Error::Write { out, source, records } => Error::Write { out, source, records: records + more },
+            error => error,
+        }
+    }
+
     /// What the error means where a ring `is_nameless`: what it holds is left for no other writer.
     pub(crate) fn of_removed(self, is_nameless: bool) -> Error {
         match self {
@@ -146,12 +160,16 @@ impl Error {
         }
     }
 
-    /// The exit code for the error: 4 if there is no such ring, 2 for wrong options or a wrong configuration,
-    /// otherwise 1.
+    /// The exit code for the error: 4 if there is no such ring, 3 if records are not written, 2 for wrong options or a
+    /// wrong configuration, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Ring(ringlog::Error::NoSuchRing { .. }) => 4,
             Error::Options(_) | Error::Config(_) => 2,
+            Error::Write { .. }
+            | Error::WriteOfRemoved { .. }
+            | Error::LeftOut { .. }
+            | Error::EndedAtOnce { .. } => 3,
             Error::Refused { code, .. } => *code,
             _ => 1,
         }

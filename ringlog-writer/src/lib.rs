@@ -38,6 +38,7 @@ mod error;
 mod events;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod summary;
 mod text_enum;
 
 pub use config::ConfigFile;
@@ -45,6 +46,7 @@ pub use config::options::{Existing, Fsync, Options, Out};
 pub use error::Error;
 pub use events::{Events, StandardError};
 pub use format::{FormatKind, Newlines};
-pub use pipeline::{Signals, Summary, run, run_config, run_with};
+pub use pipeline::{Signals, run, run_config, run_with};
 pub use spawn::{Child, spawn, spawn_program};
+pub use summary::Summary;
 pub use text_enum::InvalidValue;

@@ -1,9 +1,11 @@
 //! Sinks: the code that writes a handler's lines.
 //!
-//! [`open`] is the registry. A sink takes bytes in order and reports failures; the pipeline decides when to retry.
+//! [`open`] is the registry. A sink takes batches in order and reports failures; the pipeline decides when to retry.
 
+mod batch;
 mod console;
 pub(crate) mod file;
+mod stream;
 mod traits;
 mod unopened;
 
@@ -12,7 +14,8 @@ use std::path::Path;
 use crate::config::SinkConfig;
 use crate::error::Error;
 
-pub(crate) use traits::{Maintained, Sink, Unrotatable};
+pub(crate) use batch::Batch;
+pub(crate) use traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
 pub(crate) use unopened::Unopened;
 
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of

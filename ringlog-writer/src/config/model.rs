@@ -9,6 +9,7 @@ use ringlog::Level;
 use ringlog::admin::Shown;
 
 use super::options::{Existing, Fsync, Options, Out};
+use super::paths::canonical;
 use crate::format::{FormatKind, Newlines};
 use crate::rotation::{Rotation, Zone};
 use crate::text_enum::text_enum;
@@ -125,6 +126,32 @@ pub enum SinkConfig {
     Null,
 }
 
+/// Where a sink writes. Handlers that write to one place share its sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Stream(Stream),
+    File(PathBuf),
+}
+
+impl SinkConfig {
+    /// Where it writes; `None` if it discards every record.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match self {
+            SinkConfig::Console { stream, .. } => Some(Place::Stream(*stream)),
+            SinkConfig::File(file) => Some(Place::File(canonical(&file.path))),
+            SinkConfig::Null => None,
+        }
+    }
+
+    /// Whether levels have colours.
+    pub(crate) fn is_colored(&self) -> bool {
+        match self {
+            SinkConfig::Console { stream, color } => color.is_wanted(*stream),
+            SinkConfig::File(_) | SinkConfig::Null => false,
+        }
+    }
+}
+
 /// The sink's name in messages.
 impl fmt::Display for SinkConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,7 +218,7 @@ pub enum Color {
 
 impl Color {
     /// Whether lines on this stream have colours.
-    pub(crate) fn is_wanted(self, stream: Stream) -> bool {
+    fn is_wanted(self, stream: Stream) -> bool {
         let is_terminal = || match stream {
             Stream::Stdout => std::io::stdout().is_terminal(),
             Stream::Stderr => std::io::stderr().is_terminal(),

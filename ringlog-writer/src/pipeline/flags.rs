@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicBool;
 pub struct Signals {
     /// Write every record published so far, then end.
     pub stop: Arc<AtomicBool>,
+    /// End at once, and leave what is not written to the next writer. With `stop`.
+    pub now: Arc<AtomicBool>,
     /// Reopen the file, or reload the configuration if there is one. Cleared once that is done.
     pub reopen: Arc<AtomicBool>,
     /// Close the file and begin the next one. Cleared once that is done.
@@ -18,13 +20,14 @@ pub struct Signals {
 #[derive(Clone, Copy)]
 pub(super) struct Flags<'a> {
     pub(super) stop: &'a AtomicBool,
+    pub(super) now: &'a AtomicBool,
     pub(super) reopen: &'a AtomicBool,
     pub(super) rotate: &'a AtomicBool,
 }
 
 impl<'a> From<&'a Signals> for Flags<'a> {
     fn from(signals: &'a Signals) -> Flags<'a> {
-        let Signals { stop, reopen, rotate } = signals;
-        Flags { stop, reopen, rotate }
+        let Signals { stop, now, reopen, rotate } = signals;
+        Flags { stop, now, reopen, rotate }
     }
 }

@@ -62,6 +62,11 @@ impl Router {
         router
     }
 
+    /// The bit of the handler with this number in the configuration; `None` for one that discards every record.
+    pub(super) fn bit(&self, handler: usize) -> Option<HandlerMask> {
+        self.handlers.get(handler).and_then(|known| known.map(|(bit, _)| bit))
+    }
+
     /// The handlers that write the entry.
     #[inline]
     pub(super) fn mask(&mut self, entry: &Entry<'_>) -> HandlerMask {

@@ -8,13 +8,12 @@ use ringlog::admin::RotationOutcome;
 use ringlog::reader::{Body, GapReason, Mark};
 
 use super::context::Context;
-use super::delivery::{DeliveryContext, Persisted};
-use super::handlers::Handlers;
-use super::router::{HandlerMask, Router};
-use super::summary::{Summary, missing};
+use super::outputs::{OutputMask, Outputs};
+use super::router::Router;
 use crate::clock::{now_unix_ns, unix_ns};
 use crate::config::{Config, ConfigFile};
 use crate::error::Error;
+use crate::summary::{Summary, missing};
 
 /// The largest number of entries in a batch. Without it, entries that no handler takes would never end a batch.
 const BATCH_ENTRIES: u32 = 8192;
@@ -30,6 +29,9 @@ const BUSY: Duration = Duration::from_millis(1);
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
 /// When the writer stops, it waits at most this long for records with timestamps from the future.
 const FUTURE_MAX: Duration = Duration::from_secs(3);
+/// When the writer stops, an output that does not end by itself, such as a pipe that is not read, is waited for at most
+/// this long.
+pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How long a session that is followed by another one waits at its end for handlers to write what is queued. What is
 /// not written by then stays in the rings.
 const QUIESCE_WITHIN: Duration = Duration::from_secs(2);
@@ -47,11 +49,11 @@ struct Ending {
 
 /// A batch that was handed to the handlers and is not acknowledged yet.
 pub(super) struct InFlight {
-    turn: u64,
+    pub(super) turn: u64,
     pub(super) marks: Vec<Mark>,
     pub(super) counts: Summary,
-    /// The handlers that each of its entries is for.
-    pub(super) common: HandlerMask,
+    /// The outputs that each of its entries is for.
+    pub(super) common: OutputMask,
 }
 
 /// Why the loop has ended.
@@ -69,7 +71,7 @@ pub(super) enum End {
 pub(super) struct Writer<'a> {
     pub(super) context: Context<'a>,
     router: Router,
-    pub(super) handlers: Handlers,
+    pub(super) outputs: Outputs,
     until_idle: bool,
     /// Whether a ring that was removed is made anew.
     makes_anew: bool,
@@ -77,13 +79,15 @@ pub(super) struct Writer<'a> {
     config: Option<&'a ConfigFile>,
     /// The entries taken since the last turn.
     counts: Summary,
-    /// The handlers that each of them is for.
-    common: HandlerMask,
+    /// The outputs that each of them is for.
+    common: OutputMask,
     /// The number of batches handed to the handlers.
     turn: u64,
     pub(super) in_flight: VecDeque<InFlight>,
     /// The requests to rotate that are being carried out, and what comes of them.
     rotating: Option<(Vec<Option<u64>>, RotationOutcome)>,
+    /// Whether the files are being reopened.
+    is_reopening: bool,
     /// What is acknowledged.
     pub(super) summary: Summary,
     ending: Option<Ending>,
@@ -95,7 +99,7 @@ impl<'a> Writer<'a> {
     pub(super) fn new(
         context: Context<'a>,
         router: Router,
-        handlers: Handlers,
+        outputs: Outputs,
         until_idle: bool,
         makes_anew: bool,
         config: Option<&'a ConfigFile>,
@@ -103,15 +107,16 @@ impl<'a> Writer<'a> {
         Writer {
             context,
             router,
-            handlers,
+            outputs,
             until_idle,
             makes_anew,
             config,
             counts: Summary::default(),
-            common: HandlerMask::MAX,
+            common: OutputMask::MAX,
             turn: 0,
             in_flight: VecDeque::new(),
             rotating: None,
+            is_reopening: false,
             summary: Summary::default(),
             ending: None,
             last_unix_ns: 0,
@@ -121,25 +126,30 @@ impl<'a> Writer<'a> {
     /// Runs until a request, an idle ring or an error ends the loop.
     pub(super) fn run(&mut self) -> Result<End, Error> {
         loop {
-            let filled = if self.handlers.are_behind() { Ok(false) } else { self.fill() };
+            let filled = if self.outputs.are_behind() { Ok(false) } else { self.fill() };
             let is_empty = match filled {
                 Ok(is_empty) => is_empty,
                 Err(error) => {
                     // The ring is lost, but the entries taken from it before are not.
                     self.turn += 1;
-                    return self.handlers.write(self.turn, &mut self.context).and(Err(error));
+                    self.outputs.write(self.turn, &self.context);
+                    return Err(error);
                 }
             };
             let took_some = self.counts.has_entries();
-            if took_some && self.submit()? == Persisted::ReaderGone {
-                return Ok(End::Done);
+            if took_some {
+                self.submit();
             }
             self.acknowledge()?;
-            if self.handlers.all_gone() {
+            if self.outputs.all_gone() {
                 return Ok(End::Done);
             }
             if let Some(end) = self.handle_requests()? {
                 return Ok(end);
+            }
+            if self.context.flags.now.load(Ordering::Relaxed) {
+                self.outputs.end_now();
+                return Ok(End::Done);
             }
             if self.ending.is_some() {
                 if self.is_finished(is_empty, took_some)? {
@@ -164,7 +174,7 @@ impl<'a> Writer<'a> {
         self.last_unix_ns = 0;
         let mut is_old = false;
         let mut taken = 0;
-        while !self.handlers.is_full() && !is_old && taken < BATCH_ENTRIES {
+        while !self.outputs.are_full() && !is_old && taken < BATCH_ENTRIES {
             taken += 1;
             let Context { sources, events, .. } = &mut self.context;
             let Some((ring, entry)) = sources.next(wait)? else { return Ok(true) };
@@ -188,41 +198,38 @@ impl<'a> Writer<'a> {
                 }
             }
             let mask = self.router.mask(&entry);
-            self.common &= mask;
+            self.common &= self.outputs.of(mask);
             let unrouted = (mask == 0 && entry.record().is_none()).then(|| entry.message());
-            self.handlers.format(mask, ring, &entry, *events);
+            self.outputs.format(mask, ring, &entry, *events);
             if let Some(unrouted) = unrouted {
                 events.report(&format!("{}: {unrouted}", sources.label(ring)));
             }
-            self.handlers.record_step(mask, ring, unix_ns, sources);
+            self.outputs.complete(mask, ring, unix_ns, sources.step(ring));
         }
         Ok(false)
     }
 
-    /// Writes the present batch, or hands it to the handlers' threads.
-    fn submit(&mut self) -> Result<Persisted, Error> {
+    /// Hands the present batch to the outputs' threads.
+    fn submit(&mut self) {
         self.turn += 1;
-        self.counts.bytes = self.handlers.batch_bytes();
-        if self.handlers.write(self.turn, &mut self.context)? == Persisted::ReaderGone {
-            return Ok(Persisted::ReaderGone);
-        }
+        self.counts.bytes = self.outputs.batch_bytes();
+        self.outputs.write(self.turn, &self.context);
         let (marks, counts) = (self.context.sources.marks(), std::mem::take(&mut self.counts));
-        let common = std::mem::replace(&mut self.common, HandlerMask::MAX);
+        let common = std::mem::replace(&mut self.common, OutputMask::MAX);
         self.in_flight.push_back(InFlight { turn: self.turn, marks, counts, common });
-        Ok(Persisted::Done)
     }
 
     /// Acknowledges the batches that every handler has written.
     fn acknowledge(&mut self) -> Result<(), Error> {
-        self.handlers.poll(Duration::ZERO, self.context.events);
-        if self.handlers.are_behind() {
-            self.handlers.poll(BUSY, self.context.events);
+        self.outputs.poll(Duration::ZERO, self.context.events);
+        if self.outputs.are_behind() {
+            self.outputs.poll(BUSY, self.context.events);
         }
         let Context { sources, events, .. } = &mut self.context;
-        if self.handlers.update_detached(self.ending.is_some(), sources.is_nearly_full(), *events) {
-            self.submit()?;
+        if self.outputs.update_detached(self.ending.is_some(), sources.is_nearly_full(), *events) {
+            self.submit();
         }
-        let written = self.handlers.written_turn().unwrap_or(self.turn);
+        let written = self.outputs.written_turn().unwrap_or(self.turn);
         while let Some(done) = self.in_flight.front().filter(|batch| batch.turn <= written) {
             self.context.sources.ack_to(&done.marks)?;
             self.summary.add(done.counts);
@@ -238,36 +245,39 @@ impl<'a> Writer<'a> {
         {
             return Ok(Some(End::Reload(Box::new(config))));
         }
-        self.handlers.maintain(&mut self.context);
-        if self.in_flight.is_empty() {
-            self.context.sources.end_drained(self.context.events)?;
-        }
-        self.rotate_if_requested()?;
-        self.context.waiting();
+        self.context.sources.end_drained(self.context.events)?;
+        self.rotate_if_requested();
+        let Context { sources, events, .. } = &mut self.context;
+        sources.maintain(*events);
         Ok(None)
     }
 
     /// Starts a rotation on request, and answers the request once the next files are open.
-    fn rotate_if_requested(&mut self) -> Result<(), Error> {
+    fn rotate_if_requested(&mut self) {
         let requests = self.context.sources.requests().rotations();
         // Read after the requests to rotate: a process that sends both sends this one first.
         if self.context.sources.requests().take_trust() {
-            self.handlers.trust_clock(&mut self.context);
+            self.outputs.trust_clock();
         }
         let is_requested = requests.iter().any(Option::is_some) && self.rotating.is_none();
         if self.context.flags.rotate.swap(false, Ordering::Relaxed) || is_requested {
-            let outcome = self.handlers.rotate(now_unix_ns(), &mut self.context)?;
+            let outcome = self.outputs.rotate(now_unix_ns(), self.context.events);
             self.rotating = Some((requests, outcome));
         }
-        self.answer_rotation();
-        Ok(())
+        self.answer_requests();
     }
 
-    fn answer_rotation(&mut self) {
-        if !self.handlers.are_rotating()
-            && let Some((requests, outcome)) = self.rotating.take()
-        {
-            self.context.sources.requests().answer_rotations(&requests, outcome);
+    /// Answers the requests that the outputs have carried out.
+    fn answer_requests(&mut self) {
+        if self.outputs.are_handling() {
+            return;
+        }
+        let requests = self.context.sources.requests();
+        if let Some((rotations, outcome)) = self.rotating.take() {
+            requests.answer_rotations(&rotations, outcome);
+        }
+        if std::mem::take(&mut self.is_reopening) {
+            requests.answer_reload(true);
         }
     }
 
@@ -277,7 +287,7 @@ impl<'a> Writer<'a> {
             self.context.events.report(&why);
         }
         self.context.sources.set_grace(Duration::ZERO);
-        self.handlers.expire_deadlines();
+        self.outputs.stop(Instant::now() + STOP_WITHIN);
         let until = std::time::SystemTime::now() + CLOCKS_AGREE_WITHIN;
         self.ending = Some(Ending { unix_ns: unix_ns(until), stuck_since: None, damaged: false });
     }
@@ -303,11 +313,11 @@ impl<'a> Writer<'a> {
         }
         // The rings keep what a failed handler has not written, so they are never drained; the other handlers get the
         // rest.
-        if self.handlers.have_failed() && is_empty && !took_some {
+        if self.outputs.have_failed() && is_empty && !took_some {
             return Ok(ending.stuck_since.get_or_insert_with(Instant::now).elapsed() >= CLOCKS_AGREE_WITHIN);
         }
         // What is in flight is written at the end of the session too, so it keeps no damaged ring from being left.
-        let is_waiting = !self.in_flight.is_empty() && !self.handlers.have_failed();
+        let is_waiting = !self.in_flight.is_empty() && !self.outputs.have_failed();
         if (took_some || is_waiting) && !ending.damaged {
             ending.stuck_since = None;
             return Ok(false);
@@ -344,8 +354,8 @@ impl Writer<'_> {
         let is_signalled = self.context.flags.reopen.swap(false, Ordering::Relaxed);
         let is_requested = self.context.sources.requests().reload();
         if self.config.is_none() && (is_signalled || is_requested) {
-            self.handlers.reopen(&mut self.context);
-            self.context.sources.requests().answer_reload(true);
+            self.outputs.reopen();
+            self.is_reopening = true;
         }
         self.config.is_some() && (is_signalled || is_requested)
     }
@@ -372,9 +382,9 @@ impl Writer<'_> {
         let until = Instant::now() + QUIESCE_WITHIN;
         let is_busy = |writer: &Self| !writer.in_flight.is_empty() || writer.rotating.is_some();
         while is_busy(self) && Instant::now() < until && !self.context.is_stopping() {
-            self.handlers.poll(BUSY, self.context.events);
+            self.outputs.poll(BUSY, self.context.events);
             self.acknowledge()?;
-            self.answer_rotation();
+            self.answer_requests();
             if self.in_flight.is_empty() {
                 std::thread::sleep(BUSY);
             }

@@ -3,27 +3,27 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringlog::reader::Cursor;
 
-use super::active_handler::{ActiveHandler, Guarantee};
 use super::context::Context;
 use super::delivery::Delivery;
 use super::flags::{Flags, Signals};
 use super::formatting::Formatting;
-use super::handlers::{Handlers, Outcome};
 use super::held::{self, Held};
-use super::router::Router;
-use super::run::{End, Writer};
+use super::output::Output;
+use super::outputs::{Outcome, Outputs};
+use super::router::{HandlerMask, Router};
+use super::run::{End, STOP_WITHIN, Writer};
 use super::sources::Sources;
-use super::summary::Summary;
 use crate::config::options::{Existing, Options};
-use crate::config::{Config, ConfigFile, HandlerConfig, SinkConfig, canonical};
+use crate::config::{Config, ConfigFile, HandlerConfig, Place, SinkConfig, canonical};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
 use crate::format::RingIdentity;
-use crate::sink::{self, Sink, Unopened};
+use crate::sink::{self, Guarantee, Sink, SinkRequest, Unopened};
+use crate::summary::Summary;
 
 /// The pause before the previous configuration is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -41,7 +41,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// before that are written; [`Error::Write`] if the writer was asked to stop while a write failed. A full disk is not
 /// an error: the writer waits for space.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
-    let flags = Flags { stop, reopen: &AtomicBool::new(false), rotate: &AtomicBool::new(false) };
+    let [now, reopen, rotate] = &[const { AtomicBool::new(false) }; 3];
+    let flags = Flags { stop, now, reopen, rotate };
     run_options(options, flags, &mut StandardError)
 }
 
@@ -186,8 +187,9 @@ impl Session<'_> {
         events: &'a mut dyn Events,
     ) -> Result<Writer<'a>, Error> {
         let mut sources = held.take(&self.config.rings, self.config.grace, events)?;
-        let handlers = match self.open_handlers(&mut sources, positions, events) {
-            Ok(handlers) => handlers,
+        let router = Router::new(self.config);
+        let outputs = match self.open_outputs(&router, &mut sources, positions, events) {
+            Ok(outputs) => outputs,
             Err(error) => return held.put_back(sources, events).and(Err(error)),
         };
         held.end();
@@ -196,39 +198,56 @@ impl Session<'_> {
         }
         let context = Context { sources, flags, events };
         let How { file, until_idle, makes_anew } = self.how;
-        Ok(Writer::new(context, Router::new(self.config), handlers, until_idle, makes_anew, file))
+        Ok(Writer::new(context, router, outputs, until_idle, makes_anew, file))
     }
 
-    fn open_handlers(
+    fn open_outputs(
         &self,
+        router: &Router,
         sources: &mut Sources,
         positions: &Positions,
         events: &mut dyn Events,
-    ) -> Result<Handlers, Error> {
-        let rings: Vec<&Path> = sources.all().iter().map(|source| source.ring().path()).collect();
-        let is_single = self.how.file.is_none();
-        let mut sinks = Vec::new();
-        for handler in &self.config.handlers {
-            let opened = sink::open(&handler.sink, &rings);
-            let opened =
-                opened.or_else(|error| self.stand_in(handler, &rings, positions, error, events).map(Some));
-            sinks.extend(opened?.map(|sink| (handler, sink)));
+    ) -> Result<Outputs, Error> {
+        let mut opened = Vec::new();
+        for handlers in self.by_place(router) {
+            let [(first, _), ..] = handlers[..] else { continue };
+            let rings = ring_paths(sources);
+            let sink = match sink::open(&first.sink, &rings) {
+                Ok(sink) => sink,
+                Err(error) => Some(self.stand_in(first, &rings, positions, error, events)?),
+            };
+            opened.extend(sink.map(|sink| Opened { handlers, sink }));
         }
-        // The rings start at the position of a single sink. Of several sinks, each skips the records that it has.
-        if let (true, Some((_, sink))) = (is_single, sinks.first()) {
-            sources.resume(|ring| sink.cursor(ring))?;
-        }
+        // Nothing comes again that every sink has. Of the rest, each skips what it has.
+        sources.resume(|ring| {
+            let mut cursors = opened.iter().map(|opened| opened.sink.cursor(ring));
+            let mut common = cursors.next().unwrap_or_default();
+            cursors.for_each(|cursor| common.meet(&cursor));
+            common
+        })?;
         // Files are changed only now that the rings are held.
-        let rings: Vec<&Path> = sources.all().iter().map(|source| source.ring().path()).collect();
-        for (handler, sink) in &mut sinks {
+        for Opened { handlers, sink } in &mut opened {
             if let Err(error) = sink.recover(sources.follow_crash(), events) {
-                *sink = self.stand_in(handler, &rings, positions, error, events)?;
+                *sink = self.stand_in(handlers[0].0, &ring_paths(sources), positions, error, events)?;
             }
         }
-        let has_files = sinks.iter().any(|(handler, _)| matches!(handler.sink, SinkConfig::File(_)));
-        let begin = |(handler, sink)| begin_handler(handler, sink, sources, is_single, has_files);
-        let all = sinks.into_iter().map(begin).collect::<Result<_, _>>()?;
-        Ok(Handlers::new(all, sources.all_drop()?, sources.least_bytes()))
+        let has_better = opened.iter().any(|opened| opened.sink.guarantee() != Guarantee::BestEffort);
+        let start = |opened: Opened<'_>| opened.start(sources, has_better);
+        let all = opened.into_iter().map(start).collect::<Result<_, _>>()?;
+        Ok(Outputs::new(all, sources.all_drop()?, sources.least_bytes()))
+    }
+
+    /// The handlers with their bits, those that write to one place together.
+    fn by_place(&self, router: &Router) -> Vec<Vec<(&HandlerConfig, HandlerMask)>> {
+        let mut places: Vec<(Place, Vec<_>)> = Vec::new();
+        for (number, handler) in self.config.handlers.iter().enumerate() {
+            let (Some(place), Some(bit)) = (handler.sink.place(), router.bit(number)) else { continue };
+            match places.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, handlers)) => handlers.push((handler, bit)),
+                None => places.push((place, vec![(handler, bit)])),
+            }
+        }
+        places.into_iter().map(|(_, handlers)| handlers).collect()
     }
 
     /// What takes the place of a sink that cannot be opened, until it can.
@@ -258,25 +277,28 @@ impl Session<'_> {
     ) -> Result<Next, Error> {
         writer.context.events.ready();
         let end = writer.run();
-        let Writer { mut context, mut handlers, summary: done, in_flight, .. } = writer;
+        let Writer { mut context, mut outputs, summary: done, in_flight, .. } = writer;
         let is_last = !matches!(end, Ok(End::Replaced | End::Reload(_)));
         if !matches!(end, Ok(End::Done)) {
-            handlers.expire_deadlines();
+            outputs.stop(Instant::now() + STOP_WITHIN);
         }
-        // Batches that no reader has taken are left for another writer.
-        let all_gone = handlers.all_gone();
-        let Outcome { deliveries, result: written, whole_files } = handlers.finish(&mut context);
-        let Context { mut sources, events, .. } = context;
+        let all_gone = outputs.all_gone();
+        let Outcome { deliveries, result: written, whole, written_turn } = outputs.finish(&mut context);
+        let Context { mut sources, events, flags } = context;
         summary.add(done);
         *positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
-        let mut sinks: Vec<Box<dyn Sink>> = deliveries.into_iter().map(|delivery| delivery.sink).collect();
+        let mut sinks: Vec<Box<dyn Sink>> = deliveries.into_iter().map(Delivery::into_sink).collect();
+        let mut in_flight = in_flight.into_iter().peekable();
+        while end.is_ok()
+            && let Some(batch) = in_flight.next_if(|batch| batch.turn <= written_turn)
+        {
+            sources.ack_to(&batch.marks)?;
+            summary.add(batch.counts);
+        }
         if end.is_ok() && written.is_ok() {
-            for batch in in_flight.into_iter().filter(|_| !all_gone) {
-                sources.ack_to(&batch.marks)?;
-                summary.add(batch.counts);
-            }
             if self.how.until_idle {
-                sinks.iter_mut().for_each(|sink| sink.finish_background(events));
+                let finish = |sink: &mut Box<dyn Sink>| sink.handle(SinkRequest::Finish, events);
+                sinks.iter_mut().try_for_each(finish).map_err(Error::Thread)?;
             }
             // The rings first: a removed checkpoint is safe only if they do not give any record out again. Before a
             // further session they may still give out records that a file has already.
@@ -288,8 +310,8 @@ impl Session<'_> {
         } else if is_last {
             sources.look_for_names();
             // Up to the first batch with an entry that is in no file. An error would hide the one that is returned.
-            let in_files = in_flight.iter().take_while(|batch| batch.common & whole_files != 0);
-            let _ = in_files.into_iter().try_for_each(|batch| sources.ack_nameless(&batch.marks));
+            let mut in_files = in_flight.take_while(|batch| batch.common & whole != 0);
+            let _ = in_files.try_for_each(|batch| sources.ack_nameless(&batch.marks));
         }
         let next = match end {
             Ok(End::Reload(config)) => Next::Reload(config),
@@ -297,12 +319,23 @@ impl Session<'_> {
             Ok(End::Done) | Err(_) => {
                 held::report_left(&sources, events);
                 let is_nameless = sources.are_nameless();
+                if end.is_ok()
+                    && flags.now.load(Ordering::Relaxed)
+                    && !matches!(written, Err(Error::LeftOut { .. }))
+                {
+                    let records = sources.unwritten()?;
+                    return if records == 0 { Ok(Next::Done) } else { Err(Error::EndedAtOnce { records }) };
+                }
                 return end.and(written).map(|()| Next::Done).map_err(|error| error.of_removed(is_nameless));
             }
         };
         // Records that a sink has refused are given out again by the rings; records left out of it are not.
-        if let Err(error @ Error::LeftOut { .. }) = written {
-            events.report(&error.to_string());
+        match written {
+            Err(Error::Write { out, source, .. }) => {
+                events.report(&format!("cannot write to {out}: {source}; its records wait in the ring"));
+            }
+            Err(error) => events.report(&error.to_string()),
+            Ok(()) => {}
         }
         held.put_back(sources, events)?;
         Ok(next)
@@ -312,33 +345,43 @@ impl Session<'_> {
 /// The name of a sink, and the positions of the rings in it.
 fn positions_in(delivery: &Delivery, sources: &Sources) -> (String, Vec<Cursor>) {
     let rings = sources.cursors().into_iter().map(|cursor| cursor.ring);
-    let cursors = rings.map(|ring| delivery.sink.cursor(&ring)).filter(|cursor| *cursor != Cursor::default());
-    (delivery.out.clone(), cursors.collect())
+    let cursors =
+        rings.map(|ring| delivery.sink().cursor(&ring)).filter(|cursor| *cursor != Cursor::default());
+    (delivery.out().to_owned(), cursors.collect())
 }
 
-fn begin_handler(
-    handler: &HandlerConfig,
+fn ring_paths(sources: &Sources) -> Vec<&Path> {
+    sources.all().iter().map(|source| source.ring().path()).collect()
+}
+
+/// A sink that is open, and the handlers that write into it.
+struct Opened<'a> {
+    /// At least one.
+    handlers: Vec<(&'a HandlerConfig, HandlerMask)>,
     sink: Box<dyn Sink>,
-    sources: &Sources,
-    is_single: bool,
-    has_files: bool,
-) -> Result<ActiveHandler, Error> {
-    let rings: Vec<RingIdentity> = sources.identities().cloned().collect();
-    let mut cursors = sources.cursors();
-    let had: Vec<Cursor> = match is_single || !sink.has_cursors() {
-        true => Vec::new(),
-        false => cursors.iter().map(|cursor| sink.cursor(&cursor.ring)).collect(),
-    };
-    cursors.iter_mut().zip(&had).for_each(|(cursor, had)| cursor.join(had));
-    let formatting = Formatting::new(handler, &rings, &*sink, had)?;
-    let guarantee = match handler.sink {
-        SinkConfig::Console { .. } if has_files => Guarantee::BestEffort,
-        _ if sink.has_cursors() => Guarantee::ExactlyOnce,
-        _ => Guarantee::AtLeastOnce,
-    };
-    let delivery = Delivery::new(handler.sink.to_string(), sink, cursors);
-    if is_single {
-        return Ok(ActiveHandler::inline(formatting, delivery));
+}
+
+impl Opened<'_> {
+    /// Starts its thread. `has_better`: another sink guarantees more than `BestEffort`.
+    fn start(self, sources: &Sources, has_better: bool) -> Result<Output, Error> {
+        let Opened { handlers, sink } = self;
+        let rings: Vec<RingIdentity> = sources.identities().cloned().collect();
+        let begun = sources.cursors();
+        let had: Vec<Cursor> = begun.iter().map(|cursor| sink.cursor(&cursor.ring)).collect();
+        let is_ahead = |(begun, had): (&Cursor, &Cursor)| {
+            let mut joined = begun.clone();
+            joined.join(had);
+            joined != *begun
+        };
+        let had = if begun.iter().zip(&had).any(is_ahead) { had } else { Vec::new() };
+        let guarantee = match sink.guarantee() {
+            Guarantee::BestEffort if !has_better => Guarantee::AtLeastOnce,
+            guarantee => guarantee,
+        };
+        let formatting =
+            |(handler, bit): &(&HandlerConfig, HandlerMask)| Formatting::new(handler, *bit, &rings);
+        let formattings = handlers.iter().map(formatting).collect::<Result<_, _>>()?;
+        let out = handlers[0].0.sink.to_string();
+        Output::start(formattings, Delivery::new(out, sink), guarantee, had)
     }
-    ActiveHandler::threaded(formatting, delivery, guarantee)
 }

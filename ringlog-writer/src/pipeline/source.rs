@@ -153,8 +153,7 @@ impl Source {
         self.leaving.iter_mut().for_each(Leaving::give_up);
     }
 
-    /// Lets go of the ring if it gets no new producers and everything in it is persisted. Everything that was taken
-    /// from it is acknowledged.
+    /// Lets go of the ring if it gets no new producers and everything in it is persisted, and acknowledged.
     pub(super) fn end_if_drained(&mut self, events: &mut dyn Events) -> Result<(), Error> {
         if let Some(error) = self.failure.take() {
             events
@@ -267,6 +266,11 @@ impl Source {
         }
         // In this order: a lane may publish records until it is closed.
         Ok((self.used || abandoned) && self.consumer.open_lanes()? == 0 && self.is_drained()?)
+    }
+
+    /// The number of its records that are not acknowledged.
+    pub(super) fn unwritten(&self) -> Result<u64, Error> {
+        Ok(self.observer.stat()?.lag())
     }
 
     /// Whether the ring drops records when it is full.

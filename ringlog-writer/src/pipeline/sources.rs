@@ -60,7 +60,7 @@ impl Sources {
         self.requests().stops() || (!self.all.is_empty() && self.all.iter().all(Source::is_done))
     }
 
-    /// Lets go of rings that get no new producers and are drained. Everything taken from them is acknowledged.
+    /// Lets go of rings that get no new producers and are drained, once everything taken from them is acknowledged.
     pub(super) fn end_drained(&mut self, events: &mut dyn Events) -> Result<(), Error> {
         self.all.iter_mut().try_for_each(|source| source.end_if_drained(events))?;
         self.find_only();
@@ -238,6 +238,12 @@ impl Sources {
             }
         }
         Ok(true)
+    }
+
+    /// The number of records in the rings that are not acknowledged.
+    pub(super) fn unwritten(&self) -> Result<u64, Error> {
+        let lags = self.all.iter().filter(|source| !source.is_done()).map(Source::unwritten);
+        lags.sum()
     }
 
     /// The size of the smallest ring in bytes.

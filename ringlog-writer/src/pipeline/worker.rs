@@ -2,18 +2,20 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::batch::Batch;
-use super::delivery::{Delivery, DeliveryContext, Persisted};
+use super::delivery::{Delivery, Orders, Persisted};
 use crate::error::Error;
 use crate::events::Events;
+use crate::sink::Batch;
 
 /// How often an idle thread does its sink's periodic work.
 const MAINTAIN_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a thread that was ordered to give up may write nothing. A longer time is spent in a call of the kernel.
+const GIVES_UP_WITHIN: Duration = Duration::from_millis(500);
 
 enum WorkerCommand {
     Write(Batch),
@@ -21,15 +23,27 @@ enum WorkerCommand {
     Rotate(u64),
     /// Count the wall clock as right.
     TrustClock,
+    /// Look at the orders.
+    Look,
 }
 
 enum WorkerEvent {
     /// The batch is written. It is returned so that its memory is used again.
     Written(Batch),
     Rotated,
+    /// Attempts had failed, and one has succeeded.
+    Resumed,
     Message(String),
     /// The thread ends: nothing more can be written.
-    Ended(Result<Persisted, Error>),
+    Ended(Ended),
+}
+
+/// The end of a thread before it was asked to.
+struct Ended {
+    /// Without an error the reader has gone.
+    result: Result<(), Error>,
+    /// Whether that came while a batch was being written.
+    is_in_batch: bool,
 }
 
 /// A batch that was sent to the thread.
@@ -42,6 +56,13 @@ struct Queued {
     since: Instant,
 }
 
+/// What a thread reports besides messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Polled {
+    /// Writing succeeds again.
+    pub(super) has_resumed: bool,
+}
+
 /// The loop's handle to the thread.
 pub(super) struct Worker {
     /// The name of the file or stream in messages.
@@ -49,7 +70,7 @@ pub(super) struct Worker {
     commands: Option<Sender<WorkerCommand>>,
     worker_events: Receiver<WorkerEvent>,
     thread: JoinHandle<Delivery>,
-    is_stopping: Arc<AtomicBool>,
+    orders: Arc<Orders>,
     /// The batches that are not written yet, oldest first.
     queue: VecDeque<Queued>,
     queued_bytes: usize,
@@ -57,26 +78,25 @@ pub(super) struct Worker {
     spare: Option<Batch>,
     /// The number of rotations that are not done yet.
     rotations: usize,
-    /// The result of a thread that has ended before it was asked to.
-    ended: Option<Result<Persisted, Error>>,
+    /// If the thread has ended before it was asked to.
+    ended: Option<Ended>,
 }
 
 impl Worker {
     /// Starts the thread.
     pub(super) fn start(delivery: Delivery) -> std::io::Result<Worker> {
         let ((commands, received), (sender, worker_events)) = (channel(), channel());
-        let is_stopping = Arc::new(AtomicBool::new(false));
-        let out = delivery.out.clone();
-        let context = WorkerContext { events: EventSender(sender), is_stopping: is_stopping.clone() };
+        let (orders, out) = (Arc::new(Orders::default()), delivery.out().to_owned());
+        let work = Work { delivery, orders: orders.clone(), events: EventSender(sender) };
         let thread = std::thread::Builder::new()
             .name("ringlog-out".to_owned())
-            .spawn(move || work(delivery, &received, context))?;
+            .spawn(move || work.until_ended(&received))?;
         Ok(Worker {
             out,
             commands: Some(commands),
             worker_events,
             thread,
-            is_stopping,
+            orders,
             queue: VecDeque::new(),
             queued_bytes: 0,
             spare: None,
@@ -87,7 +107,7 @@ impl Worker {
 
     /// Sends a batch to the thread, and returns an empty one.
     pub(super) fn write(&mut self, turn: u64, batch: Batch) -> Batch {
-        let (len, records) = (batch.weight(), batch.counts.records);
+        let (len, records) = (batch.weight(), batch.counts().records);
         self.queued_bytes += len;
         self.queue.push_back(Queued { turn, len, records, since: Instant::now() });
         self.send(WorkerCommand::Write(batch));
@@ -103,14 +123,26 @@ impl Worker {
         self.send(WorkerCommand::TrustClock);
     }
 
+    /// Orders the thread to reopen the sink's file.
+    pub(super) fn reopen(&self) {
+        self.orders.reopen();
+        self.send(WorkerCommand::Look);
+    }
+
     fn send(&self, command: WorkerCommand) {
-        // Sending fails only if the thread has ended, which it reports itself.
-        let _ = self.commands.as_ref().map(|commands| commands.send(command));
+        if let Some(commands) = &self.commands {
+            // Sending fails only if the thread has ended, which it reports itself.
+            let _ = commands.send(command);
+        }
     }
 
     /// Processes the thread's events; waits for the first up to `wait`. A batch keeps a buffer of at most `keep` bytes.
-    pub(super) fn poll(&mut self, wait: Duration, keep: usize, events: &mut dyn Events) {
-        let mut next = self.worker_events.recv_timeout(wait).ok();
+    pub(super) fn poll(&mut self, wait: Duration, keep: usize, events: &mut dyn Events) -> Polled {
+        let mut polled = Polled::default();
+        let mut next = match wait.is_zero() {
+            true => self.worker_events.try_recv().ok(),
+            false => self.worker_events.recv_timeout(wait).ok(),
+        };
         while let Some(event) = next {
             match event {
                 WorkerEvent::Written(mut batch) => {
@@ -120,11 +152,13 @@ impl Worker {
                     self.spare = Some(batch);
                 }
                 WorkerEvent::Rotated => self.rotations -= 1,
+                WorkerEvent::Resumed => polled.has_resumed = true,
                 WorkerEvent::Message(message) => events.report(&message),
                 WorkerEvent::Ended(ended) => (self.ended, self.rotations) = (Some(ended), 0),
             }
             next = self.worker_events.try_recv().ok();
         }
+        polled
     }
 
     /// The name of the file or stream in messages.
@@ -137,10 +171,6 @@ impl Worker {
         self.queue.front().map(|queued| queued.turn - 1)
     }
 
-    fn queued_records(&self) -> u64 {
-        self.queue.iter().map(|queued| queued.records).sum()
-    }
-
     /// The age of the oldest batch in the queue.
     pub(super) fn lag(&self) -> Duration {
         self.queue.front().map_or(Duration::ZERO, |queued| queued.since.elapsed())
@@ -150,39 +180,71 @@ impl Worker {
         self.queued_bytes
     }
 
-    pub(super) fn is_rotating(&self) -> bool {
-        self.rotations > 0
+    /// Whether a request is still to be carried out.
+    pub(super) fn is_handling(&self) -> bool {
+        self.rotations > 0 || (self.ended.is_none() && self.orders.is_reopening())
     }
 
     /// The result of a thread that has ended before it was asked to.
-    pub(super) fn ended(&self) -> Option<&Result<Persisted, Error>> {
-        self.ended.as_ref()
+    pub(super) fn ended(&self) -> Option<&Result<(), Error>> {
+        self.ended.as_ref().map(|ended| &ended.result)
     }
 
     /// Makes the delivery give up at the next failure.
-    pub(super) fn expire_deadlines(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
+    pub(super) fn stop_retrying(&self) {
+        self.orders.stop();
     }
 
-    /// Ends the thread once its queue is written; waits for that up to the deadline, if there is one.
+    /// Makes the delivery give up also where its reader takes nothing.
+    pub(super) fn give_up(&self) {
+        self.orders.give_up();
+    }
+
+    /// Ends the delivery after the batch that it is writing.
+    pub(super) fn end_now(&self) {
+        self.orders.end_now();
+    }
+
+    /// Ends the thread once its queue is written. With a deadline it gives up then.
     pub(super) fn finish(mut self, deadline: Option<Instant>, events: &mut dyn Events) -> Finished {
         self.commands = None;
+        let (mut queued, mut progress) = (self.queue.len(), Instant::now());
         while !self.thread.is_finished() {
             self.poll(Duration::from_millis(5), 0, events);
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Finished { delivery: None, result: Ok(()), queued: self.queued_records() };
+            if std::mem::replace(&mut queued, self.queue.len()) != self.queue.len() {
+                progress = Instant::now();
+            }
+            let Some(deadline) = deadline.filter(|deadline| Instant::now() >= *deadline) else { continue };
+            self.give_up();
+            // A call of the kernel that blocks is left behind with its thread.
+            if progress.max(deadline).elapsed() >= GIVES_UP_WITHIN {
+                let written_turn = self.written_turn();
+                let result = Err(self.unwritten("it takes nothing"));
+                return Finished { delivery: None, result, written_turn };
             }
         }
         self.poll(Duration::ZERO, 0, events);
+        let written_turn = self.written_turn();
         let result = match self.ended.take() {
-            Some(Err(error)) => Err(error),
-            Some(Ok(_)) | None => Ok(()),
+            // The batch that failed is the first in the queue, and what is written of it counts.
+            Some(Ended { result, is_in_batch }) => {
+                let behind = self.queue.iter().skip(usize::from(is_in_batch)).map(|queued| queued.records);
+                result.map_err(|error| error.with_more(behind.sum()))
+            }
+            None if self.queue.is_empty() => Ok(()),
+            None => Err(self.unwritten("the writer was to end at once")),
         };
-        let queued = self.queued_records();
         match self.thread.join() {
-            Ok(delivery) => Finished { delivery: Some(delivery), result, queued },
+            Ok(delivery) => Finished { delivery: Some(delivery), result, written_turn },
             Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+
+    /// The error of an output that has not written what is queued.
+    fn unwritten(&self, why: &'static str) -> Error {
+        let records = self.queue.iter().map(|queued| queued.records).sum();
+        let source = std::io::Error::new(std::io::ErrorKind::TimedOut, why);
+        Error::Write { out: self.out.clone(), source, records }
     }
 }
 
@@ -190,75 +252,82 @@ impl Worker {
 pub(super) struct Finished {
     /// The delivery; `None` if the thread has not ended within the deadline.
     pub(super) delivery: Option<Delivery>,
+    /// [`Error::Write`] with the number of records that were queued and are not written.
     pub(super) result: Result<(), Error>,
-    /// The number of records that were queued and are not written.
-    pub(super) queued: u64,
+    /// The turn up to which every batch is written; `None` if all are.
+    pub(super) written_turn: Option<u64>,
 }
 
-fn work(mut delivery: Delivery, commands: &Receiver<WorkerCommand>, mut context: WorkerContext) -> Delivery {
-    let sender = context.events.0.clone();
-    // Sending fails only if the writer has ended without this thread.
-    let send = |event: WorkerEvent| drop(sender.send(event));
-    loop {
-        match commands.recv_timeout(MAINTAIN_EVERY) {
-            Ok(WorkerCommand::Write(batch)) => match delivery.write(&batch, &mut context) {
-                Ok(Persisted::Done) => send(WorkerEvent::Written(batch)),
-                ended => {
-                    send(WorkerEvent::Ended(ended));
-                    return delivery;
-                }
-            },
-            Ok(WorkerCommand::Rotate(unix_ns)) => match delivery.rotate(unix_ns, &mut context) {
-                Ok(Persisted::Done) => send(WorkerEvent::Rotated),
-                ended => {
-                    send(WorkerEvent::Ended(ended));
-                    return delivery;
-                }
-            },
-            Ok(WorkerCommand::TrustClock) => delivery.trust_clock(&mut context),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return delivery,
-        }
-        delivery.maintain(&mut context);
-    }
-}
-
-/// The context of a delivery in a thread.
-struct WorkerContext {
+/// The work of the thread.
+struct Work {
+    delivery: Delivery,
+    orders: Arc<Orders>,
     events: EventSender,
-    is_stopping: Arc<AtomicBool>,
+}
+
+impl Work {
+    /// Obeys commands until there are none any more, or nothing more can be written.
+    fn until_ended(mut self, commands: &Receiver<WorkerCommand>) -> Delivery {
+        loop {
+            match commands.recv_timeout(MAINTAIN_EVERY) {
+                Ok(_) if self.orders.is_ending_now() => return self.delivery,
+                Ok(command) => {
+                    let is_in_batch = matches!(command, WorkerCommand::Write(_));
+                    if let Err(result) = self.obey(command) {
+                        self.events.send(WorkerEvent::Ended(Ended { result, is_in_batch }));
+                        return self.delivery;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.delivery,
+            }
+            self.delivery.reopen_if_ordered(&self.orders, &mut self.events);
+            self.delivery.maintain(&mut self.events);
+        }
+    }
+
+    /// Carries a command out. The error is the result of the thread that ends.
+    fn obey(&mut self, command: WorkerCommand) -> Result<(), Result<(), Error>> {
+        let Work { delivery, orders, events } = self;
+        let (persisted, done) = match command {
+            WorkerCommand::Write(batch) => {
+                (delivery.write(&batch, orders, events), WorkerEvent::Written(batch))
+            }
+            WorkerCommand::Rotate(unix_ns) => {
+                (delivery.rotate(unix_ns, orders, events), WorkerEvent::Rotated)
+            }
+            WorkerCommand::TrustClock => {
+                delivery.trust_clock(events);
+                return Ok(());
+            }
+            WorkerCommand::Look => return Ok(()),
+        };
+        match persisted {
+            Ok(Persisted::Done { resumed }) => {
+                if resumed {
+                    events.send(WorkerEvent::Resumed);
+                }
+                events.send(done);
+                Ok(())
+            }
+            Ok(Persisted::ReaderGone) => Err(Ok(())),
+            Err(error) => Err(Err(error)),
+        }
+    }
 }
 
 /// Sends messages to the loop, which reports them.
 struct EventSender(Sender<WorkerEvent>);
 
-impl Events for EventSender {
-    fn report(&mut self, message: &str) {
+impl EventSender {
+    fn send(&self, event: WorkerEvent) {
         // Sending fails only if the writer has ended without this thread.
-        let _ = self.0.send(WorkerEvent::Message(message.to_owned()));
+        let _ = self.0.send(event);
     }
 }
 
-impl DeliveryContext for WorkerContext {
-    fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
-    }
-
-    /// Never: with a configuration, files are reopened by a reload.
-    fn wants_reopening(&self) -> bool {
-        false
-    }
-
-    fn reopening(&self) {}
-
-    fn waiting(&mut self) {}
-
-    /// Whether other handlers have gone on meanwhile is reported by the loop.
-    fn resumed(&mut self, out: &str) {
-        self.events.report(&format!("writing to {out} again"));
-    }
-
-    fn events(&mut self) -> &mut dyn Events {
-        &mut self.events
+impl Events for EventSender {
+    fn report(&mut self, message: &str) {
+        self.send(WorkerEvent::Message(message.to_owned()));
     }
 }

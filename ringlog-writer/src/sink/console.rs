@@ -3,62 +3,57 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
 
-use super::traits::{Sink, Unrotatable};
+use super::batch::Batch;
+use super::stream::{Progress, write_when_ready};
+use super::traits::{Abandoned, Guarantee, Sink, Unrotatable};
 use crate::config::{Color, SinkConfig, Stream};
 use crate::error::Error;
-
-/// Several handlers may write to one stream, each in its own thread. The lock keeps the lines of a batch together.
-static STDOUT: Mutex<()> = Mutex::new(());
-static STDERR: Mutex<()> = Mutex::new(());
+use crate::events::Events;
 
 /// A stream, written without the standard library's buffer, which would delay the last line.
 pub(crate) struct Console {
     file: File,
-    stream: Stream,
+    /// Its name in messages.
+    name: String,
+    /// Whether a write may wait for a reader.
+    may_block: bool,
+    progress: Progress,
 }
 
 impl Console {
     pub(crate) fn open(stream: Stream) -> Result<Console, Error> {
+        let name = SinkConfig::Console { stream, color: Color::Never }.to_string();
+        let failed = |error: io::Error| Error::Open { path: name.clone().into(), why: error.to_string() };
         let file = match stream {
             Stream::Stdout => io::stdout().as_fd().try_clone_to_owned(),
             Stream::Stderr => io::stderr().as_fd().try_clone_to_owned(),
         };
-        let what = SinkConfig::Console { stream, color: Color::Never }.to_string();
-        let file = file.map_err(|error| Error::Open { path: what.into(), why: error.to_string() })?;
-        Ok(Console { file: file.into(), stream })
+        let file = File::from(file.map_err(failed)?);
+        let may_block = !file.metadata().map_err(failed)?.is_file();
+        Ok(Console { file, name, may_block, progress: Progress::default() })
     }
 }
 
 impl Sink for Console {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let turn = match self.stream {
-            Stream::Stdout => &STDOUT,
-            Stream::Stderr => &STDERR,
-        };
-        // The lock guards no data that a panic could leave inconsistent.
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = self.file.write(bytes)?;
-        while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
-            match self.file.write(rest) {
-                Ok(more) if more > 0 => taken += more,
-                // The next attempt reports the error.
-                _ => break,
-            }
-        }
-        Ok(taken)
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::BestEffort
     }
 
-    fn take_back(&mut self, bytes: u64) -> bool {
-        bytes == 0
+    fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {
+        let Console { file, may_block, progress, .. } = self;
+        // Other processes have the stream too, so it cannot be made non-blocking.
+        progress.proceed(batch, |bytes| match may_block {
+            true => write_when_ready(file, bytes, true),
+            false => file.write(bytes),
+        })
+    }
+
+    fn abandon(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned {
+        self.progress.abandon(batch, &self.name, |_| false, events)
     }
 
     fn unrotatable(&self) -> Option<Unrotatable> {
         Some(Unrotatable::Console)
-    }
-
-    fn reopen(&mut self) -> Result<(), Error> {
-        Ok(())
     }
 }

@@ -4,15 +4,17 @@
 pub(super) mod append;
 pub(crate) mod checkpoint;
 mod closing;
+mod delivering;
 mod foreign;
 mod lock;
 mod pipe;
+mod plain;
 mod recovery;
 pub(super) mod rotate;
 mod syncs;
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,13 +22,16 @@ use ringlog::admin::Shown;
 use ringlog::reader::Cursor;
 
 use append::File;
+use delivering::Delivered;
 use lock::Locking;
 use pipe::Pipe;
+use plain::PlainFile;
 use recovery::{Recovery, RepairAction};
 use rotate::FileRotation;
 use syncs::Syncs;
 
-use super::traits::{Maintained, Sink, Unrotatable};
+use super::batch::Batch;
+use super::traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
 use crate::clock::now_unix_ns;
 use crate::config::options::{Existing, Fsync};
 use crate::config::{FileConfig, IRREGULAR, checkpoint_path};
@@ -53,11 +58,12 @@ pub(super) fn open(output: &FileConfig, rings: &[&Path]) -> Result<Box<dyn Sink>
     if !file.is_regular() {
         check_irregular()?;
     }
-    Ok(Box::new(file.with(output.existing)?))
+    Ok(Box::new(PlainFile::new(file.with(output.existing)?)))
 }
 
 /// How often to check whether the file was moved away.
 const MAINTAIN_EVERY: Duration = Duration::from_millis(250);
+
 struct FileSink {
     file: File,
     rotation: FileRotation,
@@ -79,7 +85,9 @@ struct FileSink {
     prepared: CheckpointState,
     /// Whether the file's identity and length still have to be written to the checkpoint.
     is_unrecorded: bool,
-    /// Whether the batch is committed but not synced yet.
+    /// How much of the present batch is in the files.
+    delivered: Delivered,
+    /// Whether its part is committed but not synced yet.
     is_committed: bool,
     maintained_at: Instant,
     /// When it was last reported that other processes write to the file.
@@ -116,6 +124,7 @@ impl FileSink {
             prepared: state.clone(),
             committed: state,
             is_unrecorded: true,
+            delivered: Delivered::default(),
             is_committed: false,
             maintained_at: Instant::now(),
             reported_at: None,
@@ -167,6 +176,27 @@ impl FileSink {
         if self.rotation.closes_on_start() { self.rotate(now_unix_ns(), events) } else { Ok(()) }
     }
 
+    /// Closes the file and begins the next one. May be called again until it succeeds.
+    fn rotate(&mut self, unix_ns: u64, events: &mut dyn Events) -> io::Result<()> {
+        // A timestamp from the future names no file and begins none.
+        self.close_file(unix_ns.min(now_unix_ns()), events)
+    }
+
+    /// Opens the file of the same name again if the present one was moved away. After an error nothing has changed.
+    fn reopen(&mut self) -> Result<(), Error> {
+        // While a rotation is under way, that opens the next file.
+        if self.closing.is_none() && self.is_moved() {
+            if self.syncs.are_wanted() {
+                self.file.sync().map_err(|error| failed(&self.file.path, &error))?;
+            }
+            self.file.reopen()?;
+            let since_ns = self.first_written_ns().map_err(|error| failed(&self.file.path, &error))?;
+            self.rotation.begin_file(since_ns);
+            self.record_file().map_err(|error| failed(&self.file.path, &error))?;
+        }
+        Ok(())
+    }
+
     /// Renames the file to an unused name, and begins a new one.
     fn rename_away(&mut self, events: &mut dyn Events) -> io::Result<()> {
         if self.file.len == 0 {
@@ -179,11 +209,39 @@ impl FileSink {
     }
 }
 
+fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error::Open { path: path.to_owned(), why: error.to_string() }
 }
 
 impl Sink for FileSink {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn deliver(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<()> {
+        loop {
+            match self.deliver_part(batch, events) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error)
+                    if is_disk_full(&error) && self.rotation.free_space(self.file.identity, events) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn batch_max(&self) -> usize {
+        self.rotation.size_max()
+    }
+
+    fn abandon(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned {
+        self.abandon_batch(batch, events)
+    }
+
     fn cursor(&self, ring: &[u8; 16]) -> Cursor {
         self.committed.cursor(ring)
     }
@@ -229,77 +287,36 @@ impl Sink for FileSink {
         begun.map_err(|error| failed(&path, &error))
     }
 
-    fn has_cursors(&self) -> bool {
-        true
-    }
-
-    fn prepare(&mut self, batch: &[u8], cursors: &[Cursor], events: &mut dyn Events) -> io::Result<()> {
-        self.is_committed = false;
-        self.adopt_foreign_changes(events)?;
-        if self.file.len == 0 && !self.rotation.rotates() {
-            self.rotation.begin_file(now_unix_ns());
-        }
-        self.prepared.file = Some(self.state_with(batch));
-        self.prepared.clock = self.rotation.clock();
-        self.prepared.set_cursors(cursors);
-        self.checkpoint.prepare(&self.prepared)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn commit(&mut self, urgent: bool) -> io::Result<()> {
-        let sync = self.syncs.is_due(urgent);
-        // The commit happens once; only the sync after it may have to be retried.
-        if !self.is_committed {
-            if sync {
-                self.file.sync()?;
+    fn handle(&mut self, request: SinkRequest, events: &mut dyn Events) -> io::Result<()> {
+        match request {
+            SinkRequest::Rotate(unix_ns) => self.rotate(unix_ns, events),
+            // A committed part stays where it is: its file is left once it is synced.
+            SinkRequest::Reopen if self.is_committed => Ok(()),
+            SinkRequest::Reopen => {
+                // The new file gets the whole part.
+                self.take_back(events);
+                self.reopen().map_err(io::Error::other)
             }
-            self.checkpoint.commit()?;
-            self.is_committed = true;
-        }
-        if sync {
-            self.checkpoint.sync()?;
-        }
-        self.syncs.note_batch(sync);
-        self.is_committed = false;
-        std::mem::swap(&mut self.committed, &mut self.prepared);
-        self.prepared.copy_rings_of(&self.committed);
-        Ok(())
-    }
-
-    fn has_committed(&self) -> bool {
-        self.is_committed
-    }
-
-    fn take_back(&mut self, bytes: u64) -> bool {
-        self.file.take_back(bytes)
-    }
-
-    fn reopen(&mut self) -> Result<(), Error> {
-        // While a rotation is under way, that opens the next file.
-        if self.closing.is_none() && self.is_moved() {
-            if self.syncs.are_wanted() {
-                self.file.sync().map_err(|error| failed(&self.file.path, &error))?;
+            SinkRequest::TrustClock => {
+                self.rotation.trust_clock(self.file.identity, events)?;
+                if self.closing.is_none() { self.record_file() } else { Ok(()) }
             }
-            self.file.reopen()?;
-            let since_ns = self.first_written_ns().map_err(|error| failed(&self.file.path, &error))?;
-            self.rotation.begin_file(since_ns);
-            self.record_file().map_err(|error| failed(&self.file.path, &error))?;
+            SinkRequest::Finish => {
+                self.rotation.finish(events);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
-    fn maintain(&mut self, events: &mut dyn Events) -> Result<Maintained, Error> {
+    fn maintain(&mut self, events: &mut dyn Events) -> Result<bool, Error> {
         if self.maintained_at.elapsed() < MAINTAIN_EVERY {
-            return Ok(Maintained::NotDue);
+            return Ok(false);
         }
         self.maintained_at = Instant::now();
         self.rotation.report_messages(events);
         self.rotation.maintain(self.file.identity, events);
         self.lock_late(events);
-        if self.syncs.has_unsynced() && self.syncs.is_due(false) {
+        if self.syncs.has_unsynced() && self.syncs.is_due(None) {
             self.syncs.sync_late(&self.file, &mut self.checkpoint, events);
         }
         if !self.checkpoint.is_in_place() && self.closing.is_none() {
@@ -308,40 +325,13 @@ impl Sink for FileSink {
         }
         match self.reopen() {
             // The file was deleted: the next batch opens a new one, and reports the error if it cannot.
-            Err(_) if matches!(self.file.len_unless_deleted(), Ok(None)) => Ok(Maintained::Done),
-            done => done.map(|()| Maintained::Done),
+            Err(_) if matches!(self.file.len_unless_deleted(), Ok(None)) => Ok(true),
+            done => done.map(|()| true),
         }
     }
 
     fn unrotatable(&self) -> Option<Unrotatable> {
         None
-    }
-
-    fn rotates(&self) -> bool {
-        self.rotation.rotates()
-    }
-
-    fn rotates_before(&mut self, pending: usize, len: usize, unix_ns: u64) -> bool {
-        self.rotation.rotates_before(self.file.len + pending as u64, len as u64, unix_ns)
-    }
-
-    fn rotate(&mut self, unix_ns: u64, events: &mut dyn Events) -> io::Result<()> {
-        // A timestamp from the future names no file and begins none.
-        let unix_ns = unix_ns.min(now_unix_ns());
-        self.close_file(unix_ns, events)
-    }
-
-    fn trust_clock(&mut self, events: &mut dyn Events) -> io::Result<()> {
-        self.rotation.trust_clock(self.file.identity, events)?;
-        if self.closing.is_none() { self.record_file() } else { Ok(()) }
-    }
-
-    fn free_space(&mut self, events: &mut dyn Events) -> bool {
-        self.rotation.free_space(self.file.identity, events)
-    }
-
-    fn finish_background(&mut self, events: &mut dyn Events) {
-        self.rotation.finish(events);
     }
 
     fn close(mut self: Box<Self>, acknowledged: bool, events: &mut dyn Events) {

@@ -5,15 +5,20 @@ use std::io;
 
 use ringlog::reader::Cursor;
 
+use super::batch::Batch;
 use crate::error::Error;
 use crate::events::Events;
 
-/// Whether [`Sink::maintain`] did anything.
+/// What a sink guarantees for the records that it has got, whatever becomes of the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Maintained {
-    Done,
-    /// It is not due yet.
-    NotDue,
+pub(crate) enum Guarantee {
+    /// A record is written once: the sink keeps the rings' positions together with the lines.
+    ExactlyOnce,
+    /// A record is written, and after a crash possibly twice.
+    AtLeastOnce,
+    /// Records are not kept in the ring for this sink if another sink gives a better guarantee. Without one, as
+    /// `AtLeastOnce`.
+    BestEffort,
 }
 
 /// Why a sink has no closed files, so that it cannot be rotated.
@@ -35,9 +40,55 @@ impl fmt::Display for Unrotatable {
     }
 }
 
-/// A destination for bytes, written batch by batch: prepare, write, commit. A sink reports failures; retrying is the
-/// delivery's part.
+/// A request to a sink, between two batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SinkRequest {
+    /// Close the file and begin the next one, at this time. Repeated until it succeeds.
+    Rotate(u64),
+    /// Open the file of the same name again, after the present one was moved away. After an error the sink is
+    /// unchanged.
+    Reopen,
+    /// Count the wall clock as right although it has run ahead: files are deleted for their age again.
+    TrustClock,
+    /// Wait for background work, because no batch follows.
+    Finish,
+}
+
+/// What has become of a batch that was abandoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abandoned {
+    /// So many of its records are not written. The rest is, and counts.
+    Unwritten { records: u64 },
+    /// All of it is written and counts, but it is not synced.
+    Unsynced,
+}
+
+/// A destination for batches. A sink reports failures; repeating is the delivery's part.
+///
+/// A sink is one file beside this one, a kind in [`SinkConfig`](crate::config::SinkConfig), and a line in
+/// [`open`](super::open).
 pub(crate) trait Sink: Send {
+    fn guarantee(&self) -> Guarantee;
+
+    /// Writes the batch. After an error it is called again with the same batch and goes on where it has stopped, or
+    /// [`abandon`](Self::abandon) is called.
+    ///
+    /// Never blocks for long on a peer that takes nothing: it returns `WouldBlock` then.
+    ///
+    /// # Errors
+    /// The system's error; `BrokenPipe` if nothing can be written any more.
+    fn deliver(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<()>;
+
+    /// The size at which a batch is written, if that is smaller than usual. No record of a batch is acknowledged before
+    /// the last one is written, which may have to wait until a file can be closed.
+    fn batch_max(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Gives up the batch whose delivery has failed. What is written of it and does not count is removed, because its
+    /// records will be written again, elsewhere or later; where that is not possible it is reported.
+    fn abandon(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned;
+
     /// The position of the ring with this UUID in the sink, if the sink keeps positions.
     fn cursor(&self, _ring: &[u8; 16]) -> Cursor {
         Cursor::default()
@@ -52,94 +103,24 @@ pub(crate) trait Sink: Send {
         Ok(())
     }
 
-    /// Whether the sink keeps the positions of rings.
-    fn has_cursors(&self) -> bool {
-        false
-    }
-
-    /// Announces a batch. Once it is written, the rings are at these cursors.
+    /// Carries out a request.
     ///
     /// # Errors
-    /// The system's error.
-    fn prepare(&mut self, _batch: &[u8], _cursors: &[Cursor], _events: &mut dyn Events) -> io::Result<()> {
+    /// The system's error, or [`Error::Open`] within one.
+    fn handle(&mut self, _request: SinkRequest, _events: &mut dyn Events) -> io::Result<()> {
         Ok(())
     }
 
-    /// Writes some of the bytes, and returns how many.
+    /// Does periodic work. Called between batches; notices a file that was moved away. Returns whether it was due.
     ///
     /// # Errors
-    /// The system's error; nothing was written then.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
-
-    /// Makes the written batch count. `urgent`: it has a record that has to survive a power cut.
-    ///
-    /// # Errors
-    /// The system's error.
-    fn commit(&mut self, _urgent: bool) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Whether the batch counts although its commit has failed. Its records must not be written again then.
-    fn has_committed(&self) -> bool {
-        false
-    }
-
-    /// Removes the last `bytes` bytes, so that they can be written again elsewhere or later. False if that is not
-    /// possible.
-    fn take_back(&mut self, bytes: u64) -> bool;
-
-    /// Opens the file of the same name again, after the present one was moved away.
-    ///
-    /// # Errors
-    /// [`Error::Open`]; the sink is unchanged then.
-    fn reopen(&mut self) -> Result<(), Error>;
-
-    /// Does periodic work. Called between batches; notices a file that was moved away.
-    ///
-    /// # Errors
-    /// As for [`reopen`](Self::reopen).
-    fn maintain(&mut self, _events: &mut dyn Events) -> Result<Maintained, Error> {
-        Ok(Maintained::NotDue)
-    }
-
-    /// Whether the sink closes files by size or time, so that [`rotates_before`](Self::rotates_before) has to be asked
-    /// for every entry.
-    fn rotates(&self) -> bool {
-        false
-    }
-
-    /// Whether the file is closed before an entry of `len` bytes and this time, with `pending` bytes of the batch
-    /// before it.
-    fn rotates_before(&mut self, _pending: usize, _len: usize, _unix_ns: u64) -> bool {
-        false
+    /// [`Error::Open`]; the sink goes on as before.
+    fn maintain(&mut self, _events: &mut dyn Events) -> Result<bool, Error> {
+        Ok(false)
     }
 
     /// Why the sink cannot be rotated; `None` if it can.
     fn unrotatable(&self) -> Option<Unrotatable>;
-
-    /// Closes the file and begins the next one. May be called again until it succeeds.
-    ///
-    /// # Errors
-    /// The system's error.
-    fn rotate(&mut self, _unix_ns: u64, _events: &mut dyn Events) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Counts the wall clock as right although it has run ahead: files are deleted for their age again.
-    ///
-    /// # Errors
-    /// The system's error.
-    fn trust_clock(&mut self, _events: &mut dyn Events) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Frees space on a full disk. False if that is not configured or not possible.
-    fn free_space(&mut self, _events: &mut dyn Events) -> bool {
-        false
-    }
-
-    /// Waits for background work. Called when no batch follows.
-    fn finish_background(&mut self, _events: &mut dyn Events) {}
 
     /// Ends the sink. `acknowledged`: every record in it is acknowledged, so the rings do not give it out again.
     fn close(self: Box<Self>, _acknowledged: bool, _events: &mut dyn Events) {}

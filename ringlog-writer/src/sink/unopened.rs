@@ -1,13 +1,14 @@
 //! An output that could not be opened when a further session began. It is opened before its next batch, and the other
 //! outputs go on meanwhile.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ringlog::reader::Cursor;
 
-use super::traits::{Maintained, Sink, Unrotatable};
+use super::batch::Batch;
+use super::traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
 use crate::config::SinkConfig;
 use crate::error::Error;
 use crate::events::Events;
@@ -64,52 +65,49 @@ impl Unopened {
 }
 
 impl Sink for Unopened {
+    fn guarantee(&self) -> Guarantee {
+        match &self.config {
+            SinkConfig::File(file) if file.checkpoint => Guarantee::ExactlyOnce,
+            SinkConfig::File(_) | SinkConfig::Null => Guarantee::AtLeastOnce,
+            SinkConfig::Console { .. } => Guarantee::BestEffort,
+        }
+    }
+
+    fn deliver(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<()> {
+        self.sink(events)?.deliver(batch, events)
+    }
+
+    fn abandon(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned {
+        let unopened = Abandoned::Unwritten { records: batch.records_from(0) };
+        self.opened.as_mut().map_or(unopened, |sink| sink.abandon(batch, events))
+    }
+
     fn cursor(&self, ring: &[u8; 16]) -> Cursor {
         let known = || self.cursors.iter().find(|cursor| cursor.ring == *ring).cloned().unwrap_or_default();
         self.opened.as_ref().map_or_else(known, |sink| sink.cursor(ring))
     }
 
-    fn has_cursors(&self) -> bool {
-        matches!(&self.config, SinkConfig::File(file) if file.checkpoint)
+    fn handle(&mut self, request: SinkRequest, events: &mut dyn Events) -> io::Result<()> {
+        match (request, &mut self.opened) {
+            // Its file is closed as soon as it can be opened.
+            (SinkRequest::Rotate(_), None) => self.sink(events)?.handle(request, events),
+            (_, Some(sink)) => sink.handle(request, events),
+            (_, None) => Ok(()),
+        }
     }
 
-    fn prepare(&mut self, batch: &[u8], cursors: &[Cursor], events: &mut dyn Events) -> io::Result<()> {
-        self.sink(events)?.prepare(batch, cursors, events)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A batch is prepared first, and that has opened the sink.
-        self.opened.as_mut().map_or_else(|| Err(ErrorKind::NotFound.into()), |sink| sink.write(bytes))
-    }
-
-    fn commit(&mut self, urgent: bool) -> io::Result<()> {
-        self.opened.as_mut().map_or(Ok(()), |sink| sink.commit(urgent))
-    }
-
-    fn has_committed(&self) -> bool {
-        self.opened.as_ref().is_some_and(|sink| sink.has_committed())
-    }
-
-    fn take_back(&mut self, bytes: u64) -> bool {
-        self.opened.as_mut().map_or(bytes == 0, |sink| sink.take_back(bytes))
-    }
-
-    fn reopen(&mut self) -> Result<(), Error> {
-        self.opened.as_mut().map_or(Ok(()), |sink| sink.reopen())
-    }
-
-    fn maintain(&mut self, events: &mut dyn Events) -> Result<Maintained, Error> {
+    fn maintain(&mut self, events: &mut dyn Events) -> Result<bool, Error> {
         if let Some(sink) = &mut self.opened {
             return sink.maintain(events);
         }
         if self.tried_at.elapsed() < OPEN_EVERY {
-            return Ok(Maintained::NotDue);
+            return Ok(false);
         }
         // The next batch reports an error.
         if self.sink(events).is_ok() {
             events.report(&format!("{} is open again", self.config));
         }
-        Ok(Maintained::Done)
+        Ok(true)
     }
 
     fn unrotatable(&self) -> Option<Unrotatable> {
@@ -118,30 +116,6 @@ impl Sink for Unopened {
             SinkConfig::File(_) => Some(Unrotatable::WithoutCheckpoint),
             SinkConfig::Console { .. } | SinkConfig::Null => Some(Unrotatable::Console),
         }
-    }
-
-    fn rotates(&self) -> bool {
-        matches!(&self.config, SinkConfig::File(file) if file.rotation.size.is_some() || file.rotation.every.is_some())
-    }
-
-    fn rotates_before(&mut self, pending: usize, len: usize, unix_ns: u64) -> bool {
-        self.opened.as_mut().is_some_and(|sink| sink.rotates_before(pending, len, unix_ns))
-    }
-
-    fn rotate(&mut self, unix_ns: u64, events: &mut dyn Events) -> io::Result<()> {
-        self.sink(events)?.rotate(unix_ns, events)
-    }
-
-    fn trust_clock(&mut self, events: &mut dyn Events) -> io::Result<()> {
-        self.opened.as_mut().map_or(Ok(()), |sink| sink.trust_clock(events))
-    }
-
-    fn free_space(&mut self, events: &mut dyn Events) -> bool {
-        self.opened.as_mut().is_some_and(|sink| sink.free_space(events))
-    }
-
-    fn finish_background(&mut self, events: &mut dyn Events) {
-        self.opened.iter_mut().for_each(|sink| sink.finish_background(events));
     }
 
     fn close(self: Box<Self>, acknowledged: bool, events: &mut dyn Events) {

@@ -39,15 +39,30 @@ impl Scene {
         self.events.messages().iter().filter(|message| message.contains(text)).count()
     }
 
+    /// Logs more than a pipe holds, and returns the number of records.
+    fn log_much(&self) -> u64 {
+        (0..200).for_each(|number| self.log(&format!("{number:01000}")));
+        200
+    }
+
+    fn unwritten(&self) -> u64 {
+        self.ring.observe().unwrap().stat().unwrap().lag()
+    }
+
     /// Runs `act` while a writer runs, then stops the writer, which has to end.
     fn beside_a_writer(&self, act: impl FnOnce()) -> Result<Summary, Error> {
+        self.beside(|_| act())
+    }
+
+    /// The same, with the requests to the writer.
+    fn beside(&self, act: impl FnOnce(&Signals)) -> Result<Summary, Error> {
         let (signals, mut events) = (Signals::default(), self.events.clone());
         let mut options = Options::new(self.ring.path().to_str().unwrap());
         (options.out, options.format) = (Out::File(self.path()), FormatKind::Raw);
         let writer_signals = signals.clone();
         let writer = thread::spawn(move || run_with(&options, &writer_signals, &mut events));
         eventually("the writer begins", || self.events.is_ready());
-        act();
+        act(&signals);
         signals.stop.store(true, Ordering::SeqCst);
         eventually("the writer ends", || writer.is_finished());
         writer.join().unwrap()
@@ -115,4 +130,56 @@ fn a_pipe_that_lost_its_reader_is_opened_after_a_replacement() {
     })
     .unwrap();
     assert_eq!(got, "one\n");
+}
+
+/// A pipe with a reader that takes nothing.
+fn unread(at: &Scene) -> fs::File {
+    // Opening it for writing as well does not wait for another process.
+    fs::File::options().read(true).write(true).open(at.path()).unwrap()
+}
+
+#[test]
+fn a_pipe_that_is_not_read_is_given_up_at_the_end() {
+    let at = Scene::new();
+    let pipe = unread(&at);
+    let logged = at.log_much();
+    let error = at.beside_a_writer(|| ()).unwrap_err();
+    let path = at.path();
+    let expected = format!(
+        "cannot write to {}: its reader takes nothing; {logged} records are not written and stay in the ring for the \
+         next writer",
+        path.display()
+    );
+    assert_eq!((error.to_string(), error.exit_code()), (expected, 3));
+    assert_eq!(at.unwritten(), logged);
+    assert_eq!(at.says("will be written a second time"), 1, "{:?}", at.events.messages());
+    drop(pipe);
+}
+
+#[test]
+fn a_slow_reader_gets_everything_before_the_end() {
+    let at = Scene::new();
+    let pipe = unread(&at);
+    let logged = at.log_much();
+    let reader = thread::spawn(move || read(pipe, 1001 * logged as usize));
+    at.beside_a_writer(|| ()).unwrap();
+    assert_eq!(reader.join().unwrap().lines().count() as u64, logged);
+    assert_eq!(at.unwritten(), 0);
+}
+
+#[test]
+fn a_second_request_ends_the_writer_at_once() {
+    let at = Scene::new();
+    let pipe = unread(&at);
+    let logged = at.log_much();
+    let error = at
+        .beside(|signals| {
+            signals.stop.store(true, Ordering::SeqCst);
+            signals.now.store(true, Ordering::SeqCst);
+        })
+        .unwrap_err();
+    // Not that it has waited for the pipe.
+    assert!(matches!(error, Error::EndedAtOnce { records } if records == logged), "{error}");
+    assert_eq!((error.exit_code(), at.unwritten()), (3, logged));
+    drop(pipe);
 }

@@ -165,11 +165,11 @@ fn an_unread_pipe_prevents_neither_stop_nor_reload() {
     let pipe = pipe(&scratch);
     let text = "x".repeat(1000);
     let mut said = Vec::new();
-    // More than a pipe holds.
+    // Each time more than a pipe holds.
     let log = |from: usize| {
         (from..from + 150).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n} {text}")))
     };
-    scratch
+    let error = scratch
         .beside_a_writer(|_, events| {
             log(0);
             eventually("the file has all", || scratch.lines("file.log").len() == 150);
@@ -178,9 +178,11 @@ fn an_unread_pipe_prevents_neither_stop_nor_reload() {
             eventually("the file has all", || scratch.lines("file.log").len() == 300);
             said = events.messages();
         })
-        .unwrap();
+        .unwrap_err();
     drop(pipe);
-    assert!(said.iter().any(|said| said.contains("the lines queued for it are discarded")), "{said:?}");
+    assert!(matches!(error, Error::LeftOut { records: 300, .. }) && error.exit_code() == 3, "{error}");
+    let expected = "its reader takes nothing; its records wait in the ring";
+    assert!(said.iter().any(|said| said.contains(expected)), "{said:?}");
     let numbers = |line: &String| line.split(' ').next().unwrap().parse::<usize>().unwrap();
     assert_eq!(
         scratch.lines("file.log").iter().map(numbers).collect::<Vec<_>>(),

@@ -137,6 +137,24 @@ impl Cursor {
         }
     }
 
+    /// Moves the cursor back to what both of the two have behind them: the start, if they are of different rings.
+    pub fn meet(&mut self, other: &Cursor) {
+        if self.ring != other.ring {
+            self.laneless_drops = 0;
+            self.lanes.clear();
+            return;
+        }
+        self.laneless_drops = self.laneless_drops.min(other.laneless_drops);
+        self.lanes.retain_mut(|ours| {
+            let Some(theirs) = other.lane(ours.lane) else { return false };
+            let first = (ours.incarnation, ours.sequence).min((theirs.incarnation, theirs.sequence));
+            (ours.incarnation, ours.sequence) = first;
+            ours.drops_reported = ours.drops_reported.min(theirs.drops_reported);
+            ours.exits_reported = ours.exits_reported.min(theirs.exits_reported);
+            true
+        });
+    }
+
     /// Whether the entry of this step, of the same ring, lies before the cursor:
     /// [`Consumer::resume`](crate::reader::Consumer::resume) passes over it. Drops that are reported together with some
     /// that were reported before are reported again.
@@ -269,6 +287,33 @@ mod tests {
         joined.join(&Cursor { laneless_drops: 7, ..theirs });
         let expected = of(&[lane(0, 1, 5, 0, 0), lane(1, 3, 2, 4, 3), lane(3, 1, 1, 1, 1)]);
         assert_eq!(joined, Cursor { laneless_drops: 7, ..expected });
+    }
+
+    #[test]
+    fn what_two_cursors_have_in_common_lies_behind_both() {
+        let lane = |lane, incarnation, sequence, drops_reported, exits_reported| LaneCursor {
+            lane,
+            incarnation,
+            sequence,
+            drops_reported,
+            exits_reported,
+        };
+        let of = |lanes: &[LaneCursor], laneless_drops| Cursor {
+            ring: [1; 16],
+            laneless_drops,
+            lanes: lanes.to_vec(),
+        };
+        let ours = of(&[lane(1, 2, 9, 0, 3), lane(3, 1, 1, 1, 0), lane(4, 1, 1, 1, 1)], 5);
+        let theirs = of(&[lane(0, 1, 5, 0, 0), lane(1, 3, 2, 4, 1), lane(3, 1, 0, 0, 1)], 7);
+        let expected = of(&[lane(1, 2, 9, 0, 1), lane(3, 1, 0, 0, 0)], 5);
+        for (one, other) in [(&ours, &theirs), (&theirs, &ours)] {
+            let mut common = one.clone();
+            common.meet(other);
+            assert_eq!(common, expected);
+        }
+        let mut common = ours;
+        common.meet(&Cursor { ring: [2; 16], ..theirs });
+        assert_eq!(common, of(&[], 0));
     }
 
     #[test]

@@ -14,7 +14,6 @@ use crate::clock;
 use crate::config::options::Existing;
 use crate::error::{Error, why_not_opened};
 use crate::rotation::Identity;
-use crate::sink::traits::{Sink, Unrotatable};
 
 /// A file that is open for appending, so that bytes of other processes are never overwritten.
 #[derive(Debug)]
@@ -135,14 +134,23 @@ impl File {
     }
 }
 
-impl Sink for File {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+/// Writing at the end.
+impl File {
+    /// Writes some of the bytes, and returns how many.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.file.write(bytes)?;
         self.len += taken as u64;
         Ok(taken)
     }
 
-    fn take_back(&mut self, bytes: u64) -> bool {
+    /// The file, for writing what another process may be slow to take.
+    pub(super) fn as_raw(&self) -> &fs::File {
+        &self.file
+    }
+
+    /// Removes the last `bytes` bytes, so that they can be written again elsewhere or later. False if that is not
+    /// possible.
+    pub(super) fn take_back(&mut self, bytes: u64) -> bool {
         if bytes == 0 {
             return true;
         }
@@ -156,11 +164,8 @@ impl Sink for File {
         true
     }
 
-    fn unrotatable(&self) -> Option<Unrotatable> {
-        Some(if self.is_regular { Unrotatable::WithoutCheckpoint } else { Unrotatable::Irregular })
-    }
-
-    fn reopen(&mut self) -> Result<(), Error> {
+    /// Opens the file of the same name again, after the present one was moved away.
+    pub(super) fn reopen(&mut self) -> Result<(), Error> {
         *self = File::open_at_end(&self.path)?;
         Ok(())
     }

@@ -6,7 +6,6 @@ use super::FileSink;
 use super::checkpoint::CheckpointState;
 use crate::events::Events;
 use crate::rotation::{LockedDirectory, Plan, PlanError};
-use crate::sink::Sink;
 
 impl FileSink {
     /// Closes the file and begins the next one. May be called again until it succeeds.

@@ -10,7 +10,6 @@ use super::lock::Locking;
 use crate::counted::counted;
 use crate::events::Events;
 use crate::rotation::Identity;
-use crate::sink::Sink;
 
 /// How often to report that other processes write to the file.
 const REPORT_EVERY: Duration = Duration::from_secs(60);

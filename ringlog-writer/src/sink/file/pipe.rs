@@ -1,19 +1,20 @@
 //! A named pipe. Opening one waits for its reader, so it is opened without waiting, and again until that succeeds.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use ringlog::admin::Shown;
 
-use super::append::File;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
-use crate::sink::traits::{Maintained, Sink, Unrotatable};
+use crate::sink::batch::Batch;
+use crate::sink::stream::{Progress, write_when_ready};
+use crate::sink::traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
 
 /// How often to look for a reader while there are no records.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -26,6 +27,7 @@ pub(super) struct Pipe {
     /// `None` until the pipe has a reader.
     file: Option<File>,
     looked_at: Instant,
+    progress: Progress,
 }
 
 /// Whether the path leads to a pipe.
@@ -37,47 +39,7 @@ impl Pipe {
     pub(super) fn open(path: &Path) -> Result<Pipe, Error> {
         let why = |error: io::Error| Error::Open { path: path.to_owned(), why: why_not_opened(path, &error) };
         let file = open_if_read(path).map_err(why)?;
-        Ok(Pipe { path: path.to_owned(), file, looked_at: Instant::now() })
-    }
-}
-
-/// Opens the pipe; `None` if it has no reader.
-fn open_if_read(path: &Path) -> io::Result<Option<File>> {
-    let opened = OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-    let file = match opened {
-        Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => return Ok(None),
-        opened => opened?,
-    };
-    let meta = file.metadata()?;
-    if !meta.file_type().is_fifo() {
-        return Err(io::Error::other("it is not a pipe any more; start the writer anew"));
-    }
-    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
-    Ok(Some(File::of(file, &meta, path)))
-}
-
-impl Sink for Pipe {
-    fn recover(&mut self, _after_crash: bool, events: &mut dyn Events) -> Result<(), Error> {
-        if self.file.is_none() {
-            let path = self.path.shown();
-            events.report(&format!("{path}: {NO_READER}; until then records wait in the ring"));
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.file.is_none() {
-            self.file = open_if_read(&self.path)?;
-        }
-        self.file.as_mut().map_or_else(|| Err(io::Error::other(NO_READER)), |file| file.write(bytes))
-    }
-
-    fn take_back(&mut self, bytes: u64) -> bool {
-        bytes == 0
-    }
-
-    fn unrotatable(&self) -> Option<Unrotatable> {
-        Some(Unrotatable::Irregular)
+        Ok(Pipe { path: path.to_owned(), file, looked_at: Instant::now(), progress: Progress::default() })
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
@@ -91,10 +53,57 @@ impl Sink for Pipe {
             Err(error) => Err(why(why_not_opened(&self.path, &error))),
         }
     }
+}
 
-    fn maintain(&mut self, events: &mut dyn Events) -> Result<Maintained, Error> {
+/// Opens the pipe, so that no write to it waits; `None` if it has no reader.
+fn open_if_read(path: &Path) -> io::Result<Option<File>> {
+    let opened = OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let file = match opened {
+        Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => return Ok(None),
+        opened => opened?,
+    };
+    let meta = file.metadata()?;
+    if !meta.file_type().is_fifo() {
+        return Err(io::Error::other("it is not a pipe any more; start the writer anew"));
+    }
+    Ok(Some(file))
+}
+
+impl Sink for Pipe {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {
+        if self.file.is_none() {
+            self.file = open_if_read(&self.path)?;
+        }
+        let Some(file) = &self.file else { return Err(io::Error::other(NO_READER)) };
+        self.progress.proceed(batch, |bytes| write_when_ready(file, bytes, false))
+    }
+
+    fn abandon(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned {
+        self.progress.abandon(batch, &self.path.shown(), |_| false, events)
+    }
+
+    fn recover(&mut self, _after_crash: bool, events: &mut dyn Events) -> Result<(), Error> {
+        if self.file.is_none() {
+            let path = self.path.shown();
+            events.report(&format!("{path}: {NO_READER}; until then records wait in the ring"));
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, request: SinkRequest, _events: &mut dyn Events) -> io::Result<()> {
+        if request == SinkRequest::Reopen {
+            self.reopen().map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    fn maintain(&mut self, events: &mut dyn Events) -> Result<bool, Error> {
         if self.file.is_some() || self.looked_at.elapsed() < LOOK_EVERY {
-            return Ok(Maintained::NotDue);
+            return Ok(false);
         }
         self.looked_at = Instant::now();
         // The next batch reports an error.
@@ -102,6 +111,10 @@ impl Sink for Pipe {
             self.file = Some(file);
             events.report(&format!("{} has a reader now", self.path.shown()));
         }
-        Ok(Maintained::Done)
+        Ok(true)
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        Some(Unrotatable::Irregular)
     }
 }

@@ -88,6 +88,11 @@ impl FileRotation {
         self.rotation.size.is_some() || self.rotation.every.is_some()
     }
 
+    /// The size at which files are closed; the greatest number for never.
+    pub(super) fn size_max(&self) -> usize {
+        self.rotation.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn closes_on_start(&self) -> bool {
         self.rotation.on_start
     }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use ringlog::Level;
 use ringlog::admin::Shown;
 
 use super::append::File;
@@ -38,13 +39,13 @@ impl Syncs {
         self.unsynced != Unsynced::None
     }
 
-    /// Whether a sync is due. `urgent`: the batch has a record that has to survive a power cut.
-    pub(super) fn is_due(&self, urgent: bool) -> bool {
+    /// Whether a sync is due. `level`: the highest of the records that were written.
+    pub(super) fn is_due(&self, level: Option<Level>) -> bool {
         match self.policy {
             Fsync::Never => false,
             Fsync::Batch => true,
             Fsync::Every(interval) => self.synced_at.elapsed() >= interval,
-            Fsync::Level(_) => urgent,
+            Fsync::Level(least) => level >= Some(least),
         }
     }
 

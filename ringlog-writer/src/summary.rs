@@ -18,7 +18,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn add(&mut self, other: Summary) {
+    pub(crate) fn add(&mut self, other: Summary) {
         self.records += other.records;
         self.gaps += other.gaps;
         self.missing = self.missing.saturating_add(other.missing);
@@ -26,12 +26,12 @@ impl Summary {
         self.bytes += other.bytes;
     }
 
-    pub(super) fn has_entries(&self) -> bool {
+    pub(crate) fn has_entries(&self) -> bool {
         self.records > 0 || self.gaps > 0 || self.unclean_exits > 0
     }
 }
 
 /// The number of records that a gap stands for; 0 for damaged bytes, whose records cannot be counted.
-pub(super) fn missing(gap: &Gap) -> u64 {
+pub(crate) fn missing(gap: &Gap) -> u64 {
     if gap.reason == GapReason::Damaged { 0 } else { gap.count }
 }

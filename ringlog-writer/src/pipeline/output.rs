@@ -1,0 +1,394 @@
+//! One output of a running writer: the handlers that write into it, the batch that they fill, the sink in its thread,
+//! and whether the other outputs wait for it.
+
+use std::time::{Duration, Instant};
+
+use ringlog::reader::{Body, Cursor, Entry, Step};
+
+use super::delivery::Delivery;
+use super::formatting::{self, Formatting};
+use super::router::HandlerMask;
+use super::worker::{Finished, Worker};
+use crate::counted::counted;
+use crate::error::Error;
+use crate::events::Events;
+use crate::sink::{Batch, Guarantee, Unrotatable};
+use crate::summary::missing;
+
+/// The most that an output may have queued before the others go on without it.
+const QUEUE_MAX: usize = 64 << 20;
+/// The same for an output of which records are not kept in the rings.
+const BEST_EFFORT_QUEUE_MAX: usize = 1 << 20;
+/// How long an output is waited for while a ring is nearly full. A disk that is busy for a moment must not lose
+/// records.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long an output without a guarantee of its own end, such as a pipe that is not read, is waited for when the
+/// writer stops and there are other outputs.
+const AT_THE_END: Duration = Duration::from_secs(1);
+
+/// The file or stream of one handler or several.
+pub(super) struct Output {
+    handlers: Vec<Formatting>,
+    /// The bits of the handlers.
+    bits: HandlerMask,
+    batch: Batch,
+    /// The sink's position in each ring when the session began; empty if no ring gives out anything before it.
+    had: Vec<Cursor>,
+    worker: Worker,
+    guarantee: Guarantee,
+    /// Why its sink cannot be rotated.
+    unrotatable: Option<Unrotatable>,
+    /// The size at which a batch is written.
+    batch_max: usize,
+    /// Whether the others go on without it at the moment.
+    is_detached: bool,
+    ended: Option<EndedEarly>,
+    /// What it did not get while detached, or after a failure.
+    left_out: LeftOut,
+}
+
+/// Why nothing more can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EndedEarly {
+    ReaderGone,
+    /// An error, while the writer is stopping.
+    Failed,
+}
+
+/// What an output did not get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LeftOut {
+    /// Records.
+    records: u64,
+    /// Records that were missing in the rings, of which it did not get the gaps.
+    missing: u64,
+    /// The time of the last of them.
+    unix_ns: u64,
+}
+
+impl LeftOut {
+    /// The number of records that are missing in its output.
+    fn count(&self) -> u64 {
+        self.records.saturating_add(self.missing)
+    }
+}
+
+/// Whether other outputs go on if the reader of one has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    Some,
+    /// The readers of the others have gone too.
+    Gone,
+    /// The writer has one output.
+    Never,
+}
+
+/// The circumstances that decide how long an output is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Pressure {
+    /// Every ring drops records when it is full, so waiting loses records in any case.
+    pub(super) may_lose: bool,
+    pub(super) is_nearly_full: bool,
+    pub(super) is_ending: bool,
+}
+
+impl Output {
+    /// An output with its sink's thread. `guarantee`: that of the sink, among the others.
+    pub(super) fn start(
+        handlers: Vec<Formatting>,
+        delivery: Delivery,
+        guarantee: Guarantee,
+        had: Vec<Cursor>,
+    ) -> Result<Output, Error> {
+        Ok(Output {
+            bits: handlers.iter().fold(0, |bits, handler| bits | handler.bit()),
+            handlers,
+            batch: Batch::default(),
+            had,
+            guarantee,
+            unrotatable: delivery.sink().unrotatable(),
+            batch_max: delivery.sink().batch_max(),
+            worker: Worker::start(delivery).map_err(Error::Thread)?,
+            is_detached: false,
+            ended: None,
+            left_out: LeftOut::default(),
+        })
+    }
+
+    /// The name of its file or stream in messages.
+    pub(super) fn out(&self) -> &str {
+        self.worker.out()
+    }
+
+    pub(super) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    pub(super) fn worker_mut(&mut self) -> &mut Worker {
+        &mut self.worker
+    }
+
+    pub(super) fn guarantee(&self) -> Guarantee {
+        self.guarantee
+    }
+
+    pub(super) fn unrotatable(&self) -> Option<Unrotatable> {
+        self.unrotatable
+    }
+
+    /// Whether one of its handlers is in the mask.
+    #[inline]
+    pub(super) fn is_for(&self, mask: HandlerMask) -> bool {
+        self.bits & mask != 0
+    }
+
+    pub(super) fn is_attached(&self) -> bool {
+        !self.is_detached && !self.has_lost_reader()
+    }
+
+    pub(super) fn has_lost_reader(&self) -> bool {
+        self.ended == Some(EndedEarly::ReaderGone)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.ended == Some(EndedEarly::Failed)
+    }
+
+    /// Whether it gets further entries. After a failure it does not, and the rings keep what it has not written.
+    #[inline]
+    pub(super) fn takes_entries(&self) -> bool {
+        !self.is_detached && self.ended.is_none()
+    }
+
+    /// Whether it has so much queued that no more entries should be taken from the rings.
+    pub(super) fn is_behind(&self, is_alone: bool) -> bool {
+        // Reading ahead helps the other outputs only.
+        let most = if is_alone { BEST_EFFORT_QUEUE_MAX } else { QUEUE_MAX };
+        self.takes_entries() && self.worker.queued_bytes() > most
+    }
+
+    /// Whether the others should go on without it.
+    fn is_late(&self, pressure: Pressure) -> bool {
+        let (lag, queued) = (self.worker.lag(), self.worker.queued_bytes());
+        match self.guarantee {
+            _ if self.ended.is_some() => false,
+            Guarantee::BestEffort => queued > BEST_EFFORT_QUEUE_MAX,
+            Guarantee::AtLeastOnce if pressure.is_ending && lag >= AT_THE_END => true,
+            Guarantee::ExactlyOnce | Guarantee::AtLeastOnce => {
+                let is_slow = pressure.is_nearly_full && lag >= PATIENCE;
+                pressure.may_lose && (is_slow || queued > QUEUE_MAX)
+            }
+        }
+    }
+}
+
+/// The batch.
+impl Output {
+    /// Appends the lines of an entry by the handlers in the mask.
+    #[inline]
+    pub(super) fn format(
+        &mut self,
+        mask: HandlerMask,
+        ring: usize,
+        entry: &Entry<'_>,
+        events: &mut dyn Events,
+    ) {
+        if !self.takes_entries() {
+            return self.leave_out(entry);
+        }
+        let lines = self.batch.begin(entry);
+        for handler in self.handlers.iter_mut().filter(|handler| handler.bit() & mask != 0) {
+            handler.format(ring, entry, lines, events);
+        }
+    }
+
+    fn leave_out(&mut self, entry: &Entry<'_>) {
+        match &entry.body {
+            Body::Record(_) => self.left_out.records += 1,
+            Body::Gap(gap) => self.left_out.missing = self.left_out.missing.saturating_add(missing(gap)),
+            _ => {}
+        }
+        self.left_out.unix_ns = entry.unix_ns;
+    }
+
+    /// Completes the entry that was formatted last, or removes it if the sink has it already.
+    #[inline]
+    pub(super) fn complete(&mut self, ring: usize, unix_ns: u64, step: Step) {
+        if !self.takes_entries() {
+        } else if self.had.get(ring).is_some_and(|had| had.covers(&step)) {
+            self.batch.discard();
+        } else {
+            self.batch.complete(unix_ns, Some((ring, step)));
+        }
+    }
+
+    /// Appends a line for what was left out.
+    fn format_left_out(&mut self) {
+        let LeftOut { unix_ns, .. } = self.left_out;
+        let entry = formatting::left_out(self.left_out.count(), unix_ns);
+        let lines = self.batch.begin(&entry);
+        self.handlers.iter_mut().take(1).for_each(|handler| handler.format_left_out(&entry, lines));
+        self.batch.complete(unix_ns, None);
+    }
+
+    /// Whether the batch is large enough to be written, for a ring with room for this size.
+    #[inline]
+    pub(super) fn is_full(&self, ring_max: usize) -> bool {
+        self.batch.bytes().len() >= ring_max.min(self.batch_max)
+    }
+
+    pub(super) fn batch_len(&self) -> usize {
+        self.batch.bytes().len()
+    }
+
+    /// Sends the batch to the sink's thread, if there is anything in it. After it the rings stand at these cursors.
+    pub(super) fn write(&mut self, turn: u64, cursors: &[Cursor]) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let mut had = self.had.iter();
+        self.batch.end(cursors.iter().cloned().map(|mut cursor| {
+            // Lanes whose records the rings have not given out again yet keep their old positions.
+            had.next().into_iter().for_each(|had| cursor.join(had));
+            cursor
+        }));
+        self.batch = self.worker.write(turn, std::mem::take(&mut self.batch));
+    }
+}
+
+/// The sink's thread.
+impl Output {
+    /// The turn up to which the output has written; `None` if no batch has to wait for it.
+    pub(super) fn written_turn(&self) -> Option<u64> {
+        if self.is_waited_for() { self.worker.written_turn() } else { None }
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.is_attached() && self.guarantee != Guarantee::BestEffort
+    }
+
+    /// Processes the events of the thread; waits for the first up to `wait`.
+    pub(super) fn poll(&mut self, wait: Duration, keep: usize, others: Others, events: &mut dyn Events) {
+        if self.worker.poll(wait, keep, events).has_resumed {
+            let is_whole = !self.is_detached && self.left_out.count() == 0;
+            let lost = if is_whole { "; no record was lost" } else { "" };
+            events.report(&format!("writing to {} again{lost}", self.worker.out()));
+        }
+        match self.worker.ended() {
+            Some(Ok(())) if !self.has_lost_reader() => {
+                self.ended = Some(EndedEarly::ReaderGone);
+                let then = match others {
+                    // As any program whose reader has gone.
+                    Others::Never => return,
+                    Others::Gone => "",
+                    Others::Some => "; going on without it",
+                };
+                events.report(&format!("the reader of {} has gone{then}", self.worker.out()));
+            }
+            Some(Err(_)) => self.ended = Some(EndedEarly::Failed),
+            _ => {}
+        }
+    }
+
+    /// Detaches the output if it does not keep up, and attaches it again when it has caught up. Returns whether it has
+    /// got a line about records that were left out.
+    pub(super) fn update_detached(
+        &mut self,
+        has_others: bool,
+        pressure: Pressure,
+        events: &mut dyn Events,
+    ) -> bool {
+        if self.is_attached() && has_others && self.is_late(pressure) {
+            self.is_detached = true;
+            let out = self.worker.out();
+            events.report(&format!("{out} does not keep up: the other handlers go on without it"));
+        } else if self.is_detached && self.worker.queued_bytes() == 0 {
+            let count = self.left_out.count();
+            if count > 0 {
+                self.format_left_out();
+            }
+            (self.is_detached, self.left_out) = (false, LeftOut::default());
+            let were = if count == 1 { "was" } else { "were" };
+            let (out, records) = (self.worker.out(), counted(count, "record"));
+            events.report(&format!("{out} keeps up again; {records} {were} left out of it"));
+            return count > 0;
+        }
+        false
+    }
+
+    /// Sends a last line about what was left out, which is written only if the output catches up before the end.
+    pub(super) fn write_left_out(&mut self, cursors: &[Cursor]) {
+        if self.is_detached && self.left_out.count() > 0 {
+            self.format_left_out();
+            self.write(u64::MAX, cursors);
+        }
+    }
+
+    /// Ends the thread once everything queued is written. With a deadline it gives up then.
+    pub(super) fn finish(self, deadline: Option<Instant>, events: &mut dyn Events) -> FinishedOutput {
+        let (out, left_out) = (self.worker.out().to_owned(), self.left_out.records);
+        let is_waited_for = self.is_waited_for();
+        let Finished { delivery, result, written_turn } = self.worker.finish(deadline, events);
+        let result = result.map_err(|error| match error.with_more(left_out) {
+            // The rings have forgotten these records, because the other outputs have written them.
+            Error::Write { records, .. } if self.is_detached => Error::LeftOut { out, records },
+            error => error,
+        });
+        let is_whole = result.is_ok() && self.guarantee == Guarantee::ExactlyOnce;
+        FinishedOutput { delivery, result, is_whole, written_turn: written_turn.filter(|_| is_waited_for) }
+    }
+}
+
+/// An output whose thread has ended.
+pub(super) struct FinishedOutput {
+    /// `None` if a call of the kernel blocks the thread.
+    pub(super) delivery: Option<Delivery>,
+    /// [`Error::Write`] or [`Error::LeftOut`] with the number of records that it lacks.
+    pub(super) result: Result<(), Error>,
+    /// Whether it never loses records and has written all that was for it.
+    pub(super) is_whole: bool,
+    /// The turn up to which batches are written, if batches had to wait for it.
+    pub(super) written_turn: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use ringlog::{Level, Ring};
+
+    use super::*;
+    use crate::config::{EVERYTHING, FileConfig, Formatter, HandlerConfig, SinkConfig};
+    use crate::events::StandardError;
+    use crate::format::RingIdentity;
+    use crate::sink;
+
+    /// Otherwise the next writer would write the lane's records a second time.
+    #[test]
+    fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+        ring.logger().text(Level::INFO, "x", "one").unwrap();
+        let mut consumer = ring.consumer().unwrap();
+        consumer.next(Duration::from_secs(5)).unwrap().unwrap();
+        let (step, had) = (consumer.step(), consumer.cursor());
+        drop(consumer);
+        let nothing_came = ring.consumer().unwrap().cursor();
+        assert!(!nothing_came.covers(&step));
+
+        let config = SinkConfig::File(FileConfig::new(dir.path().join("app.log")));
+        let mut sink = sink::open(&config, &[]).unwrap().unwrap();
+        sink.recover(false, &mut StandardError).unwrap();
+        let formatter = Formatter::Json;
+        let handler = HandlerConfig { name: String::new(), level: EVERYTHING, formatter, sink: config };
+        let identity = RingIdentity::new(ring.path(), ring.info());
+        let formatting = Formatting::new(&handler, 1, &[identity]).unwrap();
+        let delivery = Delivery::new("app.log".to_owned(), sink);
+        let mut output =
+            Output::start(vec![formatting], delivery, Guarantee::ExactlyOnce, vec![had]).unwrap();
+        output.left_out = LeftOut { records: 1, ..LeftOut::default() };
+        output.format_left_out();
+        output.write(1, &[nothing_came]);
+        let finished = output.finish(None, &mut StandardError);
+        let delivery = finished.delivery.unwrap();
+        assert!(delivery.sink().cursor(&ring.info().uuid).covers(&step));
+    }
+}

@@ -1,0 +1,249 @@
+//! The outputs of a running writer: how much each has queued, and which of them are waited for.
+
+use std::time::{Duration, Instant};
+
+use ringlog::admin::RotationOutcome;
+use ringlog::reader::{Entry, Step};
+
+use super::context::Context;
+use super::delivery::Delivery;
+use super::output::{FinishedOutput, Others, Output, Pressure};
+use super::router::HandlerMask;
+use crate::error::Error;
+use crate::events::Events;
+use crate::sink::{Guarantee, Unrotatable};
+
+/// The size at which a batch is written; in an idle ring it is written at once. Larger batches are not faster, and
+/// hold blocks longer.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// How long an output that does not end by itself, such as a pipe that is not read, is waited for when a session ends
+/// that another one follows.
+const AT_THE_END: Duration = Duration::from_secs(1);
+
+/// A set of outputs, one bit each.
+pub(super) type OutputMask = u64;
+
+pub(super) struct Outputs {
+    all: Vec<Output>,
+    /// Every ring drops records when it is full, so waiting loses records in any case.
+    may_lose: bool,
+    batch_max: usize,
+    /// When outputs that do not end by themselves are given up.
+    give_up_at: Option<Instant>,
+    /// Whether the files are given up then too.
+    ends_now: bool,
+}
+
+impl Outputs {
+    /// `may_lose`: every ring drops records when it is full. `ring_bytes`: the size of the smallest ring.
+    pub(super) fn new(all: Vec<Output>, may_lose: bool, ring_bytes: u64) -> Outputs {
+        // In a small ring the producers need the space of a smaller batch.
+        let batch_max = BATCH_BYTES.min(ring_bytes as usize / 8);
+        Outputs { all, may_lose, batch_max, give_up_at: None, ends_now: false }
+    }
+
+    /// The outputs of the handlers in the mask.
+    #[inline]
+    pub(super) fn of(&self, mask: HandlerMask) -> OutputMask {
+        let numbered = self.all.iter().enumerate();
+        numbered.fold(0, |set, (number, output)| set | OutputMask::from(output.is_for(mask)) << number)
+    }
+
+    /// Formats an entry for the handlers in the mask.
+    #[inline]
+    pub(super) fn format(
+        &mut self,
+        mask: HandlerMask,
+        ring: usize,
+        entry: &Entry<'_>,
+        events: &mut dyn Events,
+    ) {
+        for output in self.all.iter_mut().filter(|output| output.is_for(mask)) {
+            output.format(mask, ring, entry, events);
+        }
+    }
+
+    /// Completes the entry that was formatted last. `step`: how it moves its ring's cursor.
+    #[inline]
+    pub(super) fn complete(&mut self, mask: HandlerMask, ring: usize, unix_ns: u64, step: Step) {
+        for output in self.all.iter_mut().filter(|output| output.is_for(mask)) {
+            output.complete(ring, unix_ns, step);
+        }
+    }
+
+    /// Whether a batch is large enough to be written.
+    #[inline]
+    pub(super) fn are_full(&self) -> bool {
+        self.all.iter().any(|output| output.is_full(self.batch_max))
+    }
+
+    /// The length of the lines in all present batches.
+    pub(super) fn batch_bytes(&self) -> u64 {
+        self.all.iter().map(|output| output.batch_len() as u64).sum()
+    }
+
+    /// Whether a delivery has ended with an error.
+    pub(super) fn have_failed(&self) -> bool {
+        self.all.iter().any(Output::has_failed)
+    }
+
+    /// Sends the present batches to the threads.
+    pub(super) fn write(&mut self, turn: u64, context: &Context<'_>) {
+        let cursors = context.sources.cursors();
+        self.all.iter_mut().for_each(|output| output.write(turn, &cursors));
+    }
+
+    /// The turn up to which every output that is waited for has written; `None` if nothing is queued.
+    pub(super) fn written_turn(&self) -> Option<u64> {
+        if self.all_gone() {
+            // What the last one has not written is left for another writer.
+            return self.all.iter().filter_map(|output| output.worker().written_turn()).min();
+        }
+        self.all.iter().filter_map(Output::written_turn).min()
+    }
+
+    /// Processes the events of the threads; waits up to `wait` for the slowest.
+    pub(super) fn poll(&mut self, wait: Duration, events: &mut dyn Events) {
+        if self.give_up_at.is_some_and(|at| Instant::now() >= at) {
+            self.all.iter().filter(|output| !ends_by_itself(output)).for_each(|o| o.worker().give_up());
+        }
+        let keep = 16 * self.batch_max;
+        let slowest = self.written_turn();
+        let others = match self.readers() {
+            _ if self.all.len() == 1 => Others::Never,
+            0 | 1 => Others::Gone,
+            _ => Others::Some,
+        };
+        for output in &mut self.all {
+            let is_slowest = slowest.is_some() && output.written_turn() == slowest;
+            output.poll(if is_slowest { wait } else { Duration::ZERO }, keep, others, events);
+        }
+    }
+
+    /// The number of outputs whose reader has not gone.
+    fn readers(&self) -> usize {
+        self.all.iter().filter(|output| !output.has_lost_reader()).count()
+    }
+
+    /// Whether the reader of every output has gone.
+    pub(super) fn all_gone(&self) -> bool {
+        !self.all.is_empty() && self.readers() == 0
+    }
+
+    /// Whether an output has so much queued that no more entries should be taken from the rings.
+    pub(super) fn are_behind(&self) -> bool {
+        let is_alone = self.all.iter().filter(|output| output.takes_entries()).count() == 1;
+        self.all.iter().any(|output| output.is_behind(is_alone))
+    }
+
+    /// Detaches outputs that do not keep up, if there are others, and attaches those again that have caught up.
+    /// Returns whether one has got a line about records that were left out.
+    pub(super) fn update_detached(
+        &mut self,
+        is_ending: bool,
+        is_nearly_full: bool,
+        events: &mut dyn Events,
+    ) -> bool {
+        let pressure = Pressure { may_lose: self.may_lose, is_nearly_full, is_ending };
+        let has_others = self.readers() > 1;
+        let updated = |output: &mut Output| output.update_detached(has_others, pressure, events);
+        self.all.iter_mut().map(updated).fold(false, |any, has_lines| any | has_lines)
+    }
+
+    /// Starts a rotation of every output that has closed files. Reports those that have none, and returns which kinds
+    /// there are.
+    pub(super) fn rotate(&mut self, unix_ns: u64, events: &mut dyn Events) -> RotationOutcome {
+        let mut outcome = RotationOutcome::default();
+        for output in &mut self.all {
+            // A sink that has nothing to close may be blocked, and would never answer.
+            if let Some(why) = output.unrotatable() {
+                match why {
+                    Unrotatable::Console => outcome.console = true,
+                    Unrotatable::Irregular => outcome.irregular = true,
+                    Unrotatable::WithoutCheckpoint => outcome.without_checkpoint = true,
+                }
+                events.report(&format!("{} cannot be rotated: {why}", output.out()));
+            } else if !output.has_lost_reader() {
+                outcome.has_rotated = true;
+                output.worker_mut().rotate(unix_ns);
+            }
+        }
+        outcome
+    }
+
+    /// Counts the wall clock as right in every sink.
+    pub(super) fn trust_clock(&self) {
+        self.all.iter().for_each(|output| output.worker().trust_clock());
+    }
+
+    /// Reopens the files.
+    pub(super) fn reopen(&self) {
+        self.all.iter().for_each(|output| output.worker().reopen());
+    }
+
+    /// Whether a request to rotate or to reopen is still to be carried out.
+    pub(super) fn are_handling(&self) -> bool {
+        self.all.iter().any(|output| output.worker().is_handling())
+    }
+
+    /// Makes every delivery give up at its next failure; those that do not end by themselves, at this time too.
+    pub(super) fn stop(&mut self, give_up_at: Instant) {
+        self.all.iter().for_each(|output| output.worker().stop_retrying());
+        self.give_up_at = Some(self.give_up_at.map_or(give_up_at, |at| at.min(give_up_at)));
+    }
+
+    /// Ends every delivery after the batch that it is writing.
+    pub(super) fn end_now(&mut self) {
+        self.all.iter().for_each(|output| output.worker().end_now());
+        (self.give_up_at, self.ends_now) = (Some(Instant::now()), true);
+    }
+
+    /// Waits until everything queued is written, as far as possible.
+    pub(super) fn finish(mut self, context: &mut Context<'_>) -> Outcome {
+        let cursors = context.sources.cursors();
+        self.all.iter_mut().for_each(|output| output.write_left_out(&cursors));
+        let give_up_at = self.give_up_at.unwrap_or_else(|| Instant::now() + AT_THE_END);
+        let mut outcome =
+            Outcome { deliveries: Vec::new(), result: Ok(()), whole: 0, written_turn: u64::MAX };
+        let all_gone = self.all_gone();
+        // Files first, which end by themselves: the others have that time too.
+        let (files, others): (Vec<_>, Vec<_>) =
+            self.all.into_iter().enumerate().partition(|(_, output)| ends_by_itself(output));
+        for (number, output) in files.into_iter().chain(others) {
+            let deadline = (self.ends_now || !ends_by_itself(&output)).then_some(give_up_at);
+            // What the last one has not written is left for another writer.
+            let gone_at = output.worker().written_turn().filter(|_| all_gone);
+            let FinishedOutput { delivery, result, is_whole, written_turn } =
+                output.finish(deadline, context.events);
+            for turn in gone_at.into_iter().chain(written_turn) {
+                outcome.written_turn = outcome.written_turn.min(turn);
+            }
+            outcome.deliveries.extend(delivery);
+            match (&outcome.result, result) {
+                // One error ends the writer.
+                (Err(_), Err(further)) => context.events.report(&further.to_string()),
+                (Ok(()), result) => outcome.result = result,
+                (Err(_), Ok(())) => {}
+            }
+            outcome.whole |= OutputMask::from(is_whole) << number;
+        }
+        outcome
+    }
+}
+
+/// Whether a write into the output ends whatever other processes do: it is a file.
+fn ends_by_itself(output: &Output) -> bool {
+    output.guarantee() == Guarantee::ExactlyOnce
+}
+
+/// What has come of the outputs at the end of a session.
+pub(super) struct Outcome {
+    pub(super) deliveries: Vec<Delivery>,
+    /// The first error.
+    pub(super) result: Result<(), Error>,
+    /// The outputs that never lose records and have written all that was for them.
+    pub(super) whole: OutputMask,
+    /// The turn up to which batches are written by every output that is waited for.
+    pub(super) written_turn: u64,
+}

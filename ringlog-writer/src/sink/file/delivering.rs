@@ -1,0 +1,165 @@
+//! Writing a batch into the file, or into several if one is closed between two entries: each part is prepared in the
+//! checkpoint, written, and committed.
+
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+
+use ringlog::Level;
+use ringlog::admin::Shown;
+use ringlog::reader::Cursor;
+
+use super::FileSink;
+use crate::clock::now_unix_ns;
+use crate::events::Events;
+use crate::sink::batch::Batch;
+use crate::sink::stream::report_twice;
+use crate::sink::traits::Abandoned;
+
+/// How much of a batch is in the files.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// The number of entries that are written and count.
+    entries: usize,
+    /// Whether the file has been closed before the next of them.
+    has_closed: bool,
+    /// What is being written.
+    part: Option<Part>,
+}
+
+/// Entries of a batch that go into one file.
+#[derive(Debug)]
+struct Part {
+    entries: Range<usize>,
+    bytes: Range<usize>,
+    is_prepared: bool,
+    written: usize,
+}
+
+impl FileSink {
+    /// Writes the next part of the batch. Returns whether it was the last.
+    pub(super) fn deliver_part(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<bool> {
+        let mut part = match self.delivered.part.take() {
+            Some(part) => part,
+            None => self.next_part(batch, events)?,
+        };
+        let end = part.entries.end;
+        if let Err(error) = self.write_part(batch, &mut part, events) {
+            self.delivered.part = Some(part);
+            return Err(error);
+        }
+        let is_last = end == batch.entries().len();
+        self.delivered =
+            if is_last { Delivered::default() } else { Delivered { entries: end, ..Delivered::default() } };
+        Ok(is_last)
+    }
+
+    /// Closes the file if that comes next, and finds what goes into the present one.
+    fn next_part(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<Part> {
+        let (entries, first) = (batch.entries(), self.delivered.entries);
+        let end_of = |count: usize| count.checked_sub(1).map_or(0, |last| entries[last].end);
+        let from = end_of(first);
+        let mut end = entries.len();
+        if self.rotation.rotates() {
+            let closes_before = |sink: &mut FileSink, number: usize| {
+                let (start, entry) = (end_of(number), entries[number]);
+                let len = sink.file.len + (start - from) as u64;
+                sink.rotation.rotates_before(len, (entry.end - start) as u64, entry.unix_ns)
+            };
+            if first < end && !self.delivered.has_closed && closes_before(self, first) {
+                self.rotate(entries[first].unix_ns, events)?;
+                self.delivered.has_closed = true;
+            }
+            end = (first + 1..end).find(|number| closes_before(self, *number)).unwrap_or(end);
+        }
+        Ok(Part { entries: first..end, bytes: from..end_of(end).max(from), is_prepared: false, written: 0 })
+    }
+
+    fn write_part(&mut self, batch: &Batch, part: &mut Part, events: &mut dyn Events) -> io::Result<()> {
+        let bytes = &batch.bytes()[part.bytes.clone()];
+        if !part.is_prepared {
+            let is_last = part.entries.end == batch.entries().len();
+            match is_last {
+                true => self.prepare(bytes, batch.cursors(), events)?,
+                false => self.prepare(bytes, &self.cursors_after(batch, part), events)?,
+            }
+            part.is_prepared = true;
+        }
+        while let Some(rest) = bytes.get(part.written..).filter(|rest| !rest.is_empty()) {
+            match self.file.write(rest)? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                taken => part.written += taken,
+            }
+        }
+        self.commit(batch.level())
+    }
+
+    /// The rings' cursors once the part is written.
+    fn cursors_after(&self, batch: &Batch, part: &Part) -> Vec<Cursor> {
+        let mut cursors = Vec::new();
+        for (number, after) in batch.cursors().iter().enumerate() {
+            let mut cursor = self.committed.cursor(&after.ring);
+            cursor.ring = after.ring;
+            let steps = batch.entries()[part.entries.clone()].iter().filter_map(|entry| entry.step.as_ref());
+            cursor.advance(steps.filter(|(ring, _)| *ring == number).map(|(_, step)| step));
+            cursors.push(cursor);
+        }
+        cursors
+    }
+
+    /// Announces bytes in the checkpoint. Once they are written, the rings are at these cursors.
+    fn prepare(&mut self, bytes: &[u8], cursors: &[Cursor], events: &mut dyn Events) -> io::Result<()> {
+        self.is_committed = false;
+        self.adopt_foreign_changes(events)?;
+        if self.file.len == 0 && !self.rotation.rotates() {
+            self.rotation.begin_file(now_unix_ns());
+        }
+        self.prepared.file = Some(self.state_with(bytes));
+        self.prepared.clock = self.rotation.clock();
+        self.prepared.set_cursors(cursors);
+        self.checkpoint.prepare(&self.prepared)
+    }
+
+    /// Makes the written part count. `level`: the highest of its records.
+    fn commit(&mut self, level: Option<Level>) -> io::Result<()> {
+        let sync = self.syncs.is_due(level);
+        // The commit happens once; only the sync after it may have to be retried.
+        if !self.is_committed {
+            if sync {
+                self.file.sync()?;
+            }
+            self.checkpoint.commit()?;
+            self.is_committed = true;
+        }
+        if sync {
+            self.checkpoint.sync()?;
+        }
+        self.syncs.note_batch(sync);
+        self.is_committed = false;
+        std::mem::swap(&mut self.committed, &mut self.prepared);
+        self.prepared.copy_rings_of(&self.committed);
+        Ok(())
+    }
+
+    /// Gives up a batch. A part that is committed counts, although its sync has failed.
+    pub(super) fn abandon_batch(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned {
+        self.take_back(events);
+        let is_committed = std::mem::take(&mut self.is_committed);
+        let Delivered { entries, part, .. } = std::mem::take(&mut self.delivered);
+        match part.filter(|_| is_committed) {
+            Some(part) if part.entries.end == batch.entries().len() => Abandoned::Unsynced,
+            Some(part) => Abandoned::Unwritten { records: batch.records_from(part.entries.end) },
+            None => Abandoned::Unwritten { records: batch.records_from(entries) },
+        }
+    }
+
+    /// Removes the part that is being written from the file, unless it is committed, so that it is written from its
+    /// start again.
+    pub(super) fn take_back(&mut self, events: &mut dyn Events) {
+        if !self.is_committed
+            && let Some(part) = self.delivered.part.take()
+        {
+            let (path, file) = (self.file.path.clone(), &mut self.file);
+            report_twice(part.written as u64, &path.shown(), |bytes| file.take_back(bytes), events);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Writing the bytes of a batch in order, to a stream without positions.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::batch::Batch;
+use super::traits::Abandoned;
+use crate::counted::counted;
+use crate::events::Events;
+
+/// How long a write waits for a reader. The delivery then looks whether the writer is to stop.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// A pipe that is ready takes so many bytes without blocking, whatever its state.
+const PIPE_BUF: usize = 4096;
+
+/// How much of a batch is written.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    written: usize,
+}
+
+impl Progress {
+    /// Writes what is left of the batch.
+    ///
+    /// # Errors
+    /// What `write` returns, and `WriteZero`.
+    pub(super) fn proceed(
+        &mut self,
+        batch: &Batch,
+        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        while let Some(rest) = batch.bytes().get(self.written..).filter(|rest| !rest.is_empty()) {
+            match write(rest)? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                taken => self.written += taken,
+            }
+        }
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Gives the batch up. What counts is decided by the ring, so all of it is unwritten. `take_back` removes what is
+    /// written; where it cannot, that is reported.
+    pub(super) fn abandon(
+        &mut self,
+        batch: &Batch,
+        out: &impl Display,
+        take_back: impl FnOnce(u64) -> bool,
+        events: &mut dyn Events,
+    ) -> Abandoned {
+        report_twice(std::mem::take(&mut self.written) as u64, out, take_back, events);
+        Abandoned::Unwritten { records: batch.records_from(0) }
+    }
+}
+
+/// Has so many bytes removed again. Reports it if that is not possible.
+pub(super) fn report_twice(
+    written: u64,
+    out: &impl Display,
+    take_back: impl FnOnce(u64) -> bool,
+    events: &mut dyn Events,
+) {
+    if written > 0 && !take_back(written) {
+        let bytes = counted(written, "byte");
+        events.report(&format!("the last {bytes} of {out} will be written a second time"));
+    }
+}
+
+/// Writes some of the bytes to a pipe, a terminal or a device, and waits a moment if it takes nothing.
+///
+/// # Errors
+/// `WouldBlock` if it took nothing in that time; the system's error.
+pub(super) fn write_when_ready(mut file: &File, bytes: &[u8], is_blocking: bool) -> io::Result<usize> {
+    let mut ready = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+    let timeout = PollTimeout::try_from(WAIT).unwrap_or(PollTimeout::ZERO);
+    if poll(&mut ready, timeout)? == 0 {
+        return Err(ErrorKind::WouldBlock.into());
+    }
+    let most = if is_blocking { bytes.len().min(PIPE_BUF) } else { bytes.len() };
+    file.write(&bytes[..most])
+}
