@@ -9,43 +9,20 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser};
-use ringlog::admin::{self, Shown, Size};
+use ringlog::admin::{Shown, Size};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 mod rings;
+mod settings;
 
-use crate::config::options::{Existing, Fsync, Options};
+use self::settings::SettingArgs;
+use crate::config::options::Options;
 use crate::config::{ConfigErrors, ConfigFile};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
-use crate::format::{FormatKind, Newlines};
 use crate::pipeline::{self, Signals};
-use crate::rotation::{At, Compression, Every, Keep, Naming, OnFull, Rotation, Zone, parse_size};
 use crate::spawn::Handshake;
-
-/// The options that a configuration replaces.
-const REPLACED_BY_CONFIG: [&str; 18] = [
-    "out",
-    "append",
-    "truncate",
-    "format",
-    "newlines",
-    "ids",
-    "fsync",
-    "rotate_size",
-    "rotate_every",
-    "rotate_at",
-    "zone",
-    "rotate_on_start",
-    "naming",
-    "keep",
-    "compress",
-    "on_full",
-    "no_checkpoint",
-    "grace",
-];
 
 /// Take the records out of a ring and write them to files
 ///
@@ -75,121 +52,24 @@ pub struct WriterArgs {
     pub wait: bool,
     /// Read loggers, handlers and formatters from this file (docs/configuration.md). SIGHUP and `ringlog reload` reload
     /// it
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = REPLACED_BY_CONFIG)]
+    #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Only check the configuration: print its errors and warnings, and exit with 0 if it can be used, otherwise with 2
     #[arg(long, requires = "config")]
     pub check: bool,
-    /// The file to write to, `-` for standard output
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
-    pub out: PathBuf,
-    /// Keep the file's content and append to it (default)
-    #[arg(long, overrides_with = "truncate")]
-    pub append: bool,
-    /// Discard the file's content
-    #[arg(long)]
-    pub truncate: bool,
-    /// Format of the output: text for people, json with one object a line, or raw: only messages and the fields of
-    /// typed records, without time, level and notices of lost records
-    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = formats())]
-    pub format: FormatKind,
-    /// How newlines within a message are written in text: as `\n`, as a new line indented by four spaces, or as they
-    /// are
-    #[arg(long, value_name = "POLICY", default_value = "escape", value_parser = newlines())]
-    pub newlines: Newlines,
-    /// In text, write the record's id after the time, so that `ringlog verify` can find missing records: the ring's
-    /// UUID, lane, incarnation and sequence
-    #[arg(long)]
-    pub ids: bool,
     /// End once every lane is closed and every record is written. A lane whose thread or process has ended counts as
     /// closed, also after `kill -9`. If no process has ever logged into the ring, first wait for one that does
     #[arg(long)]
     pub until_idle: bool,
-    /// When the file is synced, to survive a power cut. never; interval: each second; a duration like 5s; batch: after
-    /// each batch; a level like error: after each batch that has a record of this level or above. A batch is what the
-    /// writer writes at once, some 64 KiB or less
-    #[arg(long, value_name = "WHEN", default_value = "never")]
-    pub fsync: Fsync,
-    /// The rotation.
+    /// The file to write to, `-` for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-", conflicts_with = "config")]
+    pub out: PathBuf,
+    /// The settings of the output.
     #[command(flatten)]
-    pub rotation: RotationArgs,
-    /// Keep no checkpoint beside the file. After a writer is killed, its last batch may be written twice
-    #[arg(long)]
-    pub no_checkpoint: bool,
-    /// How long the writer holds back a record, such as 25ms (a bare number: milliseconds), because a thread that is
-    /// suspended in the middle of a log call may still publish an older one. An older record that comes later than that
-    /// is written out of order and counted as late. The wait shrinks to nothing as the ring fills [default: 10]
-    #[arg(long, value_name = "TIME", value_parser = grace)]
-    pub grace: Option<Duration>,
+    settings: SettingArgs,
     /// Standard input is a socket to the process that started this one: report there when the ring is held
     #[arg(long, hide = true)]
     pub handshake: bool,
-}
-
-/// When a file is closed and the next one begun. `ringlog rotate` and SIGUSR1 do so at any time.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Rotation")]
-pub struct RotationArgs {
-    /// Close a file before it reaches this size, for example 10MiB
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub rotate_size: Option<u64>,
-    /// Close a file after this time (30s, 15min, 6h, 1h30m, 1d), at midnight (midnight), or at the start of a weekday
-    /// (monday)
-    #[arg(long, value_name = "WHEN")]
-    pub rotate_every: Option<Every>,
-    /// With --rotate-every midnight or a weekday: the time of day to close the file, instead of 00:00; for example
-    /// 02:30
-    #[arg(long, value_name = "HH:MM")]
-    pub rotate_at: Option<At>,
-    /// The time zone of midnight and the time of day: utc, local, or a name like Europe/Berlin [default: utc]
-    #[arg(long, value_name = "ZONE")]
-    pub zone: Option<Zone>,
-    /// Close the present file when the writer starts
-    #[arg(long)]
-    pub rotate_on_start: bool,
-    /// The names of closed files: time (app-20261121T143000Z.log), number (app.000001.log), or python
-    /// (app.log.1, or app.log.2026-11-21)
-    #[arg(long, value_name = "HOW", default_value = "time")]
-    pub naming: Naming,
-    /// Which closed files to keep. all: every file. Or limits, separated by commas: a count, an age like 30d, a total
-    /// size like 2GiB; a file beyond at least one of them is deleted
-    #[arg(long, value_name = "LIMITS", default_value = "all")]
-    pub keep: Keep,
-    /// Compress closed files in the background: gzip or zstd
-    #[arg(long, value_name = "HOW")]
-    pub compress: Option<Compression>,
-    /// On a full disk: wait for space, or drop-oldest-file, which deletes the oldest closed file and tries again
-    #[arg(long, value_name = "POLICY", default_value = "wait")]
-    pub on_full: OnFull,
-}
-
-impl From<RotationArgs> for Rotation {
-    fn from(args: RotationArgs) -> Rotation {
-        Rotation {
-            size: args.rotate_size,
-            every: args.rotate_every,
-            at: args.rotate_at,
-            zone: args.zone.unwrap_or_default(),
-            on_start: args.rotate_on_start,
-            naming: args.naming,
-            keep: args.keep,
-            compression: args.compress,
-            on_full: args.on_full,
-        }
-    }
-}
-
-fn formats() -> impl TypedValueParser<Value = FormatKind> {
-    PossibleValuesParser::new(FormatKind::NAMES.iter().map(|(name, _)| *name)).try_map(|name| name.parse())
-}
-
-/// A duration; a bare number means milliseconds.
-fn grace(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_millis).or_else(|_| admin::parse_duration(text))
-}
-
-fn newlines() -> impl TypedValueParser<Value = Newlines> {
-    PossibleValuesParser::new(Newlines::NAMES.iter().map(|(name, _)| *name)).try_map(|name| name.parse())
 }
 
 impl From<WriterArgs> for Options {
@@ -197,16 +77,9 @@ impl From<WriterArgs> for Options {
         Options {
             ring: args.rings.into_iter().next().unwrap_or_default(),
             out: args.out.into(),
-            existing: if args.truncate { Existing::Truncate } else { Existing::Append },
-            format: args.format,
-            newlines: args.newlines,
-            ids: args.ids,
             until_idle: args.until_idle,
-            checkpoint: !args.no_checkpoint,
-            fsync: args.fsync,
-            rotation: args.rotation.into(),
-            grace: args.grace,
             makes_anew: args.create.is_some(),
+            ..args.settings.0
         }
     }
 }

@@ -22,6 +22,8 @@
 // In reading order.
 mod model;
 pub(crate) mod options;
+pub(crate) mod setting;
+pub(crate) mod settings;
 
 mod diagnostics;
 mod formatters;
@@ -31,7 +33,10 @@ mod read;
 mod section;
 mod syntax;
 
+#[cfg(test)]
+mod document;
 mod file;
+mod flags;
 mod paths;
 mod print;
 mod quote;
@@ -41,9 +46,10 @@ pub use diagnostics::{ConfigErrors, Problem};
 pub use file::ConfigFile;
 pub(crate) use model::Place;
 pub use model::{
-    Color, Config, EVERYTHING, FileConfig, Formatter, HANDLERS_MAX, HandlerConfig, LoggerConfig, RINGS_MAX,
-    SinkConfig, Stream,
+    Color, Config, EVERYTHING, Formatter, HANDLERS_MAX, HandlerConfig, LoggerConfig, RINGS_MAX, SinkConfig,
+    Stream,
 };
+pub use options::FileConfig;
 pub(crate) use paths::{canonical, checkpoint_path};
 pub use read::Checked;
 pub(crate) use targets::IRREGULAR;

@@ -64,6 +64,9 @@ macro_rules! text_enum {
         impl $type {
             /// Every value with its name.
             pub const NAMES: &[(&str, $type)] = &[$(($name, $type::$value)),+];
+
+            /// Every name.
+            pub(crate) const WORDS: &[&str] = &[$($name),+];
         }
 
         impl ::std::fmt::Display for $type {

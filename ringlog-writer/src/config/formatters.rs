@@ -4,22 +4,10 @@ use jiff::tz::TimeZone;
 
 use super::diagnostics::{Findings, Span};
 use super::model::Formatter;
-use super::section::{KeySpec, Section};
+use super::section::Section;
+use super::settings::{self, FORMATTER, PATTERN};
 use crate::format::{FormatKind, Newlines, Pattern, PatternError};
-use crate::rotation::Zone;
 use crate::text_enum::{nearest, suggestion};
-
-const PATTERN: &str = "format";
-const TEXT: &str = "kind = \"text\"";
-
-pub(super) const KEYS: &[KeySpec] = &[
-    KeySpec::new("format"),
-    KeySpec::new("kind"),
-    KeySpec::of("datefmt", &[PATTERN]),
-    KeySpec::of("zone", &[PATTERN]),
-    KeySpec::of("newlines", &[TEXT, PATTERN]),
-    KeySpec::of("ids", &[TEXT]),
-];
 
 /// A formatter of the file.
 struct Defined<'a> {
@@ -96,28 +84,32 @@ pub(super) fn unknown(what: &str, name: &str, within: &str, known: &[&str]) -> S
 }
 
 fn formatter(section: &Section<'_>, findings: &mut Findings) -> Formatter {
-    section.allow(KEYS, findings);
+    let keys = settings::formatter_keys();
+    section.allow(&keys, findings);
     if section.key_at("format").is_some() {
-        if let Some(at) = section.key_at("kind") {
+        let instead = keys.iter().filter(|key| key.about.instead_of == Some("format"));
+        for (key, at) in instead.filter_map(|key| Some((key.name, section.key_at(key.name)?))) {
             let within = section.within();
-            findings.wrong(&at, format!("\"kind\"{within} does not go with format; leave out one of them"));
+            findings.wrong(&at, format!("{key:?}{within} does not go with format; leave out one of them"));
         }
-        section.allow_of(PATTERN, KEYS, findings);
+        section.allow_of(PATTERN, &keys, findings);
         return pattern(section, findings);
     }
     let has_kind = section.key_at("kind").is_some();
-    let kind: Option<FormatKind> = section.word("kind", findings);
+    let kind: Option<FormatKind> =
+        section.text("kind", findings).and_then(|word| section.parsed("kind", word.parse(), findings));
     // Which keys may follow depends on the kind, so an invalid kind is reported alone.
     if kind.is_some() || !has_kind {
-        section.allow_of(&format!("kind = \"{}\"", kind.unwrap_or_default()), KEYS, findings);
+        section.allow_of(&of(kind.unwrap_or_default()), &keys, findings);
     }
-    let newlines = section.word("newlines", findings).unwrap_or_default();
-    let ids = section.flag("ids", findings).unwrap_or_default();
-    match kind.unwrap_or_default() {
-        FormatKind::Text => Formatter::Text { newlines, ids },
-        FormatKind::Json => Formatter::Json,
-        FormatKind::Raw => Formatter::Raw,
-    }
+    let mut formatter = Formatter::of_kind(kind.unwrap_or_default());
+    section.read(FORMATTER, &of(kind.unwrap_or_default()), &mut formatter, findings);
+    formatter
+}
+
+/// The kind as it is written in the file.
+fn of(kind: FormatKind) -> String {
+    format!("kind = \"{kind}\"")
 }
 
 fn pattern(section: &Section<'_>, findings: &mut Findings) -> Formatter {
@@ -150,12 +142,9 @@ fn pattern(section: &Section<'_>, findings: &mut Findings) -> Formatter {
     {
         refuse_pattern("datefmt", section, date.unwrap_or_default(), &problem, findings);
     }
-    Formatter::Pattern {
-        pattern: pattern.to_owned(),
-        date: date.map(str::to_owned),
-        zone: section.word("zone", findings).unwrap_or_else(Zone::local),
-        newlines: section.word("newlines", findings).unwrap_or_default(),
-    }
+    let mut formatter = Formatter::pattern(pattern.to_owned(), date.map(str::to_owned));
+    section.read(FORMATTER, PATTERN, &mut formatter, findings);
+    formatter
 }
 
 fn refuse_pattern(

@@ -4,50 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Findings, Span};
 use super::formatters::{FormatterTables, unknown};
-use super::model::{EVERYTHING, FileConfig, HANDLERS_MAX, HandlerConfig, SinkConfig};
-use super::options::Fsync;
+use super::model::{HANDLERS_MAX, HandlerConfig, HandlerKind, SinkConfig};
+use super::options::{FileConfig, Fsync};
 use super::paths::{canonical, checkpoint_path};
-use super::section::{KeySpec, Section};
-use crate::rotation::{Family, Keep, Rotation, parse_size};
-use crate::text_enum::text_enum;
-
-/// The kind of a handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HandlerKind {
-    Console,
-    File,
-    Null,
-}
-
-text_enum!(HandlerKind, "handler kind", Console => "console", File => "file", Null => "null");
-
-const CONSOLE: &[&str] = &["kind = \"console\""];
-const FILE: &[&str] = &["kind = \"file\""];
-
-pub(super) const KEYS: &[KeySpec] = &[
-    KeySpec::new("kind"),
-    KeySpec::new("level"),
-    KeySpec::new("formatter"),
-    KeySpec::of("stream", CONSOLE),
-    KeySpec::of("color", CONSOLE),
-    KeySpec::of("path", FILE),
-    KeySpec::of("existing", FILE),
-    KeySpec::of("checkpoint", FILE),
-    KeySpec::of("fsync", FILE),
-    KeySpec::of("rotate", FILE),
-];
-
-pub(super) const ROTATE_KEYS: &[KeySpec] = &[
-    KeySpec::new("size"),
-    KeySpec::new("every"),
-    KeySpec::new("at"),
-    KeySpec::new("zone"),
-    KeySpec::new("on-start"),
-    KeySpec::new("naming"),
-    KeySpec::new("keep"),
-    KeySpec::new("compress"),
-    KeySpec::new("on-full"),
-];
+use super::section::Section;
+use super::settings::{self, CONSOLE_HANDLER, FILE_HANDLER, HANDLER, ROTATION};
+use crate::rotation::{Family, Rotation};
 
 /// A handler of the file, and its place.
 struct Defined<'a> {
@@ -186,25 +148,22 @@ fn handler<'a>(
     formatters: &mut FormatterTables<'a>,
     findings: &mut Findings,
 ) -> HandlerConfig {
-    section.allow(KEYS, findings);
+    let keys = settings::handler_keys();
+    section.allow(&keys, findings);
     let kind = kind(section, findings);
-    if let Some(kind) = kind {
-        section.allow_of(&format!("kind = \"{kind}\""), KEYS, findings);
+    let of = kind.map(|kind| format!("kind = \"{kind}\"")).unwrap_or_default();
+    if kind.is_some() {
+        section.allow_of(&of, &keys, findings);
     }
-    let sink = match kind {
-        Some(HandlerKind::Console) => SinkConfig::Console {
-            stream: section.word("stream", findings).unwrap_or_default(),
-            color: section.word("color", findings).unwrap_or_default(),
-        },
-        Some(HandlerKind::File) => SinkConfig::File(file(section, findings)),
-        Some(HandlerKind::Null) | None => SinkConfig::Null,
-    };
-    HandlerConfig {
-        name: name.to_owned(),
-        level: section.level("level", findings).unwrap_or(EVERYTHING),
-        formatter: formatters.of(section, findings),
-        sink,
+    let mut handler = HandlerConfig::plain(kind.unwrap_or(HandlerKind::Null));
+    name.clone_into(&mut handler.name);
+    section.read(HANDLER, &of, &mut handler, findings);
+    handler.formatter = formatters.of(section, findings);
+    match &mut handler.sink {
+        SinkConfig::File(output) => file(section, &of, output, findings),
+        sink => section.read(CONSOLE_HANDLER, &of, sink, findings),
     }
+    handler
 }
 
 fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<HandlerKind> {
@@ -232,11 +191,9 @@ fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<HandlerKind> {
     section.parsed("kind", kind, findings)
 }
 
-fn file(section: &Section<'_>, findings: &mut Findings) -> FileConfig {
-    let mut output = FileConfig::new(path(section, findings));
-    output.existing = section.word("existing", findings).unwrap_or_default();
-    output.checkpoint = section.flag("checkpoint", findings).unwrap_or(true);
-    output.fsync = section.word("fsync", findings).unwrap_or_default();
+fn file(section: &Section<'_>, of: &str, output: &mut FileConfig, findings: &mut Findings) {
+    output.path = path(section, findings);
+    section.read(FILE_HANDLER, of, output, findings);
     if let Some(rotate) = section.table("rotate", findings) {
         output.rotation = rotation(&rotate, findings);
     }
@@ -244,12 +201,11 @@ fn file(section: &Section<'_>, findings: &mut Findings) -> FileConfig {
         let what = match (output.rotation != Rotation::default(), output.fsync != Fsync::Never) {
             (true, _) => "rotated",
             (false, true) => "synced",
-            (false, false) => return output,
+            (false, false) => return,
         };
         let what = format!("a file without a checkpoint cannot be {what}; leave out checkpoint = false");
         findings.unfit(&section.key_at("checkpoint").unwrap_or(section.at.clone()), what);
     }
-    output
 }
 
 fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {
@@ -278,19 +234,9 @@ fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {
 
 fn rotation(section: &Section<'_>, findings: &mut Findings) -> Rotation {
     let errors = findings.errors();
-    section.allow(ROTATE_KEYS, findings);
-    let plain = Rotation::default();
-    let rotation = Rotation {
-        size: section.number_or_word("size", parse_size, findings),
-        every: section.word("every", findings),
-        at: section.word("at", findings),
-        zone: section.word("zone", findings).unwrap_or(plain.zone),
-        on_start: section.flag("on-start", findings).unwrap_or(plain.on_start),
-        naming: section.word("naming", findings).unwrap_or(plain.naming),
-        keep: section.number_or_word("keep", str::parse::<Keep>, findings).unwrap_or(plain.keep),
-        compression: section.word("compress", findings),
-        on_full: section.word("on-full", findings).unwrap_or(plain.on_full),
-    };
+    let mut rotation = Rotation::default();
+    section.allow(&settings::keys(ROTATION, &[]), findings);
+    section.read(ROTATION, "", &mut rotation, findings);
     if findings.errors() == errors
         && !rotation.keep.is_all()
         && rotation.size.is_none()

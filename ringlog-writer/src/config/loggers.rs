@@ -2,19 +2,14 @@
 
 use std::collections::HashSet;
 
-use ringlog::Level;
 use toml::de::DeValue;
 
 use super::diagnostics::Findings;
 use super::handlers::HandlerTables;
 use super::model::LoggerConfig;
-use super::section::{KeySpec, Section, TableEntry};
+use super::section::{Section, TableEntry};
+use super::settings::{self, LOGGER, ROOT};
 use crate::text_enum::suggestion;
-
-pub(super) const ROOT_KEYS: &[KeySpec] = &[KeySpec::new("level"), KeySpec::new("handlers")];
-
-pub(super) const KEYS: &[KeySpec] =
-    &[KeySpec::new("level"), KeySpec::new("handlers"), KeySpec::new("propagate")];
 
 /// Reads the loggers: the root first, then the others in the order of the file.
 pub(super) fn read<'a>(
@@ -24,12 +19,13 @@ pub(super) fn read<'a>(
 ) -> Vec<LoggerConfig> {
     let mut loggers = vec![root(file, handlers, findings)];
     let mut seen = HashSet::new();
+    let keys = settings::keys(LOGGER, &[]);
     let tables = file.table("loggers", findings).map(|section| section.tables(findings));
     for (name, section) in tables.unwrap_or_default() {
-        for entry in section.unknown(KEYS) {
+        for entry in section.unknown(&keys) {
             match entry.1.get_ref() {
                 DeValue::Table(_) => refuse_nested(name, entry, findings),
-                _ => section.refuse(entry, KEYS, findings),
+                _ => section.refuse(entry, &keys, findings),
             }
         }
         // Rust's module paths are logger names too.
@@ -43,12 +39,8 @@ pub(super) fn read<'a>(
             }
             None => {}
         }
-        let logger = LoggerConfig {
-            name,
-            level: level(&section, findings),
-            handlers: handlers.of(&section, findings),
-            propagate: section.flag("propagate", findings).unwrap_or(true),
-        };
+        let mut logger = LoggerConfig { name, ..LoggerConfig::root(handlers.of(&section, findings)) };
+        section.read(LOGGER, "", &mut logger, findings);
         if !logger.propagate && logger.handlers.is_empty() {
             let name = &logger.name;
             let what = format_args!(
@@ -66,11 +58,9 @@ fn root<'a>(file: &Section<'a>, handlers: &mut HandlerTables<'a>, findings: &mut
         findings.warn(&(0..0), "the root has no handlers; write [root] with handlers = [\"…\"]");
         return LoggerConfig::root(Vec::new());
     };
-    section.allow(ROOT_KEYS, findings);
-    let root = LoggerConfig {
-        level: level(&section, findings),
-        ..LoggerConfig::root(handlers.of(&section, findings))
-    };
+    section.allow(&settings::keys(ROOT, &[]), findings);
+    let mut root = LoggerConfig::root(handlers.of(&section, findings));
+    section.read(ROOT, "", &mut root, findings);
     if root.handlers.is_empty() {
         findings.warn(
             &section.at,
@@ -78,11 +68,6 @@ fn root<'a>(file: &Section<'a>, handlers: &mut HandlerTables<'a>, findings: &mut
         );
     }
     root
-}
-
-/// The level; `None` for `NOTSET`.
-fn level(section: &Section<'_>, findings: &mut Findings) -> Option<Level> {
-    section.level("level", findings).filter(|level| level.number() > 0)
 }
 
 fn wrong_name(name: &str) -> Option<String> {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use ringlog::Level;
 use ringlog::admin::Shown;
 
-use super::options::{Existing, Fsync, Options, Out};
+use super::options::{FileConfig, Options, Out};
 use super::paths::canonical;
 use crate::format::{FormatKind, Newlines};
-use crate::rotation::{Rotation, Zone};
+use crate::rotation::Zone;
 use crate::text_enum::text_enum;
 
 /// A whole configuration. The names within it are resolved.
@@ -27,6 +27,13 @@ pub struct Config {
     pub loggers: Vec<LoggerConfig>,
 }
 
+impl Config {
+    /// Nothing but defaults: no ring, no handler, no logger.
+    pub(super) fn empty() -> Config {
+        Config { rings: Vec::new(), grace: None, handlers: Vec::new(), loggers: Vec::new() }
+    }
+}
+
 /// One ring, and one handler of the root logger that takes every record.
 impl From<&Options> for Config {
     fn from(options: &Options) -> Config {
@@ -38,13 +45,7 @@ impl From<&Options> for Config {
         };
         let sink = match &options.out {
             Out::Stdout => SinkConfig::Console { stream: Stream::Stdout, color: Color::Never },
-            Out::File(path) => SinkConfig::File(FileConfig {
-                path: path.clone(),
-                existing: options.existing,
-                checkpoint: options.checkpoint,
-                fsync: options.fsync,
-                rotation: options.rotation.clone(),
-            }),
+            Out::File(path) => SinkConfig::File(options.file(path.clone())),
         };
         Config {
             rings: vec![options.ring.clone()],
@@ -75,6 +76,18 @@ pub struct HandlerConfig {
     pub formatter: Formatter,
     /// Where its lines go.
     pub sink: SinkConfig,
+}
+
+impl HandlerConfig {
+    /// A handler without a name, with the defaults of its kind.
+    pub(super) fn plain(kind: HandlerKind) -> HandlerConfig {
+        HandlerConfig {
+            name: String::new(),
+            level: EVERYTHING,
+            formatter: Formatter::default(),
+            sink: SinkConfig::plain(kind),
+        }
+    }
 }
 
 /// The format of a handler's lines.
@@ -109,6 +122,32 @@ impl Default for Formatter {
         Formatter::Text { newlines: Newlines::default(), ids: false }
     }
 }
+
+impl Formatter {
+    /// A format without a pattern, with the defaults of its kind.
+    pub(super) fn of_kind(kind: FormatKind) -> Formatter {
+        match kind {
+            FormatKind::Text => Formatter::default(),
+            FormatKind::Json => Formatter::Json,
+            FormatKind::Raw => Formatter::Raw,
+        }
+    }
+
+    /// A pattern with defaults.
+    pub(super) fn pattern(pattern: String, date: Option<String>) -> Formatter {
+        Formatter::Pattern { pattern, date, zone: Zone::local(), newlines: Newlines::default() }
+    }
+}
+
+/// The kind of a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandlerKind {
+    Console,
+    File,
+    Null,
+}
+
+text_enum!(HandlerKind, "handler kind", Console => "console", File => "file", Null => "null");
 
 /// The sink of a handler.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,6 +189,25 @@ impl SinkConfig {
             SinkConfig::File(_) | SinkConfig::Null => false,
         }
     }
+
+    /// A sink with the defaults of its kind.
+    pub(super) fn plain(kind: HandlerKind) -> SinkConfig {
+        match kind {
+            HandlerKind::Console => {
+                SinkConfig::Console { stream: Stream::default(), color: Color::default() }
+            }
+            HandlerKind::File => SinkConfig::File(FileConfig::new("")),
+            HandlerKind::Null => SinkConfig::Null,
+        }
+    }
+
+    pub(super) fn kind(&self) -> HandlerKind {
+        match self {
+            SinkConfig::Console { .. } => HandlerKind::Console,
+            SinkConfig::File(_) => HandlerKind::File,
+            SinkConfig::Null => HandlerKind::Null,
+        }
+    }
 }
 
 /// The sink's name in messages.
@@ -160,34 +218,6 @@ impl fmt::Display for SinkConfig {
             SinkConfig::Console { stream: Stream::Stderr, .. } => f.write_str("standard error"),
             SinkConfig::File(file) => file.path.shown().fmt(f),
             SinkConfig::Null => f.write_str("nothing"),
-        }
-    }
-}
-
-/// A file that a handler writes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FileConfig {
-    /// The path. Its directory has to exist.
-    pub path: PathBuf,
-    /// Whether the file's present content is kept.
-    pub existing: Existing,
-    /// Whether a checkpoint is kept beside the file, so that every record is in it exactly once.
-    pub checkpoint: bool,
-    /// When the file is synced, to survive a power cut.
-    pub fsync: Fsync,
-    /// When the file is closed and the next one begun.
-    pub rotation: Rotation,
-}
-
-impl FileConfig {
-    /// A file with a checkpoint, to which lines are appended.
-    pub fn new(path: impl Into<PathBuf>) -> FileConfig {
-        FileConfig {
-            path: path.into(),
-            existing: Existing::default(),
-            checkpoint: true,
-            fsync: Fsync::default(),
-            rotation: Rotation::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The options of a writer for one ring, as the command line has them.
+//! The options of a writer for one ring, as the command line has them, and the settings of a file, which a handler has
+//! too.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use ringlog::admin::{self, Shown};
 use crate::error::Error;
 use crate::format::{FormatKind, Newlines};
 use crate::rotation::Rotation;
-use crate::text_enum::{InvalidValue, text_enum};
+use crate::text_enum::{InvalidValue, nearest, suggestion, text_enum};
 
 /// Where the lines go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,60 +115,112 @@ pub(crate) fn level_word(level: Level) -> String {
     }
 }
 
-/// The options of a writer. Start with [`Options::new`] and change what differs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// The ring: a name, a path, or `.` for `$RINGLOG`.
-    pub ring: String,
-    /// Where the lines go; standard output by default.
-    pub out: Out,
+/// A level as a word that can be parsed again; `NOTSET` for 0.
+pub(crate) fn level_or_notset(level: Level) -> String {
+    if level.number() == 0 { "NOTSET".to_owned() } else { level_word(level) }
+}
+
+/// Parses a level: a name in any case, or a number; 0 for `NOTSET`.
+pub(crate) fn parse_level(word: &str) -> Result<Level, String> {
+    if word.eq_ignore_ascii_case("notset") || word == "0" {
+        return Ok(Level::from_number(0));
+    }
+    word.parse().map_err(|_| {
+        let near = suggestion(nearest(word, LEVELS.iter().copied()));
+        format!(
+            "{word:?} is not a level; expected trace, debug, info, warn, error, critical, notset, or a number from 0 \
+             to 255{near}"
+        )
+    })
+}
+
+/// The names of levels.
+pub(crate) const LEVELS: &[&str] =
+    &["trace", "debug", "info", "warn", "warning", "error", "critical", "fatal", "notset"];
+
+/// Declares [`FileConfig`] and [`Options`]. The settings of a file are fields of both: a handler's file has them, and so
+/// has the one output of a writer without a configuration.
+macro_rules! structs_with_settings_of_a_file {
+    ($($(#[$doc:meta])+ $field:ident: $type:ty = $default:expr;)+) => {
+        /// A file that a handler writes.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct FileConfig {
+            /// The path. Its directory has to exist.
+            pub path: PathBuf,
+            $($(#[$doc])+ pub $field: $type,)+
+        }
+
+        impl FileConfig {
+            /// A file with a checkpoint, to which lines are appended.
+            pub fn new(path: impl Into<PathBuf>) -> FileConfig {
+                FileConfig { path: path.into(), $($field: $default,)+ }
+            }
+        }
+
+        /// The options of a writer. Start with [`Options::new`] and change what differs.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Options {
+            /// The ring: a name, a path, or `.` for `$RINGLOG`.
+            pub ring: String,
+            /// Where the lines go; standard output by default.
+            pub out: Out,
+            $($(#[$doc])+ pub $field: $type,)+
+            /// The format of a line; text by default.
+            pub format: FormatKind,
+            /// How newlines are written in the text format; escaped by default.
+            pub newlines: Newlines,
+            /// Whether the record's id follows the time in text lines; not by default.
+            pub ids: bool,
+            /// Whether the writer ends once every lane is closed and every record is written; not by default. A lane
+            /// whose thread or process has ended counts as closed, also after SIGKILL. If no process has ever logged
+            /// into the ring, the writer first waits for one that does.
+            pub until_idle: bool,
+            /// How long the writer holds back a record, because a thread that is suspended in the middle of a log call
+            /// may still publish an older one. An older record that comes later than that is written out of order and
+            /// counted as late. The wait shrinks to nothing as the ring fills. `None` is the consumer's default, 10 ms.
+            pub grace: Option<Duration>,
+            /// Whether the writer makes the ring anew, as it was, after its file was removed; not by default.
+            /// [`admin::remove`] ends the writer instead.
+            pub makes_anew: bool,
+        }
+
+        impl Options {
+            /// Text to standard output, until the writer is asked to stop.
+            pub fn new(ring: impl Into<String>) -> Options {
+                Options {
+                    ring: ring.into(),
+                    out: Out::default(),
+                    $($field: $default,)+
+                    format: FormatKind::default(),
+                    newlines: Newlines::default(),
+                    ids: false,
+                    until_idle: false,
+                    grace: None,
+                    makes_anew: false,
+                }
+            }
+
+            /// The output as a handler's file of this path.
+            pub(super) fn file(&self, path: PathBuf) -> FileConfig {
+                FileConfig { path, $($field: self.$field.clone(),)+ }
+            }
+        }
+    };
+}
+
+structs_with_settings_of_a_file! {
     /// Whether the file's present content is kept; kept by default.
-    pub existing: Existing,
-    /// The format of a line; text by default.
-    pub format: FormatKind,
-    /// How newlines are written in the text format; escaped by default.
-    pub newlines: Newlines,
-    /// Whether the record's id follows the time in text lines; not by default.
-    pub ids: bool,
-    /// Whether the writer ends once every lane is closed and every record is written; not by default. A lane whose
-    /// thread or process has ended counts as closed, also after SIGKILL. If no process has ever logged into the ring,
-    /// the writer first waits for one that does.
-    pub until_idle: bool,
+    existing: Existing = Existing::Append;
     /// Whether a checkpoint is kept beside the file, so that every record is in it exactly once even when the writer
     /// is killed; kept by default. Without it the last batch may be written twice.
-    pub checkpoint: bool,
+    checkpoint: bool = true;
     /// When the file is synced, to survive a power cut; never by default.
-    pub fsync: Fsync,
+    fsync: Fsync = Fsync::Never;
     /// When the file is closed and the next one begun; only on request by default.
-    pub rotation: Rotation,
-    /// How long the writer holds back a record, because a thread that is suspended in the middle of a log call may
-    /// still publish an older one. An older record that comes later than that is written out of order and counted as
-    /// late. The wait shrinks to nothing as the ring fills. `None` is the consumer's default, 10 ms.
-    pub grace: Option<Duration>,
-    /// Whether the writer makes the ring anew, as it was, after its file was removed; not by default.
-    /// [`admin::remove`] ends the writer instead.
-    pub makes_anew: bool,
+    rotation: Rotation = Rotation::default();
 }
 
 impl Options {
-    /// Text to standard output, until the writer is asked to stop.
-    pub fn new(ring: impl Into<String>) -> Options {
-        Options {
-            ring: ring.into(),
-            out: Out::default(),
-            existing: Existing::default(),
-            format: FormatKind::default(),
-            newlines: Newlines::default(),
-            ids: false,
-            until_idle: false,
-            checkpoint: true,
-            fsync: Fsync::default(),
-            rotation: Rotation::default(),
-            grace: None,
-            makes_anew: false,
-        }
-    }
-
     /// Checks that the options fit together, so that none of them is ignored silently.
     ///
     /// # Errors
@@ -200,67 +252,6 @@ impl Options {
             })
         })
     }
-
-    /// The options as arguments of `ringlog-writer`. Defaults are spelled out.
-    pub fn to_args(&self) -> Vec<OsString> {
-        let out = match &self.out {
-            Out::Stdout => "-".into(),
-            Out::File(path) => path.clone().into_os_string(),
-        };
-        let existing = match self.existing {
-            Existing::Append => "--append",
-            Existing::Truncate => "--truncate",
-        };
-        let value = |option: &str, value: OsString| {
-            let mut argument = OsString::from(option);
-            argument.push(value);
-            argument
-        };
-        let mut args = vec![
-            value("--out=", out),
-            existing.into(),
-            format!("--format={}", self.format).into(),
-            format!("--newlines={}", self.newlines).into(),
-        ];
-        if self.ids {
-            args.push("--ids".into());
-        }
-        if self.until_idle {
-            args.push("--until-idle".into());
-        }
-        if !self.checkpoint {
-            args.push("--no-checkpoint".into());
-        }
-        args.push(format!("--fsync={}", self.fsync).into());
-        args.extend(rotation_args(&self.rotation));
-        if let Some(grace) = self.grace {
-            args.push(format!("--grace={}", admin::duration_word(grace)).into());
-        }
-        args.extend(["--".into(), OsString::from(&self.ring)]);
-        args
-    }
-}
-
-/// The options of the rotation that differ from the default.
-fn rotation_args(rotation: &Rotation) -> Vec<OsString> {
-    let plain = Rotation::default();
-    let Rotation { size, every, at, zone, on_start, naming, keep, compression, on_full } = rotation;
-    let mut args = Vec::new();
-    let mut put = |option: &str, value: Option<String>| {
-        args.extend(value.map(|value| format!("--{option}={value}").into()));
-    };
-    put("rotate-size", size.map(admin::size_word));
-    put("rotate-every", every.map(|every| every.to_string()));
-    put("rotate-at", at.map(|at| at.to_string()));
-    put("zone", (*zone != plain.zone).then(|| zone.to_string()));
-    put("naming", (*naming != plain.naming).then(|| naming.to_string()));
-    put("keep", (!keep.is_all()).then(|| keep.to_string()));
-    put("compress", compression.map(|compression| compression.to_string()));
-    put("on-full", (*on_full != plain.on_full).then(|| on_full.to_string()));
-    if *on_start {
-        args.push("--rotate-on-start".into());
-    }
-    args
 }
 
 #[cfg(test)]

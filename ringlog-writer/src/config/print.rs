@@ -2,41 +2,49 @@
 
 use std::fmt::{self, Display, Formatter as Out, Write};
 
-use ringlog::admin;
-
 use super::formatters::{BUILT_IN, built_in};
-use super::model::{Color, Config, FileConfig, Formatter, HandlerConfig, LoggerConfig, SinkConfig, Stream};
-use super::options::{Existing, Fsync, level_word};
+use super::model::{Config, Formatter, HandlerConfig, LoggerConfig, SinkConfig};
+use super::options::FileConfig;
 use super::quote::{key, string};
-use crate::format::Newlines;
-use crate::rotation::{Rotation, Zone};
+use super::setting::Setting;
+use super::settings::{CONSOLE_HANDLER, FILE_HANDLER, FORMATTER, HANDLER, LOGGER, ROOT, ROTATION, TOP};
+use crate::format::FormatKind;
+use crate::rotation::Rotation;
 
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", texts.map(string).collect::<Vec<_>>().join(", "))
 }
 
-/// Writes `key = value`.
-fn put(f: &mut Out<'_>, key: &str, value: impl Display) -> fmt::Result {
-    writeln!(f, "{key} = {value}")
-}
-
-/// Writes `key = "word"` unless the value is the default.
-fn put_word<T: Display + PartialEq>(f: &mut Out<'_>, key: &str, value: &T, default: &T) -> fmt::Result {
-    if value == default { Ok(()) } else { put(f, key, string(&value.to_string())) }
-}
-
-/// Writes `key = "word"` if there is a value.
-fn put_some(f: &mut Out<'_>, key: &str, value: Option<impl Display>) -> fmt::Result {
-    value.map_or(Ok(()), |value| put(f, key, string(&value.to_string())))
+/// Writes the settings that differ from those of `plain`. `own` gives the values of those that are no words.
+fn put_settings<T>(
+    f: &mut Out<'_>,
+    settings: &[Setting<T>],
+    it: &T,
+    plain: &T,
+    own: impl Fn(&str) -> Option<String>,
+) -> fmt::Result {
+    for setting in settings {
+        let value = match setting.as_word() {
+            None => own(setting.key()),
+            Some(word) => {
+                let changed = (word.get)(it).filter(|value| Some(value) != (word.get)(plain).as_ref());
+                changed.map(|word| setting.about().syntax.value_of_word(&word))
+            }
+        };
+        if let Some(value) = value {
+            writeln!(f, "{} = {value}", setting.key())?;
+        }
+    }
+    Ok(())
 }
 
 /// A file from which [`Config::parse`] makes an equal configuration. A formatter gets the name of its first handler.
 impl Display for Config {
     fn fmt(&self, f: &mut Out<'_>) -> fmt::Result {
-        if !self.rings.is_empty() {
-            put(f, "rings", list(self.rings.iter().map(String::as_str)))?;
-        }
-        put_some(f, "grace", self.grace.map(admin::duration_word))?;
+        put_settings(f, TOP, self, &Config::empty(), |key| {
+            let has_rings = key == "rings" && !self.rings.is_empty();
+            has_rings.then(|| list(self.rings.iter().map(String::as_str)))
+        })?;
         if !self.rings.is_empty() || self.grace.is_some() {
             f.write_char('\n')?;
         }
@@ -80,81 +88,65 @@ fn named_formatters(handlers: &[HandlerConfig]) -> Vec<(String, &Formatter)> {
 
 fn put_formatter(f: &mut Out<'_>, formatter: &Formatter) -> fmt::Result {
     match formatter {
-        Formatter::Text { newlines, ids } => {
-            put(f, "kind", "\"text\"")?;
-            put_word(f, "newlines", newlines, &Newlines::default())?;
-            if *ids { put(f, "ids", true) } else { Ok(()) }
+        Formatter::Pattern { pattern, date, .. } => {
+            let plain = Formatter::pattern(String::new(), None);
+            put_settings(f, FORMATTER, formatter, &plain, |key| match key {
+                "format" => Some(string(pattern)),
+                "datefmt" => date.as_deref().map(string),
+                _ => None,
+            })
         }
-        Formatter::Json => put(f, "kind", "\"json\""),
-        Formatter::Raw => put(f, "kind", "\"raw\""),
-        Formatter::Pattern { pattern, date, zone, newlines } => {
-            put(f, "format", string(pattern))?;
-            put_some(f, "datefmt", date.as_deref())?;
-            put_word(f, "zone", zone, &Zone::local())?;
-            put_word(f, "newlines", newlines, &Newlines::default())
-        }
+        Formatter::Text { .. } => put_formatter_of_kind(f, formatter, FormatKind::Text),
+        Formatter::Json => put_formatter_of_kind(f, formatter, FormatKind::Json),
+        Formatter::Raw => put_formatter_of_kind(f, formatter, FormatKind::Raw),
     }
+}
+
+fn put_formatter_of_kind(f: &mut Out<'_>, formatter: &Formatter, kind: FormatKind) -> fmt::Result {
+    put_settings(f, FORMATTER, formatter, &Formatter::of_kind(kind), |key| {
+        (key == "kind").then(|| string(&kind.to_string()))
+    })
 }
 
 fn put_handler(f: &mut Out<'_>, handler: &HandlerConfig, formatter: &str) -> fmt::Result {
-    let HandlerConfig { name, level, sink, .. } = handler;
+    let HandlerConfig { name, sink, .. } = handler;
+    let kind = sink.kind();
+    let plain = HandlerConfig::plain(kind);
     writeln!(f, "[handlers.{}]", key(name))?;
+    put_settings(f, HANDLER, handler, &plain, |key| match key {
+        "kind" => Some(string(&kind.to_string())),
+        "formatter" if formatter != "text" => Some(string(formatter)),
+        _ => None,
+    })?;
     match sink {
-        SinkConfig::Console { stream, color } => {
-            put(f, "kind", "\"console\"")?;
-            put_word(f, "stream", stream, &Stream::default())?;
-            put_word(f, "color", color, &Color::default())?;
-        }
-        SinkConfig::File(file) => {
-            put(f, "kind", "\"file\"")?;
-            put(f, "path", string(&file.path.to_string_lossy()))?;
-        }
-        SinkConfig::Null => put(f, "kind", "\"null\"")?,
+        SinkConfig::File(file) => put_file(f, name, file),
+        sink => put_settings(f, CONSOLE_HANDLER, sink, &plain.sink, |_| None),
     }
-    if level.number() > 0 {
-        put(f, "level", string(&level_word(*level)))?;
-    }
-    if formatter != "text" {
-        put(f, "formatter", string(formatter))?;
-    }
-    if let SinkConfig::File(file) = sink { put_file(f, name, file) } else { Ok(()) }
 }
 
 fn put_file(f: &mut Out<'_>, name: &str, file: &FileConfig) -> fmt::Result {
-    let FileConfig { path: _, existing, checkpoint, fsync, rotation } = file;
-    put_word(f, "existing", existing, &Existing::default())?;
-    if !checkpoint {
-        put(f, "checkpoint", false)?;
-    }
-    put_word(f, "fsync", fsync, &Fsync::default())?;
+    put_settings(f, FILE_HANDLER, file, &FileConfig::new(""), |key| {
+        (key == "path").then(|| string(&file.path.to_string_lossy()))
+    })?;
     let plain = Rotation::default();
-    if *rotation == plain {
+    if file.rotation == plain {
         return Ok(());
     }
-    let Rotation { size, every, at, zone, on_start, naming, keep, compression, on_full } = rotation;
     writeln!(f, "\n[handlers.{}.rotate]", key(name))?;
-    put_some(f, "size", size.map(admin::size_word))?;
-    put_some(f, "every", *every)?;
-    put_some(f, "at", *at)?;
-    put_word(f, "zone", zone, &plain.zone)?;
-    if *on_start {
-        put(f, "on-start", true)?;
-    }
-    put_word(f, "naming", naming, &plain.naming)?;
-    put_word(f, "keep", keep, &plain.keep)?;
-    put_some(f, "compress", *compression)?;
-    put_word(f, "on-full", on_full, &plain.on_full)
+    put_settings(f, ROTATION, &file.rotation, &plain, |_| None)
 }
 
 fn put_logger(f: &mut Out<'_>, logger: &LoggerConfig, handlers: &[HandlerConfig]) -> fmt::Result {
-    let LoggerConfig { name, level, handlers: places, propagate } = logger;
-    if name.is_empty() {
+    let LoggerConfig { name, handlers: places, .. } = logger;
+    let settings = if name.is_empty() {
         f.write_str("[root]\n")?;
+        ROOT
     } else {
         writeln!(f, "[loggers.{}]", key(name))?;
-    }
-    put_some(f, "level", level.map(level_word))?;
+        LOGGER
+    };
     let names = places.iter().filter_map(|place| handlers.get(*place)).map(|handler| handler.name.as_str());
-    put(f, "handlers", list(names))?;
-    if *propagate || name.is_empty() { Ok(()) } else { put(f, "propagate", false) }
+    put_settings(f, settings, logger, &LoggerConfig::root(Vec::new()), |key| {
+        (key == "handlers").then(|| list(names.clone()))
+    })
 }

@@ -12,22 +12,13 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::diagnostics::{ConfigErrors, Findings, LineCounter, Problem};
-use super::formatters::{self, FormatterTables};
-use super::handlers::{self, HandlerTables};
+use super::formatters::FormatterTables;
+use super::handlers::HandlerTables;
 use super::loggers;
 use super::model::{Config, RINGS_MAX};
-use super::options::parse_duration;
-use super::section::{KeySpec, Section};
+use super::section::Section;
+use super::settings::{self, TOP};
 use super::syntax;
-
-const KEYS: &[KeySpec] = &[
-    KeySpec::new("rings"),
-    KeySpec::new("grace"),
-    KeySpec::new("formatters"),
-    KeySpec::new("handlers"),
-    KeySpec::new("root"),
-    KeySpec::new("loggers"),
-];
 
 /// A longer file is refused before it is parsed.
 const BYTES_MAX: u64 = 1 << 20;
@@ -73,33 +64,27 @@ impl Config {
         let (table, errors) = syntax::parse(text);
         let mut findings = Findings::default();
         let file = Section::file(text, &table);
-        file.allow(KEYS, &mut findings);
-        let rings = rings(&file, &mut findings);
-        let grace = grace(&file, &mut findings);
+        let mut config = Config::empty();
+        file.allow(&settings::keys(TOP, &[]), &mut findings);
+        file.read(TOP, "", &mut config, &mut findings);
+        config.rings = rings(&file, &mut findings);
         let mut formatters = FormatterTables::read(&file, &mut findings);
         let mut handlers = HandlerTables::read(&file, &mut formatters, &mut findings);
-        let loggers = loggers::read(&file, &mut handlers, &mut findings);
+        config.loggers = loggers::read(&file, &mut handlers, &mut findings);
         formatters.warn_of_unused(&mut findings);
         handlers.warn_of_unused(&mut findings);
         findings.not_toml(errors);
 
         let warnings = findings.finish(text, path)?;
         let paths = handlers.paths_at().map(|at| at.map(|at| LineCounter::new(text).place(at))).collect();
-        let config = Config { rings, grace, handlers: handlers.handlers, loggers };
+        config.handlers = handlers.handlers;
         Ok(Checked { config, warnings, file: path.to_owned(), paths })
     }
 
     /// Every key that a file may have, with the header of its table; empty for the file's own keys.
     pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
-        let tables = [
-            ("", KEYS),
-            ("formatters.NAME", formatters::KEYS),
-            ("handlers.NAME", handlers::KEYS),
-            ("handlers.NAME.rotate", handlers::ROTATE_KEYS),
-            ("root", loggers::ROOT_KEYS),
-            ("loggers.NAME", loggers::KEYS),
-        ];
-        tables.into_iter().flat_map(|(table, keys)| keys.iter().map(move |key| (table, key.name)))
+        let tables = settings::tables().into_iter();
+        tables.flat_map(|table| table.keys.into_iter().map(move |key| (table.header, key.name)))
     }
 }
 
@@ -155,12 +140,4 @@ fn rings(file: &Section<'_>, findings: &mut Findings) -> Vec<String> {
         findings.wrong(at, "the ring's name is empty; expected a name, a path, or \".\" for $RINGLOG");
     }
     rings.into_iter().map(|(name, _)| name.to_owned()).collect()
-}
-
-fn grace(file: &Section<'_>, findings: &mut Findings) -> Option<Duration> {
-    let word = file.text("grace", findings)?;
-    let grace = parse_duration(word).ok_or_else(|| {
-        format!("invalid duration {word:?}; expected a number with a unit, such as \"10ms\" or \"1s\"")
-    });
-    file.parsed("grace", grace, findings)
 }

@@ -1,34 +1,16 @@
 //! Reading a table of the file, key by key.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::str::FromStr;
 
-use ringlog::Level;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{Findings, Span};
 use super::quote;
+use super::setting::{Key, Setting, Syntax};
 use crate::text_enum::{nearest, suggestion};
-
-/// A key that a table may have.
-#[derive(Debug)]
-pub(super) struct KeySpec {
-    pub(super) name: &'static str,
-    /// The kinds of table that may have it, as they are written in the file; every kind if empty.
-    pub(super) of: &'static [&'static str],
-}
-
-impl KeySpec {
-    pub(super) const fn new(name: &'static str) -> KeySpec {
-        KeySpec { name, of: &[] }
-    }
-
-    pub(super) const fn of(name: &'static str, of: &'static [&'static str]) -> KeySpec {
-        KeySpec { name, of }
-    }
-}
 
 /// Keys of Python's files, in lower case, and the key that means the same here.
 const PYTHON: &[(&str, &str)] = &[
@@ -58,7 +40,7 @@ pub(super) struct Section<'a> {
 }
 
 /// A key of a table, and its value.
-pub(super) type TableEntry<'a> = (&'a Spanned<std::borrow::Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
+pub(super) type TableEntry<'a> = (&'a Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
 
 impl<'a> Section<'a> {
     pub(super) fn file(text: &'a str, table: &'a DeTable<'a>) -> Section<'a> {
@@ -111,32 +93,32 @@ impl<'a> Section<'a> {
     }
 
     /// Reports the keys that are not among these.
-    pub(super) fn allow(&self, keys: &[KeySpec], findings: &mut Findings) {
+    pub(super) fn allow(&self, keys: &[Key], findings: &mut Findings) {
         for entry in self.unknown(keys) {
             self.refuse(entry, keys, findings);
         }
     }
 
     /// The entries whose keys are not among these.
-    pub(super) fn unknown(&self, keys: &[KeySpec]) -> Vec<TableEntry<'a>> {
+    pub(super) fn unknown(&self, keys: &[Key]) -> Vec<TableEntry<'a>> {
         let mut entries = self.entries();
         entries.retain(|(name, _)| keys.iter().all(|known| known.name != name.get_ref().as_ref()));
         entries
     }
 
     /// Reports an unknown key.
-    pub(super) fn refuse(&self, (key, _): TableEntry<'_>, keys: &[KeySpec], findings: &mut Findings) {
+    pub(super) fn refuse(&self, (key, _): TableEntry<'_>, keys: &[Key], findings: &mut Findings) {
         let name = key.get_ref().as_ref();
         findings.wrong(&key.span(), format!("unknown key {name:?}{}{}", self.within(), meant(name, keys)));
     }
 
     /// Reports the keys that a table of this kind may not have.
-    pub(super) fn allow_of(&self, kind: &str, keys: &[KeySpec], findings: &mut Findings) {
+    pub(super) fn allow_of(&self, kind: &str, keys: &[Key], findings: &mut Findings) {
         for (key, _) in self.entries() {
             let (name, at) = (key.get_ref().as_ref(), key.span());
-            let known = keys.iter().find(|known| known.name == name && !known.of.is_empty());
-            if let Some(known) = known.filter(|known| !known.of.contains(&kind)) {
-                let of = known.of.join(" and ");
+            let known = keys.iter().find(|known| known.name == name);
+            if let Some(known) = known.filter(|known| !known.about.is_of(kind)) {
+                let of = known.about.of.join(" and ");
                 let what = format!("{name:?}{} does not go with {kind}; it is for {of}", self.within());
                 findings.wrong(&at, what);
             }
@@ -175,29 +157,36 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A string that is parsed.
-    pub(super) fn word<T: FromStr<Err: Display>>(&self, key: &str, findings: &mut Findings) -> Option<T> {
-        let word = self.text(key, findings)?;
-        self.parsed(key, word.parse(), findings)
+    /// Reads the settings that have a value here into their places, as far as a table of this kind may have them.
+    pub(super) fn read<T>(
+        &self,
+        settings: &[Setting<T>],
+        kind: &str,
+        target: &mut T,
+        findings: &mut Findings,
+    ) {
+        for setting in settings.iter().filter(|setting| setting.about().is_of(kind)) {
+            let Some(word) = setting.as_word() else { continue };
+            if let Some(text) = self.word(setting.key(), &setting.about().syntax, findings) {
+                self.parsed(setting.key(), (word.set)(target, &text), findings);
+            }
+        }
     }
 
-    /// A string or a whole number that is parsed.
-    pub(super) fn number_or_word<T, E: Display>(
-        &self,
-        key: &str,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-        findings: &mut Findings,
-    ) -> Option<T> {
+    /// A value of this syntax as a word.
+    fn word(&self, key: &str, syntax: &Syntax, findings: &mut Findings) -> Option<Cow<'a, str>> {
         let entry = self.get(key)?;
-        match entry.1.get_ref() {
-            DeValue::String(text) => self.parsed(key, parse(text), findings),
-            DeValue::Integer(number) => {
-                let decimal = i128::from_str_radix(number.as_str(), number.radix());
-                let decimal = decimal.map_or_else(|_| number.to_string(), |number| number.to_string());
-                self.parsed(key, parse(&decimal), findings)
+        match (syntax, entry.1.get_ref()) {
+            (Syntax::String(_) | Syntax::StringOrNumber(..), DeValue::String(text)) => {
+                Some(Cow::Borrowed(text.as_ref()))
             }
+            (Syntax::StringOrNumber(..), DeValue::Integer(number)) => {
+                let decimal = i128::from_str_radix(number.as_str(), number.radix());
+                Some(decimal.map_or_else(|_| number.to_string(), |number| number.to_string()).into())
+            }
+            (Syntax::Boolean, DeValue::Boolean(flag)) => Some(flag.to_string().into()),
             _ => {
-                self.mistyped(entry, "a string or a whole number", findings);
+                self.mistyped(entry, syntax.expected(), findings);
                 None
             }
         }
@@ -211,23 +200,6 @@ impl<'a> Section<'a> {
         findings: &mut Findings,
     ) -> Option<T> {
         parsed.map_err(|error| findings.wrong(&self.value_at(key), error.to_string())).ok()
-    }
-
-    /// A level by name or number; 0 for `NOTSET`.
-    pub(super) fn level(&self, key: &str, findings: &mut Findings) -> Option<Level> {
-        self.number_or_word(key, level, findings)
-    }
-
-    /// `true` or `false`.
-    pub(super) fn flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
-        let entry = self.get(key)?;
-        match entry.1.get_ref() {
-            DeValue::Boolean(flag) => Some(*flag),
-            _ => {
-                self.mistyped(entry, "true or false", findings);
-                None
-            }
-        }
     }
 
     /// A list of distinct strings, each with its place.
@@ -291,7 +263,7 @@ impl<'a> Section<'a> {
 }
 
 /// The end of the message for an unknown key: the key that was probably meant, or all that are known.
-fn meant(name: &str, keys: &[KeySpec]) -> String {
+fn meant(name: &str, keys: &[Key]) -> String {
     let is_known = |name: &&str| keys.iter().any(|key| key.name == *name);
     let python = PYTHON.iter().find(|(python, _)| python.eq_ignore_ascii_case(name));
     let python = python.map(|(_, ours)| *ours).filter(is_known);
@@ -314,19 +286,4 @@ fn kind_of(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// Parses a level: a name in any case, or a number.
-fn level(word: &str) -> Result<Level, String> {
-    if word.eq_ignore_ascii_case("notset") || word == "0" {
-        return Ok(Level::from_number(0));
-    }
-    let names = ["trace", "debug", "info", "warn", "warning", "error", "critical", "fatal", "notset"];
-    word.parse().map_err(|_| {
-        let near = suggestion(nearest(word, names));
-        format!(
-            "{word:?} is not a level; expected trace, debug, info, warn, error, critical, notset, or a number from 0 \
-             to 255{near}"
-        )
-    })
 }

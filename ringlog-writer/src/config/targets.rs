@@ -8,8 +8,8 @@ use nix::unistd::{AccessFlags, eaccess};
 use ringlog::admin::Shown;
 
 use super::diagnostics::Problem;
-use super::model::{FileConfig, SinkConfig};
-use super::options::Fsync;
+use super::model::SinkConfig;
+use super::options::{FileConfig, Fsync};
 use super::paths::checkpoint_path;
 use super::read::Checked;
 use crate::error::why_not_opened;
