@@ -18,7 +18,7 @@ mod settings;
 
 use self::settings::SettingArgs;
 use crate::config::options::Options;
-use crate::config::{ConfigErrors, ConfigFile};
+use crate::config::{Config, ConfigErrors, ConfigFile};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
 use crate::pipeline::{self, Signals};
@@ -57,6 +57,9 @@ pub struct WriterArgs {
     /// Only check the configuration: print its errors and warnings, and exit with 0 if it can be used, otherwise with 2
     #[arg(long, requires = "config")]
     pub check: bool,
+    /// Only print a JSON schema of configurations, by which editors complete and check them (docs/configuration.md)
+    #[arg(long, exclusive = true)]
+    pub print_schema: bool,
     /// End once every lane is closed and every record is written. A lane whose thread or process has ended counts as
     /// closed, also after `kill -9`. If no process has ever logged into the ring, first wait for one that does
     #[arg(long)]
@@ -114,6 +117,9 @@ pub fn parse<A: Parser>() -> A {
 
 /// Runs the writer. Reports errors on standard error.
 pub fn main(args: WriterArgs) -> ExitCode {
+    if args.print_schema {
+        return print_schema();
+    }
     let mut events = match Daemon::new(args.handshake) {
         Ok(events) => events,
         Err(error) => return fail(&error),
@@ -141,6 +147,17 @@ pub fn main(args: WriterArgs) -> ExitCode {
             // Earlier messages are printed first.
             drop(events);
             if is_reported { ExitCode::from(error.exit_code()) } else { fail(&error) }
+        }
+    }
+}
+
+fn print_schema() -> ExitCode {
+    match writeln!(std::io::stdout(), "{}", Config::schema()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed standard error leaves no other place to report to.
+            let _ = writeln!(std::io::stderr(), "ringlog-writer: the schema cannot be printed: {error}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -37,9 +37,11 @@ mod syntax;
 mod document;
 mod file;
 mod flags;
+mod json;
 mod paths;
 mod print;
 mod quote;
+mod schema;
 mod targets;
 
 pub use diagnostics::{ConfigErrors, Problem};

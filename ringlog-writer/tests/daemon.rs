@@ -170,3 +170,17 @@ fn exit_codes_name_the_kind_of_error() {
     let help = String::from_utf8(writer(&["--help"]).stdout).unwrap();
     assert!(help.contains("Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring"), "{help}");
 }
+
+#[test]
+fn the_schema_is_printed_without_a_ring() {
+    let output = writer(&["--print-schema"]);
+    assert_eq!(said(&output), (Some(0), String::new()));
+    let schema = ringlog_writer::config::Config::schema();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{schema}\n"));
+    for other in ["app", "--check"] {
+        assert_eq!(said(&writer(&["--print-schema", other])).0, Some(2));
+    }
+    let mut child = Command::new(PROGRAM).arg("--print-schema").stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(matches!(child.wait().unwrap().code(), Some(0 | 1)), "a closed pipe is no panic");
+}

@@ -5,4 +5,5 @@ mod errors;
 mod hostile;
 mod read;
 mod round_trip;
+mod schema;
 mod whole_files;
