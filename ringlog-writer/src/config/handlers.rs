@@ -109,6 +109,18 @@ impl<'a> HandlerTables<'a> {
         }
     }
 
+    /// Reports paths that are the configuration file itself, which the handler would write into.
+    pub(super) fn refuse_the_configuration(&self, file: &Path, findings: &mut Findings) {
+        let file = canonical(file);
+        for (handler, defined) in self.handlers.iter().zip(&self.defined) {
+            if let (SinkConfig::File(output), Some(at)) = (&handler.sink, &defined.path_at)
+                && canonical(&output.path) == file
+            {
+                findings.wrong(at, "this is the configuration file itself; choose another path");
+            }
+        }
+    }
+
     /// The handlers that a logger names, as indexes.
     pub(super) fn of(&mut self, logger: &Section<'a>, findings: &mut Findings) -> Vec<usize> {
         let mut places = Vec::new();

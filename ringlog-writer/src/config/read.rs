@@ -70,6 +70,7 @@ impl Config {
         config.rings = rings(&file, &mut findings);
         let mut formatters = FormatterTables::read(&file, &mut findings);
         let mut handlers = HandlerTables::read(&file, &mut formatters, &mut findings);
+        handlers.refuse_the_configuration(path, &mut findings);
         config.loggers = loggers::read(&file, &mut handlers, &mut findings);
         formatters.warn_of_unused(&mut findings);
         handlers.warn_of_unused(&mut findings);

@@ -182,8 +182,8 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
         "path",
         ANY,
         None,
-        "The file. A relative path is relative to the working directory, as in Python. Its directory has to exist; two \
-         handlers cannot write to the same file.",
+        "The file. A relative path is relative to the working directory, as in Python. Its directory has to exist. Two \
+         handlers cannot write to the same file, and none to the configuration.",
     )
     .of(FILE)
     .required(),

@@ -382,6 +382,31 @@ fn two_handlers_for_one_file() {
 }
 
 #[test]
+fn a_handler_does_not_write_into_the_configuration() {
+    let dir = Scratch::on_disk();
+    let file = dir.file("app.toml");
+    let at = dir.path().display();
+    let text = |path: &str| format!("[handlers.x]\nkind = \"file\"\npath = \"{path}\"\n");
+    let read = |path: &str| {
+        let text = format!("root.handlers = ['x']\nhandlers.x = {{ kind = 'file', path = '{path}' }}\n");
+        fs::write(&file, text).unwrap();
+        Config::read(&file).map(|checked| checked.warnings).map_err(|errors| errors.to_string())
+    };
+    std::os::unix::fs::symlink("app.toml", dir.file("link")).unwrap();
+    for path in [format!("{at}/app.toml"), format!("{at}/./app.toml"), format!("{at}/link")] {
+        let expected =
+            format!("{at}/app.toml:2:38: this is the configuration file itself; choose another path");
+        assert_eq!(read(&path), Err(expected), "{path}");
+    }
+    assert_eq!(read(&format!("{at}/app.log")), Ok(Vec::new()));
+    // A text that is not in a file yet, and one with a syntax error behind it.
+    let error = "3:8: this is the configuration file itself; choose another path";
+    check(&[(&text("./app.toml"), error)], "");
+    let report = parse(&(text("app.toml") + "=")).unwrap_err();
+    assert!(report.starts_with(&format!("app.toml:{error}\n")), "{report}");
+}
+
+#[test]
 fn loggers() {
     check(
         &[
