@@ -14,6 +14,8 @@ pub mod import;
 mod line_reader;
 mod option_values;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 

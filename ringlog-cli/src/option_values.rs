@@ -54,6 +54,16 @@ pub fn size(text: &str) -> Result<Size, String> {
     text.parse()
 }
 
+/// Parses the size of a block, as [`size`].
+///
+/// # Errors
+/// A message that says what was expected.
+pub fn block_size(text: &str) -> Result<u32, String> {
+    let bytes = admin::parse_size(text)?;
+    u32::try_from(bytes)
+        .map_err(|_| format!("{text:?} is too large for a block; expected a size such as 16KiB"))
+}
+
 /// Parses the clock of a ring: `tsc`, `monotonic`.
 ///
 /// # Errors

@@ -29,9 +29,9 @@ pub struct Create {
     /// one for every four blocks, at most 1024]
     #[arg(long)]
     lanes: Option<u32>,
-    /// Size of a block in bytes, a power of two. The ring's space is divided into blocks; a thread takes a free block
-    /// and fills it alone [default: 8192; 16384 in rings above 64 MiB]
-    #[arg(long, value_name = "BYTES")]
+    /// Size of a block, a power of two. The ring's space is divided into blocks; a thread takes a free block and fills
+    /// it alone [default: 8KiB; 16KiB in rings above 64 MiB]
+    #[arg(long, value_name = "SIZE", value_parser = option_values::block_size)]
     block_size: Option<u32>,
     /// What a log call does when the ring is full. drop: it drops the record and counts the loss. block:TIME: it waits
     /// for space, at most TIME, and only then drops and counts. block alone means block:5s. A

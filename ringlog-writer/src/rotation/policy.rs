@@ -171,8 +171,8 @@ impl Keep {
         if let Ok(count) = word.parse() {
             self.count.replace(count).is_none()
         } else if let Ok(age) = admin::parse_duration(word) {
-            // Minutes, or mebibytes as in `10M`: too far from each other to guess.
-            let is_ambiguous = word.ends_with('m');
+            // `5m` is five minutes, or mebibytes as in `10M`: too far from each other to guess.
+            let is_ambiguous = admin::parse_size(word).is_ok();
             age.subsec_nanos() == 0 && !is_ambiguous && self.age.replace(age).is_none()
         } else if let Ok(bytes) = admin::parse_size(word) {
             self.bytes.replace(bytes).is_none()
@@ -248,7 +248,8 @@ mod tests {
             "1d12h,1.5KiB".parse(),
             Ok(Keep { count: None, age: Some(day(3).unwrap() / 2), bytes: Some(1536) })
         );
-        for wrong in ["", "7,8", "1d,2d", "-1", "ever", "7,", "3 parsecs", "1.5s", "5m", "1h5m"] {
+        assert_eq!("1h30m".parse(), Ok(Keep { age: Some(Duration::from_secs(5400)), ..Keep::default() }));
+        for wrong in ["", "7,8", "1d,2d", "-1", "ever", "7,", "3 parsecs", "1.5s", "5m", "5 m"] {
             assert!(wrong.parse::<Keep>().is_err(), "{wrong:?}");
         }
         let error = "al".parse::<Keep>().unwrap_err().to_string();

@@ -105,3 +105,31 @@ fn names_and_places() {
     let formatters: Vec<_> = config.handlers.iter().map(|handler| &handler.formatter).collect();
     assert_eq!(formatters, [&Formatter::Json, &Formatter::Raw]);
 }
+
+#[test]
+fn durations_and_sizes_are_written_alike_in_every_key() {
+    let file = |key: &str, word: &str| {
+        let text = format!("[handlers.h]\nkind = 'file'\npath = 'p'\n{key} = '{word}'\n");
+        match &parse(&text).handlers[0].sink {
+            SinkConfig::File(file) => file.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (word, milliseconds) in
+        [("1h30m", 5_400_000), ("1.5s", 1500), ("250ms", 250), ("1 h 5 min", 3_900_000)]
+    {
+        let span = Duration::from_millis(milliseconds);
+        let grace = parse(&format!("grace = '{word}'\nhandlers.h.kind = 'null'\n")).grace;
+        assert_eq!((grace, file("fsync", word).fsync), (Some(span), Fsync::Every(span)), "{word}");
+        // Files are closed, and kept, by whole seconds.
+        if span.subsec_nanos() == 0 {
+            let every = file("rotate.every", word).rotation.every.unwrap();
+            assert_eq!(every.to_string().parse::<Fsync>(), Ok(Fsync::Every(span)), "{word}");
+            assert_eq!(file("rotate.keep", word).rotation.keep.age, Some(span), "{word}");
+        }
+    }
+    for (word, bytes) in [("1.5MiB", 3 << 19), ("10MB", 10 << 20), ("64 k", 64 << 10), ("4096B", 4096)] {
+        assert_eq!(file("rotate.size", word).rotation.size, Some(bytes), "{word}");
+        assert_eq!(file("rotate.keep", word).rotation.keep.bytes, Some(bytes), "{word}");
+    }
+}
