@@ -138,8 +138,8 @@ pub(crate) fn parse_level(word: &str) -> Result<Level, String> {
 pub(crate) const LEVELS: &[&str] =
     &["trace", "debug", "info", "warn", "warning", "error", "critical", "fatal", "notset"];
 
-/// Declares [`FileConfig`] and [`Options`]. The settings of a file are fields of both: a handler's file has them, and so
-/// has the one output of a writer without a configuration.
+/// Declares [`FileConfig`] and [`Options`]. The settings of a file are fields of both: a handler's file has them, and
+/// so has the one output of a writer without a configuration.
 macro_rules! structs_with_settings_of_a_file {
     ($($(#[$doc:meta])+ $field:ident: $type:ty = $default:expr;)+) => {
         /// A file that a handler writes.

@@ -7,8 +7,8 @@ use super::setting::{Key, Pattern, Syntax, plain_text};
 use super::settings::{self, Table};
 
 impl Config {
-    /// A JSON schema of configuration files, for editors. It accepts the notations that docs/configuration.md describes.
-    /// It does not know what depends on several tables, for example whether a formatter exists.
+    /// A JSON schema of configuration files, for editors. It accepts the notations that docs/configuration.md
+    /// describes. It does not know what depends on several tables, for example whether a formatter exists.
     pub fn schema() -> String {
         let tables = settings::tables();
         // Uses only what draft 4 has too, because some editors know no more.

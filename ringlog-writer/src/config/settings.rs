@@ -39,8 +39,8 @@ pub(crate) const TOP: &[Setting<Config>] = &[
         "rings",
         Syntax::Strings(1..=RINGS_MAX),
         None,
-        "Names or paths of rings, 1 to 16. They are merged by time into the same handlers. Not needed where the command \
-         line names a ring.",
+        "Names or paths of rings, 1 to 16. They are merged by time into the same handlers. Not needed where \
+         the command line names a ring.",
     ),
     Setting::<Config>::word(
         "grace",
@@ -55,15 +55,21 @@ pub(crate) const TOP: &[Setting<Config>] = &[
                 Ok(())
             },
         },
-        "How long the writer holds back a record, for example `25ms`, because a thread that is suspended in the middle \
-         of a log call may still publish an older one. An older record that comes later than that is written out of \
-         order and counted as late. The wait shrinks to nothing as the ring fills. Without it 10 ms.",
+        "How long the writer holds back a record, for example `25ms`, because a thread that is suspended in \
+         the middle of a log call may still publish an older one. An older record that comes later than that \
+         is written out of order and counted as late. The wait shrinks to nothing as the ring fills. Without \
+         it 10 ms.",
     )
     .flag(
         Flag::value("grace", "TIME", optional!(grace, duration_or_milliseconds, admin::duration_word))
             .note("A bare number means milliseconds."),
     ),
-    Setting::<Config>::own("formatters", Syntax::Tables(FORMATTER_TABLE), None, "[The formats of lines](#formattersname)."),
+    Setting::<Config>::own(
+        "formatters",
+        Syntax::Tables(FORMATTER_TABLE),
+        None,
+        "[The formats of lines](#formattersname).",
+    ),
     Setting::<Config>::own(
         "handlers",
         Syntax::Tables(HANDLER_TABLE),
@@ -72,7 +78,12 @@ pub(crate) const TOP: &[Setting<Config>] = &[
     )
     .required(),
     Setting::<Config>::own("root", Syntax::Table(ROOT_TABLE), None, "[The settings for all loggers](#root)."),
-    Setting::<Config>::own("loggers", Syntax::Tables(LOGGER_TABLE), None, "[The settings for single loggers](#loggersname)."),
+    Setting::<Config>::own(
+        "loggers",
+        Syntax::Tables(LOGGER_TABLE),
+        None,
+        "[The settings for single loggers](#loggersname).",
+    ),
 ];
 
 const FORMATTER_TABLE: &str = "formatters.NAME";
@@ -89,8 +100,8 @@ pub(crate) const ROOT: &[Setting<LoggerConfig>] = &[
         "level",
         LEVEL,
         LOGGER_LEVEL,
-        "Records below it are discarded, unless a nearer logger has a level. Python's root has WARNING by default; \
-         here the programs decide what they log, and the writer writes all of it.",
+        "Records below it are discarded, unless a nearer logger has a level. Python's root has WARNING by \
+         default; here the programs decide what they log, and the writer writes all of it.",
     ),
     Setting::<LoggerConfig>::own("handlers", HANDLERS, Some("[]"), "Names under `handlers`."),
 ];

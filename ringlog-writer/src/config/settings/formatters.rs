@@ -10,18 +10,18 @@ pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
         "format",
         ANY,
         None,
-        "A pattern as for Python's `Formatter`: `%(name)s` with flags, width and precision. Every attribute of a \
-         `LogRecord`, and any field of the record by its name; a field that a record does not have is empty. `%%` is a \
-         percent sign. `ring`, `uuid`, `lane`, `incarnation` and `sequence` are the parts of the record's id, unless \
-         the record has a field of that name.",
+        "A pattern as for Python's `Formatter`: `%(name)s` with flags, width and precision. Every attribute \
+         of a `LogRecord`, and any field of the record by its name; a field that a record does not have is \
+         empty. `%%` is a percent sign. `ring`, `uuid`, `lane`, `incarnation` and `sequence` are the parts \
+         of the record's id, unless the record has a field of that name.",
     ),
     Setting::<Formatter>::own(
         "kind",
         Syntax::String(Pattern::OneOf(FormatKind::WORDS)),
         Some("\"text\""),
-        "Format of the lines: `text` for people, with time, level, logger, process, place and message; `json`, one \
-         object a line, every field with its type; `raw`, only messages and the fields of typed records, without time, \
-         level and notices of lost records.",
+        "Format of the lines: `text` for people, with time, level, logger, process, place and message; \
+         `json`, one object a line, every field with its type; `raw`, only messages and the fields of typed \
+         records, without time, level and notices of lost records.",
     )
     .instead_of("format")
     .flag(Flag::value("format", "FORMAT", word!(format)).short('f')),
@@ -29,8 +29,8 @@ pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
         "datefmt",
         ANY,
         None,
-        "The format of `asctime`, with the directives of `strftime`. Without it as in Python: \
-         `2026-11-21 14:30:00,123`.",
+        "The format of `asctime`, with the directives of `strftime`. Without it as in Python: `2026-11-21 \
+         14:30:00,123`.",
     )
     .of(&[PATTERN]),
     Setting::<Formatter>::word(
@@ -44,8 +44,8 @@ pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
         "newlines",
         Syntax::String(Pattern::OneOf(Newlines::WORDS)),
         in_variant!(Formatter::Text | Formatter::Pattern, newlines),
-        "How a newline within a message is written in text: `escape` writes `\\n`, `indent` a newline and four spaces, \
-         `raw` leaves it as it is.",
+        "How a newline within a message is written in text: `escape` writes `\\n`, `indent` a newline and \
+         four spaces, `raw` leaves it as it is.",
     )
     .of(&[TEXT, PATTERN])
     .flag(Flag::value("newlines", "POLICY", word!(newlines))),
@@ -53,8 +53,8 @@ pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
         "ids",
         Syntax::Boolean,
         in_variant!(Formatter::Text, ids),
-        "In text, write the record's id after the time, so that `ringlog verify` can find missing records: the ring's \
-         UUID, lane, incarnation and sequence.",
+        "In text, write the record's id after the time, so that `ringlog verify` can find missing records: \
+         the ring's UUID, lane, incarnation and sequence.",
     )
     .of(&[TEXT])
     .flag(Flag::switches(&[Switch { name: "ids", word: "true", help: None }], word!(ids))),

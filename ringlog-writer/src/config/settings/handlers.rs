@@ -47,8 +47,8 @@ pub(crate) const CONSOLE_HANDLER: &[Setting<SinkConfig>] = &[
         "color",
         Syntax::String(Pattern::OneOf(Color::WORDS)),
         in_variant!(SinkConfig::Console, color),
-        "Whether levels have colours: `auto` (if the stream is a terminal and `NO_COLOR` is not set), `always`, \
-         `never`.",
+        "Whether levels have colours: `auto` (if the stream is a terminal and `NO_COLOR` is not set), \
+         `always`, `never`.",
     )
     .of(CONSOLE),
 ];
@@ -59,8 +59,8 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
         "path",
         ANY,
         None,
-        "The file. A relative path is relative to the working directory, as in Python. Its directory has to exist. Two \
-         handlers cannot write to the same file, and none to the configuration.",
+        "The file. A relative path is relative to the working directory, as in Python. Its directory has to \
+         exist. Two handlers cannot write to the same file, and none to the configuration.",
     )
     .of(FILE)
     .required(),
@@ -68,12 +68,17 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
         "existing",
         Syntax::String(Pattern::OneOf(Existing::WORDS)),
         word!(existing),
-        "What happens to the file's content when the writer starts: `append` keeps it, `truncate` discards it.",
+        "What happens to the file's content when the writer starts: `append` keeps it, `truncate` discards \
+         it.",
     )
     .of(FILE)
     .flag(Flag::switches(
         &[
-            Switch { name: "append", word: "append", help: Some("Keep the file's content and append to it (default).") },
+            Switch {
+                name: "append",
+                word: "append",
+                help: Some("Keep the file's content and append to it (default)."),
+            },
             Switch { name: "truncate", word: "truncate", help: Some("Discard the file's content.") },
         ],
         word!(existing),
@@ -82,8 +87,8 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
         "checkpoint",
         Syntax::Boolean,
         word!(checkpoint),
-        "Keep a checkpoint beside the file: every record is then in it exactly once, even if the writer is killed. \
-         [docs/durability.md](durability.md)",
+        "Keep a checkpoint beside the file: every record is then in it exactly once, even if the writer is \
+         killed. [docs/durability.md](durability.md)",
     )
     .of(FILE)
     .flag(Flag::switches(
@@ -91,7 +96,8 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
             name: "no-checkpoint",
             word: "false",
             help: Some(
-                "Keep no checkpoint beside the file. After a writer is killed, its last batch may be written twice.",
+                "Keep no checkpoint beside the file. After a writer is killed, its last batch may be written \
+                 twice.",
             ),
         }],
         word!(checkpoint),
@@ -104,9 +110,10 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
             Pattern::Level,
         ])),
         word!(fsync),
-        "When the file is synced, to survive a power cut: `never`; `interval`, each second; a duration like `5s`; \
-         `batch`, with every batch; or a level like `error`, with every batch that has a record of this level or above. \
-         A batch is what the writer writes at once, some 64 KiB or less. Needs the checkpoint.",
+        "When the file is synced, to survive a power cut: `never`; `interval`, each second; a duration like \
+         `5s`; `batch`, with every batch; or a level like `error`, with every batch that has a record of \
+         this level or above. A batch is what the writer writes at once, some 64 KiB or less. Needs the \
+         checkpoint.",
     )
     .of(FILE)
     .flag(Flag::value("fsync", "WHEN", word!(fsync))),

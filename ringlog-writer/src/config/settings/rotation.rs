@@ -18,20 +18,28 @@ pub(crate) const ROTATION: &[Setting<Rotation>] = &[
         "every",
         Syntax::String(Pattern::Either(&[
             Pattern::OneOf(&[
-                "midnight", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+                "midnight",
+                "monday",
+                "tuesday",
+                "wednesday",
+                "thursday",
+                "friday",
+                "saturday",
+                "sunday",
             ]),
             Pattern::Duration,
         ])),
         optional!(every),
-        "Close a file after this time (`30s`, `15min`, `6h`, `1h30m`, `1d`), at midnight (`midnight`), or at the start \
-         of a weekday (`monday`).",
+        "Close a file after this time (`30s`, `15min`, `6h`, `1h30m`, `1d`), at midnight (`midnight`), or at \
+         the start of a weekday (`monday`).",
     )
     .flag(Flag::value("rotate-every", "WHEN", optional!(rotation.every))),
     Setting::<Rotation>::word(
         "at",
         Syntax::String(Pattern::Expression("([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")),
         optional!(at),
-        "With `midnight` or a weekday: the time of day to close the file, for example `02:30`. Without it 00:00.",
+        "With `midnight` or a weekday: the time of day to close the file, for example `02:30`. Without it \
+         00:00.",
     )
     .flag(Flag::value("rotate-at", "HH:MM", optional!(rotation.at))),
     Setting::<Rotation>::word(
@@ -41,17 +49,22 @@ pub(crate) const ROTATION: &[Setting<Rotation>] = &[
         "The time zone of midnight and the time of day: `utc`, `local`, or a name like `Europe/Berlin`.",
     )
     .flag(Flag::value("zone", "ZONE", word!(rotation.zone))),
-    Setting::<Rotation>::word("on-start", Syntax::Boolean, word!(on_start), "Close the present file when the writer starts.")
-        .flag(Flag::switches(
-            &[Switch { name: "rotate-on-start", word: "true", help: None }],
-            word!(rotation.on_start),
-        )),
+    Setting::<Rotation>::word(
+        "on-start",
+        Syntax::Boolean,
+        word!(on_start),
+        "Close the present file when the writer starts.",
+    )
+    .flag(Flag::switches(
+        &[Switch { name: "rotate-on-start", word: "true", help: None }],
+        word!(rotation.on_start),
+    )),
     Setting::<Rotation>::word(
         "naming",
         Syntax::String(Pattern::OneOf(Naming::WORDS)),
         word!(naming),
-        "The names of closed files: `time` (`app-20261121T143000Z.log`), `number` (`app.000001.log`), or `python` \
-         (`app.log.1`, or `app.log.2026-11-21`).",
+        "The names of closed files: `time` (`app-20261121T143000Z.log`), `number` (`app.000001.log`), or \
+         `python` (`app.log.1`, or `app.log.2026-11-21`).",
     )
     .flag(Flag::value("naming", "HOW", word!(rotation.naming))),
     Setting::<Rotation>::word(
@@ -63,9 +76,9 @@ pub(crate) const ROTATION: &[Setting<Rotation>] = &[
             0..=u32::MAX as u64,
         ),
         word!(keep),
-        "Which closed files to keep: `all`, or limits, separated by commas: a count, an age like `30d`, a total size \
-         like `2GiB`. A file beyond at least one of them is deleted. The age does not count for a day [after the clock \
-         was set ahead](durability.md#rotation).",
+        "Which closed files to keep: `all`, or limits, separated by commas: a count, an age like `30d`, a \
+         total size like `2GiB`. A file beyond at least one of them is deleted. The age does not count for a \
+         day [after the clock was set ahead](durability.md#rotation).",
     )
     .flag(Flag::value("keep", "LIMITS", word!(rotation.keep))),
     Setting::<Rotation>::word(
@@ -79,7 +92,8 @@ pub(crate) const ROTATION: &[Setting<Rotation>] = &[
         "on-full",
         Syntax::String(Pattern::OneOf(OnFull::WORDS)),
         word!(on_full),
-        "On a full disk: `wait` for space, or `drop-oldest-file`, which deletes the oldest closed file and tries again.",
+        "On a full disk: `wait` for space, or `drop-oldest-file`, which deletes the oldest closed file and \
+         tries again.",
     )
     .flag(Flag::value("on-full", "POLICY", word!(rotation.on_full))),
 ];
