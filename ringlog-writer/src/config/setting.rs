@@ -258,12 +258,21 @@ pub(crate) fn parse_some<F: FromStr<Err: Display>>(place: &mut Option<F>, word: 
     Ok(())
 }
 
-/// The [`Word`] of a field whose type has a parser and is displayed as a word.
+/// The [`Word`] of a field. Without a parser and a printer those of its type are used.
 macro_rules! word {
     ($($field:ident).+) => {
         $crate::config::setting::Word {
             get: |it| Some(it.$($field).+.to_string()),
             set: |it, word| $crate::config::setting::parse_into(&mut it.$($field).+, word),
+        }
+    };
+    ($($field:ident).+, $parse:expr, $print:expr) => {
+        $crate::config::setting::Word {
+            get: |it| Some($print(it.$($field).+)),
+            set: |it, word| {
+                it.$($field).+ = $parse(word).map_err(|error| error.to_string())?;
+                Ok(())
+            },
         }
     };
 }

@@ -8,6 +8,8 @@ use ringlog::admin;
 mod formatters;
 mod handlers;
 mod rotation;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub(crate) use formatters::FORMATTER;
 pub(crate) use handlers::{CONSOLE_HANDLER, FILE_HANDLER, HANDLER};

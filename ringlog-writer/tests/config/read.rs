@@ -32,7 +32,6 @@ fn every_key_has_its_meaning() {
         newlines: Newlines::Indent,
     };
     let file = FileConfig {
-        path: "log/app.log".into(),
         existing: Existing::Truncate,
         checkpoint: true,
         fsync: Fsync::Every(Duration::from_secs(5)),
@@ -47,6 +46,7 @@ fn every_key_has_its_meaning() {
             compression: Some(Compression::Gzip),
             on_full: OnFull::DropOldestFile,
         },
+        ..FileConfig::new("log/app.log")
     };
     let console = SinkConfig::Console { stream: Stream::Stdout, color: Color::Never };
     let ids = Formatter::Text { newlines: Newlines::Escape, ids: true };

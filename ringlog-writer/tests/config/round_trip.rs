@@ -101,8 +101,9 @@ fn output() -> impl Strategy<Value = SinkConfig> {
     let file = (text(), named(Existing::NAMES), any::<bool>(), fsync(), rotation()).prop_map(
         |(path, existing, checkpoint, fsync, rotation)| {
             let plain = fsync == Fsync::Never && rotation == Rotation::default();
-            let path = path.replace(['\0', '/'], "_").into();
-            SinkConfig::File(FileConfig { path, existing, checkpoint: checkpoint || !plain, fsync, rotation })
+            let path = path.replace(['\0', '/'], "_");
+            let checkpoint = checkpoint || !plain;
+            SinkConfig::File(FileConfig { existing, checkpoint, fsync, rotation, ..FileConfig::new(path) })
         },
     );
     prop_oneof![console, file, Just(SinkConfig::Null)]

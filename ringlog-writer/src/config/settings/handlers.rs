@@ -3,7 +3,7 @@
 use super::{ANY, CONSOLE, FILE, LEVEL, ROTATION_TABLE};
 use crate::config::model::{Color, HandlerConfig, HandlerKind, SinkConfig, Stream};
 use crate::config::options::{Existing, FileConfig, level_or_notset, parse_level};
-use crate::config::setting::{Flag, Pattern, Setting, Switch, Syntax, Word, in_variant, word};
+use crate::config::setting::{Flag, Pattern, Setting, Switch, Syntax, in_variant, word};
 
 /// The keys of every handler.
 pub(crate) const HANDLER: &[Setting<HandlerConfig>] = &[
@@ -17,13 +17,7 @@ pub(crate) const HANDLER: &[Setting<HandlerConfig>] = &[
     Setting::<HandlerConfig>::word(
         "level",
         LEVEL,
-        Word {
-            get: |handler| Some(level_or_notset(handler.level)),
-            set: |handler, word| {
-                handler.level = parse_level(word)?;
-                Ok(())
-            },
-        },
+        word!(level, parse_level, level_or_notset),
         "Records below it are not written.",
     ),
     Setting::<HandlerConfig>::own(
