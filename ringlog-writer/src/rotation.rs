@@ -35,7 +35,8 @@
 //! # }
 //! ```
 
-// In reading order: units, every, policy, schedule, trigger; files, names, step, plan, retention; compress.
+// In reading order: units, every, policy, schedule, trigger; files, names, step, plan, retention; attributes, compress.
+mod attributes;
 mod compress;
 mod every;
 mod files;
@@ -49,6 +50,7 @@ mod trigger;
 mod units;
 mod wall_clock;
 
+pub(crate) use attributes::Attributes;
 pub use compress::{Compressor, decompressed};
 pub use every::{At, Every, Zone};
 pub use files::{Directory, FileEntry, Identity, LockedDirectory};

@@ -9,6 +9,7 @@ mod codec;
 
 pub use codec::decompressed;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use super::attributes::Attributes;
 use super::files::{Directory, FileEntry, Identity, LockedDirectory};
 use super::names::{Family, Member};
 use super::plan::without_replacing;
@@ -61,6 +63,7 @@ impl Compressor {
             stop: stop.clone(),
             say: Box::new(say),
             said: HashSet::new(),
+            is_refusal_said: Cell::new(false),
         };
         let thread =
             thread::Builder::new().name("ringlog-compress".into()).spawn(move || worker.run(&nudges))?;
@@ -113,6 +116,8 @@ struct Worker {
     say: Box<dyn Fn(&str) + Send>,
     /// The files whose failure has been reported.
     said: HashSet<Identity>,
+    /// Whether it has been reported that an archive has another owner or mode than its file.
+    is_refusal_said: Cell<bool>,
 }
 
 impl Worker {
@@ -213,19 +218,24 @@ impl Worker {
             let names = self.directory.lock();
             (names.path(&plain.name), names.path(self.family.temporary(plain.file, self.compression)))
         };
-        let done = self.compress_to(plain.file, &temporary);
+        let done = self.compress_to(plain.file, &path, &temporary);
         // The temporary file is still there if the archive was not renamed.
         let _ = fs::remove_file(&temporary);
         done.map_err(|source| Failure::System { path, source })
     }
 
-    fn compress_to(&self, file: Identity, temporary: &Path) -> io::Result<()> {
+    fn compress_to(&self, file: Identity, path: &Path, temporary: &Path) -> io::Result<()> {
         let Some(original) = self.open(file)? else { return Ok(()) };
         let meta = original.metadata()?;
         let archive =
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(temporary)?;
         let sum = codec::compress(&original, &archive, self.compression, &self.stop)?;
-        archive.set_permissions(meta.permissions())?;
+        if let Err(refused) = Attributes::from(&meta).give_to(&archive) {
+            // The same holds for the other files.
+            if !self.is_refusal_said.replace(true) {
+                (self.say)(&format!("compressing {}: {refused}", path.shown()));
+            }
+        }
         // Retention uses the age of the content.
         archive.set_modified(meta.modified()?)?;
         archive.sync_all()?;

@@ -2,6 +2,7 @@
 //! exactly once, at whatever point a writer was killed.
 
 pub(super) mod append;
+mod begin;
 pub(crate) mod checkpoint;
 mod closing;
 mod delivering;
@@ -51,7 +52,8 @@ pub(super) fn open(output: &FileConfig, rings: &[&Path]) -> Result<Box<dyn Sink>
         check_irregular()?;
         return Ok(Box::new(Pipe::open(&output.path)?));
     }
-    let file = File::open(&output.path, rings)?;
+    let before = if output.checkpoint { begin::attributes_before(&output.path) } else { None };
+    let file = File::open(&output.path, rings, before)?;
     if file.is_regular() && output.checkpoint {
         return Ok(Box::new(FileSink::open(file, output)?));
     }
@@ -149,6 +151,7 @@ impl FileSink {
         self.committed.file = Some(self.state_with(&[]));
         self.committed.plan.clear();
         self.committed.clock = self.rotation.clock();
+        self.committed.attributes = self.file.attributes();
         self.checkpoint.set(&self.committed)?;
         if self.syncs.are_wanted() {
             self.checkpoint.sync()?;

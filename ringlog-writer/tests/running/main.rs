@@ -1,5 +1,6 @@
 //! The writer in a thread of the test, on real rings and files.
 
+mod attributes;
 mod clocks;
 mod common;
 mod configured;

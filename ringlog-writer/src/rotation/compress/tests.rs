@@ -55,6 +55,7 @@ impl Scratch {
             stop: Arc::default(),
             say: Box::new(|what| panic!("{what}")),
             said: HashSet::new(),
+            is_refusal_said: Cell::new(false),
         }
     }
 

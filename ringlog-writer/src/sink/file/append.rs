@@ -1,19 +1,21 @@
 //! A file or a device that is written at its end.
 
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+use super::begin;
 use super::lock::{Locking, try_lock};
 use crate::clock;
 use crate::config::options::Existing;
 use crate::error::{Error, why_not_opened};
-use crate::rotation::Identity;
+use crate::events::Events;
+use crate::rotation::{Attributes, Identity};
 
 /// A file that is open for appending, so that bytes of other processes are never overwritten.
 #[derive(Debug)]
@@ -25,34 +27,34 @@ pub(super) struct File {
     is_locked: bool,
     /// The file's length, as long as no other process writes into it.
     pub(super) len: u64,
+    /// A message about the file's beginning that is not reported yet.
+    notice: Option<String>,
 }
 
 impl File {
-    /// Opens or creates the file. Refuses the file of a ring.
-    pub(super) fn open(path: &Path, rings: &[&Path]) -> Result<File, Error> {
+    /// Opens or creates the file. Refuses the file of a ring. A new one gets the attributes of the file before it, if
+    /// that is known.
+    pub(super) fn open(path: &Path, rings: &[&Path], before: Option<Attributes>) -> Result<File, Error> {
         let file = Identity::of_path(path);
         if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
             let why = "it is the ring; choose another file".to_owned();
             return Err(Error::Open { path: path.to_owned(), why });
         }
-        File::open_at_end(path)
+        File::open_at_end(path, before)
     }
 
-    /// Opens or creates the file. Never waits, as for the reader of a pipe that lies there by now.
-    fn open_at_end(path: &Path) -> Result<File, Error> {
-        let flags = OFlag::O_NONBLOCK.bits();
-        let opened = OpenOptions::new().append(true).create(true).custom_flags(flags).open(path);
-        let file = opened
+    fn open_at_end(path: &Path, before: Option<Attributes>) -> Result<File, Error> {
+        let (file, notice) = begin::open_or_create(path, before)
             .map_err(|error| Error::Open { path: path.to_owned(), why: why_not_opened(path, &error) })?;
         let failed = |why: String| Error::Open { path: path.to_owned(), why };
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
-        Ok(File::of(file, &meta, path))
+        Ok(File { notice, ..File::of(file, &meta, path) })
     }
 
     /// Opens an existing regular file. Never waits, as for the reader of a pipe that lies there by now.
     pub(super) fn open_existing(path: &Path) -> io::Result<File> {
-        let file = OpenOptions::new().append(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+        let file = begin::at_end().open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(io::ErrorKind::NotFound.into());
@@ -62,7 +64,15 @@ impl File {
 
     pub(super) fn of(file: fs::File, meta: &Metadata, path: &Path) -> File {
         let (identity, is_regular) = (Identity::from(meta), meta.is_file());
-        File { file, path: path.to_owned(), identity, is_regular, is_locked: false, len: meta.len() }
+        File {
+            file,
+            path: path.to_owned(),
+            identity,
+            is_regular,
+            is_locked: false,
+            len: meta.len(),
+            notice: None,
+        }
     }
 
     /// Truncates the file if asked to.
@@ -112,6 +122,16 @@ impl File {
         let modified_ns = clock::unix_ns(meta.modified()?);
         // Not every file system knows when a file was created.
         Ok(meta.created().map_or(modified_ns, |created| clock::unix_ns(created).min(modified_ns)))
+    }
+
+    /// The file's mode, owner and group, also if it has lost its name.
+    pub(super) fn attributes(&self) -> Option<Attributes> {
+        self.file.metadata().ok().filter(Metadata::is_file).as_ref().map(Attributes::from)
+    }
+
+    /// Reports once what the file has not got of the attributes of the file before it.
+    pub(super) fn report_notice(&mut self, events: &mut dyn Events) {
+        self.notice.take().into_iter().for_each(|notice| events.report(&notice));
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -166,7 +186,7 @@ impl File {
 
     /// Opens the file of the same name again, after the present one was moved away.
     pub(super) fn reopen(&mut self) -> Result<(), Error> {
-        *self = File::open_at_end(&self.path)?;
+        *self = File::open_at_end(&self.path, self.attributes())?;
         Ok(())
     }
 }
@@ -184,7 +204,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, existing: Existing) -> Result<File, Error> {
-        File::open(path, &[Path::new("/nowhere/ring")])?.with(existing)
+        File::open(path, &[Path::new("/nowhere/ring")], None)?.with(existing)
     }
 
     fn refusal(path: &Path) -> String {
@@ -224,7 +244,7 @@ mod tests {
                 "cannot open {at}/logs/app.log for writing: {at}/logs is not a directory; choose another path"
             )
         );
-        let error = File::open(&missing, &[&missing]).map(|_| ()).unwrap_err().to_string();
+        let error = File::open(&missing, &[&missing], None).map(|_| ()).unwrap_err().to_string();
         assert_eq!(error, format!("cannot open {at}/logs for writing: it is the ring; choose another file"));
     }
 

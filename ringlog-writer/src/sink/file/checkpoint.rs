@@ -22,7 +22,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
+use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use ringlog::admin::Shown;
 
 use super::lock::{Locking, try_lock};
@@ -215,6 +215,13 @@ impl Checkpoint {
         (self.file, self.capacity, self.is_lost, self.has_new_name) = (file, capacity, false, true);
         Ok(())
     }
+}
+
+/// The committed state of a checkpoint that is not opened, if there is one.
+pub(super) fn peek(path: &Path) -> Option<CheckpointState> {
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok()?;
+    let bytes = file.metadata().ok().filter(|meta| meta.is_file()).and_then(|_| read(&file).ok())?;
+    bytes.starts_with(&MAGIC).then(|| parse(&bytes).0.committed)?
 }
 
 /// The mode with which a checkpoint is created, before the umask: from the first moment only its owner can read it.

@@ -40,7 +40,9 @@ impl FileSink {
         let (plan, next_number) =
             self.rotation.plan(names, self.file.identity, unix_ns, self.committed.next_number)?;
         let clock = self.rotation.clock();
-        let mut state = CheckpointState { file: None, next_number, clock, ..self.committed.clone() };
+        let attributes = self.file.attributes();
+        let mut state =
+            CheckpointState { file: None, next_number, clock, attributes, ..self.committed.clone() };
         state.plan.clear();
         plan.encode(&mut state.plan);
         self.checkpoint.set(&state)?;

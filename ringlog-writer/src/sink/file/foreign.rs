@@ -18,6 +18,7 @@ impl FileSink {
     /// Adopts a length that other processes have changed, as logrotate's `copytruncate` does: the checkpoint has to
     /// record it before the next batch.
     pub(super) fn adopt_foreign_changes(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        self.file.report_notice(events);
         let Some(found) = self.file.len_unless_deleted()? else {
             // The file was deleted, so whatever is written to it would be lost. If no new one can be made, the records
             // wait in the ring.
@@ -49,6 +50,7 @@ impl FileSink {
 
     /// Locks a file that was begun since the last time, or that a reader had locked.
     pub(super) fn lock_late(&mut self, events: &mut dyn Events) {
+        self.file.report_notice(events);
         // After an error it is tried again.
         if !self.file.is_locked()
             && self.file.try_lock().is_ok_and(|locking| locking == Locking::HeldExclusively)

@@ -5,6 +5,7 @@ use std::io;
 use ringlog::admin::Shown;
 
 use super::append::File;
+use crate::error::Error;
 use crate::events::Events;
 use crate::sink::batch::Batch;
 use crate::sink::stream::{Progress, write_when_ready};
@@ -45,6 +46,11 @@ impl Sink for PlainFile {
             SinkRequest::Reopen => self.file.reopen().map_err(io::Error::other),
             SinkRequest::Rotate(_) | SinkRequest::TrustClock | SinkRequest::Finish => Ok(()),
         }
+    }
+
+    fn maintain(&mut self, events: &mut dyn Events) -> Result<bool, Error> {
+        self.file.report_notice(events);
+        Ok(false)
     }
 
     fn unrotatable(&self) -> Option<Unrotatable> {

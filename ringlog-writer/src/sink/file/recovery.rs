@@ -82,10 +82,15 @@ fn find(current: &File, identity: &Identity) -> Option<File> {
     if current.identity == *identity {
         return File::open_existing(&current.path).ok();
     }
-    let entries = fs::read_dir(directory(&current.path)).ok()?;
-    let mut paths = entries.flatten().map(|entry| entry.path());
-    let path = paths.find(|path| Identity::of_path(path).as_ref() == Some(identity))?;
+    let path = find_in_directory(directory(&current.path), identity)?;
     File::open_existing(&path).ok().filter(|file| file.identity == *identity)
+}
+
+/// The path of the file of this identity in a directory.
+pub(super) fn find_in_directory(directory: &Path, identity: &Identity) -> Option<PathBuf> {
+    let entries = fs::read_dir(directory).ok()?;
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    paths.find(|path| Identity::of_path(path).as_ref() == Some(identity))
 }
 
 fn resolve(

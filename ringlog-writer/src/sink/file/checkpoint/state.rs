@@ -2,7 +2,7 @@
 
 use ringlog::reader::Cursor;
 
-use crate::rotation::{ClockWatch, Identity};
+use crate::rotation::{Attributes, ClockWatch, Identity};
 
 /// The log file, and how much of it the writer has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct CheckpointState {
     pub(crate) next_number: u64,
     /// What is known of the wall clock.
     pub(crate) clock: ClockState,
+    /// The mode, owner and group of the file that was written last, for the file that is begun after it.
+    pub(crate) attributes: Option<Attributes>,
 }
 
 /// What is known of the wall clock.
@@ -84,7 +86,10 @@ impl CheckpointState {
             [1, dev, ino, born_ns, len, tail_start, tail_crc.into(), since_ns]
         });
         let clock = self.clock.watch.to_words().into_iter().chain([self.clock.set_back_ns]);
-        for word in words.into_iter().chain([self.next_number]).chain(clock) {
+        let attributes = self.attributes.map_or([0; 2], |Attributes { mode, uid, gid }| {
+            [HAS_ATTRIBUTES | u64::from(mode), u64::from(uid) << 32 | u64::from(gid)]
+        });
+        for word in words.into_iter().chain([self.next_number]).chain(clock).chain(attributes) {
             out.extend_from_slice(&word.to_le_bytes());
         }
         put_sized(out, |out| out.extend_from_slice(&self.plan));
@@ -106,14 +111,29 @@ impl CheckpointState {
             *word = at.u64()?;
         }
         let clock = ClockState { watch: ClockWatch::from_words(watch), set_back_ns: at.u64()? };
+        let attributes = decode_attributes(at.u64()?, at.u64()?)?;
         let plan = at.sized()?.to_vec();
         let cursors = (0..at.u32()?).map(|_| Cursor::decode(at.sized()?)).collect::<Option<_>>()?;
         if flags > 1 || tail_start > len || !at.0.is_empty() {
             return None;
         }
         let file = FileState { identity, len, tail_start, tail_crc, since_ns };
-        Some(CheckpointState { file: (flags == 1).then_some(file), cursors, plan, next_number, clock })
+        let file = (flags == 1).then_some(file);
+        Some(CheckpointState { file, cursors, plan, next_number, clock, attributes })
     }
+}
+
+/// Set in the word of the mode if the mode, owner and group are known.
+const HAS_ATTRIBUTES: u64 = 1 << 32;
+
+/// Decodes the word of the mode, and that of owner and group; `None` if no writer stores such words.
+fn decode_attributes(mode: u64, owners: u64) -> Option<Option<Attributes>> {
+    if mode == 0 && owners == 0 {
+        return Some(None);
+    }
+    let mode = u32::try_from(mode.checked_sub(HAS_ATTRIBUTES)?).ok().filter(|mode| *mode <= 0o777)?;
+    let (uid, gid) = ((owners >> 32) as u32, owners as u32);
+    Some(Some(Attributes { mode, uid, gid }))
 }
 
 /// Appends bytes, preceded by their length as a `u32`.
@@ -182,6 +202,7 @@ mod tests {
                 plan: vec![1, 2, 3],
                 next_number: 4,
                 clock: ClockState { watch: ClockWatch::from_words([7, 8, 9, 10, 11]), set_back_ns: 12 },
+                attributes: Some(Attributes { mode: 0o640, uid: u32::MAX, gid: 4 }),
             },
         ] {
             let mut bytes = vec![];

@@ -1,0 +1,109 @@
+//! Beginning a file after another one: it gets the mode, owner and group of the file before it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::unistd::linkat;
+use ringlog::admin::Shown;
+
+use super::append::directory;
+use super::checkpoint::{self, CheckpointState};
+use super::recovery::find_in_directory;
+use crate::config::checkpoint_path;
+use crate::rotation::{Attributes, Plan, PlanStep};
+
+/// How often to begin the file where other processes create and delete it meanwhile.
+const ATTEMPTS: u32 = 16;
+/// The largest number of links that are followed, as by the kernel.
+const LINKS_MAX: u32 = 40;
+
+/// Options to open a file at its end. Never waits, as for the reader of a pipe that lies there by now.
+pub(super) fn at_end() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    options
+}
+
+/// Opens the file at its end, or creates it with the attributes of the file before it. Returns a message if the file
+/// has not got them all.
+pub(super) fn open_or_create(path: &Path, before: Option<Attributes>) -> io::Result<(File, Option<String>)> {
+    let Some(before) = before else {
+        return Ok((at_end().create(true).open(path)?, None));
+    };
+    for _ in 0..ATTEMPTS {
+        match at_end().open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return Ok((opened?, None)),
+        }
+        match create(&destination(path), before) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => {
+                let (file, refused) = created?;
+                return Ok((file, refused.map(|why| format!("{}: {why}", path.shown()))));
+            }
+        }
+    }
+    Err(io::Error::other("other processes create and delete it again and again"))
+}
+
+/// Creates a file with these attributes. It has its name only once it has them, where the file system can do that, so
+/// that a crash in between leaves no file that is closed to its readers for ever.
+fn create(path: &Path, attributes: Attributes) -> io::Result<(File, Option<String>)> {
+    let mode = attributes.creation_mode();
+    let give = |file: &File| attributes.give_to(file).err().map(|refused| refused.to_string());
+    let unnamed = OpenOptions::new()
+        .append(true)
+        .custom_flags((OFlag::O_TMPFILE | OFlag::O_NONBLOCK).bits())
+        .mode(mode)
+        .open(directory(path));
+    if let Ok(file) = unnamed {
+        let refused = give(&file);
+        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
+            .map_err(io::Error::from)
+        {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {}
+            linked => return linked.map(|()| (file, refused)),
+        }
+    }
+    // Without files that have no name, or without /proc.
+    let file = at_end().create_new(true).mode(mode).open(path)?;
+    let refused = give(&file);
+    Ok((file, refused))
+}
+
+/// The path that a link leads to, whether a file is there or not.
+pub(super) fn destination(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(to) = fs::read_link(&path) else { break };
+        path = directory(&path).join(to);
+    }
+    path
+}
+
+/// The attributes for the file at this path if it is not there, but was: those of the file before it, by its
+/// checkpoint.
+pub(super) fn attributes_before(path: &Path) -> Option<Attributes> {
+    if path.exists() {
+        return None;
+    }
+    let path = destination(path);
+    let state = checkpoint::peek(&checkpoint_path(&path))?;
+    let found = last_file(&state, &path).and_then(|before| fs::metadata(before).ok());
+    found.as_ref().map(Attributes::from).or(state.attributes)
+}
+
+/// The file that was written last, under its present name in the same directory.
+fn last_file(state: &CheckpointState, path: &Path) -> Option<PathBuf> {
+    let plan = Plan::decode(&state.plan).unwrap_or_default();
+    let closed = plan.steps().iter().find_map(|step| match step {
+        PlanStep::Rename { from, file, .. } if Some(from.as_os_str()) == path.file_name() => Some(*file),
+        _ => None,
+    });
+    find_in_directory(directory(path), &state.file.map(|file| file.identity).or(closed)?)
+}
