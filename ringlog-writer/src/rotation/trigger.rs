@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::policy::{Naming, Rotation};
+use super::policy::Rotation;
 use super::schedule::Schedule;
 
 /// Why a file is closed.
@@ -26,7 +26,6 @@ const SLACK_NS: u64 = 1_000_000_000;
 pub struct Trigger {
     size: u64,
     schedule: Option<Schedule>,
-    closes_empty: bool,
     /// The start of the file's interval.
     since_ns: u64,
     /// Its end; the greatest number for never.
@@ -40,7 +39,6 @@ impl Trigger {
         let mut trigger = Trigger {
             size: rotation.size.unwrap_or(u64::MAX),
             schedule: Schedule::of(rotation),
-            closes_empty: rotation.naming == Naming::Python,
             since_ns,
             due_ns: u64::MAX,
         };
@@ -51,8 +49,8 @@ impl Trigger {
     /// Whether the file, `len` bytes long, is closed before an entry of `entry_len` bytes and this time is written.
     /// `now_ns` reads the present time; it is called seldom.
     ///
-    /// An empty file is not closed, so an entry larger than the size limit gets a file of its own. Python's handlers do
-    /// close it, and so does [`Naming::Python`].
+    /// An empty file is never closed, so an entry larger than the size limit gets a file of its own. Its interval
+    /// begins with its first entry, so it has none that could be over.
     pub fn before(
         &mut self,
         len: u64,
@@ -63,19 +61,19 @@ impl Trigger {
         if unix_ns < self.since_ns {
             self.correct(now_ns());
         }
-        if unix_ns >= self.due_ns && now_ns() >= self.due_ns && self.may_close(len) {
+        if unix_ns >= self.due_ns && now_ns() >= self.due_ns && Trigger::may_close(len) {
             return Some(Cause::Time);
         }
         if len == 0 {
             self.begin(unix_ns.min(now_ns()));
         }
         let is_full = len.saturating_add(entry_len) >= self.size && self.size < u64::MAX;
-        (is_full && self.may_close(len)).then_some(Cause::Size)
+        (is_full && Trigger::may_close(len)).then_some(Cause::Size)
     }
 
     /// Whether a file of this length may be closed. Holds for closing on start and on request too.
-    pub fn may_close(&self, len: u64) -> bool {
-        len > 0 || self.closes_empty
+    pub fn may_close(len: u64) -> bool {
+        len > 0
     }
 
     /// Corrects a start in the future: the clock was ahead when the file was begun. The interval counts from now on.

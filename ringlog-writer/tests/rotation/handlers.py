@@ -13,11 +13,20 @@ now = 0.0
 time.time = lambda: now
 
 
+class RotatingFileHandler(logging.handlers.RotatingFileHandler):
+    """As in Python 3.13, which closes no empty file."""
+
+    def shouldRollover(self, record):
+        if sys.version_info < (3, 13) and os.path.getsize(self.baseFilename) == 0:
+            return False
+        return super().shouldRollover(record)
+
+
 def open_handler(run, path, began):
     # After a restart Python counts an interval from the last write. Here it counts from the file's first record.
     os.utime(path, (began, began))
     if run["when"] is None:
-        return logging.handlers.RotatingFileHandler(path, maxBytes=run["size"], backupCount=run["count"])
+        return RotatingFileHandler(path, maxBytes=run["size"], backupCount=run["count"])
     hour_and_minute = run["at"]
     return logging.handlers.TimedRotatingFileHandler(
         path,

@@ -11,7 +11,7 @@ fn python(program: &str, needs: &str) -> Option<Command> {
         "import sys\nassert {needs}, sys.version\nimport zoneinfo\nzoneinfo.ZoneInfo('Europe/Berlin')"
     );
     let mut last = String::new();
-    for name in ["python3", "python3.11"] {
+    for name in ["python3.14", "python3.13", "python3", "python3.11"] {
         match Command::new(name).args(["-c", &probe]).stdin(Stdio::null()).output() {
             Ok(output) if output.status.success() => {
                 let mut command = Command::new(name);

@@ -91,6 +91,39 @@ fn files_shift_as_pythons_do() {
 }
 
 #[test]
+fn an_empty_file_is_closed_by_nothing() {
+    for naming in ["python", "time", "number"] {
+        let rotation = |size, every: Option<&str>| Rotation {
+            on_start: true,
+            every: every.map(|every| every.parse().unwrap()),
+            size,
+            naming: naming.parse().unwrap(),
+            keep: "3".parse().unwrap(),
+            ..Rotation::default()
+        };
+        // On the first start, by time and on request.
+        let mut scratch = Scene::new(rotation(None, Some("1s")));
+        let options = scratch.options();
+        scratch.beside_a_writer(&options, |scratch, signals| {
+            scratch.log(1);
+            scratch.flush();
+            signals.rotate.store(true, Ordering::Relaxed);
+            eventually("the first file is closed", || scratch.names().len() == 2);
+            signals.rotate.store(true, Ordering::Relaxed);
+            eventually("the signal is seen", || !signals.rotate.load(Ordering::Relaxed));
+        });
+        assert_eq!(scratch.names().len(), 2, "{naming}: {:?}", scratch.names());
+        // By records larger than the size.
+        let mut scratch = Scene::new(rotation(Some(5), None));
+        scratch.log(4);
+        scratch.drain();
+        let names = scratch.names();
+        assert_eq!(names.len(), 4, "{naming}: {names:?}");
+        assert!(names.iter().all(|name| fs::metadata(scratch.path(name)).unwrap().len() > 0));
+    }
+}
+
+#[test]
 fn closing_a_file_acknowledges_it_though_records_follow() {
     let keep = "3".parse().unwrap();
     let mut scratch = Scene::new(Rotation { naming: "python".parse().unwrap(), keep, ..numbered(101) });

@@ -1,4 +1,5 @@
 use super::*;
+use crate::rotation::Naming;
 
 const S: u64 = 1_000_000_000;
 const DAY: u64 = 86_400 * S;
@@ -53,9 +54,16 @@ fn a_file_is_closed_when_its_interval_is_over() {
 }
 
 #[test]
-fn with_pythons_naming_empty_files_are_closed() {
-    assert_eq!(trigger(Some(5), None, Naming::Python, 0).at(0, 5, 0), Some(Cause::Size));
-    assert_eq!(trigger(None, Some("1h"), Naming::Python, 60).at(0, 1, 3660 * S), Some(Cause::Time));
+fn an_empty_file_is_closed_by_no_cause_and_no_naming() {
+    for naming in [Naming::Python, Naming::Time, Naming::Number] {
+        assert_eq!(trigger(Some(5), None, naming, 0).at(0, 5, 0), None);
+        let mut timed = trigger(None, Some("1h"), naming, 60);
+        assert_eq!(timed.at(0, 1, 3660 * S), None);
+        // The interval of the record that comes late counts from that record.
+        assert_eq!(timed.since_ns(), 3660 * S);
+        assert_eq!(timed.at(1, 1, 3661 * S), None);
+    }
+    assert!(!Trigger::may_close(0) && Trigger::may_close(1));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io;
 use super::FileSink;
 use super::checkpoint::CheckpointState;
 use crate::events::Events;
-use crate::rotation::{LockedDirectory, Plan, PlanError};
+use crate::rotation::{LockedDirectory, Plan, PlanError, Trigger};
 
 impl FileSink {
     /// Closes the file and begins the next one. May be called again until it succeeds.
@@ -13,7 +13,7 @@ impl FileSink {
         let directory = self.rotation.directory();
         let names = directory.lock();
         if self.closing.is_none() {
-            if !self.rotation.may_close(self.file.len) {
+            if !Trigger::may_close(self.file.len) {
                 return Ok(());
             }
             self.prepare_close(&names, unix_ns)?;

@@ -107,10 +107,6 @@ impl FileRotation {
         self.trigger.before(len, entry_len, unix_ns, now_unix_ns).is_some()
     }
 
-    pub(super) fn may_close(&self, len: u64) -> bool {
-        self.trigger.may_close(len)
-    }
-
     /// The directory. Its lock has to be held from the making of a plan until it is carried out, so that the compressor
     /// renames nothing in between.
     pub(super) fn directory(&self) -> Arc<Directory> {
