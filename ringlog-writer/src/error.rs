@@ -77,7 +77,7 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// The handlers for SIGTERM, SIGINT, SIGHUP and SIGBUS could not be installed.
+    /// The handlers for SIGTERM, SIGINT, SIGHUP, SIGBUS and SIGXFSZ could not be installed.
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
     /// The thread of a handler could not be started.

@@ -5,6 +5,7 @@
 mod batch;
 mod console;
 pub(crate) mod file;
+mod file_size_limit;
 mod stream;
 mod traits;
 mod unopened;
@@ -21,6 +22,7 @@ pub(crate) use unopened::Unopened;
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of
 /// one of the rings is refused.
 pub(crate) fn open(config: &SinkConfig, rings: &[&Path]) -> Result<Option<Box<dyn Sink>>, Error> {
+    file_size_limit::survive().map_err(Error::Signals)?;
     match config {
         SinkConfig::Console { stream, .. } => Ok(Some(Box::new(console::Console::open(*stream)?))),
         SinkConfig::Null => Ok(None),

@@ -16,6 +16,7 @@ use crate::config::options::Existing;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
 use crate::rotation::{Attributes, Identity};
+use crate::sink::file_size_limit;
 
 /// A file that is open for appending, so that bytes of other processes are never overwritten.
 #[derive(Debug)]
@@ -158,7 +159,7 @@ impl File {
 impl File {
     /// Writes some of the bytes, and returns how many.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.file.write(bytes)?;
+        let taken = self.file.write(bytes).map_err(file_size_limit::explain)?;
         self.len += taken as u64;
         Ok(taken)
     }
