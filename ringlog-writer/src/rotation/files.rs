@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 /// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
-    /// The device.
+    /// The device. A file system may get another one each time it is mounted, so it counts only within one mount.
     pub dev: u64,
     /// The inode. The file system reuses the inodes of deleted files.
     pub ino: u64,
@@ -23,6 +23,12 @@ impl Identity {
     /// The identity of the file at this path, if there is one.
     pub(crate) fn of_path(path: &Path) -> Option<Identity> {
         fs::metadata(path).ok().as_ref().map(Identity::from)
+    }
+
+    /// Whether an identity that was stored beside this file, perhaps before its file system was mounted anew, is the
+    /// file's.
+    pub(crate) fn is_stored_as(&self, stored: &Identity) -> bool {
+        (self.ino, self.born_ns) == (stored.ino, stored.born_ns)
     }
 }
 

@@ -83,6 +83,20 @@ impl Plan {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(steps: Vec<PlanStep>) -> Plan {
+        Plan { steps }
+    }
+
+    /// The plan for the same files after their file system was mounted anew.
+    pub(crate) fn on_device(mut self, device: u64) -> Plan {
+        for step in &mut self.steps {
+            let (PlanStep::Rename { file, .. } | PlanStep::Delete { file, .. }) = step;
+            file.dev = device;
+        }
+        self
+    }
+
     /// The steps.
     pub fn steps(&self) -> &[PlanStep] {
         &self.steps

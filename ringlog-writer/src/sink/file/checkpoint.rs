@@ -43,7 +43,7 @@ const CAPACITY_MIN: u64 = 16 << 10;
 const CAPACITY_MAX: u64 = 256 << 20;
 
 /// The content of a checkpoint when it was opened.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LoadedCheckpoint {
     /// The committed state; `None` in a new checkpoint.
     pub(crate) committed: Option<CheckpointState>,

@@ -39,7 +39,8 @@ impl Recovery {
     /// Compares the file with its checkpoint. Changes nothing.
     pub(super) fn of(loaded: LoadedCheckpoint, current: &File) -> Recovery {
         let path = current.path.shown();
-        if let Some(damage) = loaded.damage {
+        let LoadedCheckpoint { committed, prepared, damage } = loaded;
+        if let Some(damage) = damage {
             let messages = vec![format!(
                 "{path}: {damage}; the writer begins a new file. If the previous writer was killed, its last lines may \
                  be in both"
@@ -51,14 +52,26 @@ impl Recovery {
                 messages,
             };
         }
-        let state = loaded.committed.unwrap_or_default();
+        let mut state = committed.unwrap_or_default();
+        let mut prepared = prepared;
         let Some(file) = state.file else {
             let plan = Plan::decode(&state.plan).filter(|plan| !plan.is_empty());
+            let plan = plan.map(|plan| plan.on_device(current.identity.dev));
             let repair = plan.map_or(RepairAction::None, RepairAction::FinishRotation);
             return Recovery { repair, ..Recovery::nothing(state) };
         };
-        match find(current, &file.identity) {
-            Some(found) => resolve(state, loaded.prepared, &file, found, current),
+        match find(current, &file) {
+            Some(found) => {
+                // From here on under its present identity.
+                let known = FileState { identity: found.identity, ..file };
+                state.file = Some(known);
+                for next in prepared.iter_mut().filter_map(|state| state.file.as_mut()) {
+                    if next.identity == file.identity {
+                        next.identity = found.identity;
+                    }
+                }
+                resolve(state, prepared, &known, found, current)
+            }
             None => {
                 let messages = vec![format!(
                     "{path} is not the file that was written last, and that file is not in this directory; records \
@@ -77,20 +90,30 @@ impl Recovery {
     }
 }
 
-/// The file of this identity, under its own name or another one in the same directory.
-fn find(current: &File, identity: &Identity) -> Option<File> {
-    if current.identity == *identity {
+/// The file that was written last: that of the stored identity, under its own name or another one in the same
+/// directory, else the file under its own name if it has all that was written.
+fn find(current: &File, file: &FileState) -> Option<File> {
+    if current.identity.is_stored_as(&file.identity) {
         return File::open_existing(&current.path).ok();
     }
-    let path = find_in_directory(directory(&current.path), identity)?;
-    File::open_existing(&path).ok().filter(|file| file.identity == *identity)
+    let by_identity = find_in_directory(directory(&current.path), &file.identity);
+    by_identity
+        .and_then(|path| File::open_existing(&path).ok())
+        .filter(|found| found.identity.is_stored_as(&file.identity))
+        .or_else(|| File::open_existing(&current.path).ok().filter(|found| has_content(found, file)))
 }
 
-/// The path of the file of this identity in a directory.
-pub(super) fn find_in_directory(directory: &Path, identity: &Identity) -> Option<PathBuf> {
+/// Whether a file has the last batch at its place. So it is the file that was written, under another identity, or a
+/// copy of it. A state without a last batch says too little of the content.
+fn has_content(found: &File, file: &FileState) -> bool {
+    file.tail_start < file.len && found.crc(file.tail_start..file.len) == Some(file.tail_crc)
+}
+
+/// The path of the file of this stored identity in a directory.
+pub(super) fn find_in_directory(directory: &Path, stored: &Identity) -> Option<PathBuf> {
     let entries = fs::read_dir(directory).ok()?;
     let mut paths = entries.flatten().map(|entry| entry.path());
-    paths.find(|path| Identity::of_path(path).as_ref() == Some(identity))
+    paths.find(|path| Identity::of_path(path).is_some_and(|found| found.is_stored_as(stored)))
 }
 
 fn resolve(
@@ -141,3 +164,6 @@ pub(super) fn unused_name(path: &Path) -> PathBuf {
     };
     (1..).map(name).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| name(0))
 }
+
+#[cfg(test)]
+mod tests;
