@@ -70,6 +70,11 @@ impl ClockWatch {
         self.last.unix_ns == 0
     }
 
+    /// Whether the last reading was in an earlier boot than this one. False where that is not known.
+    pub(crate) fn is_of_earlier_boot(&self, boot: u64) -> bool {
+        ![boot, self.last.boot].contains(&0) && boot != self.last.boot
+    }
+
     /// The wall clock at the last reading.
     pub(crate) fn last_unix_ns(&self) -> u64 {
         self.last.unix_ns

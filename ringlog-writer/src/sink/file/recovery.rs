@@ -7,6 +7,7 @@ use super::checkpoint::{CheckpointState, FileCheck, FileState, LoadedCheckpoint,
 use ringlog::admin::Shown;
 
 use super::append::{File, directory};
+use crate::clock;
 use crate::rotation::{Identity, Plan};
 
 /// The repair that is needed before the first batch.
@@ -38,12 +39,16 @@ pub(super) struct Recovery {
 impl Recovery {
     /// Compares the file with its checkpoint. Changes nothing.
     pub(super) fn of(loaded: LoadedCheckpoint, current: &File) -> Recovery {
+        Recovery::in_boot(loaded, current, clock::moment().boot)
+    }
+
+    fn in_boot(loaded: LoadedCheckpoint, current: &File, boot: u64) -> Recovery {
         let path = current.path.shown();
         let LoadedCheckpoint { committed, prepared, damage } = loaded;
         if let Some(damage) = damage {
             let messages = vec![format!(
-                "{path}: {damage}; the writer begins a new file. If the previous writer was killed, its last lines may \
-                 be in both"
+                "{path}: {damage}; the writer begins a new file. If the previous writer was killed, or the machine \
+                 lost power, its last lines may be in both"
             )];
             return Recovery {
                 state: CheckpointState::default(),
@@ -70,12 +75,18 @@ impl Recovery {
                         next.identity = found.identity;
                     }
                 }
-                resolve(state, prepared, &known, found, current)
+                let is_restarted = state.clock.watch.is_of_earlier_boot(boot);
+                resolve(state, prepared, &known, found, current, is_restarted)
             }
             None => {
+                let restarted = if state.clock.watch.is_of_earlier_boot(boot) {
+                    " (the machine was restarted meanwhile, so its name may not have reached the disk)"
+                } else {
+                    ""
+                };
                 let messages = vec![format!(
-                    "{path} is not the file that was written last, and that file is not in this directory; records \
-                     that were written to it are not written again"
+                    "{path} is not the file that was written last, and that file is not in this directory{restarted}; \
+                     records that were written to it are not written again"
                 )];
                 Recovery { messages, ..Recovery::nothing(state) }
             }
@@ -122,6 +133,7 @@ fn resolve(
     file: &FileState,
     found: File,
     current: &File,
+    is_restarted: bool,
 ) -> Recovery {
     let mut on_disk = OnDisk { identity: found.identity, len: found.len, crc: |range| found.crc(range) };
     let next = prepared.as_ref().and_then(|state| state.file);
@@ -143,7 +155,11 @@ fn resolve(
         }
         FileCheck::Mismatch(why) => {
             let then = if is_current { "; the writer begins a new file" } else { "" };
-            let twice = if next.is_none() || has_batch { "" } else { ". Its last lines may be in both" };
+            // Of a shorter file nothing is written again: its batch has not begun, and what it lacks was committed.
+            let is_known =
+                has_batch || matches!(why, Mismatch::Shorter { .. }) || next.is_none() && !is_restarted;
+            let twice = if is_known { "" } else { ". Its last lines may be in both" };
+            let why = if is_restarted { why.after_restart() } else { why.to_string() };
             let messages = vec![format!("{path}: {why}{then}{twice}")];
             Recovery {
                 state,

@@ -36,6 +36,29 @@ pub(crate) enum Mismatch {
     Longer { len: u64, expected: u64 },
 }
 
+impl Mismatch {
+    /// What is known if the machine was restarted since the file was written: no other process need have changed it.
+    pub(crate) fn after_restart(&self) -> String {
+        let found = match self {
+            Mismatch::Other => "it is not the file that was written".to_owned(),
+            Mismatch::Shorter { len, expected } => {
+                let missing = counted(expected.saturating_sub(*len), "byte");
+                format!("it is {missing} shorter than when it was last written")
+            }
+            Mismatch::Changed => "its last bytes differ from those that were written".to_owned(),
+            Mismatch::Longer { len, expected } => {
+                let more = counted(len.saturating_sub(*expected), "byte");
+                format!("it is {more} longer than its checkpoint says")
+            }
+        };
+        let lost = match self {
+            Mismatch::Longer { .. } => "the last state of the checkpoint may not have reached the disk",
+            _ => "what was written last may not have reached the disk",
+        };
+        format!("{found}; the machine was restarted meanwhile, so {lost}")
+    }
+}
+
 /// A file as it is on disk.
 pub(crate) struct OnDisk<C> {
     pub(crate) identity: Identity,

@@ -1,7 +1,7 @@
 //! Recovery of a file whose file system was mounted under another device number, and of a copy of the file.
 
 use super::*;
-use crate::rotation::PlanStep;
+use crate::rotation::{ClockWatch, PlanStep};
 
 const BEFORE: &[u8] = b"one\n";
 const BATCH: &[u8] = b"two\nthree\n";
@@ -117,4 +117,58 @@ fn a_rotation_is_finished_under_another_device_number() {
     let found = scene.recover();
     let RepairAction::FinishRotation(plan) = found.repair else { panic!("{found:?}") };
     assert_eq!(plan.steps(), [step(file)]);
+}
+
+/// The messages about a file that was changed in this way after its last state of `boot`, in boot 6.
+fn messages(boot: u64, change: impl Fn(&Path)) -> Vec<String> {
+    let mut scene = Scene::new(0, |_| {});
+    scene.loaded.prepared = None;
+    let watch = ClockWatch::from_words([boot, 1, 1, 1, 0]);
+    scene.loaded.committed.as_mut().unwrap().clock.watch = watch;
+    let path = scene.path("app.log");
+    change(&path);
+    let current = File::open(&path, &[], None).unwrap();
+    let found = Recovery::in_boot(scene.loaded, &current, 6);
+    let name = path.to_str().unwrap();
+    found.messages.iter().map(|message| message.strip_prefix(name).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn no_other_process_is_accused_after_a_restart() {
+    let write = |text: &'static str| move |path: &Path| fs::write(path, text).unwrap();
+    let replace = |path: &Path| {
+        // Both at once, so that the other file gets another inode.
+        fs::write(path.with_extension("new"), "ONE\n").unwrap();
+        fs::rename(path.with_extension("new"), path).unwrap();
+    };
+    let begins = "the writer begins a new file";
+    let after = |text, found: &str, lost: &str, twice: &str| {
+        let restarted = "the machine was restarted meanwhile, so";
+        let expected =
+            format!(": {found}; {restarted} {lost} may not have reached the disk; {begins}{twice}");
+        assert_eq!(messages(5, write(text)), [expected]);
+    };
+    let (twice, bytes) = (". Its last lines may be in both", "what was written last");
+    after("on", "it is 2 bytes shorter than when it was last written", bytes, "");
+    after("\0\0\0\0", "its last bytes differ from those that were written", bytes, twice);
+    let state = "the last state of the checkpoint";
+    after("one\ntwo\n", "it is 4 bytes longer than its checkpoint says", state, twice);
+    assert!(
+        messages(5, replace)[0]
+            .contains("in this directory (the machine was restarted meanwhile, so its name")
+    );
+    // In the same boot, and where it is not known, another process has done it.
+    for boot in [6, 0] {
+        let said =
+            [write("on"), write("one\ntwo\n"), write("\0\0\0\0")].map(|write| messages(boot, write).concat());
+        assert_eq!(
+            said,
+            [
+                format!(": it was truncated: it has 2 bytes, 4 were written; {begins}"),
+                format!(": another process has written to it: it has 8 bytes, at most 4 are ours; {begins}"),
+                format!(": its last bytes differ from those that were written; {begins}"),
+            ]
+        );
+        assert!(!messages(boot, replace)[0].contains("restarted"));
+    }
 }
