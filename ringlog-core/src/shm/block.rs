@@ -210,20 +210,20 @@ impl SharedRing {
     }
 
     /// Seals a block whose owner is dead. `seen` is the state that was loaded before the owner was proved
-    /// dead; if the state has changed since, nothing happens. Returns whether this call sealed it.
+    /// dead; if it is not open, or has changed since, nothing happens. Returns whether this call sealed it.
     pub(crate) fn seal_dead(&self, index: u32, seen: State) -> bool {
-        debug_assert_eq!(seen.phase, Phase::Open);
         // SYNC SEAL (both ends): the owner's death was proved after all of its stores.
-        self.state_word(index)
-            .compare_exchange(seen.word(), seen.sealed().word(), Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        seen.phase == Phase::Open
+            && self
+                .state_word(index)
+                .compare_exchange(seen.word(), seen.sealed().word(), Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
     }
 
-    /// Frees a sealed block of which the caller has persisted `cursor` slots. `seen` is the sealed state.
-    /// Refuses if `committed`, loaded after SEALED was seen, is beyond the cursor.
+    /// Frees a sealed block of which the caller has persisted `cursor` slots. Refuses if `seen` is not a sealed state, as
+    /// after a process has scribbled over it, or if `committed`, loaded after SEALED was seen, is beyond the cursor.
     pub(crate) fn free(&self, index: u32, seen: State, cursor: u32) -> bool {
-        debug_assert_eq!(seen.phase, Phase::Sealed);
-        if self.committed(index, seen.generation).unwrap_or(0) > cursor {
+        if seen.phase != Phase::Sealed || self.committed(index, seen.generation).unwrap_or(0) > cursor {
             return false;
         }
         let free = State::free(seen.generation.wrapping_add(1));

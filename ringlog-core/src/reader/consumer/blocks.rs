@@ -307,6 +307,25 @@ mod tests {
     }
 
     #[test]
+    fn a_block_whose_state_was_scribbled_over_is_not_freed() {
+        with_records(1, |ring, index, state| {
+            let mut blocks = BlockTable::new(ring);
+            blocks.observe(ring, index, state);
+            assert!(blocks.finish_parsing(index));
+            blocks.deliver_parsed(index);
+            let pending = take_progress(&mut blocks);
+            assert!(!ring.seal_dead(index, state));
+            let open = State { phase: Phase::Open, ..state };
+            let word = ring.geometry().states_offset() / 8 + index as usize;
+            ring.memory().word(word).store(open.word(), Ordering::Relaxed);
+            blocks.observe(ring, index, open);
+            assert!(!blocks.acknowledge(ring, index, pending[0].1));
+            assert!(!ring.free(index, open, u32::MAX));
+            assert_eq!(ring.state(index), Some(open));
+        });
+    }
+
+    #[test]
     fn the_next_consumer_passes_over_what_is_persisted() {
         with_records(3, |ring, index, state| {
             let mut blocks = BlockTable::new(ring);
