@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,11 +30,12 @@ use crate::spawn::Handshake;
 /// for the next one, and a checkpoint beside the file records how far it had come: every record that is in the ring
 /// is written to the file exactly once. A ring has one writer.
 ///
-/// SIGTERM and SIGINT: write every record logged so far, then end. SIGHUP: with --config, reload the configuration;
+/// SIGTERM and SIGINT: write every record logged so far, then end; an output whose reader takes nothing is given up
+/// after 5 seconds. A second one: end at once, and leave the rest to the next writer. SIGHUP: with --config, reload the configuration;
 /// without, reopen the file if it was moved away. SIGUSR1: close the file and begin the next one. On a full disk the
 /// writer reports the error and tries again.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 4 no such ring")]
+#[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 records are not written, 4 no such ring")]
 pub struct WriterArgs {
     /// The ring: a name, a path, or `.` for $RINGLOG. Without --config, give one. With --config, give none to use
     /// the rings that the configuration names, or give some to use instead of them
@@ -199,7 +200,19 @@ fn install_signal_handlers() -> Result<Signals, Error> {
     for (signal, flag) in flags {
         signal_hook::flag::register(signal, flag.clone()).map_err(Error::Signals)?;
     }
+    watch_for_a_second_signal(signals.now.clone()).map_err(Error::Signals)?;
     Ok(signals)
+}
+
+/// Sets the flag once SIGTERM or SIGINT has come a second time.
+fn watch_for_a_second_signal(now: Arc<AtomicBool>) -> std::io::Result<()> {
+    let mut stops = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    let watch = move || {
+        if stops.forever().nth(1).is_some() {
+            now.store(true, Ordering::Relaxed);
+        }
+    };
+    std::thread::Builder::new().name("ringlog-signals".to_owned()).spawn(watch).map(drop)
 }
 
 /// The callbacks of the daemon.

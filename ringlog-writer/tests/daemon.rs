@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use ringlog::reader::Observer;
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
@@ -131,6 +133,60 @@ fn a_closed_pipe_is_no_error_and_loses_nothing() {
     let output = program.wait_with_output().unwrap();
     assert_eq!((&first, said(&output)), (b"read\n", (Some(0), String::new())));
     assert!((1..pushed).contains(&ring.observe().unwrap().stat().unwrap().persisted));
+}
+
+/// A writer to a standard output that is not read, with more records than a pipe holds, after these signals.
+fn unread_writer(signals: &[Signal]) -> (Output, u64) {
+    let (_dir, ring, options) = scratch();
+    let log = ring.logger();
+    (0..100).for_each(|number| log.text(Level::INFO, "main", format!("{number:01000}")).unwrap());
+    let mut program = Command::new(PROGRAM);
+    program.args([&options.ring, "--format=raw"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = program.spawn().unwrap();
+    let unread = program.stdout.take();
+    let begun = Instant::now();
+    while ring.observe().unwrap().stat().unwrap().consumer.is_none() {
+        assert!(begun.elapsed() < SOON, "it does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for signal in signals {
+        kill(Pid::from_raw(program.id() as i32), *signal).unwrap();
+        // Two of the same kind that come together count as one.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let output = program.wait_with_output().unwrap();
+    drop(unread);
+    (output, ring.observe().unwrap().stat().unwrap().lag())
+}
+
+#[test]
+fn a_writer_whose_reader_is_stuck_ends() {
+    let (output, left) = unread_writer(&[Signal::SIGTERM]);
+    let (code, text) = said(&output);
+    let expected = format!(
+        "ringlog-writer: cannot write to standard output: its reader takes nothing; {left} records are not written and \
+         stay in the ring for the next writer\n"
+    );
+    assert!(
+        code == Some(3) && text.ends_with(&expected) && (1..100).contains(&left),
+        "{code:?} {text} {left}"
+    );
+}
+
+#[test]
+fn a_second_signal_ends_a_writer_at_once() {
+    for signals in [[Signal::SIGTERM; 2], [Signal::SIGINT; 2], [Signal::SIGINT, Signal::SIGTERM]] {
+        let (output, left) = unread_writer(&signals);
+        let (code, text) = said(&output);
+        let expected = format!(
+            "ringlog-writer: ended at once, as a second signal asked; {left} records are not written and stay in the \
+             ring for the next writer\n"
+        );
+        assert!(
+            code == Some(3) && text.ends_with(&expected) && (1..100).contains(&left),
+            "{code:?} {text} {left}"
+        );
+    }
 }
 
 #[test]
