@@ -24,6 +24,7 @@ mod model;
 pub(crate) mod options;
 pub(crate) mod setting;
 pub(crate) mod settings;
+mod shared_files;
 
 mod diagnostics;
 mod formatters;

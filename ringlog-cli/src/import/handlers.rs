@@ -94,25 +94,8 @@ fn nowhere() -> HandlerConfig {
 }
 
 impl Handlers {
-    /// Adds a handler. A file has one writer, so two handlers of one file become one.
-    fn place(&mut self, handler: HandlerConfig, at: &ConfigPlace, notes: &mut Notes) -> Option<usize> {
-        let path = |handler: &HandlerConfig| match &handler.sink {
-            SinkConfig::File(file) => Some(file.path.clone()),
-            _ => None,
-        };
-        let same = |other: &HandlerConfig| path(other).is_some() && path(other) == path(&handler);
-        if let Some(place) = self.handlers.iter().position(same) {
-            let other = &self.handlers[place];
-            let is_same = HandlerConfig { name: String::new(), ..other.clone() }
-                == HandlerConfig { name: String::new(), ..handler };
-            let what = format!("it writes to the same file as {:?}, which replaces it", other.name);
-            if is_same {
-                notes.hint(at, what);
-            } else {
-                notes.lost(at, format_args!("{what}, with its level, format and rotation"));
-            }
-            return Some(place);
-        }
+    /// Adds a handler. Handlers of one file share it, with the settings of all of them.
+    fn place(&mut self, mut handler: HandlerConfig, at: &ConfigPlace, notes: &mut Notes) -> Option<usize> {
         if self.handlers.len() == HANDLERS_MAX {
             notes.lost(
                 at,
@@ -120,8 +103,33 @@ impl Handlers {
             );
             return None;
         }
+        if let SinkConfig::File(file) = &mut handler.sink {
+            self.share(file, at, notes);
+        }
         self.handlers.push(handler);
         Some(self.handlers.len() - 1)
+    }
+
+    /// Has a new handler's file and those of the same path agree.
+    fn share(&mut self, file: &mut FileConfig, at: &ConfigPlace, notes: &mut Notes) {
+        let mut shared = None;
+        for other in &mut self.handlers {
+            let SinkConfig::File(known) = &mut other.sink else { continue };
+            if known.path != file.path {
+                continue;
+            }
+            let differing = known.join(file);
+            if shared.is_none() {
+                for key in &differing {
+                    let what = format!("it writes to the same file as {:?}, whose {key} counts", other.name);
+                    notes.lost(at, format_args!("{what}; a file has one"));
+                }
+            }
+            shared = Some(known.clone());
+        }
+        if let Some(shared) = shared {
+            *file = shared;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The counterpart of each idiom.
 
 use ringlog::Level;
-use ringlog_writer::config::{Color, FileConfig, Formatter, SinkConfig, Stream};
+use ringlog_writer::config::{Color, EVERYTHING, FileConfig, Formatter, SinkConfig, Stream};
 use ringlog_writer::rotation::{Naming, Rotation};
 use ringlog_writer::{Existing, Newlines};
 
@@ -203,25 +203,37 @@ fn a_handler_that_forwards_is_replaced_by_its_target() {
 }
 
 #[test]
-fn two_handlers_of_one_file_become_one() {
+fn two_handlers_of_one_file_share_it() {
     let text = |other: &str, root: &str| {
         format!(
             "{{\"version\": 1, \"handlers\": {{
             \"a\": {{\"class\": \"logging.FileHandler\", \"filename\": \"x\"}},
-            \"b\": {{\"class\": \"logging.FileHandler\", \"filename\": \"x\"{other}}}}},
+            \"b\": {{\"class\": \"logging.{other}}}}},
             \"loggers\": {{\"c\": {{\"handlers\": [\"b\"], \"propagate\": false}}}},
             \"root\": {{\"handlers\": {root}}}}}"
         )
     };
-    let same = imported(&text("", "[\"a\"]"));
-    assert!(same.is_complete());
-    assert_eq!(same.config.handlers.len(), 1);
-    assert!(same.config.loggers.iter().all(|logger| logger.handlers == [0]));
-    let quiet = lost(&imported(&text(", \"level\": \"ERROR\"", "[\"a\"]")));
-    assert!(quiet[0].contains("which replaces it, with its level"), "{quiet:?}");
-    let both = lost(&imported(&text("", "[\"a\", \"b\", \"b\"]")));
-    assert!(both[0].contains("a record reaches what \"b\" writes to by two ways"), "{both:?}");
-    assert_eq!(both.len(), 1);
+    let rotating = "handlers.RotatingFileHandler\", \"filename\": \"x\", \"maxBytes\": 1000, \"backupCount\": 2, \
+                    \"level\": \"ERROR\"";
+    let shared = imported(&text(rotating, "[\"a\"]"));
+    assert!(shared.is_complete());
+    let [a, b] = &shared.config.handlers[..] else { panic!("{:?}", shared.config.handlers) };
+    let (SinkConfig::File(file), SinkConfig::File(same)) = (&a.sink, &b.sink) else { panic!("{a:?}") };
+    assert!(file == same && file.rotation.size == Some(1000), "{file:?}");
+    assert_eq!([a.level, b.level], [EVERYTHING, Level::ERROR]);
+    let handlers_of = |name: &str| {
+        let mut loggers = shared.config.loggers.iter();
+        loggers.find(|logger| logger.name == name).map(|logger| logger.handlers.clone())
+    };
+    assert_eq!([handlers_of(""), handlers_of("c")], [Some(vec![0]), Some(vec![1])]);
+    // Both write a record that both take, as in Python.
+    assert!(imported(&text("FileHandler\", \"filename\": \"x\"", "[\"a\", \"b\"]")).is_complete());
+    let two = text(rotating, "[\"a\"]").replace(
+        "FileHandler\", \"filename\": \"x\"}",
+        "handlers.RotatingFileHandler\", \"filename\": \"x\", \"maxBytes\": 50, \"backupCount\": 1}",
+    );
+    let lost = lost(&imported(&two));
+    assert!(lost.len() == 1 && lost[0].contains("the same file as \"a\", whose rotate counts"), "{lost:?}");
 }
 
 #[test]

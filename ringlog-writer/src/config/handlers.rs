@@ -56,25 +56,43 @@ impl<'a> HandlerTables<'a> {
             all.handlers.push(handler);
             all.defined.push(Defined { name, at: section.at, path_at, is_used: false });
         }
-        all.refuse_shared_files(findings);
+        all.share_files(findings);
         all
     }
 
-    fn refuse_shared_files(&self, findings: &mut Findings) {
-        let mut seen: Vec<(PathBuf, &str)> = Vec::new();
+    /// Gives handlers of one file the settings of all of them. Reports those on which they do not agree.
+    fn share_files(&mut self, findings: &mut Findings) {
+        let mut files: Vec<(PathBuf, FileConfig, &str)> = Vec::new();
         for (handler, defined) in self.handlers.iter().zip(&self.defined) {
-            let SinkConfig::File(output) = &handler.sink else { continue };
-            let Some(at) = &defined.path_at else { continue };
+            let (SinkConfig::File(output), Some(at)) = (&handler.sink, &defined.path_at) else { continue };
             let place = canonical(&output.path);
-            if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == place) {
-                let what = format!(
-                    "the handlers {other:?} and {:?} write to the same file; choose another path, or use one of them \
-                     for both",
-                    defined.name
+            let Some((_, joined, other)) = files.iter_mut().find(|(known, ..)| *known == place) else {
+                files.push((place, output.clone(), defined.name));
+                continue;
+            };
+            for key in joined.join(output) {
+                findings.unfit(
+                    at,
+                    format!(
+                        "the handlers {other:?} and {:?} write to the same file and differ in {key:?}; give it to one \
+                         of them, or choose another path",
+                        defined.name
+                    ),
                 );
-                findings.unfit(at, what);
-            } else {
-                seen.push((place, defined.name));
+            }
+            if let Some(what) = without_checkpoint(joined).filter(|_| without_checkpoint(output).is_none()) {
+                findings.unfit(
+                    at,
+                    format!("the handlers {other:?} and {:?} write to the same file; {what}", defined.name),
+                );
+            }
+        }
+        for handler in &mut self.handlers {
+            if let SinkConfig::File(output) = &mut handler.sink
+                && let Some((_, joined, _)) =
+                    files.iter().find(|(place, ..)| *place == canonical(&output.path))
+            {
+                *output = FileConfig { path: output.path.clone(), ..joined.clone() };
             }
         }
         self.refuse_derived_names(findings);
@@ -209,15 +227,20 @@ fn file(section: &Section<'_>, of: &str, output: &mut FileConfig, findings: &mut
     if let Some(rotate) = section.table("rotate", findings) {
         output.rotation = rotation(&rotate, findings);
     }
-    if !output.checkpoint {
-        let what = match (output.rotation != Rotation::default(), output.fsync != Fsync::Never) {
-            (true, _) => "rotated",
-            (false, true) => "synced",
-            (false, false) => return,
-        };
-        let what = format!("a file without a checkpoint cannot be {what}; leave out checkpoint = false");
+    if let Some(what) = without_checkpoint(output) {
         findings.unfit(&section.key_at("checkpoint").unwrap_or(section.at.clone()), what);
     }
+}
+
+/// What a file without a checkpoint is to do, but cannot.
+fn without_checkpoint(output: &FileConfig) -> Option<String> {
+    let what = match (output.rotation != Rotation::default(), output.fsync != Fsync::Never) {
+        _ if output.checkpoint => return None,
+        (true, _) => "rotated",
+        (false, true) => "synced",
+        (false, false) => return None,
+    };
+    Some(format!("a file without a checkpoint cannot be {what}; leave out checkpoint = false"))
 }
 
 fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {

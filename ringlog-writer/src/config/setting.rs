@@ -135,6 +135,18 @@ impl<T> Setting<T> {
         self
     }
 
+    /// Sets the value in `one` to that of `other` where it is the default, that of `plain`. Returns false if both have
+    /// another value, and not the same. Settings that are read by code of their own are left to that code.
+    pub(crate) fn join(&self, one: &mut T, other: &T, plain: &T) -> bool {
+        let Field::Word(word) = &self.field else { return true };
+        let (ours, theirs, default) = ((word.get)(one), (word.get)(other), (word.get)(plain));
+        match theirs {
+            theirs if theirs == ours || theirs == default => true,
+            Some(theirs) if ours == default => (word.set)(one, &theirs).is_ok(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn key(&self) -> &'static str {
         self.key
     }

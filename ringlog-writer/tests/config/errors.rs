@@ -353,19 +353,19 @@ fn rotation() {
 }
 
 #[test]
-fn two_handlers_for_one_file() {
+fn two_handlers_of_one_file_that_differ() {
     let dir = Scratch::on_disk();
     let at = dir.path().display();
     fs::create_dir(dir.file("logs")).unwrap();
     std::os::unix::fs::symlink("logs", dir.file("link")).unwrap();
     fs::write(dir.file("logs/old.log"), "").unwrap();
     std::os::unix::fs::symlink("logs/old.log", dir.file("alias.log")).unwrap();
-    let one = "2:30: the handlers \"x\" and \"y\" write to the same file; choose another path, or use one of them for \
-               both";
+    let one = "2:30: the handlers \"x\" and \"y\" write to the same file and differ in \"fsync\"; give it to one of \
+               them, or choose another path";
     let two = |first: &str, second: &str| {
         format!(
-            "handlers.x = {{ kind = \"file\", path = \"{first}\" }}\n\
-                 handlers.y={{kind=\"file\",path={second:?}}}\n\
+            "handlers.x = {{ kind = \"file\", path = \"{first}\", fsync = \"batch\" }}\n\
+                 handlers.y={{kind=\"file\",path={second:?},fsync=\"5s\"}}\n\
                  handlers.c.kind = \"console\"\nroot.handlers = [\"c\"]\n"
         )
     };
@@ -377,6 +377,10 @@ fn two_handlers_for_one_file() {
     ] {
         check(&[(&two(first, second), one)], "");
     }
+    let without = "2:30: the handlers \"x\" and \"y\" write to the same file; a file without a checkpoint cannot be \
+                   synced; leave out checkpoint = false";
+    let text = two("app.log", "app.log").replace("fsync=\"5s\"", "checkpoint=false");
+    check(&[(&text, without)], "");
     // `..` behind a link leads elsewhere.
     std::os::unix::fs::symlink(dir.file("logs"), dir.file("logs/self")).unwrap();
     let checked = parse(&two(&format!("{at}/logs/self/../app.log"), &format!("{at}/logs/app.log")));

@@ -12,4 +12,5 @@ mod pipes;
 mod readers;
 mod replaced;
 mod scene;
+mod shared_file;
 mod slow_outputs;

@@ -54,7 +54,8 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
         ANY,
         None,
         "The file. A relative path is relative to the working directory, as in Python. Its directory has to \
-         exist. Two handlers cannot write to the same file, and none to the configuration.",
+         exist. Handlers of the same file share it: a setting that one of them has holds for all. It cannot be the \
+         configuration itself.",
     )
     .of(FILE)
     .required(),
