@@ -2,10 +2,13 @@
 
 mod long_records;
 mod missed;
+mod standing;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use self::standing::Standing;
 
 use self::long_records::{LongRecords, Part};
 use self::missed::MissedRecords;

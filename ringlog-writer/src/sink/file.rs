@@ -12,6 +12,7 @@ mod pipe;
 mod plain;
 mod recovery;
 pub(super) mod rotate;
+mod standing;
 mod syncs;
 
 use std::fs;
@@ -55,7 +56,7 @@ pub(super) fn open(output: &FileConfig, rings: &[&Path]) -> Result<Box<dyn Sink>
     let before = if output.checkpoint { begin::attributes_before(&output.path) } else { None };
     let file = File::open(&output.path, rings, before)?;
     if file.is_regular() && output.checkpoint {
-        return Ok(Box::new(FileSink::open(file, output)?));
+        return Ok(Box::new(FileSink::open(file, output, rings)?));
     }
     if !file.is_regular() {
         check_irregular()?;
@@ -98,7 +99,7 @@ struct FileSink {
 
 impl FileSink {
     /// Locks the file and its checkpoint, and compares the two.
-    fn open(mut file: File, output: &FileConfig) -> Result<FileSink, Error> {
+    fn open(mut file: File, output: &FileConfig, rings: &[&Path]) -> Result<FileSink, Error> {
         // Closed files lie beside the open one, and not beside a link to it.
         file.path = fs::canonicalize(&file.path).map_err(|error| failed(&file.path, &error))?;
         // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
@@ -111,7 +112,8 @@ impl FileSink {
         let (checkpoint, loaded) = Checkpoint::open(&path)
             .map_err(|error| Error::Open { path: file.path.clone(), why: error.to_string() })?;
         let is_unknown = loaded.committed.is_none() && loaded.damage.is_none();
-        let Recovery { state, repair, needs_commit, messages } = Recovery::of(loaded, &file);
+        let Recovery { mut state, repair, needs_commit, mut messages } = Recovery::of(loaded, &file);
+        messages.extend(standing::compare(&file.path, rings, &mut state));
         Ok(FileSink {
             rotation: FileRotation::new(&file.path, &output.rotation),
             closing: None,

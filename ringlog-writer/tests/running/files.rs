@@ -1,10 +1,12 @@
 //! The writer and its files: rotation, retention, compression, and changes made by other processes.
 
 use std::fs;
+use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringlog::Level;
 use ringlog_writer::rotation::Rotation;
 use ringlog_writer::{Fsync, Out, Signals, run_with};
 
@@ -329,4 +331,26 @@ fn a_file_has_one_writer_by_whatever_name() {
         let why = "another writer is writing to it, under this name or another one";
         assert_eq!(error.to_string(), format!("cannot open {path} for writing: {why}"));
     });
+}
+
+#[test]
+fn an_older_copy_of_a_ring_is_reported_and_written() {
+    let mut scratch = Scene::new(numbered(1 << 20));
+    scratch.log(3);
+    scratch.drain();
+    let older = fs::read(scratch.ring.path()).unwrap();
+    scratch.log(3);
+    scratch.drain();
+    assert_eq!(scratch.messages(), [""; 0]);
+    // Not cut in between, because it is mapped.
+    fs::File::options().write(true).open(scratch.ring.path()).unwrap().write_all(&older).unwrap();
+    // By another thread, so that it gets a lane anew. Its numbers are those of records that were written.
+    thread::scope(|scope| {
+        let log = || scratch.ring.logger().text(Level::INFO, "test", "000000007").unwrap();
+        scope.spawn(log).join().unwrap();
+    });
+    scratch.drain();
+    assert_eq!(scratch.numbers(&["app.log"]), [0, 1, 2, 3, 4, 5, 7]);
+    let said = scratch.messages().concat();
+    assert!(said.contains(" is older than the checkpoint: it was replaced by a copy."), "{said}");
 }

@@ -43,11 +43,11 @@ pub struct Cursor {
 
 /// The place in one lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LaneCursor {
+pub(crate) struct LaneCursor {
     pub(super) lane: u32,
     /// Incarnation of the last record that was given out, and the sequence after it.
-    pub(super) incarnation: u32,
-    pub(super) sequence: u64,
+    pub(crate) incarnation: u32,
+    pub(crate) sequence: u64,
     /// The lane's counter of drops, as far as it has been reported.
     pub(super) drops_reported: u64,
     /// The last incarnation whose unclean exit has been reported.
@@ -195,7 +195,7 @@ impl Cursor {
 
     /// The place in a lane. It counts whatever the boot and the clock: a ring of an earlier boot, which may have
     /// forgotten the lanes' last owners, gets no new ones.
-    pub(super) fn lane(&self, lane: u32) -> Option<LaneCursor> {
+    pub(crate) fn lane(&self, lane: u32) -> Option<LaneCursor> {
         let at = self.lanes.binary_search_by_key(&lane, |cursor| cursor.lane).ok()?;
         Some(self.lanes[at])
     }
@@ -223,6 +223,10 @@ impl LaneCursor {
         let (lane, incarnation) = halves(word(0)?);
         let exits_reported = word(3)?.try_into().ok()?;
         Some(LaneCursor { lane, incarnation, sequence: word(1)?, drops_reported: word(2)?, exits_reported })
+    }
+
+    pub(crate) fn place(&self) -> (u32, u64) {
+        (self.incarnation, self.sequence)
     }
 
     fn is_empty(&self) -> bool {
