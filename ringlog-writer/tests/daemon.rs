@@ -111,6 +111,34 @@ fn data_goes_to_standard_output() {
 }
 
 #[test]
+fn standard_output_may_be_named_by_its_links() {
+    for out in ["/dev/stdout", "/dev/fd/1"] {
+        let (_dir, ring, options) = scratch();
+        ring.logger().text(Level::INFO, "main", "hi").unwrap();
+        drop(ring);
+        let output = writer(&[&options.ring, "--until-idle", "--format=raw", "--out", out]);
+        assert_eq!((&output.stdout[..], said(&output)), (&b"hi\n"[..], (Some(0), String::new())), "{out}");
+    }
+    // A shell has opened a file there, of any user. It is written with a checkpoint.
+    let (dir, ring, options) = scratch();
+    ring.logger().text(Level::INFO, "main", "hi").unwrap();
+    drop(ring);
+    let path = log_file(dir.path());
+    let opened = fs::File::create(&path).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args([&options.ring, "--until-idle", "--format=raw", "--out=/dev/stdout", "--rotate-size=1MiB"]);
+    let output = command.stdout(opened).output().unwrap();
+    assert_eq!(
+        (fs::read_to_string(&path).unwrap(), said(&output)),
+        ("hi\n".to_owned(), (Some(0), String::new()))
+    );
+    assert!(dir.file("app.log.checkpoint").exists());
+}
+
+#[test]
 fn a_closed_pipe_is_no_error_and_loses_nothing() {
     let (_dir, ring, options) = scratch();
     let args = [&options.ring, "--format=raw"];

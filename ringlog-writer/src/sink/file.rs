@@ -7,6 +7,7 @@ pub(crate) mod checkpoint;
 mod closing;
 mod delivering;
 mod foreign;
+mod links;
 mod lock;
 mod pipe;
 mod plain;
@@ -15,7 +16,6 @@ pub(super) mod rotate;
 mod standing;
 mod syncs;
 
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -100,8 +100,7 @@ struct FileSink {
 impl FileSink {
     /// Locks the file and its checkpoint, and compares the two.
     fn open(mut file: File, output: &FileConfig, rings: &[&Path]) -> Result<FileSink, Error> {
-        // Closed files lie beside the open one, and not beside a link to it.
-        file.path = fs::canonicalize(&file.path).map_err(|error| failed(&file.path, &error))?;
+        file.leave_links().map_err(|error| failed(&file.path, &error))?;
         // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
         // readers cannot take, excludes all others.
         if file.try_lock().map_err(|error| failed(&file.path, &error))? == Locking::HeldExclusively {

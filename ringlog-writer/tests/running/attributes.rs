@@ -1,7 +1,7 @@
 //! A file that is begun after another one has the mode, owner and group of that one.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,8 +10,9 @@ use std::sync::atomic::Ordering;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use ringlog_writer::rotation::Rotation;
+use ringlog_writer::{Signals, run_with};
 
-use crate::common::eventually;
+use crate::common::{EventLog, eventually};
 use crate::scene::Scene;
 
 /// Mode, owner and group.
@@ -141,4 +142,78 @@ fn a_file_that_cannot_get_its_group_is_closed_to_others() {
     assert!(said.contains(expected) && said.contains("; its mode is 600"), "{said}");
     // From then on each file is as the one before.
     assert_eq!(writer(&mut scene), "");
+}
+
+#[test]
+fn links_and_targets_of_other_users_are_not_followed() {
+    if !geteuid().is_root() {
+        println!("SKIPPED: only root makes a link of another user");
+        return;
+    }
+    const OTHER: u32 = 65_534;
+    let refusal = |scene: &Scene| {
+        let signals = Signals::default();
+        signals.stop.store(true, Ordering::Relaxed);
+        let error = run_with(&scene.options(), &signals, &mut EventLog::default()).unwrap_err();
+        error.to_string().replace(scene.dir.path().to_str().unwrap(), "DIR")
+    };
+    let expected = "uid 65534; expected uid 0 (yours) or root; name the file itself";
+    for exists in [true, false] {
+        let mut scene = Scene::new(numbered());
+        let (out, target) = (scene.path("app.log"), scene.path("target"));
+        if exists {
+            fs::write(&target, "theirs\n").unwrap();
+        }
+        // Of a chain each link counts.
+        symlink("second", &out).unwrap();
+        symlink("target", scene.path("second")).unwrap();
+        lchown(scene.path("second"), Some(OTHER), None).unwrap();
+        let said =
+            format!("cannot open DIR/app.log for writing: DIR/second is a symbolic link of {expected}");
+        assert_eq!(refusal(&scene), format!("{said}, or make the link anew"));
+        assert_eq!(fs::read_to_string(&target).unwrap_or_default(), if exists { "theirs\n" } else { "" });
+        assert_eq!(target.exists(), exists, "nothing is created");
+        lchown(scene.path("second"), Some(0), None).unwrap();
+        if exists {
+            chown(&target, Some(OTHER), None).unwrap();
+            let said =
+                "cannot open DIR/app.log for writing: it is a symbolic link to DIR/target, which is of";
+            assert_eq!(refusal(&scene), format!("{said} {expected}"));
+            chown(&target, Some(0), None).unwrap();
+            fs::write(&target, "").unwrap();
+        }
+        // Of this user and root, also where the file is not there yet.
+        scene.log(1);
+        scene.drain();
+        assert_eq!(scene.numbers(&["target"]), [0]);
+    }
+}
+
+#[test]
+fn a_link_that_takes_the_place_of_a_moved_file_is_not_followed() {
+    if !geteuid().is_root() {
+        println!("SKIPPED: only root makes a link of another user");
+        return;
+    }
+    for checkpoint in [true, false] {
+        let mut scene = Scene::new(Rotation::default());
+        let (mut options, out) = (scene.options(), scene.path("app.log"));
+        options.checkpoint = checkpoint;
+        fs::write(scene.path("victim"), "").unwrap();
+        scene.beside_a_writer(&options, |scene, signals| {
+            scene.log(1);
+            scene.flush();
+            fs::rename(&out, scene.path("moved")).unwrap();
+            symlink("victim", scene.path("link")).unwrap();
+            lchown(scene.path("link"), Some(65_534), None).unwrap();
+            fs::rename(scene.path("link"), &out).unwrap();
+            signals.reopen.store(true, Ordering::Relaxed);
+            eventually("it is refused", || {
+                scene.messages().concat().contains("is a symbolic link of uid 65534")
+            });
+            scene.log(1);
+            scene.flush();
+        });
+        assert_eq!(scene.numbers(&["victim", "moved"]), [0, 1]);
+    }
 }

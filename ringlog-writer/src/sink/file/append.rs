@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::begin;
+use super::links::{Place, directory};
 use super::lock::{Locking, try_lock};
 use crate::clock;
 use crate::config::options::Existing;
@@ -28,6 +29,8 @@ pub(super) struct File {
     is_locked: bool,
     /// The file's length, as long as no other process writes into it.
     pub(super) len: u64,
+    /// The path at the end of all links, where the file was opened.
+    place: PathBuf,
     /// A message about the file's beginning that is not reported yet.
     notice: Option<String>,
 }
@@ -45,12 +48,21 @@ impl File {
     }
 
     fn open_at_end(path: &Path, before: Option<Attributes>) -> Result<File, Error> {
-        let (file, notice) = begin::open_or_create(path, before)
-            .map_err(|error| Error::Open { path: path.to_owned(), why: why_not_opened(path, &error) })?;
+        let place = Place::trusted(path)?;
+        let (file, notice) = begin::open_or_create(&place, before).map_err(|error| Error::Open {
+            path: path.to_owned(),
+            why: why_not_opened(&place.path, &error),
+        })?;
         let failed = |why: String| Error::Open { path: path.to_owned(), why };
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
-        Ok(File { notice, ..File::of(file, &meta, path) })
+        place.check_target(path, &meta)?;
+        // A link of the kernel leads to a file that may have a path.
+        let place = match place.is_magic {
+            true => fs::canonicalize(&place.path).unwrap_or(place.path),
+            false => place.path,
+        };
+        Ok(File { notice, place, ..File::of(file, &meta, path) })
     }
 
     /// Opens an existing regular file. Never waits, as for the reader of a pipe that lies there by now.
@@ -72,6 +84,7 @@ impl File {
             is_regular,
             is_locked: false,
             len: meta.len(),
+            place: path.to_owned(),
             notice: None,
         }
     }
@@ -93,6 +106,14 @@ impl File {
 
     pub(super) fn is_locked(&self) -> bool {
         self.is_locked
+    }
+
+    /// Names the file from now on by the path where it was opened. Closed files lie beside it, and not beside a link to
+    /// it. A link at the path may lead elsewhere by now, so it is not followed again.
+    pub(super) fn leave_links(&mut self) -> io::Result<()> {
+        let name = self.place.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        self.path = fs::canonicalize(directory(&self.place))?.join(name);
+        Ok(())
     }
 
     pub(super) fn is_regular(&self) -> bool {
@@ -189,14 +210,6 @@ impl File {
     pub(super) fn reopen(&mut self) -> Result<(), Error> {
         *self = File::open_at_end(&self.path, self.attributes())?;
         Ok(())
-    }
-}
-
-/// The directory of a file.
-pub(super) fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
     }
 }
 

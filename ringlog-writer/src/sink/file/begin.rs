@@ -10,16 +10,14 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
 use ringlog::admin::Shown;
 
-use super::append::directory;
 use super::checkpoint::{self, CheckpointState};
+use super::links::{Place, directory};
 use super::recovery::find_in_directory;
 use crate::config::checkpoint_path;
 use crate::rotation::{Attributes, Plan, PlanStep};
 
 /// How often to begin the file where other processes create and delete it meanwhile.
 const ATTEMPTS: u32 = 16;
-/// The largest number of links that are followed, as by the kernel.
-const LINKS_MAX: u32 = 40;
 
 /// Options to open a file at its end. Never waits, as for the reader of a pipe that lies there by now.
 pub(super) fn at_end() -> OpenOptions {
@@ -29,8 +27,18 @@ pub(super) fn at_end() -> OpenOptions {
 }
 
 /// Opens the file at its end, or creates it with the attributes of the file before it. Returns a message if the file
-/// has not got them all.
-pub(super) fn open_or_create(path: &Path, before: Option<Attributes>) -> io::Result<(File, Option<String>)> {
+/// has not got them all. Follows no link that has come to this place since it was found.
+pub(super) fn open_or_create(
+    place: &Place,
+    before: Option<Attributes>,
+) -> io::Result<(File, Option<String>)> {
+    let path = place.path.as_path();
+    let at_end = || {
+        let follows = if place.is_magic { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+        let mut options = at_end();
+        options.custom_flags((OFlag::O_NONBLOCK | follows).bits());
+        options
+    };
     let Some(before) = before else {
         return Ok((at_end().create(true).open(path)?, None));
     };
@@ -39,7 +47,7 @@ pub(super) fn open_or_create(path: &Path, before: Option<Attributes>) -> io::Res
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             opened => return Ok((opened?, None)),
         }
-        match create(&destination(path), before) {
+        match create(path, before) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             created => {
                 let (file, refused) = created?;
@@ -76,23 +84,13 @@ fn create(path: &Path, attributes: Attributes) -> io::Result<(File, Option<Strin
     Ok((file, refused))
 }
 
-/// The path that a link leads to, whether a file is there or not.
-pub(super) fn destination(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        let Ok(to) = fs::read_link(&path) else { break };
-        path = directory(&path).join(to);
-    }
-    path
-}
-
 /// The attributes for the file at this path if it is not there, but was: those of the file before it, by its
 /// checkpoint.
 pub(super) fn attributes_before(path: &Path) -> Option<Attributes> {
     if path.exists() {
         return None;
     }
-    let path = destination(path);
+    let path = Place::of(path);
     let state = checkpoint::peek(&checkpoint_path(&path))?;
     let found = last_file(&state, &path).and_then(|before| fs::metadata(before).ok());
     found.as_ref().map(Attributes::from).or(state.attributes)

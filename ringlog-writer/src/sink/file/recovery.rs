@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::{CheckpointState, FileCheck, FileState, LoadedCheckpoint, Mismatch, OnDisk};
 use ringlog::admin::Shown;
 
-use super::append::{File, directory};
+use super::append::File;
+use super::links::directory;
 use crate::clock;
 use crate::rotation::{Identity, Plan};
 

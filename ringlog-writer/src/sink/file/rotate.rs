@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::append::directory;
 use super::checkpoint::ClockState;
+use super::links::directory;
 use crate::clock::{moment, now_unix_ns};
 use crate::events::Events;
 use crate::rotation::{
