@@ -7,6 +7,7 @@ pub(crate) mod checkpoint;
 mod closing;
 mod delivering;
 mod foreign;
+mod full;
 mod links;
 mod lock;
 mod pipe;
@@ -86,6 +87,8 @@ struct FileSink {
     /// The committed state, and the one that counts once the batch is written.
     committed: CheckpointState,
     prepared: CheckpointState,
+    /// Whether the file still has to be closed because the writer has started.
+    closes_late: bool,
     /// Whether the file's identity and length still have to be written to the checkpoint.
     is_unrecorded: bool,
     /// How much of the present batch is in the files.
@@ -126,6 +129,7 @@ impl FileSink {
             syncs: Syncs::new(output.fsync),
             prepared: state.clone(),
             committed: state,
+            closes_late: false,
             is_unrecorded: true,
             delivered: Delivered::default(),
             is_committed: false,
@@ -177,7 +181,9 @@ impl FileSink {
     /// Starts the rotation, once the repair is done.
     fn start_rotation(&mut self, events: &mut dyn Events) -> io::Result<()> {
         self.rotation.begin(self.file.identity, events)?;
-        if self.rotation.closes_on_start() { self.rotate(now_unix_ns(), events) } else { Ok(()) }
+        self.closes_late = self.rotation.closes_on_start();
+        let closed = self.close_late(events);
+        self.wait_if_full(closed, events)
     }
 
     /// Closes the file and begins the next one. May be called again until it succeeds.
@@ -285,7 +291,8 @@ impl Sink for FileSink {
         self.rotation.resume_clock(self.committed.clock);
         let begun = begun.and_then(|()| self.first_written_ns()).and_then(|since_ns| {
             self.rotation.begin_file(since_ns);
-            self.record_file()
+            let recorded = self.record_file();
+            self.wait_if_full(recorded, events)
         });
         let begun = begun.and_then(|()| self.start_rotation(events));
         begun.map_err(|error| failed(&path, &error))

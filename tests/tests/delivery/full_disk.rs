@@ -9,7 +9,7 @@ use ringlog::{Level, Ring};
 use ringlog_testkit::{SOON, Scratch};
 use ringlog_tests::{CreateRing, program};
 
-/// A writer whose files are on a tmpfs that only it sees, of 256 KiB, of which something else has the half.
+/// A writer whose files are on a tmpfs that only it sees, of 256 KiB, of which something else has a part.
 struct OnTmpfs {
     at: Scratch,
     ring: Ring,
@@ -19,20 +19,27 @@ struct OnTmpfs {
 impl OnTmpfs {
     /// `None` where a file system cannot be mounted.
     fn start(options: &[&str]) -> Option<OnTmpfs> {
+        OnTmpfs::start_after("head -c 131072 /dev/zero > \"$0/filler\"", options)
+    }
+
+    /// After these shell commands have made files in the directory `$0`.
+    fn start_after(commands: &str, options: &[&str]) -> Option<OnTmpfs> {
         let at = Scratch::new();
         let ring = at.create(Ring::options().size("4MiB"));
         let out = at.file("out");
         fs::create_dir(&out).unwrap();
         let said = File::create(at.file("said")).unwrap();
-        let script = "mount -t tmpfs -o size=256k none \"$0\" && head -c 131072 /dev/zero > \"$0/filler\" \
-                      && exec \"$@\"";
+        let mount = "mount -t tmpfs -o size=256k none \"$0\"";
+        let script = format!("{mount} && {{ {commands}; }} && exec \"$@\"");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", script]).arg(&out).arg(program("ringlog-writer"));
+        command.args(["--mount", "sh", "-c", &script]).arg(&out).arg(program("ringlog-writer"));
         command.args([at.name(), "--format=raw", "--out"]).arg(out.join("app.log")).args(options);
         let mut writer = command.stderr(said).spawn().ok()?;
         let begun = Instant::now();
         while ring.observe().unwrap().stat().unwrap().consumer.is_none() {
             if writer.try_wait().unwrap().is_some() || begun.elapsed() > SOON {
+                let said = fs::read_to_string(at.file("said")).unwrap();
+                assert!(!said.contains("ringlog-writer"), "the writer has ended: {said}");
                 eprintln!("SKIPPED: nothing can be mounted here, so no disk can be filled");
                 return None;
             }
@@ -101,6 +108,24 @@ fn records_wait_in_the_ring_while_the_disk_is_full() {
     on.eventually("it is reported that there is room", || on.said().contains("again; no record was lost\n"));
     let said = on.said();
     assert_eq!(said.lines().count(), 2, "once that it is full, and once that it is not: {said}");
+}
+
+#[test]
+fn a_writer_that_starts_on_a_full_disk_waits_for_space() {
+    for options in [&["--rotate-on-start", "--naming=number"][..], &[]] {
+        let files =
+            "printf '%063d\\n' 777 > \"$0/app.log\"; head -c 262144 /dev/zero > \"$0/filler\" 2>&- || true";
+        let Some(on) = OnTmpfs::start_after(files, options) else { return };
+        on.eventually("the disk is full", || {
+            on.said().contains("cannot write its checkpoint: No space left")
+        });
+        on.log(0..100);
+        on.eventually("it tries again", || on.said().contains("trying again, records wait in the ring"));
+        fs::remove_file(on.dir().join("filler")).unwrap();
+        on.ring.logger().flush(SOON).unwrap();
+        assert_eq!(on.numbers(), [&[777], &(0..100).collect::<Vec<_>>()[..]].concat());
+        assert_eq!(on.dir().join("app.000001.log").exists(), !options.is_empty());
+    }
 }
 
 #[test]

@@ -25,7 +25,10 @@ impl FileSink {
             return self.reopen().map_err(io::Error::other);
         };
         if found == self.file.len {
-            return if self.is_unrecorded { self.record_file() } else { Ok(()) };
+            if self.is_unrecorded {
+                self.record_file()?;
+            }
+            return self.close_late(events);
         }
         if self.may_report() {
             let (path, len) = (self.file.path.shown(), self.file.len);
