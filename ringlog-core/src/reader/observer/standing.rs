@@ -69,7 +69,9 @@ mod tests {
         let mut consumer = ring.consumer().unwrap();
         let mut drain = |count| {
             (0..count).for_each(|_| log.text(Level::INFO, "test", "text").unwrap());
-            (0..count).for_each(|_| drop(consumer.next(Duration::from_secs(5)).unwrap().unwrap()));
+            for _ in 0..count {
+                consumer.next(Duration::from_secs(5)).unwrap().unwrap();
+            }
             let unacknowledged = Observer::open(name).unwrap().standing(&consumer.cursor()).unwrap();
             assert_eq!(
                 unacknowledged,

@@ -9,8 +9,8 @@ use crate::clock::now_unix_ns;
 use crate::events::Events;
 
 impl FileSink {
-    /// Reports that there is no room for the checkpoint, and goes on. What is not in the checkpoint by then is written to
-    /// it before the first batch, and that is tried again as on any full disk.
+    /// Reports that there is no room for the checkpoint, and goes on. What is not in the checkpoint by then is written
+    /// to it before the first batch, and that is tried again as on any full disk.
     pub(super) fn wait_if_full(&self, done: io::Result<()>, events: &mut dyn Events) -> io::Result<()> {
         match done {
             Err(error) if is_full(&error) => {
