@@ -103,7 +103,8 @@ const CALLS: [(i64, &str, i32); 22] = [
     (libc::SYS_unlink, "unlink", 0),
     (libc::SYS_unlinkat, "unlinkat", 1),
     (libc::SYS_link, "link", 0),
-    (libc::SYS_linkat, "linkat", 1),
+    // The new name: the old one may be that of a descriptor.
+    (libc::SYS_linkat, "linkat", 3),
     (libc::SYS_fsync, "fsync", -1),
     (libc::SYS_fdatasync, "fdatasync", -1),
     (libc::SYS_flock, "flock", -1),
@@ -273,7 +274,7 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
     fn call(&self, thread: Pid, registers: &user_regs_struct) -> Option<Call> {
         let number = registers.orig_rax as i64;
         let (_, name, path_in) = *CALLS.iter().find(|(known, ..)| *known == number)?;
-        let arguments = [registers.rdi, registers.rsi, registers.rdx];
+        let arguments = [registers.rdi, registers.rsi, registers.rdx, registers.r10];
         let creates = |flags: u64| flags as i32 & (libc::O_CREAT | libc::O_TRUNC) != 0;
         let locks = [libc::F_SETLK, libc::F_SETLKW, libc::F_OFD_SETLK, libc::F_OFD_SETLKW];
         match name {
