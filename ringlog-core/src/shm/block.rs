@@ -220,8 +220,8 @@ impl SharedRing {
                 .is_ok()
     }
 
-    /// Frees a sealed block of which the caller has persisted `cursor` slots. Refuses if `seen` is not a sealed state, as
-    /// after a process has scribbled over it, or if `committed`, loaded after SEALED was seen, is beyond the cursor.
+    /// Frees a sealed block of which the caller has persisted `cursor` slots. Refuses if `seen` is not a sealed state,
+    /// as after a process has scribbled over it, or if `committed`, loaded after SEALED was seen, is beyond the cursor.
     pub(crate) fn free(&self, index: u32, seen: State, cursor: u32) -> bool {
         if seen.phase != Phase::Sealed || self.committed(index, seen.generation).unwrap_or(0) > cursor {
             return false;

@@ -7,8 +7,8 @@ use super::settings::FILE_HANDLER;
 use crate::rotation::Rotation;
 
 impl FileConfig {
-    /// Takes over the settings of `other`, another handler of the same file, that are not the defaults. Returns the keys
-    /// of those that both have and that differ; they stay as they are.
+    /// Takes over the settings of `other`, another handler of the same file, that are not the defaults. Returns the
+    /// keys of those that both have and that differ; they stay as they are.
     pub fn join(&mut self, other: &FileConfig) -> Vec<&'static str> {
         let plain = FileConfig::new(PathBuf::new());
         let joined = |setting: &&super::setting::Setting<FileConfig>| !setting.join(self, other, &plain);
