@@ -47,7 +47,7 @@ pub(crate) fn published_with(ring: &SharedRing, index: u32, open: State) -> Opti
 }
 
 /// How many records a block holds. In a live block the number may grow at any time.
-fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
+pub(crate) fn records_in(ring: &SharedRing, index: u32, generation: u32) -> u64 {
     let limit = ring.committed(index, generation).unwrap_or(0);
     let mut at = BLOCK_HEADER_SLOTS;
     let mut records = 0;

@@ -147,6 +147,12 @@ fn check(ring: &Scratch, least_exits: usize, least_gaps: usize) {
         consumer.ack().unwrap();
         assert!(consumer.is_drained().unwrap());
         drop(consumer);
+        let stat = copied.observe().unwrap().stat().unwrap();
+        assert_eq!(
+            (stat.lag(), stat.persisted),
+            (0, stat.published),
+            "{given} given out, {acknowledged} acknowledged"
+        );
         assert_eq!(
             drain(&mut from(&copied, &Cursor::default())),
             [""; 0],

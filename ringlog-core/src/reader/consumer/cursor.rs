@@ -1,5 +1,7 @@
 //! How far a ring has been drained, kept outside of the ring.
 
+use std::cmp::Ordering;
+
 use crate::shm::layout::{block, halves, pair};
 
 /// The place up to which a consumer has given out entries. The next consumer passes over what lies before it, so that
@@ -238,12 +240,23 @@ impl LaneCursor {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PassesOver {
     pub(super) given: (u32, u64),
+    /// The incarnation and the sequence up to which the ring counts records as persisted.
+    pub(super) counted: (u32, u64),
 }
 
 impl PassesOver {
     /// Whether the whole block was given out: it is one of an earlier incarnation.
     pub(super) fn block(&self, header: &[u64; block::WORDS]) -> bool {
         halves(header[block::LANE]).1 < self.given.0
+    }
+
+    /// How many of `count` records of an incarnation, from the sequence `first` on, the ring does not count as persisted.
+    pub(super) fn uncounted(&self, incarnation: u32, first: u64, count: u64) -> u64 {
+        match incarnation.cmp(&self.counted.0) {
+            Ordering::Less => 0,
+            Ordering::Equal => first.saturating_add(count).saturating_sub(first.max(self.counted.1)),
+            Ordering::Greater => count,
+        }
     }
 
     /// The sequence before which all records of a block were given out.
@@ -329,8 +342,11 @@ mod tests {
             header[block::ANCHOR_UNIX_NS] = u64::MAX;
             header
         };
-        let passes = PassesOver { given: (3, 7) };
+        let passes = PassesOver { given: (3, 7), counted: (2, 5) };
         assert_eq!([2, 3, 4].map(|incarnation| passes.block(&block(incarnation))), [true, false, false]);
         assert_eq!([2, 3, 4].map(|incarnation| passes.sequence(&block(incarnation))), [0, 7, 0]);
+        let uncounted = |incarnation, first| passes.uncounted(incarnation, first, 4);
+        assert_eq!([uncounted(1, 0), uncounted(3, 0)], [0, 4]);
+        assert_eq!([0, 1, 3, 5, 9].map(|first| uncounted(2, first)), [0, 0, 2, 4, 4]);
     }
 }

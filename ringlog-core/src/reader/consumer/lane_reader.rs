@@ -25,6 +25,7 @@ use super::moment::Moment;
 use super::snapshot::LaneSnapshot;
 use crate::reader::origin::Origin;
 use crate::ring::exit_history::ExitHistory;
+use crate::ring::reclaim;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::Anchor;
 use crate::shm::drops::{Drops, LanelessReason};
@@ -79,6 +80,7 @@ impl LaneReader {
         let exits = word(lane_entry::EXITS_REPORTED) as u32;
         let cursor = cursor.and_then(|cursor| cursor.lane(lane)).unwrap_or_default();
         let given = (cursor.incarnation, cursor.sequence);
+        let counted = (incarnation, word(lane_entry::NEXT_SEQUENCE));
         let ((incarnation, next_sequence), next) = if given.0 > incarnation {
             (given, 0)
         } else {
@@ -100,7 +102,7 @@ impl LaneReader {
             head: None,
             owner: BlockOwner::new(lane, incarnation),
             next_sequence,
-            passes_over: PassesOver { given },
+            passes_over: PassesOver { given, counted },
             delivered: Delivered::new(word(lane_entry::PERSISTED), next_sequence, given),
             last: Moment::default(),
             is_dirty: false,
@@ -108,12 +110,25 @@ impl LaneReader {
     }
 
     /// Takes a block that a scan has found. Returns false for a block whose records were all given out.
-    pub(super) fn accept(&mut self, block: FoundBlock) -> bool {
-        let is_accepted = !self.passes_over.block(block.header());
-        if is_accepted {
+    pub(super) fn accept(&mut self, ring: &SharedRing, block: FoundBlock) -> bool {
+        let header = block.header();
+        if !self.passes_over.block(header) {
             self.chain.insert(block);
+            return true;
         }
-        is_accepted
+        let records = reclaim::records_in(ring, block.id.index, block.id.generation);
+        self.pass_over(block.incarnation(), header[block::FIRST_SEQUENCE], records);
+        false
+    }
+
+    /// Counts records that were given out before: they are persisted, whether the ring knows that or not.
+    fn pass_over(&mut self, incarnation: u32, first: u64, count: u64) {
+        self.delivered.pass_over(self.passes_over.uncounted(incarnation, first, count));
+    }
+
+    /// Whether records were passed over since the last time that the lane's progress was taken.
+    pub(super) fn has_passed_over(&self) -> bool {
+        self.delivered.has_passed_over()
     }
 
     /// Removes a block that was freed or reused before it was parsed, so that the lanes never hold more blocks than

@@ -64,10 +64,10 @@ impl LaneTable {
     }
 
     /// Puts a block where it belongs. `lane` is the owner that its state word names.
-    pub(super) fn place(&mut self, block: FoundBlock, lane: u32) -> Placement {
+    pub(super) fn place(&mut self, ring: &SharedRing, block: FoundBlock, lane: u32) -> Placement {
         let is_consistent = block.lane() == lane;
         let Some(reader) = self.get_mut(lane).filter(|_| is_consistent) else { return Placement::Damaged };
-        if reader.accept(block) { Placement::Queued } else { Placement::PassedOver }
+        if reader.accept(ring, block) { Placement::Queued } else { Placement::PassedOver }
     }
 
     /// The block was taken away from the lane before it was parsed.
@@ -94,6 +94,15 @@ impl LaneTable {
     pub(super) fn mark_dirty(&mut self, lane: u32) {
         if !self.reader_mut(lane).mark_dirty() {
             self.dirty.push(lane);
+        }
+    }
+
+    /// The next mark takes the progress of the lanes in which records were passed over.
+    pub(super) fn mark_passed_over(&mut self) {
+        for lane in 0..self.readers.len() as u32 {
+            if self.reader(lane).has_passed_over() {
+                self.mark_dirty(lane);
+            }
         }
     }
 

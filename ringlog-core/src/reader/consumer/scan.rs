@@ -165,7 +165,7 @@ impl Consumer {
             self.lanes.lose_block(lane, index);
         }
         if let Some(block) = news.found {
-            match self.lanes.place(block, state.lane) {
+            match self.lanes.place(ring, block, state.lane) {
                 Placement::Queued => {}
                 Placement::PassedOver => self.blocks.skip(index),
                 Placement::Damaged => {
@@ -181,17 +181,22 @@ impl Consumer {
     pub(super) fn refresh_heads(&mut self, ring: &SharedRing) {
         let scan = self.scans.number();
         let latest = self.merge.latest_ticks();
+        let mut has_passed_over = false;
         for (lane, reader) in self.lanes.iter_mut() {
             reader.bound_ticks(latest);
             if reader.head_ticks().is_some() {
                 continue;
             }
             reader.advance(ring, &mut self.blocks, scan);
+            has_passed_over |= reader.has_passed_over();
             if let Some(ticks) = reader.head_ticks() {
                 self.merge.insert(lane, ticks);
             } else if let Some(ticks) = reader.held_back_from(scan) {
                 self.merge.hold_back_from(ticks);
             }
+        }
+        if has_passed_over {
+            self.lanes.mark_passed_over();
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Delivered {
     /// Where an earlier owner ended, until a record of a later one is given out. The next consumer has to begin
     /// there: what stands between the two may not have been given out yet.
     ended: Option<(ChainPlace, u64)>,
+    /// Whether records were passed over since the progress was taken.
+    has_passed_over: bool,
 }
 
 /// How far a lane is persisted, as the words of its entry.
@@ -33,7 +35,7 @@ pub(in crate::reader::consumer) struct LaneProgress {
 
 impl Delivered {
     pub(super) fn new(persisted: u64, next_sequence: u64, last: (u32, u64)) -> Delivered {
-        Delivered { persisted, next_sequence, last, ended: None }
+        Delivered { persisted, next_sequence, last, ended: None, has_passed_over: false }
     }
 
     #[inline]
@@ -42,6 +44,16 @@ impl Delivered {
         self.last = (incarnation, self.next_sequence);
         self.ended = None;
         self.persisted = self.persisted.wrapping_add(1);
+    }
+
+    /// Notes that so many records were passed over that the ring does not count yet.
+    pub(super) fn pass_over(&mut self, count: u64) {
+        self.persisted = self.persisted.wrapping_add(count);
+        self.has_passed_over |= count > 0;
+    }
+
+    pub(super) fn has_passed_over(&self) -> bool {
+        self.has_passed_over
     }
 
     /// Notes that a gap of records that are gone was given out.
@@ -68,11 +80,12 @@ impl Delivered {
     /// What the lane's entry has to say when all that was given out is persisted. `read` is the place up to which
     /// blocks have been read.
     pub(super) fn progress(
-        &self,
+        &mut self,
         read: ChainPlace,
         drops_reported: Drops,
         exits_reported: u32,
     ) -> LaneProgress {
+        self.has_passed_over = false;
         let (place, next_sequence) = self.ended.unwrap_or((read, self.next_sequence));
         LaneProgress {
             persisted: self.persisted,
@@ -100,7 +113,7 @@ impl LaneProgress {
 mod tests {
     use super::*;
 
-    fn words(delivered: &Delivered, read: ChainPlace) -> (u64, u64) {
+    fn words(delivered: &mut Delivered, read: ChainPlace) -> (u64, u64) {
         let progress = delivered.progress(read, Drops::default(), 0);
         (progress.next, progress.next_sequence)
     }
@@ -111,12 +124,12 @@ mod tests {
             (ChainPlace { incarnation: 1, next: 3 }, ChainPlace { incarnation: 2, next: 1 });
         let mut delivered = Delivered::new(0, 0, (0, 0));
         delivered.record(1, 8);
-        assert_eq!(words(&delivered, first), (pair(1, 3), 9));
+        assert_eq!(words(&mut delivered, first), (pair(1, 3), 9));
         delivered.end_incarnation(first);
-        assert_eq!(words(&delivered, second), (pair(1, 3), 9), "until a record of the later one");
+        assert_eq!(words(&mut delivered, second), (pair(1, 3), 9), "until a record of the later one");
         assert_eq!((delivered.last(), delivered.last_sequence()), ((1, 9), None));
         delivered.record(2, 0);
-        assert_eq!(words(&delivered, second), (pair(2, 1), 1));
+        assert_eq!(words(&mut delivered, second), (pair(2, 1), 1));
     }
 
     #[test]
@@ -124,6 +137,6 @@ mod tests {
         let place = ChainPlace { incarnation: 1, next: 1 };
         let mut delivered = Delivered::new(0, 5, (1, 5));
         delivered.missing(1, 3);
-        assert_eq!((delivered.last(), words(&delivered, place).1), ((1, 8), 5));
+        assert_eq!((delivered.last(), words(&mut delivered, place).1), ((1, 8), 5));
     }
 }

@@ -53,6 +53,9 @@ impl LaneReader {
         self.next_sequence = sequence.wrapping_add(1);
         let unix_ns = self.copy.unix_ns_at(header.ticks);
         if self.copy.was_given(sequence) {
+            if !blocks.was_persisted(end) {
+                self.pass_over(self.chain.place().incarnation, sequence, 1);
+            }
             // Its further parts, if it has any, are then parts without a beginning.
             blocks.deliver_up_to(end);
         } else if header.flags & flag::MORE != 0 {
