@@ -134,8 +134,7 @@ fn without_a_writer_it_is_refused_unless_forced() {
     std::thread::sleep(Duration::from_millis(1_200));
     (0..100).for_each(|_| producer.log());
     producer.end();
-    let writer = scene.writer("app", &["--out", "app.json", "--format", "json", "--until-idle"]);
-    writer.output().ok();
+    scene.ringlog(&["writer", "app", "--out", "app.json", "--format", "json", "--until-idle"]).ok();
     let (found, others) = arrived(&scene.read("app.json"));
     let left: u64 = others.iter().map(|line| left_in(line)).sum();
     assert_eq!((left + found.len() as u64, others.is_empty()), (102, false), "{others:?}");
