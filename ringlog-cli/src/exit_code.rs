@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use crate::terminal;
 
+/// The command succeeded.
+pub const SUCCESS: u8 = 0;
 /// The command failed.
 pub const FAILED: u8 = 1;
 /// The arguments or a configuration cannot be used, or the output to verify has no ids.

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use ringlog::admin::Shown;
-use ringlog::reader::Observer;
+use ringlog::reader::{Observer, RingStat};
 
 use crate::{exit_code, humanize, option_values, terminal};
 
 /// Stop a ring's writer, after it has written all records logged so far
 ///
 /// Returns when the writer has ended, or with exit code 5 when --timeout is over. In that case the writer
-/// still ends once it has written the records.
+/// still ends once it has written the records. If records are left in the ring, the exit code is 3: the command says
+/// how many were logged after the request, which are the next writer's, and how many the writer has not written.
 #[derive(Args)]
 pub struct Stop {
     /// The ring whose writer stops
@@ -26,7 +27,8 @@ impl Stop {
     pub fn run(self) -> exit_code::CommandResult {
         let observer = Observer::open(&self.name)?;
         let path = observer.path().shown();
-        let Some(asked) = observer.stat()?.consumer else {
+        let before = observer.stat()?;
+        let Some(asked) = &before.consumer else {
             terminal::print_message(format_args!("no writer drains {path}"));
             return Ok(ExitCode::SUCCESS);
         };
@@ -39,12 +41,15 @@ impl Stop {
                 Some(now) if now.pid == asked.pid => {}
                 // The writer has ended; another one may drain the ring by now.
                 _ => {
-                    let holder = terminal::escape(&asked.holder);
+                    let left = Left::of(&before, &stat);
                     terminal::print_message(format_args!(
-                        "{holder} has ended; {} left in {path}",
-                        humanize::records(stat.lag())
+                        "{} has ended; {} left in {path}{}",
+                        terminal::escape(&asked.holder),
+                        humanize::records(left.count),
+                        left.why()
                     ));
-                    return Ok(ExitCode::SUCCESS);
+                    let code = if left.count == 0 { exit_code::SUCCESS } else { exit_code::INCOMPLETE };
+                    return Ok(ExitCode::from(code));
                 }
             }
             if start.elapsed() >= self.timeout {
@@ -57,6 +62,41 @@ impl Stop {
                 return Ok(ExitCode::from(exit_code::TIMED_OUT_OR_EMPTY));
             }
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The records that are left in a ring after its writer has ended.
+struct Left {
+    count: u64,
+    /// How many of them were logged before the writer was asked to end.
+    from_before: u64,
+}
+
+impl Left {
+    /// `before`: the counters when the writer was asked to end.
+    fn of(before: &RingStat, now: &RingStat) -> Left {
+        let persisted = |lane: u32| {
+            let mut lanes = now.lanes.iter();
+            lanes.find(|known| known.lane == lane).map_or(0, |known| known.persisted)
+        };
+        let from_before =
+            before.lanes.iter().map(|lane| lane.published.saturating_sub(persisted(lane.lane))).sum::<u64>();
+        let count = now.lag();
+        Left { count, from_before: from_before.min(count) }
+    }
+
+    fn why(&self) -> String {
+        let later = self.count - self.from_before;
+        match (self.from_before, later) {
+            (0, 0) => String::new(),
+            (0, _) => ": logged after it was asked to end".to_owned(),
+            (_, 0) => "; its messages say why it has not written them".to_owned(),
+            (before, later) => format!(
+                ": {} logged after it was asked to end, and {} that it has not written; its messages say why",
+                humanize::records(later),
+                humanize::records(before)
+            ),
         }
     }
 }

@@ -1,0 +1,63 @@
+//! What `stop` says of the records that are left in the ring.
+
+mod common;
+
+use std::fs::File;
+use std::process::Stdio;
+
+use common::{Running, Scene, wait_until};
+
+fn number_before(text: &str, what: &str) -> u64 {
+    let at = text.find(what).unwrap_or_else(|| panic!("{text}, expected {what}"));
+    text[..at].trim_end().rsplit(' ').next().unwrap().replace(',', "").parse().unwrap()
+}
+
+#[test]
+fn what_a_stuck_writer_has_not_written_is_counted() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    nix::unistd::mkfifo(&scene.file("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let _unread = File::options().read(true).write(true).open(scene.file("pipe")).unwrap();
+    let lines: String = (0..200).map(|number| format!("{number:01000}\n")).collect();
+    std::fs::write(scene.file("lines"), lines).unwrap();
+    let put = scene.command(&["put", "app", "-"]).stdin(File::open(scene.file("lines")).unwrap()).status();
+    assert!(put.unwrap().success());
+    let said = Stdio::from(File::create(scene.file("said")).unwrap());
+    let mut writer = Running::start(scene.command(&["writer", "app", "--out", "pipe"]).stderr(said));
+    wait_until("the writer", || scene.ringlog(&["stat", "app"]).ok().stdout.contains("alive"));
+    let stopped = scene.ringlog(&["stop", "app"]);
+    assert_eq!(stopped.code, Some(3), "{stopped:?}");
+    assert!(
+        stopped.stderr.contains("; its messages say why it has not written them\n"),
+        "{}",
+        stopped.stderr
+    );
+    let left = number_before(&stopped.stderr, " records left in ");
+    assert_eq!(writer.0.wait().code(), Some(3));
+    // The writer counts the same, and so does the next one.
+    assert_eq!(number_before(&scene.read("said"), " records are not written"), left);
+    scene.ringlog(&["writer", "app", "--out", "rest", "--format", "raw", "--until-idle"]).ok();
+    assert_eq!(scene.read("rest").lines().count() as u64, left);
+}
+
+#[test]
+fn what_is_logged_after_the_request_is_the_next_writers() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "16MiB"]).ok();
+    let mut logging = scene.shell("while ringlog put app line; do :; done", std::path::Path::new("/"));
+    let _logging = Running::start(&mut logging);
+    let mut writer = Running::start(&mut scene.command(&["writer", "app", "--out", "app.log"]));
+    wait_until("the writer", || scene.ringlog(&["stat", "app"]).ok().stdout.contains("alive"));
+    scene.ringlog(&["put", "app", "the last before"]).ok();
+    let stopped = scene.ringlog(&["stop", "app"]);
+    assert!(writer.0.wait().success(), "what comes later is not its own");
+    assert!(scene.read("app.log").contains("the last before"));
+    let is_left = !stopped.stderr.contains("; 0 records left in ");
+    assert_eq!(stopped.code, Some(if is_left { 3 } else { 0 }), "{stopped:?}");
+    assert_eq!(
+        stopped.stderr.contains(": logged after it was asked to end\n"),
+        is_left,
+        "{}",
+        stopped.stderr
+    );
+}
