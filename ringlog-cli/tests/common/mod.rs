@@ -36,8 +36,12 @@ impl Scene {
         self.files.file(name)
     }
 
+    /// The text of a file; nothing as long as it is not there, as while a writer opens its outputs.
     pub fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.file(name)).unwrap()
+        match std::fs::read_to_string(self.file(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            read => read.unwrap(),
+        }
     }
 
     /// `ringlog ARGS`, in the directory of files, with `ringlog` in PATH.
