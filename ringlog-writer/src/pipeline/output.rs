@@ -1,6 +1,7 @@
 //! One output of a running writer: the handlers that write into it, the batch that they fill, the sink in its thread,
 //! and whether the other outputs wait for it.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use ringlog::reader::{Body, Cursor, Entry, Step};
@@ -152,6 +153,14 @@ impl Output {
 
     pub(super) fn has_failed(&self) -> bool {
         self.ended == Some(EndedEarly::Failed)
+    }
+
+    /// Gives the output up if it has written nothing for so long: a call of the kernel blocks it, as for a disk on the
+    /// network that does not answer.
+    pub(super) fn give_up_if_stuck(&mut self, since: Duration) {
+        if self.ended.is_none() && self.worker.lag() >= since {
+            self.ended = Some(EndedEarly::Failed);
+        }
     }
 
     /// Whether it gets further entries. After a failure it does not, and the rings keep what it has not written.
@@ -324,11 +333,17 @@ impl Output {
         }
     }
 
-    /// Ends the thread once everything queued is written. With a deadline it gives up then.
-    pub(super) fn finish(self, deadline: Option<Instant>, events: &mut dyn Events) -> FinishedOutput {
+    /// Ends the thread once everything queued is written. With a deadline it gives up then, and at once when `now` is
+    /// set.
+    pub(super) fn finish(
+        self,
+        deadline: Option<Instant>,
+        now: &AtomicBool,
+        events: &mut dyn Events,
+    ) -> FinishedOutput {
         let (out, left_out) = (self.worker.out().to_owned(), self.left_out.records);
         let is_waited_for = self.is_waited_for();
-        let Finished { delivery, result, written_turn } = self.worker.finish(deadline, events);
+        let Finished { delivery, result, written_turn } = self.worker.finish(deadline, now, events);
         let result = result.map_err(|error| match error.with_more(left_out) {
             // The rings have forgotten these records, because the other outputs have written them.
             Error::Write { records, .. } if self.is_detached => Error::LeftOut { out, records },
@@ -352,43 +367,4 @@ pub(super) struct FinishedOutput {
 }
 
 #[cfg(test)]
-mod tests {
-    use ringlog::{Level, Ring};
-
-    use super::*;
-    use crate::config::{EVERYTHING, FileConfig, Formatter, HandlerConfig, SinkConfig};
-    use crate::events::StandardError;
-    use crate::format::RingIdentity;
-    use crate::sink;
-
-    /// Otherwise the next writer would write the lane's records a second time.
-    #[test]
-    fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
-        ring.logger().text(Level::INFO, "x", "one").unwrap();
-        let mut consumer = ring.consumer().unwrap();
-        consumer.next(Duration::from_secs(5)).unwrap().unwrap();
-        let (step, had) = (consumer.step(), consumer.cursor());
-        drop(consumer);
-        let nothing_came = ring.consumer().unwrap().cursor();
-        assert!(!nothing_came.covers(&step));
-
-        let config = SinkConfig::File(FileConfig::new(dir.path().join("app.log")));
-        let mut sink = sink::open(&config, &[]).unwrap().unwrap();
-        sink.recover(false, &mut StandardError).unwrap();
-        let formatter = Formatter::Json;
-        let handler = HandlerConfig { name: String::new(), level: EVERYTHING, formatter, sink: config };
-        let identity = RingIdentity::new(ring.path(), ring.info());
-        let formatting = Formatting::new(&handler, 1, &[identity]).unwrap();
-        let delivery = Delivery::new("app.log".to_owned(), sink);
-        let mut output =
-            Output::start(vec![formatting], delivery, Guarantee::ExactlyOnce, vec![had]).unwrap();
-        output.left_out = LeftOut { records: 1, ..LeftOut::default() };
-        output.format_left_out();
-        output.write(1, &[nothing_came]);
-        let finished = output.finish(None, &mut StandardError);
-        let delivery = finished.delivery.unwrap();
-        assert!(delivery.sink().cursor(&ring.info().uuid).covers(&step));
-    }
-}
+mod tests;

@@ -17,6 +17,10 @@ use crate::sink::{Guarantee, Unrotatable};
 /// hold blocks longer.
 const BATCH_BYTES: usize = 64 << 10;
 
+/// When the writer stops, an output that does not end by itself, such as a pipe that is not read, is waited for at most
+/// this long; and one that does as long as it writes anything in such a time.
+pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long an output that does not end by itself, such as a pipe that is not read, is waited for when a session ends
 /// that another one follows.
 const AT_THE_END: Duration = Duration::from_secs(1);
@@ -103,13 +107,21 @@ impl Outputs {
         self.all.iter().filter_map(Output::written_turn).min()
     }
 
-    /// Processes the events of the threads; waits up to `wait` for the slowest.
+    /// Processes the events of the threads; waits up to `wait` for the slowest of those that are waited for.
     pub(super) fn poll(&mut self, wait: Duration, events: &mut dyn Events) {
         if self.give_up_at.is_some_and(|at| Instant::now() >= at) {
-            self.all.iter().filter(|output| !ends_by_itself(output)).for_each(|o| o.worker().give_up());
+            for output in &mut self.all {
+                match ends_by_itself(output) {
+                    true => output.give_up_if_stuck(STOP_WITHIN),
+                    false => output.worker().give_up(),
+                }
+            }
         }
         let keep = 16 * self.batch_max;
         let slowest = self.written_turn();
+        if slowest.is_none() {
+            std::thread::sleep(wait);
+        }
         let others = match self.readers() {
             _ if self.all.len() == 1 => Others::Never,
             0 | 1 => Others::Gone,
@@ -211,11 +223,12 @@ impl Outputs {
         let (files, others): (Vec<_>, Vec<_>) =
             self.all.into_iter().enumerate().partition(|(_, output)| ends_by_itself(output));
         for (number, output) in files.into_iter().chain(others) {
-            let deadline = (self.ends_now || !ends_by_itself(&output)).then_some(give_up_at);
+            let has_deadline = self.ends_now || !ends_by_itself(&output) || output.has_failed();
+            let deadline = has_deadline.then_some(give_up_at);
             // What the last one has not written is left for another writer.
             let gone_at = output.worker().written_turn().filter(|_| all_gone);
             let FinishedOutput { delivery, result, is_whole, written_turn } =
-                output.finish(deadline, context.events);
+                output.finish(deadline, context.flags.now, context.events);
             for turn in gone_at.into_iter().chain(written_turn) {
                 outcome.written_turn = outcome.written_turn.min(turn);
             }

@@ -8,7 +8,7 @@ use ringlog::admin::RotationOutcome;
 use ringlog::reader::{Body, GapReason, Mark};
 
 use super::context::Context;
-use super::outputs::{OutputMask, Outputs};
+use super::outputs::{OutputMask, Outputs, STOP_WITHIN};
 use super::router::Router;
 use crate::clock::{now_unix_ns, unix_ns};
 use crate::config::{Config, ConfigFile};
@@ -29,9 +29,6 @@ const BUSY: Duration = Duration::from_millis(1);
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
 /// When the writer stops, it waits at most this long for records with timestamps from the future.
 const FUTURE_MAX: Duration = Duration::from_secs(3);
-/// When the writer stops, an output that does not end by itself, such as a pipe that is not read, is waited for at most
-/// this long.
-pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How long a session that is followed by another one waits at its end for handlers to write what is queued. What is
 /// not written by then stays in the rings.
 const QUIESCE_WITHIN: Duration = Duration::from_secs(2);

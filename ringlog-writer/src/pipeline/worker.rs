@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -205,14 +206,23 @@ impl Worker {
         self.orders.end_now();
     }
 
-    /// Ends the thread once its queue is written. With a deadline it gives up then.
-    pub(super) fn finish(mut self, deadline: Option<Instant>, events: &mut dyn Events) -> Finished {
+    /// Ends the thread once its queue is written. With a deadline it gives up then, and at once when `now` is set.
+    pub(super) fn finish(
+        mut self,
+        mut deadline: Option<Instant>,
+        now: &AtomicBool,
+        events: &mut dyn Events,
+    ) -> Finished {
         self.commands = None;
         let (mut queued, mut progress) = (self.queue.len(), Instant::now());
         while !self.thread.is_finished() {
             self.poll(Duration::from_millis(5), 0, events);
             if std::mem::replace(&mut queued, self.queue.len()) != self.queue.len() {
                 progress = Instant::now();
+            }
+            if now.load(Ordering::Relaxed) {
+                self.end_now();
+                deadline = deadline.or_else(|| Some(Instant::now()));
             }
             let Some(deadline) = deadline.filter(|deadline| Instant::now() >= *deadline) else { continue };
             self.give_up();

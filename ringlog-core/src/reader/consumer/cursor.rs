@@ -250,7 +250,8 @@ impl PassesOver {
         halves(header[block::LANE]).1 < self.given.0
     }
 
-    /// How many of `count` records of an incarnation, from the sequence `first` on, the ring does not count as persisted.
+    /// How many of `count` records of an incarnation, from the sequence `first` on, the ring does not count as
+    /// persisted.
     pub(super) fn uncounted(&self, incarnation: u32, first: u64, count: u64) -> u64 {
         match incarnation.cmp(&self.counted.0) {
             Ordering::Less => 0,
