@@ -16,6 +16,8 @@ struct Defined<'a> {
     name: &'a str,
     at: Span,
     path_at: Option<Span>,
+    /// The keys of a file that it has.
+    keys: Vec<&'static str>,
     is_used: bool,
 }
 
@@ -54,7 +56,9 @@ impl<'a> HandlerTables<'a> {
             let handler = handler(name, &section, formatters, findings);
             let path_at = section.key_at("path").map(|_| section.value_at("path"));
             all.handlers.push(handler);
-            all.defined.push(Defined { name, at: section.at, path_at, is_used: false });
+            let keys = FILE_HANDLER.iter().map(|setting| setting.key());
+            let keys = keys.filter(|key| section.key_at(key).is_some()).collect();
+            all.defined.push(Defined { name, at: section.at, path_at, keys, is_used: false });
         }
         all.share_files(findings);
         all
@@ -62,15 +66,25 @@ impl<'a> HandlerTables<'a> {
 
     /// Gives handlers of one file the settings of all of them. Reports those on which they do not agree.
     fn share_files(&mut self, findings: &mut Findings) {
-        let mut files: Vec<(PathBuf, FileConfig, &str)> = Vec::new();
+        let mut files: Vec<(PathBuf, FileConfig, &Defined<'_>)> = Vec::new();
         for (handler, defined) in self.handlers.iter().zip(&self.defined) {
             let (SinkConfig::File(output), Some(at)) = (&handler.sink, &defined.path_at) else { continue };
             let place = canonical(&output.path);
             let Some((_, joined, other)) = files.iter_mut().find(|(known, ..)| *known == place) else {
-                files.push((place, output.clone(), defined.name));
+                files.push((place, output.clone(), defined));
                 continue;
             };
-            for key in joined.join(output) {
+            // A default that is written out counts as well.
+            let are_written = |key| other.keys.contains(&key) && defined.keys.contains(&key);
+            let written = FILE_HANDLER.iter().filter(|setting| are_written(setting.key()));
+            let mut differing: Vec<_> = written
+                .filter(|setting| setting.differs(joined, output))
+                .map(|setting| setting.key())
+                .collect();
+            let others = joined.join(output);
+            differing.extend(others.into_iter().filter(|key| !are_written(key) || *key == "rotate"));
+            let other = other.name;
+            for key in differing {
                 findings.unfit(
                     at,
                     format!(

@@ -147,6 +147,11 @@ impl<T> Setting<T> {
         }
     }
 
+    /// Whether two values differ. Settings that are read by code of their own are left to that code.
+    pub(crate) fn differs(&self, one: &T, other: &T) -> bool {
+        matches!(&self.field, Field::Word(word) if (word.get)(one) != (word.get)(other))
+    }
+
     pub(crate) fn key(&self) -> &'static str {
         self.key
     }

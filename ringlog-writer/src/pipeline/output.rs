@@ -177,7 +177,7 @@ impl Output {
     }
 
     /// Whether the others should go on without it.
-    fn is_late(&self, pressure: Pressure) -> bool {
+    pub(super) fn is_late(&self, pressure: Pressure) -> bool {
         let (lag, queued) = (self.worker.lag(), self.worker.queued_bytes());
         match self.guarantee {
             _ if self.ended.is_some() => false,
@@ -299,19 +299,17 @@ impl Output {
         }
     }
 
-    /// Detaches the output if it does not keep up, and attaches it again when it has caught up. Returns whether it has
-    /// got a line about records that were left out.
-    pub(super) fn update_detached(
-        &mut self,
-        has_others: bool,
-        pressure: Pressure,
-        events: &mut dyn Events,
-    ) -> bool {
-        if self.is_attached() && has_others && self.is_late(pressure) {
-            self.is_detached = true;
-            let out = self.worker.out();
-            events.report(&format!("{out} does not keep up: the other handlers go on without it"));
-        } else if self.is_detached && self.worker.queued_bytes() == 0 {
+    /// Lets the others go on without it.
+    pub(super) fn detach(&mut self, events: &mut dyn Events) {
+        self.is_detached = true;
+        let out = self.worker.out();
+        events.report(&format!("{out} does not keep up: the other handlers go on without it"));
+    }
+
+    /// Attaches the output again when it has caught up. Returns whether it has got a line about records that were left
+    /// out.
+    pub(super) fn attach_if_caught_up(&mut self, events: &mut dyn Events) -> bool {
+        if self.is_detached && self.worker.queued_bytes() == 0 {
             let count = self.left_out.count();
             if count > 0 {
                 self.format_left_out();

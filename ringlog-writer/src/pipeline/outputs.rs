@@ -21,10 +21,6 @@ const BATCH_BYTES: usize = 64 << 10;
 /// this long; and one that does as long as it writes anything in such a time.
 pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long an output that does not end by itself, such as a pipe that is not read, is waited for when a session ends
-/// that another one follows.
-const AT_THE_END: Duration = Duration::from_secs(1);
-
 /// A set of outputs, one bit each.
 pub(super) type OutputMask = u64;
 
@@ -149,7 +145,7 @@ impl Outputs {
         self.all.iter().any(|output| output.is_behind(is_alone))
     }
 
-    /// Detaches outputs that do not keep up, if there are others, and attaches those again that have caught up.
+    /// Detaches outputs that do not keep up if there are others that do, and attaches those again that have caught up.
     /// Returns whether one has got a line about records that were left out.
     pub(super) fn update_detached(
         &mut self,
@@ -158,9 +154,22 @@ impl Outputs {
         events: &mut dyn Events,
     ) -> bool {
         let pressure = Pressure { may_lose: self.may_lose, is_nearly_full, is_ending };
+        // What no output takes waits in the rings.
+        let keeps_up = |output: &Output| {
+            output.takes_entries() && output.guarantee() != Guarantee::BestEffort && !output.is_late(pressure)
+        };
+        let some_keep_up = self.all.iter().any(keeps_up);
         let has_others = self.readers() > 1;
-        let updated = |output: &mut Output| output.update_detached(has_others, pressure, events);
-        self.all.iter_mut().map(updated).fold(false, |any, has_lines| any | has_lines)
+        let mut has_lines = false;
+        for output in &mut self.all {
+            let may_leave_out = some_keep_up || (has_others && output.guarantee() == Guarantee::BestEffort);
+            if may_leave_out && output.is_attached() && output.is_late(pressure) {
+                output.detach(events);
+            } else {
+                has_lines |= output.attach_if_caught_up(events);
+            }
+        }
+        has_lines
     }
 
     /// Starts a rotation of every output that has closed files. Reports those that have none, and returns which kinds
@@ -215,9 +224,9 @@ impl Outputs {
     pub(super) fn finish(mut self, context: &mut Context<'_>) -> Outcome {
         let cursors = context.sources.cursors();
         self.all.iter_mut().for_each(|output| output.write_left_out(&cursors));
-        let give_up_at = self.give_up_at.unwrap_or_else(|| Instant::now() + AT_THE_END);
+        let give_up_at = self.give_up_at.unwrap_or_else(|| Instant::now() + STOP_WITHIN);
         let mut outcome =
-            Outcome { deliveries: Vec::new(), result: Ok(()), whole: 0, written_turn: u64::MAX };
+            Outcome { deliveries: Vec::new(), errors: Vec::new(), whole: 0, written_turn: u64::MAX };
         let all_gone = self.all_gone();
         // Files first, which end by themselves: the others have that time too.
         let (files, others): (Vec<_>, Vec<_>) =
@@ -233,12 +242,7 @@ impl Outputs {
                 outcome.written_turn = outcome.written_turn.min(turn);
             }
             outcome.deliveries.extend(delivery);
-            match (&outcome.result, result) {
-                // One error ends the writer.
-                (Err(_), Err(further)) => context.events.report(&further.to_string()),
-                (Ok(()), result) => outcome.result = result,
-                (Err(_), Ok(())) => {}
-            }
+            outcome.errors.extend(result.err());
             outcome.whole |= OutputMask::from(is_whole) << number;
         }
         outcome
@@ -253,8 +257,8 @@ fn ends_by_itself(output: &Output) -> bool {
 /// What has come of the outputs at the end of a session.
 pub(super) struct Outcome {
     pub(super) deliveries: Vec<Delivery>,
-    /// The first error.
-    pub(super) result: Result<(), Error>,
+    /// Of each output that has not written everything.
+    pub(super) errors: Vec<Error>,
     /// The outputs that never lose records and have written all that was for them.
     pub(super) whole: OutputMask,
     /// The turn up to which batches are written by every output that is waited for.

@@ -86,22 +86,21 @@ fn run_sessions(
     flags: Flags<'_>,
     events: &mut dyn Events,
 ) -> Result<Summary, Error> {
-    let (mut config, mut held, mut summary) = (first, Held::default(), Summary::default());
+    let (mut config, mut carried) = (first, Carried::default());
     // The configuration to return to if the next one cannot start. A file is locked by one writer, so the old files are
     // closed before the new ones are opened.
     let (mut previous, mut answer) = (None, true);
     let (mut has_begun, mut is_waiting) = (false, false);
-    let mut positions = Positions::default();
     loop {
         let may_lack_outputs = has_begun && previous.is_none();
         let session = Session { config: &config, how, answer: how.file.map(|_| answer), may_lack_outputs };
-        let writer = match session.begin(&mut held, &positions, flags, events) {
+        let writer = match session.begin(&mut carried, flags, events) {
             Ok(writer) => writer,
             Err(error) => {
                 if let Some(old) = previous.take() {
                     events.report(&format!("{error}; the previous configuration stays in force"));
                     (config, answer) = (old, false);
-                } else if has_begun && !flags.stop.load(Ordering::Relaxed) && !held.stop_requested() {
+                } else if has_begun && !flags.stop.load(Ordering::Relaxed) && !carried.held.stop_requested() {
                     // The previous configuration cannot start again either: try until one can.
                     if !std::mem::replace(&mut is_waiting, true) {
                         events.report(&format!("{error}; trying again, records wait in the rings"));
@@ -114,8 +113,9 @@ fn run_sessions(
             }
         };
         (has_begun, is_waiting, previous) = (true, false, None);
-        match session.run(writer, &mut held, &mut positions, &mut summary)? {
-            Next::Done => return Ok(summary),
+        carried.streams.clear();
+        match session.run(writer, &mut carried)? {
+            Next::Done => return Ok(carried.summary),
             Next::Again => {
                 keep_files_of(&config.clone(), &mut config);
                 answer = true;
@@ -155,6 +155,17 @@ fn keep_files_of(before: &Config, next: &mut Config) {
 /// The positions of the rings in the sinks of the session before, by the name of the sink.
 type Positions = HashMap<String, Vec<Cursor>>;
 
+/// What goes from one session to the next.
+#[derive(Default)]
+struct Carried {
+    held: Held,
+    positions: Positions,
+    /// Pipes and streams of the session before, until the next one has opened its own: the reader of a pipe that no
+    /// process has open for writing sees its end.
+    streams: Vec<Box<dyn Sink>>,
+    summary: Summary,
+}
+
 /// The time for which one configuration is in force.
 #[derive(Clone, Copy)]
 struct Session<'a> {
@@ -181,11 +192,11 @@ impl Session<'_> {
     /// fails, the rings that were held before are held again.
     fn begin<'a>(
         &'a self,
-        held: &mut Held,
-        positions: &Positions,
+        carried: &mut Carried,
         flags: Flags<'a>,
         events: &'a mut dyn Events,
     ) -> Result<Writer<'a>, Error> {
+        let Carried { held, positions, .. } = carried;
         let mut sources = held.take(&self.config.rings, self.config.grace, events)?;
         let router = Router::new(self.config);
         let outputs = match self.open_outputs(&router, &mut sources, positions, events) {
@@ -268,34 +279,32 @@ impl Session<'_> {
     }
 
     /// Runs the loop to its end, and closes the sinks.
-    fn run(
-        &self,
-        mut writer: Writer<'_>,
-        held: &mut Held,
-        positions: &mut Positions,
-        summary: &mut Summary,
-    ) -> Result<Next, Error> {
+    fn run(&self, mut writer: Writer<'_>, carried: &mut Carried) -> Result<Next, Error> {
         writer.context.events.ready();
         let end = writer.run();
         let Writer { mut context, mut outputs, summary: done, in_flight, .. } = writer;
         let is_last = !matches!(end, Ok(End::Replaced | End::Reload(_)));
         if !matches!(end, Ok(End::Done)) {
-            outputs.stop(Instant::now() + STOP_WITHIN);
+            // Before another session everything was waited for.
+            outputs.stop(Instant::now() + if is_last { STOP_WITHIN } else { Duration::ZERO });
         }
         let all_gone = outputs.all_gone();
-        let Outcome { deliveries, result: written, whole, written_turn } = outputs.finish(&mut context);
+        let Outcome { deliveries, mut errors, whole, written_turn } = outputs.finish(&mut context);
         let Context { mut sources, events, flags } = context;
-        summary.add(done);
-        *positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
-        let mut sinks: Vec<Box<dyn Sink>> = deliveries.into_iter().map(Delivery::into_sink).collect();
+        carried.summary.add(done);
+        carried.positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
+        let sinks = deliveries.into_iter().map(Delivery::into_sink);
+        let (mut sinks, streams): (Vec<Box<dyn Sink>>, Vec<_>) =
+            sinks.partition(|sink| is_last || sink.guarantee() == Guarantee::ExactlyOnce);
+        carried.streams.extend(streams);
         let mut in_flight = in_flight.into_iter().peekable();
         while end.is_ok()
             && let Some(batch) = in_flight.next_if(|batch| batch.turn <= written_turn)
         {
             sources.ack_to(&batch.marks)?;
-            summary.add(batch.counts);
+            carried.summary.add(batch.counts);
         }
-        if end.is_ok() && written.is_ok() {
+        if end.is_ok() && errors.is_empty() {
             if self.how.until_idle {
                 let finish = |sink: &mut Box<dyn Sink>| sink.handle(SinkRequest::Finish, events);
                 sinks.iter_mut().try_for_each(finish).map_err(Error::Thread)?;
@@ -319,25 +328,28 @@ impl Session<'_> {
             Ok(End::Done) | Err(_) => {
                 held::report_left(&sources, events);
                 let is_nameless = sources.are_nameless();
-                if end.is_ok()
-                    && flags.now.load(Ordering::Relaxed)
-                    && !matches!(written, Err(Error::LeftOut { .. }))
-                {
+                let has_left_out = errors.iter().any(|error| matches!(error, Error::LeftOut { .. }));
+                if end.is_ok() && flags.now.load(Ordering::Relaxed) && !has_left_out {
                     let records = sources.unwritten()?;
                     return if records == 0 { Ok(Next::Done) } else { Err(Error::EndedAtOnce { records }) };
                 }
-                return end.and(written).map(|()| Next::Done).map_err(|error| error.of_removed(is_nameless));
+                errors = errors.into_iter().map(|error| error.of_removed(is_nameless)).collect();
+                // One error ends the writer.
+                let first = if errors.is_empty() { Ok(()) } else { Err(errors.remove(0)) };
+                errors.iter().for_each(|further| events.report(&further.to_string()));
+                return end.map_err(|error| error.of_removed(is_nameless)).and(first).map(|()| Next::Done);
             }
         };
-        // Records that a sink has refused are given out again by the rings; records left out of it are not.
-        match written {
-            Err(Error::Write { out, source, .. }) => {
-                events.report(&format!("cannot write to {out}: {source}; its records wait in the ring"));
+        for error in errors {
+            match error {
+                // Given out again by the rings. Records that were left out are not.
+                Error::Write { out, source, .. } => {
+                    events.report(&format!("cannot write to {out}: {source}; its records wait in the ring"));
+                }
+                error => events.report(&error.to_string()),
             }
-            Err(error) => events.report(&error.to_string()),
-            Ok(()) => {}
         }
-        held.put_back(sources, events)?;
+        carried.held.put_back(sources, events)?;
         Ok(next)
     }
 }

@@ -68,7 +68,10 @@ pub(super) fn report_twice(
 ) {
     if written > 0 && !take_back(written) {
         let bytes = counted(written, "byte");
-        events.report(&format!("the last {bytes} of {out} will be written a second time"));
+        events.report(&format!(
+            "the last {bytes} of {out} are of records that do not count as written: where these are written again, \
+             they are in it a second time"
+        ));
     }
 }
 

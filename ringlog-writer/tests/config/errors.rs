@@ -381,6 +381,10 @@ fn two_handlers_of_one_file_that_differ() {
                    synced; leave out checkpoint = false";
     let text = two("app.log", "app.log").replace("fsync=\"5s\"", "checkpoint=false");
     check(&[(&text, without)], "");
+    // A default that is written out counts, and a link to a file that is not there yet is known.
+    std::os::unix::fs::symlink("absent.log", dir.file("dangling.log")).unwrap();
+    let text = two(&format!("{at}/dangling.log"), &format!("{at}/absent.log")).replace("\"5s\"", "\"never\"");
+    check(&[(&text, one)], "");
     // `..` behind a link leads elsewhere.
     std::os::unix::fs::symlink(dir.file("logs"), dir.file("logs/self")).unwrap();
     let checked = parse(&two(&format!("{at}/logs/self/../app.log"), &format!("{at}/logs/app.log")));

@@ -152,7 +152,7 @@ fn a_pipe_that_is_not_read_is_given_up_at_the_end() {
     );
     assert_eq!((error.to_string(), error.exit_code()), (expected, 3));
     assert_eq!(at.unwritten(), logged);
-    assert_eq!(at.says("will be written a second time"), 1, "{:?}", at.events.messages());
+    assert_eq!(at.says("they are in it a second time"), 1, "{:?}", at.events.messages());
     drop(pipe);
 }
 

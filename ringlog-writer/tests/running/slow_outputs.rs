@@ -317,3 +317,58 @@ fn a_reload_reports_what_an_abandoned_output_loses() {
         })
         .unwrap();
 }
+
+/// Otherwise the ring would forget what no output has.
+#[test]
+fn where_no_output_keeps_up_records_wait_in_the_ring() {
+    let config = ONE_IS_SLOW.replace("path = \"DIR/file.log\"", "path = \"/dev/full\"");
+    let scratch = Scene::with(1, || Ring::options().size("256KiB"), &config);
+    let pipe = pipe(&scratch);
+    let logger = scratch.rings[0].logger();
+    let observer = scratch.rings[0].observe().unwrap();
+    let begun = Instant::now();
+    let error = scratch
+        .beside_a_writer(|_, _| {
+            // Longer than an output is waited for where others go on.
+            while begun.elapsed() < Duration::from_millis(2_500) {
+                let _ = logger.text(Level::INFO, "x", "x".repeat(1000));
+                thread::sleep(Duration::from_millis(1));
+            }
+        })
+        .unwrap_err();
+    let stat = observer.stat().unwrap();
+    // The pipe holds 64 KiB.
+    assert!(stat.dropped > 0 && stat.published > 100 && stat.lag() + 100 > stat.published, "{stat:?}");
+    assert_eq!(error.exit_code(), 3);
+    drop(pipe);
+    // The next writer gets all that the pipe has not.
+    scratch.configure(&ONE_IS_SLOW.replace("handlers = [\"slow\", \"file\"]", "handlers = [\"file\"]"));
+    scratch.drain().unwrap();
+    let lines = scratch.lines("file.log").iter().filter(|line| line.len() == 1000).count() as u64;
+    assert_eq!((lines, observer.stat().unwrap().lag()), (stat.lag(), 0));
+}
+
+#[test]
+fn the_reader_of_a_pipe_sees_no_end_at_a_reload() {
+    let scratch = Scene::new(ONE_IS_SLOW);
+    let path = scratch.path("slow");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = thread::spawn(move || fs::read_to_string(path).unwrap());
+    let log = |number: u32| scratch.log(0, "x", Level::INFO, &number.to_string());
+    let mut has_lost_it = true;
+    scratch
+        .beside_a_writer(|_, events| {
+            for number in 0..5 {
+                log(number);
+                eventually("the file has it", || scratch.lines("file.log").len() as u32 == number + 1);
+                scratch.reload(true);
+            }
+            log(5);
+            eventually("the file has all", || scratch.lines("file.log").len() == 6);
+            has_lost_it = events.messages().iter().any(|said| said.contains("has gone"));
+        })
+        .unwrap();
+    assert!(!has_lost_it);
+    let expected: String = (0..6).map(|number| format!("{number}\n")).collect();
+    assert_eq!(reader.join().unwrap(), expected, "up to the writer's end");
+}
