@@ -218,6 +218,27 @@ fn a_second_signal_ends_a_writer_at_once() {
 }
 
 #[test]
+fn a_signal_ends_the_wait_for_a_configuration_from_a_pipe() {
+    let dir = Scratch::new();
+    nix::unistd::mkfifo(&dir.file("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let program = Command::new(PROGRAM).arg("--config").arg(dir.file("pipe")).stderr(Stdio::piped()).spawn();
+    let program = program.unwrap();
+    let handles_sigterm = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t")).unwrap();
+        u64::from_str_radix(caught, 16).unwrap() >> (Signal::SIGTERM as u64 - 1) & 1 == 1
+    };
+    let begun = Instant::now();
+    while !handles_sigterm() {
+        assert!(begun.elapsed() < SOON, "it handles no signals");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill(Pid::from_raw(program.id() as i32), Signal::SIGTERM).unwrap();
+    // After the wait it would say that nothing came out of the pipe.
+    assert_eq!(said(&program.wait_with_output().unwrap()), (Some(0), String::new()));
+}
+
+#[test]
 fn exit_codes_name_the_kind_of_error() {
     let (dir, _ring, options) = scratch();
     let (code, message) = said(&writer(&[&format!("{}x", options.ring)]));

@@ -1,6 +1,7 @@
 //! The configuration file of a running writer.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use super::diagnostics::ConfigErrors;
 use super::model::Config;
@@ -28,7 +29,12 @@ impl ConfigFile {
     /// # Errors
     /// [`Error::Config`] with every error in it.
     pub fn check(&self) -> Result<Checked, Error> {
-        let mut checked = Config::read(&self.path).map_err(|errors| Error::Config(errors.to_string()))?;
+        self.check_unless(&AtomicBool::new(false))
+    }
+
+    fn check_unless(&self, stop: &AtomicBool) -> Result<Checked, Error> {
+        let read = Config::read_unless(&self.path, stop);
+        let mut checked = read.map_err(|errors| Error::Config(errors.to_string()))?;
         if !self.rings.is_empty() {
             checked.config.rings.clone_from(&self.rings);
         }
@@ -41,9 +47,9 @@ impl ConfigFile {
         Ok(checked)
     }
 
-    /// Reads the file, and checks that its handlers' files can be opened.
-    pub(crate) fn load(&self) -> Result<Config, Error> {
-        let checked = self.check()?;
+    /// Reads the file, as long as `stop` is not set, and checks that its handlers' files can be opened.
+    pub(crate) fn load(&self, stop: &AtomicBool) -> Result<Config, Error> {
+        let checked = self.check_unless(stop)?;
         let targets = checked.check_targets();
         if targets.is_empty() {
             Ok(checked.config)

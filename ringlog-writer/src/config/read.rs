@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -24,6 +25,8 @@ use super::syntax;
 const BYTES_MAX: u64 = 1 << 20;
 /// How long the bytes of a pipe are waited for.
 const PIPE_WITHIN: Duration = Duration::from_secs(5);
+/// How often to look for a request to stop during that time.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A configuration without errors, and the warnings about its file.
 #[derive(Clone, Debug)]
@@ -44,8 +47,13 @@ impl Config {
     /// # Errors
     /// Every error in it, at least one [`Problem`].
     pub fn read(path: &Path) -> Result<Checked, ConfigErrors> {
+        Config::read_unless(path, &AtomicBool::new(false))
+    }
+
+    /// As [`read`](Self::read), as long as `stop` is not set.
+    pub(super) fn read_unless(path: &Path, stop: &AtomicBool) -> Result<Checked, ConfigErrors> {
         let wrong = |place, what| ConfigErrors(vec![Problem { file: path.to_owned(), place, what }]);
-        let bytes = read(path).map_err(|why| wrong(None, why))?;
+        let bytes = read(path, stop).map_err(|why| wrong(None, why))?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Config::parse(text, path),
             Err(error) => {
@@ -91,14 +99,16 @@ impl Config {
 
 /// Reads up to one byte more than allowed. Of a pipe, as a shell makes for `<(command)`, it waits for a limited time: a
 /// pipe into which nobody writes must not hold up a writer that reloads.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+fn read_bounded(path: &Path, stop: &AtomicBool) -> io::Result<Vec<u8>> {
     let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let begun = Instant::now();
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     while bytes.len() as u64 <= BYTES_MAX {
         let left = PIPE_WITHIN.saturating_sub(begun.elapsed());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        let timeout = PollTimeout::try_from(left.min(LOOK_EVERY)).unwrap_or(PollTimeout::ZERO);
         match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) if stop.load(Ordering::Relaxed) => return Err(io::ErrorKind::Interrupted.into()),
+            Ok(0) if left > LOOK_EVERY => continue,
             Ok(0) => {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
@@ -118,8 +128,8 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    match read_bounded(path) {
+fn read(path: &Path, stop: &AtomicBool) -> Result<Vec<u8>, String> {
+    match read_bounded(path, stop) {
         Ok(bytes) if bytes.len() as u64 > BYTES_MAX => {
             Err(format!("this file has more than {} KiB; is it a configuration?", BYTES_MAX >> 10))
         }

@@ -145,6 +145,18 @@ impl Outputs {
         self.all.iter().any(|output| output.is_behind(is_alone))
     }
 
+    /// Whether the present batches may be sent. An only output without positions gets one when everything before is
+    /// acknowledged, so that after a crash no more than that is written twice.
+    pub(super) fn are_ready(&self) -> bool {
+        match &self.all[..] {
+            [only] => {
+                let is_waiting = only.takes_entries() && only.worker().queued_bytes() > 0;
+                only.guarantee() == Guarantee::ExactlyOnce || !is_waiting
+            }
+            _ => true,
+        }
+    }
+
     /// Detaches outputs that do not keep up if there are others that do, and attaches those again that have caught up.
     /// Returns whether one has got a line about records that were left out.
     pub(super) fn update_detached(

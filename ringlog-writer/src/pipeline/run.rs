@@ -134,7 +134,7 @@ impl<'a> Writer<'a> {
                 }
             };
             let took_some = self.counts.has_entries();
-            if took_some {
+            if took_some && self.outputs.are_ready() {
                 self.submit();
             }
             self.acknowledge()?;
@@ -148,7 +148,12 @@ impl<'a> Writer<'a> {
                 self.outputs.end_now();
                 return Ok(End::Done);
             }
-            if self.ending.is_some() {
+            if self.counts.has_entries() {
+                // They are not sent yet.
+                if self.ending.is_none() && self.context.is_stopping() {
+                    self.begin_shutdown();
+                }
+            } else if self.ending.is_some() {
                 if self.is_finished(is_empty, took_some)? {
                     return Ok(End::Done);
                 }
@@ -166,7 +171,12 @@ impl<'a> Writer<'a> {
     /// at the moment.
     fn fill(&mut self) -> Result<bool, Error> {
         let is_busy = self.ending.is_some() || !self.in_flight.is_empty();
-        let mut wait = if is_busy { BUSY } else { IDLE };
+        let mut wait = match self.counts.has_entries() {
+            // What is not sent yet is waited for elsewhere.
+            true => Duration::ZERO,
+            false if is_busy => BUSY,
+            false => IDLE,
+        };
         let began = Instant::now();
         self.last_unix_ns = 0;
         let mut is_old = false;
@@ -219,7 +229,7 @@ impl<'a> Writer<'a> {
     /// Acknowledges the batches that every handler has written.
     fn acknowledge(&mut self) -> Result<(), Error> {
         self.outputs.poll(Duration::ZERO, self.context.events);
-        if self.outputs.are_behind() {
+        if self.outputs.are_behind() || (self.counts.has_entries() && !self.outputs.are_ready()) {
             self.outputs.poll(BUSY, self.context.events);
         }
         let Context { sources, events, .. } = &mut self.context;
@@ -360,7 +370,7 @@ impl Writer<'_> {
     /// Loads the configuration. Reports its errors if it has any; the present one stays in force then.
     fn load_config(&mut self) -> Result<Option<Config>, Error> {
         let Some(file) = self.config else { return Ok(None) };
-        match file.load() {
+        match file.load(self.context.flags.stop) {
             Ok(config) => {
                 self.quiesce()?;
                 Ok(Some(config))

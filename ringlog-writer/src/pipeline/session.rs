@@ -67,7 +67,11 @@ fn run_options(options: &Options, flags: Flags<'_>, events: &mut dyn Events) -> 
 /// As for [`run`], and [`Error::Config`].
 pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
     let how = How { file: Some(file), until_idle: file.until_idle, makes_anew: file.makes_anew };
-    run_sessions(file.load()?, how, signals.into(), events)
+    match file.load(&signals.stop) {
+        // Asked to end before it has begun.
+        Err(_) if signals.stop.load(Ordering::Relaxed) => Ok(Summary::default()),
+        config => run_sessions(config?, how, signals.into(), events),
+    }
 }
 
 /// What all sessions have in common.
