@@ -234,8 +234,7 @@ fn a_writer_makes_a_removed_ring_anew_if_told_to() {
     assert_eq!(said.matches("was removed; made it anew").count(), 2, "{said}");
 }
 
-/// Has root make a ring of mode `ring` in a directory of mode `directory`, and the user `nobody` run a writer for it,
-/// with `--create`.
+/// Makes a ring as root, with these modes of its directory and its file. Starts a writer with `--create` as `nobody`.
 fn writer_of_nobody(directory: u32, ring: u32) -> Option<(Scene, Running)> {
     if !nix::unistd::geteuid().is_root() {
         println!("SKIPPED: only root can act as another user");

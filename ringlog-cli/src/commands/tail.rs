@@ -20,7 +20,7 @@ use crate::{exit_code, humanize, terminal};
 /// blocks, so their records are soon overwritten. In a quiet ring it doubles up to `POLL_PAUSE_MAX`.
 const POLL_PAUSE_MIN: Duration = Duration::from_millis(2);
 const POLL_PAUSE_MAX: Duration = Duration::from_millis(50);
-/// The time after which it is checked again whether the name leads to the same ring; the second, while there is none.
+/// How often to check whether the name leads to another ring: while the shown one is there, and while none is.
 const REPLACED_CHECK: Duration = Duration::from_secs(1);
 const REMOVED_CHECK: Duration = Duration::from_millis(100);
 

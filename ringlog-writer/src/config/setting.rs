@@ -204,7 +204,7 @@ impl Syntax {
         }
     }
 
-    /// A word of this syntax as a value in the file.
+    /// Formats a value of this type as TOML.
     pub(crate) fn value_of_word(&self, word: &str) -> String {
         match self {
             Syntax::Boolean => word.to_owned(),

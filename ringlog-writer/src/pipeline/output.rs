@@ -16,6 +16,8 @@ use crate::events::Events;
 use crate::sink::{Batch, Guarantee, Unrotatable};
 use crate::summary::missing;
 
+/// The largest number of entries in a batch.
+const ENTRIES_MAX: usize = 8192;
 /// The most that an output may have queued before the others go on without it.
 const QUEUE_MAX: usize = 64 << 20;
 /// The same for an output of which records are not kept in the rings.
@@ -243,7 +245,9 @@ impl Output {
     /// Whether the batch is large enough to be written, for a ring with room for this size.
     #[inline]
     pub(super) fn is_full(&self, ring_max: usize) -> bool {
-        self.batch.bytes().len() >= ring_max.min(self.batch_max)
+        let is_long = self.batch.bytes().len() >= ring_max.min(self.batch_max);
+        // Entries without lines, such as gaps in the raw format, take memory too.
+        is_long || self.batch.entries().len() >= ENTRIES_MAX
     }
 
     pub(super) fn batch_len(&self) -> usize {

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::config::options::{Options, Out};
 use crate::config::setting::{Key, Pattern, Syntax};
 
-/// A word of this syntax that is not a default; `None` if the syntax does not say what words mean.
+/// A valid value that is not the default; `None` for lists and tables.
 pub(crate) fn sample(key: &Key) -> Option<String> {
     let is_default = |word: &str| key.default == Some(key.about.syntax.value_of_word(word));
     let word = match &key.about.syntax {

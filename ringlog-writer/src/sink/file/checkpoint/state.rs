@@ -123,10 +123,10 @@ impl CheckpointState {
     }
 }
 
-/// Set in the word of the mode if the mode, owner and group are known.
+/// A flag beside the mode's bits: the mode, owner and group are known.
 const HAS_ATTRIBUTES: u64 = 1 << 32;
 
-/// Decodes the word of the mode, and that of owner and group; `None` if no writer stores such words.
+/// Decodes mode, owner and group from their two words; `None` for words that are not valid.
 fn decode_attributes(mode: u64, owners: u64) -> Option<Option<Attributes>> {
     if mode == 0 && owners == 0 {
         return Some(None);
