@@ -41,7 +41,7 @@
 //! | a place in the output, to begin from exactly once | [`Cursor`], [`Step`] |
 //! | acknowledging some of what was taken out | [`Mark`] |
 //! | counters of a ring and its lanes | [`Observer::stat`], [`RingStat`] |
-//! | whether a ring or a kept cursor was replaced by an older copy | [`Observer::standing`], [`Standing`] |
+//! | whether a ring was replaced by an older copy | [`Observer::is_older_than`] |
 //! | the levels of each process | [`Observer::levels`], [`LevelStat`] |
 
 pub(crate) mod consumer;
@@ -60,7 +60,7 @@ pub use crate::shm::definition_limits::DefinitionLimits;
 pub use consumer::{Consumer, Cursor, Mark, Requests, Step};
 pub use entry::{Body, Entry, Gap, GapReason, OwnedEntry, UncleanExit};
 pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
-pub use observer::{Observer, Standing};
+pub use observer::Observer;
 pub use origin::Origin;
 pub use stat::{ConsumerStat, DefinitionStat, LaneStat, ReclaimStat, RefusedStat, RingStat};
 

@@ -2,13 +2,11 @@
 
 mod long_records;
 mod missed;
-mod standing;
+mod older_copy;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-pub use self::standing::Standing;
 
 use self::long_records::{LongRecords, Part};
 use self::missed::MissedRecords;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::{AccessFlags, eaccess};
 use ringlog::admin::Shown;
@@ -10,16 +10,13 @@ use ringlog::admin::Shown;
 use super::diagnostics::Problem;
 use super::model::SinkConfig;
 use super::options::{FileConfig, Fsync};
-use super::paths::checkpoint_path;
+use super::paths::{checkpoint_path, end_of_links};
 use super::read::Checked;
 use crate::error::why_not_opened;
 use crate::rotation::Rotation;
 
 /// The reason for which the file sink refuses such a file.
 pub(crate) const IRREGULAR: &str = "it is not a regular file, so it can be neither rotated nor synced";
-
-/// The number of symbolic links that the kernel follows.
-const LINKS_MAX: usize = 40;
 
 impl Checked {
     /// Checks that this process could open each file for writing, and create those that are missing. Nothing is created
@@ -85,16 +82,4 @@ fn writable(path: &Path) -> io::Result<()> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// The file that would be created: the target at the end of dangling links.
-fn end_of_links(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new(".")).join(target),
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(io::Error::from_raw_os_error(nix::libc::ELOOP))
 }

@@ -10,14 +10,14 @@ mod foreign;
 mod full;
 mod links;
 mod lock;
+mod older_ring;
 mod pipe;
 mod plain;
 mod recovery;
 pub(super) mod rotate;
-mod standing;
 mod syncs;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -115,7 +115,7 @@ impl FileSink {
             .map_err(|error| Error::Open { path: file.path.clone(), why: error.to_string() })?;
         let is_unknown = loaded.committed.is_none() && loaded.damage.is_none();
         let Recovery { mut state, repair, needs_commit, mut messages } = Recovery::of(loaded, &file);
-        messages.extend(standing::compare(&file.path, rings, &mut state));
+        messages.extend(older_ring::compare(&file.path, rings, &mut state));
         Ok(FileSink {
             rotation: FileRotation::new(&file.path, &output.rotation),
             closing: None,
@@ -219,10 +219,6 @@ impl FileSink {
     }
 }
 
-fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-}
-
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error::Open { path: path.to_owned(), why: error.to_string() }
 }
@@ -238,7 +234,8 @@ impl Sink for FileSink {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error)
-                    if is_disk_full(&error) && self.rotation.free_space(self.file.identity, events) => {}
+                    if full::is_disk_full(&error) && self.rotation.free_space(self.file.identity, events) => {
+                }
                 Err(error) => return Err(error),
             }
         }

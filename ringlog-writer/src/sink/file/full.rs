@@ -34,7 +34,12 @@ impl FileSink {
     }
 }
 
+/// Whether the disk is full, so that deleting a file helps.
+pub(super) fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 /// Whether the error is of missing room, which may come.
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+    is_disk_full(error) || error.kind() == ErrorKind::FileTooLarge
 }

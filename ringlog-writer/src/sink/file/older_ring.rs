@@ -17,7 +17,7 @@ pub(super) fn compare(path: &Path, rings: &[&Path], state: &mut CheckpointState)
         // What cannot be looked at is reported where it is drained.
         let Some(observer) = ring.to_str().and_then(|name| Observer::open(name).ok()) else { continue };
         let cursor = state.cursor(&observer.info().uuid);
-        if observer.standing(&cursor).is_ok_and(|standing| standing.is_ring_older) {
+        if observer.is_older_than(&cursor).unwrap_or(false) {
             state.cursors.retain(|known| known.ring != cursor.ring);
             messages.push(format!(
                 "{path}: the ring {} is older than the checkpoint: it was replaced by a copy. All that is left in it \
