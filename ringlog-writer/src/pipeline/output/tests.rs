@@ -9,6 +9,15 @@ use crate::events::StandardError;
 use crate::format::RingIdentity;
 use crate::sink::{self, Abandoned, Sink};
 
+/// An output with one handler.
+fn output_of(ring: &Ring, formatter: Formatter, sink: Box<dyn Sink>, had: Vec<Cursor>) -> Output {
+    let handler = HandlerConfig { name: String::new(), level: EVERYTHING, formatter, sink: SinkConfig::Null };
+    let identity = RingIdentity::new(ring.path(), ring.info());
+    let formatting = Formatting::new(&handler, 1, &[identity]).unwrap();
+    Output::start(vec![formatting], Delivery::new("out".to_owned(), sink), Guarantee::ExactlyOnce, had)
+        .unwrap()
+}
+
 /// Otherwise the next writer would write the lane's records a second time.
 #[test]
 fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
@@ -25,12 +34,7 @@ fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
     let config = SinkConfig::File(FileConfig::new(dir.path().join("app.log")));
     let mut sink = sink::open(&config, &[]).unwrap().unwrap();
     sink.recover(false, &mut StandardError).unwrap();
-    let formatter = Formatter::Json;
-    let handler = HandlerConfig { name: String::new(), level: EVERYTHING, formatter, sink: config };
-    let identity = RingIdentity::new(ring.path(), ring.info());
-    let formatting = Formatting::new(&handler, 1, &[identity]).unwrap();
-    let delivery = Delivery::new("app.log".to_owned(), sink);
-    let mut output = Output::start(vec![formatting], delivery, Guarantee::ExactlyOnce, vec![had]).unwrap();
+    let mut output = output_of(&ring, Formatter::Json, sink, vec![had]);
     output.left_out = LeftOut { records: 1, ..LeftOut::default() };
     output.format_left_out();
     output.write(1, &[nothing_came]);
@@ -73,14 +77,8 @@ fn an_output_that_a_call_of_the_kernel_blocks_is_left_behind() {
     let mut consumer = ring.consumer().unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
     for by_request in [false, true] {
-        let sink = SinkConfig::Null;
-        let handler =
-            HandlerConfig { name: String::new(), level: EVERYTHING, formatter: Formatter::Json, sink };
-        let formatting =
-            Formatting::new(&handler, 1, &[RingIdentity::new(ring.path(), ring.info())]).unwrap();
-        let delivery = Delivery::new("hung".to_owned(), Box::new(Hung { is_over: is_over.clone() }));
-        let mut output =
-            Output::start(vec![formatting], delivery, Guarantee::ExactlyOnce, Vec::new()).unwrap();
+        let hung = Hung { is_over: is_over.clone() };
+        let mut output = output_of(&ring, Formatter::Json, Box::new(hung), Vec::new());
         let unix_ns = match consumer.next(Duration::from_secs(5)).unwrap() {
             Some(entry) => {
                 output.format(1, 0, &entry, &mut StandardError);
@@ -103,4 +101,28 @@ fn an_output_that_a_call_of_the_kernel_blocks_is_left_behind() {
         ring.logger().text(Level::INFO, "x", "another").unwrap();
     }
     is_over.store(true, Ordering::Relaxed);
+}
+
+/// The raw format has no lines for gaps, of which a ring that is being damaged yields ever more.
+#[test]
+fn entries_without_lines_fill_a_batch() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    let hung = Hung { is_over: Arc::new(AtomicBool::new(true)) };
+    let mut output = output_of(&ring, Formatter::Raw, Box::new(hung), Vec::new());
+    let (gap, step) = (formatting::left_out(1, 0), ring.consumer().unwrap().step());
+    let mut entries = 0;
+    while !output.is_full(64 << 10) {
+        output.format(1, 0, &gap, &mut Silent);
+        output.complete(0, 0, step);
+        entries += 1;
+        assert!(entries <= ENTRIES_MAX, "no end of it");
+    }
+    assert_eq!((entries, output.batch_len()), (ENTRIES_MAX, 0));
+}
+
+struct Silent;
+
+impl Events for Silent {
+    fn report(&mut self, _message: &str) {}
 }
