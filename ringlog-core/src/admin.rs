@@ -73,7 +73,7 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     retire(&opened)?;
     unlink()?;
     if lock_file.is_some() {
-        std::fs::remove_file(&lock_path).map_err(|e| Error::io("remove", &lock_path, e))?;
+        lock_file::remove(&lock_path).map_err(|e| Error::io("remove", &lock_path, e))?;
     }
     Ok(path.clone())
 }

@@ -3,6 +3,7 @@
 mod long_records;
 mod missed;
 mod older_copy;
+mod waiting;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -110,6 +111,11 @@ impl Observer {
     /// The ring's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the ring's writer says what has become of its outputs. No file is there before the first one does.
+    pub fn status_path(&self) -> PathBuf {
+        lock_file::status_path(&self.lock_path)
     }
 
     /// The rings that were at this path before the machine was started and are not drained yet, oldest first.

@@ -231,6 +231,19 @@ pub(crate) fn path_for(ring: &Opened<'_>) -> PathBuf {
     path_in(path.parent().unwrap_or(Path::new("/")), &ring.info.uuid, ring.identity.inode())
 }
 
+/// Where the status of a ring's writer lies, by the path of the lock file.
+pub(crate) fn status_path(lock_path: &Path) -> PathBuf {
+    lock_path.with_extension("status")
+}
+
+/// Removes the lock file of a ring that is gone, and the status of its last writer.
+pub(crate) fn remove(lock_path: &Path) -> io::Result<()> {
+    std::fs::remove_file(lock_path)?;
+    // There is none if the ring never had a writer.
+    let _ = std::fs::remove_file(status_path(lock_path));
+    Ok(())
+}
+
 const PREFIX: &str = ".ringlog-";
 const SUFFIX: &str = ".lock";
 
@@ -326,7 +339,7 @@ fn remove_orphan(path: &Path, dir: &Path, inode: u64) -> io::Result<bool> {
     // Again, now that nobody can attach: its maker holds it until the ring has its name.
     let is_orphan = !list(dir)?.1.contains(&inode) && identity.is_at(path);
     if is_orphan {
-        std::fs::remove_file(path)?;
+        remove(path)?;
     }
     Ok(is_orphan)
 }

@@ -163,7 +163,7 @@ impl Settings {
 /// Removes a ring that has not been used, and its lock file.
 fn discard(draft: &Path) {
     if let Ok(opened) = file::open("", draft, false) {
-        let _ = fs::remove_file(lock_file::path_for(&opened));
+        let _ = lock_file::remove(&lock_file::path_for(&opened));
     }
     let _ = fs::remove_file(draft);
 }

@@ -1,11 +1,12 @@
 //! Observing a ring whose records are persisted and whose producers are dead.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ringlog::reader::Observer;
+use ringlog::reader::{Entry, Observer};
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, Ring};
-use ringlog_testkit::{Child, SOON, Scratch};
+use ringlog_testkit::{Child, Random, SOON, Scratch};
 use ringlog_tests::{CreateRing, Proof, stat};
 
 use crate::PRODUCER;
@@ -74,4 +75,42 @@ fn long_records_that_bring_their_definition_are_shown_whole() {
     consumer.ack().unwrap();
     assert!(stat(&ring).described > 60, "{}", stat(&ring).described);
     assert_eq!((shown.len(), shown), (100, taken));
+}
+
+#[test]
+fn the_oldest_waiting_record_is_that_of_the_smallest_time() {
+    let at = Scratch::new();
+    let ring = at.create(Ring::options().size("256KiB"));
+    let key = |entry: &Entry<'_>| {
+        let sequence = entry.record().map(|record| record.sequence);
+        (entry.origin.lane, entry.origin.incarnation, sequence)
+    };
+    let oldest = || ring.observe().unwrap().oldest_waiting();
+    let mut consumer = ring.consumer().unwrap();
+    let mut random = Random::new(7);
+    let (mut taken, mut persisted) = (BTreeSet::new(), BTreeSet::new());
+    for round in 0..8 {
+        // What was waiting before lies in other blocks each time, and behind younger records too.
+        for _ in 0..3 {
+            let logger = ring.logger();
+            let log = move |n| logger.text(Level::INFO, "oldest", format!("record {n:200}")).unwrap();
+            std::thread::spawn(move || (0..70).for_each(log)).join().unwrap();
+        }
+        let all = ring.observe().unwrap().poll().unwrap();
+        let mut waiting: BTreeMap<_, u64> =
+            all.iter().map(|entry| (key(&entry.entry()), entry.entry().unix_ns)).collect();
+        waiting.retain(|key, _| !persisted.contains(key));
+        let left_over = if round == 7 { 0 } else { 100 };
+        while waiting.len() > left_over {
+            for _ in 0..1 + random.below(40) {
+                taken.extend(consumer.next(Duration::ZERO).unwrap().as_ref().map(key));
+            }
+            assert_eq!(oldest(), waiting.values().min().copied(), "what is given out is not persisted");
+            consumer.ack().unwrap();
+            waiting.retain(|key, _| !taken.contains(key));
+            persisted.append(&mut taken);
+            assert_eq!(oldest(), waiting.values().min().copied(), "{} records wait", waiting.len());
+        }
+    }
+    assert_eq!((oldest(), persisted.len()), (None, 8 * 3 * 70));
 }
