@@ -28,10 +28,7 @@ pub fn look(verb: Verb, name: &str, json: bool) -> anyhow::Result<String> {
     let opened = Observer::open(name);
     Ok(match verb {
         Verb::Info => info::show(&opened?, json)?,
-        Verb::Stat => {
-            let observer = opened?;
-            stat::show(&observer, &observer.stat()?, json)?
-        }
+        Verb::Stat => stat::show(&stat::Reading::new(opened?)?, json)?,
         Verb::Level => {
             let observer = opened?;
             level::shown(&observer, &observer.levels()?, json)?

@@ -63,6 +63,17 @@ pub fn ahead(unix_ns: u64) -> String {
     }
 }
 
+/// The time since a past moment; nothing since a future one.
+pub fn age(unix_ns: u64) -> Duration {
+    let age_ns = now_unix_ns().saturating_sub(unix_ns.into());
+    Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0))
+}
+
+/// Formats a span of time in one unit: `340 ms`, `3 min`.
+pub fn span_of(time: Duration) -> String {
+    span(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Formats an upper bound, rounded up: the text is never less than `time`.
 pub fn at_most(time: Duration) -> String {
     match time.as_nanos().div_ceil(1_000_000) {

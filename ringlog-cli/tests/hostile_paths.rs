@@ -83,7 +83,8 @@ fn errors_in_arguments_are_harmless() {
     let scene = Scene::new();
     let hostile = "a\u{202e}b\nringlog: all is well\u{1b}[31m";
     for arguments in [
-        &["stat", "app", hostile][..],
+        &["info", "app", hostile][..],
+        &["stat", "app", "--fail-if", hostile],
         &["create", "app", "--group", hostile],
         &["create", "app", "--size", hostile],
         &["writer", "app", "--zone", hostile],

@@ -73,8 +73,9 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     retire(&opened)?;
     unlink()?;
     if lock_file.is_some() {
-        lock_file::remove(&lock_path).map_err(|e| Error::io("remove", &lock_path, e))?;
+        std::fs::remove_file(&lock_path).map_err(|e| Error::io("remove", &lock_path, e))?;
     }
+    lock_file::remove_status(&lock_path);
     Ok(path.clone())
 }
 

@@ -38,6 +38,7 @@ mod error;
 mod events;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod status;
 mod summary;
 mod text_enum;
 

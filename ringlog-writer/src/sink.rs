@@ -7,6 +7,7 @@ mod console;
 pub(crate) mod file;
 mod file_size_limit;
 mod stream;
+mod time_order;
 mod traits;
 mod unopened;
 

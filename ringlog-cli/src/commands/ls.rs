@@ -7,11 +7,14 @@ use ringlog::Error;
 use ringlog::admin::Listed;
 use ringlog::admin::Shown;
 use ringlog::reader::{Observer, RingStat};
+use ringlog_writer::status::{OutputStatus, WriterStatus};
 use serde::Serialize;
 
 use crate::{exit_code, humanize, terminal};
 
 /// List the rings of this user and those in /run/ringlog, or those in $RINGLOG_DIR
+///
+/// `ringlog stat` says what trouble the outputs of a writer are in.
 ///
 /// Of a ring that this user may only read, a `?` behind the lanes in use and the writer says that they are what the
 /// ring says: whether they are alive is seen only by users who may write the ring.
@@ -42,6 +45,8 @@ enum RingSummary {
         /// Whether the locks could be read. If not, the lanes in use and the writer are what the ring says.
         owners_known: bool,
         writer: Option<String>,
+        /// The writer's outputs, as it has said; null without a writer that has.
+        outputs: Option<Vec<OutputStatus>>,
     },
     Broken {
         error: String,
@@ -55,20 +60,25 @@ impl Ls {
         // A message, because it is no ring.
         closed.iter().filter_map(|(_, opened)| opened.as_ref().err()).for_each(terminal::print_message);
         if listed.is_empty() && !self.json {
-            let dir = ringlog::admin::directory();
-            let shared = match closed.is_empty() && ringlog::admin::variable("RINGLOG_DIR").is_none() {
-                true => " and in /run/ringlog",
-                false => "",
-            };
-            terminal::print_message(format_args!(
-                "no rings in {}{shared}; make one with `ringlog create NAME`",
-                dir.shown()
-            ));
+            print_no_rings(closed.is_empty());
         } else {
             terminal::print_text(show(listed, self.json)?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Says that there are no rings. `are_seen`: every directory of rings can be listed.
+pub(super) fn print_no_rings(are_seen: bool) {
+    let dir = ringlog::admin::directory();
+    let shared = match are_seen && ringlog::admin::variable("RINGLOG_DIR").is_none() {
+        true => " and in /run/ringlog",
+        false => "",
+    };
+    terminal::print_message(format_args!(
+        "no rings in {}{shared}; make one with `ringlog create NAME`",
+        dir.shown()
+    ));
 }
 
 /// Formats the list as the command prints it.
@@ -84,6 +94,9 @@ impl RingSummary {
             let RingStat { lanes, published, persisted, dropped, owners_known, consumer, .. } =
                 observer.stat()?;
             let geometry = observer.info().geometry();
+            let status = WriterStatus::read(&observer.status_path()).ok().flatten();
+            let status =
+                status.filter(|status| consumer.as_ref().is_some_and(|writer| writer.pid == status.pid));
             Ok(RingSummary::Ring {
                 file_bytes: geometry.file_bytes(),
                 lanes_in_use: lanes.iter().filter(|lane| lane.alive).count(),
@@ -93,6 +106,7 @@ impl RingSummary {
                 dropped,
                 owners_known,
                 writer: consumer.map(|consumer| consumer.holder),
+                outputs: status.map(|status| status.outputs),
             })
         });
         looked.unwrap_or_else(|error| RingSummary::Broken { error: error.to_string() })
@@ -100,8 +114,16 @@ impl RingSummary {
 }
 
 fn text(found: &[ListedRing]) -> String {
-    let mut table =
-        terminal::table(&["NAME", ">SIZE", ">LANES", ">PUBLISHED", ">PERSISTED", ">DROPPED", "WRITER"]);
+    let mut table = terminal::table(&[
+        "NAME",
+        ">SIZE",
+        ">LANES",
+        ">PUBLISHED",
+        ">PERSISTED",
+        ">DROPPED",
+        "WRITER",
+        "OUTPUTS",
+    ]);
     for ListedRing { name, what } in found {
         if let RingSummary::Ring {
             file_bytes,
@@ -112,6 +134,7 @@ fn text(found: &[ListedRing]) -> String {
             dropped,
             owners_known,
             writer,
+            outputs,
         } = what
         {
             table.add_row([
@@ -126,6 +149,7 @@ fn text(found: &[ListedRing]) -> String {
                     Some(writer) if *owners_known => writer,
                     Some(writer) => format!("{writer}?"),
                 },
+                outputs.as_deref().map_or_else(|| "-".to_owned(), outputs_word),
             ]);
         }
     }
@@ -135,4 +159,13 @@ fn text(found: &[ListedRing]) -> String {
     });
     let rings = (!table.is_empty()).then(|| terminal::table_text(&table));
     rings.into_iter().chain(broken).collect::<Vec<_>>().join("\n")
+}
+
+/// How many outputs there are, and how many of them are in trouble.
+fn outputs_word(outputs: &[OutputStatus]) -> String {
+    let all = outputs.len();
+    match outputs.iter().filter(|output| output.state.is_trouble()).count() {
+        0 => format!("{all} ok"),
+        trouble => format!("{trouble} of {all} in trouble"),
+    }
 }

@@ -1,22 +1,32 @@
 //! `ringlog stat`
 
+mod condition;
 mod definitions;
+mod outputs;
+mod reading;
 mod report;
+mod text;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use ringlog::admin::Shown;
-use ringlog::reader::{ConsumerStat, LaneStat, Observer, ReclaimStat, RefusedStat, RingStat};
+use ringlog::reader::Observer;
 
+use self::condition::Condition;
+pub(crate) use self::reading::Reading;
 use self::report::StatReport;
+pub(crate) use self::text::refusals;
 use super::absence::Absence;
+use super::ls;
 use super::stop_signals::StopSignals;
-use crate::{exit_code, humanize, option_values, terminal};
+use crate::{exit_code, option_values, terminal};
 
-/// Show the state and the counters of a ring and of each lane
+/// Show the state and the counters of rings, of their lanes, and of their writer's outputs
+///
+/// Without a name, all rings that `ringlog ls` lists are shown.
 ///
 /// A lane is the part of the ring that one logging thread uses. Each process
 /// has one more lane, the process lane. Definitions describe the kinds of
@@ -37,36 +47,117 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// The counters of records are
 ///   published  logged into the ring,
 ///   persisted  of these, written out by a writer,
-///   behind     published, but not persisted yet,
-///   dropped    refused; a line for each reason says why and what helps,
-///   late       written after a record with a later time.
+///   behind     published, but not persisted yet; by the age of the oldest,
+///   dropped    refused; a line for each reason says why and what helps.
+///
+/// The writer says once a second how each output is doing. It is
+///   ok           and takes what comes,
+///   failing      writing fails, and is tried again,
+///   blocked      it has taken nothing for more than a second,
+///   left out     it does not keep up, and the other outputs go on without it,
+///   given up     the writer has ended before everything was written.
+/// Its counters begin with the writer:
+///   written   records and bytes in the output,
+///   queued    records taken from the rings for it, and not written yet,
+///   left out  records that it did not get,
+///   late      lines written after a line with a later time stamp in the same
+///             file; of a file with a checkpoint, since that was made.
+///
+/// A condition of --fail-if compares a number of the ring with a limit:
+///   behind (records, or the age of the oldest: 10s), dropped, damaged,
+///   failing (outputs that are not ok), left_out, late, polled (the time since
+///   the writer last looked into the ring: 10s), writers, free_blocks.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Stat {
-    /// The ring to show
-    name: String,
-    /// Print as JSON; with --watch, one line each time
+    /// The rings to show; all if none is named
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Print as JSON: an object for one NAME, otherwise an array of them; with --watch, one line each time
     #[arg(long)]
     json: bool,
-    /// Repeat after this many seconds, at least 0.1, and show rates, until SIGINT. If the ring is removed or replaced,
-    /// say so and go on with the ring of this name that is there next
+    /// Repeat after this many seconds, at least 0.1, and show rates, until SIGINT. For one ring. If it is removed or
+    /// replaced, say so and go on with the ring of this name that is there next
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-    #[arg(value_parser = option_values::interval)]
+    #[arg(value_parser = option_values::interval, conflicts_with = "fail_if")]
     watch: Option<Duration>,
+    /// Exit with code 1, and say why, if this holds for a ring: 'behind > 10s', 'failing > 0'. For health checks; may
+    /// be given several times
+    #[arg(long, value_name = "CONDITION")]
+    fail_if: Vec<Condition>,
 }
 
 impl Stat {
     pub fn run(self) -> exit_code::CommandResult {
-        let Some(pause) = self.watch else {
-            self.print(&Reading::new(Observer::open(&self.name)?)?, None)?;
-            return Ok(ExitCode::SUCCESS);
+        match (self.watch, &self.names[..]) {
+            (None, _) => self.show(),
+            (Some(pause), [name]) => self.watch(name, pause),
+            (Some(_), _) => {
+                terminal::print_message("--watch shows one ring; expected its name");
+                Ok(ExitCode::from(exit_code::USAGE))
+            }
+        }
+    }
+
+    /// Shows the rings once. One that cannot be read does not hide the others.
+    fn show(&self) -> exit_code::CommandResult {
+        let open = |name: &String| (name.clone(), Observer::open(name));
+        let opened = match &self.names[..] {
+            [] => ringlog::admin::list()?,
+            names => names.iter().map(open).collect(),
         };
+        let (mut readings, mut errors) = (Vec::new(), Vec::new());
+        for (_, observer) in opened {
+            match observer.and_then(Reading::new) {
+                Ok(reading) => readings.push(reading),
+                Err(error) => errors.push(anyhow::Error::from(error)),
+            }
+        }
+        if self.names.len() == 1 {
+            readings.iter().try_for_each(|reading| terminal::print_text(show(reading, self.json)?))?;
+        } else if self.json {
+            terminal::print_json(&readings.iter().map(StatReport::new).collect::<Vec<_>>())?;
+        } else {
+            let texts: Vec<String> = readings.iter().map(text::text).collect();
+            if readings.is_empty() && errors.is_empty() {
+                ls::print_no_rings(true);
+            } else if !texts.is_empty() {
+                terminal::print_text(texts.join("\n\n"))?;
+            }
+        }
+        let mut code = self.check(&readings);
+        for error in errors {
+            code = exit_code::report(&error);
+        }
+        Ok(code)
+    }
+
+    /// Says which conditions hold. The exit code is that of a failure if one does.
+    fn check(&self, readings: &[Reading]) -> ExitCode {
+        if readings.is_empty() && !self.fail_if.is_empty() {
+            return ExitCode::from(exit_code::TIMED_OUT_OR_EMPTY);
+        }
+        let mut code = ExitCode::SUCCESS;
+        for reading in readings {
+            for condition in &self.fail_if {
+                if let Some(found) = condition.holds(reading) {
+                    let ring = reading.observer.path().shown();
+                    terminal::print_message(format_args!("{ring}: {condition}; it is {found}"));
+                    code = ExitCode::from(exit_code::FAILED);
+                }
+            }
+        }
+        code
+    }
+
+    /// Shows a ring again and again.
+    fn watch(&self, name: &str, pause: Duration) -> exit_code::CommandResult {
         let signals = StopSignals::install()?;
         let mut last: Option<Reading> = None;
         let mut absence = Absence::default();
         while !signals.have_come() {
             // Opened each time, because the ring may have been replaced.
-            let observer = match (Observer::open(&self.name), &last) {
+            let observer = match (Observer::open(name), &last) {
                 (Ok(observer), _) => observer,
                 (Err(ringlog::Error::NoSuchRing { .. }), Some(last)) => {
                     absence.begin();
@@ -91,215 +182,22 @@ impl Stat {
     }
 
     fn print(&self, now: &Reading, last: Option<&Reading>) -> anyhow::Result<()> {
-        if !self.json && self.watch.is_some() && io::stdout().is_terminal() {
+        if !self.json && io::stdout().is_terminal() {
             // Moves the cursor to the top left and clears the screen below it.
             write!(io::stdout(), "\x1b[H\x1b[J")?;
         }
-        terminal::print_text(show(&now.observer, &now.stat, self.json)?)?;
-        if self.json || self.watch.is_none() {
+        terminal::print_text(show(now, self.json)?)?;
+        if self.json {
             return Ok(());
         }
         if let Some(last) = last {
-            terminal::print_text(rates(&last.stat, &now.stat, now.time - last.time))?;
+            terminal::print_text(text::rates(&last.stat, &now.stat, now.time - last.time))?;
         }
         Ok(terminal::print_text("")?)
     }
 }
 
-/// One reading of the counters.
-struct Reading {
-    time: Instant,
-    observer: Observer,
-    stat: RingStat,
-}
-
-impl Reading {
-    fn new(observer: Observer) -> Result<Reading, ringlog::Error> {
-        Ok(Reading { time: Instant::now(), stat: observer.stat()?, observer })
-    }
-}
-
-/// Formats one reading of the counters as the command prints it.
-pub(crate) fn show(observer: &Observer, stat: &RingStat, json: bool) -> serde_json::Result<String> {
-    if json { terminal::to_json(&StatReport::new(observer, stat)) } else { Ok(text(observer, stat)) }
-}
-
-fn text(observer: &Observer, stat: &RingStat) -> String {
-    let count = humanize::count;
-    let mut lines = vec![
-        format!("ring      {}", observer.path().shown()),
-        format!(
-            "records   {} published, {} persisted, {} behind, {} dropped, {} late",
-            count(stat.published),
-            count(stat.persisted),
-            count(stat.lag()),
-            count(stat.dropped),
-            count(stat.late)
-        ),
-        format!(
-            "blocks    {} of {} free",
-            count(stat.free_blocks.into()),
-            count(observer.info().geometry().block_count().into())
-        ),
-        definitions::line(stat),
-        format!("reclaim   {}", reclaim(&stat.reclaim)),
-        format!("overflow  {}", option_values::overflow_text(stat.overflow)),
-        format!("writer    {}", stat.consumer.as_ref().map_or("none".to_owned(), |now| writer(now, stat))),
-    ];
-    if stat.described > 0 {
-        lines.extend(definitions::described(stat));
-    }
-    if observer.info().is_of_earlier_boot() {
-        let what = "made before the machine was started: it takes no new records, and waits to be drained";
-        lines.push(format!("boot      {what}"));
-    }
-    for old in observer.of_earlier_boots() {
-        let old = terminal::escape(&old.display().to_string());
-        lines.push(format!("earlier   {old} waits to be drained by the next writer"));
-    }
-    if !stat.owners_known {
-        let why = match stat.lock_file_missing {
-            true => "its lock file is missing",
-            false => "only who may write the ring sees its locks",
-        };
-        lines.push(format!("owners    not known to be alive: {why}; shown is what the ring says"));
-    }
-    lines.extend(refusals(&stat.refused).map(|(name, text)| format!("{name:<9} {text}")));
-    if stat.damaged > 0 {
-        let places = humanize::counted(stat.damaged, "place");
-        lines.push(format!("damaged   {places} skipped, where bytes are not valid"));
-    }
-    if stat.retired {
-        lines.push("retired   removed or replaced; producers get an error at their next block".to_owned());
-    }
-    if stat.lanes.is_empty() {
-        lines.push("lanes     none has been used yet".to_owned());
-    } else {
-        lines.push(String::new());
-        lines.push(lanes(stat));
-    }
-    lines.join("\n")
-}
-
-/// Why records were dropped, and what helps: a line for each reason that there was.
-pub(crate) fn refusals(refused: &RefusedStat) -> impl Iterator<Item = (&'static str, String)> {
-    let system = std::io::Error::from_raw_os_error(refused.system_error);
-    let reasons = [
-        (
-            "full",
-            refused.full,
-            "the ring was full; a larger --size or --overflow block loses less".to_owned(),
-        ),
-        ("no lane", refused.no_lane, "every lane was in use; make the ring with more --lanes".to_owned()),
-        (
-            "nested",
-            refused.nested,
-            "they were logged inside an unfinished log call, where no lane could take them".to_owned(),
-        ),
-        (
-            "unfit",
-            refused.unfit,
-            "they were larger than the ring takes, or not as their definition says".to_owned(),
-        ),
-        ("system", refused.system, format!("the system gave no lane or memory: {system}")),
-        (
-            "no ring",
-            refused.no_ring,
-            "the ring before was removed or replaced, and this one was not there yet".to_owned(),
-        ),
-        (
-            "left",
-            refused.left,
-            "they were left in a ring of this name that was removed or replaced".to_owned(),
-        ),
-    ];
-    let some = reasons.into_iter().filter(|(_, count, _)| *count > 0);
-    some.map(|(name, count, why)| (name, format!("{} dropped: {why}", humanize::records(count))))
-}
-
-fn reclaim(reclaim: &ReclaimStat) -> String {
-    let blocks = match reclaim.blocks {
-        1 => "1 block of an ended owner freed".to_owned(),
-        blocks => format!("{} blocks of ended owners freed", humanize::count(blocks)),
-    };
-    let within = match (reclaim.last_within, reclaim.longest_within) {
-        (Some(last), Some(longest)) => {
-            let (last, longest) = (humanize::at_most(last), humanize::at_most(longest));
-            format!(", the last at most {last} after its owner's end, the longest {longest}")
-        }
-        _ => String::new(),
-    };
-    let looked = match reclaim.looked_unix_ns {
-        0 => "no writer has looked for ended owners".to_owned(),
-        looked => format!("a writer last looked for ended owners {}", humanize::ago(looked)),
-    };
-    format!("{blocks}{within}; {looked}")
-}
-
-fn writer(consumer: &ConsumerStat, stat: &RingStat) -> String {
-    format!(
-        "{} {}, since {} ({}), last polled {}",
-        terminal::escape(&consumer.holder),
-        if stat.owners_known { "alive" } else { "not ended in order" },
-        humanize::time(consumer.since_unix_ns),
-        humanize::ago(consumer.since_unix_ns),
-        match consumer.beat_unix_ns {
-            0 => "never".to_owned(),
-            beat => humanize::ago(beat),
-        }
-    )
-}
-
-fn lanes(stat: &RingStat) -> String {
-    let headings = [
-        ">LANE",
-        "STATE",
-        "PROCESS",
-        ">PID",
-        "THREAD",
-        ">TID",
-        ">PUBLISHED",
-        ">PERSISTED",
-        ">BEHIND",
-        ">DROPPED",
-    ];
-    let mut table = terminal::table(&headings);
-    for lane in &stat.lanes {
-        let thread = if lane.is_process { "(process)".to_owned() } else { terminal::escape(&lane.thread) };
-        table.add_row([
-            lane.lane.to_string(),
-            state(lane, stat).to_owned(),
-            terminal::escape(&lane.process),
-            lane.pid.to_string(),
-            thread,
-            lane.tid.to_string(),
-            humanize::count(lane.published),
-            humanize::count(lane.persisted),
-            humanize::count(lane.published.saturating_sub(lane.persisted)),
-            humanize::count(lane.dropped),
-        ]);
-    }
-    terminal::table_text(&table)
-}
-
-fn state(lane: &LaneStat, stat: &RingStat) -> &'static str {
-    match (lane.open, lane.alive) {
-        (true, _) if !stat.owners_known => "open",
-        (true, true) => "alive",
-        (true, false) => "dead",
-        // The owner holds the lock, and has not yet written the lane's header.
-        (false, true) => "opening",
-        (false, false) => "closed",
-    }
-}
-
-fn rates(old: &RingStat, new: &RingStat, time: Duration) -> String {
-    let rate =
-        |old: u64, new: u64| humanize::count((new.saturating_sub(old) as f64 / time.as_secs_f64()) as u64);
-    format!(
-        "rates     {}/s published, {}/s persisted, {}/s dropped",
-        rate(old.published, new.published),
-        rate(old.persisted, new.persisted),
-        rate(old.dropped, new.dropped)
-    )
+/// Formats one reading as the command prints it.
+pub(crate) fn show(reading: &Reading, json: bool) -> serde_json::Result<String> {
+    if json { terminal::to_json(&StatReport::new(reading)) } else { Ok(text::text(reading)) }
 }

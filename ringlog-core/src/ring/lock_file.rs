@@ -233,27 +233,36 @@ pub(crate) fn path_for(ring: &Opened<'_>) -> PathBuf {
 
 /// Where the status of a ring's writer lies, by the path of the lock file.
 pub(crate) fn status_path(lock_path: &Path) -> PathBuf {
-    lock_path.with_extension("status")
+    lock_path.with_extension(&STATUS_SUFFIXES[0][1..])
 }
 
 /// Removes the lock file of a ring that is gone, and the status of its last writer.
 pub(crate) fn remove(lock_path: &Path) -> io::Result<()> {
     std::fs::remove_file(lock_path)?;
-    // There is none if the ring never had a writer.
-    let _ = std::fs::remove_file(status_path(lock_path));
+    remove_status(lock_path);
     Ok(())
+}
+
+/// Removes the status of the last writer of a ring that is gone.
+pub(crate) fn remove_status(lock_path: &Path) {
+    for suffix in STATUS_SUFFIXES {
+        // There is none if the ring never had a writer.
+        let _ = std::fs::remove_file(lock_path.with_extension(&suffix[1..]));
+    }
 }
 
 const PREFIX: &str = ".ringlog-";
 const SUFFIX: &str = ".lock";
+/// A writer makes its status under the second name, and then gives it the first.
+const STATUS_SUFFIXES: [&str; 2] = [".status", ".status-new"];
 
 fn path_in(dir: &Path, uuid: &[u8; 16], inode: u64) -> PathBuf {
     dir.join(format!("{PREFIX}{:032x}-{inode:x}{SUFFIX}", u128::from_be_bytes(*uuid)))
 }
 
-/// The inode of the ring whose lock file has this name.
-fn inode_in(name: &OsStr) -> Option<u64> {
-    let (uuid, inode) = name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.split_once('-')?;
+/// The inode of the ring whose lock file, or file with this suffix, has this name.
+fn inode_in(name: &OsStr, suffix: &str) -> Option<u64> {
+    let (uuid, inode) = name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(suffix)?.split_once('-')?;
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if uuid.len() != 32 || !is_hex(uuid) || !is_hex(inode) {
         return None;
@@ -307,20 +316,35 @@ pub(crate) fn of_new(ring: &File, path: &Path, uuid: &[u8; 16]) -> io::Result<(P
 /// Removes the lock files of rings that are no longer in the directory, if no process holds them, and returns their
 /// paths. What cannot be removed stays.
 pub(crate) fn sweep(dir: &Path) -> Vec<PathBuf> {
-    let Ok((lock_files, rings)) = list(dir) else { return Vec::new() };
+    let Ok((lock_files, rings)) = list(dir, SUFFIX) else { return Vec::new() };
     let orphans = lock_files.into_iter().filter(|(_, inode)| !rings.contains(inode));
     let removed = orphans.filter(|(path, inode)| remove_orphan(path, dir, *inode).unwrap_or(false));
-    removed.map(|(path, _)| path).collect()
+    let removed = removed.map(|(path, _)| path).collect();
+    sweep_status(dir);
+    removed
+}
+
+/// Removes the status of writers of rings that are gone, and of which no lock file is left.
+fn sweep_status(dir: &Path) {
+    for suffix in STATUS_SUFFIXES {
+        let Ok((of_writers, others)) = list(dir, suffix) else { return };
+        for (path, inode) in of_writers {
+            if !others.contains(&inode) && !path.with_extension(&SUFFIX[1..]).exists() {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
 }
 
 type Listed = (Vec<(PathBuf, u64)>, HashSet<u64>);
 
-/// The lock files in a directory, each with the inode of its ring, and all other files' inodes.
-fn list(dir: &Path) -> io::Result<Listed> {
+/// The lock files in a directory, or the files with this suffix, each with the inode of its ring, and all other files'
+/// inodes.
+fn list(dir: &Path, suffix: &str) -> io::Result<Listed> {
     let (mut lock_files, mut others) = (Vec::new(), HashSet::new());
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        match inode_in(&entry.file_name()) {
+        match inode_in(&entry.file_name(), suffix) {
             Some(inode) => lock_files.push((entry.path(), inode)),
             None => drop(others.insert(entry.ino())),
         }
@@ -337,7 +361,7 @@ fn remove_orphan(path: &Path, dir: &Path, inode: u64) -> io::Result<bool> {
         return Ok(false);
     };
     // Again, now that nobody can attach: its maker holds it until the ring has its name.
-    let is_orphan = !list(dir)?.1.contains(&inode) && identity.is_at(path);
+    let is_orphan = !list(dir, SUFFIX)?.1.contains(&inode) && identity.is_at(path);
     if is_orphan {
         remove(path)?;
     }

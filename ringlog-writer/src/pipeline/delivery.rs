@@ -1,9 +1,11 @@
 //! A delivery: a sink, and the repetition of what fails.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::health::Health;
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::{Abandoned, Batch, Sink, SinkRequest};
@@ -81,6 +83,7 @@ pub(super) struct Delivery {
     /// The name of the file or stream in messages.
     out: String,
     sink: Box<dyn Sink>,
+    health: Arc<Health>,
     /// Whether it has been reported that a moved file cannot be reopened.
     is_reported: bool,
 }
@@ -130,8 +133,15 @@ impl Attempts {
 }
 
 impl Delivery {
-    pub(super) fn new(out: String, sink: Box<dyn Sink>) -> Delivery {
-        Delivery { out, sink, is_reported: false }
+    /// `failure`: why the sink cannot be opened yet, which has been reported.
+    pub(super) fn new(out: String, sink: Box<dyn Sink>, failure: Option<String>) -> Delivery {
+        let (health, is_reported) = (Arc::new(Health::default()), failure.is_some());
+        failure.into_iter().for_each(|failure| health.fail(failure));
+        Delivery { out, sink, health, is_reported }
+    }
+
+    pub(super) fn health(&self) -> Arc<Health> {
+        self.health.clone()
     }
 
     pub(super) fn out(&self) -> &str {
@@ -199,10 +209,13 @@ impl Delivery {
                 ErrorKind::BrokenPipe => return Ok(Persisted::ReaderGone),
                 // A slow reader is no failure. The sink has waited for it.
                 ErrorKind::WouldBlock if orders.gives_up() => {
-                    return Err(io::Error::new(ErrorKind::WouldBlock, "its reader takes nothing"));
+                    let error = io::Error::new(ErrorKind::WouldBlock, "its reader takes nothing");
+                    self.health.fail(error.to_string());
+                    return Err(error);
                 }
                 ErrorKind::WouldBlock => self.reopen_if_ordered(orders, events),
                 _ => {
+                    self.health.fail(error.to_string());
                     attempts.fail(&self.out, &error).into_iter().for_each(|message| events.report(&message));
                     attempts.pause(orders);
                     if orders.is_stopping() && !orders.is_reopening() {
@@ -211,6 +224,9 @@ impl Delivery {
                     self.reopen_if_ordered(orders, events);
                 }
             }
+        }
+        if attempts.failed > 0 {
+            self.health.recover();
         }
         Ok(Persisted::Done { resumed: attempts.failed > 0 })
     }
@@ -233,13 +249,20 @@ impl Delivery {
         }
     }
 
-    /// Does the sink's periodic work. Reports once that a moved file cannot be reopened.
+    /// Does the sink's periodic work. Reports once that a moved file cannot be reopened. A failed attempt to write does
+    /// not outlast its batch, so here nothing but the periodic work can be failing.
     pub(super) fn maintain(&mut self, events: &mut dyn Events) {
         match self.sink.maintain(events) {
-            Ok(was_due) => self.is_reported &= !was_due,
-            Err(_) if self.is_reported => {}
+            Ok(false) => {}
+            Ok(true) => {
+                self.is_reported = false;
+                self.health.recover();
+            }
             Err(error) => {
-                self.is_reported = true;
+                self.health.fail(error.to_string());
+                if std::mem::replace(&mut self.is_reported, true) {
+                    return;
+                }
                 events.report(&format!("{error}; going on with the file that is open"));
             }
         }

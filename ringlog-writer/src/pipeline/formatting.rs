@@ -10,6 +10,8 @@ use crate::format::{self, Colored, Format, FormatKind, Newlines, Pattern, Patter
 
 /// The formats of one handler.
 pub(super) struct Formatting {
+    /// The handler's name.
+    name: String,
     /// The handler's bit in the masks of the router.
     bit: HandlerMask,
     /// One format for each ring.
@@ -29,10 +31,16 @@ impl Formatting {
             format.map_err(|error| Error::Config(format!("handler {:?}: {error}", handler.name)))
         };
         Ok(Formatting {
+            name: handler.name.clone(),
             bit,
             formats: rings.iter().map(format).collect::<Result<_, _>>()?,
             is_raw: handler.formatter == Formatter::Raw,
         })
+    }
+
+    /// The handler's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn bit(&self) -> HandlerMask {

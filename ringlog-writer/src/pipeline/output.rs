@@ -1,6 +1,8 @@
 //! One output of a running writer: the handlers that write into it, the batch that they fill, the sink in its thread,
 //! and whether the other outputs wait for it.
 
+mod status;
+
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use crate::counted::counted;
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::{Batch, Guarantee, Unrotatable};
+use crate::status::OutputStatus;
 use crate::summary::missing;
 
 /// The largest number of entries in a batch.
@@ -31,6 +34,8 @@ const AT_THE_END: Duration = Duration::from_secs(1);
 
 /// The file or stream of one handler or several.
 pub(super) struct Output {
+    /// The absolute path of the file, or the name of the stream.
+    place: String,
     handlers: Vec<Formatting>,
     /// The bits of the handlers.
     bits: HandlerMask,
@@ -48,6 +53,8 @@ pub(super) struct Output {
     ended: Option<EndedEarly>,
     /// What it did not get while detached, or after a failure.
     left_out: LeftOut,
+    /// The records that it did not get while it was detached before.
+    left_out_before: u64,
 }
 
 /// Why nothing more can be written.
@@ -96,14 +103,17 @@ pub(super) struct Pressure {
 }
 
 impl Output {
-    /// An output with its sink's thread. `guarantee`: that of the sink, among the others.
+    /// An output with its sink's thread. `place`: the absolute path of its file, or the name of its stream.
+    /// `guarantee`: that of the sink, among the others.
     pub(super) fn start(
+        place: String,
         handlers: Vec<Formatting>,
         delivery: Delivery,
         guarantee: Guarantee,
         had: Vec<Cursor>,
     ) -> Result<Output, Error> {
         Ok(Output {
+            place,
             bits: handlers.iter().fold(0, |bits, handler| bits | handler.bit()),
             handlers,
             batch: Batch::default(),
@@ -115,6 +125,7 @@ impl Output {
             is_detached: false,
             ended: None,
             left_out: LeftOut::default(),
+            left_out_before: 0,
         })
     }
 
@@ -318,6 +329,7 @@ impl Output {
             if count > 0 {
                 self.format_left_out();
             }
+            self.left_out_before += self.left_out.records;
             (self.is_detached, self.left_out) = (false, LeftOut::default());
             let were = if count == 1 { "was" } else { "were" };
             let (out, records) = (self.worker.out(), counted(count, "record"));
@@ -344,15 +356,18 @@ impl Output {
         events: &mut dyn Events,
     ) -> FinishedOutput {
         let (out, left_out) = (self.worker.out().to_owned(), self.left_out.records);
-        let is_waited_for = self.is_waited_for();
-        let Finished { delivery, result, written_turn } = self.worker.finish(deadline, now, events);
+        let (is_waited_for, before) = (self.is_waited_for(), self.status());
+        let finished = self.worker.finish(deadline, now, events);
+        let status = before.at_the_end(&finished);
+        let Finished { delivery, result, written_turn, .. } = finished;
         let result = result.map_err(|error| match error.with_more(left_out) {
             // The rings have forgotten these records, because the other outputs have written them.
             Error::Write { records, .. } if self.is_detached => Error::LeftOut { out, records },
             error => error,
         });
         let is_whole = result.is_ok() && self.guarantee == Guarantee::ExactlyOnce;
-        FinishedOutput { delivery, result, is_whole, written_turn: written_turn.filter(|_| is_waited_for) }
+        let written_turn = written_turn.filter(|_| is_waited_for);
+        FinishedOutput { delivery, result, is_whole, written_turn, status }
     }
 }
 
@@ -366,6 +381,7 @@ pub(super) struct FinishedOutput {
     pub(super) is_whole: bool,
     /// The turn up to which batches are written, if batches had to wait for it.
     pub(super) written_turn: Option<u64>,
+    pub(super) status: OutputStatus,
 }
 
 #[cfg(test)]

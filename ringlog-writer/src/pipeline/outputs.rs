@@ -1,5 +1,6 @@
 //! The outputs of a running writer: how much each has queued, and which of them are waited for.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ringlog::admin::RotationOutcome;
@@ -12,6 +13,7 @@ use super::router::HandlerMask;
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::{Guarantee, Unrotatable};
+use crate::status::OutputStatus;
 
 /// The size at which a batch is written; in an idle ring it is written at once. Larger batches are not faster, and
 /// hold blocks longer.
@@ -220,6 +222,11 @@ impl Outputs {
         self.all.iter().any(|output| output.worker().is_handling())
     }
 
+    /// How the outputs are doing.
+    pub(super) fn status(&self) -> Vec<OutputStatus> {
+        self.all.iter().map(Output::status).collect()
+    }
+
     /// Makes every delivery give up at its next failure; those that do not end by themselves, at this time too.
     pub(super) fn stop(&mut self, give_up_at: Instant) {
         self.all.iter().for_each(|output| output.worker().stop_retrying());
@@ -237,8 +244,14 @@ impl Outputs {
         let cursors = context.sources.cursors();
         self.all.iter_mut().for_each(|output| output.write_left_out(&cursors));
         let give_up_at = self.give_up_at.unwrap_or_else(|| Instant::now() + STOP_WITHIN);
-        let mut outcome =
-            Outcome { deliveries: Vec::new(), errors: Vec::new(), whole: 0, written_turn: u64::MAX };
+        let mut outcome = Outcome {
+            deliveries: Vec::new(),
+            errors: Vec::new(),
+            status: Vec::new(),
+            whole: 0,
+            written_turn: u64::MAX,
+        };
+        let mut numbered = BTreeMap::new();
         let all_gone = self.all_gone();
         // Files first, which end by themselves: the others have that time too.
         let (files, others): (Vec<_>, Vec<_>) =
@@ -248,15 +261,17 @@ impl Outputs {
             let deadline = has_deadline.then_some(give_up_at);
             // What the last one has not written is left for another writer.
             let gone_at = output.worker().written_turn().filter(|_| all_gone);
-            let FinishedOutput { delivery, result, is_whole, written_turn } =
+            let FinishedOutput { delivery, result, is_whole, written_turn, status } =
                 output.finish(deadline, context.flags.now, context.events);
             for turn in gone_at.into_iter().chain(written_turn) {
                 outcome.written_turn = outcome.written_turn.min(turn);
             }
+            numbered.insert(number, status);
             outcome.deliveries.extend(delivery);
             outcome.errors.extend(result.err());
             outcome.whole |= OutputMask::from(is_whole) << number;
         }
+        outcome.status = numbered.into_values().collect();
         outcome
     }
 }
@@ -271,6 +286,7 @@ pub(super) struct Outcome {
     pub(super) deliveries: Vec<Delivery>,
     /// Of each output that has not written everything.
     pub(super) errors: Vec<Error>,
+    pub(super) status: Vec<OutputStatus>,
     /// The outputs that never lose records and have written all that was for them.
     pub(super) whole: OutputMask,
     /// The turn up to which batches are written by every output that is waited for.

@@ -10,6 +10,7 @@ use ringlog::reader::{Body, GapReason, Mark};
 use super::context::Context;
 use super::outputs::{OutputMask, Outputs, STOP_WITHIN};
 use super::router::Router;
+use super::status_file::StatusFile;
 use crate::clock::{now_unix_ns, unix_ns};
 use crate::config::{Config, ConfigFile};
 use crate::error::Error;
@@ -85,6 +86,7 @@ pub(super) struct Writer<'a> {
     rotating: Option<(Vec<Option<u64>>, RotationOutcome)>,
     /// Whether the files are being reopened.
     is_reopening: bool,
+    pub(super) status: StatusFile,
     /// What is acknowledged.
     pub(super) summary: Summary,
     ending: Option<Ending>,
@@ -100,6 +102,7 @@ impl<'a> Writer<'a> {
         until_idle: bool,
         makes_anew: bool,
         config: Option<&'a ConfigFile>,
+        status: StatusFile,
     ) -> Writer<'a> {
         Writer {
             context,
@@ -114,6 +117,7 @@ impl<'a> Writer<'a> {
             in_flight: VecDeque::new(),
             rotating: None,
             is_reopening: false,
+            status,
             summary: Summary::default(),
             ending: None,
             last_unix_ns: 0,
@@ -256,6 +260,7 @@ impl<'a> Writer<'a> {
         self.rotate_if_requested();
         let Context { sources, events, .. } = &mut self.context;
         sources.maintain(*events);
+        self.status.update(|| self.outputs.status(), sources, *events);
         Ok(None)
     }
 
@@ -377,6 +382,7 @@ impl Writer<'_> {
             }
             Err(error) => {
                 self.context.events.report(&format!("{error}\nthe previous configuration stays in force"));
+                self.status.refuse_config(error.to_string());
                 self.context.sources.requests().answer_reload(false);
                 Ok(None)
             }

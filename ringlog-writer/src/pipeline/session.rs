@@ -17,6 +17,7 @@ use super::outputs::{Outcome, Outputs, STOP_WITHIN};
 use super::router::{HandlerMask, Router};
 use super::run::{End, Writer};
 use super::sources::Sources;
+use super::status_file::{StatusFile, absolute};
 use crate::config::options::{Existing, Options};
 use crate::config::{Config, ConfigFile, HandlerConfig, Place, SinkConfig, canonical};
 use crate::error::Error;
@@ -91,6 +92,7 @@ fn run_sessions(
     events: &mut dyn Events,
 ) -> Result<Summary, Error> {
     let (mut config, mut carried) = (first, Carried::default());
+    how.file.iter().for_each(|file| carried.status.load_config(&file.path));
     // The configuration to return to if the next one cannot start. A file is locked by one writer, so the old files are
     // closed before the new ones are opened.
     let (mut previous, mut answer) = (None, true);
@@ -103,11 +105,13 @@ fn run_sessions(
             Err(error) => {
                 if let Some(old) = previous.take() {
                     events.report(&format!("{error}; the previous configuration stays in force"));
+                    carried.status.refuse_config(error.to_string());
                     (config, answer) = (old, false);
                 } else if has_begun && !flags.stop.load(Ordering::Relaxed) && !carried.held.stop_requested() {
                     // The previous configuration cannot start again either: try until one can.
                     if !std::mem::replace(&mut is_waiting, true) {
                         events.report(&format!("{error}; trying again, records wait in the rings"));
+                        carried.status.stall(error.to_string(), events);
                     }
                     std::thread::sleep(RETRY_AFTER);
                 } else {
@@ -131,6 +135,7 @@ fn run_sessions(
                 let mut old = std::mem::replace(&mut config, *next);
                 keep_files_of(&old.clone(), &mut old);
                 (previous, answer) = (Some(old), true);
+                how.file.iter().for_each(|file| carried.status.load_config(&file.path));
             }
         }
     }
@@ -168,6 +173,7 @@ struct Carried {
     /// process has open for writing sees its end.
     streams: Vec<Box<dyn Sink>>,
     summary: Summary,
+    status: StatusFile,
 }
 
 /// The time for which one configuration is in force.
@@ -200,7 +206,7 @@ impl Session<'_> {
         flags: Flags<'a>,
         events: &'a mut dyn Events,
     ) -> Result<Writer<'a>, Error> {
-        let Carried { held, positions, .. } = carried;
+        let Carried { held, positions, status, .. } = carried;
         let mut sources = held.take(&self.config.rings, self.config.grace, events)?;
         let router = Router::new(self.config);
         let outputs = match self.open_outputs(&router, &mut sources, positions, events) {
@@ -213,7 +219,9 @@ impl Session<'_> {
         }
         let context = Context { sources, flags, events };
         let How { file, until_idle, makes_anew } = self.how;
-        Ok(Writer::new(context, router, outputs, until_idle, makes_anew, file))
+        let mut status = std::mem::take(status);
+        status.begin_session();
+        Ok(Writer::new(context, router, outputs, until_idle, makes_anew, file, status))
     }
 
     fn open_outputs(
@@ -228,10 +236,13 @@ impl Session<'_> {
             let [(first, _), ..] = handlers[..] else { continue };
             let rings = ring_paths(sources);
             let sink = match sink::open(&first.sink, &rings) {
-                Ok(sink) => sink,
-                Err(error) => Some(self.stand_in(first, &rings, positions, error, events)?),
+                Ok(sink) => sink.map(|sink| (sink, None)),
+                Err(error) => {
+                    let failure = error.to_string();
+                    Some((self.stand_in(first, &rings, positions, error, events)?, Some(failure)))
+                }
             };
-            opened.extend(sink.map(|sink| Opened { handlers, sink }));
+            opened.extend(sink.map(|(sink, failure)| Opened { handlers, sink, failure }));
         }
         // Nothing comes again that every sink has. Of the rest, each skips what it has.
         sources.resume(|ring| {
@@ -241,8 +252,9 @@ impl Session<'_> {
             common
         })?;
         // Files are changed only now that the rings are held.
-        for Opened { handlers, sink } in &mut opened {
+        for Opened { handlers, sink, failure } in &mut opened {
             if let Err(error) = sink.recover(sources.follow_crash(), events) {
+                *failure = Some(error.to_string());
                 *sink = self.stand_in(handlers[0].0, &ring_paths(sources), positions, error, events)?;
             }
         }
@@ -286,15 +298,19 @@ impl Session<'_> {
     fn run(&self, mut writer: Writer<'_>, carried: &mut Carried) -> Result<Next, Error> {
         writer.context.events.ready();
         let end = writer.run();
-        let Writer { mut context, mut outputs, summary: done, in_flight, .. } = writer;
+        let Writer { mut context, mut outputs, summary: done, in_flight, mut status, .. } = writer;
         let is_last = !matches!(end, Ok(End::Replaced | End::Reload(_)));
         if !matches!(end, Ok(End::Done)) {
             // Before another session everything was waited for.
             outputs.stop(Instant::now() + if is_last { STOP_WITHIN } else { Duration::ZERO });
         }
         let all_gone = outputs.all_gone();
-        let Outcome { deliveries, mut errors, whole, written_turn } = outputs.finish(&mut context);
+        let Outcome { deliveries, mut errors, status: outputs, whole, written_turn } =
+            outputs.finish(&mut context);
         let Context { mut sources, events, flags } = context;
+        let error = end.as_ref().err().or(errors.first()).map(ToString::to_string);
+        status.end_session(outputs, &sources, is_last.then_some(error), events);
+        carried.status = status;
         carried.summary.add(done);
         carried.positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
         let sinks = deliveries.into_iter().map(Delivery::into_sink);
@@ -375,12 +391,14 @@ struct Opened<'a> {
     /// At least one.
     handlers: Vec<(&'a HandlerConfig, HandlerMask)>,
     sink: Box<dyn Sink>,
+    /// Why it cannot be opened yet, if it cannot.
+    failure: Option<String>,
 }
 
 impl Opened<'_> {
     /// Starts its thread. `has_better`: another sink guarantees more than `BestEffort`.
     fn start(self, sources: &Sources, has_better: bool) -> Result<Output, Error> {
-        let Opened { handlers, sink } = self;
+        let Opened { handlers, sink, failure } = self;
         let rings: Vec<RingIdentity> = sources.identities().cloned().collect();
         let begun = sources.cursors();
         let had: Vec<Cursor> = begun.iter().map(|cursor| sink.cursor(&cursor.ring)).collect();
@@ -397,7 +415,16 @@ impl Opened<'_> {
         let formatting =
             |(handler, bit): &(&HandlerConfig, HandlerMask)| Formatting::new(handler, *bit, &rings);
         let formattings = handlers.iter().map(formatting).collect::<Result<_, _>>()?;
-        let out = handlers[0].0.sink.to_string();
-        Output::start(formattings, Delivery::new(out, sink), guarantee, had)
+        let sink_config = &handlers[0].0.sink;
+        let (out, place) = (sink_config.to_string(), place_name(sink_config));
+        Output::start(place, formattings, Delivery::new(out, sink, failure), guarantee, had)
+    }
+}
+
+/// The absolute path of the file, or the name of the stream.
+fn place_name(sink: &SinkConfig) -> String {
+    match sink {
+        SinkConfig::File(file) => absolute(&file.path),
+        SinkConfig::Console { .. } | SinkConfig::Null => sink.to_string(),
     }
 }

@@ -90,6 +90,11 @@ impl Source {
     }
 
     /// Whether requests are sent to it: it gets new producers.
+    /// Where the status of the ring's writer belongs.
+    pub(super) fn status_path(&self) -> std::path::PathBuf {
+        self.observer.status_path()
+    }
+
     pub(super) fn is_present(&self) -> bool {
         self.leaving.is_none()
     }

@@ -1,5 +1,6 @@
 //! The rings that the writer drains, merged by time.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ringlog::admin::Shown;
@@ -48,6 +49,12 @@ impl Sources {
 
     pub(super) fn all(&self) -> &[Source] {
         &self.all
+    }
+
+    /// Where the writer's status belongs, and the ring beside which it lies, of each ring that has a name.
+    pub(super) fn status_places(&self) -> Vec<(PathBuf, PathBuf)> {
+        let named = self.all.iter().filter(|source| !source.is_done() && !source.consumer().is_nameless());
+        named.map(|source| (source.status_path(), source.ring().path().to_owned())).collect()
     }
 
     pub(super) fn requests(&self) -> Requests<'_> {

@@ -8,12 +8,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::delivery::{Delivery, Orders, Persisted};
+use super::health::Health;
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::Batch;
+use crate::status::Failure;
 
 /// How often an idle thread does its sink's periodic work.
 const MAINTAIN_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a batch may be in the queue before the output counts as blocked.
+const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a thread that was ordered to give up may write nothing. A longer time is spent in a call of the kernel.
 const GIVES_UP_WITHIN: Duration = Duration::from_millis(500);
@@ -30,13 +35,30 @@ enum WorkerCommand {
 
 enum WorkerEvent {
     /// The batch is written. It is returned so that its memory is used again.
-    Written(Batch),
+    Written(Batch, Late),
     Rotated,
     /// Attempts had failed, and one has succeeded.
     Resumed,
     Message(String),
     /// The thread ends: nothing more can be written.
     Ended(Ended),
+}
+
+/// The number of entries that the sink has written behind a younger one.
+type Late = u64;
+
+/// What a thread has written, what it has not, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) written: Written,
+    /// Records in the queue.
+    pub(super) queued: u64,
+    /// The earliest time of these.
+    pub(super) oldest_unix_ns: Option<u64>,
+    /// The last error, if nothing has succeeded since.
+    pub(super) failure: Option<Failure>,
+    /// Whether the first batch in the queue is not written for long.
+    pub(super) is_blocked: bool,
 }
 
 /// The end of a thread before it was asked to.
@@ -54,7 +76,18 @@ struct Queued {
     /// The memory that it takes.
     len: usize,
     records: u64,
+    /// The earliest time of its entries.
+    oldest_unix_ns: u64,
     since: Instant,
+}
+
+/// What a thread has written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+    /// Entries behind a younger one.
+    pub(super) late: u64,
 }
 
 /// What a thread reports besides messages.
@@ -75,6 +108,8 @@ pub(super) struct Worker {
     /// The batches that are not written yet, oldest first.
     queue: VecDeque<Queued>,
     queued_bytes: usize,
+    health: Arc<Health>,
+    written: Written,
     /// An empty batch with memory for the next one.
     spare: Option<Batch>,
     /// The number of rotations that are not done yet.
@@ -88,6 +123,8 @@ impl Worker {
     pub(super) fn start(delivery: Delivery) -> std::io::Result<Worker> {
         let ((commands, received), (sender, worker_events)) = (channel(), channel());
         let (orders, out) = (Arc::new(Orders::default()), delivery.out().to_owned());
+        let (health, written) =
+            (delivery.health(), Written { late: delivery.sink().late(), ..Written::default() });
         let work = Work { delivery, orders: orders.clone(), events: EventSender(sender) };
         let thread = std::thread::Builder::new()
             .name("ringlog-out".to_owned())
@@ -100,6 +137,8 @@ impl Worker {
             orders,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            health,
+            written,
             spare: None,
             rotations: 0,
             ended: None,
@@ -110,7 +149,8 @@ impl Worker {
     pub(super) fn write(&mut self, turn: u64, batch: Batch) -> Batch {
         let (len, records) = (batch.weight(), batch.counts().records);
         self.queued_bytes += len;
-        self.queue.push_back(Queued { turn, len, records, since: Instant::now() });
+        let oldest_unix_ns = batch.entries().iter().map(|entry| entry.unix_ns).min().unwrap_or(u64::MAX);
+        self.queue.push_back(Queued { turn, len, records, oldest_unix_ns, since: Instant::now() });
         self.send(WorkerCommand::Write(batch));
         self.spare.take().unwrap_or_default()
     }
@@ -146,7 +186,10 @@ impl Worker {
         };
         while let Some(event) = next {
             match event {
-                WorkerEvent::Written(mut batch) => {
+                WorkerEvent::Written(mut batch, late) => {
+                    self.written.records += batch.counts().records;
+                    self.written.bytes += batch.bytes().len() as u64;
+                    self.written.late = late;
                     let len = self.queue.pop_front().map_or(0, |queued| queued.len);
                     self.queued_bytes -= len;
                     batch.clear(keep);
@@ -175,6 +218,18 @@ impl Worker {
     /// The age of the oldest batch in the queue.
     pub(super) fn lag(&self) -> Duration {
         self.queue.front().map_or(Duration::ZERO, |queued| queued.since.elapsed())
+    }
+
+    /// What the thread has written, what it has not, and why.
+    pub(super) fn standing(&self) -> Standing {
+        let with_records = self.queue.iter().filter(|queued| queued.records > 0);
+        Standing {
+            written: self.written,
+            queued: self.queue.iter().map(|queued| queued.records).sum(),
+            oldest_unix_ns: with_records.map(|queued| queued.oldest_unix_ns).min(),
+            failure: self.health.failure(),
+            is_blocked: self.lag() >= BLOCKED_AFTER,
+        }
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
@@ -229,12 +284,12 @@ impl Worker {
             // A call of the kernel that blocks is left behind with its thread.
             if progress.max(deadline).elapsed() >= GIVES_UP_WITHIN {
                 let written_turn = self.written_turn();
-                let result = Err(self.unwritten("it takes nothing"));
-                return Finished { delivery: None, result, written_turn };
+                let (result, standing) = (Err(self.unwritten("it takes nothing")), self.standing());
+                return Finished { delivery: None, result, written_turn, standing };
             }
         }
         self.poll(Duration::ZERO, 0, events);
-        let written_turn = self.written_turn();
+        let (written_turn, standing) = (self.written_turn(), self.standing());
         let result = match self.ended.take() {
             // The batch that failed is the first in the queue, and what is written of it counts.
             Some(Ended { result, is_in_batch }) => {
@@ -245,7 +300,7 @@ impl Worker {
             None => Err(self.unwritten("the writer was to end at once")),
         };
         match self.thread.join() {
-            Ok(delivery) => Finished { delivery: Some(delivery), result, written_turn },
+            Ok(delivery) => Finished { delivery: Some(delivery), result, written_turn, standing },
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
@@ -266,6 +321,7 @@ pub(super) struct Finished {
     pub(super) result: Result<(), Error>,
     /// The turn up to which every batch is written; `None` if all are.
     pub(super) written_turn: Option<u64>,
+    pub(super) standing: Standing,
 }
 
 /// The work of the thread.
@@ -301,7 +357,8 @@ impl Work {
         let Work { delivery, orders, events } = self;
         let (persisted, done) = match command {
             WorkerCommand::Write(batch) => {
-                (delivery.write(&batch, orders, events), WorkerEvent::Written(batch))
+                let result = delivery.write(&batch, orders, events);
+                (result, WorkerEvent::Written(batch, delivery.sink().late()))
             }
             WorkerCommand::Rotate(unix_ns) => {
                 (delivery.rotate(unix_ns, orders, events), WorkerEvent::Rotated)

@@ -53,6 +53,10 @@ impl Sink for Console {
         self.progress.abandon(batch, &self.name, |_| false, events)
     }
 
+    fn late(&self) -> u64 {
+        self.progress.late()
+    }
+
     fn unrotatable(&self) -> Option<Unrotatable> {
         Some(Unrotatable::Console)
     }

@@ -338,6 +338,10 @@ impl Sink for FileSink {
         }
     }
 
+    fn late(&self) -> u64 {
+        self.committed.order.late
+    }
+
     fn unrotatable(&self) -> Option<Unrotatable> {
         None
     }

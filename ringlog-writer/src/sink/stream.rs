@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::batch::Batch;
+use super::time_order::TimeOrder;
 use super::traits::Abandoned;
 use crate::counted::counted;
 use crate::events::Events;
@@ -23,6 +24,7 @@ const PIPE_BUF: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     written: usize,
+    order: TimeOrder,
 }
 
 impl Progress {
@@ -42,7 +44,18 @@ impl Progress {
             }
         }
         self.written = 0;
+        self.order.add(batch, 0..batch.entries().len());
         Ok(())
+    }
+
+    /// What is written from here on goes into another file.
+    pub(super) fn begin_file(&mut self) {
+        self.order.begin_file();
+    }
+
+    /// The number of entries that stand behind a younger one.
+    pub(super) fn late(&self) -> u64 {
+        self.order.late
     }
 
     /// Gives the batch up. What counts is decided by the ring, so all of it is unwritten. `take_back` removes what is

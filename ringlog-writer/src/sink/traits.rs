@@ -21,6 +21,16 @@ pub(crate) enum Guarantee {
     BestEffort,
 }
 
+impl fmt::Display for Guarantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Guarantee::ExactlyOnce => "exactly once",
+            Guarantee::AtLeastOnce => "at least once",
+            Guarantee::BestEffort => "best effort",
+        })
+    }
+}
+
 /// Why a sink has no closed files, so that it cannot be rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unrotatable {
@@ -118,6 +128,9 @@ pub(crate) trait Sink: Send {
     fn maintain(&mut self, _events: &mut dyn Events) -> Result<bool, Error> {
         Ok(false)
     }
+
+    /// The number of entries that it has written behind an entry with a later time stamp, in the same file.
+    fn late(&self) -> u64;
 
     /// Why the sink cannot be rotated; `None` if it can.
     fn unrotatable(&self) -> Option<Unrotatable>;

@@ -103,11 +103,14 @@ impl Sink for Unopened {
         if self.tried_at.elapsed() < OPEN_EVERY {
             return Ok(false);
         }
-        // The next batch reports an error.
-        if self.sink(events).is_ok() {
-            events.report(&format!("{} is open again", self.config));
-        }
+        self.opened = Some(self.open(events)?);
+        self.tried_at = Instant::now();
+        events.report(&format!("{} is open again", self.config));
         Ok(true)
+    }
+
+    fn late(&self) -> u64 {
+        self.opened.as_ref().map_or(0, |sink| sink.late())
     }
 
     fn unrotatable(&self) -> Option<Unrotatable> {

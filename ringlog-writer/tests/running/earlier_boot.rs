@@ -182,7 +182,7 @@ fn a_writer_that_starts_first_drains_the_old_ring_too() {
     assert_eq!((disk.written(), disk.waiting().len(), said), (vec![0, 1, 2], 0, vec![]));
     let names = fs::read_dir(disk.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let rings = names.filter(|name| name.to_str().is_some_and(|name| name.contains("ring"))).count();
-    assert_eq!(rings, 2, "a ring and its lock file");
+    assert_eq!(rings, 3, "a ring, its lock file, and the status of its writer");
 }
 
 #[test]

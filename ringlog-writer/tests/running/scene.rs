@@ -115,5 +115,5 @@ fn numbers_of(path: &Path) -> Vec<u64> {
 
 /// Whether it is the ring's file or its lock file.
 fn is_of_the_ring(name: &str) -> bool {
-    name == "ring" || name.ends_with(".lock")
+    name == "ring" || name.starts_with(".ringlog-")
 }

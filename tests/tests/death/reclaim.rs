@@ -122,7 +122,7 @@ fn an_orderly_end_counts_nothing_as_reclaimed() {
     let mut consumer = ring.consumer().unwrap();
     for _ in 0..3 {
         let mut child = standing(&at);
-        assert_eq!(child.finish(), []);
+        assert_eq!(child.finish(), [0_u64; 0]);
         assert_eq!(free_blocks_after(&ring, blocks, || _ = drain(&mut consumer)), blocks);
     }
     assert_eq!(stat(&ring).reclaim.blocks, 0);

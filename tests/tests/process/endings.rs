@@ -119,7 +119,7 @@ fn a_thread_without_destructors_keeps_its_lane_until_exit() {
             child.kill();
         } else {
             // It drops its ring in the orderly way, which closes the lanes of threads long gone.
-            assert_eq!(child.finish(), []);
+            assert_eq!(child.finish(), [0_u64; 0]);
         }
         wait_for_lanes(&ring, (0, if killed { THREADS as usize + 2 } else { 0 }));
         let free = free_blocks_after(&ring, blocks, || drain(&mut consumer, &mut arrivals));

@@ -195,7 +195,7 @@ fn records_are_in_time_order() {
         }
     }
     consumer.ack().unwrap();
-    children.iter_mut().for_each(|child| assert_eq!(child.finish(), []));
+    children.iter_mut().for_each(|child| assert_eq!(child.finish(), [0_u64; 0]));
     assert!(changes > 1000, "only {changes} changes between processes: nothing had to be merged");
     let late = stat(&ring).late;
     assert!(back <= late, "{back} time stamps went back, but only {late} records are counted as late");

@@ -40,7 +40,7 @@ fn three_hundred_lanes_log_at_once() {
     for producer in 0..300 {
         assert_eq!(arrivals.of(producer), 400, "of producer {producer}");
     }
-    children.iter_mut().for_each(|child| assert_eq!(child.finish(), []));
+    children.iter_mut().for_each(|child| assert_eq!(child.finish(), [0_u64; 0]));
     assert_eq!((open(false), open(true)), (0, 0));
     assert_eq!(consumer.open_lanes().unwrap(), 0);
 }
@@ -75,7 +75,7 @@ fn one_lane_too_many_fails_with_a_message() {
     consumer.ack().unwrap();
     assert!(consumer.next(Duration::from_millis(500)).unwrap().is_none(), "reported once");
     holder.go();
-    assert_eq!(holder.finish(), []);
+    assert_eq!(holder.finish(), [0_u64; 0]);
     // The thread that was refused so often gets a lane as soon as there is one.
     let deadline = Instant::now() + SOON;
     while log.text(Level::INFO, "", "at last").is_err() {

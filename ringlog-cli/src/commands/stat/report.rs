@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ringlog::reader::{LaneStat, Observer, RefusedStat, RingStat};
+use ringlog::reader::{LaneStat, RefusedStat, RingStat};
+use ringlog_writer::status::WriterStatus;
 use serde::Serialize;
 
 use super::definitions::DefinitionReport;
-use super::state;
+use super::reading::Reading;
+use super::text::state;
 use crate::{humanize, option_values};
 
 /// State and counters.
 #[derive(Serialize)]
-pub(super) struct StatReport {
+pub(super) struct StatReport<'a> {
     path: PathBuf,
     uuid: String,
     published: u64,
@@ -21,7 +23,8 @@ pub(super) struct StatReport {
     dropped: u64,
     dropped_without_lane: u64,
     refused: RefusedReport,
-    late: u64,
+    /// When the oldest record that is not persisted was logged; null if all are.
+    oldest_unix_ns: Option<u64>,
     damaged: u64,
     free_blocks: u32,
     definitions: DefinitionReport,
@@ -42,6 +45,10 @@ pub(super) struct StatReport {
     /// Whether the locks could be read. If not, `alive`, `state` and `writer` are what the ring says.
     owners_known: bool,
     writer: Option<WriterReport>,
+    /// What the writer, or the last one, has said of itself and its outputs; null if there was none.
+    status: Option<&'a WriterStatus>,
+    /// Why that cannot be read; null if it can.
+    status_error: Option<&'a str>,
     lanes: Vec<LaneReport>,
 }
 
@@ -91,8 +98,9 @@ struct LaneReport {
     segments: u32,
 }
 
-impl StatReport {
-    pub(super) fn new(observer: &Observer, stat: &RingStat) -> StatReport {
+impl StatReport<'_> {
+    pub(super) fn new(reading: &Reading) -> StatReport<'_> {
+        let Reading { observer, stat, .. } = reading;
         StatReport {
             path: observer.path().to_owned(),
             uuid: humanize::uuid(&observer.info().uuid),
@@ -102,7 +110,7 @@ impl StatReport {
             dropped: stat.dropped,
             dropped_without_lane: stat.dropped_without_lane,
             refused: RefusedReport::new(&stat.refused),
-            late: stat.late,
+            oldest_unix_ns: reading.oldest_unix_ns,
             damaged: stat.damaged,
             free_blocks: stat.free_blocks,
             definitions: DefinitionReport::new(stat),
@@ -122,6 +130,8 @@ impl StatReport {
                 since_unix_ns: consumer.since_unix_ns,
                 beat_unix_ns: consumer.beat_unix_ns,
             }),
+            status: reading.status.as_ref(),
+            status_error: reading.status_error.as_deref(),
             lanes: stat.lanes.iter().map(|lane| LaneReport::new(lane, stat)).collect(),
         }
     }

@@ -14,8 +14,14 @@ fn output_of(ring: &Ring, formatter: Formatter, sink: Box<dyn Sink>, had: Vec<Cu
     let handler = HandlerConfig { name: String::new(), level: EVERYTHING, formatter, sink: SinkConfig::Null };
     let identity = RingIdentity::new(ring.path(), ring.info());
     let formatting = Formatting::new(&handler, 1, &[identity]).unwrap();
-    Output::start(vec![formatting], Delivery::new("out".to_owned(), sink), Guarantee::ExactlyOnce, had)
-        .unwrap()
+    Output::start(
+        "out".to_owned(),
+        vec![formatting],
+        Delivery::new("out".to_owned(), sink, None),
+        Guarantee::ExactlyOnce,
+        had,
+    )
+    .unwrap()
 }
 
 /// Otherwise the next writer would write the lane's records a second time.
@@ -49,6 +55,10 @@ struct Hung {
 }
 
 impl Sink for Hung {
+    fn late(&self) -> u64 {
+        0
+    }
+
     fn guarantee(&self) -> Guarantee {
         Guarantee::ExactlyOnce
     }

@@ -77,11 +77,9 @@ impl FileSink {
     fn write_part(&mut self, batch: &Batch, part: &mut Part, events: &mut dyn Events) -> io::Result<()> {
         let bytes = &batch.bytes()[part.bytes.clone()];
         if !part.is_prepared {
-            let is_last = part.entries.end == batch.entries().len();
-            match is_last {
-                true => self.prepare(bytes, batch.cursors(), events)?,
-                false => self.prepare(bytes, &self.cursors_after(batch, part), events)?,
-            }
+            self.is_committed = false;
+            self.adopt_foreign_changes(events)?;
+            self.prepare(batch, part)?;
             part.is_prepared = true;
         }
         while let Some(rest) = bytes.get(part.written..).filter(|rest| !rest.is_empty()) {
@@ -106,16 +104,23 @@ impl FileSink {
         cursors
     }
 
-    /// Announces bytes in the checkpoint. Once they are written, the rings are at these cursors.
-    fn prepare(&mut self, bytes: &[u8], cursors: &[Cursor], events: &mut dyn Events) -> io::Result<()> {
-        self.is_committed = false;
-        self.adopt_foreign_changes(events)?;
-        if self.file.len == 0 && !self.rotation.rotates() {
-            self.rotation.begin_file(now_unix_ns());
+    /// Announces the part in the checkpoint. Once it is written, the rings are at the cursors behind it.
+    fn prepare(&mut self, batch: &Batch, part: &Part) -> io::Result<()> {
+        self.prepared.order = self.committed.order;
+        if self.file.len == 0 {
+            self.prepared.order.begin_file();
+            if !self.rotation.rotates() {
+                self.rotation.begin_file(now_unix_ns());
+            }
         }
-        self.prepared.file = Some(self.state_with(bytes));
+        self.prepared.order.add(batch, part.entries.clone());
+        self.prepared.file = Some(self.state_with(&batch.bytes()[part.bytes.clone()]));
         self.prepared.clock = self.rotation.clock();
-        self.prepared.set_cursors(cursors);
+        let is_last = part.entries.end == batch.entries().len();
+        match is_last {
+            true => self.prepared.set_cursors(batch.cursors()),
+            false => self.prepared.set_cursors(&self.cursors_after(batch, part)),
+        }
         self.checkpoint.prepare(&self.prepared)
     }
 

@@ -117,6 +117,10 @@ impl Sink for Pipe {
         Ok(true)
     }
 
+    fn late(&self) -> u64 {
+        self.progress.late()
+    }
+
     fn unrotatable(&self) -> Option<Unrotatable> {
         Some(Unrotatable::Irregular)
     }

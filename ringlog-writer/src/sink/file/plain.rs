@@ -43,7 +43,11 @@ impl Sink for PlainFile {
 
     fn handle(&mut self, request: SinkRequest, _events: &mut dyn Events) -> io::Result<()> {
         match request {
-            SinkRequest::Reopen => self.file.reopen().map_err(io::Error::other),
+            SinkRequest::Reopen => {
+                self.file.reopen().map_err(io::Error::other)?;
+                self.progress.begin_file();
+                Ok(())
+            }
             SinkRequest::Rotate(_) | SinkRequest::TrustClock | SinkRequest::Finish => Ok(()),
         }
     }
@@ -51,6 +55,10 @@ impl Sink for PlainFile {
     fn maintain(&mut self, events: &mut dyn Events) -> Result<bool, Error> {
         self.file.report_notice(events);
         Ok(false)
+    }
+
+    fn late(&self) -> u64 {
+        self.progress.late()
     }
 
     fn unrotatable(&self) -> Option<Unrotatable> {

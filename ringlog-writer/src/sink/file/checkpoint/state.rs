@@ -3,6 +3,7 @@
 use ringlog::reader::Cursor;
 
 use crate::rotation::{Attributes, ClockWatch, Identity};
+use crate::sink::time_order::TimeOrder;
 
 /// The log file, and how much of it the writer has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(crate) struct CheckpointState {
     pub(crate) clock: ClockState,
     /// The mode, owner and group of the file that was written last, for the file that is begun after it.
     pub(crate) attributes: Option<Attributes>,
+    /// The order of time in the files.
+    pub(crate) order: TimeOrder,
 }
 
 /// What is known of the wall clock.
@@ -80,16 +83,19 @@ impl CheckpointState {
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let words = self.file.map_or([0; 8], |file| {
+        let mut words = self.file.map_or([0; 8], |file| {
             let FileState { identity, len, tail_start, tail_crc, since_ns } = file;
             let Identity { dev, ino, born_ns } = identity;
-            [1, dev, ino, born_ns, len, tail_start, tail_crc.into(), since_ns]
+            [HAS_FILE, dev, ino, born_ns, len, tail_start, tail_crc.into(), since_ns]
         });
+        words[0] |= HAS_ORDER;
         let clock = self.clock.watch.to_words().into_iter().chain([self.clock.set_back_ns]);
         let attributes = self.attributes.map_or([0; 2], |Attributes { mode, uid, gid }| {
             [HAS_ATTRIBUTES | u64::from(mode), u64::from(uid) << 32 | u64::from(gid)]
         });
-        for word in words.into_iter().chain([self.next_number]).chain(clock).chain(attributes) {
+        let TimeOrder { newest_unix_ns, late } = self.order;
+        let order = [newest_unix_ns, late];
+        for word in words.into_iter().chain([self.next_number]).chain(clock).chain(attributes).chain(order) {
             out.extend_from_slice(&word.to_le_bytes());
         }
         put_sized(out, |out| out.extend_from_slice(&self.plan));
@@ -112,16 +118,25 @@ impl CheckpointState {
         }
         let clock = ClockState { watch: ClockWatch::from_words(watch), set_back_ns: at.u64()? };
         let attributes = decode_attributes(at.u64()?, at.u64()?)?;
+        let order = match flags & HAS_ORDER {
+            0 => TimeOrder::default(),
+            _ => TimeOrder { newest_unix_ns: at.u64()?, late: at.u64()? },
+        };
         let plan = at.sized()?.to_vec();
         let cursors = (0..at.u32()?).map(|_| Cursor::decode(at.sized()?)).collect::<Option<_>>()?;
-        if flags > 1 || tail_start > len || !at.0.is_empty() {
+        if flags & !(HAS_FILE | HAS_ORDER) != 0 || tail_start > len || !at.0.is_empty() {
             return None;
         }
         let file = FileState { identity, len, tail_start, tail_crc, since_ns };
-        let file = (flags == 1).then_some(file);
-        Some(CheckpointState { file, cursors, plan, next_number, clock, attributes })
+        let file = (flags & HAS_FILE != 0).then_some(file);
+        Some(CheckpointState { file, cursors, plan, next_number, clock, attributes, order })
     }
 }
+
+/// A flag in the first word: there is an open file.
+const HAS_FILE: u64 = 1;
+/// A flag in the first word: the order of time follows. A state of an earlier version has none.
+const HAS_ORDER: u64 = 2;
 
 /// A flag beside the mode's bits: the mode, owner and group are known.
 const HAS_ATTRIBUTES: u64 = 1 << 32;
@@ -203,6 +218,7 @@ mod tests {
                 next_number: 4,
                 clock: ClockState { watch: ClockWatch::from_words([7, 8, 9, 10, 11]), set_back_ns: 12 },
                 attributes: Some(Attributes { mode: 0o640, uid: u32::MAX, gid: 4 }),
+                order: TimeOrder { newest_unix_ns: 13, late: 14 },
             },
         ] {
             let mut bytes = vec![];

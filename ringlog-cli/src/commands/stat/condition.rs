@@ -1,0 +1,174 @@
+//! Conditions for health checks: `behind > 10s`.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ringlog::admin;
+
+use super::reading::Reading;
+use crate::humanize;
+
+/// A number that a condition may be about.
+struct Number {
+    name: &'static str,
+    kind: Kind,
+}
+
+/// How a number is read.
+enum Kind {
+    Count(fn(&Reading) -> u64),
+    Age(fn(&Reading) -> Duration),
+    /// Records, or the age of the oldest of them, by the unit of the limit.
+    Either(fn(&Reading) -> u64, fn(&Reading) -> Duration),
+}
+
+/// The numbers, in the order in which the help names them.
+const NUMBERS: [Number; 9] = [
+    Number { name: "behind", kind: Kind::Either(|now| now.stat.lag(), Reading::behind) },
+    Number { name: "dropped", kind: Kind::Count(|now| now.stat.dropped) },
+    Number { name: "damaged", kind: Kind::Count(|now| now.stat.damaged) },
+    Number { name: "failing", kind: Kind::Count(failing) },
+    Number { name: "left_out", kind: Kind::Count(|now| sum(now, |output| output.left_out)) },
+    Number { name: "late", kind: Kind::Count(|now| sum(now, |output| output.late)) },
+    Number { name: "polled", kind: Kind::Age(polled) },
+    Number { name: "writers", kind: Kind::Count(|now| now.stat.consumer.is_some().into()) },
+    Number { name: "free_blocks", kind: Kind::Count(|now| now.stat.free_blocks.into()) },
+];
+
+/// The outputs that are in trouble.
+fn failing(now: &Reading) -> u64 {
+    now.outputs().iter().filter(|output| output.state.is_trouble()).count() as u64
+}
+
+fn sum(now: &Reading, count: fn(&ringlog_writer::status::OutputStatus) -> u64) -> u64 {
+    now.outputs().iter().map(count).fold(0, u64::saturating_add)
+}
+
+/// The time since the writer last looked into the ring; without a writer, longer than any.
+fn polled(now: &Reading) -> Duration {
+    let beat = now.stat.consumer.as_ref().map(|writer| writer.beat_unix_ns).filter(|beat| *beat != 0);
+    beat.map_or(Duration::MAX, humanize::age)
+}
+
+/// A condition: a number, a comparison, and a limit.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    /// The index of the number.
+    number: usize,
+    operator: &'static str,
+    limit: Limit,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    Count(u64),
+    Age(Duration),
+}
+
+/// Whether a comparison holds for an order.
+type Comparison = fn(Ordering) -> bool;
+
+/// The comparisons. A longer one comes before its beginning.
+const OPERATORS: [(&str, Comparison); 6] = [
+    (">=", Ordering::is_ge),
+    ("<=", Ordering::is_le),
+    ("==", Ordering::is_eq),
+    ("!=", Ordering::is_ne),
+    (">", Ordering::is_gt),
+    ("<", Ordering::is_lt),
+];
+
+impl FromStr for Condition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Condition, String> {
+        let wrong =
+            |what: String| format!("{what}; expected a condition such as `behind > 10s` or `failing > 0`");
+        let start =
+            text.find(['<', '>', '=', '!']).ok_or_else(|| wrong(format!("{text:?} compares nothing")))?;
+        let (name, rest) = (text[..start].trim(), &text[start..]);
+        let number = NUMBERS.iter().position(|number| number.name == name).ok_or_else(|| {
+            let names: Vec<&str> = NUMBERS.iter().map(|number| number.name).collect();
+            format!("{name:?} is not a number of a ring; expected one of {}", names.join(", "))
+        })?;
+        let found = OPERATORS.into_iter().find(|(operator, _)| rest.starts_with(operator));
+        let (operator, _) = found.ok_or_else(|| wrong(format!("{text:?} has no known comparison")))?;
+        let limit = rest[operator.len()..].trim();
+        let age = || admin::parse_duration(limit).map(Limit::Age);
+        let limit = match (limit.replace([',', '_'], "").parse().map(Limit::Count), &NUMBERS[number].kind) {
+            (Ok(count), Kind::Count(_) | Kind::Either(..)) => count,
+            (Err(_), Kind::Count(_)) => {
+                return Err(format!("{name} is compared with a number, not with {limit:?}"));
+            }
+            (_, Kind::Age(_) | Kind::Either(..)) => age()?,
+        };
+        Ok(Condition { number, operator, limit })
+    }
+}
+
+impl Condition {
+    /// Whether the condition holds. Returns what was found then.
+    pub(super) fn holds(&self, now: &Reading) -> Option<String> {
+        let (order, found) = match (&NUMBERS[self.number].kind, self.limit) {
+            (Kind::Count(read) | Kind::Either(read, _), Limit::Count(limit)) => {
+                let found = read(now);
+                (found.cmp(&limit), humanize::count(found))
+            }
+            (Kind::Age(read) | Kind::Either(_, read), Limit::Age(limit)) => {
+                let found = read(now);
+                let words =
+                    if found == Duration::MAX { "never".to_owned() } else { humanize::span_of(found) };
+                (found.cmp(&limit), words)
+            }
+            // The parser makes no other pairs.
+            (Kind::Count(_), Limit::Age(_)) | (Kind::Age(_), Limit::Count(_)) => return None,
+        };
+        let test = OPERATORS.iter().find(|(operator, _)| *operator == self.operator).map(|(_, test)| test);
+        test.is_some_and(|test| test(order)).then_some(found)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ", NUMBERS[self.number].name, self.operator)?;
+        match self.limit {
+            Limit::Count(count) => f.write_str(&humanize::count(count)),
+            Limit::Age(age) => f.write_str(&admin::duration_word(age)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_parsed_and_printed() {
+        for (text, printed) in [
+            ("behind > 10s", "behind > 10s"),
+            ("behind>1_000", "behind > 1,000"),
+            (" dropped != 0 ", "dropped != 0"),
+            ("polled >= 1m30s", "polled >= 90s"),
+            ("writers<1", "writers < 1"),
+        ] {
+            assert_eq!(text.parse::<Condition>().unwrap().to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_condition_is_said() {
+        for (text, why) in [
+            ("behind", "\"behind\" compares nothing; expected a condition such as `behind > 10s`"),
+            ("speed > 3", "\"speed\" is not a number of a ring; expected one of behind, dropped, "),
+            ("behind = 3", "\"behind = 3\" has no known comparison"),
+            ("dropped > 10s", "dropped is compared with a number, not with \"10s\""),
+            ("polled > 10", "\"10\" is not a duration; expected"),
+            ("behind > ten", "\"ten\" is not a duration; expected"),
+        ] {
+            let error = text.parse::<Condition>().unwrap_err();
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What `stat` and `ls` say of the writer and of its outputs.
+
+mod common;
+
+use std::fs::File;
+use std::process::Stdio;
+
+use common::{Running, Scene, wait_until};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+/// The first output in `stat --json`.
+fn output(scene: &Scene, ring: &str) -> Value {
+    status(scene, ring)["outputs"][0].clone()
+}
+
+fn status(scene: &Scene, ring: &str) -> Value {
+    let stat = scene.ringlog(&["stat", ring, "--json"]).ok().stdout;
+    serde_json::from_str::<Value>(&stat).unwrap()["status"].clone()
+}
+
+fn put(scene: &Scene, ring: &str, count: usize) {
+    let lines: String = (0..count).map(|number| format!("record {number:100}\n")).collect();
+    assert_eq!(scene.ringlog_with(&["put", ring, "-"], lines.as_bytes()).code, Some(0));
+}
+
+fn log_into(scene: &Scene, ring: &str, args: &[&str]) -> Running {
+    let running = scene.writer(ring, args);
+    wait_until("a status", || status(scene, ring)["pid"] == running.id());
+    running
+}
+
+/// So many lines of these texts stand behind one of a later time, in the same text.
+fn late_in(texts: &[String]) -> u64 {
+    let late = |text: &String| {
+        let (mut newest, mut late) = ("", 0);
+        for time in text.lines().filter_map(|line| line.split(' ').next()) {
+            late += u64::from(time < newest);
+            newest = newest.max(time);
+        }
+        late
+    };
+    texts.iter().map(late).sum()
+}
+
+#[test]
+fn the_numbers_of_an_output_are_those_of_its_file() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let writer = log_into(&scene, "app", &["--out", "app.log"]);
+    for round in 1..=2 {
+        put(&scene, "app", 500);
+        let text = || scene.read("app.log");
+        wait_until("the lines", || text().lines().count() == 500 * round);
+        wait_until("the status", || output(&scene, "app")["records"] == 500 * round);
+        let output = output(&scene, "app");
+        assert_eq!(output["bytes"], text().len());
+        assert_eq!(
+            (&output["queued"], &output["left_out"], &output["late"]),
+            (&0.into(), &0.into(), &0.into())
+        );
+        assert_eq!(output["state"], "ok");
+        assert_eq!(output["guarantee"], "exactly once");
+    }
+    let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+    let line =
+        format!("\noutput    {}: exactly once, ok; 1,000 records written, ", scene.file("app.log").display());
+    assert!(stat.contains(&line), "{stat}");
+    writer.signal(Signal::SIGTERM);
+    writer.output();
+    let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+    assert!(stat.contains("\noutputs   of the last writer (pid "), "{stat}");
+    assert!(stat.contains("), which ended; as it said "), "{stat}");
+}
+
+#[test]
+fn late_lines_are_counted_in_each_file_also_after_a_kill() {
+    let scene = Scene::new();
+    for ring in ["old", "new", "older"] {
+        scene.ringlog(&["create", ring, "--size", "1MiB"]).ok();
+    }
+    put(&scene, "older", 100);
+    put(&scene, "old", 300);
+    put(&scene, "new", 50);
+    // The younger records first: all others that come into the same file are late.
+    let writer = log_into(&scene, "new", &["--out", "app.log"]);
+    wait_until("the first", || scene.read("app.log").lines().count() == 50);
+    writer.signal(Signal::SIGKILL);
+    writer.output();
+    let rotating = ["--out", "app.log", "--rotate-size", "20000", "--naming", "number", "--keep", "20"];
+    let writer = log_into(&scene, "old", &rotating);
+    wait_until("the second", || scene.ringlog(&["stat", "old"]).stdout.contains(" 300 persisted"));
+    writer.signal(Signal::SIGKILL);
+    writer.output();
+    let writer = log_into(&scene, "older", &rotating);
+    wait_until("the third", || scene.ringlog(&["stat", "older"]).stdout.contains(" 100 persisted"));
+    wait_until("the status", || output(&scene, "older")["records"] == 100);
+    let closed = (1..20).map(|number| scene.read(&format!("app.{number:06}.log")));
+    let texts: Vec<String> = closed.chain([scene.read("app.log")]).collect();
+    assert_eq!(texts.iter().map(|text| text.lines().count()).sum::<usize>(), 450);
+    let late = late_in(&texts);
+    assert!(late > 20, "{late} lines are late");
+    assert_eq!(output(&scene, "older")["late"], late);
+    drop(writer);
+}
+
+#[test]
+fn an_output_that_fails_says_why_and_since_when() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let said = Stdio::from(File::create(scene.file("said")).unwrap());
+    let mut command = scene.command(&["writer", "app", "--out", "/dev/full"]);
+    let _writer = Running::start(command.stderr(said));
+    wait_until("a writer", || scene.ringlog(&["stat", "app"]).stdout.contains("\noutput    /dev/full"));
+    let healthy = scene.ringlog(&["stat", "app", "--fail-if", "failing > 0", "--fail-if", "behind > 10s"]);
+    assert_eq!((healthy.code, healthy.stderr.as_str()), (Some(0), ""));
+    put(&scene, "app", 100);
+    wait_until("the failure", || output(&scene, "app")["state"] == "failing");
+    let first = output(&scene, "app");
+    assert_eq!(first["failure"]["error"], "No space left on device (os error 28)");
+    let queued = first["queued"].as_u64().unwrap();
+    assert!((1..=100).contains(&queued) && first["oldest_unix_ns"].is_u64(), "{first}");
+    let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+    assert!(stat.contains("/dev/full: at least once, failing, since "), "{stat}");
+    assert!(stat.contains(": No space left on device (os error 28); 0 records written, 0 B; "), "{stat}");
+    let listed = scene.ringlog(&["ls"]).ok().stdout;
+    assert!(listed.contains(" 1 of 1 in trouble"), "{listed}");
+    let ill = scene.ringlog(&["stat", "app", "--fail-if", "failing > 0"]);
+    let path = scene.ring("app");
+    let expected = format!("ringlog: {}: failing > 0; it is 1\n", path.display());
+    assert_eq!((ill.code, ill.stderr), (Some(1), expected));
+    assert!(ill.stdout.starts_with("ring "), "it is shown nevertheless: {}", ill.stdout);
+    // The time of the first failure stays, also in a later status.
+    put(&scene, "app", 100);
+    wait_until("more", || scene.ringlog(&["stat", "app"]).stdout.contains(" 200 behind by "));
+    assert_eq!(output(&scene, "app")["failure"]["since_unix_ns"], first["failure"]["since_unix_ns"]);
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_blocked() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    nix::unistd::mkfifo(&scene.file("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let _unread = File::options().read(true).write(true).open(scene.file("pipe")).unwrap();
+    let _writer = log_into(&scene, "app", &["--out", "pipe"]);
+    put(&scene, "app", 2000);
+    wait_until("it is blocked", || output(&scene, "app")["state"] == "blocked");
+    let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+    assert!(stat.contains("/pipe: at least once, blocked: it takes nothing; "), "{stat}");
+}
+
+#[test]
+fn outputs_count_over_reloads_and_a_refused_one_is_shown() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let config = |level: &str| {
+        let text = format!(
+            "[handlers.file]\nkind = \"file\"\npath = \"app.log\"\nlevel = \"{level}\"\n\
+             [root]\nhandlers = [\"file\"]\n"
+        );
+        std::fs::write(scene.file("app.toml"), text).unwrap();
+    };
+    config("info");
+    let mut command = scene.command(&["writer", "app", "--config", "app.toml"]);
+    let _writer = Running::start(command.stderr(Stdio::null()));
+    wait_until("a status", || !output(&scene, "app").is_null());
+    put(&scene, "app", 100);
+    wait_until("the records", || output(&scene, "app")["records"] == 100);
+    let loaded = status(&scene, "app")["config"]["loaded_unix_ns"].clone();
+    config("warning");
+    scene.ringlog(&["reload", "app"]).ok();
+    wait_until("the next", || status(&scene, "app")["config"]["loaded_unix_ns"] != loaded);
+    assert_eq!(output(&scene, "app")["records"], 100);
+    let loaded = status(&scene, "app")["config"]["loaded_unix_ns"].clone();
+    config("loud");
+    assert_eq!(scene.ringlog(&["reload", "app"]).code, Some(1));
+    wait_until("the refusal", || !status(&scene, "app")["config"]["refused"].is_null());
+    assert_eq!(status(&scene, "app")["config"]["loaded_unix_ns"], loaded);
+    let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+    assert!(stat.contains("\nconfig    a later one was refused "), "{stat}");
+    assert!(stat.contains("loud"), "{stat}");
+}
+
+#[test]
+fn a_killed_writer_leaves_its_last_words() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    put(&scene, "app", 10);
+    let writer = log_into(&scene, "app", &["--out", "app.log"]);
+    wait_until("the records", || output(&scene, "app")["records"] == 10);
+    let holder = writer.id();
+    writer.signal(Signal::SIGKILL);
+    writer.output();
+    put(&scene, "app", 3);
+    let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+    let last =
+        format!("\noutputs   of the last writer (pid {holder}), which did not end in order; as it said ");
+    assert!(stat.contains(&last), "{stat}");
+    assert!(stat.contains("\nwriter    none\n") && stat.contains(", 3 behind by "), "{stat}");
+    let ill =
+        ["stat", "app", "--fail-if", "writers < 1", "--fail-if", "behind > 0s", "--fail-if", "polled > 1d"];
+    let ended = scene.ringlog(&ill);
+    let said: Vec<&str> = ended.stderr.lines().map(|line| line.split(": ").last().unwrap()).collect();
+    assert_eq!(ended.code, Some(1));
+    assert_eq!((said.len(), said[0], said[2]), (3, "writers < 1; it is 0", "polled > 1d; it is never"));
+    // It goes with its ring.
+    scene.ringlog(&["writer", "app", "--out", "app.log", "--until-idle"]).ok();
+    scene.ringlog(&["rm", "app"]).ok();
+    assert_eq!(std::fs::read_dir(scene.dir()).unwrap().count(), 0);
+}
+
+#[test]
+fn all_rings_are_shown_at_once() {
+    let scene = Scene::new();
+    let none = scene.ringlog(&["stat"]).ok();
+    assert!(none.stderr.contains("no rings in "), "{none:#?}");
+    assert_eq!(scene.ringlog(&["stat", "--fail-if", "behind > 10s"]).code, Some(5));
+    for ring in ["app", "other"] {
+        scene.ringlog(&["create", ring, "--size", "1MiB"]).ok();
+    }
+    let all = scene.ringlog(&["stat"]).ok().stdout;
+    let rings: Vec<&str> = all.lines().filter(|line| line.starts_with("ring ")).collect();
+    assert_eq!(rings.len(), 2, "{all}");
+    let json: Value = serde_json::from_str(&scene.ringlog(&["stat", "--json"]).ok().stdout).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 2);
+    // One that is not there does not hide the other.
+    let some = scene.ringlog(&["stat", "none", "app"]);
+    assert_eq!(some.code, Some(4));
+    assert!(some.stdout.starts_with("ring ") && some.stderr.contains("no ring \"none\""), "{some:#?}");
+    assert_eq!(scene.ringlog(&["stat", "app", "--fail-if", "speed > 3"]).code, Some(2));
+    assert_eq!(scene.ringlog(&["stat", "--watch"]).code, Some(2));
+}
+
+#[test]
+fn a_damaged_status_hides_nothing_else() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let lock = std::fs::read_dir(scene.dir()).unwrap().map(|entry| entry.unwrap().path());
+    let lock = lock.into_iter().find(|path| path.extension().is_some_and(|end| end == "lock")).unwrap();
+    std::fs::write(lock.with_extension("status"), "{\"format\":1").unwrap();
+    let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+    assert!(
+        stat.contains("\noutputs   not known: what the writer says of them cannot be read: EOF"),
+        "{stat}"
+    );
+    let json = scene.ringlog(&["stat", "app", "--json"]).ok().stdout;
+    assert!(json.contains("\"status\":null,\"status_error\":\"EOF"), "{json}");
+    scene.ringlog(&["ls"]).ok();
+}

@@ -1,0 +1,52 @@
+//! How an output is doing, for the status of the writer.
+
+use super::{EndedEarly, Output};
+use crate::pipeline::worker::{Finished, Standing};
+use crate::status::{OutputState, OutputStatus};
+
+impl Output {
+    /// How the output is doing.
+    pub(in crate::pipeline) fn status(&self) -> OutputStatus {
+        let standing = self.worker.standing();
+        let state = match self.ended {
+            Some(EndedEarly::ReaderGone) => OutputState::ReaderGone,
+            Some(EndedEarly::Failed) => OutputState::GivenUp,
+            None if standing.failure.is_some() => OutputState::Failing,
+            None if self.is_detached => OutputState::LeftOut,
+            None if standing.is_blocked => OutputState::Blocked,
+            None => OutputState::Ok,
+        };
+        let status = OutputStatus {
+            out: self.place.clone(),
+            handlers: self.handlers.iter().map(|handler| handler.name().to_owned()).collect(),
+            guarantee: self.guarantee.to_string(),
+            state,
+            failure: None,
+            queued: 0,
+            oldest_unix_ns: None,
+            records: 0,
+            bytes: 0,
+            left_out: self.left_out_before + self.left_out.records,
+            late: 0,
+        };
+        status.with(standing)
+    }
+}
+
+impl OutputStatus {
+    fn with(self, standing: Standing) -> OutputStatus {
+        let Standing { written, queued, oldest_unix_ns, failure, .. } = standing;
+        let (records, bytes, late) = (written.records, written.bytes, written.late);
+        OutputStatus { queued, oldest_unix_ns, failure, records, bytes, late, ..self }
+    }
+
+    /// The status once the output's thread has ended.
+    pub(super) fn at_the_end(self, finished: &Finished) -> OutputStatus {
+        let state = match self.state {
+            OutputState::ReaderGone => OutputState::ReaderGone,
+            _ if finished.result.is_err() => OutputState::GivenUp,
+            _ => OutputState::Ok,
+        };
+        OutputStatus { state, ..self.with(finished.standing.clone()) }
+    }
+}
