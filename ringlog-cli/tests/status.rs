@@ -132,7 +132,8 @@ fn an_output_that_fails_says_why_and_since_when() {
     assert!(ill.stdout.starts_with("ring "), "it is shown nevertheless: {}", ill.stdout);
     // The time of the first failure stays, also in a later status.
     put(&scene, "app", 100);
-    wait_until("more", || scene.ringlog(&["stat", "app"]).stdout.contains(" 200 behind by "));
+    wait_until("more", || output(&scene, "app")["queued"] == 200);
+    assert!(scene.ringlog(&["stat", "app"]).ok().stdout.contains(" 200 behind by "));
     assert_eq!(output(&scene, "app")["failure"]["since_unix_ns"], first["failure"]["since_unix_ns"]);
 }
 
@@ -172,9 +173,20 @@ fn outputs_count_over_reloads_and_a_refused_one_is_shown() {
     wait_until("the next", || status(&scene, "app")["config"]["loaded_unix_ns"] != loaded);
     assert_eq!(output(&scene, "app")["records"], 100);
     let loaded = status(&scene, "app")["config"]["loaded_unix_ns"].clone();
+    // It can be read, but cannot take effect: another writer has the file.
+    scene.ringlog(&["create", "other", "--size", "1MiB"]).ok();
+    let _other = log_into(&scene, "other", &["--out", "other.log"]);
+    let path = scene.file("app.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("app.log", "other.log")).unwrap();
+    assert_eq!(scene.ringlog(&["reload", "app"]).code, Some(1));
+    let refused =
+        || status(&scene, "app")["config"]["refused"]["error"].as_str().unwrap_or_default().to_owned();
+    wait_until("the refusal", || refused().contains("other.log"));
+    assert_eq!(status(&scene, "app")["config"]["loaded_unix_ns"], loaded);
     config("loud");
     assert_eq!(scene.ringlog(&["reload", "app"]).code, Some(1));
-    wait_until("the refusal", || !status(&scene, "app")["config"]["refused"].is_null());
+    wait_until("the refusal", || refused().contains("loud"));
     assert_eq!(status(&scene, "app")["config"]["loaded_unix_ns"], loaded);
     let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
     assert!(stat.contains("\nconfig    a later one was refused "), "{stat}");

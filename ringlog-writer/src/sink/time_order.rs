@@ -32,3 +32,47 @@ impl TimeOrder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ringlog::reader::{Body, Entry, Gap, GapReason, Origin};
+
+    use super::*;
+
+    /// A batch with an entry for each pair of a time and the length of its lines.
+    fn batch(entries: &[(u64, usize)]) -> Batch {
+        let mut batch = Batch::default();
+        let origin = Origin::no_lane();
+        for (unix_ns, len) in entries {
+            let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
+            let lines = batch.begin(&Entry { unix_ns: *unix_ns, origin, body });
+            lines.resize(lines.len() + len, b'x');
+            batch.complete(*unix_ns, None);
+        }
+        batch
+    }
+
+    #[test]
+    fn entries_behind_a_younger_one_are_late() {
+        let mut order = TimeOrder::default();
+        let first = batch(&[(5, 10), (3, 10), (5, 10), (4, 10), (9, 10)]);
+        order.add(&first, 0..5);
+        assert_eq!(order, TimeOrder { newest_unix_ns: 9, late: 2 });
+        // In the parts of a batch that goes into two files, too, and in the next batch.
+        order.begin_file();
+        order.add(&first, 1..2);
+        order.add(&first, 2..4);
+        assert_eq!(order, TimeOrder { newest_unix_ns: 5, late: 3 });
+        order.add(&batch(&[(4, 10)]), 0..1);
+        assert_eq!(order.late, 4);
+    }
+
+    #[test]
+    fn an_entry_without_lines_is_not_in_the_file() {
+        let mut order = TimeOrder::default();
+        let entries = batch(&[(5, 10), (9, 0), (6, 10), (3, 0), (4, 10)]);
+        order.add(&entries, 0..3);
+        order.add(&entries, 3..5);
+        assert_eq!(order, TimeOrder { newest_unix_ns: 6, late: 1 });
+    }
+}

@@ -29,7 +29,13 @@ impl Output {
             left_out: self.left_out_before + self.left_out.records,
             late: 0,
         };
-        status.with(standing)
+        let mut status = status.with(standing);
+        // What is in the batch was taken from the rings too.
+        status.queued += self.batch.counts().records;
+        let oldest =
+            self.batch.entries().iter().filter(|entry| entry.is_record).map(|entry| entry.unix_ns).min();
+        status.oldest_unix_ns = status.oldest_unix_ns.into_iter().chain(oldest).min();
+        status
     }
 }
 
