@@ -133,6 +133,6 @@ pub fn import(bytes: &[u8], defines: &[(String, String)]) -> Result<Imported, Un
     let loggers = loggers::convert(&source, &handlers, &mut notes);
     // Notes without a line come last.
     notes.0.sort_by_key(|note| (note.at.line.is_none(), note.at.line));
-    let config = Config { rings: Vec::new(), grace: None, handlers: handlers.handlers, loggers };
+    let config = Config { handlers: handlers.handlers, loggers, ..Config::empty() };
     Ok(Imported { config, notes: notes.0 })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ringlog::Level;
 use ringlog::admin::Shown;
 
-use super::options::{FileConfig, Options, Out};
+use super::options::{FileConfig, Options, Out, STOP_TIMEOUT};
 use super::paths::canonical;
 use crate::format::{FormatKind, Newlines};
 use crate::rotation::Zone;
@@ -21,6 +21,8 @@ pub struct Config {
     pub rings: Vec<String>,
     /// How long a record waits for older ones of interrupted threads; the consumer's default if `None`.
     pub grace: Option<Duration>,
+    /// When the writer stops, how long an output that takes nothing is waited for.
+    pub stop_timeout: Duration,
     /// The handlers in the order of the file; at most [`HANDLERS_MAX`].
     pub handlers: Vec<HandlerConfig>,
     /// The configured loggers. The root, which has no name, is always among them.
@@ -29,8 +31,14 @@ pub struct Config {
 
 impl Config {
     /// Nothing but defaults: no ring, no handler, no logger.
-    pub(super) fn empty() -> Config {
-        Config { rings: Vec::new(), grace: None, handlers: Vec::new(), loggers: Vec::new() }
+    pub fn empty() -> Config {
+        Config {
+            rings: Vec::new(),
+            grace: None,
+            stop_timeout: STOP_TIMEOUT,
+            handlers: Vec::new(),
+            loggers: Vec::new(),
+        }
     }
 }
 
@@ -50,6 +58,7 @@ impl From<&Options> for Config {
         Config {
             rings: vec![options.ring.clone()],
             grace: options.grace,
+            stop_timeout: options.stop_timeout,
             handlers: vec![HandlerConfig { name: "out".to_owned(), level: EVERYTHING, formatter, sink }],
             loggers: vec![LoggerConfig::root(vec![0])],
         }

@@ -138,6 +138,9 @@ pub(crate) fn parse_level(word: &str) -> Result<Level, String> {
 pub(crate) const LEVELS: &[&str] =
     &["trace", "debug", "info", "warn", "warning", "error", "critical", "fatal", "notset"];
 
+/// When the writer stops, how long an output that takes nothing is waited for, if nothing else is configured.
+pub(super) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Declares [`FileConfig`] and [`Options`]. The settings of a file are fields of both: a handler's file has them, and
 /// so has the one output of a writer without a configuration.
 macro_rules! structs_with_settings_of_a_file {
@@ -179,6 +182,9 @@ macro_rules! structs_with_settings_of_a_file {
             /// may still publish an older one. An older record that comes later than that is written out of order and
             /// counted as late. The wait shrinks to nothing as the ring fills. `None` is the consumer's default, 10 ms.
             pub grace: Option<Duration>,
+            /// When the writer stops, how long an output that takes nothing, such as a pipe that is not read, is waited
+            /// for; 5 s by default. With zero it gets what it takes at once.
+            pub stop_timeout: Duration,
             /// Whether the writer makes the ring anew, as it was, after its file was removed; not by default.
             /// [`admin::remove`] ends the writer instead.
             pub makes_anew: bool,
@@ -196,6 +202,7 @@ macro_rules! structs_with_settings_of_a_file {
                     ids: false,
                     until_idle: false,
                     grace: None,
+                    stop_timeout: STOP_TIMEOUT,
                     makes_anew: false,
                 }
             }

@@ -45,7 +45,8 @@ impl Display for Config {
             let has_rings = key == "rings" && !self.rings.is_empty();
             has_rings.then(|| list(self.rings.iter().map(String::as_str)))
         })?;
-        if !self.rings.is_empty() || self.grace.is_some() {
+        let own = Config { handlers: Vec::new(), loggers: Vec::new(), ..self.clone() };
+        if own != Config::empty() {
             f.write_char('\n')?;
         }
         let formatters = named_formatters(&self.handlers);

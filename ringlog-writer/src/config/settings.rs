@@ -50,10 +50,7 @@ pub(crate) const TOP: &[Setting<Config>] = &[
         Word {
             get: |config| config.grace.map(admin::duration_word),
             set: |config, word| {
-                let expected = "a number with a unit, such as \"10ms\" or \"1s\"";
-                let grace = parse_duration(word)
-                    .ok_or_else(|| format!("invalid duration {word:?}; expected {expected}"))?;
-                config.grace = Some(grace);
+                config.grace = Some(duration(word)?);
                 Ok(())
             },
         },
@@ -66,6 +63,15 @@ pub(crate) const TOP: &[Setting<Config>] = &[
         Flag::value("grace", "TIME", optional!(grace, duration_or_milliseconds, admin::duration_word))
             .note("A bare number means milliseconds."),
     ),
+    Setting::<Config>::word(
+        "stop-timeout",
+        Syntax::String(Pattern::Duration),
+        word!(stop_timeout, duration, admin::duration_word),
+        "When the writer stops, how long an output that takes nothing, such as a pipe that is not read, is waited \
+         for. `0s`: it gets what it takes at once. A file is written to its end, unless it has taken nothing for \
+         this time and at least a second. What an output has not got by then waits in the ring for the next writer.",
+    )
+    .flag(Flag::value("stop-timeout", "TIME", word!(stop_timeout, duration, admin::duration_word))),
     Setting::<Config>::own(
         "formatters",
         Syntax::Tables(FORMATTER_TABLE),
@@ -132,6 +138,12 @@ const LOGGER_LEVEL: Word<LoggerConfig> = Word {
         Ok(())
     },
 };
+
+/// A duration with its unit.
+fn duration(word: &str) -> Result<Duration, String> {
+    let expected = "a number with a unit, such as \"10ms\" or \"1s\"";
+    parse_duration(word).ok_or_else(|| format!("invalid duration {word:?}; expected {expected}"))
+}
 
 /// A duration; a bare number means milliseconds.
 fn duration_or_milliseconds(text: &str) -> Result<Duration, String> {

@@ -19,9 +19,11 @@ use crate::status::OutputStatus;
 /// hold blocks longer.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// When the writer stops, an output that does not end by itself, such as a pipe that is not read, is waited for at most
-/// this long; and one that does as long as it writes anything in such a time.
-pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// When the writer stops, a file that writes nothing is given up, but not before this time: a disk may be busy for a
+/// moment, and its records would have to be written by another writer.
+const STUCK_MIN: Duration = Duration::from_secs(1);
+/// Longer times to wait count as this one.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// A set of outputs, one bit each.
 pub(super) type OutputMask = u64;
@@ -31,6 +33,9 @@ pub(super) struct Outputs {
     /// Every ring drops records when it is full, so waiting loses records in any case.
     may_lose: bool,
     batch_max: usize,
+    /// When the writer stops, an output that does not end by itself, such as a pipe that is not read, is waited for at
+    /// most this long; and one that does as long as it writes anything in such a time.
+    stop_timeout: Duration,
     /// When outputs that do not end by themselves are given up.
     give_up_at: Option<Instant>,
     /// Whether the files are given up then too.
@@ -39,10 +44,12 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// `may_lose`: every ring drops records when it is full. `ring_bytes`: the size of the smallest ring.
-    pub(super) fn new(all: Vec<Output>, may_lose: bool, ring_bytes: u64) -> Outputs {
+    /// `stop_timeout`: how long an output that takes nothing is waited for when the writer stops.
+    pub(super) fn new(all: Vec<Output>, may_lose: bool, ring_bytes: u64, stop_timeout: Duration) -> Outputs {
         // In a small ring the producers need the space of a smaller batch.
         let batch_max = BATCH_BYTES.min(ring_bytes as usize / 8);
-        Outputs { all, may_lose, batch_max, give_up_at: None, ends_now: false }
+        let stop_timeout = stop_timeout.min(TIMEOUT_MAX);
+        Outputs { all, may_lose, batch_max, stop_timeout, give_up_at: None, ends_now: false }
     }
 
     /// The outputs of the handlers in the mask.
@@ -108,9 +115,10 @@ impl Outputs {
     /// Processes the events of the threads; waits up to `wait` for the slowest of those that are waited for.
     pub(super) fn poll(&mut self, wait: Duration, events: &mut dyn Events) {
         if self.give_up_at.is_some_and(|at| Instant::now() >= at) {
+            let stuck_since = self.stop_timeout.max(STUCK_MIN);
             for output in &mut self.all {
                 match ends_by_itself(output) {
-                    true => output.give_up_if_stuck(STOP_WITHIN),
+                    true => output.give_up_if_stuck(stuck_since),
                     false => output.worker().give_up(),
                 }
             }
@@ -227,8 +235,18 @@ impl Outputs {
         self.all.iter().map(Output::status).collect()
     }
 
-    /// Makes every delivery give up at its next failure; those that do not end by themselves, at this time too.
-    pub(super) fn stop(&mut self, give_up_at: Instant) {
+    /// Makes every delivery give up at its next failure; those that do not end by themselves, after the time for which
+    /// they are waited for too.
+    pub(super) fn stop(&mut self) {
+        self.stop_at(Instant::now() + self.stop_timeout);
+    }
+
+    /// As [`stop`](Self::stop), but those that do not end by themselves are given up now.
+    pub(super) fn give_up(&mut self) {
+        self.stop_at(Instant::now());
+    }
+
+    fn stop_at(&mut self, give_up_at: Instant) {
         self.all.iter().for_each(|output| output.worker().stop_retrying());
         self.give_up_at = Some(self.give_up_at.map_or(give_up_at, |at| at.min(give_up_at)));
     }
@@ -243,7 +261,7 @@ impl Outputs {
     pub(super) fn finish(mut self, context: &mut Context<'_>) -> Outcome {
         let cursors = context.sources.cursors();
         self.all.iter_mut().for_each(|output| output.write_left_out(&cursors));
-        let give_up_at = self.give_up_at.unwrap_or_else(|| Instant::now() + STOP_WITHIN);
+        let give_up_at = self.give_up_at.unwrap_or_else(|| Instant::now() + self.stop_timeout);
         let mut outcome = Outcome {
             deliveries: Vec::new(),
             errors: Vec::new(),
@@ -291,4 +309,26 @@ pub(super) struct Outcome {
     pub(super) whole: OutputMask,
     /// The turn up to which batches are written by every output that is waited for.
     pub(super) written_turn: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_that_takes_nothing_is_given_up_as_configured() {
+        for timeout in [Duration::ZERO, Duration::from_secs(3600), Duration::MAX] {
+            let mut outputs = Outputs::new(Vec::new(), false, 1 << 20, timeout);
+            let before = Instant::now();
+            outputs.stop();
+            let (at, after) = (outputs.give_up_at.unwrap(), Instant::now());
+            let expected = timeout.min(TIMEOUT_MAX);
+            assert!(before + expected <= at && at <= after + expected, "{timeout:?}");
+            // A further request does not prolong the time.
+            outputs.stop();
+            assert_eq!(outputs.give_up_at, Some(at));
+            outputs.give_up();
+            assert!(outputs.give_up_at <= Some(Instant::now()));
+        }
+    }
 }

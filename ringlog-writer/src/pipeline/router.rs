@@ -157,7 +157,7 @@ mod tests {
             logger("db.slow", Some(Level::ERROR), &[], true),
             logger("quiet", None, &[3], false),
         ];
-        Router::new(&Config { rings: vec![], grace: None, handlers, loggers })
+        Router::new(&Config { handlers, loggers, ..Config::empty() })
     }
 
     #[test]

@@ -8,7 +8,7 @@ use ringlog::admin::RotationOutcome;
 use ringlog::reader::{Body, GapReason, Mark};
 
 use super::context::Context;
-use super::outputs::{OutputMask, Outputs, STOP_WITHIN};
+use super::outputs::{OutputMask, Outputs};
 use super::router::Router;
 use super::status_file::StatusFile;
 use crate::clock::{now_unix_ns, unix_ns};
@@ -299,7 +299,7 @@ impl<'a> Writer<'a> {
             self.context.events.report(&why);
         }
         self.context.sources.set_grace(Duration::ZERO);
-        self.outputs.stop(Instant::now() + STOP_WITHIN);
+        self.outputs.stop();
         let until = std::time::SystemTime::now() + CLOCKS_AGREE_WITHIN;
         self.ending = Some(Ending { unix_ns: unix_ns(until), stuck_since: None, damaged: false });
     }

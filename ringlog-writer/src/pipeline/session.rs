@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringlog::reader::Cursor;
 
@@ -13,7 +13,7 @@ use super::flags::{Flags, Signals};
 use super::formatting::Formatting;
 use super::held::{self, Held};
 use super::output::Output;
-use super::outputs::{Outcome, Outputs, STOP_WITHIN};
+use super::outputs::{Outcome, Outputs};
 use super::router::{HandlerMask, Router};
 use super::run::{End, Writer};
 use super::sources::Sources;
@@ -261,7 +261,7 @@ impl Session<'_> {
         let has_better = opened.iter().any(|opened| opened.sink.guarantee() != Guarantee::BestEffort);
         let start = |opened: Opened<'_>| opened.start(sources, has_better);
         let all = opened.into_iter().map(start).collect::<Result<_, _>>()?;
-        Ok(Outputs::new(all, sources.all_drop()?, sources.least_bytes()))
+        Ok(Outputs::new(all, sources.all_drop()?, sources.least_bytes(), self.config.stop_timeout))
     }
 
     /// The handlers with their bits, those that write to one place together.
@@ -302,7 +302,10 @@ impl Session<'_> {
         let is_last = !matches!(end, Ok(End::Replaced | End::Reload(_)));
         if !matches!(end, Ok(End::Done)) {
             // Before another session everything was waited for.
-            outputs.stop(Instant::now() + if is_last { STOP_WITHIN } else { Duration::ZERO });
+            match is_last {
+                true => outputs.stop(),
+                false => outputs.give_up(),
+            }
         }
         let all_gone = outputs.all_gone();
         let Outcome { deliveries, mut errors, status: outputs, whole, written_turn } =

@@ -112,6 +112,7 @@ fn files(table: &str, key: &str) -> &'static [&'static str] {
         ("handlers.NAME.rotate", _) => {
             &["[handlers.h]\nkind = 'file'\npath = 'p'\n[handlers.h.rotate]\nevery = 'midnight'\nKEY"]
         }
+        ("", _) => &["KEY\n[handlers.h]\nkind = 'null'\n"],
         ("root", _) => &["handlers.h.kind = 'null'\n[root]\nKEY"],
         ("loggers.NAME", _) => &["handlers.h.kind = 'null'\n[loggers.l]\nKEY"],
         other => panic!("{other:?} has a default"),

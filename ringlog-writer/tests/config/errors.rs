@@ -49,7 +49,7 @@ fn keys_and_types() {
             ("ring = \"app\"", "1:1: unknown key \"ring\"; did you mean \"rings\"?"),
             (
                 "version = 1",
-                "1:1: unknown key \"version\"; expected rings, grace, formatters, handlers, root, loggers",
+                "1:1: unknown key \"version\"; expected rings, grace, stop-timeout, formatters, handlers, root, loggers",
             ),
             (
                 "[handlers.file]\nkind = \"file\"\npath = \"a.log\"\n\n\n\nformater = \"json\"",
@@ -104,6 +104,11 @@ fn values_of_the_whole_file() {
             (
                 "rings = [\"\"]",
                 "1:10: the ring's name is empty; expected a name, a path, or \".\" for $RINGLOG",
+            ),
+            ("stop_timeout = \"5s\"", "1:1: unknown key \"stop_timeout\"; did you mean \"stop-timeout\"?"),
+            (
+                "stop-timeout = \"5\"",
+                "1:16: invalid duration \"5\"; expected a number with a unit, such as \"10ms\" or \"1s\"",
             ),
             (
                 "grace = \"10\"",

@@ -53,6 +53,7 @@ fn every_key_has_its_meaning() {
     let expected = Config {
         rings: vec!["app".to_owned(), "./ring".to_owned()],
         grace: Some(Duration::from_millis(20)),
+        stop_timeout: Duration::from_millis(1500),
         handlers: vec![
             handler("console", 30, brief, console),
             handler("file", 0, ids, SinkConfig::File(file)),
@@ -74,6 +75,7 @@ fn keys_that_are_left_out_have_their_defaults() {
     let expected = Config {
         rings: Vec::new(),
         grace: None,
+        stop_timeout: Duration::from_secs(5),
         handlers: vec![
             handler("f", 0, Formatter::default(), SinkConfig::File(FileConfig::new("f.log"))),
             handler("c", 0, Formatter::default(), console),

@@ -148,10 +148,11 @@ prop_compose! {
 prop_compose! {
     fn config()(handlers in handlers())
         (loggers in loggers(handlers.len()), handlers in Just(handlers),
-         rings in btree_map(text(), Just(()), 0..4), grace in option::of(0..u64::MAX)) -> Config
+         rings in btree_map(text(), Just(()), 0..4), grace in option::of(0..u64::MAX),
+         stop in 0..u64::MAX) -> Config
     {
-        let grace = grace.map(Duration::from_nanos);
-        Config { rings: rings.into_keys().collect(), grace, handlers, loggers }
+        let (grace, stop_timeout) = (grace.map(Duration::from_nanos), Duration::from_nanos(stop));
+        Config { rings: rings.into_keys().collect(), grace, stop_timeout, handlers, loggers }
     }
 }
 

@@ -191,6 +191,27 @@ fn an_unread_pipe_prevents_neither_stop_nor_reload() {
 }
 
 #[test]
+fn without_time_to_stop_a_pipe_gets_what_it_takes_at_once() {
+    let config = format!("stop-timeout = \"0s\"\n{ONE_IS_SLOW}");
+    let scratch = Scene::with(1, || Ring::options().size("1MiB"), "");
+    let mut pipe = pipe(&scratch);
+    scratch.configure(&config);
+    let log = |count| (0..count).for_each(|n| scratch.log(0, "x", Level::INFO, &format!("{n:0999}")));
+    // A pipe holds 64 KiB.
+    log(60);
+    scratch.drain().unwrap();
+    let mut bytes = vec![0; 60_000];
+    pipe.read_exact(&mut bytes).unwrap();
+    log(150);
+    let error = scratch.drain().unwrap_err();
+    assert!(error.exit_code() == 3 && error.to_string().contains("its reader takes nothing"), "{error}");
+    pipe.read_exact(&mut bytes).unwrap();
+    assert!(String::from_utf8(bytes).unwrap().starts_with(&format!("{:0999}\n", 0)));
+    // The file is written to its end.
+    assert_eq!(scratch.lines("file.log").len(), 210);
+}
+
+#[test]
 fn a_reload_repeats_nothing_in_a_pipe_read_late() {
     let scratch = Scene::new(ONE_IS_SLOW);
     let observer = scratch.rings[0].observe().unwrap();
