@@ -60,8 +60,11 @@ impl FromStr for Every {
         }
         let interval = units::interval(word).filter(|(number, _)| *number > 0);
         interval.map(|(number, unit)| Every::Interval { number, unit }).ok_or_else(|| {
-            let error =
-                InvalidValue::new("rotation interval", word, "30s, 15min, 6h, 1d, midnight, or a weekday");
+            let expected = match units::has_part_of_second(word) {
+                true => "whole seconds, such as 1s or 30s",
+                false => "30s, 15min, 6h, 1d, midnight, or a weekday",
+            };
+            let error = InvalidValue::new("rotation interval", word, expected);
             match word.starts_with(|c: char| c.is_ascii_digit()) {
                 true => error,
                 false => error.near(WEEKDAYS.iter().map(|(known, _)| *known).chain([MIDNIGHT])),
@@ -188,7 +191,10 @@ mod tests {
         let every = |word: &str| word.parse::<Every>().unwrap_err().to_string();
         let expected = "expected 30s, 15min, 6h, 1d, midnight, or a weekday";
         assert_eq!(every("0h"), format!("invalid rotation interval \"0h\"; {expected}"));
-        assert_eq!(every("1.5s"), format!("invalid rotation interval \"1.5s\"; {expected}"));
+        for word in ["1.5s", "500ms", "1h 1ms"] {
+            let expected = "expected whole seconds, such as 1s or 30s";
+            assert_eq!(every(word), format!("invalid rotation interval {word:?}; {expected}"));
+        }
         assert_eq!(
             every("mondy"),
             format!("invalid rotation interval \"mondy\"; {expected}; did you mean \"monday\"?")

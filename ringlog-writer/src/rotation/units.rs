@@ -43,6 +43,11 @@ pub(super) fn interval(word: &str) -> Option<(u32, Unit)> {
     })
 }
 
+/// Whether the word is a duration that is not of whole seconds.
+pub(super) fn has_part_of_second(word: &str) -> bool {
+    admin::parse_duration(word).is_ok_and(|span| span.subsec_nanos() != 0)
+}
+
 fn single(word: &str) -> Option<(u32, Unit)> {
     let (number, name) = word.split_at(word.find(|c: char| !c.is_ascii_digit())?);
     let mut names = UNITS.iter().chain(&[("m", Unit::Minute)]);
