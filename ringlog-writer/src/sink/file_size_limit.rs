@@ -36,13 +36,24 @@ fn has_signal(status: &str, set: &str) -> bool {
 
 /// Adds to the error of a write what to do, if it is of this limit.
 pub(super) fn explain(error: io::Error) -> io::Error {
+    explain_as(error, || {
+        "the writer may make no larger file; raise its limit (`ulimit -f`), or rotate by size".to_owned()
+    })
+}
+
+/// Adds to the error of writing a checkpoint of `len` bytes what to do, if it is of this limit.
+pub(super) fn explain_checkpoint(error: io::Error, len: u64) -> io::Error {
+    explain_as(error, || {
+        let size = len.div_ceil(1024);
+        format!(
+            "its checkpoint has {size} KiB, and the writer may make no file of this size; raise its limit (`ulimit -f`)"
+        )
+    })
+}
+
+fn explain_as(error: io::Error, what: impl FnOnce() -> String) -> io::Error {
     match error.kind() {
-        ErrorKind::FileTooLarge => io::Error::new(
-            ErrorKind::FileTooLarge,
-            format!(
-                "{error}: the writer may make no larger file; raise its limit (`ulimit -f`), or rotate by size"
-            ),
-        ),
+        ErrorKind::FileTooLarge => io::Error::new(ErrorKind::FileTooLarge, format!("{error}: {}", what())),
         _ => error,
     }
 }

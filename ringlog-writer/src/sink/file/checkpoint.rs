@@ -27,6 +27,7 @@ use ringlog::admin::Shown;
 
 use super::lock::{Locking, try_lock};
 use crate::rotation::{Directory, Identity};
+use crate::sink::file_size_limit;
 
 pub(crate) use file_check::{FileCheck, Mismatch, OnDisk};
 pub(crate) use state::{CheckpointState, ClockState, FileState};
@@ -143,7 +144,9 @@ impl Checkpoint {
         if self.buffer.len() as u64 > self.capacity || self.is_lost {
             self.grow()?;
         }
-        self.file.write_all_at(&self.buffer, half_at(number, self.capacity))
+        let (file, end) = (&self.file, HALVES_AT + 2 * self.capacity);
+        file.write_all_at(&self.buffer, half_at(number, self.capacity))
+            .map_err(|error| file_size_limit::explain_checkpoint(error, end))
     }
 
     /// Commits the prepared state.
@@ -204,7 +207,8 @@ impl Checkpoint {
         if try_lock(&file)? != Locking::Done {
             return Err(io::Error::other(format!("another writer has {}", path.shown())));
         }
-        allocate(&file, HALVES_AT + 2 * capacity)?;
+        let len = HALVES_AT + 2 * capacity;
+        allocate(&file, len).map_err(|error| file_size_limit::explain_checkpoint(error, len))?;
         file.write_all_at(&MAGIC, 0)?;
         file.write_all_at(&capacity.to_le_bytes(), CAPACITY_AT)?;
         file.write_all_at(&self.number.to_le_bytes(), COUNTS_AT)?;
