@@ -39,6 +39,7 @@ mod document;
 mod file;
 mod flags;
 mod json;
+pub(crate) mod links;
 mod paths;
 mod print;
 mod quote;

@@ -1,7 +1,7 @@
 //! `--check` finds out whether files can be written, and changes nothing.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -86,6 +86,41 @@ fn files_that_cannot_be_opened_or_made() {
     assert_eq!([listing(dir), listing(&dir.join("logs"))], before, "nothing was made");
     assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "old\n");
     assert!(!Path::new("new.log").exists());
+}
+
+#[test]
+fn links_that_the_writer_does_not_follow() {
+    let _user = USER.lock().unwrap_or_else(PoisonError::into_inner);
+    if !geteuid().is_root() {
+        println!("SKIPPED: only root makes a link of another user");
+        return;
+    }
+    let dir = Scratch::on_disk();
+    let dir = dir.path();
+    let theirs = |name: &str| lchown(dir.join(name), Some(65_534), None).unwrap();
+    ["own", "target"].iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
+    symlink("own", dir.join("their-link")).unwrap();
+    symlink("new", dir.join("their-dangling-link")).unwrap();
+    symlink("target", dir.join("link-to-theirs")).unwrap();
+    symlink("own", dir.join("link")).unwrap();
+    ["their-link", "their-dangling-link", "target"].into_iter().for_each(theirs);
+    let names = ["their-link", "their-dangling-link", "link-to-theirs", "link", "target"];
+    let files = names.map(|name| format!("\"{{}}/{name}\""));
+    let expected = |line, name: &str, what: &str, then: &str| {
+        format!(
+            "app.toml:{line}:30: cannot open {{}}/{name} for writing: {what} of uid 65534; expected uid 0 (yours) or \
+             root; name the file itself{then}"
+        )
+    };
+    let anew = ", or make the link anew";
+    assert_eq!(
+        report(dir, &files.each_ref().map(String::as_str)),
+        [
+            expected(3, "their-link", "{}/their-link is a symbolic link", anew),
+            expected(4, "their-dangling-link", "{}/their-dangling-link is a symbolic link", anew),
+            expected(5, "link-to-theirs", "it is a symbolic link to {}/target, which is", ""),
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Reading the tables under `handlers`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use ringlog::admin::Shown;
 
 use super::diagnostics::{Findings, Span};
 use super::formatters::{FormatterTables, unknown};
@@ -9,7 +12,7 @@ use super::options::{FileConfig, Fsync};
 use super::paths::{canonical, checkpoint_path};
 use super::section::Section;
 use super::settings::{self, CONSOLE_HANDLER, FILE_HANDLER, HANDLER, ROTATION};
-use crate::rotation::{Family, Rotation};
+use crate::rotation::{Family, Identity, Rotation};
 
 /// A handler of the file, and its place.
 struct Defined<'a> {
@@ -110,6 +113,29 @@ impl<'a> HandlerTables<'a> {
             }
         }
         self.refuse_derived_names(findings);
+        self.refuse_hard_links(findings);
+    }
+
+    /// Reports paths that are hard links of another handler's file: it has one writer, and its closed files one name.
+    fn refuse_hard_links(&self, findings: &mut Findings) {
+        let mut files: Vec<(Identity, PathBuf, &str)> = Vec::new();
+        for (handler, defined) in self.handlers.iter().zip(&self.defined) {
+            let (SinkConfig::File(output), Some(at)) = (&handler.sink, &defined.path_at) else { continue };
+            let place = canonical(&output.path);
+            let is_file = fs::metadata(&place).is_ok_and(|meta| meta.is_file());
+            let Some(file) = Identity::of_path(&place).filter(|_| is_file) else { continue };
+            match files.iter().find(|(known, other, _)| *known == file && *other != place) {
+                Some((_, other, owner)) => findings.unfit(
+                    at,
+                    format!(
+                        "this is another name (a hard link) of {}, the file of the handler {owner:?}; give both the \
+                         same path, or replace one of the two by a copy",
+                        other.shown()
+                    ),
+                ),
+                None => files.push((file, place, defined.name)),
+            }
+        }
     }
 
     /// Reports paths that are those of another handler's checkpoint or closed files.

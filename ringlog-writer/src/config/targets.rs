@@ -8,6 +8,7 @@ use nix::unistd::{AccessFlags, eaccess};
 use ringlog::admin::Shown;
 
 use super::diagnostics::Problem;
+use super::links::Place;
 use super::model::SinkConfig;
 use super::options::{FileConfig, Fsync};
 use super::paths::{checkpoint_path, end_of_links};
@@ -44,8 +45,16 @@ impl Checked {
 /// The reason why a file cannot be written, if there is one.
 fn obstacle(output: &FileConfig) -> Option<String> {
     let path = &output.path;
+    // As the sink does when it opens the file.
+    let place = match Place::trusted(path) {
+        Ok(place) => place,
+        Err(why) => return Some(why),
+    };
     if let Err(error) = writable(path) {
         return Some(why_not_opened(path, &error));
+    }
+    if let Some(Err(why)) = fs::metadata(path).ok().map(|meta| place.check_target(&meta)) {
+        return Some(why);
     }
     let is_regular = fs::metadata(path).map_or(true, |meta| meta.is_file());
     if !is_regular {

@@ -8,7 +8,6 @@ mod closing;
 mod delivering;
 mod foreign;
 mod full;
-mod links;
 mod lock;
 mod older_ring;
 mod pipe;

@@ -298,6 +298,29 @@ fn file(rest: &str) -> String {
 }
 
 #[test]
+fn two_names_of_one_file() {
+    let at = Scratch::on_disk();
+    let path = |name: &str| at.file(name).display().to_string();
+    fs::write(at.file("a.log"), "").unwrap();
+    fs::hard_link(at.file("a.log"), at.file("b.log")).unwrap();
+    let text = format!(
+        "[root]\n[handlers.a]\nkind = \"file\"\npath = {:?}\n[handlers.b]\nkind = \"file\"\npath = {:?}\n",
+        path("a.log"),
+        path("b.log")
+    );
+    assert_eq!(
+        parse(&text).unwrap_err(),
+        format!(
+            "app.toml:7:8: this is another name (a hard link) of {}, the file of the handler \"a\"; give both the same \
+             path, or replace one of the two by a copy",
+            path("a.log")
+        )
+    );
+    assert!(parse(&text.replace("b.log", "a.log")).is_ok());
+    assert!(parse(&text.replace("b.log", "c.log")).is_ok());
+}
+
+#[test]
 fn rotation() {
     let cases = [
         (

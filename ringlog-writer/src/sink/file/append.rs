@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::begin;
-use super::links::{Place, directory};
 use super::lock::{Locking, try_lock};
 use crate::clock;
+use crate::config::links::{Place, directory};
 use crate::config::options::Existing;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
@@ -48,15 +48,15 @@ impl File {
     }
 
     fn open_at_end(path: &Path, before: Option<Attributes>) -> Result<File, Error> {
-        let place = Place::trusted(path)?;
+        let failed = |why: String| Error::Open { path: path.to_owned(), why };
+        let place = Place::trusted(path).map_err(failed)?;
         let (file, notice) = begin::open_or_create(&place, before).map_err(|error| Error::Open {
             path: path.to_owned(),
             why: why_not_opened(&place.path, &error),
         })?;
-        let failed = |why: String| Error::Open { path: path.to_owned(), why };
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
-        place.check_target(path, &meta)?;
+        place.check_target(&meta).map_err(failed)?;
         // A link of the kernel leads to a file that may have a path.
         let place = match place.is_magic {
             true => fs::canonicalize(&place.path).unwrap_or(place.path),

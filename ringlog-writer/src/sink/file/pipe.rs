@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use ringlog::admin::Shown;
 
-use super::links::Place;
+use crate::config::links::Place;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
 use crate::sink::batch::Batch;
@@ -38,9 +38,10 @@ pub(super) fn is_pipe(path: &Path) -> bool {
 
 impl Pipe {
     pub(super) fn open(path: &Path) -> Result<Pipe, Error> {
-        let place = Place::trusted(path)?;
-        let why = |error: io::Error| Error::Open { path: path.to_owned(), why: why_not_opened(path, &error) };
-        place.check_target(path, &fs::metadata(path).map_err(why)?)?;
+        let refused = |why: String| Error::Open { path: path.to_owned(), why };
+        let place = Place::trusted(path).map_err(refused)?;
+        let why = |error: io::Error| refused(why_not_opened(path, &error));
+        place.check_target(&fs::metadata(path).map_err(why)?).map_err(refused)?;
         let file = open_if_read(path).map_err(why)?;
         Ok(Pipe { path: path.to_owned(), file, looked_at: Instant::now(), progress: Progress::default() })
     }
