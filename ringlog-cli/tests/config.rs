@@ -23,8 +23,38 @@ fn scene(config: &str) -> Scene {
 
 fn check(scene: &Scene) -> (Option<i32>, String) {
     let ended = scene.ringlog(&["writer", "app", "--config", "ringlog.toml", "--check"]);
-    assert_eq!(ended.stdout, "");
+    assert_eq!(ended.stdout.is_empty(), ended.code != Some(0), "{ended:?}");
     (ended.code, ended.stderr)
+}
+
+#[test]
+fn check_says_what_each_handler_guarantees() {
+    let consoles = "[handlers.console]\nkind = \"console\"\n[root]\nhandlers = [\"console\"]\n";
+    let scene = scene(consoles);
+    let said = || scene.ringlog(&["writer", "app", "--config", "ringlog.toml", "--check"]).ok().stdout;
+    let waits = "when it cannot be written, or is slow, its records wait in the rings";
+    let twice = "When the writer is killed and starts again, the last batch may be written twice";
+    let alone = "handler \"console\" (standard error): at least once, console alone.";
+    assert_eq!(said(), format!("{alone} {twice}; {waits}\n"));
+    let files = "[handlers.plain]\nkind = \"file\"\npath = \"plain.log\"\ncheckpoint = false\n\
+                 [handlers.null]\nkind = \"null\"\n[handlers.file]\nkind = \"file\"\npath = \"app.log\"\n";
+    let root = |handlers: &str| {
+        let config = consoles.replace("[\"console\"]", handlers);
+        fs::write(scene.file("ringlog.toml"), format!("{config}{files}")).unwrap();
+    };
+    root("[\"console\", \"plain\", \"null\"]");
+    let beside = "handler \"console\" (standard error): best effort, console beside a file or a pipe. When the writer \
+                  is killed and starts again, lines queued for it are lost, or the last batch is written twice; when \
+                  it cannot be written, or is slow, it is waited for until 1 MiB of lines is queued, then records are \
+                  left out";
+    let plain =
+        format!("handler \"plain\" (plain.log): at least once, file without a checkpoint. {twice}; {waits}");
+    let null = "handler \"null\": discards every record";
+    let expected = |file: &str| format!("{beside}\n{plain}\n{null}\nhandler \"file\" (app.log): {file}\n");
+    assert_eq!(said(), expected("no logger uses it"));
+    root("[\"console\", \"plain\", \"null\", \"file\"]");
+    let once = "When the writer is killed and starts again, every record is in it exactly once";
+    assert_eq!(said(), expected(&format!("exactly once, file with a checkpoint. {once}; {waits}")));
 }
 
 #[test]

@@ -55,7 +55,8 @@ pub struct WriterArgs {
     /// it
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Only check the configuration: print its errors and warnings, and exit with 0 if it can be used, otherwise with 2
+    /// Only check the configuration: print its errors and warnings, or what each handler guarantees, and exit with 0 if
+    /// it can be used, otherwise with 2
     #[arg(long, requires = "config")]
     pub check: bool,
     /// Only print a JSON schema of configurations, by which editors complete and check them (docs/configuration.md)
@@ -173,6 +174,10 @@ fn check(file: &ConfigFile) -> Result<(), Error> {
     for warning in &checked.warnings {
         // A closed standard error leaves no other place to report to.
         let _ = writeln!(std::io::stderr(), "{warning}");
+    }
+    for guarantee in checked.guarantees() {
+        // Nobody has to read it: the exit code is the answer.
+        let _ = writeln!(std::io::stdout(), "{guarantee}");
     }
     Ok(())
 }

@@ -38,6 +38,7 @@ mod syntax;
 mod document;
 mod file;
 mod flags;
+mod guarantees;
 mod json;
 pub(crate) mod links;
 mod paths;

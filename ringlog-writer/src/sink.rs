@@ -6,6 +6,7 @@ mod batch;
 mod console;
 pub(crate) mod file;
 mod file_size_limit;
+mod guarantee;
 mod stream;
 mod time_order;
 mod traits;
@@ -17,7 +18,8 @@ use crate::config::SinkConfig;
 use crate::error::Error;
 
 pub(crate) use batch::Batch;
-pub(crate) use traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
+pub(crate) use guarantee::{Guarantee, OutputKind};
+pub(crate) use traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 pub(crate) use unopened::Unopened;
 
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::setting::{Form, Key, Pattern, Syntax};
 use super::settings::{Table, tables};
+use crate::sink::OutputKind;
 
 /// How a table of settings begins in the document.
 const HEAD: &str = "| key | type | default |";
@@ -14,14 +15,14 @@ const HEAD: &str = "| key | type | default |";
 fn the_document_has_the_tables_of_the_settings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let text = fs::read_to_string(&path).unwrap();
-    let expected = with_tables(&text, &tables());
+    let expected = with_guarantees(&with_tables(&text, &tables()));
     if std::env::var_os("RINGLOG_UPDATE").is_some() {
         return fs::write(&path, &expected).unwrap();
     }
     let differs = text.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
     assert!(
         differs.is_none() && text.len() == expected.len(),
-        "docs/configuration.md does not have the settings' tables; write them with RINGLOG_UPDATE=1 cargo test -p \
+        "docs/configuration.md does not have the tables of settings and guarantees; write them with RINGLOG_UPDATE=1 cargo test -p \
          ringlog-writer --lib the_document: {differs:#?}"
     );
 }
@@ -42,6 +43,28 @@ fn with_tables(text: &str, tables: &[Table]) -> String {
     let missing: Vec<_> = parts.flatten().map(|key| key.name).collect();
     assert!(missing.is_empty(), "settings without a table in the document: {missing:?}");
     written
+}
+
+/// How the table of guarantees begins in the document.
+const GUARANTEES: &str = "| output | guarantee |";
+
+/// The document with the guarantees of each kind of output in place of its own.
+fn with_guarantees(text: &str) -> String {
+    let mut rows = format!(
+        "{GUARANTEES} when the writer is killed and starts again | when it cannot be written, or is slow |\n\
+         |---|---|---|---|\n"
+    );
+    let consoles = [true, false].map(|has_better| (OutputKind::Console, has_better));
+    let others = [OutputKind::File, OutputKind::PlainFile, OutputKind::Irregular].map(|kind| (kind, true));
+    for (kind, has_better) in others.into_iter().chain(consoles) {
+        let guarantee = kind.guarantee().among(has_better);
+        let cells =
+            [kind.name(has_better), guarantee.name(), guarantee.after_a_kill(), guarantee.when_slow()];
+        rows.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    let (before, table) = text.split_once(GUARANTEES).expect("the document has a table of guarantees");
+    let (_, after) = table.split_once("\n\n").expect("text follows the table");
+    format!("{before}{rows}\n{after}")
 }
 
 /// A table's keys as the document divides them: those of handlers by the kind of handler.

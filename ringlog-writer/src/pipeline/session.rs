@@ -411,10 +411,7 @@ impl Opened<'_> {
             joined != *begun
         };
         let had = if begun.iter().zip(&had).any(is_ahead) { had } else { Vec::new() };
-        let guarantee = match sink.guarantee() {
-            Guarantee::BestEffort if !has_better => Guarantee::AtLeastOnce,
-            guarantee => guarantee,
-        };
+        let guarantee = sink.guarantee().among(has_better);
         let formatting =
             |(handler, bit): &(&HandlerConfig, HandlerMask)| Formatting::new(handler, *bit, &rings);
         let formattings = handlers.iter().map(formatting).collect::<Result<_, _>>()?;

@@ -112,7 +112,7 @@ impl StatusFile {
                 output.bytes += before.bytes;
                 output.left_out += before.left_out;
                 // The checkpoint of a file keeps its count; another sink begins anew with each session.
-                let has_checkpoint = output.guarantee == Guarantee::ExactlyOnce.to_string();
+                let has_checkpoint = output.guarantee == Guarantee::ExactlyOnce.name();
                 output.late =
                     if has_checkpoint { output.late.max(before.late) } else { output.late + before.late };
             }

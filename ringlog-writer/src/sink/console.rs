@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use super::batch::Batch;
+use super::guarantee::{Guarantee, OutputKind};
 use super::stream::{Progress, write_when_ready};
-use super::traits::{Abandoned, Guarantee, Sink, Unrotatable};
+use super::traits::{Abandoned, Sink, Unrotatable};
 use crate::config::{Color, SinkConfig, Stream};
 use crate::error::Error;
 use crate::events::Events;
@@ -37,7 +38,7 @@ impl Console {
 
 impl Sink for Console {
     fn guarantee(&self) -> Guarantee {
-        Guarantee::BestEffort
+        OutputKind::Console.guarantee()
     }
 
     fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {

@@ -33,7 +33,8 @@ use rotate::FileRotation;
 use syncs::Syncs;
 
 use super::batch::Batch;
-use super::traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
+use super::guarantee::{Guarantee, OutputKind};
+use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 use crate::clock::now_unix_ns;
 use crate::config::options::{Existing, Fsync};
 use crate::config::{FileConfig, IRREGULAR, checkpoint_path};
@@ -224,7 +225,7 @@ fn failed(path: &Path, error: &io::Error) -> Error {
 
 impl Sink for FileSink {
     fn guarantee(&self) -> Guarantee {
-        Guarantee::ExactlyOnce
+        OutputKind::File.guarantee()
     }
 
     fn deliver(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<()> {

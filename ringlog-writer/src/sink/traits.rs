@@ -6,30 +6,9 @@ use std::io;
 use ringlog::reader::Cursor;
 
 use super::batch::Batch;
+use super::guarantee::Guarantee;
 use crate::error::Error;
 use crate::events::Events;
-
-/// What a sink guarantees for the records that it has got, whatever becomes of the writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Guarantee {
-    /// A record is written once: the sink keeps the rings' positions together with the lines.
-    ExactlyOnce,
-    /// A record is written, and after a crash possibly twice.
-    AtLeastOnce,
-    /// Records are not kept in the ring for this sink if another sink gives a better guarantee. Without one, as
-    /// `AtLeastOnce`.
-    BestEffort,
-}
-
-impl fmt::Display for Guarantee {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Guarantee::ExactlyOnce => "exactly once",
-            Guarantee::AtLeastOnce => "at least once",
-            Guarantee::BestEffort => "best effort",
-        })
-    }
-}
 
 /// Why a sink has no closed files, so that it cannot be rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

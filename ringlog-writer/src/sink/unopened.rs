@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use ringlog::reader::Cursor;
 
 use super::batch::Batch;
-use super::traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
+use super::guarantee::{Guarantee, OutputKind};
+use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 use crate::config::SinkConfig;
 use crate::error::Error;
 use crate::events::Events;
@@ -18,6 +19,7 @@ const OPEN_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) struct Unopened {
     config: SinkConfig,
+    guarantee: Guarantee,
     rings: Vec<PathBuf>,
     /// The positions of the rings in the sink when it was closed.
     cursors: Vec<Cursor>,
@@ -30,6 +32,7 @@ impl Unopened {
     pub(crate) fn new(config: &SinkConfig, rings: &[&Path], cursors: Vec<Cursor>) -> Unopened {
         Unopened {
             config: config.clone(),
+            guarantee: OutputKind::of(config).map_or(Guarantee::AtLeastOnce, OutputKind::guarantee),
             rings: rings.iter().map(|ring| ring.to_path_buf()).collect(),
             cursors,
             opened: None,
@@ -66,11 +69,7 @@ impl Unopened {
 
 impl Sink for Unopened {
     fn guarantee(&self) -> Guarantee {
-        match &self.config {
-            SinkConfig::File(file) if file.checkpoint => Guarantee::ExactlyOnce,
-            SinkConfig::File(_) | SinkConfig::Null => Guarantee::AtLeastOnce,
-            SinkConfig::Console { .. } => Guarantee::BestEffort,
-        }
+        self.guarantee
     }
 
     fn deliver(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<()> {

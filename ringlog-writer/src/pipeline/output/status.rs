@@ -19,7 +19,7 @@ impl Output {
         let status = OutputStatus {
             out: self.place.clone(),
             handlers: self.handlers.iter().map(|handler| handler.name().to_owned()).collect(),
-            guarantee: self.guarantee.to_string(),
+            guarantee: self.guarantee.name().to_owned(),
             state,
             failure: None,
             queued: 0,

@@ -14,8 +14,9 @@ use crate::config::links::Place;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
 use crate::sink::batch::Batch;
+use crate::sink::guarantee::{Guarantee, OutputKind};
 use crate::sink::stream::{Progress, write_when_ready};
-use crate::sink::traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
+use crate::sink::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 
 /// How often to look for a reader while there are no records.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -75,7 +76,7 @@ fn open_if_read(path: &Path) -> io::Result<Option<File>> {
 
 impl Sink for Pipe {
     fn guarantee(&self) -> Guarantee {
-        Guarantee::AtLeastOnce
+        OutputKind::Irregular.guarantee()
     }
 
     fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {

@@ -8,8 +8,9 @@ use super::append::File;
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::batch::Batch;
+use crate::sink::guarantee::{Guarantee, OutputKind};
 use crate::sink::stream::{Progress, write_when_ready};
-use crate::sink::traits::{Abandoned, Guarantee, Sink, SinkRequest, Unrotatable};
+use crate::sink::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 
 pub(super) struct PlainFile {
     file: File,
@@ -24,7 +25,8 @@ impl PlainFile {
 
 impl Sink for PlainFile {
     fn guarantee(&self) -> Guarantee {
-        Guarantee::AtLeastOnce
+        let kind = if self.file.is_regular() { OutputKind::PlainFile } else { OutputKind::Irregular };
+        kind.guarantee()
     }
 
     fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {
