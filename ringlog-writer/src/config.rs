@@ -41,6 +41,7 @@ mod flags;
 mod guarantees;
 mod json;
 pub(crate) mod links;
+pub(crate) mod owners;
 mod paths;
 mod print;
 mod quote;
@@ -55,6 +56,7 @@ pub use model::{
     Stream,
 };
 pub use options::FileConfig;
+pub use owners::{Group, Mode, Owner};
 pub(crate) use paths::{canonical, checkpoint_path};
 pub use read::Checked;
 pub(crate) use targets::IRREGULAR;

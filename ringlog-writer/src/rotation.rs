@@ -50,7 +50,7 @@ mod trigger;
 mod units;
 mod wall_clock;
 
-pub(crate) use attributes::Attributes;
+pub(crate) use attributes::{Attributes, NewFile};
 pub use compress::{Compressor, decompressed};
 pub use every::{At, Every, Zone};
 pub use files::{Directory, FileEntry, Identity, LockedDirectory};

@@ -131,6 +131,8 @@ mod tests {
             }
         }
         // Those whose syntax does not say what their words mean.
+        options.mode = "0640".parse().ok();
+        (options.owner, options.group) = ("root".parse().ok(), "0".parse().ok());
         options.rotation.at = "02:30".parse().ok();
         options.rotation.zone = "Europe/Berlin".parse().unwrap();
         options.rotation.keep = "7,30d,2GiB".parse().unwrap();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ringlog::Level;
 use ringlog::admin::{self, Shown};
 
+use super::owners::{Group, Mode, Owner};
 use crate::error::Error;
 use crate::format::{FormatKind, Newlines};
 use crate::rotation::Rotation;
@@ -221,6 +222,12 @@ structs_with_settings_of_a_file! {
     /// Whether a checkpoint is kept beside the file, so that every record is in it exactly once even when the writer
     /// is killed; kept by default. Without it the last batch may be written twice.
     checkpoint: bool = true;
+    /// The mode of files that the writer makes. If `None`, that of the file before, or as the umask leaves it.
+    mode: Option<Mode> = None;
+    /// The owner of files that the writer makes. If `None`, that of the file before, or the writer's user.
+    owner: Option<Owner> = None;
+    /// The group of files that the writer makes. If `None`, that of the file before, or as the system decides.
+    group: Option<Group> = None;
     /// When the file is synced, to survive a power cut; never by default.
     fsync: Fsync = Fsync::Never;
     /// When the file is closed and the next one begun; only on request by default.
@@ -233,6 +240,12 @@ impl Options {
     /// # Errors
     /// [`Error::Options`], which says what to change.
     pub fn check(&self) -> Result<(), Error> {
+        let is_owned = self.mode.is_some() || self.owner.is_some() || self.group.is_some();
+        if self.out == Out::Stdout && is_owned {
+            return Err(Error::Options(
+                "standard output gets no mode, owner or group; name a file with --out FILE".to_owned(),
+            ));
+        }
         let rotates = self.rotation != Rotation::default();
         let what = match (rotates, self.fsync != Fsync::Never) {
             (true, _) => "rotated",

@@ -1,5 +1,6 @@
-//! The mode, owner and group of a file, for the file that is begun after it.
+//! The mode, owner and group of a new file: as they are configured, else those of the file before it.
 
+use std::fmt;
 use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
@@ -19,28 +20,95 @@ impl From<&Metadata> for Attributes {
     }
 }
 
+/// Whose attributes a file is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    FileBefore,
+    Configuration,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::FileBefore => "of the file before",
+            Source::Configuration => "configured",
+        })
+    }
+}
+
 /// What a file has not got of the attributes that it was given.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     /// Another owner or group, which only root may set.
-    #[error(
-        "owner and group should be {}:{}, as of the file before: {error}; its mode is {mode:o}",
-        .wanted.uid, .wanted.gid
-    )]
-    Owner { wanted: Attributes, mode: u32, error: io::Error },
-    #[error("its mode should be {:o}, as of the file before: {error}", .wanted.mode)]
-    Mode { wanted: Attributes, error: io::Error },
+    #[error("owner and group should be {}:{}, as {source_of}: {error}; its mode is {mode:o}", .wanted.uid, .wanted.gid)]
+    Owner { wanted: Attributes, mode: u32, source_of: Source, error: io::Error },
+    #[error("its mode should be {:o}, as {source_of}: {error}", .wanted.mode)]
+    Mode { wanted: Attributes, source_of: Source, error: io::Error },
+}
+
+/// The attributes that a new file gets. Of those that are `None` it has what the system gives it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NewFile {
+    mode: Option<u32>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    mode_source: Option<Source>,
+    owner_source: Option<Source>,
+}
+
+impl NewFile {
+    /// As configured.
+    pub(crate) fn configured(mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> NewFile {
+        let source = |is_set: bool| is_set.then_some(Source::Configuration);
+        let owner_source = source(uid.is_some() || gid.is_some());
+        NewFile { mode, uid, gid, mode_source: source(mode.is_some()), owner_source }
+    }
+
+    /// After a file with these attributes: it has those that are not configured.
+    pub(crate) fn after(self, before: Option<Attributes>) -> NewFile {
+        let source = before.map(|_| Source::FileBefore);
+        NewFile {
+            mode: self.mode.or(before.map(|before| before.mode)),
+            uid: self.uid.or(before.map(|before| before.uid)),
+            gid: self.gid.or(before.map(|before| before.gid)),
+            mode_source: self.mode_source.or(source),
+            owner_source: self.owner_source.or(source),
+        }
+    }
+
+    /// Whether the system decides about all of them.
+    pub(crate) fn is_any(&self) -> bool {
+        *self == NewFile::default()
+    }
+
+    /// The mode with which the file is created before it gets its attributes: where they are known, no other user opens
+    /// it meanwhile.
+    pub(crate) fn creation_mode(&self) -> u32 {
+        self.mode.map_or(0o666, |mode| mode & 0o600)
+    }
+
+    /// Gives a file that was created with the [`creation_mode`](Self::creation_mode) its attributes, as far as this
+    /// process may.
+    pub(crate) fn give_to(&self, file: &File) -> Result<(), Refused> {
+        let Ok(found) = file.metadata().as_ref().map(Attributes::from) else { return Ok(()) };
+        let wanted = Attributes {
+            mode: self.mode.unwrap_or(found.mode),
+            uid: self.uid.unwrap_or(found.uid),
+            gid: self.gid.unwrap_or(found.gid),
+        };
+        let source = |source: Option<Source>| source.unwrap_or(Source::FileBefore);
+        wanted.give_as(file, source(self.mode_source), source(self.owner_source))
+    }
 }
 
 impl Attributes {
-    /// The mode with which a file is created before it gets these attributes: no other user opens it meanwhile.
-    pub(crate) fn creation_mode(&self) -> u32 {
-        self.mode & 0o600
+    /// Gives a file these attributes, those of the file before it, as far as this process may. The file never becomes
+    /// open to a user to whom a file with these attributes is closed.
+    pub(crate) fn give_to(&self, file: &File) -> Result<(), Refused> {
+        self.give_as(file, Source::FileBefore, Source::FileBefore)
     }
 
-    /// Gives a file these attributes, as far as this process may. The file never becomes open to a user to whom a file
-    /// with these attributes is closed.
-    pub(crate) fn give_to(&self, file: &File) -> Result<(), Refused> {
+    fn give_as(&self, file: &File, mode_source: Source, owner_source: Source) -> Result<(), Refused> {
         let found = |file: &File| file.metadata().as_ref().map(Attributes::from).unwrap_or(*self);
         let before = found(file);
         let error = if (before.uid, before.gid) == (self.uid, self.gid) {
@@ -55,9 +123,11 @@ impl Attributes {
         if found(file).mode != mode
             && let Err(error) = file.set_permissions(Permissions::from_mode(mode))
         {
-            return Err(Refused::Mode { wanted: *self, error });
+            return Err(Refused::Mode { wanted: *self, source_of: mode_source, error });
         }
-        error.map_or(Ok(()), |error| Err(Refused::Owner { wanted: *self, mode, error }))
+        error.map_or(Ok(()), |error| {
+            Err(Refused::Owner { wanted: *self, mode, source_of: owner_source, error })
+        })
     }
 
     /// The mode for a file with the owner and group of `found`.

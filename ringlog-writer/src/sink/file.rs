@@ -37,10 +37,10 @@ use super::guarantee::{Guarantee, OutputKind};
 use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 use crate::clock::now_unix_ns;
 use crate::config::options::{Existing, Fsync};
-use crate::config::{FileConfig, IRREGULAR, checkpoint_path};
+use crate::config::{FileConfig, Group, IRREGULAR, Mode, Owner, checkpoint_path};
 use crate::error::Error;
 use crate::events::Events;
-use crate::rotation::{Plan, PlanError, Rotation, without_replacing};
+use crate::rotation::{NewFile, Plan, PlanError, Rotation, without_replacing};
 use checkpoint::{Checkpoint, CheckpointState, FileState};
 
 /// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused.
@@ -55,7 +55,12 @@ pub(super) fn open(output: &FileConfig, rings: &[&Path]) -> Result<Box<dyn Sink>
         return Ok(Box::new(Pipe::open(&output.path)?));
     }
     let before = if output.checkpoint { begin::attributes_before(&output.path) } else { None };
-    let file = File::open(&output.path, rings, before)?;
+    let configured = NewFile::configured(
+        output.mode.map(Mode::bits),
+        output.owner.as_ref().map(Owner::id),
+        output.group.as_ref().map(Group::id),
+    );
+    let file = File::open(&output.path, rings, configured, before)?;
     if file.is_regular() && output.checkpoint {
         return Ok(Box::new(FileSink::open(file, output, rings)?));
     }

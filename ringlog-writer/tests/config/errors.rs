@@ -298,6 +298,33 @@ fn file(rest: &str) -> String {
 }
 
 #[test]
+fn modes_and_owners_of_files() {
+    let cases = [
+        ("mode = 640", "4:8: wrong type of \"mode\" in [handlers.x]; expected a string, found an integer"),
+        ("mode = \"1777\"", "4:8: invalid mode \"1777\"; expected octal digits up to 0777, such as \"0640\""),
+        (
+            "owner = \"no-such-user\"\ngroup = \"no-such-group\"",
+            "4:9: there is no user \"no-such-user\" here; expected a name that `getent passwd` knows, or a number\n\
+             5:9: there is no group \"no-such-group\" here; expected a name that `getent group` knows, or a number",
+        ),
+    ];
+    let handler = "[handlers.x]\nkind = \"file\"\npath = \"a.log\"\n";
+    let files = cases.map(|(keys, expected)| (format!("{handler}{keys}"), expected));
+    check(&files.each_ref().map(|(text, expected)| (text.as_str(), *expected)), REST);
+    let shared = format!(
+        "{handler}mode = \"0640\"\nowner = \"0\"\n[handlers.y]\nkind = \"file\"\npath = \"a.log\"\nmode = \"0600\""
+    );
+    check(
+        &[(
+            &shared,
+            "8:8: the handlers \"x\" and \"y\" write to the same file and differ in \"mode\"; give it to one of them, or \
+             choose another path",
+        )],
+        REST,
+    );
+}
+
+#[test]
 fn two_names_of_one_file() {
     let at = Scratch::on_disk();
     let path = |name: &str| at.file(name).display().to_string();

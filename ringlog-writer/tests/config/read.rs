@@ -34,6 +34,9 @@ fn every_key_has_its_meaning() {
     let file = FileConfig {
         existing: Existing::Truncate,
         checkpoint: true,
+        mode: "0640".parse().ok(),
+        owner: "root".parse().ok(),
+        group: "7".parse().ok(),
         fsync: Fsync::Every(Duration::from_secs(5)),
         rotation: Rotation {
             size: Some(10 << 20),

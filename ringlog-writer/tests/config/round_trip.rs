@@ -98,12 +98,26 @@ fn rotation() -> impl Strategy<Value = Rotation> {
 fn output() -> impl Strategy<Value = SinkConfig> {
     let console = (named(Stream::NAMES), named(Color::NAMES))
         .prop_map(|(stream, color)| SinkConfig::Console { stream, color });
-    let file = (text(), named(Existing::NAMES), any::<bool>(), fsync(), rotation()).prop_map(
-        |(path, existing, checkpoint, fsync, rotation)| {
+    let owners = (
+        option::of(parsed(&["0600", "0664"])),
+        option::of(parsed(&["root", "7"])),
+        option::of(parsed(&["0"])),
+    );
+    let file = (text(), named(Existing::NAMES), any::<bool>(), owners, fsync(), rotation()).prop_map(
+        |(path, existing, checkpoint, (mode, owner, group), fsync, rotation)| {
             let plain = fsync == Fsync::Never && rotation == Rotation::default();
             let path = path.replace(['\0', '/'], "_");
             let checkpoint = checkpoint || !plain;
-            SinkConfig::File(FileConfig { existing, checkpoint, fsync, rotation, ..FileConfig::new(path) })
+            SinkConfig::File(FileConfig {
+                existing,
+                checkpoint,
+                mode,
+                owner,
+                group,
+                fsync,
+                rotation,
+                ..FileConfig::new(path)
+            })
         },
     );
     prop_oneof![console, file, Just(SinkConfig::Null)]

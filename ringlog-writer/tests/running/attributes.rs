@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::{Pid, getegid, geteuid};
 use ringlog_writer::rotation::Rotation;
 use ringlog_writer::{Signals, run_with};
 
@@ -142,6 +142,89 @@ fn a_file_that_cannot_get_its_group_is_closed_to_others() {
     assert!(said.contains(expected) && said.contains("; its mode is 600"), "{said}");
     // From then on each file is as the one before.
     assert_eq!(writer(&mut scene), "");
+}
+
+#[test]
+fn new_files_have_the_configured_mode_owner_and_group() {
+    for checkpoint in [true, false] {
+        let mut scene = Scene::new(if checkpoint { numbered() } else { Rotation::default() });
+        let (mut options, out) = (scene.options(), scene.path("app.log"));
+        (options.checkpoint, options.mode) = (checkpoint, "0646".parse().ok());
+        let mut wanted = (0o646, geteuid().as_raw(), getegid().as_raw());
+        if geteuid().is_root() {
+            (options.owner, options.group) = ("4321".parse().ok(), "4322".parse().ok());
+            (wanted.1, wanted.2) = (4321, 4322);
+        }
+        scene.beside_a_writer(&options, |scene, signals| {
+            scene.log(1);
+            scene.flush();
+            assert_eq!(attributes(&out), wanted, "the first one");
+            // The next one is not as the one before, but as configured.
+            set(&out, 0o600, None);
+            fs::rename(&out, scene.path("moved")).unwrap();
+            signals.reopen.store(true, Ordering::Relaxed);
+            eventually("a new file is begun", || out.exists());
+            assert_eq!(attributes(&out), wanted, "the next one");
+            assert_eq!(attributes(&scene.path("moved")).0, 0o600);
+        });
+        assert_eq!(scene.messages(), [""; 0]);
+    }
+}
+
+#[test]
+fn an_existing_file_keeps_its_mode_and_the_next_has_the_configured() {
+    let compression = Some("gzip".parse().unwrap());
+    let (mut scene, kept) = scene(Rotation { compression, ..numbered() }, 0o606);
+    let mut options = scene.options();
+    options.mode = "0640".parse().ok();
+    scene.beside_a_writer(&options, |scene, signals| {
+        scene.log(1);
+        scene.flush();
+        assert_eq!(attributes(&scene.path("app.log")), kept);
+        signals.rotate.store(true, Ordering::Relaxed);
+        eventually("it is closed", || scene.names() == ["app.000001.log.gz", "app.log"]);
+        assert_eq!(attributes(&scene.path("app.000001.log.gz")), kept);
+        assert_eq!(attributes(&scene.path("app.log")), (0o640, kept.1, kept.2));
+        scene.log(1);
+        scene.flush();
+        signals.rotate.store(true, Ordering::Relaxed);
+        let closed = scene.path("app.000002.log.gz");
+        eventually("the next one is closed", || closed.exists());
+        assert_eq!(attributes(&closed), (0o640, kept.1, kept.2));
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_given_away_is_written_and_closed_to_others() {
+    if !geteuid().is_root() {
+        println!("SKIPPED: only root gives a file to another user");
+        return;
+    }
+    const OTHER: u32 = 65_534;
+    let mut scene = Scene::new(Rotation::default());
+    scene.log(3);
+    for entry in fs::read_dir(scene.dir.path()).unwrap() {
+        chown(entry.unwrap().path(), Some(OTHER), Some(OTHER)).unwrap();
+    }
+    chown(scene.dir.path(), Some(OTHER), Some(OTHER)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog-writer"));
+    command.args([scene.ring.path(), Path::new("--out"), &scene.path("app.log")]);
+    command.args(["--rotate-size", "1", "--naming", "number", "--format", "raw"]);
+    command.args(["--mode", "0640", "--owner", "root", "--group", "root"]);
+    let child = command.current_dir("/").uid(OTHER).gid(OTHER).stderr(Stdio::piped()).spawn().unwrap();
+    scene.flush();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let names = ["app.000001.log", "app.000002.log", "app.log"];
+    assert_eq!((scene.names(), scene.numbers(&names)), (names.map(str::to_owned).to_vec(), vec![0, 1, 2]));
+    for name in names {
+        assert_eq!(attributes(&scene.path(name)), (0o600, OTHER, OTHER), "{said}");
+    }
+    let expected = "app.log: owner and group should be 0:0, as configured: Operation not permitted (os error 1); its \
+                    mode is 600\n";
+    assert!(said.ends_with(expected) && said.lines().count() == 1, "{said}");
 }
 
 #[test]

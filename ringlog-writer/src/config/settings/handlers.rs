@@ -3,7 +3,7 @@
 use super::{ANY, CONSOLE, FILE, LEVEL, ROTATION_TABLE};
 use crate::config::model::{Color, HandlerConfig, HandlerKind, SinkConfig, Stream};
 use crate::config::options::{Existing, FileConfig, level_or_notset, parse_level};
-use crate::config::setting::{Flag, Pattern, Setting, Switch, Syntax, in_variant, word};
+use crate::config::setting::{Flag, Pattern, Setting, Switch, Syntax, in_variant, optional, word};
 
 /// The keys of every handler.
 pub(crate) const HANDLER: &[Setting<HandlerConfig>] = &[
@@ -97,6 +97,33 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
         }],
         word!(checkpoint),
     )),
+    Setting::<FileConfig>::word(
+        "mode",
+        Syntax::String(Pattern::Expression("(0o)?0?[67][0-7][0-7]")),
+        optional!(mode),
+        "The mode of files that the writer makes, such as `0640`, whatever the umask: of the file itself, and of each \
+         that is begun after a closed one. Without it that of the file before, or as the umask leaves it. A file \
+         that is there already stays as it is, and a compressed file is as open as its original.",
+    )
+    .of(FILE)
+    .flag(Flag::value("mode", "MODE", optional!(mode))),
+    Setting::<FileConfig>::word(
+        "owner",
+        ANY,
+        optional!(owner),
+        "The owner of such files, by name or number. Only root may give files away. Where that is refused, the file \
+         stays the writer's and gets no mode that would open it to other users; the writer says so and writes it.",
+    )
+    .of(FILE)
+    .flag(Flag::value("owner", "USER", optional!(owner))),
+    Setting::<FileConfig>::word(
+        "group",
+        ANY,
+        optional!(group),
+        "The group of such files, by name or number: one of the writer's groups, or as root any.",
+    )
+    .of(FILE)
+    .flag(Flag::value("group", "GROUP", optional!(group))),
     Setting::<FileConfig>::word(
         "fsync",
         Syntax::String(Pattern::Either(&[

@@ -16,7 +16,7 @@ use crate::config::links::{Place, directory};
 use crate::config::options::Existing;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
-use crate::rotation::{Attributes, Identity};
+use crate::rotation::{Attributes, Identity, NewFile};
 use crate::sink::file_size_limit;
 
 /// A file that is open for appending, so that bytes of other processes are never overwritten.
@@ -31,28 +31,36 @@ pub(super) struct File {
     pub(super) len: u64,
     /// The path at the end of all links, where the file was opened.
     place: PathBuf,
+    /// What is configured for the files that are begun after it.
+    configured: NewFile,
     /// A message about the file's beginning that is not reported yet.
     notice: Option<String>,
+    /// The last such message that was reported.
+    reported: Option<String>,
 }
 
 impl File {
-    /// Opens or creates the file. Refuses the file of a ring. A new one gets the attributes of the file before it, if
-    /// that is known.
-    pub(super) fn open(path: &Path, rings: &[&Path], before: Option<Attributes>) -> Result<File, Error> {
+    /// Opens or creates the file. Refuses the file of a ring. A new one gets the attributes that are configured, and for
+    /// the rest those of the file before it, if that is known.
+    pub(super) fn open(
+        path: &Path,
+        rings: &[&Path],
+        configured: NewFile,
+        before: Option<Attributes>,
+    ) -> Result<File, Error> {
         let file = Identity::of_path(path);
         if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
             let why = "it is the ring; choose another file".to_owned();
             return Err(Error::Open { path: path.to_owned(), why });
         }
-        File::open_at_end(path, before)
+        File::open_at_end(path, configured, before)
     }
 
-    fn open_at_end(path: &Path, before: Option<Attributes>) -> Result<File, Error> {
+    fn open_at_end(path: &Path, configured: NewFile, before: Option<Attributes>) -> Result<File, Error> {
         let failed = |why: String| Error::Open { path: path.to_owned(), why };
         let place = Place::trusted(path).map_err(failed)?;
-        let (file, notice) = begin::open_or_create(&place, before).map_err(|error| Error::Open {
-            path: path.to_owned(),
-            why: why_not_opened(&place.path, &error),
+        let (file, notice) = begin::open_or_create(&place, configured.after(before)).map_err(|error| {
+            Error::Open { path: path.to_owned(), why: why_not_opened(&place.path, &error) }
         })?;
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
@@ -62,7 +70,7 @@ impl File {
             true => fs::canonicalize(&place.path).unwrap_or(place.path),
             false => place.path,
         };
-        Ok(File { notice, place, ..File::of(file, &meta, path) })
+        Ok(File { notice, place, configured, ..File::of(file, &meta, path) })
     }
 
     /// Opens an existing regular file. Never waits, as for the reader of a pipe that lies there by now.
@@ -85,7 +93,9 @@ impl File {
             is_locked: false,
             len: meta.len(),
             place: path.to_owned(),
+            configured: NewFile::default(),
             notice: None,
+            reported: None,
         }
     }
 
@@ -151,9 +161,14 @@ impl File {
         self.file.metadata().ok().filter(Metadata::is_file).as_ref().map(Attributes::from)
     }
 
-    /// Reports once what the file has not got of the attributes of the file before it.
+    /// Reports what the file has not got of its attributes, unless the same was reported of the file before it.
     pub(super) fn report_notice(&mut self, events: &mut dyn Events) {
-        self.notice.take().into_iter().for_each(|notice| events.report(&notice));
+        if let Some(notice) = self.notice.take()
+            && self.reported.as_ref() != Some(&notice)
+        {
+            events.report(&notice);
+            self.reported = Some(notice);
+        }
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -208,7 +223,8 @@ impl File {
 
     /// Opens the file of the same name again, after the present one was moved away.
     pub(super) fn reopen(&mut self) -> Result<(), Error> {
-        *self = File::open_at_end(&self.path, self.attributes())?;
+        let reported = self.reported.clone();
+        *self = File { reported, ..File::open_at_end(&self.path, self.configured, self.attributes())? };
         Ok(())
     }
 }
@@ -218,7 +234,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, existing: Existing) -> Result<File, Error> {
-        File::open(path, &[Path::new("/nowhere/ring")], None)?.with(existing)
+        File::open(path, &[Path::new("/nowhere/ring")], NewFile::default(), None)?.with(existing)
     }
 
     fn refusal(path: &Path) -> String {
@@ -258,7 +274,8 @@ mod tests {
                 "cannot open {at}/logs/app.log for writing: {at}/logs is not a directory; choose another path"
             )
         );
-        let error = File::open(&missing, &[&missing], None).map(|_| ()).unwrap_err().to_string();
+        let error =
+            File::open(&missing, &[&missing], NewFile::default(), None).map(|_| ()).unwrap_err().to_string();
         assert_eq!(error, format!("cannot open {at}/logs for writing: it is the ring; choose another file"));
     }
 

@@ -1,4 +1,4 @@
-//! Beginning a file after another one: it gets the mode, owner and group of the file before it.
+//! Beginning a file: it gets the mode, owner and group that are configured, else those of the file before it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -14,7 +14,7 @@ use super::checkpoint::{self, CheckpointState};
 use super::recovery::find_in_directory;
 use crate::config::checkpoint_path;
 use crate::config::links::{Place, directory};
-use crate::rotation::{Attributes, Plan, PlanStep};
+use crate::rotation::{Attributes, NewFile, Plan, PlanStep};
 
 /// How often to begin the file where other processes create and delete it meanwhile.
 const ATTEMPTS: u32 = 16;
@@ -26,12 +26,9 @@ pub(super) fn at_end() -> OpenOptions {
     options
 }
 
-/// Opens the file at its end, or creates it with the attributes of the file before it. Returns a message if the file
-/// has not got them all. Follows no link that has come to this place since it was found.
-pub(super) fn open_or_create(
-    place: &Place,
-    before: Option<Attributes>,
-) -> io::Result<(File, Option<String>)> {
+/// Opens the file at its end, or creates it with these attributes. Returns a message if it has not got them all. A file
+/// that is there stays as it is. Follows no link that has come to this place since it was found.
+pub(super) fn open_or_create(place: &Place, new: NewFile) -> io::Result<(File, Option<String>)> {
     let path = place.path.as_path();
     let at_end = || {
         let follows = if place.is_magic { OFlag::empty() } else { OFlag::O_NOFOLLOW };
@@ -39,15 +36,15 @@ pub(super) fn open_or_create(
         options.custom_flags((OFlag::O_NONBLOCK | follows).bits());
         options
     };
-    let Some(before) = before else {
+    if new.is_any() {
         return Ok((at_end().create(true).open(path)?, None));
-    };
+    }
     for _ in 0..ATTEMPTS {
         match at_end().open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             opened => return Ok((opened?, None)),
         }
-        match create(path, before) {
+        match create(path, new) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             created => {
                 let (file, refused) = created?;
@@ -60,7 +57,7 @@ pub(super) fn open_or_create(
 
 /// Creates a file with these attributes. It has its name only once it has them, where the file system can do that, so
 /// that a crash in between leaves no file that is closed to its readers for ever.
-fn create(path: &Path, attributes: Attributes) -> io::Result<(File, Option<String>)> {
+fn create(path: &Path, attributes: NewFile) -> io::Result<(File, Option<String>)> {
     let mode = attributes.creation_mode();
     let give = |file: &File| attributes.give_to(file).err().map(|refused| refused.to_string());
     let unnamed = OpenOptions::new()

@@ -1,7 +1,7 @@
 //! Recovery of a file whose file system was mounted under another device number, and of a copy of the file.
 
 use super::*;
-use crate::rotation::{ClockWatch, PlanStep};
+use crate::rotation::{ClockWatch, NewFile, PlanStep};
 
 const BEFORE: &[u8] = b"one\n";
 const BATCH: &[u8] = b"two\nthree\n";
@@ -34,7 +34,7 @@ impl Scene {
     }
 
     fn recover(self) -> Recovery {
-        let current = File::open(&self.path("app.log"), &[], None).unwrap();
+        let current = File::open(&self.path("app.log"), &[], NewFile::default(), None).unwrap();
         Recovery::of(self.loaded, &current)
     }
 }
@@ -63,7 +63,7 @@ fn len(recovery: &Recovery, path: &Path) -> Option<u64> {
 fn the_device_number_of_a_file_may_change() {
     for change in [other_device, |_: &mut Identity| {}] {
         let scene = Scene::new(BATCH.len(), change);
-        let current = File::open(&scene.path("app.log"), &[], None).unwrap();
+        let current = File::open(&scene.path("app.log"), &[], NewFile::default(), None).unwrap();
         let found = Recovery::of(scene.loaded.clone(), &current);
         let path = scene.path("app.log");
         assert_eq!((len(&found, &path), found.needs_commit, &found.messages), (Some(14), true, &Vec::new()));
@@ -127,7 +127,7 @@ fn messages(boot: u64, change: impl Fn(&Path)) -> Vec<String> {
     scene.loaded.committed.as_mut().unwrap().clock.watch = watch;
     let path = scene.path("app.log");
     change(&path);
-    let current = File::open(&path, &[], None).unwrap();
+    let current = File::open(&path, &[], NewFile::default(), None).unwrap();
     let found = Recovery::in_boot(scene.loaded, &current, 6);
     let name = path.to_str().unwrap();
     found.messages.iter().map(|message| message.strip_prefix(name).unwrap().to_owned()).collect()
