@@ -13,9 +13,11 @@ mod traits;
 mod unopened;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::SinkConfig;
 use crate::error::Error;
+use crate::rotation::TotalSize;
 
 pub(crate) use batch::Batch;
 pub(crate) use guarantee::{Guarantee, OutputKind};
@@ -23,12 +25,16 @@ pub(crate) use traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 pub(crate) use unopened::Unopened;
 
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of
-/// one of the rings is refused.
-pub(crate) fn open(config: &SinkConfig, rings: &[&Path]) -> Result<Option<Box<dyn Sink>>, Error> {
+/// one of the rings is refused. `total`: the closed files of all handlers, if these are limited.
+pub(crate) fn open(
+    config: &SinkConfig,
+    rings: &[&Path],
+    total: Option<&Arc<TotalSize>>,
+) -> Result<Option<Box<dyn Sink>>, Error> {
     file_size_limit::survive().map_err(Error::Signals)?;
     match config {
         SinkConfig::Console { stream, .. } => Ok(Some(Box::new(console::Console::open(*stream)?))),
         SinkConfig::Null => Ok(None),
-        SinkConfig::File(config) => file::open(config, rings).map(Some),
+        SinkConfig::File(config) => file::open(config, rings, total).map(Some),
     }
 }

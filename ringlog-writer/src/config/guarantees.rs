@@ -10,9 +10,8 @@ impl Checked {
         let handlers = &self.config.handlers;
         let is_used =
             |number: usize| self.config.loggers.iter().any(|logger| logger.handlers.contains(&number));
-        let kinds = || handlers.iter().enumerate().filter(|(number, _)| is_used(*number));
-        let mut used = kinds().filter_map(|(_, handler)| OutputKind::of(&handler.sink));
-        let has_better = used.any(|kind| kind.guarantee() != Guarantee::BestEffort);
+        let mut kinds = handlers.iter().filter_map(|handler| OutputKind::of(&handler.sink));
+        let has_better = kinds.any(|kind| kind.guarantee() != Guarantee::BestEffort);
         let line = |(number, handler): (usize, &HandlerConfig)| {
             let what = match OutputKind::of(&handler.sink) {
                 None => "discards every record".to_owned(),

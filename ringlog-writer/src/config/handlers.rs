@@ -313,13 +313,16 @@ fn rotation(section: &Section<'_>, findings: &mut Findings) -> Rotation {
     section.allow(&settings::keys(ROTATION, &[]), findings);
     section.read(ROTATION, "", &mut rotation, findings);
     if findings.errors() == errors
-        && !rotation.keep.is_all()
+        && (!rotation.keep.is_all() || rotation.min_free.is_some())
         && rotation.size.is_none()
         && rotation.every.is_none()
         && !rotation.on_start
     {
-        let at = section.key_at("keep").unwrap_or(section.at.clone());
-        findings.warn(&at, "keep without size, every or on-start: files are closed only by `ringlog rotate`");
+        let key = if rotation.keep.is_all() { "min-free" } else { "keep" };
+        let at = section.key_at(key).unwrap_or(section.at.clone());
+        let what =
+            format!("{key} without size, every or on-start: files are closed only by `ringlog rotate`");
+        findings.warn(&at, what);
     }
     // After an error the rotation is incomplete, and its check could report what is only misspelled.
     if findings.errors() == errors

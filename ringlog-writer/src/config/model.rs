@@ -23,6 +23,8 @@ pub struct Config {
     pub grace: Option<Duration>,
     /// When the writer stops, how long an output that takes nothing is waited for.
     pub stop_timeout: Duration,
+    /// The largest size of the closed files of all handlers together, in bytes.
+    pub max_total_size: Option<u64>,
     /// The handlers in the order of the file; at most [`HANDLERS_MAX`].
     pub handlers: Vec<HandlerConfig>,
     /// The configured loggers. The root, which has no name, is always among them.
@@ -36,6 +38,7 @@ impl Config {
             rings: Vec::new(),
             grace: None,
             stop_timeout: STOP_TIMEOUT,
+            max_total_size: None,
             handlers: Vec::new(),
             loggers: Vec::new(),
         }
@@ -59,6 +62,7 @@ impl From<&Options> for Config {
             rings: vec![options.ring.clone()],
             grace: options.grace,
             stop_timeout: options.stop_timeout,
+            max_total_size: None,
             handlers: vec![HandlerConfig { name: "out".to_owned(), level: EVERYTHING, formatter, sink }],
             loggers: vec![LoggerConfig::root(vec![0])],
         }

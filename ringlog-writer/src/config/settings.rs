@@ -20,7 +20,7 @@ use super::model::{
 };
 use super::options::{FileConfig, level_or_notset, parse_duration, parse_level};
 use super::setting::{Flag, Key, Pattern, Setting, Syntax, Word, optional, word};
-use crate::rotation::Rotation;
+use crate::rotation::{Rotation, parse_size};
 
 /// The largest number in a file.
 const NUMBER_MAX: u64 = i64::MAX as u64;
@@ -72,6 +72,13 @@ pub(crate) const TOP: &[Setting<Config>] = &[
          this time and at least a second. What an output has not got by then waits in the ring for the next writer.",
     )
     .flag(Flag::value("stop-timeout", "TIME", word!(stop_timeout, duration, admin::duration_word))),
+    Setting::<Config>::word(
+        "max-total-size",
+        Syntax::StringOrNumber(Pattern::Size, 1..=NUMBER_MAX),
+        optional!(max_total_size, parse_size, admin::size_word),
+        "The size of the closed files of all handlers together, compressed or not, for example `10GiB`. Beyond it the \
+         oldest of all are deleted, whatever their handler's `keep` says. Another writer counts its own files.",
+    ),
     Setting::<Config>::own(
         "formatters",
         Syntax::Tables(FORMATTER_TABLE),

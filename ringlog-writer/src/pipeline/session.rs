@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::config::{Config, ConfigFile, HandlerConfig, Place, SinkConfig, canoni
 use crate::error::Error;
 use crate::events::{Events, StandardError};
 use crate::format::RingIdentity;
+use crate::rotation::TotalSize;
 use crate::sink::{self, Guarantee, Sink, SinkRequest, Unopened};
 use crate::summary::Summary;
 
@@ -232,14 +234,15 @@ impl Session<'_> {
         events: &mut dyn Events,
     ) -> Result<Outputs, Error> {
         let mut opened = Vec::new();
+        let total = &self.config.max_total_size.map(TotalSize::new);
         for handlers in self.by_place(router) {
             let [(first, _), ..] = handlers[..] else { continue };
             let rings = ring_paths(sources);
-            let sink = match sink::open(&first.sink, &rings) {
+            let sink = match sink::open(&first.sink, &rings, total.as_ref()) {
                 Ok(sink) => sink.map(|sink| (sink, None)),
                 Err(error) => {
                     let failure = error.to_string();
-                    Some((self.stand_in(first, &rings, positions, error, events)?, Some(failure)))
+                    Some((self.stand_in(first, &rings, total, positions, error, events)?, Some(failure)))
                 }
             };
             opened.extend(sink.map(|(sink, failure)| Opened { handlers, sink, failure }));
@@ -255,7 +258,8 @@ impl Session<'_> {
         for Opened { handlers, sink, failure } in &mut opened {
             if let Err(error) = sink.recover(sources.follow_crash(), events) {
                 *failure = Some(error.to_string());
-                *sink = self.stand_in(handlers[0].0, &ring_paths(sources), positions, error, events)?;
+                *sink =
+                    self.stand_in(handlers[0].0, &ring_paths(sources), total, positions, error, events)?;
             }
         }
         let has_better = opened.iter().any(|opened| opened.sink.guarantee() != Guarantee::BestEffort);
@@ -282,6 +286,7 @@ impl Session<'_> {
         &self,
         handler: &HandlerConfig,
         rings: &[&Path],
+        total: &Option<Arc<TotalSize>>,
         positions: &Positions,
         error: Error,
         events: &mut dyn Events,
@@ -291,7 +296,7 @@ impl Session<'_> {
         }
         events.report(&format!("{error}; trying again, its records wait in the rings"));
         let cursors = positions.get(&handler.sink.to_string()).cloned().unwrap_or_default();
-        Ok(Box::new(Unopened::new(&handler.sink, rings, cursors)))
+        Ok(Box::new(Unopened::new(&handler.sink, rings, total.as_ref(), cursors)))
     }
 
     /// Runs the loop to its end, and closes the sinks.

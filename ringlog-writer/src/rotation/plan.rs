@@ -56,9 +56,22 @@ impl Plan {
         Plan { steps: retention::steps(family, rotation, listing, Some(open), clock) }
     }
 
-    /// The plan that deletes the oldest closed file and its archive, for a full disk; empty without a closed file.
-    pub fn drop_oldest(family: &Family, listing: &[FileEntry], open: Identity, clock: &WallClock) -> Plan {
-        Plan { steps: retention::oldest(family, listing, Some(open), clock) }
+    /// The plan that deletes the oldest closed file and its archive, and further ones until they have so many bytes;
+    /// empty without a closed file.
+    pub fn drop_oldest(
+        family: &Family,
+        listing: &[FileEntry],
+        open: Identity,
+        clock: &WallClock,
+        bytes: u64,
+    ) -> Plan {
+        Plan { steps: retention::oldest(family, listing, Some(open), clock, bytes) }
+    }
+
+    /// The plan that deletes these files.
+    pub(crate) fn delete(listing: &[FileEntry], files: &[Identity]) -> Plan {
+        let found = listing.iter().filter(|entry| files.contains(&entry.file));
+        Plan { steps: found.map(PlanStep::delete).collect() }
     }
 
     /// Shifts the slots as Python does: the last slot is deleted if another file moves into it, and the others move

@@ -30,6 +30,8 @@ pub struct Rotation {
     pub compression: Option<Compression>,
     /// The action on a full disk.
     pub on_full: OnFull,
+    /// The free bytes of the file system below which the oldest closed files are deleted.
+    pub min_free: Option<u64>,
 }
 
 /// The largest number of files with shifting names, each of which is renamed at each rotation.

@@ -6,6 +6,7 @@ use super::files::{FileEntry, Identity};
 use super::names::{Family, FileKey};
 use super::policy::Rotation;
 use super::step::PlanStep;
+use super::total::ClosedFile;
 use super::wall_clock::WallClock;
 
 /// The closed files by [`Family::place`], oldest first. A file and its archive, which exist together while it is
@@ -56,15 +57,39 @@ pub(super) fn steps(
     too_many.into_iter().rev().flatten().map(PlanStep::delete).collect()
 }
 
-/// The steps that delete the oldest closed file.
+/// The steps that delete the oldest closed files: the oldest one, and further ones until they have so many bytes.
 pub(super) fn oldest(
     family: &Family,
     listing: &[FileEntry],
     open: Option<Identity>,
     clock: &WallClock,
+    bytes: u64,
 ) -> Vec<PlanStep> {
-    let oldest = closed(family, listing, open, clock).into_values().next().unwrap_or_default();
-    oldest.into_iter().map(PlanStep::delete).collect()
+    let (mut steps, mut found) = (Vec::new(), 0_u64);
+    for files in closed(family, listing, open, clock).into_values() {
+        if !steps.is_empty() && found >= bytes {
+            break;
+        }
+        found = files.iter().fold(found, |found, file| found.saturating_add(file.len));
+        steps.extend(files.into_iter().map(PlanStep::delete));
+    }
+    steps
+}
+
+/// The closed files, oldest first, for the limit of all handlers.
+pub(crate) fn closed_files(
+    family: &Family,
+    listing: &[FileEntry],
+    open: Identity,
+    clock: &WallClock,
+) -> Vec<ClosedFile> {
+    let files = closed(family, listing, Some(open), clock).into_values();
+    let one = |files: Vec<&FileEntry>| ClosedFile {
+        modified_s: files.iter().map(|file| file.modified_s).max().unwrap_or_default(),
+        len: files.iter().fold(0, |len, file| file.len.saturating_add(len)),
+        files: files.iter().map(|file| file.file).collect(),
+    };
+    files.map(one).collect()
 }
 
 #[cfg(test)]
@@ -163,19 +188,41 @@ mod tests {
         let mut files = listing(&FILES[1..2]);
         files[0].is_regular = false;
         assert_eq!(names(steps(&family, &rotation, &files, None, &at(0))), [""; 0]);
-        assert_eq!(names(oldest(&family, &files, None, &at(0))), [""; 0]);
+        assert_eq!(names(oldest(&family, &files, None, &at(0), 1)), [""; 0]);
     }
 
     #[test]
     fn the_oldest_goes_first() {
         let (family, _) = numbered(Keep::default());
         let files = listing(FILES);
-        assert_eq!(names(oldest(&family, &files, None, &at(0))), ["app.000001.log.gz"]);
+        assert_eq!(names(oldest(&family, &files, None, &at(0), 1)), ["app.000001.log.gz"]);
         assert_eq!(
-            names(oldest(&family, &files[3..], None, &at(0))),
+            names(oldest(&family, &files[3..], None, &at(0), 1)),
             ["app.000002.log", "app.000002.log.gz"]
         );
-        assert_eq!(names(oldest(&family, &files[5..], None, &at(0))), [""; 0]);
+        assert_eq!(names(oldest(&family, &files[5..], None, &at(0), 1)), [""; 0]);
+    }
+
+    #[test]
+    fn the_oldest_go_until_they_have_so_many_bytes() {
+        let (family, _) = numbered(Keep::default());
+        let files = listing(FILES);
+        let all = ["app.000001.log.gz", "app.000002.log", "app.000002.log.gz", "app.000003.log"];
+        for (bytes, count) in [(0, 1), (5, 1), (6, 3), (20, 3), (21, 4), (u64::MAX, 4)] {
+            assert_eq!(names(oldest(&family, &files, None, &at(0), bytes)), all[..count], "{bytes}");
+        }
+        let open = Some(files[1].file);
+        assert_eq!(names(oldest(&family, &files, open, &at(0), u64::MAX)), all[..3], "never the open one");
+    }
+
+    #[test]
+    fn a_file_and_its_archive_are_one_closed_file() {
+        let (family, _) = numbered(Keep::default());
+        let files = listing(FILES);
+        let closed = closed_files(&family, &files, files[0].file, &at(0));
+        let found: Vec<_> =
+            closed.iter().map(|closed| (closed.modified_s / DAY, closed.len, closed.files.len())).collect();
+        assert_eq!(found, [(1, 5, 1), (5, 15, 2), (9, 10, 1)]);
     }
 
     #[test]

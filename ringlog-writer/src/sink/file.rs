@@ -18,6 +18,7 @@ mod syncs;
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringlog::admin::Shown;
@@ -40,11 +41,16 @@ use crate::config::options::{Existing, Fsync};
 use crate::config::{FileConfig, Group, IRREGULAR, Mode, Owner, checkpoint_path};
 use crate::error::Error;
 use crate::events::Events;
-use crate::rotation::{NewFile, Plan, PlanError, Rotation, without_replacing};
+use crate::rotation::{NewFile, Plan, PlanError, Rotation, TotalShare, TotalSize, without_replacing};
 use checkpoint::{Checkpoint, CheckpointState, FileState};
 
-/// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused.
-pub(super) fn open(output: &FileConfig, rings: &[&Path]) -> Result<Box<dyn Sink>, Error> {
+/// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused. `total`: the
+/// closed files of all handlers, if these are limited.
+pub(super) fn open(
+    output: &FileConfig,
+    rings: &[&Path],
+    total: Option<&Arc<TotalSize>>,
+) -> Result<Box<dyn Sink>, Error> {
     // A pipe or a device cannot do this; ignoring it silently would break a promise.
     let check_irregular = || match output.rotation == Rotation::default() && output.fsync == Fsync::Never {
         true => Ok(()),
@@ -62,7 +68,7 @@ pub(super) fn open(output: &FileConfig, rings: &[&Path]) -> Result<Box<dyn Sink>
     );
     let file = File::open(&output.path, rings, configured, before)?;
     if file.is_regular() && output.checkpoint {
-        return Ok(Box::new(FileSink::open(file, output, rings)?));
+        return Ok(Box::new(FileSink::open(file, output, rings, total.map(TotalShare::new))?));
     }
     if !file.is_regular() {
         check_irregular()?;
@@ -107,7 +113,12 @@ struct FileSink {
 
 impl FileSink {
     /// Locks the file and its checkpoint, and compares the two.
-    fn open(mut file: File, output: &FileConfig, rings: &[&Path]) -> Result<FileSink, Error> {
+    fn open(
+        mut file: File,
+        output: &FileConfig,
+        rings: &[&Path],
+        share: Option<TotalShare>,
+    ) -> Result<FileSink, Error> {
         file.leave_links().map_err(|error| failed(&file.path, &error))?;
         // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
         // readers cannot take, excludes all others.
@@ -122,7 +133,7 @@ impl FileSink {
         let Recovery { mut state, repair, needs_commit, mut messages } = Recovery::of(loaded, &file);
         messages.extend(older_ring::compare(&file.path, rings, &mut state));
         Ok(FileSink {
-            rotation: FileRotation::new(&file.path, &output.rotation),
+            rotation: FileRotation::new(&file.path, &output.rotation, share),
             closing: None,
             file,
             checkpoint,

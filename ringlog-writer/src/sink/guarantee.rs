@@ -122,8 +122,8 @@ mod tests {
             (SinkConfig::Console { stream: Stream::Stderr, color: Color::Never }, OutputKind::Console),
         ] {
             assert_eq!(OutputKind::of(&config), Some(expected), "{config}");
-            let unopened = crate::sink::Unopened::new(&config, &[], Vec::new());
-            let opened = crate::sink::open(&config, &[]).unwrap().unwrap();
+            let unopened = crate::sink::Unopened::new(&config, &[], None, Vec::new());
+            let opened = crate::sink::open(&config, &[], None).unwrap().unwrap();
             for sink in [Box::new(unopened), opened] as [Box<dyn crate::sink::Sink>; 2] {
                 assert_eq!(sink.guarantee(), expected.guarantee(), "{config}");
             }

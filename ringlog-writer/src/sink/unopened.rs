@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringlog::reader::Cursor;
@@ -13,6 +14,7 @@ use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 use crate::config::SinkConfig;
 use crate::error::Error;
 use crate::events::Events;
+use crate::rotation::TotalSize;
 
 /// How often to try to open it while there are no records.
 const OPEN_EVERY: Duration = Duration::from_millis(500);
@@ -21,6 +23,7 @@ pub(crate) struct Unopened {
     config: SinkConfig,
     guarantee: Guarantee,
     rings: Vec<PathBuf>,
+    total: Option<Arc<TotalSize>>,
     /// The positions of the rings in the sink when it was closed.
     cursors: Vec<Cursor>,
     opened: Option<Box<dyn Sink>>,
@@ -29,8 +32,14 @@ pub(crate) struct Unopened {
 
 impl Unopened {
     /// `cursors`: the positions of the rings in the sink when the session before closed it.
-    pub(crate) fn new(config: &SinkConfig, rings: &[&Path], cursors: Vec<Cursor>) -> Unopened {
+    pub(crate) fn new(
+        config: &SinkConfig,
+        rings: &[&Path],
+        total: Option<&Arc<TotalSize>>,
+        cursors: Vec<Cursor>,
+    ) -> Unopened {
         Unopened {
+            total: total.cloned(),
             config: config.clone(),
             guarantee: OutputKind::of(config).map_or(Guarantee::AtLeastOnce, OutputKind::guarantee),
             rings: rings.iter().map(|ring| ring.to_path_buf()).collect(),
@@ -55,8 +64,8 @@ impl Unopened {
     fn open(&self, events: &mut dyn Events) -> Result<Box<dyn Sink>, Error> {
         let rings: Vec<&Path> = self.rings.iter().map(PathBuf::as_path).collect();
         let failed = |why: &str| Error::Open { path: self.config.to_string().into(), why: why.to_owned() };
-        let mut sink =
-            super::open(&self.config, &rings)?.ok_or_else(|| failed("it discards every record"))?;
+        let mut sink = super::open(&self.config, &rings, self.total.as_ref())?
+            .ok_or_else(|| failed("it discards every record"))?;
         // The batches continue at these positions. A new file has none.
         let is_known = |cursor: &Cursor| [cursor, &Cursor::default()].contains(&&sink.cursor(&cursor.ring));
         if !self.cursors.iter().all(is_known) {

@@ -49,7 +49,7 @@ fn keys_and_types() {
             ("ring = \"app\"", "1:1: unknown key \"ring\"; did you mean \"rings\"?"),
             (
                 "version = 1",
-                "1:1: unknown key \"version\"; expected rings, grace, stop-timeout, formatters, handlers, root, loggers",
+                "1:1: unknown key \"version\"; expected rings, grace, stop-timeout, max-total-size, formatters, handlers, root, loggers",
             ),
             (
                 "[handlers.file]\nkind = \"file\"\npath = \"a.log\"\n\n\n\nformater = \"json\"",

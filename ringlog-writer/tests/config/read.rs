@@ -48,6 +48,7 @@ fn every_key_has_its_meaning() {
             keep: Keep { count: Some(5), ..Keep::default() },
             compression: Some(Compression::Gzip),
             on_full: OnFull::DropOldestFile,
+            min_free: Some(1 << 30),
         },
         ..FileConfig::new("log/app.log")
     };
@@ -57,6 +58,7 @@ fn every_key_has_its_meaning() {
         rings: vec!["app".to_owned(), "./ring".to_owned()],
         grace: Some(Duration::from_millis(20)),
         stop_timeout: Duration::from_millis(1500),
+        max_total_size: Some(10 << 30),
         handlers: vec![
             handler("console", 30, brief, console),
             handler("file", 0, ids, SinkConfig::File(file)),
@@ -79,6 +81,7 @@ fn keys_that_are_left_out_have_their_defaults() {
         rings: Vec::new(),
         grace: None,
         stop_timeout: Duration::from_secs(5),
+        max_total_size: None,
         handlers: vec![
             handler("f", 0, Formatter::default(), SinkConfig::File(FileConfig::new("f.log"))),
             handler("c", 0, Formatter::default(), console),

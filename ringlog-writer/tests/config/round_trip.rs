@@ -76,9 +76,10 @@ fn rotation() -> impl Strategy<Value = Rotation> {
         parsed(&["all", "7", "30d", "2GiB", "7,30d,5KiB", "1000"]),
         option::of(parsed(&["gzip", "zstd"])),
         parsed(&["wait", "drop-oldest-file"]),
+        option::of(1..u64::MAX),
     );
     let rotation = (times, files).prop_map(
-        |((size, every, at, zone, on_start), (naming, keep, compression, on_full))| Rotation {
+        |((size, every, at, zone, on_start), (naming, keep, compression, on_full, min_free))| Rotation {
             size,
             every,
             at,
@@ -88,6 +89,7 @@ fn rotation() -> impl Strategy<Value = Rotation> {
             keep,
             compression,
             on_full,
+            min_free,
         },
     );
     let checked = rotation.prop_filter("contradictory", |rotation| rotation.check().is_ok());
@@ -163,10 +165,10 @@ prop_compose! {
     fn config()(handlers in handlers())
         (loggers in loggers(handlers.len()), handlers in Just(handlers),
          rings in btree_map(text(), Just(()), 0..4), grace in option::of(0..u64::MAX),
-         stop in 0..u64::MAX) -> Config
+         stop in 0..u64::MAX, max_total_size in option::of(1..u64::MAX)) -> Config
     {
         let (grace, stop_timeout) = (grace.map(Duration::from_nanos), Duration::from_nanos(stop));
-        Config { rings: rings.into_keys().collect(), grace, stop_timeout, handlers, loggers }
+        Config { rings: rings.into_keys().collect(), grace, stop_timeout, max_total_size, handlers, loggers }
     }
 }
 

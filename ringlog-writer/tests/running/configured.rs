@@ -298,3 +298,47 @@ fn a_reload_with_a_missing_directory_ends_no_writer() {
         })
         .unwrap();
 }
+
+#[test]
+fn closed_files_of_all_handlers_have_one_limit() {
+    let handler = |name: &str| {
+        format!(
+            "[handlers.{name}]\nkind = \"file\"\npath = \"DIR/{name}.log\"\nformatter = \"raw\"\n\
+             rotate = {{ size = 1001, naming = \"number\" }}\n"
+        )
+    };
+    let config = |limit: &str| {
+        let handlers = handler("one") + &handler("two");
+        format!(
+            "{limit}\n{handlers}[loggers.one]\nhandlers = [\"one\"]\n[loggers.two]\nhandlers = [\"two\"]\n"
+        )
+    };
+    let scene = Scene::new(&config(""));
+    let text = format!("{:099}", 0);
+    let log = |logger: &str, count: usize| (0..count).for_each(|_| scene.log(0, logger, Level::INFO, &text));
+    let closed = |name: &str| {
+        let is_there = |number: &u32| scene.path(&format!("{name}.{number:06}.log")).exists();
+        (1..=9).filter(is_there).collect::<Vec<_>>()
+    };
+    // Nine files of 1000 bytes, older than all that come.
+    log("one", 50);
+    log("two", 40);
+    scene.drain().unwrap();
+    assert_eq!((closed("one"), closed("two")), (vec![1, 2, 3, 4], vec![1, 2, 3]));
+    for (age_s, name) in [(90, "one.000001"), (80, "two.000001"), (70, "two.000002"), (60, "one.000002")] {
+        let file = fs::File::options().write(true).open(scene.path(&format!("{name}.log"))).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age_s)).unwrap();
+    }
+    scene.configure(&config("max-total-size = 4000"));
+    scene
+        .beside_a_writer(|_, events| {
+            eventually("the oldest are deleted", || {
+                (closed("one"), closed("two")) == (vec![2, 3, 4], vec![3])
+            });
+            log("two", 10);
+            eventually("then the next one", || (closed("one"), closed("two")) == (vec![3, 4], vec![3, 4]));
+            assert_eq!(events.messages(), [""; 0]);
+        })
+        .unwrap();
+    assert_eq!((scene.lines("one.log").len(), scene.lines("two.log").len()), (10, 10));
+}

@@ -129,6 +129,30 @@ fn a_writer_that_starts_on_a_full_disk_waits_for_space() {
 }
 
 #[test]
+fn closed_files_make_room_before_the_disk_is_full() {
+    let options = ["--rotate-size=20KiB", "--naming=number", "--min-free=100KiB"];
+    let Some(on) = OnTmpfs::start_after("true", &options) else { return };
+    for part in 0..20 {
+        on.log(part * 400..(part + 1) * 400);
+        on.ring.logger().flush(SOON).unwrap();
+        on.eventually("there is room again", || {
+            let stat = nix::sys::statvfs::statvfs(&on.dir()).unwrap();
+            stat.blocks_available() * stat.fragment_size() >= 100 << 10
+        });
+    }
+    let numbers = on.numbers();
+    assert_eq!(
+        numbers,
+        (8000 - numbers.len() as u32..8000).collect::<Vec<_>>(),
+        "the youngest, without a hole"
+    );
+    assert!(numbers.len() > 500 && on.dir().join("app.log").exists(), "{}", numbers.len());
+    let said = on.said();
+    let expected = "less than 100KiB is free: deleted the oldest file, ";
+    assert!(!said.is_empty() && said.lines().all(|line| line.contains(expected)), "{said}");
+}
+
+#[test]
 fn the_oldest_file_makes_room_where_configured() {
     let options = ["--rotate-size=20KiB", "--naming=number", "--on-full=drop-oldest-file"];
     let Some(on) = OnTmpfs::start(&options) else { return };

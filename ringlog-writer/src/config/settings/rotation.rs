@@ -96,4 +96,13 @@ pub(crate) const ROTATION: &[Setting<Rotation>] = &[
          tries again.",
     )
     .flag(Flag::value("on-full", "POLICY", word!(rotation.on_full))),
+    Setting::<Rotation>::word(
+        "min-free",
+        Syntax::StringOrNumber(Pattern::Size, 1..=NUMBER_MAX),
+        optional!(min_free, parse_size, admin::size_word),
+        "While the file system has less free space than this, for example `1GiB`, closed files are deleted, oldest \
+         first, and each is reported. The file that is being written is never deleted: where nothing else is left, \
+         the writer says so once a minute, and goes on until the disk is full.",
+    )
+    .flag(Flag::value("min-free", "SIZE", optional!(rotation.min_free, parse_size, admin::size_word))),
 ];

@@ -1,5 +1,7 @@
 //! Rotation of the file sink: when the open file is closed, and what happens to closed ones.
 
+mod space;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,9 +13,10 @@ use crate::config::links::directory;
 use crate::events::Events;
 use crate::rotation::{
     Closing, Compressor, Deletions, Directory, Family, FileEntry, FileKey, Identity, LockedDirectory, Moment,
-    OnFull, Plan, PlanError, PlanStep, Rotation, Timestamp, Trigger, WallClock,
+    Plan, PlanError, PlanStep, Rotation, Timestamp, TotalShare, Trigger, WallClock,
 };
 use ringlog::admin::Shown;
+use space::{MinFree, Shared};
 
 pub(super) struct FileRotation {
     rotation: Rotation,
@@ -26,6 +29,10 @@ pub(super) struct FileRotation {
     /// Whether the clock was trusted when it was last reported.
     was_trusted: bool,
     compressor: Option<Compressor>,
+    /// The space that is to stay free, if that is configured.
+    min_free: Option<MinFree>,
+    /// The part in the closed files of all handlers, if these are limited.
+    shared: Option<Shared>,
     /// The reported errors of deletions that failed the last time.
     undeleted: Vec<String>,
     /// Messages of the compressor's thread.
@@ -34,7 +41,8 @@ pub(super) struct FileRotation {
 }
 
 impl FileRotation {
-    pub(super) fn new(path: &Path, rotation: &Rotation) -> FileRotation {
+    /// `share`: the part in the closed files of all handlers, if these are limited.
+    pub(super) fn new(path: &Path, rotation: &Rotation, share: Option<TotalShare>) -> FileRotation {
         let (sender, messages) = channel();
         FileRotation {
             rotation: rotation.clone(),
@@ -45,6 +53,8 @@ impl FileRotation {
             clock: ClockState::default(),
             was_trusted: true,
             compressor: None,
+            min_free: rotation.min_free.map(MinFree::new),
+            shared: share.map(Shared::new),
             undeleted: Vec::new(),
             messages,
             sender,
@@ -172,33 +182,9 @@ impl FileRotation {
     /// Notes that a new file was begun, after another one was closed.
     pub(super) fn rotated(&mut self, unix_ns: u64) {
         self.trigger.begin(unix_ns);
+        self.look_for_space();
         if let Some(compressor) = &self.compressor {
             compressor.closed();
-        }
-    }
-
-    /// Deletes the oldest closed file if that is configured for a full disk. False if nothing was deleted.
-    pub(super) fn free_space(&mut self, open: Identity, events: &mut dyn Events) -> bool {
-        if self.rotation.on_full != OnFull::DropOldestFile {
-            return false;
-        }
-        let directory = self.directory.clone();
-        let names = directory.lock();
-        let Ok(listing) = names.list() else { return false };
-        let Ok(clock) = self.wall_clock(&listing) else { return false };
-        match Plan::drop_oldest(&self.family, &listing, open, &clock).carry_out(&names) {
-            Ok(deletions) => {
-                self.report_undeleted(&deletions, events);
-                for name in &deletions.done {
-                    let path = names.path(name);
-                    events.report(&format!("the disk is full: deleted the oldest file, {}", path.shown()));
-                }
-                !deletions.done.is_empty()
-            }
-            Err(error) => {
-                events.report(&error.to_string());
-                false
-            }
         }
     }
 
@@ -293,8 +279,10 @@ impl FileRotation {
         Ok(WallClock { now, set_back, is_trusted: self.clock.watch.is_trusted() })
     }
 
-    /// Looks at the clock from time to time. Deletes the files that were kept while it was not trusted.
+    /// Looks at the clock and at the space from time to time. Deletes the files that were kept while the clock was not
+    /// trusted.
     pub(super) fn maintain(&mut self, open: Identity, events: &mut dyn Events) {
+        self.maintain_space(open, events);
         self.read_clock(|| None);
         if self.report_clock(events)
             && let Err(error) = self.tidy(open, events)

@@ -23,7 +23,7 @@ impl Events for Messages {
 fn rotation(dir: &Path, keep: &str) -> FileRotation {
     let (naming, keep) = ("number".parse().unwrap(), keep.parse().unwrap());
     let rotation = Rotation { naming, keep, ..Rotation::default() };
-    let mut rotation = FileRotation::new(&dir.join("app.log"), &rotation);
+    let mut rotation = FileRotation::new(&dir.join("app.log"), &rotation, None);
     rotation.moment = || {
         let now = moment();
         Moment { unix_ns: now.unix_ns + AHEAD_NS.get(), ..now }
