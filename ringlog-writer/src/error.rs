@@ -30,6 +30,15 @@ pub enum Error {
         /// The reason, and what to do.
         why: String,
     },
+    /// A file could not be opened or made because the file system has no room for it: no space, no inode, or a quota. A
+    /// writer waits for room instead.
+    #[error("cannot open {} for writing: {source}", path.shown())]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The writer was asked to stop while a write failed.
     #[error("cannot write to {out}: {source}; {} in the ring for the next writer", unwritten(*records))]
     Write {
@@ -141,7 +150,32 @@ impl std::fmt::Debug for Error {
     }
 }
 
+/// Keeps the kind of an error for want of room, by which a full disk is recognised.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = match &error {
+            Error::NoRoom { source, .. } => source.kind(),
+            _ => ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
 impl Error {
+    /// The error of opening a file. `why`: the reason in words.
+    pub(crate) fn of_open(path: &Path, error: &io::Error, why: String) -> Error {
+        let path = path.to_owned();
+        match is_for_want_of_room(error) {
+            true => Error::NoRoom { path, source: io::Error::new(error.kind(), why) },
+            false => Error::Open { path, why },
+        }
+    }
+
+    /// Whether the file system has no room for a file. Waiting may help.
+    pub(crate) fn is_for_want_of_room(&self) -> bool {
+        matches!(self, Error::NoRoom { .. })
+    }
+
     /// With so many more records that are not written.
     pub(crate) fn with_more(self, more: u64) -> Error {
         match self {
@@ -174,6 +208,11 @@ impl Error {
             _ => 1,
         }
     }
+}
+
+/// Whether the disk is full, so that deleting a file helps.
+pub(crate) fn is_for_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 fn unwritten(records: u64) -> String {

@@ -15,6 +15,8 @@ mod unopened;
 use std::path::Path;
 use std::sync::Arc;
 
+use ringlog::reader::Cursor;
+
 use crate::config::SinkConfig;
 use crate::error::Error;
 use crate::rotation::TotalSize;
@@ -36,5 +38,13 @@ pub(crate) fn open(
         SinkConfig::Console { stream, .. } => Ok(Some(Box::new(console::Console::open(*stream)?))),
         SinkConfig::Null => Ok(None),
         SinkConfig::File(config) => file::open(config, rings, total).map(Some),
+    }
+}
+
+/// The positions of rings in the output of a handler that cannot be opened now; `None` if only opening it can tell.
+pub(crate) fn known_positions(config: &SinkConfig) -> Option<Vec<Cursor>> {
+    match config {
+        SinkConfig::File(config) => file::known_positions(config),
+        SinkConfig::Console { .. } | SinkConfig::Null => Some(Vec::new()),
     }
 }

@@ -109,8 +109,11 @@ fn run_sessions(
                     events.report(&format!("{error}; the previous configuration stays in force"));
                     carried.status.refuse_config(error.to_string());
                     (config, answer) = (old, false);
-                } else if has_begun && !flags.stop.load(Ordering::Relaxed) && !carried.held.stop_requested() {
-                    // The previous configuration cannot start again either: try until one can.
+                } else if (has_begun || error.is_for_want_of_room())
+                    && !flags.stop.load(Ordering::Relaxed)
+                    && !carried.held.stop_requested()
+                {
+                    // The previous configuration cannot start again either, or there is no room: try until one can.
                     if !std::mem::replace(&mut is_waiting, true) {
                         events.report(&format!("{error}; trying again, records wait in the rings"));
                         carried.status.stall(error.to_string(), events);
@@ -291,11 +294,17 @@ impl Session<'_> {
         error: Error,
         events: &mut dyn Events,
     ) -> Result<Box<dyn Sink>, Error> {
-        if !self.may_lack_outputs {
-            return Err(error);
-        }
+        let before = positions.get(&handler.sink.to_string()).cloned();
+        let cursors = match before {
+            _ if !self.may_lack_outputs && !error.is_for_want_of_room() => return Err(error),
+            Some(cursors) => cursors,
+            None if self.may_lack_outputs => Vec::new(),
+            None => match sink::known_positions(&handler.sink) {
+                Some(cursors) => cursors,
+                None => return Err(error),
+            },
+        };
         events.report(&format!("{error}; trying again, its records wait in the rings"));
-        let cursors = positions.get(&handler.sink.to_string()).cloned().unwrap_or_default();
         Ok(Box::new(Unopened::new(&handler.sink, rings, total.as_ref(), cursors)))
     }
 

@@ -37,9 +37,10 @@ use super::batch::Batch;
 use super::guarantee::{Guarantee, OutputKind};
 use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 use crate::clock::now_unix_ns;
+use crate::config::links::Place;
 use crate::config::options::{Existing, Fsync};
 use crate::config::{FileConfig, Group, IRREGULAR, Mode, Owner, checkpoint_path};
-use crate::error::Error;
+use crate::error::{Error, is_for_want_of_room};
 use crate::events::Events;
 use crate::rotation::{NewFile, Plan, PlanError, Rotation, TotalShare, TotalSize, without_replacing};
 use checkpoint::{Checkpoint, CheckpointState, FileState};
@@ -74,6 +75,14 @@ pub(super) fn open(
         check_irregular()?;
     }
     Ok(Box::new(PlainFile::new(file.with(output.existing)?)))
+}
+
+/// The positions of rings in a file that cannot be opened now; `None` if only opening it can tell.
+pub(super) fn known_positions(output: &FileConfig) -> Option<Vec<Cursor>> {
+    if !output.checkpoint || pipe::is_pipe(&output.path) {
+        return Some(Vec::new());
+    }
+    checkpoint::known_positions(&checkpoint_path(&Place::of(&output.path)))
 }
 
 /// How often to check whether the file was moved away.
@@ -119,16 +128,15 @@ impl FileSink {
         rings: &[&Path],
         share: Option<TotalShare>,
     ) -> Result<FileSink, Error> {
-        file.leave_links().map_err(|error| failed(&file.path, &error))?;
+        file.leave_links().map_err(|error| failed(&file.path, error))?;
         // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
         // readers cannot take, excludes all others.
-        if file.try_lock().map_err(|error| failed(&file.path, &error))? == Locking::HeldExclusively {
+        if file.try_lock().map_err(|error| failed(&file.path, error))? == Locking::HeldExclusively {
             let why = "another writer is writing to it, under this name or another one".to_owned();
             return Err(Error::Open { path: file.path, why });
         }
         let path = checkpoint_path(&file.path);
-        let (checkpoint, loaded) = Checkpoint::open(&path)
-            .map_err(|error| Error::Open { path: file.path.clone(), why: error.to_string() })?;
+        let (checkpoint, loaded) = Checkpoint::open(&path).map_err(|error| error.of(&file.path))?;
         let is_unknown = loaded.committed.is_none() && loaded.damage.is_none();
         let Recovery { mut state, repair, needs_commit, mut messages } = Recovery::of(loaded, &file);
         messages.extend(older_ring::compare(&file.path, rings, &mut state));
@@ -213,12 +221,12 @@ impl FileSink {
         // While a rotation is under way, that opens the next file.
         if self.closing.is_none() && self.is_moved() {
             if self.syncs.are_wanted() {
-                self.file.sync().map_err(|error| failed(&self.file.path, &error))?;
+                self.file.sync().map_err(|error| failed(&self.file.path, error))?;
             }
             self.file.reopen()?;
-            let since_ns = self.first_written_ns().map_err(|error| failed(&self.file.path, &error))?;
+            let since_ns = self.first_written_ns().map_err(|error| failed(&self.file.path, error))?;
             self.rotation.begin_file(since_ns);
-            self.record_file().map_err(|error| failed(&self.file.path, &error))?;
+            self.record_file().map_err(|error| failed(&self.file.path, error))?;
         }
         Ok(())
     }
@@ -231,12 +239,13 @@ impl FileSink {
         let (from, to) = (self.file.path.clone(), recovery::unused_name(&self.file.path));
         without_replacing(&from, &to)?;
         events.report(&format!("{} is now {}", from.shown(), to.shown()));
-        self.file.reopen().map_err(io::Error::other)
+        self.file.reopen().map_err(io::Error::from)
     }
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
-    Error::Open { path: path.to_owned(), why: error.to_string() }
+fn failed(path: &Path, error: io::Error) -> Error {
+    // It may be one of these in other clothes.
+    error.downcast().unwrap_or_else(|error| Error::of_open(path, &error, error.to_string()))
 }
 
 impl Sink for FileSink {
@@ -250,8 +259,8 @@ impl Sink for FileSink {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error)
-                    if full::is_disk_full(&error) && self.rotation.free_space(self.file.identity, events) => {
-                }
+                    if is_for_want_of_room(&error)
+                        && self.rotation.free_space(self.file.identity, events) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -287,7 +296,7 @@ impl Sink for FileSink {
             RepairAction::Truncate { mut file, len } => file.truncate(len),
             RepairAction::RenameAway => self.rename_away(events),
             RepairAction::FinishRotation(plan) => match self.finish_plan(&plan, events) {
-                Ok(()) => self.file.reopen().map_err(io::Error::other),
+                Ok(()) => self.file.reopen().map_err(io::Error::from),
                 Err(refused @ PlanError::Taken { .. }) => {
                     events.report(&format!("{refused}; the writer appends to the present file"));
                     Ok(())
@@ -308,7 +317,7 @@ impl Sink for FileSink {
             self.wait_if_full(recorded, events)
         });
         let begun = begun.and_then(|()| self.start_rotation(events));
-        begun.map_err(|error| failed(&path, &error))
+        begun.map_err(|error| failed(&path, error))
     }
 
     fn handle(&mut self, request: SinkRequest, events: &mut dyn Events) -> io::Result<()> {
@@ -319,7 +328,7 @@ impl Sink for FileSink {
             SinkRequest::Reopen => {
                 // The new file gets the whole part.
                 self.take_back(events);
-                self.reopen().map_err(io::Error::other)
+                self.reopen().map_err(io::Error::from)
             }
             SinkRequest::TrustClock => {
                 self.rotation.trust_clock(self.file.identity, events)?;

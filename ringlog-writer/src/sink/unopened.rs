@@ -1,5 +1,5 @@
-//! An output that could not be opened when a further session began. It is opened before its next batch, and the other
-//! outputs go on meanwhile.
+//! An output that could not be opened when a further session began, or for want of room when the writer started. It is
+//! opened before its next batch, and the other outputs go on meanwhile.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Unopened {
             Some(sink) => sink,
             None => {
                 self.tried_at = Instant::now();
-                self.open(events).map_err(io::Error::other)?
+                self.open(events).map_err(io::Error::from)?
             }
         };
         Ok(&mut **self.opened.insert(sink))

@@ -24,12 +24,17 @@ impl OnTmpfs {
 
     /// After these shell commands have made files in the directory `$0`.
     fn start_after(commands: &str, options: &[&str]) -> Option<OnTmpfs> {
+        OnTmpfs::start_on("size=256k", commands, options)
+    }
+
+    /// With these options of the mount.
+    fn start_on(size: &str, commands: &str, options: &[&str]) -> Option<OnTmpfs> {
         let at = Scratch::new();
         let ring = at.create(Ring::options().size("4MiB"));
         let out = at.file("out");
         fs::create_dir(&out).unwrap();
         let said = File::create(at.file("said")).unwrap();
-        let mount = "mount -t tmpfs -o size=256k none \"$0\"";
+        let mount = format!("mount -t tmpfs -o {size} none \"$0\"");
         let script = format!("{mount} && {{ {commands}; }} && exec \"$@\"");
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", &script]).arg(&out).arg(program("ringlog-writer"));
@@ -126,6 +131,46 @@ fn a_writer_that_starts_on_a_full_disk_waits_for_space() {
         assert_eq!(on.numbers(), [&[777], &(0..100).collect::<Vec<_>>()[..]].concat());
         assert_eq!(on.dir().join("app.000001.log").exists(), !options.is_empty());
     }
+}
+
+#[test]
+fn a_writer_that_finds_no_inode_waits_for_one() {
+    // The file or its checkpoint cannot be made.
+    for (inodes, existing) in [(4, ""), (5, "printf '%063d\\n' 777 > \"$0/app.log\"; ")] {
+        let files = format!("{existing}: > \"$0/filler1\"; : > \"$0/filler2\"; : > \"$0/filler3\"");
+        let Some(on) = OnTmpfs::start_on(&format!("nr_inodes={inodes}"), &files, &[]) else { return };
+        on.eventually("it is reported", || {
+            on.said().contains(
+                "No space left on device (os error 28); trying again, its records wait in the rings",
+            )
+        });
+        on.log(0..100);
+        on.eventually("it tries again", || on.said().contains("trying again, records wait in the ring\n"));
+        (1..=3).for_each(|number| fs::remove_file(on.dir().join(format!("filler{number}"))).unwrap());
+        on.ring.logger().flush(SOON).unwrap();
+        let before = if existing.is_empty() { vec![] } else { vec![777] };
+        assert_eq!(on.numbers(), [before, (0..100).collect()].concat(), "{}", on.said());
+    }
+}
+
+#[test]
+fn the_oldest_file_makes_room_for_an_inode() {
+    let options = ["--rotate-size=1KiB", "--naming=number", "--on-full=drop-oldest-file"];
+    let Some(on) = OnTmpfs::start_on("nr_inodes=9", "true", &options) else { return };
+    on.log(0..1000);
+    on.ring.logger().flush(SOON).unwrap();
+    let numbers = on.numbers();
+    assert_eq!(
+        numbers,
+        (1000 - numbers.len() as u32..1000).collect::<Vec<_>>(),
+        "the youngest, without a hole"
+    );
+    assert!((50..=120).contains(&numbers.len()), "{}", numbers.len());
+    assert!(
+        on.said().lines().all(|line| line.contains("the disk is full: deleted the oldest file")),
+        "{}",
+        on.said()
+    );
 }
 
 #[test]

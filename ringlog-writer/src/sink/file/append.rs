@@ -59,9 +59,8 @@ impl File {
     fn open_at_end(path: &Path, configured: NewFile, before: Option<Attributes>) -> Result<File, Error> {
         let failed = |why: String| Error::Open { path: path.to_owned(), why };
         let place = Place::trusted(path).map_err(failed)?;
-        let (file, notice) = begin::open_or_create(&place, configured.after(before)).map_err(|error| {
-            Error::Open { path: path.to_owned(), why: why_not_opened(&place.path, &error) }
-        })?;
+        let (file, notice) = begin::open_or_create(&place, configured.after(before))
+            .map_err(|error| Error::of_open(path, &error, why_not_opened(&place.path, &error)))?;
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
         place.check_target(&meta).map_err(failed)?;

@@ -24,8 +24,10 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use ringlog::admin::Shown;
+use ringlog::reader::Cursor;
 
 use super::lock::{Locking, try_lock};
+use crate::error::Error;
 use crate::rotation::{Directory, Identity};
 use crate::sink::file_size_limit;
 
@@ -83,6 +85,17 @@ pub(crate) enum CheckpointError {
     Io { path: PathBuf, error: io::Error },
     #[error("{} is not a checkpoint of ringlog; move it away, or choose another file", .0.shown())]
     NotOurs(PathBuf),
+}
+
+impl CheckpointError {
+    /// The error of opening the log file at this path.
+    pub(super) fn of(self, path: &Path) -> Error {
+        let why = self.to_string();
+        match &self {
+            CheckpointError::Io { error, .. } => Error::of_open(path, error, why),
+            _ => Error::Open { path: path.to_owned(), why },
+        }
+    }
 }
 
 impl Checkpoint {
@@ -223,9 +236,23 @@ impl Checkpoint {
 
 /// The committed state of a checkpoint that is not opened, if there is one.
 pub(super) fn peek(path: &Path) -> Option<CheckpointState> {
+    peek_all(path)?.committed
+}
+
+/// The states of a checkpoint that is not opened, if there is one.
+fn peek_all(path: &Path) -> Option<LoadedCheckpoint> {
     let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok()?;
     let bytes = file.metadata().ok().filter(|meta| meta.is_file()).and_then(|_| read(&file).ok())?;
-    bytes.starts_with(&MAGIC).then(|| parse(&bytes).0.committed)?
+    bytes.starts_with(&MAGIC).then(|| parse(&bytes).0)
+}
+
+/// The positions of rings in a file whose checkpoint is at this path and cannot be opened now. `None` if that depends on
+/// the file's end, because a batch was being written.
+pub(super) fn known_positions(path: &Path) -> Option<Vec<Cursor>> {
+    match peek_all(path).unwrap_or_default() {
+        LoadedCheckpoint { prepared: Some(_), .. } => None,
+        LoadedCheckpoint { committed, .. } => Some(committed.unwrap_or_default().cursors),
+    }
 }
 
 /// The mode with which a checkpoint is created, before the umask: from the first moment only its owner can read it.

@@ -65,7 +65,7 @@ impl FileSink {
                 PlanError::Taken { .. } => io::Error::other(refused),
             })?,
         }
-        self.file.reopen().map_err(io::Error::other)?;
+        self.file.reopen().map_err(io::Error::from)?;
         self.record_file()
     }
 }

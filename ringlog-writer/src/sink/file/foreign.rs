@@ -22,7 +22,7 @@ impl FileSink {
         let Some(found) = self.file.len_unless_deleted()? else {
             // The file was deleted, so whatever is written to it would be lost. If no new one can be made, the records
             // wait in the ring.
-            return self.reopen().map_err(io::Error::other);
+            return self.reopen().map_err(io::Error::from);
         };
         if found == self.file.len {
             if self.is_unrecorded {

@@ -6,6 +6,7 @@ use ringlog::admin::Shown;
 
 use super::FileSink;
 use crate::clock::now_unix_ns;
+use crate::error::is_for_want_of_room;
 use crate::events::Events;
 
 impl FileSink {
@@ -34,12 +35,7 @@ impl FileSink {
     }
 }
 
-/// Whether the disk is full, so that deleting a file helps.
-pub(super) fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-}
-
 /// Whether the error is of missing room, which may come.
 fn is_full(error: &io::Error) -> bool {
-    is_disk_full(error) || error.kind() == ErrorKind::FileTooLarge
+    is_for_want_of_room(error) || error.kind() == ErrorKind::FileTooLarge
 }

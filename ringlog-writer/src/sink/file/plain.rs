@@ -46,7 +46,7 @@ impl Sink for PlainFile {
     fn handle(&mut self, request: SinkRequest, _events: &mut dyn Events) -> io::Result<()> {
         match request {
             SinkRequest::Reopen => {
-                self.file.reopen().map_err(io::Error::other)?;
+                self.file.reopen().map_err(io::Error::from)?;
                 self.progress.begin_file();
                 Ok(())
             }

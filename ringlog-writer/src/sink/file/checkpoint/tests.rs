@@ -40,6 +40,24 @@ fn a_prepared_state_counts_only_once_committed() {
 }
 
 #[test]
+fn positions_are_known_unless_a_batch_was_being_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint");
+    assert_eq!(known_positions(&path), Some(vec![]), "without a checkpoint");
+    let (mut checkpoint, _) = open(&path);
+    assert_eq!(known_positions(&path), Some(vec![]), "a new one");
+    let mut cursor = Cursor::default();
+    cursor.ring = [7; 16];
+    let known = CheckpointState { cursors: vec![cursor.clone()], ..state(1) };
+    checkpoint.set(&known).unwrap();
+    assert_eq!(known_positions(&path), Some(vec![cursor.clone()]));
+    checkpoint.prepare(&known).unwrap();
+    assert_eq!(known_positions(&path), None);
+    checkpoint.commit().unwrap();
+    assert_eq!(known_positions(&path), Some(vec![cursor]));
+}
+
+#[test]
 fn a_torn_half_leaves_the_committed_one_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");
