@@ -61,6 +61,8 @@ pub(super) struct Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EndedEarly {
     ReaderGone,
+    /// The reader has gone while the writer is stopping.
+    ReaderGoneAtEnd,
     /// An error, while the writer is stopping.
     Failed,
 }
@@ -161,7 +163,7 @@ impl Output {
     }
 
     pub(super) fn has_lost_reader(&self) -> bool {
-        self.ended == Some(EndedEarly::ReaderGone)
+        matches!(self.ended, Some(EndedEarly::ReaderGone | EndedEarly::ReaderGoneAtEnd))
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -292,7 +294,14 @@ impl Output {
     }
 
     /// Processes the events of the thread; waits for the first up to `wait`.
-    pub(super) fn poll(&mut self, wait: Duration, keep: usize, others: Others, events: &mut dyn Events) {
+    pub(super) fn poll(
+        &mut self,
+        wait: Duration,
+        keep: usize,
+        others: Others,
+        is_stopping: bool,
+        events: &mut dyn Events,
+    ) {
         if self.worker.poll(wait, keep, events).has_resumed {
             let is_whole = !self.is_detached && self.left_out.count() == 0;
             let lost = if is_whole { "; no record was lost" } else { "" };
@@ -300,8 +309,13 @@ impl Output {
         }
         match self.worker.ended() {
             Some(Ok(())) if !self.has_lost_reader() => {
-                self.ended = Some(EndedEarly::ReaderGone);
+                self.ended = Some(match is_stopping {
+                    true => EndedEarly::ReaderGoneAtEnd,
+                    false => EndedEarly::ReaderGone,
+                });
                 let then = match others {
+                    // The error at the end says it.
+                    _ if is_stopping => return,
                     // As any program whose reader has gone.
                     Others::Never => return,
                     Others::Gone => "",
@@ -348,24 +362,36 @@ impl Output {
     }
 
     /// Ends the thread once everything queued is written. With a deadline it gives up then, and at once when `now` is
-    /// set.
+    /// set. `others`: whether others have a reader still; `None` if the writer is not stopping.
     pub(super) fn finish(
         self,
         deadline: Option<Instant>,
+        others: Option<Others>,
         now: &AtomicBool,
         events: &mut dyn Events,
     ) -> FinishedOutput {
         let (out, left_out) = (self.worker.out().to_owned(), self.left_out.records);
         let (is_waited_for, before) = (self.is_waited_for(), self.status());
-        let finished = self.worker.finish(deadline, now, events);
-        let status = before.at_the_end(&finished);
-        let Finished { delivery, result, written_turn, .. } = finished;
+        let Finished { delivery, result, standing, written_turn } = self.worker.finish(deadline, now, events);
+        let queued = standing.queued;
+        let has_ended_before = self.ended == Some(EndedEarly::ReaderGone);
+        let result = match result {
+            // The reader has gone.
+            Ok(()) if others.is_some() && !has_ended_before && queued + left_out > 0 => {
+                let source = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "its reader has gone");
+                Err(Error::Write { out: out.clone(), source, records: queued })
+            }
+            result => result,
+        };
+        // The rings have forgotten what the other outputs have written without it.
+        let is_gone = self.ended == Some(EndedEarly::ReaderGoneAtEnd) && others == Some(Others::Some);
+        let is_forgotten = self.is_detached || is_gone;
         let result = result.map_err(|error| match error.with_more(left_out) {
-            // The rings have forgotten these records, because the other outputs have written them.
-            Error::Write { records, .. } if self.is_detached => Error::LeftOut { out, records },
+            Error::Write { records, .. } if is_forgotten => Error::LeftOut { out, records },
             error => error,
         });
         let is_whole = result.is_ok() && self.guarantee == Guarantee::ExactlyOnce;
+        let status = before.at_the_end(standing, result.is_ok());
         let written_turn = written_turn.filter(|_| is_waited_for);
         FinishedOutput { delivery, result, is_whole, written_turn, status }
     }

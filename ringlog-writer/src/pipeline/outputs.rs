@@ -133,9 +133,10 @@ impl Outputs {
             0 | 1 => Others::Gone,
             _ => Others::Some,
         };
+        let is_stopping = self.give_up_at.is_some();
         for output in &mut self.all {
             let is_slowest = slowest.is_some() && output.written_turn() == slowest;
-            output.poll(if is_slowest { wait } else { Duration::ZERO }, keep, others, events);
+            output.poll(if is_slowest { wait } else { Duration::ZERO }, keep, others, is_stopping, events);
         }
     }
 
@@ -271,6 +272,9 @@ impl Outputs {
         };
         let mut numbered = BTreeMap::new();
         let all_gone = self.all_gone();
+        // Where no reader is left, the rings keep what the last output has not written.
+        let still_read = if all_gone { Others::Gone } else { Others::Some };
+        let still_read = self.give_up_at.map(|_| still_read);
         // Files first, which end by themselves: the others have that time too.
         let (files, others): (Vec<_>, Vec<_>) =
             self.all.into_iter().enumerate().partition(|(_, output)| ends_by_itself(output));
@@ -280,7 +284,7 @@ impl Outputs {
             // What the last one has not written is left for another writer.
             let gone_at = output.worker().written_turn().filter(|_| all_gone);
             let FinishedOutput { delivery, result, is_whole, written_turn, status } =
-                output.finish(deadline, context.flags.now, context.events);
+                output.finish(deadline, still_read, context.flags.now, context.events);
             for turn in gone_at.into_iter().chain(written_turn) {
                 outcome.written_turn = outcome.written_turn.min(turn);
             }

@@ -225,7 +225,7 @@ impl Worker {
         let with_records = self.queue.iter().filter(|queued| queued.records > 0);
         Standing {
             written: self.written,
-            queued: self.queue.iter().map(|queued| queued.records).sum(),
+            queued: self.queued_records(),
             oldest_unix_ns: with_records.map(|queued| queued.oldest_unix_ns).min(),
             failure: self.health.failure(),
             is_blocked: self.lag() >= BLOCKED_AFTER,
@@ -305,9 +305,14 @@ impl Worker {
         }
     }
 
+    /// The number of records that are queued and not written.
+    fn queued_records(&self) -> u64 {
+        self.queue.iter().map(|queued| queued.records).sum()
+    }
+
     /// The error of an output that has not written what is queued.
     fn unwritten(&self, why: &'static str) -> Error {
-        let records = self.queue.iter().map(|queued| queued.records).sum();
+        let records = self.queued_records();
         let source = std::io::Error::new(std::io::ErrorKind::TimedOut, why);
         Error::Write { out: self.out.clone(), source, records }
     }
@@ -321,6 +326,7 @@ pub(super) struct Finished {
     pub(super) result: Result<(), Error>,
     /// The turn up to which every batch is written; `None` if all are.
     pub(super) written_turn: Option<u64>,
+    /// Also where the reader has gone, which is no error.
     pub(super) standing: Standing,
 }
 

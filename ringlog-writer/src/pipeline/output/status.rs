@@ -1,7 +1,7 @@
 //! How an output is doing, for the status of the writer.
 
 use super::{EndedEarly, Output};
-use crate::pipeline::worker::{Finished, Standing};
+use crate::pipeline::worker::Standing;
 use crate::status::{OutputState, OutputStatus};
 
 impl Output {
@@ -9,7 +9,7 @@ impl Output {
     pub(in crate::pipeline) fn status(&self) -> OutputStatus {
         let standing = self.worker.standing();
         let state = match self.ended {
-            Some(EndedEarly::ReaderGone) => OutputState::ReaderGone,
+            Some(EndedEarly::ReaderGone | EndedEarly::ReaderGoneAtEnd) => OutputState::ReaderGone,
             Some(EndedEarly::Failed) => OutputState::GivenUp,
             None if standing.failure.is_some() => OutputState::Failing,
             None if self.is_detached => OutputState::LeftOut,
@@ -46,13 +46,13 @@ impl OutputStatus {
         OutputStatus { queued, oldest_unix_ns, failure, records, bytes, late, ..self }
     }
 
-    /// The status once the output's thread has ended.
-    pub(super) fn at_the_end(self, finished: &Finished) -> OutputStatus {
+    /// The status once the output's thread has ended. `is_whole`: everything is written, or its reader has gone.
+    pub(super) fn at_the_end(self, standing: Standing, is_whole: bool) -> OutputStatus {
         let state = match self.state {
             OutputState::ReaderGone => OutputState::ReaderGone,
-            _ if finished.result.is_err() => OutputState::GivenUp,
+            _ if !is_whole => OutputState::GivenUp,
             _ => OutputState::Ok,
         };
-        OutputStatus { state, ..self.with(finished.standing.clone()) }
+        OutputStatus { state, ..self.with(standing) }
     }
 }

@@ -44,7 +44,7 @@ fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
     output.left_out = LeftOut { records: 1, ..LeftOut::default() };
     output.format_left_out();
     output.write(1, &[nothing_came]);
-    let finished = output.finish(None, &AtomicBool::new(false), &mut StandardError);
+    let finished = output.finish(None, None, &AtomicBool::new(false), &mut StandardError);
     let delivery = finished.delivery.unwrap();
     assert!(delivery.sink().cursor(&ring.info().uuid).covers(&step));
 }
@@ -105,7 +105,7 @@ fn an_output_that_a_call_of_the_kernel_blocks_is_left_behind() {
             output.give_up_if_stuck(Duration::ZERO);
             assert!(output.has_failed());
         }
-        let finished = output.finish(deadline, &AtomicBool::new(by_request), &mut StandardError);
+        let finished = output.finish(deadline, None, &AtomicBool::new(by_request), &mut StandardError);
         assert!(finished.delivery.is_none() && !finished.is_whole);
         assert!(matches!(finished.result, Err(Error::Write { records: 1, .. })), "{:?}", finished.result);
         ring.logger().text(Level::INFO, "x", "another").unwrap();
@@ -135,4 +135,69 @@ struct Silent;
 
 impl Events for Silent {
     fn report(&mut self, _message: &str) {}
+}
+
+/// A pipe without a reader.
+struct Unread;
+
+impl Sink for Unread {
+    fn late(&self) -> u64 {
+        0
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    fn deliver(&mut self, _batch: &Batch, _events: &mut dyn Events) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn abandon(&mut self, batch: &Batch, _events: &mut dyn Events) -> Abandoned {
+        Abandoned::Unwritten { records: batch.records_from(0) }
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        None
+    }
+}
+
+#[test]
+fn a_reader_that_dies_during_the_stop_leaves_a_number_of_records() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    // `seen`: whether the loop has seen the death, and whether the writer was stopping then.
+    let mut end = |seen: Option<bool>, others: Option<Others>| {
+        let mut output = output_of(&ring, Formatter::Json, Box::new(Unread), Vec::new());
+        for turn in 1..=2 {
+            ring.logger().text(Level::INFO, "x", "one").unwrap();
+            let entry = consumer.next(Duration::from_secs(5)).unwrap().unwrap();
+            output.format(1, 0, &entry, &mut Silent);
+            let unix_ns = entry.unix_ns;
+            output.complete(0, unix_ns, consumer.step());
+            output.write(turn, &[consumer.cursor()]);
+            while let Some(is_stopping) = seen.filter(|_| !output.has_lost_reader()) {
+                let wait = Duration::from_millis(5);
+                output.poll(wait, 0, Others::Some, is_stopping, &mut Silent);
+            }
+        }
+        output
+            .finish(None, others, &AtomicBool::new(false), &mut Silent)
+            .result
+            .map_err(|error| error.to_string())
+    };
+    let waits = "cannot write to out: its reader has gone; 2 records are not written and stay in the ring for the next \
+                 writer";
+    let lost = "cannot write to out; up to 2 records that other handlers have written are missing there";
+    for (seen, others, expected) in [
+        (Some(true), Some(Others::Some), Err(lost)),
+        (Some(true), Some(Others::Gone), Err(waits)),
+        (None, Some(Others::Some), Err(waits)),
+        // Before the stop, and without one, it is as for any program.
+        (Some(false), Some(Others::Some), Ok(())),
+        (None, None, Ok(())),
+    ] {
+        assert_eq!(end(seen, others), expected.map_err(str::to_owned), "{seen:?} {others:?}");
+    }
 }
