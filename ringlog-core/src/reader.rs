@@ -42,6 +42,7 @@
 //! | acknowledging some of what was taken out | [`Mark`] |
 //! | counters of a ring and its lanes | [`Observer::stat`], [`RingStat`] |
 //! | whether a ring was replaced by an older copy | [`Observer::is_older_than`] |
+//! | whether a cursor was | [`Observer::persisted_beyond`] |
 //! | the levels of each process | [`Observer::levels`], [`LevelStat`] |
 
 pub(crate) mod consumer;

@@ -27,17 +27,19 @@ pub(crate) use traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 pub(crate) use unopened::Unopened;
 
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of
-/// one of the rings is refused. `total`: the closed files of all handlers, if these are limited.
+/// one of the rings is refused. `total`: the closed files of all handlers, if these are limited. `takes_all`: every
+/// record of the rings is for the output.
 pub(crate) fn open(
     config: &SinkConfig,
     rings: &[&Path],
     total: Option<&Arc<TotalSize>>,
+    takes_all: bool,
 ) -> Result<Option<Box<dyn Sink>>, Error> {
     file_size_limit::survive().map_err(Error::Signals)?;
     match config {
         SinkConfig::Console { stream, .. } => Ok(Some(Box::new(console::Console::open(*stream)?))),
         SinkConfig::Null => Ok(None),
-        SinkConfig::File(config) => file::open(config, rings, total).map(Some),
+        SinkConfig::File(config) => file::open(config, rings, total, takes_all).map(Some),
     }
 }
 

@@ -67,6 +67,18 @@ impl Router {
         self.handlers.get(handler).and_then(|known| known.map(|(bit, _)| bit))
     }
 
+    /// Whether the handlers in the mask write every record.
+    pub(super) fn takes_all(&self, mask: HandlerMask) -> bool {
+        let is_all = |level: Option<Level>| level.is_none_or(|level| level <= EVERYTHING);
+        let writes_all = |handler: &usize| match self.handlers.get(*handler) {
+            Some(Some((bit, level))) => bit & mask != 0 && is_all(Some(*level)),
+            _ => false,
+        };
+        let is_root = |logger: &LoggerConfig| logger.name.is_empty();
+        self.loggers.iter().all(|logger| is_all(logger.level) && (is_root(logger) || logger.propagate))
+            && self.loggers.iter().any(|logger| is_root(logger) && logger.handlers.iter().any(writes_all))
+    }
+
     /// The handlers that write the entry.
     #[inline]
     pub(super) fn mask(&mut self, entry: &Entry<'_>) -> HandlerMask {
@@ -158,6 +170,25 @@ mod tests {
             logger("quiet", None, &[3], false),
         ];
         Router::new(&Config { handlers, loggers, ..Config::empty() })
+    }
+
+    #[test]
+    fn a_handler_takes_all_only_where_nothing_keeps_a_record_from_it() {
+        let takes_all = |handlers: Vec<HandlerConfig>, loggers| {
+            Router::new(&Config { handlers, loggers, ..Config::empty() }).takes_all(1)
+        };
+        let all = || vec![handler(EVERYTHING), handler(EVERYTHING)];
+        assert!(takes_all(all(), vec![logger("", None, &[0, 1], true), logger("db", None, &[1], true)]));
+        assert!(takes_all(all(), vec![logger("", Some(EVERYTHING), &[0], true)]));
+        for (handlers, loggers) in [
+            (all(), vec![logger("", None, &[1], true)]),
+            (all(), vec![logger("", Some(Level::TRACE), &[0], true)]),
+            (all(), vec![logger("", None, &[0], true), logger("db", None, &[1], false)]),
+            (all(), vec![logger("", None, &[0], true), logger("db", Some(Level::INFO), &[], true)]),
+            (vec![handler(Level::TRACE)], vec![logger("", None, &[0], true)]),
+        ] {
+            assert!(!takes_all(handlers, loggers.clone()), "{loggers:?}");
+        }
     }
 
     #[test]

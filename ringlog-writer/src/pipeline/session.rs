@@ -241,7 +241,8 @@ impl Session<'_> {
         for handlers in self.by_place(router) {
             let [(first, _), ..] = handlers[..] else { continue };
             let rings = ring_paths(sources);
-            let sink = match sink::open(&first.sink, &rings, total.as_ref()) {
+            let takes_all = router.takes_all(handlers.iter().fold(0, |bits, (_, bit)| bits | bit));
+            let sink = match sink::open(&first.sink, &rings, total.as_ref(), takes_all) {
                 Ok(sink) => sink.map(|sink| (sink, None)),
                 Err(error) => {
                     let failure = error.to_string();

@@ -9,7 +9,7 @@ mod delivering;
 mod foreign;
 mod full;
 mod lock;
-mod older_ring;
+mod older_copy;
 mod pipe;
 mod plain;
 mod recovery;
@@ -46,11 +46,12 @@ use crate::rotation::{NewFile, Plan, PlanError, Rotation, TotalShare, TotalSize,
 use checkpoint::{Checkpoint, CheckpointState, FileState};
 
 /// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused. `total`: the
-/// closed files of all handlers, if these are limited.
+/// closed files of all handlers, if these are limited. `takes_all`: every record of the rings is for the file.
 pub(super) fn open(
     output: &FileConfig,
     rings: &[&Path],
     total: Option<&Arc<TotalSize>>,
+    takes_all: bool,
 ) -> Result<Box<dyn Sink>, Error> {
     // A pipe or a device cannot do this; ignoring it silently would break a promise.
     let check_irregular = || match output.rotation == Rotation::default() && output.fsync == Fsync::Never {
@@ -69,7 +70,7 @@ pub(super) fn open(
     );
     let file = File::open(&output.path, rings, configured, before)?;
     if file.is_regular() && output.checkpoint {
-        return Ok(Box::new(FileSink::open(file, output, rings, total.map(TotalShare::new))?));
+        return Ok(Box::new(FileSink::open(file, output, rings, total.map(TotalShare::new), takes_all)?));
     }
     if !file.is_regular() {
         check_irregular()?;
@@ -127,6 +128,7 @@ impl FileSink {
         output: &FileConfig,
         rings: &[&Path],
         share: Option<TotalShare>,
+        takes_all: bool,
     ) -> Result<FileSink, Error> {
         file.leave_links().map_err(|error| failed(&file.path, error))?;
         // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
@@ -139,7 +141,7 @@ impl FileSink {
         let (checkpoint, loaded) = Checkpoint::open(&path).map_err(|error| error.of(&file.path))?;
         let is_unknown = loaded.committed.is_none() && loaded.damage.is_none();
         let Recovery { mut state, repair, needs_commit, mut messages } = Recovery::of(loaded, &file);
-        messages.extend(older_ring::compare(&file.path, rings, &mut state));
+        messages.extend(older_copy::compare(&file.path, rings, takes_all, &mut state));
         Ok(FileSink {
             rotation: FileRotation::new(&file.path, &output.rotation, share),
             closing: None,

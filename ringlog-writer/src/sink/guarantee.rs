@@ -123,7 +123,7 @@ mod tests {
         ] {
             assert_eq!(OutputKind::of(&config), Some(expected), "{config}");
             let unopened = crate::sink::Unopened::new(&config, &[], None, Vec::new());
-            let opened = crate::sink::open(&config, &[], None).unwrap().unwrap();
+            let opened = crate::sink::open(&config, &[], None, false).unwrap().unwrap();
             for sink in [Box::new(unopened), opened] as [Box<dyn crate::sink::Sink>; 2] {
                 assert_eq!(sink.guarantee(), expected.guarantee(), "{config}");
             }

@@ -64,7 +64,7 @@ impl Unopened {
     fn open(&self, events: &mut dyn Events) -> Result<Box<dyn Sink>, Error> {
         let rings: Vec<&Path> = self.rings.iter().map(PathBuf::as_path).collect();
         let failed = |why: &str| Error::Open { path: self.config.to_string().into(), why: why.to_owned() };
-        let mut sink = super::open(&self.config, &rings, self.total.as_ref())?
+        let mut sink = super::open(&self.config, &rings, self.total.as_ref(), false)?
             .ok_or_else(|| failed("it discards every record"))?;
         // The batches continue at these positions. A new file has none.
         let is_known = |cursor: &Cursor| [cursor, &Cursor::default()].contains(&&sink.cursor(&cursor.ring));

@@ -354,3 +354,60 @@ fn an_older_copy_of_a_ring_is_reported_and_written() {
     let said = scratch.messages().concat();
     assert!(said.contains(" is older than the checkpoint: it was replaced by a copy."), "{said}");
 }
+
+#[test]
+fn an_older_copy_of_a_file_and_its_checkpoint_is_reported_once() {
+    let mut scratch = Scene::new(numbered(1 << 20));
+    scratch.log(3);
+    scratch.drain();
+    let files = ["app.log", "app.log.checkpoint"].map(|name| scratch.path(name));
+    let older = files.each_ref().map(|path| fs::read(path).unwrap());
+    scratch.log(4);
+    scratch.drain();
+    for (path, bytes) in files.iter().zip(&older) {
+        // As by a backup: another file.
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    scratch.log(2);
+    assert_eq!(scratch.messages(), [""; 0]);
+    scratch.drain();
+    // What the ring has given back is gone, and what is left in it is written.
+    assert_eq!(scratch.numbers(&["app.log"]), [0, 1, 2, 7, 8]);
+    let said = scratch.messages();
+    let (path, ring) = (scratch.path("app.log"), scratch.ring.path());
+    let expected = format!(
+        "{}: at least 4 records that the ring {} has given back are not in it: it and its checkpoint were replaced by \
+         older copies, or other outputs were written without it. What is left in the ring is written",
+        path.display(),
+        ring.display()
+    );
+    assert_eq!(said, [expected]);
+    scratch.log(1);
+    scratch.drain();
+    assert_eq!((scratch.numbers(&["app.log"]), scratch.messages()), (vec![0, 1, 2, 7, 8, 9], said));
+}
+
+#[test]
+fn a_file_that_gets_only_some_records_is_not_called_an_older_copy() {
+    let config = r#"
+[handlers.all]
+kind = "file"
+path = "DIR/all.log"
+[handlers.errors]
+kind = "file"
+path = "DIR/errors.log"
+level = "ERROR"
+rotate = { size = "1MiB", naming = "number" }
+[root]
+handlers = ["all", "errors"]
+"#;
+    let scene = crate::configured::Scene::new(config);
+    scene.log(0, "x", Level::ERROR, "one");
+    assert_eq!(scene.drain().unwrap().1, [""; 0]);
+    for _ in 0..3 {
+        scene.log(0, "x", Level::INFO, "two");
+        assert_eq!(scene.drain().unwrap().1, [""; 0]);
+    }
+    assert_eq!((scene.lines("all.log").len(), scene.lines("errors.log").len()), (4, 1));
+}

@@ -1,8 +1,10 @@
 //! How far a ring has been drained, kept outside of the ring.
 
 use std::cmp::Ordering;
+use std::sync::atomic;
 
-use crate::shm::layout::{block, halves, pair};
+use crate::shm::block::SharedRing;
+use crate::shm::layout::{block, halves, lane as lane_entry, pair};
 
 /// The place up to which a consumer has given out entries. The next consumer passes over what lies before it, so that
 /// every record comes exactly once.
@@ -157,6 +159,13 @@ impl Cursor {
         });
     }
 
+    /// The place up to which a ring counts the records of these lanes as persisted.
+    pub(crate) fn persisted(uuid: [u8; 16], ring: &SharedRing, lanes: impl Iterator<Item = u32>) -> Cursor {
+        let mut cursor = Cursor::default();
+        cursor.set(uuid, 0, lanes.map(|lane| LaneCursor::persisted(ring, lane)));
+        cursor
+    }
+
     /// Whether the entry of this step, of the same ring, lies before the cursor:
     /// [`Consumer::resume`](crate::reader::Consumer::resume) passes over it. Drops that are reported together with some
     /// that were reported before are reported again.
@@ -225,6 +234,17 @@ impl LaneCursor {
         let (lane, incarnation) = halves(word(0)?);
         let exits_reported = word(3)?.try_into().ok()?;
         Some(LaneCursor { lane, incarnation, sequence: word(1)?, drops_reported: word(2)?, exits_reported })
+    }
+
+    fn persisted(ring: &SharedRing, lane: u32) -> LaneCursor {
+        let word = |offset| ring.lane_word(lane, offset).load(atomic::Ordering::Acquire);
+        LaneCursor {
+            lane,
+            incarnation: halves(word(lane_entry::NEXT)).0,
+            sequence: word(lane_entry::NEXT_SEQUENCE),
+            drops_reported: word(lane_entry::DROPPED_REPORTED),
+            exits_reported: word(lane_entry::EXITS_REPORTED) as u32,
+        }
     }
 
     pub(crate) fn place(&self) -> (u32, u64) {

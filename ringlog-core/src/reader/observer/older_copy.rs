@@ -1,4 +1,5 @@
-//! Recognises an older copy of a ring by a cursor that was kept outside of it.
+//! Recognises an older copy of a ring by a cursor that was kept outside of it, and an older copy of such a cursor by the
+//! ring.
 
 use std::sync::atomic::Ordering;
 
@@ -30,6 +31,36 @@ impl Observer {
             is_same && known.place() > (lane.incarnation, lane.published.saturating_sub(at_open))
         };
         Ok(self.stat()?.lanes.iter().any(is_ahead))
+    }
+
+    /// Records that the ring counts as persisted although this cursor of it has not got them behind it: at least how
+    /// many, and the cursor past them. `None` if there are none, for a cursor of another ring, and for a ring of an
+    /// earlier boot.
+    ///
+    /// So it is where the cursor is an older copy, and where others than its keeper have taken the records.
+    ///
+    /// # Errors
+    /// As for [`stat`](Self::stat).
+    pub fn persisted_beyond(&self, cursor: &Cursor) -> Result<Option<(u64, Cursor)>, Error> {
+        if cursor.ring != self.info.uuid || !self.info.is_of_this_boot() {
+            return Ok(None);
+        }
+        let lanes = self.stat()?.lanes;
+        let mut past = Cursor::persisted(self.info.uuid, &self.ring(), lanes.iter().map(|lane| lane.lane));
+        let beyond = |lane: &LaneStat| {
+            let (incarnation, sequence) = past.lane(lane.lane).map(|place| place.place()).unwrap_or_default();
+            match cursor.lane(lane.lane).map(|known| known.place()) {
+                None => lane.persisted,
+                Some((known, from)) if known == incarnation => sequence.saturating_sub(from),
+                // How many came between is not known.
+                Some((known, _)) if known < incarnation => sequence,
+                Some(_) => 0,
+            }
+        };
+        // The counters are untrusted.
+        let count = lanes.iter().map(beyond).fold(0, u64::saturating_add);
+        past.join(cursor);
+        Ok((count > 0).then_some((count, past)))
     }
 }
 
@@ -65,5 +96,38 @@ mod tests {
         // Not cut in between, because it is mapped.
         std::fs::File::options().write(true).open(&path).unwrap().write_all(&older_ring).unwrap();
         assert!(is_older(&after) && !is_older(&before));
+    }
+
+    #[test]
+    fn an_older_copy_of_a_cursor_is_noticed() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = dir.path().join("app");
+        let name = path.to_str().unwrap();
+        let ring = Ring::options().size("1MiB").create(name).unwrap();
+        let beyond = |cursor: &Cursor| Observer::open(name).unwrap().persisted_beyond(cursor).unwrap();
+        let mut consumer = ring.consumer().unwrap();
+        let before_all = consumer.cursor();
+        let mut drain = |count: u64| {
+            // Each time in a thread of its own, which takes the lane of the one before.
+            let log = || (0..count).for_each(|_| ring.logger().text(Level::INFO, "test", "text").unwrap());
+            std::thread::scope(|scope| scope.spawn(log).join().unwrap());
+            let mut records = 0;
+            while records < count {
+                let entry = consumer.next(Duration::from_secs(5)).unwrap().unwrap();
+                records += u64::from(entry.record().is_some());
+            }
+            let unacknowledged = consumer.cursor();
+            assert!(beyond(&unacknowledged).is_none(), "a cursor is never behind before the acknowledgement");
+            consumer.ack().unwrap();
+            unacknowledged
+        };
+        let three = drain(3);
+        let seven = drain(4);
+        let twelve = drain(5);
+        assert!(beyond(&twelve).is_none() && beyond(&Cursor::default()).is_none());
+        // Of the incarnations between the number is not known.
+        assert!(beyond(&seven).is_some_and(|(count, past)| count == 5 && past == twelve));
+        assert!(beyond(&three).is_some_and(|(count, past)| (5..=9).contains(&count) && past == twelve));
+        assert!(beyond(&before_all).is_some_and(|(count, past)| count == 12 && past == twelve));
     }
 }

@@ -38,7 +38,7 @@ fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
     assert!(!nothing_came.covers(&step));
 
     let config = SinkConfig::File(FileConfig::new(dir.path().join("app.log")));
-    let mut sink = sink::open(&config, &[], None).unwrap().unwrap();
+    let mut sink = sink::open(&config, &[], None, false).unwrap().unwrap();
     sink.recover(false, &mut StandardError).unwrap();
     let mut output = output_of(&ring, Formatter::Json, sink, vec![had]);
     output.left_out = LeftOut { records: 1, ..LeftOut::default() };
