@@ -31,9 +31,9 @@ use crate::spawn::Handshake;
 /// is written to the file exactly once. A ring has one writer.
 ///
 /// SIGTERM and SIGINT: write every record logged so far, then end; an output whose reader takes nothing is given up
-/// after --stop-timeout. A second one: end at once, and leave the rest to the next writer. SIGHUP: with --config, reload
-/// the configuration; without, reopen the file if it was moved away. SIGUSR1: close the file and begin the next one.
-/// On a full disk the writer reports the error and tries again.
+/// after --stop-timeout. A second one: end at once, and leave the rest to the next writer. SIGHUP: with --config,
+/// reload the configuration; without, reopen the file if it was moved away. SIGUSR1: close the file and begin the next
+/// one. On a full disk the writer reports the error and tries again.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 records are not written, 4 no such ring")]
 pub struct WriterArgs {

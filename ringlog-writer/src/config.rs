@@ -38,7 +38,7 @@ mod syntax;
 mod document;
 mod file;
 mod flags;
-mod guarantees;
+mod guarantee;
 mod json;
 pub(crate) mod links;
 pub(crate) mod owners;
@@ -50,6 +50,7 @@ mod targets;
 
 pub use diagnostics::{ConfigErrors, Problem};
 pub use file::ConfigFile;
+pub(crate) use guarantee::{Guarantee, OutputKind};
 pub(crate) use model::Place;
 pub use model::{
     Color, Config, EVERYTHING, Formatter, HANDLERS_MAX, HandlerConfig, LoggerConfig, RINGS_MAX, SinkConfig,

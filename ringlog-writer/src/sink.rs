@@ -6,7 +6,6 @@ mod batch;
 mod console;
 pub(crate) mod file;
 mod file_size_limit;
-mod guarantee;
 mod stream;
 mod time_order;
 mod traits;
@@ -22,7 +21,6 @@ use crate::error::Error;
 use crate::rotation::TotalSize;
 
 pub(crate) use batch::Batch;
-pub(crate) use guarantee::{Guarantee, OutputKind};
 pub(crate) use traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 pub(crate) use unopened::Unopened;
 
@@ -50,3 +48,6 @@ pub(crate) fn known_positions(config: &SinkConfig) -> Option<Vec<Cursor>> {
         SinkConfig::Console { .. } | SinkConfig::Null => Some(Vec::new()),
     }
 }
+
+#[cfg(test)]
+mod tests;

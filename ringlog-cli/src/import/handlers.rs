@@ -27,6 +27,7 @@ impl Handlers {
 }
 
 /// What replaces a Python handler.
+#[expect(clippy::large_enum_variant, reason = "one for each handler of a file")]
 enum Counterpart {
     Ours(SinkConfig),
     /// Other Python handlers, by their names.

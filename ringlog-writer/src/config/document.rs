@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::guarantee::OutputKind;
 use super::setting::{Form, Key, Pattern, Syntax};
 use super::settings::{Table, tables};
-use crate::sink::OutputKind;
 
 /// How a table of settings begins in the document.
 const HEAD: &str = "| key | type | default |";
@@ -22,8 +22,8 @@ fn the_document_has_the_tables_of_the_settings() {
     let differs = text.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
     assert!(
         differs.is_none() && text.len() == expected.len(),
-        "docs/configuration.md does not have the tables of settings and guarantees; write them with RINGLOG_UPDATE=1 cargo test -p \
-         ringlog-writer --lib the_document: {differs:#?}"
+        "docs/configuration.md does not have the tables of settings and guarantees; write them with RINGLOG_UPDATE=1 \
+         cargo test -p ringlog-writer --lib the_document: {differs:#?}"
     );
 }
 

@@ -164,6 +164,7 @@ text_enum!(HandlerKind, "handler kind", Console => "console", File => "file", Nu
 
 /// The sink of a handler.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a configuration has at most 64 of them")]
 pub enum SinkConfig {
     /// Standard output or standard error.
     Console {

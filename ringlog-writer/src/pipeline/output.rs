@@ -12,10 +12,11 @@ use super::delivery::Delivery;
 use super::formatting::{self, Formatting};
 use super::router::HandlerMask;
 use super::worker::{Finished, Worker};
+use crate::config::Guarantee;
 use crate::counted::counted;
 use crate::error::Error;
 use crate::events::Events;
-use crate::sink::{Batch, Guarantee, Unrotatable};
+use crate::sink::{Batch, Unrotatable};
 use crate::status::OutputStatus;
 use crate::summary::missing;
 

@@ -10,9 +10,10 @@ use super::context::Context;
 use super::delivery::Delivery;
 use super::output::{FinishedOutput, Others, Output, Pressure};
 use super::router::HandlerMask;
+use crate::config::Guarantee;
 use crate::error::Error;
 use crate::events::Events;
-use crate::sink::{Guarantee, Unrotatable};
+use crate::sink::Unrotatable;
 use crate::status::OutputStatus;
 
 /// The size at which a batch is written; in an idle ring it is written at once. Larger batches are not faster, and

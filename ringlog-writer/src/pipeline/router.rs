@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_takes_all_only_where_nothing_keeps_a_record_from_it() {
+    fn a_handler_takes_all_where_nothing_keeps_a_record_from_it() {
         let takes_all = |handlers: Vec<HandlerConfig>, loggers| {
             Router::new(&Config { handlers, loggers, ..Config::empty() }).takes_all(1)
         };

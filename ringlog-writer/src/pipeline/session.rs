@@ -20,12 +20,12 @@ use super::run::{End, Writer};
 use super::sources::Sources;
 use super::status_file::{StatusFile, absolute};
 use crate::config::options::{Existing, Options};
-use crate::config::{Config, ConfigFile, HandlerConfig, Place, SinkConfig, canonical};
+use crate::config::{Config, ConfigFile, Guarantee, HandlerConfig, Place, SinkConfig, canonical};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
 use crate::format::RingIdentity;
 use crate::rotation::TotalSize;
-use crate::sink::{self, Guarantee, Sink, SinkRequest, Unopened};
+use crate::sink::{self, Sink, SinkRequest, Unopened};
 use crate::summary::Summary;
 
 /// The pause before the previous configuration is tried again.

@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use super::batch::Batch;
-use super::guarantee::{Guarantee, OutputKind};
 use super::stream::{Progress, write_when_ready};
 use super::traits::{Abandoned, Sink, Unrotatable};
-use crate::config::{Color, SinkConfig, Stream};
+use crate::config::{Color, Guarantee, OutputKind, SinkConfig, Stream};
 use crate::error::Error;
 use crate::events::Events;
 

@@ -34,12 +34,11 @@ use rotate::FileRotation;
 use syncs::Syncs;
 
 use super::batch::Batch;
-use super::guarantee::{Guarantee, OutputKind};
 use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 use crate::clock::now_unix_ns;
 use crate::config::links::Place;
 use crate::config::options::{Existing, Fsync};
-use crate::config::{FileConfig, Group, IRREGULAR, Mode, Owner, checkpoint_path};
+use crate::config::{FileConfig, Group, Guarantee, IRREGULAR, Mode, OutputKind, Owner, checkpoint_path};
 use crate::error::{Error, is_for_want_of_room};
 use crate::events::Events;
 use crate::rotation::{NewFile, Plan, PlanError, Rotation, TotalShare, TotalSize, without_replacing};

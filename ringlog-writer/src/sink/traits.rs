@@ -6,7 +6,7 @@ use std::io;
 use ringlog::reader::Cursor;
 
 use super::batch::Batch;
-use super::guarantee::Guarantee;
+use crate::config::Guarantee;
 use crate::error::Error;
 use crate::events::Events;
 

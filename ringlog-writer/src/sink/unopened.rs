@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use ringlog::reader::Cursor;
 
 use super::batch::Batch;
-use super::guarantee::{Guarantee, OutputKind};
 use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
-use crate::config::SinkConfig;
+use crate::config::{Guarantee, OutputKind, SinkConfig};
 use crate::error::Error;
 use crate::events::Events;
 use crate::rotation::TotalSize;

@@ -49,7 +49,8 @@ fn keys_and_types() {
             ("ring = \"app\"", "1:1: unknown key \"ring\"; did you mean \"rings\"?"),
             (
                 "version = 1",
-                "1:1: unknown key \"version\"; expected rings, grace, stop-timeout, max-total-size, formatters, handlers, root, loggers",
+                "1:1: unknown key \"version\"; expected rings, grace, stop-timeout, max-total-size, formatters, \
+                 handlers, root, loggers",
             ),
             (
                 "[handlers.file]\nkind = \"file\"\npath = \"a.log\"\n\n\n\nformater = \"json\"",
@@ -312,13 +313,14 @@ fn modes_and_owners_of_files() {
     let files = cases.map(|(keys, expected)| (format!("{handler}{keys}"), expected));
     check(&files.each_ref().map(|(text, expected)| (text.as_str(), *expected)), REST);
     let shared = format!(
-        "{handler}mode = \"0640\"\nowner = \"0\"\n[handlers.y]\nkind = \"file\"\npath = \"a.log\"\nmode = \"0600\""
+        "{handler}mode = \"0640\"\nowner = \"0\"\n[handlers.y]\nkind = \"file\"\npath = \"a.log\"\n\
+         mode = \"0600\""
     );
     check(
         &[(
             &shared,
-            "8:8: the handlers \"x\" and \"y\" write to the same file and differ in \"mode\"; give it to one of them, or \
-             choose another path",
+            "8:8: the handlers \"x\" and \"y\" write to the same file and differ in \"mode\"; give it to one of them, \
+             or choose another path",
         )],
         REST,
     );

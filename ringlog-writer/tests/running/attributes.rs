@@ -172,7 +172,7 @@ fn new_files_have_the_configured_mode_owner_and_group() {
 }
 
 #[test]
-fn an_existing_file_keeps_its_mode_and_the_next_has_the_configured() {
+fn an_existing_file_keeps_its_mode_but_the_next_does_not() {
     let compression = Some("gzip".parse().unwrap());
     let (mut scene, kept) = scene(Rotation { compression, ..numbered() }, 0o606);
     let mut options = scene.options();
@@ -195,7 +195,7 @@ fn an_existing_file_keeps_its_mode_and_the_next_has_the_configured() {
 }
 
 #[test]
-fn a_file_that_cannot_be_given_away_is_written_and_closed_to_others() {
+fn a_file_that_cannot_be_given_away_is_closed_to_others() {
     if !geteuid().is_root() {
         println!("SKIPPED: only root gives a file to another user");
         return;

@@ -369,11 +369,8 @@ fn an_older_copy_of_a_file_and_its_checkpoint_is_reported_once() {
         fs::remove_file(path).unwrap();
         fs::write(path, bytes).unwrap();
     }
-    scratch.log(2);
     assert_eq!(scratch.messages(), [""; 0]);
     scratch.drain();
-    // What the ring has given back is gone, and what is left in it is written.
-    assert_eq!(scratch.numbers(&["app.log"]), [0, 1, 2, 7, 8]);
     let said = scratch.messages();
     let (path, ring) = (scratch.path("app.log"), scratch.ring.path());
     let expected = format!(
@@ -383,13 +380,15 @@ fn an_older_copy_of_a_file_and_its_checkpoint_is_reported_once() {
         ring.display()
     );
     assert_eq!(said, [expected]);
-    scratch.log(1);
+    // Nothing has come since.
     scratch.drain();
-    assert_eq!((scratch.numbers(&["app.log"]), scratch.messages()), (vec![0, 1, 2, 7, 8, 9], said));
+    scratch.log(2);
+    scratch.drain();
+    assert_eq!((scratch.numbers(&["app.log"]), scratch.messages()), (vec![0, 1, 2, 7, 8], said));
 }
 
 #[test]
-fn a_file_that_gets_only_some_records_is_not_called_an_older_copy() {
+fn a_file_that_gets_some_records_is_not_called_an_older_copy() {
     let config = r#"
 [handlers.all]
 kind = "file"

@@ -1,5 +1,5 @@
-//! Recognises an older copy of a ring by a cursor that was kept outside of it, and an older copy of such a cursor by the
-//! ring.
+//! Recognises an older copy of a ring by a cursor that was kept outside of it, and an older copy of such a cursor by
+//! the ring.
 
 use std::sync::atomic::Ordering;
 

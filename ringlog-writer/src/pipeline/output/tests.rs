@@ -163,7 +163,7 @@ impl Sink for Unread {
 }
 
 #[test]
-fn a_reader_that_dies_during_the_stop_leaves_a_number_of_records() {
+fn a_reader_that_dies_during_the_stop_leaves_a_number() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
     let mut consumer = ring.consumer().unwrap();

@@ -40,8 +40,8 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Opens or creates the file. Refuses the file of a ring. A new one gets the attributes that are configured, and for
-    /// the rest those of the file before it, if that is known.
+    /// Opens or creates the file. Refuses the file of a ring. A new one gets the attributes that are configured, and
+    /// for the rest those of the file before it, if that is known.
     pub(super) fn open(
         path: &Path,
         rings: &[&Path],

@@ -246,8 +246,8 @@ fn peek_all(path: &Path) -> Option<LoadedCheckpoint> {
     bytes.starts_with(&MAGIC).then(|| parse(&bytes).0)
 }
 
-/// The positions of rings in a file whose checkpoint is at this path and cannot be opened now. `None` if that depends on
-/// the file's end, because a batch was being written.
+/// The positions of rings in a file whose checkpoint is at this path and cannot be opened now. `None` if that depends
+/// on the file's end, because a batch was being written.
 pub(super) fn known_positions(path: &Path) -> Option<Vec<Cursor>> {
     match peek_all(path).unwrap_or_default() {
         LoadedCheckpoint { prepared: Some(_), .. } => None,

@@ -1,5 +1,5 @@
-//! Positions in the checkpoint that do not fit their rings: a ring, or the file and its checkpoint, were replaced by older
-//! copies.
+//! Positions in the checkpoint that do not fit their rings: a ring, or the file and its checkpoint, were replaced by
+//! older copies.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use crate::counted::{counted, is_or_are};
 /// Compares the positions with the rings, which this writer holds. Forgets the position in a ring that is older, so
 /// that all that is left in the ring is written. Returns messages.
 ///
-/// A position that is behind its ring proves something only if the file `takes_all` records: of several outputs, one that
-/// gets no record keeps its position. It is moved up to its ring, so that it is reported once.
+/// A position that is behind its ring proves something only if the file `takes_all` records: of several outputs, one
+/// that gets no record keeps its position. It is moved up to its ring, so that it is reported once.
 pub(super) fn compare(
     path: &Path,
     rings: &[&Path],
@@ -36,8 +36,9 @@ pub(super) fn compare(
             state.set_cursors(&[past]);
             let (records, are) = (counted(records, "record"), is_or_are(records));
             messages.push(format!(
-                "{path}: at least {records} that the ring {} has given back {are} not in it: it and its checkpoint were \
-                 replaced by older copies, or other outputs were written without it. What is left in the ring is written",
+                "{path}: at least {records} that the ring {} has given back {are} not in it: it and its checkpoint \
+                 were replaced by older copies, or other outputs were written without it. What is left in the ring is \
+                 written",
                 ring.shown()
             ));
         }

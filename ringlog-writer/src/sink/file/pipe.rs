@@ -11,10 +11,10 @@ use nix::fcntl::OFlag;
 use ringlog::admin::Shown;
 
 use crate::config::links::Place;
+use crate::config::{Guarantee, OutputKind};
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
 use crate::sink::batch::Batch;
-use crate::sink::guarantee::{Guarantee, OutputKind};
 use crate::sink::stream::{Progress, write_when_ready};
 use crate::sink::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 

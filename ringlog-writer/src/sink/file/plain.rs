@@ -5,10 +5,10 @@ use std::io;
 use ringlog::admin::Shown;
 
 use super::append::File;
+use crate::config::{Guarantee, OutputKind};
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::batch::Batch;
-use crate::sink::guarantee::{Guarantee, OutputKind};
 use crate::sink::stream::{Progress, write_when_ready};
 use crate::sink::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 

@@ -39,7 +39,7 @@ pub(super) struct Shared {
 fn free_bytes(directory: &Path) -> io::Result<u64> {
     let stat = statvfs(directory)?;
     // Without what is reserved for root, as for `df`.
-    Ok(u64::from(stat.blocks_available()).saturating_mul(stat.fragment_size()))
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 fn is_due(last: Option<Instant>, every: Duration) -> bool {
@@ -126,8 +126,8 @@ impl FileRotation {
         !deletions.done.is_empty()
     }
 
-    /// Lists the closed files for the limit of all handlers, and deletes those that are surplus. Returns whether one was
-    /// deleted.
+    /// Lists the closed files for the limit of all handlers, and deletes those that are surplus. Returns whether one
+    /// was deleted.
     fn delete_surplus(&mut self, open: Identity, events: &mut dyn Events) -> bool {
         let Some(shared) = &mut self.shared else { return false };
         shared.listed_at = Some(Instant::now());

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::config::SinkConfig;
+use super::model::{HandlerConfig, SinkConfig};
+use super::read::Checked;
 
 /// What a sink guarantees for the records that it has got, whatever becomes of the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,34 +101,37 @@ impl OutputKind {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Color, FileConfig, Stream};
-
-    #[test]
-    fn every_sink_has_the_guarantee_of_its_kind() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str, checkpoint| {
-            let path = if name.starts_with('/') { name.into() } else { dir.path().join(name) };
-            SinkConfig::File(FileConfig { checkpoint, ..FileConfig::new(path) })
+impl Checked {
+    /// A line for each handler: what it guarantees for its records. What a path leads to is looked at now.
+    pub fn guarantees(&self) -> Vec<String> {
+        let handlers = &self.config.handlers;
+        let is_used =
+            |number: usize| self.config.loggers.iter().any(|logger| logger.handlers.contains(&number));
+        let mut kinds = handlers.iter().filter_map(|handler| OutputKind::of(&handler.sink));
+        let has_better = kinds.any(|kind| kind.guarantee() != Guarantee::BestEffort);
+        let line = |(number, handler): (usize, &HandlerConfig)| {
+            let what = match OutputKind::of(&handler.sink) {
+                None => "discards every record".to_owned(),
+                Some(_) if !is_used(number) => "no logger uses it".to_owned(),
+                Some(kind) => in_words(kind, has_better),
+            };
+            let out = match &handler.sink {
+                SinkConfig::Null => String::new(),
+                sink => format!(" ({sink})"),
+            };
+            format!("handler {:?}{out}: {what}", handler.name)
         };
-        nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        for (config, expected) in [
-            (file("new.log", true), OutputKind::File),
-            (file("plain.log", false), OutputKind::PlainFile),
-            (file("pipe", true), OutputKind::Irregular),
-            (file("pipe", false), OutputKind::Irregular),
-            (file("/dev/null", true), OutputKind::Irregular),
-            (SinkConfig::Console { stream: Stream::Stderr, color: Color::Never }, OutputKind::Console),
-        ] {
-            assert_eq!(OutputKind::of(&config), Some(expected), "{config}");
-            let unopened = crate::sink::Unopened::new(&config, &[], None, Vec::new());
-            let opened = crate::sink::open(&config, &[], None, false).unwrap().unwrap();
-            for sink in [Box::new(unopened), opened] as [Box<dyn crate::sink::Sink>; 2] {
-                assert_eq!(sink.guarantee(), expected.guarantee(), "{config}");
-            }
-        }
-        assert_eq!(OutputKind::of(&SinkConfig::Null), None);
+        handlers.iter().enumerate().map(line).collect()
     }
+}
+
+fn in_words(kind: OutputKind, has_better: bool) -> String {
+    let guarantee = kind.guarantee().among(has_better);
+    format!(
+        "{}, {}. When the writer is killed and starts again, {}; when it cannot be written, or is slow, {}",
+        guarantee.name(),
+        kind.name(has_better),
+        guarantee.after_a_kill(),
+        guarantee.when_slow()
+    )
 }
