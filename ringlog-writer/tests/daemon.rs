@@ -256,6 +256,10 @@ fn exit_codes_name_the_kind_of_error() {
         (["--rotate-size=1MiB", "--out=-"], "standard output cannot be rotated; name a file with --out FILE"),
         (["--fsync=batch", "--out=-"], "standard output cannot be synced; name a file with --out FILE"),
         (
+            ["--mode=0640", "--out=-"],
+            "standard output gets no mode, owner or group; name a file with --out FILE",
+        ),
+        (
             ["--rotate-size=1MiB", "--no-checkpoint"],
             "a file without a checkpoint cannot be rotated; leave out --no-checkpoint",
         ),
