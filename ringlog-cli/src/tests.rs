@@ -102,6 +102,8 @@ fn options_that_take_only_numbers_are_counts() {
         ("tail", "lines"),
         ("tail", "level"),
         ("level", "pid"),
+        ("writer", "owner"),
+        ("writer", "group"),
     ];
     let shown: Vec<_> = numbers.iter().filter(|(command, _)| *command != "demo-producer").copied().collect();
     assert_eq!(shown, expected);

@@ -1,5 +1,7 @@
 //! Sessions: from options or a configuration to a running loop, and from its end to the next one.
 
+mod opened;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,22 +10,20 @@ use std::time::Duration;
 
 use ringlog::reader::Cursor;
 
+use self::opened::Opened;
 use super::context::Context;
 use super::delivery::Delivery;
 use super::flags::{Flags, Signals};
-use super::formatting::Formatting;
 use super::held::{self, Held};
-use super::output::Output;
 use super::outputs::{Outcome, Outputs};
 use super::router::{HandlerMask, Router};
 use super::run::{End, Writer};
 use super::sources::Sources;
-use super::status_file::{StatusFile, absolute};
+use super::status_file::StatusFile;
 use crate::config::options::{Existing, Options};
 use crate::config::{Config, ConfigFile, Guarantee, HandlerConfig, Place, SinkConfig, canonical};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
-use crate::format::RingIdentity;
 use crate::rotation::TotalSize;
 use crate::sink::{self, Sink, SinkRequest, Unopened};
 use crate::summary::Summary;
@@ -402,44 +402,4 @@ fn positions_in(delivery: &Delivery, sources: &Sources) -> (String, Vec<Cursor>)
 
 fn ring_paths(sources: &Sources) -> Vec<&Path> {
     sources.all().iter().map(|source| source.ring().path()).collect()
-}
-
-/// A sink that is open, and the handlers that write into it.
-struct Opened<'a> {
-    /// At least one.
-    handlers: Vec<(&'a HandlerConfig, HandlerMask)>,
-    sink: Box<dyn Sink>,
-    /// Why it cannot be opened yet, if it cannot.
-    failure: Option<String>,
-}
-
-impl Opened<'_> {
-    /// Starts its thread. `has_better`: another sink guarantees more than `BestEffort`.
-    fn start(self, sources: &Sources, has_better: bool) -> Result<Output, Error> {
-        let Opened { handlers, sink, failure } = self;
-        let rings: Vec<RingIdentity> = sources.identities().cloned().collect();
-        let begun = sources.cursors();
-        let had: Vec<Cursor> = begun.iter().map(|cursor| sink.cursor(&cursor.ring)).collect();
-        let is_ahead = |(begun, had): (&Cursor, &Cursor)| {
-            let mut joined = begun.clone();
-            joined.join(had);
-            joined != *begun
-        };
-        let had = if begun.iter().zip(&had).any(is_ahead) { had } else { Vec::new() };
-        let guarantee = sink.guarantee().among(has_better);
-        let formatting =
-            |(handler, bit): &(&HandlerConfig, HandlerMask)| Formatting::new(handler, *bit, &rings);
-        let formattings = handlers.iter().map(formatting).collect::<Result<_, _>>()?;
-        let sink_config = &handlers[0].0.sink;
-        let (out, place) = (sink_config.to_string(), place_name(sink_config));
-        Output::start(place, formattings, Delivery::new(out, sink, failure), guarantee, had)
-    }
-}
-
-/// The absolute path of the file, or the name of the stream.
-fn place_name(sink: &SinkConfig) -> String {
-    match sink {
-        SinkConfig::File(file) => absolute(&file.path),
-        SinkConfig::Console { .. } | SinkConfig::Null => sink.to_string(),
-    }
 }
