@@ -5,7 +5,8 @@ mod common;
 use std::process::Stdio;
 
 use common::{Running, Scene, wait_until};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 #[test]
 fn run_exits_as_its_command_did() {
@@ -44,6 +45,24 @@ fn a_signal_reaches_the_command_and_its_last_lines_are_kept() {
     let ended = run.output();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(9), ""));
     assert!(scene.read("app.log").ends_with(" goodbye\n"));
+}
+
+/// The command is left in the process table until the writer has seen there how it ended: on any kernel.
+#[test]
+fn run_writes_how_its_command_ended() {
+    let scene = Scene::new();
+    let mut command = scene.command(&["run", "--out", "app.log", "--", "ringlog", "put", ".", "-"]);
+    let mut run = Running::start(command.stdin(Stdio::piped()).stderr(Stdio::piped()));
+    run.0.write(b"a line\n");
+    let is_written = || scene.file("app.log").exists() && scene.read("app.log").contains(" a line\n");
+    wait_until("the line", is_written);
+    let log = scene.read("app.log");
+    let (pid, _) = log.split_once("put[").unwrap().1.split_once('/').unwrap();
+    kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+    assert_eq!(run.output().code, Some(137));
+    let log = scene.read("app.log");
+    let end = format!(" process ringlog (pid {pid}) was killed by signal 9 (SIGKILL)\n");
+    assert!(log.ends_with(&end) && log.lines().count() == 2, "{log}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `ringlog stat` after an unclean exit: how many blocks were freed, and within which time.
+//! `ringlog stat` after an unclean exit: how many blocks were freed, within which time, and how processes ended.
 
 mod common;
 
@@ -57,4 +57,33 @@ fn stat_shows_the_reclaim_time_in_text_and_json() {
     let dead = json["lanes"].as_array().unwrap().iter().filter(|lane| lane["state"] == "dead");
     assert!(dead.clone().all(|lane| lane["pid"] == pid), "{json:#}");
     assert_eq!(dead.count(), 2, "the lanes of the process and of its thread");
+}
+
+#[test]
+fn stat_counts_ends_that_have_no_line() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let mut expected = 0;
+    for options in [&["--no-exit-notices"][..], &[]] {
+        // The counts outlive the writer.
+        let writer = scene.writer("app", &[&["--out", "app.log"], options].concat());
+        let before = scene.read("app.log").lines().count();
+        drop(putting(&scene));
+        expected += 1;
+        let ends = |json: serde_json::Value| {
+            ["signal", "status", "exec", "unknown"]
+                .iter()
+                .map(|c| json["ends"][c].as_u64().unwrap())
+                .sum::<u64>()
+        };
+        wait_until("the end", || ends(stat(&scene)) == expected);
+        scene.ringlog(&["stop", "app"]).ok();
+        let written = writer.output();
+        let lines = scene.read("app.log").lines().count() - before;
+        assert_eq!(lines, if options.is_empty() { 2 } else { 1 }, "{options:?}");
+        assert!(!written.stderr.contains("(pid "), "{written:?}");
+        let text = scene.ringlog(&["stat", "app"]).ok().stdout;
+        let line = format!("ends      {expected} process");
+        assert!(text.lines().any(|found| found.starts_with(&line)), "{text}");
+    }
 }

@@ -47,6 +47,7 @@
 
 pub(crate) mod consumer;
 pub(crate) mod dictionary;
+pub(crate) mod end_stat;
 pub(crate) mod entry;
 pub(crate) mod levels;
 pub(crate) mod observer;
@@ -59,7 +60,8 @@ use crate::ring::handle::Ring;
 pub use crate::record::decoded::Received;
 pub use crate::shm::definition_limits::DefinitionLimits;
 pub use consumer::{Consumer, Cursor, Mark, Requests, Step};
-pub use entry::{Body, Entry, Gap, GapReason, OwnedEntry, UncleanExit};
+pub use end_stat::EndStat;
+pub use entry::{Body, Entry, ExitCause, Gap, GapReason, LaneEnd, OwnedEntry, UncleanExit};
 pub use levels::{LevelStat, LoggerLevel, ProcessLevels};
 pub use observer::Observer;
 pub use origin::Origin;

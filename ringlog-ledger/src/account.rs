@@ -42,13 +42,21 @@ pub enum What<'a> {
         /// How many.
         count: u64,
     },
-    /// The lane's owner ended without closing it.
-    Died {
-        /// The sequence of its last record.
-        last: Option<u64>,
-    },
+    /// A process ended without closing its lanes: these.
+    Died(Vec<LaneEnd>),
     /// A kind of entry that this version does not know.
     Other,
+}
+
+/// A lane that a process left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneEnd {
+    /// The lane.
+    pub lane: u32,
+    /// Which of its owners.
+    pub incarnation: u32,
+    /// The sequence of the owner's last record.
+    pub last: Option<u64>,
 }
 
 /// The owner of a lane.
@@ -139,7 +147,7 @@ pub struct Sums {
     pub left: u64,
     /// Damaged places that the output reports.
     pub damaged: u64,
-    /// Deaths.
+    /// Processes that died.
     pub died: u64,
 }
 
@@ -178,12 +186,12 @@ impl Account {
     pub fn take(&mut self, place: Place, entry: &Entry<'_>) {
         let ring = self.ring(&entry.uuid);
         let key = entry.lane.map(|(lane, incarnation)| (ring, lane, incarnation));
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| !matches!(entry.what, What::Died(_))) {
             self.arrive(key);
         }
         match (&entry.what, key) {
             (What::Record(sequence), Some(key)) => self.record(place, key, *sequence),
-            (What::Died { last }, Some(key)) => self.death(place, key, *last),
+            (What::Died(lanes), _) => self.process_death(place, ring, lanes),
             (What::Gap { reason, count }, key) => self.gap(place, key, reason, *count),
             _ => {}
         }
@@ -250,16 +258,31 @@ impl Account {
         }
     }
 
+    fn process_death(&mut self, place: Place, ring: u32, lanes: &[LaneEnd]) {
+        let key_of = |end: &LaneEnd| (ring, end.lane, end.incarnation);
+        let is_known = |end: &&LaneEnd| self.owners.get(&key_of(end)).is_some_and(|owner| owner.died);
+        if let Some(doubled) = lanes.iter().filter(is_known).max_by_key(|end| end.last) {
+            self.sums.doubled += 1;
+            return self.find(place, key_of(doubled), Fault::DeathDoubled);
+        }
+        self.sums.died += 1;
+        for LaneEnd { lane, incarnation, last } in lanes {
+            let key = (ring, *lane, *incarnation);
+            // A process's own lane seldom has records, and then is not one of the output's.
+            if last.is_some() {
+                self.arrive(key);
+            }
+            self.owners.entry(key).or_default();
+            self.death(place, key, *last);
+        }
+    }
+
     fn death(&mut self, place: Place, key: Key, last: Option<u64>) {
         let Some(owner) = self.owners.get_mut(&key) else { return };
         let (next, end) = (owner.series.next(), last.map_or(0, |last| last.saturating_add(1)));
         let excused = std::mem::take(&mut owner.excused);
         let first = !std::mem::replace(&mut owner.seen, true);
-        if std::mem::replace(&mut owner.died, true) {
-            self.sums.doubled += 1;
-            return self.find(place, key, Fault::DeathDoubled);
-        }
-        self.sums.died += 1;
+        owner.died = true;
         let missing = owner.series.end(end);
         if end < next {
             self.sums.misplaced += next - end;

@@ -6,12 +6,18 @@
 //!
 //! When a writer was killed, the next one may write again what was not acknowledged: in each lane a run of
 //! entries that ends with the last one written, from somewhere near its end on.
+//!
+//! A death is reported with all lanes of its process, so it stands behind the owner's last record, and perhaps behind
+//! records of later owners.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 /// Longer than the lines of any batch: what may come again.
 const HISTORY: usize = 1024;
+
+/// More owners than a lane has within the time until a death is reported.
+const INCARNATIONS: u32 = 10_000;
 
 /// A record that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +61,14 @@ pub struct LaneBook {
     may_repeat: bool,
     /// Where in the history the run is that comes again.
     repeating: Option<usize>,
-    /// The incarnation of the last record that this writer has written: the one whose name it has seen.
-    named: u32,
-    /// The last incarnation of which a death was reported; what was reported of by writers that were killed, and
-    /// how far that has come again.
-    died: u32,
-    died_before: u32,
-    died_again: u32,
+    /// The incarnations of records that this writer has written: those whose names it has seen.
+    named: BTreeSet<u32>,
+    /// The last sequence of each incarnation.
+    ends: BTreeMap<u32, u64>,
+    /// The incarnations of which a death was reported, and those of them that may be reported again, because the writer
+    /// was killed.
+    died: BTreeSet<u32>,
+    died_before: BTreeSet<u32>,
     /// Refused calls reported in all, each once.
     reported_in_all: u64,
 }
@@ -79,13 +86,13 @@ impl LaneBook {
 
     /// The writer has ended, in whatever way: the next one knows only what is in the ring.
     pub fn writer_has_ended(&mut self) {
-        self.named = 0;
+        self.named.clear();
     }
 
     /// Whether the writer may report a death without a name: the block that had it was freed under another writer, and
     /// the lane's entry keeps only the last two owners.
     pub fn may_be_nameless(&self, incarnation: u32) -> bool {
-        self.named != incarnation
+        !self.named.contains(&incarnation)
     }
 
     /// The writer was killed.
@@ -93,7 +100,7 @@ impl LaneBook {
         self.may_repeat = true;
         self.repeating = None;
         self.reported_before += std::mem::take(&mut self.reported);
-        (self.died_before, self.died_again) = (self.died, 0);
+        self.died_before = self.died.clone();
     }
 
     /// Takes a death, which stands behind all that the incarnation published.
@@ -101,21 +108,22 @@ impl LaneBook {
     /// # Errors
     /// What contradicts what came before.
     pub fn death(&mut self, incarnation: u32, last_sequence: Option<u64>) -> Result<Arrived, String> {
-        if incarnation <= self.died {
-            if incarnation > self.died_before || incarnation <= self.died_again {
+        if self.died.contains(&incarnation) {
+            if !self.died_before.remove(&incarnation) {
                 return Err(format!("the death of incarnation {incarnation} is reported twice"));
             }
-            self.died_again = incarnation;
             return Ok(Arrived::Again);
         }
-        self.died = incarnation;
-        let last = match self.repeating {
-            Some(next) => next.checked_sub(1).map(|at| self.history[at].0),
-            None => self.last(),
-        };
-        let real = last.filter(|last| last.incarnation == incarnation).map(|last| last.sequence);
-        if real != last_sequence || last.is_some_and(|last| last.incarnation > incarnation) {
-            return Err(format!("incarnation {incarnation} died after {last:?}, not {last_sequence:?}"));
+        self.died.insert(incarnation);
+        let mut still_to_repeat = self.repeating.into_iter().flat_map(|next| self.history.range(next..));
+        if still_to_repeat.any(|(record, _)| record.incarnation == incarnation) {
+            return Err(format!(
+                "the death of incarnation {incarnation} comes before records that come again"
+            ));
+        }
+        let real = self.ends.get(&incarnation).copied();
+        if real != last_sequence {
+            return Err(format!("incarnation {incarnation} died after {real:?}, not {last_sequence:?}"));
         }
         Ok(Arrived::New)
     }
@@ -135,7 +143,7 @@ impl LaneBook {
         record: Record,
         left_behind: impl FnOnce() -> Result<RangeInclusive<u64>, String>,
     ) -> Result<Arrived, String> {
-        self.named = record.incarnation;
+        self.named.insert(record.incarnation);
         if std::mem::take(&mut self.may_repeat) {
             let of = (record.incarnation, record.sequence);
             self.repeating = self.history.iter().position(|(r, _)| (r.incarnation, r.sequence) == of);
@@ -143,7 +151,7 @@ impl LaneBook {
         if let Some(at) = self.repeating {
             return self.repeat(at, record);
         }
-        if record.incarnation <= self.died {
+        if self.died.last().is_some_and(|died| record.incarnation <= *died) {
             return Err(format!("{record:?} has come, but its thread was reported dead"));
         }
         let refused = record.refused().ok_or_else(|| format!("{record:?} has too high a sequence"))?;
@@ -170,6 +178,8 @@ impl LaneBook {
             self.history.pop_front();
         }
         self.history.push_back((record, reported));
+        self.ends.insert(record.incarnation, record.sequence);
+        self.forget_before(record.incarnation.saturating_sub(INCARNATIONS));
         Ok(Arrived::New)
     }
 
@@ -183,6 +193,17 @@ impl LaneBook {
         }
         let after = self.last();
         self.settle(left_behind).map(|_| ()).map_err(|what| format!("{what} after {after:?}"))
+    }
+
+    fn forget_before(&mut self, incarnation: u32) {
+        if self.ends.first_key_value().is_some_and(|(first, _)| *first < incarnation) {
+            self.ends = self.ends.split_off(&incarnation);
+        }
+        for known in [&mut self.named, &mut self.died, &mut self.died_before] {
+            if known.first().is_some_and(|first| *first < incarnation) {
+                *known = known.split_off(&incarnation);
+            }
+        }
     }
 
     fn repeat(&mut self, at: usize, record: Record) -> Result<Arrived, String> {
@@ -305,6 +326,19 @@ mod tests {
         assert!(take(&mut book, record(1, 3, 5)).unwrap_err().contains("reported dead"));
         assert_eq!(book.death(2, None), Ok(Arrived::New), "one that published nothing");
         assert_eq!(take(&mut book, record(3, 0, 0)), Ok(Arrived::New));
+    }
+
+    #[test]
+    fn a_death_may_stand_behind_records_of_later_owners() {
+        let mut book = filled();
+        assert_eq!(take(&mut book, record(2, 0, 0)), Ok(Arrived::New));
+        assert_eq!(take(&mut book, record(3, 0, 0)), Ok(Arrived::New));
+        assert_eq!(book.death(2, Some(0)), Ok(Arrived::New));
+        assert!(book.death(1, Some(1)).unwrap_err().contains("died after"));
+        let mut book = filled();
+        book.writer_was_killed();
+        assert_eq!(take(&mut book, record(1, 1, 1)), Ok(Arrived::Again));
+        assert!(book.death(1, Some(2)).unwrap_err().contains("come again"), "before the last of them");
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod lane_book;
 mod producers;
 mod series;
 
-pub use account::{Account, Entry, Fault, Finding, Owner, Place, Sums, What, is_refusal};
+pub use account::{Account, Entry, Fault, Finding, LaneEnd, Owner, Place, Sums, What, is_refusal};
 pub use calls::Calls;
 pub use lane_book::{Arrived, LaneBook, Record};
 pub use producers::Producers;

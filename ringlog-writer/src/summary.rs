@@ -11,7 +11,7 @@ pub struct Summary {
     pub gaps: u64,
     /// Records missing at these gaps: dropped, or overwritten before they were read.
     pub missing: u64,
-    /// Lanes whose process ended without closing them.
+    /// Processes that ended without closing their lanes.
     pub unclean_exits: u64,
     /// Bytes written.
     pub bytes: u64,

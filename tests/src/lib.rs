@@ -1,5 +1,6 @@
 //! What the tests across processes share: records that prove themselves, rings, and outputs of the real writer.
 
+mod kernel;
 mod made;
 mod record;
 mod rings;
@@ -7,6 +8,7 @@ mod second_copy;
 mod statements;
 mod writing;
 
+pub use kernel::told;
 pub use made::Made;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note, note_of};
 pub use rings::{CreateRing, drained, free_blocks_after, lanes, lock_file, received, stat, wait_for_lanes};

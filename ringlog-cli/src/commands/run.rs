@@ -11,6 +11,8 @@ use std::process::{Child, ExitCode, ExitStatus};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use ringlog::Overflow;
 use ringlog::admin::{Shown, Size};
 use ringlog_writer::FormatKind;
@@ -79,11 +81,13 @@ impl Run {
             Ok(ring) => ring,
             Err(error) => return failed(error),
         };
-        let ended = match ring.command(&self.command).spawn() {
-            Ok(child) => wait(child, &mut events, &mut ring).map(exit_code),
-            Err(error) => Ok(not_started(&self.command[0], &error)),
-        };
+        let mut command = ring.command(&self.command).spawn();
+        let awaited = command.as_ref().map_or(Ok(()), |child| wait_for_end(child, &mut events, &mut ring));
         let drained = ring.drain(&self.out);
+        let ended = match &mut command {
+            Ok(child) => awaited.and_then(|()| Ok(exit_code(child.wait()?))),
+            Err(error) => Ok(not_started(&self.command[0], error)),
+        };
         match (ended, drained) {
             (Ok(code), Ok(())) => Ok(ExitCode::from(code)),
             (Err(error), _) | (_, Err(error)) => failed(error),
@@ -91,16 +95,19 @@ impl Run {
     }
 }
 
-/// Waits for the command to end, and passes signals on to it.
-fn wait(mut command: Child, events: &mut SignalEvents, ring: &mut PrivateRing) -> anyhow::Result<ExitStatus> {
+/// Waits until the command has ended, and passes signals on to it. Leaves it in the process table, so that the writer
+/// sees there how it ended.
+fn wait_for_end(command: &Child, events: &mut SignalEvents, ring: &mut PrivateRing) -> anyhow::Result<()> {
+    let pid = Pid::from_raw(command.id().cast_signed());
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     loop {
         for event in events.wait() {
             match event {
                 // The child has not been waited for, so its process id cannot belong to another process.
-                RunEvent::Signal(signal) => signals::forward(signal, &command),
+                RunEvent::Signal(signal) => signals::forward(signal, command),
                 RunEvent::ChildChanged => {
-                    if let Some(status) = command.try_wait()? {
-                        return Ok(status);
+                    if waitid(Id::Pid(pid), look)? != WaitStatus::StillAlive {
+                        return Ok(());
                     }
                     ring.check_writer();
                 }

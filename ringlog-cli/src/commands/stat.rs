@@ -2,6 +2,7 @@
 
 mod condition;
 mod definitions;
+mod ends;
 mod outputs;
 mod reading;
 mod report;

@@ -52,6 +52,16 @@ impl Identity {
     pub(crate) fn inode(self) -> u64 {
         self.inode
     }
+
+    /// The device's major and minor number, as in `/proc/PID/maps`.
+    pub(crate) fn device_numbers(self) -> (u32, u32) {
+        (libc::major(self.device), libc::minor(self.device))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_numbers((major, minor): (u32, u32), inode: u64) -> Identity {
+        Identity { device: libc::makedev(major, minor), inode }
+    }
 }
 
 /// The path as C takes it, without an allocation.

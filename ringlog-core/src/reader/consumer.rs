@@ -19,6 +19,7 @@
 mod acks;
 mod blocks;
 mod cursor;
+mod ended;
 mod exit_watch;
 mod lane_reader;
 mod lanes;
@@ -26,10 +27,12 @@ mod lock;
 mod merge;
 mod moment;
 mod name_watch;
+mod process_watch;
 mod requests;
 mod scan;
 mod snapshot;
 mod totals;
+mod unobserved;
 
 use std::time::Duration;
 
@@ -41,6 +44,7 @@ use self::lanes::LaneTable;
 use self::lock::ConsumerLock;
 use self::merge::Merge;
 use self::name_watch::NameWatch;
+use self::process_watch::ProcessWatch;
 use self::scan::Scans;
 use self::totals::Totals;
 use crate::error::Error;
@@ -86,7 +90,8 @@ impl Consumer {
         let ring = session.ring().ok_or(Error::Forked)?;
         let probe = session.lock_file.probe().map_err(|e| Error::io("probe", session.lock_file.path(), e))?;
         let lock = ConsumerLock::take(session.clone(), &ring)?;
-        let consumer = Consumer::begin(session, lock, probe, NameWatch::new(), &ring);
+        let processes = ProcessWatch::new(&ring, session.lock_file.identity());
+        let consumer = Consumer::begin(session, lock, probe, NameWatch::new(), processes, &ring);
         // An earlier consumer may have died between freeing blocks and announcing it; producers that
         // found the ring full would never look again.
         crate::shm::wakeup::announce_freed(&ring, ring.geometry().block_count.into());
@@ -99,6 +104,7 @@ impl Consumer {
         lock: ConsumerLock,
         probe: Probe,
         name: NameWatch,
+        processes: ProcessWatch,
         ring: &SharedRing,
     ) -> Consumer {
         Consumer {
@@ -108,7 +114,7 @@ impl Consumer {
             lanes: LaneTable::new(ring),
             merge: Merge::new(&session.info),
             acks: Acks::default(),
-            exits: ExitWatch::new(ring, session.info.clock, Self::RECLAIM_INTERVAL),
+            exits: ExitWatch::new(ring, session.info.clock, Self::RECLAIM_INTERVAL, processes),
             totals: Totals::read(ring),
             scans: Scans::new(ring.geometry().block_count),
             name,
@@ -125,8 +131,8 @@ impl Consumer {
     /// As for [`next`](Self::next).
     pub fn rewind(self) -> Result<Consumer, Error> {
         let ring = self.ring()?;
-        let Consumer { session, lock, probe, name, .. } = self;
-        Ok(Consumer::begin(session, lock, probe, name, &ring))
+        let Consumer { session, lock, probe, name, exits, .. } = self;
+        Ok(Consumer::begin(session, lock, probe, name, exits.into_processes(), &ring))
     }
 
     /// Sets how long a record waits for older ones of threads that were interrupted in a log call; 10 ms by
@@ -188,7 +194,8 @@ impl Consumer {
         self.exits.report(&ring, &mut self.lanes, self.scans.finished());
         self.refresh_heads(&ring);
         self.check_whole()?;
-        Ok(self.lanes.are_empty() && self.merge.is_empty() && self.acks.are_complete())
+        let is_empty = self.lanes.are_empty() && self.merge.is_empty() && !self.exits.is_waiting();
+        Ok(is_empty && self.acks.are_complete())
     }
 
     /// The number of lanes whose owner is alive.
@@ -254,6 +261,7 @@ impl Consumer {
         if cursor.ring != self.session.info.uuid || self.scans.have_begun() {
             return Ok(());
         }
+        self.totals.count_uncounted_exits(ended::count_uncounted(&ring, cursor));
         self.totals.resume_laneless_drops(cursor.laneless_drops());
         self.exits.resume_laneless_drops(cursor.laneless_drops());
         self.lanes.resume(&ring, cursor);
@@ -327,7 +335,10 @@ impl Consumer {
                     self.totals.count_damage();
                 }
             }
-            Given::Exit { process } => self.exits.exit_given(ring, &mut self.lanes, process),
+            Given::Exit { process, cause } => {
+                self.totals.count_exit(cause);
+                self.exits.exit_given(&mut self.lanes, process);
+            }
         }
         let mut entry = self.lanes.reader(lane).entry(ring, &mut self.dictionary);
         entry.unix_ns = self.merge.smooth_unix_ns(entry.unix_ns);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use nix::sys::signal::Signal;
+
 use crate::reader::origin::Origin;
 use crate::record::decoded::ParsedDefinition;
 use crate::record::level::Level;
@@ -102,14 +104,73 @@ pub struct Gap {
     pub reason: GapReason,
 }
 
-/// An unclean exit: a thread or process ended without closing its lane. It was killed, it aborted, or it called `_exit`
-/// or exec. The kernel's lock on the lane proves it; no time-out is involved.
+/// An unclean exit: a process ended without closing its lanes. It was killed, it aborted, or it called `_exit` or exec.
+/// The kernel's locks on the lanes prove it; no time-out is involved.
 ///
-/// The entry follows the last record that the owner published. Its time is when the exit was noticed. When a process
-/// is killed there is one entry for each thread that had a lane open. The process lane gets an
-/// entry only if no thread gets one, or if it has records of its own, from signal handlers.
+/// There is one entry for each process, behind the last record that any of its threads published. Its origin is the
+/// process's own lane, and its time is when the exit was noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UncleanExit {
+pub struct UncleanExit<'a> {
+    /// How the process ended.
+    pub cause: ExitCause,
+    /// The lanes that the process left open: its own, and those of its threads. A lane whose last record is not known
+    /// any more is left out.
+    pub lanes: &'a [LaneEnd],
+}
+
+/// How a process ended that has not closed its lanes. A cause is named only if the kernel has told it of this very
+/// process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExitCause {
+    /// A signal killed it.
+    Signal {
+        /// The signal's number.
+        number: i32,
+        /// Whether a core dump was written.
+        has_core: bool,
+    },
+    /// It ended with this status, but the exit handlers that close lanes have not run: by `_exit`, or after exec.
+    Status(i32),
+    /// It called exec: it goes on with another program.
+    Exec,
+    /// The kernel did not tell.
+    Unknown,
+}
+
+impl ExitCause {
+    /// The cause that a status means, as `wait` returns it.
+    pub(crate) fn of_status(status: i32) -> ExitCause {
+        if libc::WIFSIGNALED(status) {
+            return ExitCause::Signal { number: libc::WTERMSIG(status), has_core: libc::WCOREDUMP(status) };
+        }
+        if libc::WIFEXITED(status) {
+            ExitCause::Status(libc::WEXITSTATUS(status))
+        } else {
+            ExitCause::Unknown
+        }
+    }
+
+    /// The level of the notice: INFO where the process chose to end like this, else WARN.
+    pub fn level(self) -> Level {
+        match self {
+            ExitCause::Status(_) | ExitCause::Exec => Level::INFO,
+            ExitCause::Signal { .. } | ExitCause::Unknown => Level::WARN,
+        }
+    }
+}
+
+/// A lane that a process left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneEnd {
+    /// The lane.
+    pub lane: u32,
+    /// Which of its owners.
+    pub incarnation: u32,
+    /// Thread id of the owner; of the process's own lane that of the thread that opened it.
+    pub tid: u32,
+    /// The thread's name; empty for the process's own lane.
+    pub thread: String,
     /// Sequence of the last record that the owner published; `None` if it published none.
     pub last_sequence: Option<u64>,
 }
@@ -134,7 +195,7 @@ pub enum Body<'a> {
     /// A gap.
     Gap(Gap),
     /// An unclean exit.
-    UncleanExit(UncleanExit),
+    UncleanExit(UncleanExit<'a>),
 }
 
 impl Entry<'_> {
@@ -151,7 +212,16 @@ impl Entry<'_> {
         match &self.body {
             Body::Record(record) => record.to_string(),
             Body::Gap(gap) => gap.to_string(),
-            Body::UncleanExit(exit) => ExitMessage(*exit, self.origin).to_string(),
+            Body::UncleanExit(exit) => ExitMessage(exit.cause, self.origin).to_string(),
+        }
+    }
+
+    /// The record's level, or that of the notice.
+    pub fn level(&self) -> Level {
+        match &self.body {
+            Body::Record(record) => record.level,
+            Body::Gap(_) => Level::WARN,
+            Body::UncleanExit(exit) => exit.cause.level(),
         }
     }
 }
@@ -185,24 +255,31 @@ impl fmt::Display for Gap {
     }
 }
 
-/// The sentence for an unclean exit, which names its origin.
-struct ExitMessage<'a>(UncleanExit, &'a Origin);
+/// The sentence for an unclean exit, which names the process.
+struct ExitMessage<'a>(ExitCause, &'a Origin);
 
 impl fmt::Display for ExitMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Origin { lane, incarnation, pid, tid, thread, process, .. } = self.1;
-        if *pid == 0 {
-            f.write_str("process ended without closing its lane: name unknown")?;
-        } else {
-            write!(f, "process ended without closing its lane: {process} (pid {pid})")?;
-            if !self.1.is_process() {
-                write!(f, ", thread {thread} (tid {tid})")?;
-            }
+        match self.1 {
+            Origin { pid: 0, .. } => f.write_str("a process whose name is not known any more")?,
+            Origin { pid, process, .. } => write!(f, "process {process} (pid {pid})")?,
         }
-        write!(f, ", lane {lane}, incarnation {incarnation}, ")?;
-        match self.0.last_sequence {
-            Some(last) => write!(f, "last sequence {last}"),
-            None => f.write_str("no records"),
+        match self.0 {
+            ExitCause::Signal { number, has_core } => {
+                write!(f, " was killed by signal {number}")?;
+                let core = if has_core { "core dumped" } else { "" };
+                match (Signal::try_from(number), core) {
+                    (Ok(signal), "") => write!(f, " ({signal})"),
+                    (Ok(signal), core) => write!(f, " ({signal}, {core})"),
+                    (Err(_), "") => Ok(()),
+                    (Err(_), core) => write!(f, " ({core})"),
+                }
+            }
+            ExitCause::Status(status) => {
+                write!(f, " ended with status {status} without closing its lanes, by _exit or after exec")
+            }
+            ExitCause::Exec => f.write_str(" called exec and goes on with another program"),
+            ExitCause::Unknown => f.write_str(" ended without closing its lanes, cause unknown"),
         }
     }
 }
@@ -217,7 +294,7 @@ impl fmt::Display for Entry<'_> {
                 write!(f, "{:<5} {}[{pid}/{thread}] {record}", record.level, record.logger)
             }
             Body::Gap(_) | Body::UncleanExit(_) => {
-                write!(f, "{:<5} ringlog[{pid}/{thread}] {}", Level::WARN, self.message())
+                write!(f, "{:<5} ringlog[{pid}/{thread}] {}", self.level(), self.message())
             }
         }
     }
@@ -287,25 +364,36 @@ mod tests {
     }
 
     #[test]
-    fn an_unclean_exit_names_its_thread_and_process() {
-        let (thread, process) = ("worker-2".to_owned(), "shop".to_owned());
-        let origin =
-            Origin { pid: 4711, tid: 4712, thread, process, process_lane: (1, 2), ..Origin::unknown(3, 2) };
-        let words =
-            |origin: &Origin, last_sequence| ExitMessage(UncleanExit { last_sequence }, origin).to_string();
+    fn an_unclean_exit_names_its_process_and_cause() {
+        let process = "shop".to_owned();
+        let origin = Origin { pid: 4711, tid: 4711, process, process_lane: (3, 2), ..Origin::unknown(3, 2) };
+        let words = |cause, origin: &Origin| {
+            let body = Body::UncleanExit(UncleanExit { cause, lanes: &[] });
+            let entry = Entry { unix_ns: 0, origin, body };
+            format!("{} {}", entry.level(), entry.message())
+        };
+        for (cause, expected) in [
+            (ExitCause::of_status(9), "WARN process shop (pid 4711) was killed by signal 9 (SIGKILL)"),
+            (
+                ExitCause::of_status(11 | 0x80),
+                "WARN process shop (pid 4711) was killed by signal 11 (SIGSEGV, core dumped)",
+            ),
+            (ExitCause::of_status(40), "WARN process shop (pid 4711) was killed by signal 40"),
+            (
+                ExitCause::of_status(3 << 8),
+                "INFO process shop (pid 4711) ended with status 3 without closing its lanes, by _exit or after exec",
+            ),
+            (ExitCause::Exec, "INFO process shop (pid 4711) called exec and goes on with another program"),
+            (
+                ExitCause::of_status(0x137f),
+                "WARN process shop (pid 4711) ended without closing its lanes, cause unknown",
+            ),
+        ] {
+            assert_eq!(words(cause, &origin), expected);
+        }
         assert_eq!(
-            words(&origin, Some(8)),
-            "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, \
-             incarnation 2, last sequence 8"
-        );
-        let process = Origin { process_lane: (3, 2), ..origin };
-        assert_eq!(
-            words(&process, None),
-            "process ended without closing its lane: shop (pid 4711), lane 3, incarnation 2, no records"
-        );
-        assert_eq!(
-            words(&Origin::unknown(3, 2), Some(0)),
-            "process ended without closing its lane: name unknown, lane 3, incarnation 2, last sequence 0"
+            words(ExitCause::Unknown, &Origin::unknown(3, 2)),
+            "WARN a process whose name is not known any more ended without closing its lanes, cause unknown"
         );
     }
 }

@@ -76,6 +76,12 @@ impl Origin {
         Origin { lane, incarnation, ..Origin::without_lane() }
     }
 
+    /// The owner of the process's own lane, as far as one of its threads names it. Its main thread has the process id.
+    pub(crate) fn of_process(&self) -> Origin {
+        let (lane, incarnation) = self.process_lane;
+        Origin { lane, incarnation, tid: self.pid, thread: String::new(), ..self.clone() }
+    }
+
     /// Whether the lane is a process lane.
     pub(crate) fn is_process(&self) -> bool {
         self.process_lane == (self.lane, self.incarnation)

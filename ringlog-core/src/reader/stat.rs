@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::os::probe::Probe;
 use crate::reader::consumer::holder;
+use crate::reader::end_stat::EndStat;
 use crate::reader::observer::Observer;
 use crate::ring::lock_file::{Found, LockFile};
 use crate::ring::reclaim;
@@ -41,6 +42,8 @@ pub struct RingStat {
     pub late: u64,
     /// Places skipped because their bytes were no records.
     pub damaged: u64,
+    /// Processes that ended without closing their lanes.
+    pub ends: EndStat,
     /// Blocks taken back from dead owners, and how soon.
     pub reclaim: ReclaimStat,
     /// What happens when no block is free.
@@ -300,6 +303,7 @@ impl Observer {
             described: word(header::CONSUMER_DESCRIBED),
             late: word(header::CONSUMER_LATE),
             damaged: word(header::CONSUMER_DAMAGED),
+            ends: EndStat::read(&ring),
             reclaim: reclaim_stat(&ring),
             overflow: Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS)),
             owners_known: owners.are_known(),

@@ -133,6 +133,10 @@ impl LockFile {
         &self.path
     }
 
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
     /// Whether it has not been removed.
     pub(crate) fn is_there(&self) -> bool {
         self.identity.is_at(&self.path)

@@ -12,11 +12,6 @@ fn process_of(ring: &SharedRing, index: u32, state: State) -> Option<(u32, u32)>
     Some(halves(ring.block_word(index, block::PROCESS).load(Ordering::Relaxed)))
 }
 
-/// Whether a block of records names the process, or has no readable state and may name it.
-pub(crate) fn is_named(ring: &SharedRing, process: (u32, u32)) -> bool {
-    named_processes(ring).any(|named| named.is_none_or(|named| named == process))
-}
-
 /// Whether a block in use may name this lane as that of its process. Allocates nothing.
 pub(crate) fn is_lane_named(ring: &SharedRing, lane: u32) -> bool {
     named_processes(ring).any(|named| named.is_none_or(|(process, _)| process == lane))

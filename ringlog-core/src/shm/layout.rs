@@ -89,6 +89,7 @@ pub(crate) mod header {
     pub(crate) const RECLAIMED_WITHIN_NS: usize = 608; // of the last reclaim: ns since its owner's exit, at most
     pub(crate) const RECLAIMED_WITHIN_MAX_NS: usize = 616; // the longest of these times
     pub(crate) const CONSUMER_DESCRIBED: usize = 624; // records that brought their definition
+    pub(crate) const ENDED_BY_SIGNAL: usize = 632; // processes reported as killed by a signal
 
     // Sleep line: set by a consumer that sleeps, cleared by the thread that wakes it. A futex on its low half.
     pub(crate) const SLEEP: usize = 640;
@@ -107,6 +108,10 @@ pub(crate) mod header {
     pub(crate) const DROPPED_WITHOUT_RING_REPORTED: usize = 912;
     pub(crate) const DROPPED_BY_SYSTEM_REPORTED: usize = 920;
     pub(crate) const DROPPED_WHILE_OPENING_REPORTED: usize = 928;
+    // Beside them, written by the consumer too: processes reported as ended in another way than by a signal.
+    pub(crate) const ENDED_BY_STATUS: usize = 936;
+    pub(crate) const ENDED_BY_EXEC: usize = 944;
+    pub(crate) const ENDED_UNKNOWN: usize = 952;
     // Grows with each segment of the definition area that is emptied.
     pub(crate) const SEGMENTS_FREED: usize = 960;
 

@@ -25,6 +25,8 @@ pub struct Config {
     pub stop_timeout: Duration,
     /// The largest size of the closed files of all handlers together, in bytes.
     pub max_total_size: Option<u64>,
+    /// Whether a process that ends without closing its lanes has a line.
+    pub exit_notices: bool,
     /// The handlers in the order of the file; at most [`HANDLERS_MAX`].
     pub handlers: Vec<HandlerConfig>,
     /// The configured loggers. The root, which has no name, is always among them.
@@ -39,6 +41,7 @@ impl Config {
             grace: None,
             stop_timeout: STOP_TIMEOUT,
             max_total_size: None,
+            exit_notices: true,
             handlers: Vec::new(),
             loggers: Vec::new(),
         }
@@ -63,6 +66,7 @@ impl From<&Options> for Config {
             grace: options.grace,
             stop_timeout: options.stop_timeout,
             max_total_size: None,
+            exit_notices: options.exit_notices,
             handlers: vec![HandlerConfig { name: "out".to_owned(), level: EVERYTHING, formatter, sink }],
             loggers: vec![LoggerConfig::root(vec![0])],
         }

@@ -186,6 +186,9 @@ macro_rules! structs_with_settings_of_a_file {
             /// When the writer stops, how long an output that takes nothing, such as a pipe that is not read, is waited
             /// for; 5 s by default. With zero it gets what it takes at once.
             pub stop_timeout: Duration,
+            /// Whether a process that ends without closing its lanes has a line; it has by default. `ringlog stat`
+            /// counts it in any case.
+            pub exit_notices: bool,
             /// Whether the writer makes the ring anew, as it was, after its file was removed; not by default.
             /// [`admin::remove`] ends the writer instead.
             pub makes_anew: bool,
@@ -204,6 +207,7 @@ macro_rules! structs_with_settings_of_a_file {
                     until_idle: false,
                     grace: None,
                     stop_timeout: STOP_TIMEOUT,
+                    exit_notices: true,
                     makes_anew: false,
                 }
             }

@@ -19,7 +19,7 @@ use super::model::{
     Config, Formatter, HANDLERS_MAX, HandlerConfig, HandlerKind, LoggerConfig, RINGS_MAX, SinkConfig,
 };
 use super::options::{FileConfig, level_or_notset, parse_duration, parse_level};
-use super::setting::{Flag, Key, Pattern, Setting, Syntax, Word, optional, word};
+use super::setting::{Flag, Key, Pattern, Setting, Switch, Syntax, Word, optional, word};
 use crate::rotation::{Rotation, parse_size};
 
 /// The largest number in a file.
@@ -79,6 +79,24 @@ pub(crate) const TOP: &[Setting<Config>] = &[
         "The size of the closed files of all handlers together, compressed or not, for example `10GiB`. Beyond it the \
          oldest of all are deleted, whatever their handler's `keep` says. Another writer counts its own files.",
     ),
+    Setting::<Config>::word(
+        "exit-notices",
+        Syntax::Boolean,
+        word!(exit_notices),
+        "Write a line for each process that ends without closing its lanes: WARNING where a signal killed it or \
+         the cause is not known, INFO where it called `_exit` or exec. `ringlog stat` counts them in any case.",
+    )
+    .flag(Flag::switches(
+        &[Switch {
+            name: "no-exit-notices",
+            word: "false",
+            help: Some(
+                "Write no lines for processes that end without closing their lanes. `ringlog stat` counts them in \
+                 any case.",
+            ),
+        }],
+        word!(exit_notices),
+    )),
     Setting::<Config>::own(
         "formatters",
         Syntax::Tables(FORMATTER_TABLE),

@@ -1,7 +1,7 @@
 //! Lines coloured by level, for a terminal.
 
 use ringlog::Level;
-use ringlog::reader::{Body, Entry};
+use ringlog::reader::Entry;
 
 use super::traits::Format;
 
@@ -30,10 +30,7 @@ fn color(level: Level) -> &'static [u8] {
 
 impl Format for Colored {
     fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
-        let color = color(match &entry.body {
-            Body::Record(record) => record.level,
-            _ => Level::WARN,
-        });
+        let color = color(entry.level());
         out.extend_from_slice(color);
         self.format.entry(entry, out);
         // Before the newline, so that other output on the terminal is not coloured.

@@ -3,7 +3,7 @@
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use ringlog::Level;
-use ringlog::reader::{Body, Entry, Origin, Received};
+use ringlog::reader::{Body, Entry, ExitCause, LaneEnd, Origin, Received, UncleanExit};
 use ringlog::schema::Value;
 
 use super::prefix::PrefixCache;
@@ -24,7 +24,9 @@ use super::{escape, number};
 /// A field's value is a boolean, number or string, an array of these, or `null` where it is absent.
 /// Integers beyond 64 bits, infinities and NaN are strings. Time spans are numbers of seconds, times are strings as
 /// in RFC 3339, and bytes that are not UTF-8 are `{"base64": …}`. Instead of a sequence, a gap has `gap` with `count`
-/// and `reason`. An unclean exit has `died` with `last_sequence`, which is `null` if the lane's owner published
+/// and `reason`. An unclean exit of a process has `died`, with the `cause` (`signal`, `status`, `exec` or `unknown`),
+/// the number of the `signal` and whether there is a `core`, or the `status`; and with the `lanes` that the process
+/// left open: `lane`, `incarnation`, `tid`, `thread` and `last_sequence`, which is `null` if the owner published
 /// nothing.
 #[derive(Clone, Debug)]
 pub struct Json {
@@ -62,7 +64,7 @@ impl Format for Json {
                 self::record(record, &mut self.scratch, out);
             }
             other => {
-                level_and_origin(Level::WARN, "ringlog", entry.origin, ring, out);
+                level_and_origin(entry.level(), "ringlog", entry.origin, ring, out);
                 notice(other, out);
                 string_member("message", &entry.message(), out);
             }
@@ -134,13 +136,34 @@ fn notice(body: &Body<'_>, out: &mut Vec<u8>) {
             let (count, reason) = (gap.count, gap.reason.name());
             put(out, format_args!(",\"gap\":{{\"count\":{count},\"reason\":\"{reason}\"}}"));
         }
-        Body::UncleanExit(exit) => match exit.last_sequence {
-            Some(last) => put(out, format_args!(",\"died\":{{\"last_sequence\":{last}}}")),
-            None => out.extend_from_slice(b",\"died\":{\"last_sequence\":null}"),
-        },
+        Body::UncleanExit(exit) => died(exit, out),
         // A kind of entry that this version does not know.
         _ => {}
     }
+}
+
+fn died(exit: &UncleanExit<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"died\":{\"cause\":\"");
+    match exit.cause {
+        ExitCause::Signal { number, has_core } => {
+            put(out, format_args!("signal\",\"signal\":{number},\"core\":{has_core}"));
+        }
+        ExitCause::Status(status) => put(out, format_args!("status\",\"status\":{status}")),
+        ExitCause::Exec => out.extend_from_slice(b"exec\""),
+        // The last one, or one that this version does not know.
+        _ => out.extend_from_slice(b"unknown\""),
+    }
+    out.extend_from_slice(b",\"lanes\":[");
+    for (number, LaneEnd { lane, incarnation, tid, thread, last_sequence }) in exit.lanes.iter().enumerate() {
+        let separator = if number == 0 { "" } else { "," };
+        put(out, format_args!("{separator}{{\"lane\":{lane},\"incarnation\":{incarnation},\"tid\":{tid}"));
+        string_member("thread", thread, out);
+        match last_sequence {
+            Some(last) => put(out, format_args!(",\"last_sequence\":{last}}}")),
+            None => out.extend_from_slice(b",\"last_sequence\":null}"),
+        }
+    }
+    out.extend_from_slice(b"]}");
 }
 
 fn value(value: &Value<'_>, out: &mut Vec<u8>) {

@@ -253,7 +253,7 @@ impl Format for Pattern {
             _ => {
                 escape::message(entry.message().as_bytes(), Newlines::Escape, &mut message);
                 let line = PatternValues {
-                    level: Level::WARN,
+                    level: entry.level(),
                     logger: "ringlog",
                     file: "",
                     line: 0,

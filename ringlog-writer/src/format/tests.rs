@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ringlog::Level;
-use ringlog::reader::{Body, Gap, GapReason, Origin, OwnedEntry, UncleanExit};
+use ringlog::reader::{Body, ExitCause, Gap, GapReason, LaneEnd, Origin, OwnedEntry, UncleanExit};
 use ringlog::schema::{Element, Type, Value};
 use serde_json::{Value as Parsed, json};
 
@@ -17,7 +17,18 @@ fn text_format() -> Text {
 }
 
 const DROPPED: Body<'_> = Body::Gap(Gap { count: 7, reason: GapReason::Dropped });
-const UNCLEAN_EXIT: Body<'_> = Body::UncleanExit(UncleanExit { last_sequence: Some(8) });
+const KILLED: ExitCause = ExitCause::Signal { number: 9, has_core: false };
+
+fn lane_ends() -> [LaneEnd; 2] {
+    let end = |lane, tid, thread: &str, last_sequence| LaneEnd {
+        lane,
+        incarnation: 2,
+        tid,
+        thread: thread.to_owned(),
+        last_sequence,
+    };
+    [end(3, 4711, "", None), end(5, 4712, "a \"b\"", Some(8))]
+}
 
 /// One field of every kind.
 const FIELDS: &[(&str, Type, Value<'_>)] = &[
@@ -117,32 +128,43 @@ fn a_gap_is_a_line_of_its_own() {
 
 #[test]
 fn an_unclean_exit_is_a_line_of_its_own() {
-    let words = "process ended without closing its lane: shop (pid 4711), thread worker-2 (tid 4712), lane 3, \
-                 incarnation 2, last sequence 8";
+    let lanes = lane_ends();
+    let exit = |cause| Body::UncleanExit(UncleanExit { cause, lanes: &lanes });
+    let words = "process shop (pid 4711) was killed by signal 9 (SIGKILL)";
     assert_eq!(
-        notice_line(&mut text_format(), UNCLEAN_EXIT, &origin()),
+        notice_line(&mut text_format(), exit(KILLED), &origin()),
         format!("2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] {words}\n")
     );
     assert_eq!(
-        notice_line(&mut Json::new(&source("app")), UNCLEAN_EXIT, &origin()),
+        notice_line(&mut Json::new(&source("app")), exit(KILLED), &origin()),
         format!(
             "{{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
              \"logger\":\"ringlog\",\"ring\":\"app\",\"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\
              \"pid\":4711,\"tid\":4712,\"thread\":\"worker-2\",\"process\":\"shop\",\"lane\":3,\"incarnation\":2,\
-             \"died\":{{\"last_sequence\":8}},\"message\":\"{words}\"}}\n"
+             \"died\":{{\"cause\":\"signal\",\"signal\":9,\"core\":false,\"lanes\":[\
+             {{\"lane\":3,\"incarnation\":2,\"tid\":4711,\"thread\":\"\",\"last_sequence\":null}},\
+             {{\"lane\":5,\"incarnation\":2,\"tid\":4712,\"thread\":\"a \\\"b\\\"\",\"last_sequence\":8}}]}},\
+             \"message\":\"{words}\"}}\n"
         )
     );
-    let nothing = notice_line(
-        &mut Json::new(&source("app")),
-        Body::UncleanExit(UncleanExit { last_sequence: None }),
-        &origin(),
-    );
-    assert!(nothing.contains(",\"died\":{\"last_sequence\":null},"), "{nothing}");
-    // A thread may choose any name.
+    for (cause, level, members) in [
+        (ExitCause::Status(3), "INFO", "\"cause\":\"status\",\"status\":3,"),
+        (ExitCause::Exec, "INFO", "\"cause\":\"exec\","),
+        (ExitCause::Unknown, "WARN", "\"cause\":\"unknown\","),
+    ] {
+        let json = notice_line(&mut Json::new(&source("app")), exit(cause), &origin());
+        assert!(json.contains(&format!(",\"died\":{{{members}\"lanes\":[")), "{json}");
+        let parsed: Parsed = serde_json::from_str(&json).unwrap();
+        assert_eq!(parsed["level"], json!(level));
+        assert!(
+            notice_line(&mut text_format(), exit(cause), &origin()).contains(&format!(" {level:<5} ringlog"))
+        );
+    }
+    // A process may choose any name.
     let mut forger = origin();
-    forger.thread = "x\n2026-11-21T10:15:30.123456789Z INFO".to_owned();
-    assert_eq!(notice_line(&mut text_format(), UNCLEAN_EXIT, &forger).matches('\n').count(), 1);
-    assert_eq!(notice_line(&mut Raw::default(), UNCLEAN_EXIT, &origin()), "");
+    forger.process = "x\n2026-11-21T10:15:30.123456789Z INFO".to_owned();
+    assert_eq!(notice_line(&mut text_format(), exit(KILLED), &forger).matches('\n').count(), 1);
+    assert_eq!(notice_line(&mut Raw::default(), exit(KILLED), &origin()), "");
 }
 
 #[test]
@@ -159,11 +181,10 @@ fn a_text_line_with_an_id() {
     let mut no_lane = origin();
     no_lane.lane = u32::MAX;
     assert_eq!(starts(DROPPED, &no_lane), format!("{id}/-/-/gap:dropped:7"));
-    assert_eq!(starts(UNCLEAN_EXIT, &origin()), format!("{id}/3/2/died:8"));
-    assert_eq!(
-        starts(Body::UncleanExit(UncleanExit { last_sequence: None }), &origin()),
-        format!("{id}/3/2/died:-")
-    );
+    let lanes = lane_ends();
+    let exit = |lanes| Body::UncleanExit(UncleanExit { cause: KILLED, lanes });
+    assert_eq!(starts(exit(&lanes), &origin()), format!("{id}/3/2/died:3/2:-,5/2:8"));
+    assert_eq!(starts(exit(&[]), &origin()), format!("{id}/3/2/died:-"));
 }
 
 #[test]

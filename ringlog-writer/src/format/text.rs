@@ -1,7 +1,6 @@
 //! Lines for people:
 //! `2026-11-21T10:15:30.123456789Z INFO  orders[4711/worker-2] db.rs:42 message key=value`.
 
-use ringlog::Level;
 use ringlog::reader::{Body, Entry, Origin, Received};
 use ringlog::schema::Value;
 
@@ -70,7 +69,7 @@ impl Format for Text {
             }
             // Gaps, unclean exits, and entries of kinds that this version does not know.
             _ => {
-                put(out, format_args!(" {:<5} ringlog", Level::WARN));
+                put(out, format_args!(" {:<5} ringlog", entry.level()));
                 self::origin(entry.origin, out);
                 out.push(b' ');
                 escape::message(entry.message().as_bytes(), Newlines::Escape, out);

@@ -23,6 +23,8 @@ pub(super) struct Router {
     routes: HashMap<Box<str>, Route>,
     /// The logger of the last record, and its route: the next record often has the same.
     last: (Box<str>, Route),
+    /// Whether unclean exits have lines.
+    writes_exits: bool,
 }
 
 /// The handlers of a logger's records.
@@ -57,6 +59,7 @@ impl Router {
             handlers,
             routes: HashMap::new(),
             last: (Box::default(), Route { level: EVERYTHING, handlers: Vec::new() }),
+            writes_exits: config.exit_notices,
         };
         router.last.1 = router.find("");
         router
@@ -84,7 +87,17 @@ impl Router {
     pub(super) fn mask(&mut self, entry: &Entry<'_>) -> HandlerMask {
         match &entry.body {
             Body::Record(record) => self.route(record.logger).of(record.level),
-            _ => self.route(OWN_LOGGER).of(Level::WARN),
+            Body::UncleanExit(_) if !self.writes_exits => 0,
+            _ => self.route(OWN_LOGGER).of(entry.level()),
+        }
+    }
+
+    /// Whether an entry that no handler takes is reported on standard error: what warns of a loss or a crash is.
+    pub(super) fn is_reported(&self, entry: &Entry<'_>) -> bool {
+        match &entry.body {
+            Body::Record(_) => false,
+            Body::UncleanExit(_) if !self.writes_exits => false,
+            _ => entry.level() >= Level::WARN,
         }
     }
 
@@ -145,6 +158,8 @@ fn dotted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ringlog::reader::{ExitCause, Origin, UncleanExit};
+
     use super::*;
     use crate::config::{Color, Formatter, Stream};
 
@@ -216,6 +231,29 @@ mod tests {
             for (name, level, expected) in cases {
                 assert_eq!(router.route(name).of(level), expected, "{name} {level}, {round}");
             }
+        }
+    }
+
+    #[test]
+    fn an_unclean_exit_is_routed_by_its_level_or_not_at_all() {
+        let (of_ringlog, root) =
+            (logger("ringlog", Some(Level::INFO), &[0], false), logger("", None, &[], true));
+        let entry = |cause| Entry {
+            unix_ns: 0,
+            origin: Origin::no_lane(),
+            body: Body::UncleanExit(UncleanExit { cause, lanes: &[] }),
+        };
+        for (handlers, exit_notices, masks, reported) in [
+            (handler(EVERYTHING), true, [1, 1], [true, false]),
+            (handler(Level::WARN), true, [1, 0], [true, false]),
+            (handler(EVERYTHING), false, [0, 0], [false, false]),
+        ] {
+            let loggers = vec![root.clone(), of_ringlog.clone()];
+            let config = Config { exit_notices, handlers: vec![handlers], loggers, ..Config::empty() };
+            let mut router = Router::new(&config);
+            let entries = [ExitCause::Unknown, ExitCause::Status(0)].map(entry);
+            assert_eq!(entries.map(|entry| router.mask(&entry)), masks);
+            assert_eq!(entries.map(|entry| router.is_reported(&entry)), reported, "if no handler takes it");
         }
     }
 

@@ -210,7 +210,7 @@ impl<'a> Writer<'a> {
             }
             let mask = self.router.mask(&entry);
             self.common &= self.outputs.of(mask);
-            let unrouted = (mask == 0 && entry.record().is_none()).then(|| entry.message());
+            let unrouted = (mask == 0 && self.router.is_reported(&entry)).then(|| entry.message());
             self.outputs.format(mask, ring, &entry, *events);
             if let Some(unrouted) = unrouted {
                 events.report(&format!("{}: {unrouted}", sources.label(ring)));

@@ -91,6 +91,7 @@ fn rows(text: &str) -> Vec<(Key, String)> {
 /// Configurations that may hold a key, at `KEY`.
 fn files(table: &str, key: &str) -> &'static [&'static str] {
     match (table, key) {
+        ("", _) => &["KEY\nhandlers.h.kind = 'null'"],
         ("formatters.NAME", "datefmt" | "zone") => {
             &["handlers.h.kind = 'null'\nhandlers.h.formatter = 'f'\n\
              [formatters.f]\nformat = ''\nKEY"]
@@ -112,7 +113,6 @@ fn files(table: &str, key: &str) -> &'static [&'static str] {
         ("handlers.NAME.rotate", _) => {
             &["[handlers.h]\nkind = 'file'\npath = 'p'\n[handlers.h.rotate]\nevery = 'midnight'\nKEY"]
         }
-        ("", _) => &["KEY\n[handlers.h]\nkind = 'null'\n"],
         ("root", _) => &["handlers.h.kind = 'null'\n[root]\nKEY"],
         ("loggers.NAME", _) => &["handlers.h.kind = 'null'\n[loggers.l]\nKEY"],
         other => panic!("{other:?} has a default"),

@@ -49,7 +49,8 @@ fn keys_and_types() {
             ("ring = \"app\"", "1:1: unknown key \"ring\"; did you mean \"rings\"?"),
             (
                 "version = 1",
-                "1:1: unknown key \"version\"; expected rings, grace, stop-timeout, max-total-size, formatters, \
+                "1:1: unknown key \"version\"; expected rings, grace, stop-timeout, max-total-size, exit-notices, \
+                 formatters, \
                  handlers, root, loggers",
             ),
             (

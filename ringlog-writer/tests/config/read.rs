@@ -59,6 +59,7 @@ fn every_key_has_its_meaning() {
         grace: Some(Duration::from_millis(20)),
         stop_timeout: Duration::from_millis(1500),
         max_total_size: Some(10 << 30),
+        exit_notices: false,
         handlers: vec![
             handler("console", 30, brief, console),
             handler("file", 0, ids, SinkConfig::File(file)),
@@ -82,6 +83,7 @@ fn keys_that_are_left_out_have_their_defaults() {
         grace: None,
         stop_timeout: Duration::from_secs(5),
         max_total_size: None,
+        exit_notices: true,
         handlers: vec![
             handler("f", 0, Formatter::default(), SinkConfig::File(FileConfig::new("f.log"))),
             handler("c", 0, Formatter::default(), console),

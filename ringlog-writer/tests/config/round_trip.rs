@@ -165,10 +165,12 @@ prop_compose! {
     fn config()(handlers in handlers())
         (loggers in loggers(handlers.len()), handlers in Just(handlers),
          rings in btree_map(text(), Just(()), 0..4), grace in option::of(0..u64::MAX),
-         stop in 0..u64::MAX, max_total_size in option::of(1..u64::MAX)) -> Config
+         stop in 0..u64::MAX, max_total_size in option::of(1..u64::MAX),
+         exit_notices in any::<bool>()) -> Config
     {
         let (grace, stop_timeout) = (grace.map(Duration::from_nanos), Duration::from_nanos(stop));
-        Config { rings: rings.into_keys().collect(), grace, stop_timeout, max_total_size, handlers, loggers }
+        let rings = rings.into_keys().collect();
+        Config { rings, grace, stop_timeout, max_total_size, exit_notices, handlers, loggers }
     }
 }
 

@@ -1,134 +1,48 @@
-//! Each death is reported: once, with the name of the owner, behind its last record.
+//! Each death is reported: once for each process, with its name and its threads, behind the last record of them all.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use ringlog::Ring;
-use ringlog::reader::{Body, Consumer, Origin};
-use ringlog_testkit::{Child, SOON, Scratch};
-use ringlog_tests::{CreateRing, Proof, stat};
+use ringlog::reader::{Body, Consumer, ExitCause, LaneEnd, Origin};
+use ringlog_testkit::{SOON, Scratch};
+use ringlog_tests::{CreateRing, stat, told};
 
-use crate::PRODUCER;
-
-/// What came out of the ring, in its order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Came {
-    Record { producer: u32, sequence: u64 },
-    Died { last: Option<u64>, owner: Origin },
-}
-
-/// Everything there is, acknowledged.
-fn drain(consumer: &mut Consumer) -> Vec<Came> {
-    let mut came = Vec::new();
-    while !consumer.is_drained().unwrap() {
-        while let Some(entry) = consumer.next(Duration::from_millis(1)).unwrap() {
-            came.push(match &entry.body {
-                Body::UncleanExit(died) => {
-                    Came::Died { last: died.last_sequence, owner: entry.origin.clone() }
-                }
-                _ => {
-                    let Proof { producer, sequence } = Proof::of(&entry).unwrap();
-                    assert_eq!(entry.record().unwrap().sequence, sequence);
-                    Came::Record { producer, sequence }
-                }
-            });
-        }
-        consumer.ack().unwrap();
-    }
-    came
-}
-
-fn deaths(came: &[Came]) -> Vec<(&Origin, Option<u64>)> {
-    let died = came.iter().filter_map(|came| match came {
-        Came::Died { owner, last } => Some((owner, *last)),
-        Came::Record { .. } => None,
-    });
-    died.collect()
-}
-
-/// Nothing comes, however long one looks, and neither does the next consumer get anything.
-fn nothing_more(ring: &Ring, mut consumer: Consumer) {
-    // Longer than it takes until the consumer looks for the dead again.
-    for _ in 0..3 {
-        assert_eq!(drain(&mut consumer), []);
-        std::thread::sleep(Duration::from_millis(80));
-    }
-    drop(consumer);
-    let mut next = ring.consumer().unwrap();
-    assert!(next.next(Duration::from_millis(500)).unwrap().is_none(), "reported to the next consumer again");
-    assert_eq!(drain(&mut next), []);
-}
-
-/// A process in the role `end`, ready to end, and the ids of its threads.
-struct Ending {
-    child: Child,
-    tids: Vec<u32>,
-    /// What it printed when all its threads had theirs.
-    forked: Option<u32>,
-}
-
-fn start(ring: &Scratch, threads: usize, count: u64, how: &str) -> Ending {
-    let arguments = [format!("threads={threads}"), format!("count={count}"), format!("how={how}")];
-    let [threads_argument, count, how] = arguments.each_ref().map(String::as_str);
-    let mut child = Child::spawn(PRODUCER, &["end", ring.name(), threads_argument, count, how]);
-    let tids = (0..threads).map(|_| child.line().parse().unwrap()).collect();
-    let forked = (how == "how=fork").then(|| child.line().parse().unwrap());
-    child.wait_ready();
-    Ending { child, tids, forked }
-}
-
-impl Ending {
-    /// Asserts that this is the death of one of its threads, and returns which.
-    #[track_caller]
-    fn thread(&self, owner: &Origin) -> u32 {
-        assert_eq!((owner.pid, &*owner.process), (self.child.id(), "ringlog-test-producer"));
-        assert!(self.tids.contains(&owner.tid), "{owner:?}: {:?}", self.tids);
-        owner.thread.strip_prefix("worker-").unwrap().parse().unwrap()
-    }
-}
-
-fn ring_of(at: &Scratch, lanes: u32) -> Ring {
-    at.create(Ring::options().size("512KiB").block_bytes(1024).lanes(lanes))
-}
+use crate::deaths::{Came, Death, KILLED, deaths, drain, nothing_more, ring_of, start};
 
 #[test]
-fn each_thread_of_a_killed_process_is_reported_dead_once() {
+fn a_killed_process_is_reported_once_with_all_its_threads() {
     let at = Scratch::new();
     let ring = ring_of(&at, 10);
     let mut consumer = ring.consumer().unwrap();
     let mut ending = start(&at, 3, 40, "wait");
     let mut came = drain(&mut consumer);
-    assert_eq!(deaths(&came), [], "they live");
+    assert_eq!(deaths(&came), [] as [&Death; 0], "they live");
     ending.child.kill();
     came.extend(drain(&mut consumer));
-    let deaths = deaths(&came);
-    let mut threads: Vec<u32> = deaths.iter().map(|(owner, _)| ending.thread(owner)).collect();
-    threads.sort_unstable();
-    assert_eq!(threads, [0, 1, 2], "each thread, and not their process besides");
-    assert!(deaths.iter().all(|(_, last)| *last == Some(39)));
-    println!("{} deaths of {} records", deaths.len(), came.len() - deaths.len());
+    let [death] = deaths(&came)[..] else { panic!("{came:?}") };
+    assert_eq!(ending.threads(death), [(0, Some(39)), (1, Some(39)), (2, Some(39))]);
+    assert_eq!((death.lanes.len(), death.cause), (4, told(KILLED)));
+    println!("{death:?} of {} records", came.len() - 1);
     nothing_more(&ring, consumer);
+    assert_eq!(stat(&ring).ends.all(), 1);
 }
 
 #[test]
 fn a_death_is_reported_behind_the_records_before_it() {
     let at = Scratch::new();
     let ring = ring_of(&at, 10);
-    for _ in 0..20 {
+    for round in 1..=20 {
         let mut ending = start(&at, 2, 60, "wait");
         ending.child.kill();
         // Its first look finds the lanes dead; the records come with the scans that follow.
         let mut consumer = ring.consumer().unwrap();
         let came = drain(&mut consumer);
-        for producer in 0..2 {
-            let own = |came: &&Came| match came {
-                Came::Record { producer: of, .. } => *of == producer,
-                Came::Died { owner, .. } => ending.thread(owner) == producer,
-            };
-            let own: Vec<&Came> = came.iter().filter(own).collect();
-            assert_eq!(own.len(), 61);
-            assert!(matches!(own[60], Came::Died { last: Some(59), .. }), "{:?}", own[60]);
-        }
+        assert_eq!(came.len(), 121);
+        let Came::Died(death) = &came[120] else { panic!("{:?}", came[120]) };
+        assert_eq!(ending.threads(death), [(0, Some(59)), (1, Some(59))]);
+        assert_eq!(death.cause, ExitCause::Unknown, "it had ended before the consumer began");
+        assert_eq!(stat(&ring).ends.unknown, round);
     }
 }
 
@@ -140,32 +54,29 @@ fn only_an_unacknowledged_death_is_reported_again() {
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(drain(&mut consumer).len(), 5);
     ending.child.kill();
-    let take = |consumer: &mut Consumer| {
+    let take = |consumer: &mut Consumer, how: &str| {
         let entry = consumer.next(Duration::from_secs(30)).unwrap().expect("a death");
         let Body::UncleanExit(died) = entry.body else { panic!("{entry}") };
-        assert_eq!((ending.thread(entry.origin), died.last_sequence), (0, Some(4)));
+        let (owner, lanes) = (entry.origin.clone(), died.lanes.to_vec());
+        assert_eq!(ending.threads(&Death { owner, cause: died.cause, lanes }), [(0, Some(4))]);
         let pid = ending.child.id();
-        let tid = ending.tids[0];
-        assert_eq!(
-            entry.message(),
-            format!(
-                "process ended without closing its lane: ringlog-test-producer (pid {pid}), thread worker-0 \
-                 (tid {tid}), lane 1, incarnation 1, last sequence 4"
-            )
-        );
+        assert_eq!(entry.message(), format!("process ringlog-test-producer (pid {pid}) {how}"));
     };
+    let (killed, unknown) =
+        ("was killed by signal 9 (SIGKILL)", "ended without closing its lanes, cause unknown");
+    take(&mut consumer, if told(KILLED) == KILLED { killed } else { unknown });
     for _ in 0..3 {
-        take(&mut consumer);
         drop(consumer);
         consumer = ring.consumer().unwrap();
+        take(&mut consumer, unknown);
     }
-    take(&mut consumer);
     consumer.ack().unwrap();
     nothing_more(&ring, consumer);
+    assert_eq!(stat(&ring).ends.all(), 1);
 }
 
 #[test]
-fn a_death_keeps_its_place_over_a_restart_of_the_consumer() {
+fn a_death_is_kept_over_a_restart_of_the_consumer() {
     let at = Scratch::new();
     let ring = ring_of(&at, 2);
     let mut first = start(&at, 1, 5, "wait");
@@ -182,28 +93,68 @@ fn a_death_keeps_its_place_over_a_restart_of_the_consumer() {
     drop(consumer);
     let came = drain(&mut ring.consumer().unwrap());
     assert_eq!(came.len(), 4, "{came:?}");
-    let Came::Died { owner, last: Some(4) } = &came[0] else { panic!("{came:?}") };
-    first.thread(owner);
+    let [death] = deaths(&came)[..] else { panic!("{came:?}") };
+    assert_eq!(first.threads(death), [(0, Some(4))]);
+    drop(second);
+}
+
+/// A writer was killed when it had written what the lane's next owner logged, and not the death of the first one: whose
+/// last record was its last is not known any more.
+#[test]
+fn a_death_is_kept_behind_a_later_owner_s_records() {
+    let at = Scratch::new();
+    let ring = ring_of(&at, 2);
+    let mut first = start(&at, 1, 5, "wait");
+    first.child.kill();
+    let second = start(&at, 1, 3, "wait");
+    let mut consumer = ring.consumer().unwrap();
+    let (mut cursor, mut records) = (consumer.cursor(), 0);
+    while records < 8 {
+        let is_record = consumer.next(SOON).unwrap().unwrap().record().is_some();
+        if is_record {
+            cursor.advance([&consumer.step()]);
+            records += 1;
+        }
+    }
+    drop(consumer);
+    let mut consumer = ring.consumer().unwrap();
+    consumer.resume(&cursor).unwrap();
+    let came = drain(&mut consumer);
+    let [Came::Died(death)] = &came[..] else { panic!("{came:?}") };
+    assert_eq!((first.threads(death), death.cause), (vec![], ExitCause::Unknown));
+    nothing_more(&ring, consumer);
     drop(second);
 }
 
 #[test]
 fn only_processes_that_left_lanes_open_are_reported_dead() {
     // Each with two threads that are still there when the process ends, but for the first.
-    for (how, died) in [("return", 0), ("exit", 0), ("_exit", 2), ("abort", 2), ("exec", 2)] {
+    let aborted = ExitCause::Signal { number: 6, has_core: false };
+    for (how, cause) in [
+        ("return", None),
+        ("exit", None),
+        ("_exit", Some(ExitCause::Status(0))),
+        ("abort", Some(aborted)),
+        ("exec", Some(ExitCause::Status(0))),
+    ] {
         let at = Scratch::new();
         let ring = ring_of(&at, 10);
         let mut consumer = ring.consumer().unwrap();
         let mut ending = start(&at, 2, 7, how);
+        let mut came = drain(&mut consumer);
         ending.child.go();
         ending.child.release();
         ending.child.wait();
-        let came = drain(&mut consumer);
-        assert_eq!(came.len(), 14 + died, "{how}");
-        deaths(&came).iter().for_each(|(owner, last)| {
-            ending.thread(owner);
-            assert_eq!(*last, Some(6));
-        });
+        came.extend(drain(&mut consumer));
+        assert_eq!(came.len(), 14 + usize::from(cause.is_some()), "{how}");
+        for death in deaths(&came) {
+            assert_eq!(ending.threads(death), [(0, Some(6)), (1, Some(6))], "{how}");
+            let found = match death.cause {
+                ExitCause::Signal { number, .. } => ExitCause::Signal { number, has_core: false },
+                other => other,
+            };
+            assert_eq!(Some(found), cause.map(told), "{how}");
+        }
         nothing_more(&ring, consumer);
     }
 }
@@ -224,17 +175,21 @@ fn a_lane_reopened_at_once_hides_no_death() {
     last.child.finish();
     let mut consumer = ring.consumer().unwrap();
     let came = drain(&mut consumer);
-    let mut rest = came.as_slice();
-    for (n, ending) in endings.iter().enumerate() {
+    // The records come in the order of the owners; each death behind its owner's last one, and in the same order.
+    let records = came.iter().filter(|came| matches!(came, Came::Record { .. })).count();
+    let reported = deaths(&came);
+    assert_eq!((reported.len(), came.len()), (KILLED, records + KILLED));
+    let mut expected = 0;
+    for (n, (ending, death)) in endings.iter().zip(reported).enumerate() {
         let count = 3 + n % 3;
-        let (own, after) = rest.split_at(count + 1);
-        assert_eq!(deaths(&own[..count]), []);
-        let Came::Died { last, owner } = &own[count] else { panic!("{:?} of process {n}", own[count]) };
-        assert_eq!((ending.thread(owner), *last), (0, Some(count as u64 - 1)), "of process {n}");
-        assert_eq!(owner.incarnation as usize, n + 1);
-        rest = after;
+        expected += count;
+        assert_eq!(ending.threads(death), [(0, Some(count as u64 - 1))], "of process {n}");
+        assert_eq!(death.only_thread().incarnation as usize, n + 1);
+        let at = came.iter().position(|came| matches!(came, Came::Died(found) if found == death)).unwrap();
+        let before = came[..at].iter().filter(|came| matches!(came, Came::Record { .. })).count();
+        assert!(before >= expected, "process {n} is reported before its last record");
     }
-    assert_eq!((rest.len(), deaths(rest)), (2, vec![]));
+    assert_eq!(records, expected + 2);
     println!("{KILLED} deaths in lanes that were reopened at once");
     nothing_more(&ring, consumer);
 }
@@ -252,21 +207,22 @@ fn a_reopened_lane_names_its_dead_owner_without_records() {
     let mut second = start(&at, 1, 0, "wait");
     let mut consumer = ring.consumer().unwrap();
     let came = drain(&mut consumer);
-    let [Came::Died { last: Some(8), owner }] = &came[..] else { panic!("{came:?}") };
-    assert_eq!((first.thread(owner), owner.lane, owner.incarnation), (0, 1, 1));
+    let [Came::Died(death)] = &came[..] else { panic!("{came:?}") };
+    assert_eq!(first.threads(death), [(0, Some(8))]);
+    assert_eq!((death.only_thread().lane, death.only_thread().incarnation), (1, 1));
     drop(consumer);
     // The second was killed too: the entry of the lane, which the third has written, names it.
     second.child.kill();
     let mut third = start(&at, 1, 0, "wait");
     let mut consumer = ring.consumer().unwrap();
     let came = drain(&mut consumer);
-    let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
-    assert_eq!((second.thread(owner), owner.incarnation), (0, 2));
+    let [Came::Died(death)] = &came[..] else { panic!("{came:?}") };
+    assert_eq!((second.threads(death), death.only_thread().incarnation), (vec![(0, None)], 2));
     // The third is named by its own entry.
     third.child.kill();
     let came = drain(&mut consumer);
-    let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
-    assert_eq!((third.thread(owner), owner.incarnation), (0, 3));
+    let [Came::Died(death)] = &came[..] else { panic!("{came:?}") };
+    assert_eq!((third.threads(death), death.only_thread().incarnation), (vec![(0, None)], 3));
     nothing_more(&ring, consumer);
 }
 
@@ -279,19 +235,21 @@ fn after_two_more_owners_a_death_is_reported_without_a_name() {
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(drain(&mut consumer).len(), 9);
     first.child.kill();
-    let reported = consumer.next(SOON).unwrap().map(|entry| (first.thread(entry.origin), entry.body));
-    assert!(matches!(reported, Some((0, Body::UncleanExit(_)))), "{reported:?}");
+    let reported = consumer.next(SOON).unwrap().map(|entry| (entry.origin.pid, entry.body));
+    assert!(matches!(reported, Some((pid, Body::UncleanExit(_))) if pid == first.child.id()), "{reported:?}");
     drop(consumer);
     let mut second = start(&at, 1, 0, "wait");
     second.child.kill();
     let _third = start(&at, 1, 0, "wait");
     let mut consumer = ring.consumer().unwrap();
     let came = drain(&mut consumer);
-    let [Came::Died { last: Some(8), owner }, Came::Died { last: None, owner: named }] = &came[..] else {
-        panic!("{came:?}")
+    let [named, nameless] = deaths(&came)[..] else { panic!("{came:?}") };
+    assert_eq!((second.threads(named), named.only_thread().incarnation), (vec![(0, None)], 2));
+    let Origin { pid, tid, lane, incarnation, .. } = nameless.owner;
+    assert_eq!((pid, tid, lane, incarnation), (0, 0, 1, 1));
+    let [LaneEnd { lane: 1, incarnation: 1, last_sequence: Some(8), .. }] = nameless.lanes[..] else {
+        panic!("{nameless:?}")
     };
-    assert_eq!((owner.pid, owner.tid, owner.lane, owner.incarnation), (0, 0, 1, 1));
-    assert_eq!((second.thread(named), named.incarnation), (0, 2));
     nothing_more(&ring, consumer);
 }
 
@@ -314,12 +272,15 @@ fn a_death_is_reported_however_many_silent_ones_follow() {
         }
         let mut consumer = ring.consumer().unwrap();
         let came = drain(&mut consumer);
-        assert_eq!((came.len(), deaths(&came).len()), (5 + deaths_told, deaths_told), "{came:?}");
-        let Came::Died { last: None, owner } = &came[4 + deaths_told] else { panic!("{came:?}") };
-        assert_eq!((last.unwrap().thread(owner), owner.incarnation), (0, 41));
+        let found = deaths(&came);
+        assert_eq!((came.len(), found.len()), (5 + deaths_told, deaths_told), "{came:?}");
+        let death = found[deaths_told - 1];
+        assert_eq!((last.unwrap().threads(death), death.only_thread().incarnation), (vec![(0, None)], 41));
         if deaths_told == 3 {
-            let Came::Died { last: Some(4), owner } = &came[5] else { panic!("{came:?}") };
-            assert_eq!((first.thread(owner), owner.incarnation), (0, 1));
+            assert_eq!(
+                (first.threads(found[0]), found[0].only_thread().incarnation),
+                (vec![(0, Some(4))], 1)
+            );
         }
         nothing_more(&ring, consumer);
     }
@@ -334,12 +295,13 @@ fn a_forked_child_that_dies_is_reported_alone() {
     let forked = ending.forked.unwrap();
     let came = drain(&mut consumer);
     assert_eq!(came.len(), 3 * 6 + 1);
-    let [(owner, Some(5))] = deaths(&came)[..] else { panic!("{came:?}") };
-    assert_eq!((owner.pid, owner.tid), (forked, forked));
+    let [death] = deaths(&came)[..] else { panic!("{came:?}") };
+    assert_eq!((death.owner.pid, death.only_thread().tid), (forked, forked));
+    assert_eq!(death.only_thread().last_sequence, Some(5));
     ending.child.kill();
     let came = drain(&mut consumer);
-    assert_eq!(deaths(&came).iter().map(|(owner, _)| ending.thread(owner)).sum::<u32>(), 1);
-    assert_eq!(came.len(), 2);
+    let [Came::Died(death)] = &came[..] else { panic!("{came:?}") };
+    assert_eq!(ending.threads(death), [(0, Some(5)), (1, Some(5))]);
     nothing_more(&ring, consumer);
 }
 
@@ -355,7 +317,9 @@ fn a_stopped_process_is_not_dead() {
     assert_eq!(stat(&ring).lanes.iter().filter(|lane| lane.alive).count(), 3);
     ending.child.signal(Signal::SIGCONT);
     ending.child.kill();
-    assert_eq!(deaths(&drain(&mut ring.consumer().unwrap())).len(), 2);
+    let came = drain(&mut ring.consumer().unwrap());
+    let [Came::Died(death)] = &came[..] else { panic!("{came:?}") };
+    assert_eq!(ending.threads(death), [(0, Some(5)), (1, Some(5))]);
 }
 
 #[test]
@@ -367,10 +331,8 @@ fn a_process_without_open_threads_is_reported_dead_itself() {
     assert_eq!(drain(&mut consumer).len(), 12);
     ending.child.kill();
     let came = drain(&mut consumer);
-    let [Came::Died { last: None, owner }] = &came[..] else { panic!("{came:?}") };
-    assert_eq!(
-        (owner.pid, &*owner.process, &*owner.thread),
-        (ending.child.id(), "ringlog-test-producer", "")
-    );
+    let [Came::Died(death)] = &came[..] else { panic!("{came:?}") };
+    assert_eq!(ending.threads(death), []);
+    assert_eq!((death.owner.pid, &*death.owner.thread), (ending.child.id(), ""));
     nothing_more(&ring, consumer);
 }

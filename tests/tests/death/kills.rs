@@ -1,6 +1,6 @@
 //! Producers that are killed or stopped at any moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -17,6 +17,8 @@ struct Received {
     records: BTreeMap<(u32, u32, u32), u64>,
     /// The last sequence of each thread that was reported dead: by pid and tid.
     deaths: BTreeMap<(u32, u32), Option<u64>>,
+    /// The processes that were reported dead.
+    processes: BTreeSet<u32>,
 }
 
 /// Takes out what is there; each producer's has to be a gapless beginning.
@@ -28,15 +30,15 @@ fn drain(consumer: &mut Consumer, patience: Duration, until: Instant, received: 
         }
         let (pid, tid) = (entry.origin.pid, entry.origin.tid);
         if let Body::UncleanExit(died) = entry.body {
-            // Of a process whose threads had no lanes yet, the main thread is reported, which opened its lane.
-            assert_eq!(
-                received.deaths.insert((pid, tid), died.last_sequence),
-                None,
-                "reported twice: {entry}"
-            );
+            assert!(received.processes.insert(pid), "reported twice: {entry}");
+            let own = (entry.origin.lane, entry.origin.incarnation);
+            for lane in died.lanes.iter().filter(|lane| (lane.lane, lane.incarnation) != own) {
+                let before = received.deaths.insert((pid, lane.tid), lane.last_sequence);
+                assert_eq!(before, None, "reported twice: {entry}");
+            }
         } else {
             let Proof { producer, sequence } = Proof::of(&entry).unwrap();
-            assert_eq!(received.deaths.get(&(pid, tid)), None, "behind its death: {entry}");
+            assert!(!received.processes.contains(&pid), "behind its death: {entry}");
             let next = received.records.entry((pid, producer, tid)).or_default();
             assert_eq!(sequence, *next, "of producer {producer}");
             *next += 1;
@@ -112,6 +114,8 @@ fn a_killed_producer_loses_nothing_it_published() {
             "thread {tid} of {pid}"
         );
     }
+    let killed: BTreeSet<u32> = received.records.keys().map(|(pid, ..)| *pid).collect();
+    assert!(received.processes.is_superset(&killed));
     println!(
         "{} deaths reported, of threads with {} records",
         received.deaths.len(),

@@ -1,6 +1,8 @@
 //! Owners that die or stand still: what they published arrives, what they held comes back, and their death is reported.
 
 mod accounting;
+mod causes;
+mod deaths;
 #[cfg(target_arch = "x86_64")]
 mod emptying;
 #[cfg(target_arch = "x86_64")]

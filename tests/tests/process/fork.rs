@@ -79,7 +79,8 @@ fn a_forked_child_of_a_process_with_threads_logs_at_once() {
     let mut entries = 0;
     while let Some(entry) = consumer.next(Duration::from_secs(1)).unwrap() {
         if let Body::UncleanExit(death) = entry.body {
-            assert_eq!(death.last_sequence, Some(count - 1), "{entry}");
+            let last: Vec<_> = death.lanes.iter().filter_map(|lane| lane.last_sequence).collect();
+            assert_eq!(last, [count - 1], "{entry}");
             died.push(entry.origin.pid);
             continue;
         }

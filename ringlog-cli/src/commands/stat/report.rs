@@ -8,6 +8,7 @@ use ringlog_writer::status::WriterStatus;
 use serde::Serialize;
 
 use super::definitions::DefinitionReport;
+use super::ends::EndReport;
 use super::reading::Reading;
 use super::text::state;
 use crate::{humanize, option_values};
@@ -26,6 +27,8 @@ pub(super) struct StatReport<'a> {
     /// When the oldest record that is not persisted was logged; null if all are.
     oldest_unix_ns: Option<u64>,
     damaged: u64,
+    /// Processes that ended without closing their lanes, by cause.
+    ends: EndReport,
     free_blocks: u32,
     definitions: DefinitionReport,
     block_count: u32,
@@ -112,6 +115,7 @@ impl StatReport<'_> {
             refused: RefusedReport::new(&stat.refused),
             oldest_unix_ns: reading.oldest_unix_ns,
             damaged: stat.damaged,
+            ends: EndReport::new(&stat.ends),
             free_blocks: stat.free_blocks,
             definitions: DefinitionReport::new(stat),
             block_count: observer.info().geometry().block_count(),

@@ -6,7 +6,7 @@ use ringlog::admin::Shown;
 use ringlog::reader::{ConsumerStat, LaneStat, ReclaimStat, RefusedStat, RingStat};
 
 use super::reading::Reading;
-use super::{definitions, outputs};
+use super::{definitions, ends, outputs};
 use crate::{humanize, option_values, terminal};
 
 pub(super) fn text(reading: &Reading) -> String {
@@ -64,6 +64,7 @@ pub(super) fn text(reading: &Reading) -> String {
         lines.push(format!("owners    not known to be alive: {why}; shown is what the ring says"));
     }
     lines.extend(refusals(&stat.refused).map(|(name, text)| format!("{name:<9} {text}")));
+    lines.extend(ends::line(&stat.ends));
     if stat.damaged > 0 {
         let places = humanize::counted(stat.damaged, "place");
         lines.push(format!("damaged   {places} skipped, where bytes are not valid"));

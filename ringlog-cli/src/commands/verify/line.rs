@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ringlog_ledger::{Entry, What};
+use ringlog_ledger::{Entry, LaneEnd, What};
 use serde::Deserialize;
 
 /// The length of the longest line that is read. A record of 16 MiB whose every byte is escaped is shorter.
@@ -43,6 +43,13 @@ struct JsonGap<'a> {
 
 #[derive(Deserialize)]
 struct JsonDied {
+    lanes: Vec<JsonLane>,
+}
+
+#[derive(Deserialize)]
+struct JsonLane {
+    lane: u32,
+    incarnation: u32,
     last_sequence: Option<u64>,
 }
 
@@ -63,12 +70,16 @@ fn json(line: &[u8]) -> Line<'_> {
     let what = match (json.sequence, json.gap, json.died) {
         (Some(sequence), None, None) => What::Record(sequence),
         (None, Some(gap), None) => What::Gap { reason: gap.reason, count: gap.count },
-        (None, None, Some(died)) => What::Died { last: died.last_sequence },
+        (None, None, Some(died)) => {
+            let end =
+                |JsonLane { lane, incarnation, last_sequence: last }| LaneEnd { lane, incarnation, last };
+            What::Died(died.lanes.into_iter().map(end).collect())
+        }
         _ => What::Other,
     };
     match (json.uuid, json.lane.zip(json.incarnation), what) {
         (None, _, _) => Line::WithoutId("JSON without a \"uuid\""),
-        (Some(_), None, What::Record(_) | What::Died { .. }) => {
+        (Some(_), None, What::Record(_) | What::Died(_)) => {
             Line::WithoutId("JSON without \"lane\" and \"incarnation\"")
         }
         (Some(uuid), lane, what) => Line::Entry(Entry { uuid, lane, what }),
@@ -109,16 +120,24 @@ fn id(word: &str) -> Option<Entry<'_>> {
     let what = match what.split_once(':') {
         None if what == "-" => What::Other,
         None => What::Record(what.parse().ok()?),
-        Some(("died", "-")) => What::Died { last: None },
-        Some(("died", last)) => What::Died { last: Some(last.parse().ok()?) },
+        Some(("died", "-")) => What::Died(Vec::new()),
+        Some(("died", lanes)) => What::Died(lanes.split(',').map(lane_end).collect::<Option<_>>()?),
         Some(("gap", gap)) => {
             let (reason, count) = gap.split_once(':')?;
             What::Gap { reason: reason.into(), count: count.parse().ok()? }
         }
         Some(_) => What::Other,
     };
-    let has_a_lane = lane.is_some() || !matches!(what, What::Record(_) | What::Died { .. });
+    let has_a_lane = lane.is_some() || !matches!(what, What::Record(_) | What::Died(_));
     (is_uuid && has_a_lane).then_some(Entry { uuid: uuid.into(), lane, what })
+}
+
+/// `LANE/INCARNATION:LAST`, with `-` for an owner that published nothing.
+fn lane_end(text: &str) -> Option<LaneEnd> {
+    let (owner, last) = text.split_once(':')?;
+    let (lane, incarnation) = owner.split_once('/')?;
+    let last = if last == "-" { None } else { Some(last.parse().ok()?) };
+    Some(LaneEnd { lane: lane.parse().ok()?, incarnation: incarnation.parse().ok()?, last })
 }
 
 #[cfg(test)]
@@ -134,6 +153,7 @@ mod tests {
     #[test]
     fn both_formats_say_the_same() {
         let gap = || What::Gap { reason: "dropped".into(), count: 7 };
+        let end = |lane, incarnation, last| LaneEnd { lane, incarnation, last };
         for (id, fields, lane, what) in [
             ("3/2/9", r#""lane":3,"incarnation":2,"sequence":9"#, Some((3, 2)), What::Record(9)),
             (
@@ -144,16 +164,18 @@ mod tests {
             ),
             ("-/-/gap:dropped:7", r#""gap":{"count":7,"reason":"dropped"}"#, None, gap()),
             (
-                "3/2/died:8",
-                r#""lane":3,"incarnation":2,"died":{"last_sequence":8}"#,
+                "3/2/died:3/2:-,5/1:8",
+                r#""lane":3,"incarnation":2,"died":{"cause":"signal","signal":9,"lanes":[
+                    {"lane":3,"incarnation":2,"last_sequence":null},
+                    {"lane":5,"incarnation":1,"tid":7,"thread":"x","last_sequence":8}]}"#,
                 Some((3, 2)),
-                What::Died { last: Some(8) },
+                What::Died(vec![end(3, 2, None), end(5, 1, Some(8))]),
             ),
             (
                 "3/2/died:-",
-                r#""lane":3,"incarnation":2,"died":{"last_sequence":null}"#,
+                r#""lane":3,"incarnation":2,"died":{"cause":"unknown","lanes":[]}"#,
                 Some((3, 2)),
-                What::Died { last: None },
+                What::Died(vec![]),
             ),
             ("3/2/-", r#""lane":3,"incarnation":2,"message":"new""#, Some((3, 2)), What::Other),
         ] {
@@ -169,7 +191,18 @@ mod tests {
     fn what_has_no_id_is_not_taken_for_one() {
         let plain = "2026-11-21T10:15:30.123456789Z INFO  orders[4711/worker-2] late";
         assert_eq!(read(plain.as_bytes()), Line::WithoutId("text without ids"));
-        for id in ["-/-/9", "-/-/died:3", "3/x/9", "3/2/x", "3/2/gap:dropped", "3/2", ""] {
+        for id in [
+            "-/-/9",
+            "-/-/died:3/2:3",
+            "3/2/died:3",
+            "3/2/died:3/2:x",
+            "3/2/died:3:3",
+            "3/x/9",
+            "3/2/x",
+            "3/2/gap:dropped",
+            "3/2",
+            "",
+        ] {
             assert_eq!(read(text(id).as_bytes()), Line::WithoutId("text without ids"), "{id}");
         }
         assert_eq!(read(b"{}"), Line::WithoutId("JSON without a \"uuid\""));

@@ -29,6 +29,11 @@ impl FoundBlock {
         halves(self.header[block::LANE]).1
     }
 
+    /// The process lane of the block's owner, and its incarnation.
+    pub(super) fn process(&self) -> (u32, u32) {
+        halves(self.header[block::PROCESS])
+    }
+
     /// The block's number in the chain of its lane's incarnation, from 0.
     pub(super) fn chain(&self) -> u64 {
         self.header[block::CHAIN]

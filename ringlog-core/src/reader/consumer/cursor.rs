@@ -55,7 +55,7 @@ pub(crate) struct LaneCursor {
     /// The lane's counter of drops, as far as it has been reported.
     pub(super) drops_reported: u64,
     /// The last incarnation whose unclean exit has been reported.
-    pub(super) exits_reported: u32,
+    pub(crate) exits_reported: u32,
 }
 
 const HEAD_BYTES: usize = 16 + 8;

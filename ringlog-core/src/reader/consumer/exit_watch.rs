@@ -4,22 +4,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ended::EndedProcesses;
 use super::lanes::LaneTable;
 use super::moment::Moment;
+use super::process_watch::{ProcessId, ProcessWatch};
 use super::snapshot::LaneSnapshot;
 use super::totals::LanelessNotices;
 use crate::os::probe::Probe;
 use crate::reader::origin::Origin;
 use crate::ring::exit_history::{self, ExitHistory};
-use crate::ring::named::is_named;
 use crate::ring::reclaim;
 use crate::shm::block::SharedRing;
 use crate::shm::clock::{Clock, unix_ns};
-use crate::shm::layout::{halves, header, lane as lane_entry, lock as lock_byte};
+use crate::shm::layout::{header, lock as lock_byte};
 use crate::shm::sync::Ordering;
-
-/// A process lane and its incarnation.
-type ProcessId = (u32, u32);
 
 /// What the consumer knows of exits, and when it looks for more.
 #[derive(Debug)]
@@ -33,12 +31,17 @@ pub(super) struct ExitWatch {
     /// The number of the last scan that was finished before the snapshots were taken.
     snapshots_after_scan: u64,
     laneless_drops: LanelessNotices,
-    /// Processes of which a thread's exit has been given out, until their own is found.
-    reported_processes: Vec<ProcessId>,
+    processes: ProcessWatch,
+    ended: EndedProcesses,
 }
 
 impl ExitWatch {
-    pub(super) fn new(ring: &SharedRing, clock: Clock, interval: Duration) -> ExitWatch {
+    pub(super) fn new(
+        ring: &SharedRing,
+        clock: Clock,
+        interval: Duration,
+        processes: ProcessWatch,
+    ) -> ExitWatch {
         ExitWatch {
             clock,
             interval,
@@ -47,7 +50,8 @@ impl ExitWatch {
             snapshots: vec![LaneSnapshot::default(); ring.geometry().lane_count as usize],
             snapshots_after_scan: 0,
             laneless_drops: LanelessNotices::new(ring),
-            reported_processes: Vec::new(),
+            processes,
+            ended: EndedProcesses::default(),
         }
     }
 
@@ -75,9 +79,8 @@ impl ExitWatch {
         probe: &Probe,
         finished_scans: u64,
     ) {
-        let moment = self.now();
         for ((lane, _), snapshot) in lanes.iter().zip(&mut self.snapshots) {
-            *snapshot = LaneSnapshot { moment, ..LaneSnapshot::read(ring, lane) };
+            *snapshot = LaneSnapshot::read(ring, lane);
             snapshot.exits = prove_exits(ring, lanes, probe, lane);
         }
         self.snapshots_after_scan = finished_scans;
@@ -98,41 +101,38 @@ impl ExitWatch {
         for (reason, count) in self.laneless_drops.take_new() {
             lanes.observe_laneless_drops(count, reason, self.laneless_drops.origin());
         }
-        self.report_quiet_exits(ring, lanes);
+        let now = self.now();
+        self.ended.collect(ring, lanes);
+        self.ended.report(ring, lanes, &mut self.processes, now);
     }
 
-    /// Queues the exits of processes of which no thread's is reported: all of their threads had ended before.
-    fn report_quiet_exits(&mut self, ring: &SharedRing, lanes: &mut LaneTable) {
-        for lane in 0..ring.geometry().lane_count {
-            for process in lanes.reader_mut(lane).take_quiet_exits() {
-                let id = process.process_lane;
-                let is_reported =
-                    lanes.reader(lane).exits_reported() >= id.1 || self.reported_processes.contains(&id);
-                if is_reported || is_thread_reported(ring, lanes, id) {
-                    lanes.reader_mut(lane).skip_exit(id.1);
-                    lanes.mark_dirty(id.0);
-                } else if may_be_reported(ring, lanes, id) {
-                    lanes.reader_mut(lane).defer_quiet_exit(process);
-                } else {
-                    lanes.reader_mut(lane).report_quiet_exit(process, self.now());
-                }
-            }
-        }
-        self.reported_processes.retain(|id| lanes.reader(id.0).exits_reported() < id.1);
+    /// Notes that the exit of a process is given out.
+    pub(super) fn exit_given(&mut self, lanes: &mut LaneTable, process: ProcessId) {
+        self.ended.given(lanes, process);
     }
 
-    /// Notes that a thread's exit is given out: that of its process needs no line of its own. It counts as reported
-    /// from the same acknowledgement on, unless an earlier exit of the process lane is still to be reported.
-    pub(super) fn exit_given(&mut self, ring: &SharedRing, lanes: &mut LaneTable, process: ProcessId) {
-        let (lane, incarnation) = process;
-        let Some(reader) = lanes.get_mut(lane) else { return };
-        let mut unreported = ExitHistory::of(ring, lane).between(reader.exits_reported(), incarnation);
-        if unreported.next().is_none() && !reader.has_blocks_of(incarnation) {
-            reader.skip_exit(incarnation);
-            lanes.mark_dirty(lane);
-        } else if !self.reported_processes.contains(&process) {
-            self.reported_processes.push(process);
+    /// Whether exits have been observed that are still to be reported.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Begins to watch a process of which a block was found, unless it is watched.
+    #[inline]
+    pub(super) fn meet(&mut self, ring: &SharedRing, probe: &Probe, process: ProcessId) {
+        if !self.processes.knows(process) {
+            self.processes.meet(ring, probe, process);
         }
+    }
+
+    /// Looks which processes have come and gone.
+    pub(super) fn look_at_processes(&mut self, ring: &SharedRing, probe: &Probe) {
+        let ended = &self.ended;
+        self.processes.look(ring, probe, |process| ended.contains(process));
+    }
+
+    /// Leaves what it knows of living processes to the next one.
+    pub(super) fn into_processes(self) -> ProcessWatch {
+        self.processes
     }
 
     /// Reclaims the blocks of dead owners. At the previous check these owners were alive or had no block, so the time
@@ -181,36 +181,4 @@ fn prove_exits(
     }
     let owner = |incarnation| (incarnation, Origin::of_incarnation(ring, lane, incarnation));
     exits.into_iter().map(owner).collect()
-}
-
-/// Whether the exit of one of the process's threads has been reported, by this consumer or an earlier one.
-fn is_thread_reported(ring: &SharedRing, lanes: &LaneTable, process: ProcessId) -> bool {
-    dead_threads(ring, process).any(|(lane, incarnation)| lanes.reader(lane).exits_reported() >= incarnation)
-}
-
-/// Whether a thread of the process may still be found dead, or its exit is about to be reported.
-fn may_be_reported(ring: &SharedRing, lanes: &LaneTable, process: ProcessId) -> bool {
-    dead_threads(ring, process).next().is_some()
-        || lanes.iter().any(|(_, reader)| reader.announces_exit_in(process))
-        || lanes.iter().any(|(lane, reader)| {
-            // Of several exits in one lane its entry names only the last.
-            let unobserved = (reader.exits_observed(), ring.lane_state(lane).incarnation);
-            ExitHistory::of(ring, lane).between(unobserved.0, unobserved.1).nth(1).is_some()
-        })
-        || is_named(ring, process)
-}
-
-/// The threads of a dead process that their lanes' entries still name: the last owners that left them open, and the
-/// last ones that another opener found dead.
-fn dead_threads(ring: &SharedRing, process: ProcessId) -> impl Iterator<Item = (u32, u32)> {
-    let owners = move |lane| {
-        let word = |offset| ring.lane_word(lane, offset).load(Ordering::Acquire);
-        let state = ring.lane_state(lane);
-        let last =
-            (state.open && !state.process).then(|| (state.incarnation, halves(word(lane_entry::PROCESS))));
-        let dead = (word(lane_entry::DEAD_INCARNATION) as u32, halves(word(lane_entry::DEAD_PROCESS)));
-        let owners = last.into_iter().chain([dead]).filter(move |(_, named)| *named == process);
-        owners.map(move |(incarnation, _)| (lane, incarnation)).filter(move |owner| *owner != process)
-    };
-    (0..ring.geometry().lane_count).flat_map(owners)
 }

@@ -10,6 +10,7 @@ mod notices;
 mod owner;
 mod parse;
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::blocks::{BlockTable, FoundBlock, RecordEnd};
 use super::cursor::{Cursor, LaneCursor, PassesOver};
 use super::moment::Moment;
 use super::snapshot::LaneSnapshot;
+use crate::reader::entry::{ExitCause, LaneEnd};
 use crate::reader::origin::Origin;
 use crate::ring::exit_history::ExitHistory;
 use crate::ring::reclaim;
@@ -35,6 +37,7 @@ use crate::shm::sync::Ordering;
 
 pub(super) use self::delivered::LaneProgress;
 pub(super) use self::hand_out::Given;
+pub(super) use self::notices::OwnerExit;
 
 /// The lane's next entry.
 #[derive(Debug)]
@@ -275,23 +278,27 @@ impl LaneReader {
         let earlier = earlier.or_else(|| Origin::of_incarnation(ring, self.lane, end.incarnation));
         let counter = Drops { all: header[block::DROPPED], reasons: header[block::DROPPED_FOR] };
         self.notices.observe_earlier_drops(header[block::DROPPED_AT_LANE_OPEN], counter, earlier.clone());
-        let moment = Moment { ticks: header[block::ANCHOR_TICKS], unix_ns: header[block::ANCHOR_UNIX_NS] };
         let history = ExitHistory::decode(header[block::UNCLEAN_EXITS]);
         for exited in self.notices.unobserved_exits(history, end.incarnation, incarnation) {
             let owner = earlier.clone().filter(|owner| owner.incarnation == exited);
             let owner = owner.or_else(|| Origin::of_incarnation(ring, self.lane, exited));
-            self.observe_exit(exited, owner, end.incarnation, moment);
+            self.observe_exit(exited, owner, end.incarnation);
         }
         self.delivered.end_incarnation(end);
         self.next_sequence = 0;
     }
 
-    /// Queues the exit of an incarnation. `read` is the incarnation whose blocks were read last.
-    fn observe_exit(&mut self, incarnation: u32, owner: Option<Arc<Origin>>, read: u32, moment: Moment) {
+    /// Notes the exit of an incarnation. `read` is the incarnation whose blocks were read last.
+    fn observe_exit(&mut self, incarnation: u32, owner: Option<Arc<Origin>>, read: u32) {
         let of_blocks = self.owner.known().filter(|origin| origin.incarnation == incarnation);
         let owner = owner.or_else(|| of_blocks.cloned());
-        let last_sequence = self.delivered.last_sequence().filter(|_| incarnation == read);
-        self.notices.observe_exit((self.lane, incarnation), owner, last_sequence, moment);
+        let last_sequence = match incarnation.cmp(&read) {
+            // The consumer before had read the records of a later owner.
+            Less => None,
+            Equal => Some(self.delivered.last_sequence()),
+            Greater => Some(None),
+        };
+        self.notices.observe_exit(OwnerExit { incarnation, owner, last_sequence });
     }
 
     /// Delivers what follows the last record of the copy, such as control records. It needs no acknowledgement, and
@@ -343,12 +350,17 @@ impl LaneReader {
     /// Queues the drops and exits that the lane's entry named when the snapshot was taken. The caller has given out
     /// all records that were published before the snapshot, so that the notices follow them.
     pub(super) fn observe_snapshot(&mut self, ring: &SharedRing, snapshot: &mut LaneSnapshot) {
-        let LaneSnapshot { incarnation, drops, drops_before, moment, .. } = *snapshot;
+        let LaneSnapshot { incarnation, drops, drops_before, history, .. } = *snapshot;
         let read = self.chain.place().incarnation;
         self.notices.observe_earlier_drops(drops_before, drops, None);
+        // The snapshot may have been taken before the blocks of an owner were read that the history no longer covers.
+        let is_known = snapshot.exits.iter().any(|(exited, _)| *exited == read);
+        if !is_known && self.unobserved_exits(history, incarnation).first() == Some(&read) {
+            self.observe_exit(read, None, read);
+        }
         let mut exits = std::mem::take(&mut snapshot.exits).into_iter().peekable();
         while let Some((earlier, owner)) = exits.next_if(|(exited, _)| *exited < incarnation) {
-            self.observe_exit(earlier, owner, read, moment);
+            self.observe_exit(earlier, owner, read);
         }
         if self.notices.has_new_drops(drops.all) {
             let is_known = self.owner.known().is_some_and(|origin| origin.incarnation == incarnation);
@@ -356,7 +368,7 @@ impl LaneReader {
             self.notices.observe_drops(drops, owner);
         }
         for (last, owner) in exits {
-            self.observe_exit(last, owner, read, moment);
+            self.observe_exit(last, owner, read);
         }
     }
 
@@ -369,26 +381,30 @@ impl LaneReader {
         self.notices.exits_observed()
     }
 
-    pub(super) fn exits_reported(&self) -> u32 {
-        self.notices.exits_reported()
+    /// The exits observed since the last call, in order.
+    pub(super) fn take_exits(&mut self) -> Vec<OwnerExit> {
+        self.notices.take_exits()
     }
 
-    /// Notes that the exit of this incarnation, and of all before it, needs no notice.
-    pub(super) fn skip_exit(&mut self, incarnation: u32) {
-        self.notices.skip_exit(incarnation);
+    /// Notes that the exit of this incarnation is to be reported. Returns false if it has been.
+    pub(super) fn await_report(&mut self, incarnation: u32) -> bool {
+        self.notices.await_report(incarnation)
     }
 
-    /// Queues the exit of a process that published nothing itself.
-    pub(super) fn report_quiet_exit(&mut self, process: Arc<Origin>, moment: Moment) {
-        self.notices.push_exit(process, None, moment);
+    /// Notes that nothing of the exit of this incarnation is left to be reported.
+    pub(super) fn settle_exit(&mut self, incarnation: u32) {
+        self.notices.settle_exit(incarnation);
     }
 
-    pub(super) fn take_quiet_exits(&mut self) -> Vec<Arc<Origin>> {
-        self.notices.take_quiet_exits()
-    }
-
-    pub(super) fn defer_quiet_exit(&mut self, process: Arc<Origin>) {
-        self.notices.defer_quiet_exit(process);
+    /// Queues the report of a process, of which this is the lane.
+    pub(super) fn push_exit(
+        &mut self,
+        process: Arc<Origin>,
+        cause: ExitCause,
+        lanes: Vec<LaneEnd>,
+        moment: Moment,
+    ) {
+        self.notices.push_exit(process, cause, lanes, moment);
     }
 
     /// Queues drops of threads that have no lane. They have no position among the records of any lane.
@@ -396,17 +412,13 @@ impl LaneReader {
         self.notices.observe_laneless_drops(count, reason, origin);
     }
 
-    /// Whether the exit of a thread of the process is about to be reported.
-    pub(super) fn announces_exit_in(&self, process: (u32, u32)) -> bool {
-        let head = match &self.head {
-            Some(Head::Notice { notice, .. }) => Some(notice),
-            _ => None,
-        };
-        head.into_iter().chain(self.notices.iter()).any(|notice| notice.is_exit_in(process))
-    }
-
-    /// Whether the incarnation has blocks, given out or not.
-    pub(super) fn has_blocks_of(&self, incarnation: u32) -> bool {
-        self.chain.has_blocks_of(incarnation)
+    /// The processes of which records are still to be given out, as far as their exits have not been observed.
+    pub(super) fn unread_processes(&self) -> impl Iterator<Item = (u32, u32)> {
+        let observed = self.notices.exits_observed();
+        let owner = self.owner.known().filter(|_| !self.is_empty());
+        let owner = owner.map(|owner| (owner.incarnation, owner.process_lane));
+        let found = self.chain.found().map(|block| (block.incarnation(), block.process()));
+        let unread = owner.into_iter().chain(found);
+        unread.filter(move |(incarnation, _)| *incarnation > observed).map(|(_, process)| process)
     }
 }

@@ -55,6 +55,10 @@ impl LaneTable {
         self.readers.get_mut(lane as usize)
     }
 
+    pub(super) fn len(&self) -> u32 {
+        self.readers.len() as u32
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &LaneReader)> {
         (0..).zip(&self.readers)
     }

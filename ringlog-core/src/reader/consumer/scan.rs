@@ -165,6 +165,7 @@ impl Consumer {
             self.lanes.lose_block(lane, index);
         }
         if let Some(block) = news.found {
+            self.exits.meet(ring, &self.probe, block.process());
             match self.lanes.place(ring, block, state.lane) {
                 Placement::Queued => {}
                 Placement::PassedOver => self.blocks.skip(index),
@@ -205,6 +206,7 @@ impl Consumer {
         if self.exits.take_due() {
             self.session.look_at_size(ring);
             self.watch_name(ring);
+            self.exits.look_at_processes(ring, &self.probe);
             self.exits.report(ring, &mut self.lanes, self.scans.finished());
             self.exits.take_snapshots(ring, &self.lanes, &self.probe, self.scans.finished());
             self.exits.reclaim(ring, &self.probe);

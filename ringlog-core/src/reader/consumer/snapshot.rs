@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::moment::Moment;
 use crate::reader::origin::Origin;
+use crate::ring::exit_history::ExitHistory;
 use crate::shm::block::SharedRing;
 use crate::shm::drops::Drops;
 use crate::shm::layout::lane as lane_entry;
@@ -19,7 +19,7 @@ pub(super) struct LaneSnapshot {
     pub(super) drops_before: u64,
     /// The owners proved to have exited uncleanly that have not been observed, the older ones first.
     pub(super) exits: Vec<(u32, Option<Arc<Origin>>)>,
-    pub(super) moment: Moment,
+    pub(super) history: ExitHistory,
 }
 
 impl LaneSnapshot {
@@ -30,6 +30,7 @@ impl LaneSnapshot {
             incarnation: ring.lane_state(lane).incarnation,
             drops: Drops::read(ring, lane),
             drops_before: word(lane_entry::DROPPED_AT_OPEN),
+            history: ExitHistory::of(ring, lane),
             ..LaneSnapshot::default()
         }
     }

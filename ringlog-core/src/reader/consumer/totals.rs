@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::reader::entry::{Gap, GapReason};
+use crate::reader::end_stat::EndStat;
+use crate::reader::entry::{ExitCause, Gap, GapReason};
 use crate::reader::origin::Origin;
 use crate::shm::block::SharedRing;
 use crate::shm::drops::{LanelessDrops, LanelessReason};
@@ -17,6 +18,7 @@ pub(super) struct Totals {
     described: u64,
     late: u64,
     damaged: u64,
+    ends: EndStat,
     laneless_drops: LanelessDrops,
 }
 
@@ -28,6 +30,7 @@ impl Totals {
             described: word(header::CONSUMER_DESCRIBED),
             late: word(header::CONSUMER_LATE),
             damaged: word(header::CONSUMER_DAMAGED),
+            ends: EndStat::read(ring),
             laneless_drops: LanelessDrops::read_reported(ring),
         }
     }
@@ -38,6 +41,7 @@ impl Totals {
         set(header::CONSUMER_DESCRIBED, self.described);
         set(header::CONSUMER_LATE, self.late);
         set(header::CONSUMER_DAMAGED, self.damaged);
+        self.ends.write(ring);
         self.laneless_drops.write_reported(ring);
     }
 
@@ -50,6 +54,15 @@ impl Totals {
 
     pub(super) fn count_damage(&mut self) {
         self.damaged = self.damaged.wrapping_add(1);
+    }
+
+    pub(super) fn count_exit(&mut self, cause: ExitCause) {
+        self.ends.count(cause);
+    }
+
+    /// Counts processes whose reports an earlier consumer has given out and not counted.
+    pub(super) fn count_uncounted_exits(&mut self, count: u64) {
+        self.ends.unknown = self.ends.unknown.wrapping_add(count);
     }
 
     pub(super) fn count_laneless_drops(&mut self, gap: Gap) {

@@ -1,7 +1,7 @@
 //! Where there is nothing in Python to compare with: policies, gaps, several errors, absent fields.
 
 use jiff::tz::TimeZone;
-use ringlog::reader::{Body, UncleanExit};
+use ringlog::reader::{Body, ExitCause, UncleanExit};
 use ringlog::schema::{Type, Value};
 
 use super::super::samples::{changed, line, notice_line, origin, statement, text, typed};
@@ -98,13 +98,15 @@ fn what_a_record_does_not_have_is_empty_or_said() {
 }
 
 #[test]
-fn an_unclean_exit_is_a_warning() {
-    let died = notice_line(
-        &mut pattern("%(asctime)s %(levelname)s %(name)s %(message).13s", Newlines::Raw),
-        Body::UncleanExit(UncleanExit { last_sequence: None }),
-        &origin(),
-    );
-    assert_eq!(died, "2026-11-21 10:15:30,123 WARNING ringlog process ended\n");
+fn an_unclean_exit_has_the_level_of_its_cause() {
+    for (cause, level) in [(ExitCause::Unknown, "WARNING"), (ExitCause::Status(0), "INFO")] {
+        let died = notice_line(
+            &mut pattern("%(asctime)s %(levelname)s %(name)s %(message).12s", Newlines::Raw),
+            Body::UncleanExit(UncleanExit { cause, lanes: &[] }),
+            &origin(),
+        );
+        assert_eq!(died, format!("2026-11-21 10:15:30,123 {level} ringlog process shop\n"));
+    }
 }
 
 #[test]

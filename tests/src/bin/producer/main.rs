@@ -71,6 +71,7 @@ fn main() {
         "fork" => roles::fork(&name, &arguments),
         "fork-while-logging" => roles::fork_while_logging(&name, &arguments),
         "end" => roles::end(&name, &arguments),
+        "children" => roles::children(&name, &arguments),
         "consume" => roles::consume(&name, &arguments),
         #[cfg(target_arch = "x86_64")]
         "acknowledge" => roles::acknowledge(&name, &arguments),

@@ -25,7 +25,7 @@ use ringlog_tests::{Alarm, Flood, Kind, Proof, Sequenced, note};
 use crate::{Arguments, ready};
 
 pub(crate) use defining::define;
-pub(crate) use ending::end;
+pub(crate) use ending::{children, end};
 pub(crate) use forking::{fork, fork_while_logging, fork_while_opening, orphans};
 pub(crate) use handlers::interrupt_new_threads;
 pub(crate) use leaving::{ending, late, reborn, without_destructors};

@@ -22,6 +22,8 @@ use crate::tail::Tail;
 
 /// The size of one read, in bytes.
 const CHUNK: usize = 256 << 10;
+/// More lives than end within the time until a death is reported.
+const PAST_LIVES: usize = 500;
 /// The longest batch of the writer without its last line, in bytes.
 const BATCH: u64 = 64 << 10;
 
@@ -47,7 +49,9 @@ pub(crate) struct Totals {
     pub(crate) calls_done: u64,
     pub(crate) calls_begun: u64,
     pub(crate) drops_reported: u64,
+    /// Processes that were reported dead, and the lanes that these reports name.
     pub(crate) deaths_reported: u64,
+    pub(crate) lanes_reported: u64,
     /// Of them those of an owner whose name is in no block and no entry any more.
     pub(crate) nameless_deaths: u64,
     /// Records that came again after a writer was killed, and the most after one kill.
@@ -62,6 +66,8 @@ struct Life {
     ended: bool,
     settled: [bool; VOICES as usize],
     reported_dead: [bool; VOICES as usize],
+    /// The writers that had ended when a voice was found to be killed in the middle of a call: it has to be reported.
+    awaited: BTreeMap<u32, u64>,
     /// The process, if it has closed its lanes: none of its threads may be reported dead.
     closed: Option<u32>,
 }
@@ -80,11 +86,15 @@ pub(crate) struct Checker {
     dir: PathBuf,
     findings: Findings,
     lives: BTreeMap<u32, Life>,
+    /// The last lives of which all calls are settled: they may still be reported dead.
+    past: VecDeque<(u32, Life)>,
     lanes: BTreeMap<u32, LaneBook>,
     totals: Totals,
     doubled_lines: u64,
     doubled_bytes: u64,
     longest_line: u64,
+    /// Writers that have ended.
+    writers_ended: u64,
     /// Writers killed in a row: each may leave a batch that was not acknowledged.
     kills_in_a_row: u64,
 }
@@ -97,11 +107,13 @@ impl Checker {
             dir,
             findings,
             lives: BTreeMap::new(),
+            past: VecDeque::new(),
             lanes: BTreeMap::new(),
             totals: Totals::default(),
             doubled_lines: 0,
             doubled_bytes: 0,
             longest_line: 0,
+            writers_ended: 0,
             kills_in_a_row: 0,
         }
     }
@@ -119,8 +131,14 @@ impl Checker {
                 match messages.try_recv() {
                     Ok(Message::Life(number, ledger)) => {
                         let none = [false; VOICES as usize];
-                        let life =
-                            Life { ledger, ended: false, settled: none, reported_dead: none, closed: None };
+                        let life = Life {
+                            ledger,
+                            ended: false,
+                            settled: none,
+                            reported_dead: none,
+                            awaited: BTreeMap::new(),
+                            closed: None,
+                        };
                         self.lives.insert(number, life);
                     }
                     Ok(Message::Ended { life, pid, ended_well }) => self.end_life(life, pid, ended_well),
@@ -187,9 +205,7 @@ impl Checker {
                 self.lanes.entry(lane).or_default().gap(count);
                 Ok(())
             }
-            Said::Died { lane, incarnation, pid, tid, last_sequence } => {
-                self.death(Identity { pid, tid, lane, incarnation }, last_sequence)
-            }
+            Said::Died { pid, lanes } => self.process_death(pid, &lanes),
             Said::Record { lane, incarnation, sequence, pid, tid, id, call } => {
                 let record = Record { incarnation, sequence, id, call };
                 self.is_known(record, Identity { pid, tid, lane, incarnation })?;
@@ -232,10 +248,28 @@ impl Checker {
         Ok(())
     }
 
+    fn process_death(&mut self, pid: u32, lanes: &[(Identity, Option<u64>)]) -> Result<(), String> {
+        self.totals.deaths_reported += 1;
+        for (identity, last_sequence) in lanes {
+            self.death(*identity, *last_sequence)?;
+        }
+        // A writer that follows a killed one does not know where the owner ended, if that one had written records of
+        // the lane's next owner.
+        let writers_ended = self.writers_ended;
+        for life in self.lives.values_mut().chain(self.past.iter_mut().map(|(_, life)| life)) {
+            let Life { ledger, awaited, .. } = life;
+            let is_named = |voice: u32| ledger.identity(voice).is_some_and(|known| known.pid == pid);
+            awaited.retain(|voice, ended_before| !(is_named(*voice) && writers_ended > *ended_before));
+        }
+        self.forget_past();
+        Ok(())
+    }
+
     fn death(&mut self, identity: Identity, last_sequence: Option<u64>) -> Result<(), String> {
         let Identity { lane, incarnation, .. } = identity;
-        self.totals.deaths_reported += 1;
-        let voice = self.lives.values_mut().find_map(|life| {
+        self.totals.lanes_reported += 1;
+        let lives = self.lives.values_mut().chain(self.past.iter_mut().map(|(_, life)| life));
+        let voice = lives.into_iter().find_map(|life| {
             let voice = (0..life.ledger.voices()).find(|voice| {
                 let known = life.ledger.identity(*voice);
                 known.is_some_and(|known| (known.lane, known.incarnation) == (lane, incarnation))
@@ -251,6 +285,12 @@ impl Checker {
                 return Err(format!("{identity:?} was reported dead, but is {known:?}"));
             }
             life.reported_dead[voice as usize] = true;
+            life.awaited.remove(&voice);
+            if life.ended
+                && let Some(voice) = life.false_death()
+            {
+                return Err(format!("voice {voice} was reported dead, but ended by itself: {identity:?}"));
+            }
         } else if last_sequence.is_none() {
             // A process's own lane: it is reported when none of its threads can be, so not always at its place.
             return Ok(());
@@ -284,9 +324,7 @@ impl Checker {
                     format!("voice {voice} of life {number}, {identity:?}, made {calls:?}: {what}")
                 })?;
                 if calls.begun > calls.done && received > 0 && !life.reported_dead[voice as usize] {
-                    return Err(format!(
-                        "{identity:?} was killed in the middle of a call, and its unclean exit is not reported"
-                    ));
+                    life.awaited.insert(voice, self.writers_ended);
                 }
                 (least, most) = (least + left.start(), most + left.end());
                 if !std::mem::replace(&mut life.settled[voice as usize], true) {
@@ -310,22 +348,48 @@ impl Checker {
 
     fn forget_settled(&mut self) {
         let (dir, findings, arena) = (&self.dir, &self.findings, self.arena);
-        self.lives.retain(|number, life| {
-            let done = life.is_done_with();
-            if done {
-                if let Some(voice) = life.false_death() {
-                    findings.report(format_args!(
-                        "{arena}: voice {voice} of life {number} was reported dead, but ended by itself"
-                    ));
-                }
-                // The file is not needed any more.
-                let _ = std::fs::remove_file(Ledger::path(dir, *number));
+        let settled: Vec<u32> =
+            self.lives.iter().filter(|(_, life)| life.is_done_with()).map(|(number, _)| *number).collect();
+        for number in settled {
+            let Some(life) = self.lives.remove(&number) else { continue };
+            if let Some(voice) = life.false_death() {
+                findings.report(format_args!(
+                    "{arena}: voice {voice} of life {number} was reported dead, but ended by itself"
+                ));
             }
-            !done
-        });
+            // The file is not needed any more: it stays mapped.
+            let _ = std::fs::remove_file(Ledger::path(dir, number));
+            self.past.push_back((number, life));
+        }
+        self.forget_past();
+    }
+
+    /// Forgets the oldest settled lives, of which nothing is awaited.
+    fn forget_past(&mut self) {
+        while self.past.len() > PAST_LIVES
+            && self.past.front().is_some_and(|(_, life)| life.awaited.is_empty())
+        {
+            self.past.pop_front();
+        }
+        if self.past.len() > 2 * PAST_LIVES
+            && let Some((number, life)) = self.past.pop_front()
+        {
+            self.report_unreported(number, &life);
+        }
+    }
+
+    fn report_unreported(&self, number: u32, life: &Life) {
+        for voice in life.awaited.keys() {
+            let identity = life.ledger.identity(*voice);
+            self.report(format_args!(
+                "{identity:?}, voice {voice} of life {number}, was killed in the middle of a call, and its unclean \
+                 exit is not reported"
+            ));
+        }
     }
 
     fn writer_ended(&mut self, tail: &mut Tail, was_killed: bool) {
+        self.writers_ended += 1;
         let kills = self.kills_in_a_row;
         self.kills_in_a_row = if was_killed { kills + 1 } else { 0 };
         let most = (self.longest_line + BATCH) * kills;
@@ -367,6 +431,9 @@ impl Checker {
         }
         for (number, life) in &self.lives {
             self.report(format_args!("life {number} has calls of a voice without a lane: {life:?}"));
+        }
+        for (number, life) in self.past.iter().map(|(number, life)| (*number, life)) {
+            self.report_unreported(number, life);
         }
         let Totals { records, drops_reported, calls_done, calls_begun, .. } = self.totals;
         if !(calls_done..=calls_begun).contains(&(records + drops_reported)) {

@@ -8,6 +8,8 @@ use ringlog::{Level, Logger, PushError};
 use ringlog_tests::{Alarm, Flood, Kind, Sequenced, checksum, note};
 use serde::Deserialize;
 
+use crate::ledger::Identity;
+
 /// Sites made at run time, beside those of the three record types.
 const SITES_MAX: u64 = 100;
 const SITE_LEVELS: [Level; 5] = [Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR, Level::CRITICAL];
@@ -121,6 +123,14 @@ struct GapLine<'a> {
 
 #[derive(Debug, Deserialize)]
 struct DiedLine {
+    lanes: Vec<LaneLine>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LaneLine {
+    lane: u32,
+    incarnation: u32,
+    tid: u32,
     last_sequence: Option<u64>,
 }
 
@@ -134,14 +144,14 @@ struct Fields<'a> {
 }
 
 /// The meaning of a whole line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     /// A record, the lane's `sequence`th: call `call` of voice `id`.
     Record { lane: u32, incarnation: u32, sequence: u64, pid: u32, tid: u32, id: u32, call: u64 },
     /// Records that were dropped here.
     Gap { lane: u32, count: u64 },
-    /// An unclean exit of the owner of a lane.
-    Died { lane: u32, incarnation: u32, pid: u32, tid: u32, last_sequence: Option<u64> },
+    /// An unclean exit of a process: the lanes that it left open, each with its last sequence.
+    Died { pid: u32, lanes: Vec<(Identity, Option<u64>)> },
 }
 
 impl Said {
@@ -168,8 +178,11 @@ fn check(line: Line<'_>, sites: u64) -> Result<Said, String> {
             Err(format!("a gap: {reason}"))
         };
     }
-    if let Some(DiedLine { last_sequence }) = line.died {
-        return Ok(Said::Died { lane, incarnation, pid, tid, last_sequence });
+    if let Some(DiedLine { lanes }) = line.died {
+        let end = |LaneLine { lane, incarnation, tid, last_sequence }| {
+            (Identity { pid, tid, lane, incarnation }, last_sequence)
+        };
+        return Ok(Said::Died { pid, lanes: lanes.into_iter().map(end).collect() });
     }
     let (Some(sequence), Some(fields)) = (line.sequence, line.fields) else {
         return Err("not a record of the soak, a gap or an unclean exit".to_owned());

@@ -1,6 +1,6 @@
 //! Outputs in miniature: one lane's owner, unless it says otherwise.
 
-use ringlog_ledger::{Account, Entry, Place, What};
+use ringlog_ledger::{Account, Entry, LaneEnd, Place, What};
 
 use super::*;
 
@@ -13,7 +13,11 @@ fn gap(reason: &'static str, count: u64) -> What<'static> {
 }
 
 fn died(last: Option<u64>) -> What<'static> {
-    What::Died { last }
+    died_in(3, 2, last)
+}
+
+fn died_in(lane: u32, incarnation: u32, last: Option<u64>) -> What<'static> {
+    What::Died(vec![LaneEnd { lane, incarnation, last }])
 }
 
 /// Numbers of lines, and what is said of each.
@@ -172,7 +176,7 @@ fn rings_are_accounts_of_their_own() {
 
 #[test]
 fn a_part_of_an_output_lacks_nothing_at_its_beginning() {
-    let entries = [(1, 1, record(7)), (1, 1, record(8)), (1, 1, record(10)), (2, 1, died(Some(5)))];
+    let entries = [(1, 1, record(7)), (1, 1, record(8)), (1, 1, record(10)), (2, 1, died_in(2, 1, Some(5)))];
     let (sums, found) = account(true, &entries);
     assert_eq!(
         (sums.missing, found),

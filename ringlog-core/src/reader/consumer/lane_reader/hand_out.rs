@@ -5,7 +5,7 @@ use super::{Head, LaneReader, Payload};
 use crate::reader::consumer::blocks::BlockTable;
 use crate::reader::consumer::cursor::StepKind;
 use crate::reader::dictionary::Dictionary;
-use crate::reader::entry::{Body, Entry, Gap, GapReason};
+use crate::reader::entry::{Body, Entry, ExitCause, Gap, GapReason};
 use crate::record::decoded::Received;
 use crate::record::text::TEXT;
 use crate::shm::block::SharedRing;
@@ -23,8 +23,8 @@ pub(in crate::reader::consumer) enum Given {
         /// The drops of threads without a lane that the gap reports.
         laneless_drops: Option<Gap>,
     },
-    /// The unclean exit of a thread of `process`, or of the process itself.
-    Exit { process: (u32, u32) },
+    /// The unclean exit of a process.
+    Exit { process: (u32, u32), cause: ExitCause },
 }
 
 impl LaneReader {
@@ -55,9 +55,9 @@ impl LaneReader {
                         let is_damage = gap.reason == GapReason::Damaged;
                         Given::Gap { is_damage, laneless_drops: notice.laneless_drops() }
                     }
-                    NoticeKind::Exit(_) => {
-                        let process = notice.origin.as_ref().map_or((0, 0), |origin| origin.process_lane);
-                        Given::Exit { process }
+                    NoticeKind::Exit { cause, .. } => {
+                        let incarnation = notice.origin.as_ref().map_or(0, |origin| origin.incarnation);
+                        Given::Exit { process: (self.lane, incarnation), cause }
                     }
                 }
             }
@@ -84,7 +84,7 @@ impl LaneReader {
             return StepKind::Sequence;
         };
         match kind {
-            NoticeKind::Exit(_) => StepKind::Exit,
+            NoticeKind::Exit { .. } => StepKind::Exit,
             NoticeKind::Gap { gap, .. } => match gap.reason {
                 _ if notice.laneless_drops().is_some() => StepKind::LanelessDrops,
                 reason if reason.is_refusal() => StepKind::Drops,
@@ -116,11 +116,8 @@ impl LaneReader {
                 Entry { unix_ns: *unix_ns, origin, body: Body::Record(record) }
             }
             Some(Head::Notice { notice, unix_ns, .. }) => {
-                let body = match notice.kind {
-                    NoticeKind::Gap { gap, .. } => Body::Gap(gap),
-                    NoticeKind::Exit(exit) => Body::UncleanExit(exit),
-                };
-                Entry { unix_ns: *unix_ns, origin: notice.origin.as_deref().unwrap_or(origin), body }
+                let origin = notice.origin.as_deref().unwrap_or(origin);
+                Entry { unix_ns: *unix_ns, origin, body: notice.body() }
             }
             // The merge calls this only for lanes in its heap, which have a head. An empty gap stands for the
             // impossible case, so that damaged memory can never cause a panic here.

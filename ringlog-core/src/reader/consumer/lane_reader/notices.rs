@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::reader::consumer::moment::Moment;
-use crate::reader::entry::{Gap, GapReason, UncleanExit};
+use crate::reader::entry::{Body, ExitCause, Gap, GapReason, LaneEnd, UncleanExit};
 use crate::reader::origin::Origin;
 use crate::ring::exit_history::ExitHistory;
 use crate::shm::drops::{Drops, LanelessReason};
@@ -26,10 +26,28 @@ pub(super) enum NoticeKind {
         /// The lane's counters of drops, as far as this notice and those before it report them.
         drops: Drops,
     },
-    Exit(UncleanExit),
+    /// The unclean exit of a process.
+    Exit { cause: ExitCause, lanes: Vec<LaneEnd> },
+}
+
+/// An unclean exit of a lane's owner, behind all of its records. The report of its process names it.
+#[derive(Debug)]
+pub(in crate::reader::consumer) struct OwnerExit {
+    pub(in crate::reader::consumer) incarnation: u32,
+    /// The owner, if its name is known.
+    pub(in crate::reader::consumer) owner: Option<Arc<Origin>>,
+    /// Sequence of its last record, if it published any; `None` if that is not known any more.
+    pub(in crate::reader::consumer) last_sequence: Option<Option<u64>>,
 }
 
 impl Notice {
+    pub(super) fn body(&self) -> Body<'_> {
+        match &self.kind {
+            NoticeKind::Gap { gap, .. } => Body::Gap(*gap),
+            NoticeKind::Exit { cause, lanes } => Body::UncleanExit(UncleanExit { cause: *cause, lanes }),
+        }
+    }
+
     /// Drops of threads without a lane that the notice reports.
     pub(super) fn laneless_drops(&self) -> Option<Gap> {
         match self.kind {
@@ -39,16 +57,11 @@ impl Notice {
             _ => None,
         }
     }
-
-    /// Whether the notice reports the exit of a thread of the process.
-    pub(super) fn is_exit_in(&self, process: (u32, u32)) -> bool {
-        let is_exit = matches!(self.kind, NoticeKind::Exit(_));
-        is_exit && self.origin.as_ref().is_some_and(|origin| origin.process_lane == process)
-    }
 }
 
-/// The notices of one lane. Drops and exits are *observed* when a notice is queued or is found needless, and
-/// *reported* when it has been given out.
+/// The notices of one lane. Drops are *observed* when a notice is queued or is found needless, and *reported* when it
+/// has been given out. An exit is observed when it is proved and all of the owner's records have been given out, and
+/// reported with its process.
 #[derive(Debug)]
 pub(super) struct Notices {
     waiting: VecDeque<Notice>,
@@ -61,8 +74,12 @@ pub(super) struct Notices {
     /// The incarnation up to which exits have been observed, and reported.
     exits_observed: u32,
     exits_reported: u32,
-    /// Processes that exited without a record of their own: reported if no thread of theirs is.
-    quiet_exits: Vec<Arc<Origin>>,
+    /// The incarnation up to which nothing has to be reported, but for `unreported`.
+    exits_settled: u32,
+    /// The incarnations, in order, whose exits are observed and not reported.
+    unreported: Vec<u32>,
+    /// Those of them that have not been taken.
+    exits: Vec<OwnerExit>,
 }
 
 impl Notices {
@@ -74,7 +91,9 @@ impl Notices {
             may_lack_reasons: drops_reported.all != 0,
             exits_observed: exits_reported,
             exits_reported,
-            quiet_exits: Vec::new(),
+            exits_settled: exits_reported,
+            unreported: Vec::new(),
+            exits: Vec::new(),
         }
     }
 
@@ -86,10 +105,6 @@ impl Notices {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Notice> {
-        self.waiting.iter()
     }
 
     fn push_gap(&mut self, count: u64, reason: GapReason, origin: Option<Arc<Origin>>) {
@@ -145,32 +160,42 @@ impl Notices {
         self.push_gap(1, GapReason::Damaged, origin);
     }
 
-    /// Queues the unclean exit of an owner, behind its last record. An owner of which neither the name nor a record
-    /// is known is not reported. A process lane without records waits for its threads.
-    pub(super) fn observe_exit(
-        &mut self,
-        (lane, incarnation): (u32, u32),
-        owner: Option<Arc<Origin>>,
-        last_sequence: Option<u64>,
-        moment: Moment,
-    ) {
-        if incarnation <= self.exits_observed {
+    /// Notes the unclean exit of an owner, behind its last record.
+    pub(super) fn observe_exit(&mut self, exit: OwnerExit) {
+        if exit.incarnation <= self.exits_observed {
             return;
         }
-        self.exits_observed = incarnation;
-        match (owner, last_sequence) {
-            (None, None) => {}
-            (Some(process), None) if process.is_process() => self.quiet_exits.push(process),
-            (owner, _) => {
-                let origin = owner.unwrap_or_else(|| Arc::new(Origin::unknown(lane, incarnation)));
-                self.push_exit(origin, last_sequence, moment);
-            }
-        }
+        self.exits_observed = exit.incarnation;
+        self.await_report(exit.incarnation);
+        self.exits.push(exit);
     }
 
-    pub(super) fn push_exit(&mut self, origin: Arc<Origin>, last_sequence: Option<u64>, moment: Moment) {
-        let kind = NoticeKind::Exit(UncleanExit { last_sequence });
-        self.waiting.push_back(Notice { kind, origin: Some(origin), moment: Some(moment) });
+    /// The exits observed since the last call, in order.
+    pub(super) fn take_exits(&mut self) -> Vec<OwnerExit> {
+        std::mem::take(&mut self.exits)
+    }
+
+    /// Notes that the exit of this incarnation is to be reported. Returns false if it has been.
+    pub(super) fn await_report(&mut self, incarnation: u32) -> bool {
+        if incarnation <= self.exits_reported {
+            return false;
+        }
+        if let Err(at) = self.unreported.binary_search(&incarnation) {
+            self.unreported.insert(at, incarnation);
+        }
+        true
+    }
+
+    /// Queues the report of a process, of which this is the lane.
+    pub(super) fn push_exit(
+        &mut self,
+        process: Arc<Origin>,
+        cause: ExitCause,
+        lanes: Vec<LaneEnd>,
+        moment: Moment,
+    ) {
+        let kind = NoticeKind::Exit { cause, lanes };
+        self.waiting.push_back(Notice { kind, origin: Some(process), moment: Some(moment) });
     }
 
     /// The incarnations before `before` that exited uncleanly and have not been observed. `read` is the incarnation
@@ -194,29 +219,34 @@ impl Notices {
         self.drops_reported
     }
 
-    /// Notes that the exit of this incarnation, and of all before it, needs no notice.
+    /// Notes that the owner closed the lane, so that its exit, and those before it that have not been observed, need no
+    /// report.
     pub(super) fn skip_exit(&mut self, incarnation: u32) {
         self.exits_observed = self.exits_observed.max(incarnation);
-        self.exits_reported = self.exits_reported.max(incarnation);
+        self.settle_exit(incarnation);
+    }
+
+    /// Notes that nothing of the exit of this incarnation is left to be reported. The lane counts as reported up to the
+    /// first one of which something is.
+    pub(super) fn settle_exit(&mut self, incarnation: u32) {
+        self.unreported.retain(|unreported| *unreported != incarnation);
+        self.exits_settled = self.exits_settled.max(incarnation);
+        let first = self.unreported.first().map_or(u32::MAX, |first| first - 1);
+        self.exits_reported = self.exits_reported.max(self.exits_settled.min(first));
     }
 
     /// Notes that a notice has been given out.
     pub(super) fn reported(&mut self, notice: &Notice) {
         match notice.kind {
             NoticeKind::Gap { drops, .. } => self.drops_reported = drops,
-            NoticeKind::Exit(_) => {
+            NoticeKind::Exit { .. } => {
                 let incarnation = notice.origin.as_ref().map_or(0, |origin| origin.incarnation);
+                // Earlier owners whose exits are unreported were threads of other processes, which are reported in
+                // their own lanes.
                 self.exits_reported = self.exits_reported.max(incarnation);
+                self.settle_exit(incarnation);
             }
         }
-    }
-
-    pub(super) fn take_quiet_exits(&mut self) -> Vec<Arc<Origin>> {
-        std::mem::take(&mut self.quiet_exits)
-    }
-
-    pub(super) fn defer_quiet_exit(&mut self, process: Arc<Origin>) {
-        self.quiet_exits.push(process);
     }
 }
 
@@ -229,7 +259,7 @@ mod tests {
         notices.reported(&notice);
         match notice.kind {
             NoticeKind::Gap { gap, .. } => Some((gap.count, gap.reason)),
-            NoticeKind::Exit(_) => None,
+            NoticeKind::Exit { .. } => None,
         }
     }
 
@@ -282,31 +312,54 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_exit_is_observed_once() {
-        let mut notices = Notices::new(Drops::default(), 2);
-        let observe = |notices: &mut Notices, incarnation| {
-            notices.observe_exit((4, incarnation), None, Some(9), Moment::default());
-            notices.iter().count()
-        };
-        assert_eq!([2, 3, 3].map(|incarnation| observe(&mut notices, incarnation)), [0, 1, 1]);
-        assert_eq!(notices.exits_reported(), 2);
+    fn observe(notices: &mut Notices, incarnation: u32) -> usize {
+        notices.observe_exit(OwnerExit { incarnation, owner: None, last_sequence: None });
+        notices.take_exits().len()
+    }
+
+    fn give(notices: &mut Notices, incarnation: u32) {
+        let process = Arc::new(Origin { process_lane: (4, incarnation), ..Origin::unknown(4, incarnation) });
+        notices.push_exit(process, ExitCause::Unknown, Vec::new(), Moment::default());
         let notice = notices.pop().unwrap();
         notices.reported(&notice);
-        assert_eq!(notices.exits_reported(), 3);
-        notices.skip_exit(7);
-        assert_eq!(observe(&mut notices, 7), 0);
     }
 
     #[test]
-    fn an_exit_without_name_and_records_is_not_reported() {
+    fn an_exit_is_observed_once() {
+        let mut notices = Notices::new(Drops::default(), 2);
+        assert_eq!([2, 3, 3].map(|incarnation| observe(&mut notices, incarnation)), [0, 1, 0]);
+        assert_eq!(notices.exits_reported(), 2);
+        give(&mut notices, 3);
+        assert_eq!(notices.exits_reported(), 3);
+        notices.skip_exit(7);
+        assert_eq!((observe(&mut notices, 7), notices.exits_reported()), (0, 7));
+    }
+
+    #[test]
+    fn what_comes_later_passes_over_no_unreported_exit() {
         let mut notices = Notices::new(Drops::default(), 0);
-        notices.observe_exit((4, 1), None, None, Moment::default());
-        assert!(notices.is_empty() && notices.take_quiet_exits().is_empty());
-        let process = Origin { process_lane: (4, 2), ..Origin::unknown(4, 2) };
-        notices.observe_exit((4, 2), Some(Arc::new(process)), None, Moment::default());
-        assert!(notices.is_empty());
-        assert_eq!(notices.take_quiet_exits().len(), 1, "it waits for its threads");
+        for incarnation in [2, 3, 5] {
+            assert_eq!(observe(&mut notices, incarnation), 1);
+        }
+        // A later owner closes the lane; the third, a thread, is reported with its process.
+        notices.skip_exit(6);
+        notices.settle_exit(3);
+        assert_eq!(notices.exits_reported(), 1);
+        give(&mut notices, 2);
+        assert_eq!(notices.exits_reported(), 4);
+        assert!(!notices.await_report(4) && notices.await_report(5));
+        notices.settle_exit(5);
+        assert_eq!(notices.exits_reported(), 6);
+    }
+
+    #[test]
+    fn a_process_is_reported_before_threads_of_others_in_its_lane() {
+        let mut notices = Notices::new(Drops::default(), 0);
+        for incarnation in [1, 2] {
+            observe(&mut notices, incarnation);
+        }
+        give(&mut notices, 2);
+        assert_eq!(notices.exits_reported(), 2, "so that the next consumer does not report it again");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use ringlog::{Logger, Ring};
 use ringlog_testkit::wait_for_end;
 
 use super::push;
-use crate::{Arguments, ready};
+use crate::{Arguments, next_word, ready};
 
 /// `threads` threads open their lanes and publish `count` records each, thread n named `worker-n` as producer
 /// n. With `how=return` and `how=idle` they end then. Prints the thread ids, says that it is ready, and
@@ -71,8 +71,42 @@ fn leave(how: &str, log: &Logger, count: u64) {
         "exit" => std::process::exit(0),
         // SAFETY: as above.
         "_exit" => unsafe { libc::_exit(0) },
+        // SAFETY: as above.
+        "_exit3" => unsafe { libc::_exit(3) },
+        // SAFETY: not a pointer to anything: the read ends the process by SIGSEGV.
+        "segv" => _ = unsafe { std::ptr::without_provenance::<u8>(8).read_volatile() },
+        "exec-cat" => panic!("{}", Command::new("cat").exec()),
         "abort" => std::process::abort(),
         "exec" => panic!("{}", Command::new("true").exec()),
         _ => wait_for_end(),
+    }
+}
+
+/// Forks a child for each line: for `fork` one that logs a record, prints its id, and ends by `_exit` at the next line;
+/// for `silent` one that ends at once. Prints `ended` when it has.
+pub(crate) fn children(name: &str, arguments: &Arguments) {
+    let ring = Ring::open(name).unwrap();
+    let log = arguments.logger(&ring);
+    let mut word = String::new();
+    while {
+        word.clear();
+        std::io::stdin().read_line(&mut word).unwrap() > 0
+    } {
+        // SAFETY: this process has one thread, and the child ends without running destructors.
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Parent { child } => {
+                nix::sys::wait::waitpid(child, None).unwrap();
+                println!("ended");
+            }
+            ForkResult::Child => {
+                if word == "fork\n" {
+                    push(&log, std::process::id(), 0, 0).unwrap();
+                    println!("{}", std::process::id());
+                    next_word();
+                }
+                // SAFETY: ends the process at once, which is always allowed.
+                unsafe { libc::_exit(0) }
+            }
+        }
     }
 }
