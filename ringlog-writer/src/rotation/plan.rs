@@ -68,10 +68,9 @@ impl Plan {
         Plan { steps: retention::oldest(family, listing, Some(open), clock, bytes) }
     }
 
-    /// The plan that deletes these files.
-    pub(crate) fn delete(listing: &[FileEntry], files: &[Identity]) -> Plan {
-        let found = listing.iter().filter(|entry| files.contains(&entry.file));
-        Plan { steps: found.map(PlanStep::delete).collect() }
+    /// The plan that deletes these files. Another name of one of them is somebody else's, and stays.
+    pub(crate) fn delete(files: &[FileEntry]) -> Plan {
+        Plan { steps: files.iter().map(PlanStep::delete).collect() }
     }
 
     /// Shifts the slots as Python does: the last slot is deleted if another file moves into it, and the others move

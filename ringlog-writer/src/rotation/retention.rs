@@ -86,8 +86,8 @@ pub(crate) fn closed_files(
     let files = closed(family, listing, Some(open), clock).into_values();
     let one = |files: Vec<&FileEntry>| ClosedFile {
         modified_s: files.iter().map(|file| file.modified_s).max().unwrap_or_default(),
-        len: files.iter().fold(0, |len, file| file.len.saturating_add(len)),
-        files: files.iter().map(|file| file.file).collect(),
+        len: files.iter().map(|file| file.len).max().unwrap_or_default(),
+        files: files.into_iter().cloned().collect(),
     };
     files.map(one).collect()
 }
@@ -222,7 +222,7 @@ mod tests {
         let closed = closed_files(&family, &files, files[0].file, &at(0));
         let found: Vec<_> =
             closed.iter().map(|closed| (closed.modified_s / DAY, closed.len, closed.files.len())).collect();
-        assert_eq!(found, [(1, 5, 1), (5, 15, 2), (9, 10, 1)]);
+        assert_eq!(found, [(1, 5, 1), (5, 10, 2), (9, 10, 1)], "only the longer one of both stays");
     }
 
     #[test]

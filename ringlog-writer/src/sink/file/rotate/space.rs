@@ -140,12 +140,12 @@ impl FileRotation {
         if surplus.is_empty() {
             return false;
         }
-        let plan = Plan::delete(&listing, &surplus);
+        let plan = Plan::delete(&surplus);
         let Some(deletions) = self.carry_out_deletions(plan.carry_out(&names), events) else { return false };
         // A file that cannot be deleted stays in the list as surplus, so no other one is deleted in its place.
         let left = names.list().unwrap_or_else(|_| plan.imagine(&listing));
         if let Some(Shared { share, .. }) = &self.shared {
-            share.list(closed_files(&self.family, &left, open, &clock));
+            share.update(closed_files(&self.family, &left, open, &clock));
         }
         !deletions.done.is_empty()
     }
