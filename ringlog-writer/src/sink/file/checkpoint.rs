@@ -126,10 +126,15 @@ impl Checkpoint {
                 continue;
             }
             let bytes = read(&file).map_err(io)?;
-            if !bytes.is_empty() && !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
+            // A power cut may leave zeros in place of what was written.
+            let is_blank = !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0);
+            if !is_blank && !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
                 return Err(CheckpointError::NotOurs(path.to_owned()));
             }
-            let (loaded, number, capacity) = parse(&bytes);
+            let (mut loaded, number, capacity) = parse(&bytes);
+            if is_blank {
+                loaded.damage = Some("its checkpoint is blank");
+            }
             let checkpoint = Checkpoint {
                 file,
                 path: path.to_owned(),

@@ -125,6 +125,14 @@ fn damage_is_reported_and_a_foreign_file_left_unchanged() {
         assert!(same || loaded.damage.is_some() || loaded.committed.is_none(), "byte {at}");
         assert!(at < half || loaded.damage.is_some(), "byte {at} of the half");
     }
+    for len in [1, 16, bytes.len()] {
+        fs::write(&path, vec![0; len]).unwrap();
+        let (mut checkpoint, loaded) = open(&path);
+        assert_eq!(loaded.damage, Some("its checkpoint is blank"));
+        checkpoint.set(&state(2)).unwrap();
+        drop(checkpoint);
+        assert_eq!(open(&path).1.committed, Some(state(2)));
+    }
     let text = "a foreign text";
     fs::write(&path, text).unwrap();
     let error = Checkpoint::open(&path).unwrap_err().to_string();
