@@ -20,7 +20,7 @@ use self::settings::SettingArgs;
 use crate::config::options::Options;
 use crate::config::{Config, ConfigErrors, ConfigFile};
 use crate::error::Error;
-use crate::events::{Events, StandardError};
+use crate::events::Events;
 use crate::pipeline::{self, Signals};
 use crate::spawn::Handshake;
 
@@ -122,20 +122,23 @@ pub fn main(args: WriterArgs) -> ExitCode {
     if args.print_schema {
         return print_schema();
     }
+    if args.check {
+        // Without handlers of signals, so that these end it.
+        let file = args.config.as_deref().map(|path| args.config_file(path));
+        let without =
+            || Error::Options("--check needs the configuration; name it with --config FILE".to_owned());
+        return file
+            .ok_or_else(without)
+            .and_then(|file| check(&file))
+            .map_or_else(fail, |()| ExitCode::SUCCESS);
+    }
     let mut events = match Daemon::new(args.handshake) {
         Ok(events) => events,
-        Err(error) => return fail(&error),
+        Err(error) => return fail(error),
     };
     let done = install_signal_handlers().and_then(|signals| match &args.config {
-        _ if !args.check && !rings::prepare(&args, &signals, &mut events)? => Ok(()),
-        Some(path) => {
-            let file = args.config_file(path);
-            if args.check {
-                check(&file)
-            } else {
-                pipeline::run_config(&file, &signals, &mut events).map(drop)
-            }
-        }
+        _ if !rings::prepare(&args, &signals, &mut events)? => Ok(()),
+        Some(path) => pipeline::run_config(&args.config_file(path), &signals, &mut events).map(drop),
         None if args.rings.len() > 1 => Err(Error::Options(
             "several rings in one writer need a configuration; name it with --config FILE".to_owned(),
         )),
@@ -146,9 +149,10 @@ pub fn main(args: WriterArgs) -> ExitCode {
         Err(error) => {
             // A parent that has received the error reports it itself.
             let is_reported = events.handshake.as_mut().is_some_and(|handshake| handshake.refuse(&error));
-            // Earlier messages are printed first.
-            drop(events);
-            if is_reported { ExitCode::from(error.exit_code()) } else { fail(&error) }
+            if !is_reported {
+                events.printer.print(line_of(&error));
+            }
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -182,14 +186,20 @@ fn check(file: &ConfigFile) -> Result<(), Error> {
     Ok(())
 }
 
-fn fail(error: &Error) -> ExitCode {
+/// Prints an error, as long as no handler of signals keeps these from ending the process.
+fn fail(error: Error) -> ExitCode {
     // A closed standard error leaves no other place to report to.
-    let _ = match error {
-        // One line each in the form that editors recognise: FILE:LINE:COLUMN.
-        Error::Config(problems) => writeln!(std::io::stderr(), "{problems}"),
-        error => writeln!(std::io::stderr(), "ringlog-writer: {error}"),
-    };
+    let _ = writeln!(std::io::stderr(), "{}", line_of(&error));
     ExitCode::from(error.exit_code())
+}
+
+/// The error as it is printed.
+fn line_of(error: &Error) -> String {
+    match error {
+        // One line each in the form that editors recognise: FILE:LINE:COLUMN.
+        Error::Config(problems) => problems.to_string(),
+        error => format!("ringlog-writer: {error}"),
+    }
 }
 
 fn install_signal_handlers() -> Result<Signals, Error> {
@@ -226,8 +236,8 @@ struct Daemon {
     printer: Printer,
 }
 
-/// Prints messages on standard error in a thread of its own: it may be a pipe that is not read for a while, and
-/// messages must not hold up records.
+/// Prints lines on standard error in a thread of its own: it may be a pipe that is not read, and messages must hold up
+/// neither records nor the writer's end.
 #[derive(Default)]
 struct Printer {
     thread: Option<(SyncSender<String>, JoinHandle<()>)>,
@@ -239,22 +249,27 @@ const PRINTED_WITHIN: Duration = Duration::from_secs(1);
 const QUEUED_MAX: usize = 1000;
 
 impl Printer {
-    fn print(&mut self, message: &str) {
+    fn print(&mut self, line: String) {
         if self.thread.is_none() {
             self.thread = Printer::start().ok();
         }
         match &self.thread {
-            // A full queue discards the message.
-            Some((queue, _)) => drop(queue.try_send(message.to_owned())),
-            None => StandardError.report(message),
+            // A full queue discards the line.
+            Some((queue, _)) => drop(queue.try_send(line)),
+            None => print_line(&line),
         }
     }
 
     fn start() -> std::io::Result<(SyncSender<String>, JoinHandle<()>)> {
-        let (queue, messages) = sync_channel::<String>(QUEUED_MAX);
-        let print = move || messages.iter().for_each(|message| StandardError.report(&message));
+        let (queue, lines) = sync_channel::<String>(QUEUED_MAX);
+        let print = move || lines.iter().for_each(|line| print_line(&line));
         Ok((queue, std::thread::Builder::new().name("ringlog-say".to_owned()).spawn(print)?))
     }
+}
+
+fn print_line(line: &str) {
+    // A closed standard error leaves no other place to report to.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Drop for Printer {
@@ -283,7 +298,7 @@ impl Events for Daemon {
     }
 
     fn report(&mut self, message: &str) {
-        self.printer.print(message);
+        self.printer.print(format!("ringlog-writer: {message}"));
     }
 
     fn is_abandoned(&mut self) -> bool {

@@ -1,11 +1,13 @@
 //! The program: its exit codes, its signals, and how another program starts it.
 
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::reader::Observer;
@@ -238,6 +240,55 @@ fn a_signal_ends_the_wait_for_a_configuration_from_a_pipe() {
     assert_eq!(said(&program.wait_with_output().unwrap()), (Some(0), String::new()));
 }
 
+/// A pipe that takes nothing more, and that nobody reads.
+fn full_pipe(dir: &Scratch) -> File {
+    let path = dir.file("full");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let pipe =
+        File::options().read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).unwrap();
+    while (&pipe).write(&[b'x'; 4096]).is_ok() {}
+    // As the writer gets it: a write into it waits.
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_RDWR)).unwrap();
+    pipe
+}
+
+/// What the program ends with; fails if it does not end.
+fn ended(mut program: std::process::Child) -> Option<i32> {
+    let begun = Instant::now();
+    loop {
+        match program.try_wait().unwrap() {
+            Some(status) => return status.code(),
+            None if begun.elapsed() > SOON => {
+                program.kill().unwrap();
+                panic!("it does not end");
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+#[test]
+fn a_full_standard_error_keeps_no_writer_from_ending() {
+    let (dir, ring, options) = scratch();
+    let pipe = full_pipe(&dir);
+    let start = |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).stderr(pipe.try_clone().unwrap()).spawn().unwrap()
+    };
+    // An error at the start.
+    assert_eq!(ended(start(&[&format!("{}x", options.ring)])), Some(4));
+    // A failing output and a stop, of which each has to be reported.
+    ring.logger().text(Level::INFO, "main", "hello").unwrap();
+    let program = start(&[&options.ring, "--out=/dev/full"]);
+    let begun = Instant::now();
+    while ring.observe().unwrap().stat().unwrap().consumer.is_none() {
+        assert!(begun.elapsed() < SOON, "it holds no ring");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill(Pid::from_raw(program.id() as i32), Signal::SIGTERM).unwrap();
+    assert_eq!(ended(program), Some(3));
+}
+
 #[test]
 fn exit_codes_name_the_kind_of_error() {
     let (dir, _ring, options) = scratch();
@@ -249,6 +300,9 @@ fn exit_codes_name_the_kind_of_error() {
     let expected = "ringlog-writer: cannot open /nowhere/app.log for writing: there is no directory /nowhere; \
                     make it with `mkdir -p /nowhere`\n";
     assert_eq!((code, message.as_str()), (Some(1), expected));
+    let without_config = said(&writer(&[&options.ring, "--out=/nowhere/app.log", "--check"]));
+    let expected = "ringlog-writer: --check needs the configuration; name it with --config FILE\n";
+    assert_eq!(without_config, (Some(2), expected.to_owned()));
     let (code, message) = said(&writer(&[&options.ring, "--format=xml"]));
     assert!(code == Some(2) && message.contains("[possible values: text, json, raw]"), "{message}");
     let out = format!("--out={}", dir.file("app.log").display());
