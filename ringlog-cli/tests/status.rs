@@ -257,5 +257,33 @@ fn a_damaged_status_hides_nothing_else() {
     );
     let json = scene.ringlog(&["stat", "app", "--json"]).ok().stdout;
     assert!(json.contains("\"status\":null,\"status_error\":\"EOF"), "{json}");
-    scene.ringlog(&["ls"]).ok();
+    let ended = scene.ringlog(&["stat", "app", "--fail-if", "failing > 0"]);
+    assert_eq!(ended.code, Some(0), "no writer has outputs: {ended:#?}");
+    // Of a writer that runs they are not known to be ok.
+    let _writer = log_into(&scene, "app", &["--out", "app.log"]);
+    assert_eq!(scene.ringlog(&["stat", "app", "--fail-if", "failing > 0"]).code, Some(0));
+    std::fs::write(lock.with_extension("status"), "{\"format\":1").unwrap();
+    let ended = scene.ringlog(&["stat", "app", "--fail-if", "failing > 0", "--fail-if", "dropped > 0"]);
+    assert_eq!((ended.code, ended.stderr.lines().count()), (Some(1), 1), "{ended:#?}");
+    assert!(ended.stderr.contains(": failing > 0; it is not known: EOF"), "{ended:#?}");
+    let listed = scene.ringlog(&["ls"]).ok().stdout;
+    assert!(listed.lines().nth(1).unwrap().ends_with(" ?"), "{listed}");
+}
+
+#[test]
+fn what_stays_in_the_ring_is_not_left_out() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let writer = log_into(&scene, "app", &["--out", "/dev/full"]);
+    let lines: String = (0..12_000).map(|number| format!("{number}\n")).collect();
+    assert_eq!(scene.ringlog_with(&["put", "app", "-"], lines.as_bytes()).code, Some(0));
+    wait_until("the failure", || output(&scene, "app")["state"] == "failing");
+    writer.signal(Signal::SIGTERM);
+    assert_eq!(writer.output().code, Some(3));
+    let last = output(&scene, "app");
+    assert_eq!((&last["state"], &last["left_out"]), (&"given_up".into(), &0.into()), "{last}");
+    assert!((1..12_000).contains(&last["queued"].as_u64().unwrap()), "not all were taken: {last}");
+    assert_eq!(scene.ringlog(&["stat", "app", "--fail-if", "left_out > 0"]).code, Some(0));
+    scene.ringlog(&["writer", "app", "--out", "app.log", "--until-idle"]).ok();
+    assert_eq!(scene.read("app.log").lines().count(), 12_000);
 }

@@ -120,7 +120,8 @@ pub struct OutputStatus {
     pub bytes: u64,
     /// Records that it did not get since the writer began, because it did not keep up.
     pub left_out: u64,
-    /// Lines written after a line with a later time stamp in the same file. Of a file with a checkpoint, all since that
+    /// Records, gaps and other entries written after one with a later time stamp in the same file. Those of several
+    /// handlers count once. Of a file with a checkpoint, all since that
     /// was made; of another output, since the writer began.
     pub late: u64,
 }

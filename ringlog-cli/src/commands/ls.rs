@@ -149,7 +149,12 @@ fn text(found: &[ListedRing]) -> String {
                     Some(writer) if *owners_known => writer,
                     Some(writer) => format!("{writer}?"),
                 },
-                outputs.as_deref().map_or_else(|| "-".to_owned(), outputs_word),
+                match outputs {
+                    Some(outputs) => outputs_word(outputs),
+                    // It has not said, or that cannot be read.
+                    None if writer.is_some() => "?".to_owned(),
+                    None => "-".to_owned(),
+                },
             ]);
         }
     }

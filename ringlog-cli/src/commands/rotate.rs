@@ -11,8 +11,8 @@ use crate::{exit_code, option_values, terminal};
 
 /// Make a ring's writer close its files and start new ones
 ///
-/// Returns when the writer has done so, or with exit code 5 when --timeout is over. An empty file is not closed,
-/// except with naming = "python". A file without a checkpoint (--no-checkpoint) cannot be rotated; nor can standard
+/// Returns when the writer has done so, or with exit code 5 when --timeout is over. An empty file is not closed.
+/// A file without a checkpoint (--no-checkpoint) cannot be rotated; nor can standard
 /// output or a pipe. The writer names such outputs on its standard error. If it has no others, the exit code is 1.
 #[derive(Args)]
 pub struct Rotate {

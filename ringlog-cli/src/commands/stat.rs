@@ -61,13 +61,14 @@ use crate::{exit_code, option_values, terminal};
 ///   written   records and bytes in the output,
 ///   queued    records taken from the rings for it, and not written yet,
 ///   left out  records that it did not get,
-///   late      lines written after a line with a later time stamp in the same
-///             file; of a file with a checkpoint, since that was made.
+///   late      records and gaps written after one with a later time stamp in
+///             the same file; of a file with a checkpoint, since that was made.
 ///
 /// A condition of --fail-if compares a number of the ring with a limit:
 ///   behind (records, or the age of the oldest: 10s), dropped, damaged,
 ///   failing (outputs that are not ok), left_out, late, polled (the time since
 ///   the writer last looked into the ring: 10s), writers, free_blocks.
+/// One about outputs holds too where a writer runs whose status cannot be read.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Stat {

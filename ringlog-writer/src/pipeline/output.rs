@@ -252,7 +252,7 @@ impl Output {
         let LeftOut { unix_ns, .. } = self.left_out;
         let entry = formatting::left_out(self.left_out.count(), unix_ns);
         let lines = self.batch.begin(&entry);
-        self.handlers.iter_mut().take(1).for_each(|handler| handler.format_left_out(&entry, lines));
+        self.handlers.iter_mut().for_each(|handler| handler.format_left_out(&entry, lines));
         self.batch.complete(unix_ns, None);
     }
 
@@ -392,7 +392,7 @@ impl Output {
             error => error,
         });
         let is_whole = result.is_ok() && self.guarantee == Guarantee::ExactlyOnce;
-        let status = before.at_the_end(standing, result.is_ok());
+        let status = before.at_the_end(standing, self.left_out_before, &result);
         let written_turn = written_turn.filter(|_| is_waited_for);
         FinishedOutput { delivery, result, is_whole, written_turn, status }
     }

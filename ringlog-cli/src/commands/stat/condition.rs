@@ -8,7 +8,7 @@ use std::time::Duration;
 use ringlog::admin;
 
 use super::reading::Reading;
-use crate::humanize;
+use crate::{humanize, terminal};
 
 /// A number that a condition may be about.
 struct Number {
@@ -19,6 +19,8 @@ struct Number {
 /// How a number is read.
 enum Kind {
     Count(fn(&Reading) -> u64),
+    /// A count that the writer's status tells.
+    Said(fn(&Reading) -> u64),
     Age(fn(&Reading) -> Duration),
     /// Records, or the age of the oldest of them, by the unit of the limit.
     Either(fn(&Reading) -> u64, fn(&Reading) -> Duration),
@@ -29,9 +31,9 @@ const NUMBERS: [Number; 9] = [
     Number { name: "behind", kind: Kind::Either(|now| now.stat.lag(), Reading::behind) },
     Number { name: "dropped", kind: Kind::Count(|now| now.stat.dropped) },
     Number { name: "damaged", kind: Kind::Count(|now| now.stat.damaged) },
-    Number { name: "failing", kind: Kind::Count(failing) },
-    Number { name: "left_out", kind: Kind::Count(|now| sum(now, |output| output.left_out)) },
-    Number { name: "late", kind: Kind::Count(|now| sum(now, |output| output.late)) },
+    Number { name: "failing", kind: Kind::Said(failing) },
+    Number { name: "left_out", kind: Kind::Said(|now| sum(now, |output| output.left_out)) },
+    Number { name: "late", kind: Kind::Said(|now| sum(now, |output| output.late)) },
     Number { name: "polled", kind: Kind::Age(polled) },
     Number { name: "writers", kind: Kind::Count(|now| now.stat.consumer.is_some().into()) },
     Number { name: "free_blocks", kind: Kind::Count(|now| now.stat.free_blocks.into()) },
@@ -98,8 +100,8 @@ impl FromStr for Condition {
         let limit = rest[operator.len()..].trim();
         let age = || admin::parse_duration(limit).map(Limit::Age);
         let limit = match (limit.replace([',', '_'], "").parse().map(Limit::Count), &NUMBERS[number].kind) {
-            (Ok(count), Kind::Count(_) | Kind::Either(..)) => count,
-            (Err(_), Kind::Count(_)) => {
+            (Ok(count), Kind::Count(_) | Kind::Said(_) | Kind::Either(..)) => count,
+            (Err(_), Kind::Count(_) | Kind::Said(_)) => {
                 return Err(format!("{name} is compared with a number, not with {limit:?}"));
             }
             (_, Kind::Age(_) | Kind::Either(..)) => age()?,
@@ -109,10 +111,13 @@ impl FromStr for Condition {
 }
 
 impl Condition {
-    /// Whether the condition holds. Returns what was found then.
+    /// Whether the condition holds, or cannot be known not to. Returns what was found then.
     pub(super) fn holds(&self, now: &Reading) -> Option<String> {
+        if let (Kind::Said(_), Some(why)) = (&NUMBERS[self.number].kind, now.unknown()) {
+            return Some(format!("not known: {}", terminal::escape(&why)));
+        }
         let (order, found) = match (&NUMBERS[self.number].kind, self.limit) {
-            (Kind::Count(read) | Kind::Either(read, _), Limit::Count(limit)) => {
+            (Kind::Count(read) | Kind::Said(read) | Kind::Either(read, _), Limit::Count(limit)) => {
                 let found = read(now);
                 (found.cmp(&limit), humanize::count(found))
             }
@@ -123,7 +128,7 @@ impl Condition {
                 (found.cmp(&limit), words)
             }
             // The parser makes no other pairs.
-            (Kind::Count(_), Limit::Age(_)) | (Kind::Age(_), Limit::Count(_)) => return None,
+            (Kind::Count(_) | Kind::Said(_), Limit::Age(_)) | (Kind::Age(_), Limit::Count(_)) => return None,
         };
         let test = OPERATORS.iter().find(|(operator, _)| *operator == self.operator).map(|(_, test)| test);
         test.is_some_and(|test| test(order)).then_some(found)

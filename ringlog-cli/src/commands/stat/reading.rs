@@ -36,6 +36,16 @@ impl Reading {
         self.oldest_unix_ns.map_or(Duration::ZERO, humanize::age)
     }
 
+    /// Why nothing is known of the present writer's outputs, if nothing is.
+    pub(super) fn unknown(&self) -> Option<String> {
+        let writer = self.stat.consumer.as_ref()?;
+        match (&self.status_error, &self.status) {
+            (Some(error), _) => Some(error.clone()),
+            (None, Some(status)) if status.pid == writer.pid => None,
+            (None, _) => Some(format!("{} has not said how its outputs are doing", writer.holder)),
+        }
+    }
+
     /// The outputs of the writer, or of the last one.
     pub(super) fn outputs(&self) -> &[ringlog_writer::status::OutputStatus] {
         self.status.as_ref().map_or(&[], |status| &status.outputs)

@@ -1,6 +1,7 @@
 //! How an output is doing, for the status of the writer.
 
 use super::{EndedEarly, Output};
+use crate::error::Error;
 use crate::pipeline::worker::Standing;
 use crate::status::{OutputState, OutputStatus};
 
@@ -26,7 +27,8 @@ impl Output {
             oldest_unix_ns: None,
             records: 0,
             bytes: 0,
-            left_out: self.left_out_before + self.left_out.records,
+            // What it does not get after a failure stays in the rings.
+            left_out: self.left_out_before + if self.is_detached { self.left_out.records } else { 0 },
             late: 0,
         };
         let mut status = status.with(standing);
@@ -46,13 +48,25 @@ impl OutputStatus {
         OutputStatus { queued, oldest_unix_ns, failure, records, bytes, late, ..self }
     }
 
-    /// The status once the output's thread has ended. `is_whole`: everything is written, or its reader has gone.
-    pub(super) fn at_the_end(self, standing: Standing, is_whole: bool) -> OutputStatus {
+    /// The status once the output's thread has ended, with this result. `left_out_before`: the records that it did not
+    /// get while it was detached before.
+    pub(super) fn at_the_end(
+        self,
+        standing: Standing,
+        left_out_before: u64,
+        result: &Result<(), Error>,
+    ) -> OutputStatus {
         let state = match self.state {
             OutputState::ReaderGone => OutputState::ReaderGone,
-            _ if !is_whole => OutputState::GivenUp,
+            _ if result.is_err() => OutputState::GivenUp,
             _ => OutputState::Ok,
         };
-        OutputStatus { state, ..self.with(standing) }
+        let mut status = OutputStatus { state, ..self.with(standing) };
+        // The rings have forgotten what was queued, too.
+        if let Err(Error::LeftOut { records, .. }) = result {
+            status.left_out = left_out_before + records;
+            (status.queued, status.oldest_unix_ns) = (0, None);
+        }
+        status
     }
 }

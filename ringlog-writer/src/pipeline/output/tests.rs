@@ -49,6 +49,29 @@ fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
     assert!(delivery.sink().cursor(&ring.info().uuid).covers(&step));
 }
 
+#[test]
+fn each_handler_says_what_was_left_out() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    let path = dir.path().join("app.log");
+    let config = SinkConfig::File(FileConfig::new(path.clone()));
+    let mut sink = sink::open(&config, &[], None, false).unwrap().unwrap();
+    sink.recover(false, &mut StandardError).unwrap();
+    let mut output = output_of(&ring, Formatter::Raw, sink, Vec::new());
+    let identity = RingIdentity::new(ring.path(), ring.info());
+    for formatter in [Formatter::Json, Formatter::default()] {
+        let handler =
+            HandlerConfig { name: String::new(), level: EVERYTHING, formatter, sink: SinkConfig::Null };
+        output.handlers.push(Formatting::new(&handler, 2, std::slice::from_ref(&identity)).unwrap());
+    }
+    output.left_out = LeftOut { records: 7, ..LeftOut::default() };
+    output.format_left_out();
+    output.write(1, &[]);
+    output.finish(None, None, &AtomicBool::new(false), &mut StandardError).result.unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains('7')).count(), 2, "not the raw one: {text}");
+}
+
 /// A file whose disk does not answer.
 struct Hung {
     is_over: Arc<AtomicBool>,
