@@ -7,7 +7,6 @@
 //! stays unknown.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -42,7 +41,7 @@ pub(super) struct ProcessWatch {
 
 #[derive(Debug)]
 struct Watched {
-    process: Arc<PidFd>,
+    process: PidFd,
     proof: Proof,
 }
 
@@ -84,7 +83,7 @@ impl ProcessWatch {
         }
         // Too many descriptors, an old kernel, or no such process in this namespace: the cause stays unknown.
         let Ok(process) = PidFd::open(pid) else { return };
-        self.watched.insert(id, Watched { process: Arc::new(process), proof: Proof::Failed(TRIES) });
+        self.watched.insert(id, Watched { process, proof: Proof::Failed(TRIES) });
         // One that takes too long is not waited for twice, and neither are those behind it.
         let is_late = self.prover.has_questions();
         self.ask(ring, id);
@@ -100,16 +99,17 @@ impl ProcessWatch {
     fn ask(&mut self, ring: &SharedRing, id: ProcessId) {
         let Some(watched) = self.watched.get_mut(&id) else { return };
         let Proof::Failed(tries @ 1..) = watched.proof else { return };
-        let process = watched.process.clone();
-        let is_asked = is_only_one(ring, id, process.pid())
-            && self.prover.ask(Question { id, process, pages: lanes_of(ring, id) + 1 });
+        let pid = watched.process.pid();
+        let is_asked = is_only_one(ring, id, pid)
+            && self.prover.ask(Question { id, pid, pages: lanes_of(ring, id) + 1 });
         watched.proof = if is_asked { Proof::Asked(tries - 1) } else { Proof::Failed(tries - 1) };
     }
 
     fn take_answer(&mut self, ring: &SharedRing, (id, has_lanes): (ProcessId, bool)) {
         let Some(watched) = self.watched.get_mut(&id) else { return };
         let Proof::Asked(tries) = watched.proof else { return };
-        let is_proved = has_lanes && is_only_one(ring, id, watched.process.pid());
+        // As long as the process has its id, what that id has shown is of this process.
+        let is_proved = has_lanes && watched.process.has_id() && is_only_one(ring, id, watched.process.pid());
         watched.proof = if is_proved { Proof::Given } else { Proof::Failed(tries) };
     }
 
@@ -178,7 +178,7 @@ fn lanes_of(ring: &SharedRing, id: ProcessId) -> usize {
 #[derive(Debug)]
 struct Question {
     id: ProcessId,
-    process: Arc<PidFd>,
+    pid: u32,
     pages: usize,
 }
 
@@ -227,12 +227,9 @@ fn start(lock_file: Identity) -> Option<ProverThread> {
     let (questions, asked) = sync_channel::<Question>(QUESTIONS);
     let (answer, answers) = sync_channel(2 * QUESTIONS);
     let answer_all = move || {
-        for Question { id, process, pages } in asked {
-            // As long as the process has its id, what that id shows is of this process.
-            let has_lanes = mappings::has_mapped(process.pid(), lock_file, pages).unwrap_or(false);
-            let is_proved = has_lanes && process.has_id();
-            drop(process);
-            if answer.send((id, is_proved)).is_err() {
+        for Question { id, pid, pages } in asked {
+            let has_lanes = mappings::has_mapped(pid, lock_file, pages).unwrap_or(false);
+            if answer.send((id, has_lanes)).is_err() {
                 break;
             }
         }
@@ -307,7 +304,7 @@ mod tests {
             shared.lane_word(2, lane_entry::PID_TID).store(pair(own, own), Ordering::Release);
             assert!(!is_only_one(shared, (0, 1), own));
             let mut watch = ProcessWatch::new(shared, lock_file.identity());
-            let process = Arc::new(PidFd::open(own).unwrap());
+            let process = PidFd::open(own).unwrap();
             watch.watched.insert((0, 1), Watched { process, proof: Proof::Asked(0) });
             watch.take_answer(shared, ((0, 1), true));
             assert_eq!(watch.watched[&(0, 1)].proof, Proof::Failed(0));
