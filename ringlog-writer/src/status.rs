@@ -2,8 +2,8 @@
 //! show it.
 //!
 //! The file is JSON. It is replaced as a whole when something in it has changed, at most once a second, so a reader
-//! finds all of one moment or all of another. The status of a writer that was killed stays as it was. A program that
-//! shows it to a person should escape its texts: whoever may write the directory of the ring may have written it.
+//! never finds a part of it. The status of a writer that was killed stays as it was. A program that shows it to a
+//! person should escape its texts: every user who may write into the directory of the ring can replace the file.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -112,7 +112,7 @@ pub struct OutputStatus {
     pub failure: Option<Failure>,
     /// Records that were taken from the rings for it and are not written yet.
     pub queued: u64,
-    /// The time of the oldest of these; `None` if there is none.
+    /// The time of the oldest of these; `None` if nothing is queued.
     pub oldest_unix_ns: Option<u64>,
     /// Records written since the writer began.
     pub records: u64,

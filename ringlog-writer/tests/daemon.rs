@@ -240,7 +240,7 @@ fn a_signal_ends_the_wait_for_a_configuration_from_a_pipe() {
     assert_eq!(said(&program.wait_with_output().unwrap()), (Some(0), String::new()));
 }
 
-/// A pipe that takes nothing more, and that nobody reads.
+/// A full pipe without a reader.
 fn full_pipe(dir: &Scratch) -> File {
     let path = dir.file("full");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();

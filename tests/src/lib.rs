@@ -8,7 +8,7 @@ mod second_copy;
 mod statements;
 mod writing;
 
-pub use kernel::told;
+pub use kernel::as_the_kernel_tells;
 pub use made::Made;
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note, note_of};
 pub use rings::{CreateRing, drained, free_blocks_after, lanes, lock_file, received, stat, wait_for_lanes};

@@ -118,8 +118,8 @@ pub struct UncleanExit<'a> {
     pub lanes: &'a [LaneEnd],
 }
 
-/// How a process ended that has not closed its lanes. A cause is named only if the kernel has told it of this very
-/// process.
+/// How a process ended that did not close its lanes. A cause other than `Unknown` comes from the kernel, and is proved
+/// to be that of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitCause {

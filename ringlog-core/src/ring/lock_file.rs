@@ -250,7 +250,7 @@ pub(crate) fn remove(lock_path: &Path) -> io::Result<()> {
 /// Removes the status of the last writer of a ring that is gone.
 pub(crate) fn remove_status(lock_path: &Path) {
     for suffix in STATUS_SUFFIXES {
-        // There is none if the ring never had a writer.
+        // A ring that never had a writer has no status.
         let _ = std::fs::remove_file(lock_path.with_extension(&suffix[1..]));
     }
 }

@@ -113,8 +113,11 @@ impl StatusFile {
                 output.left_out += before.left_out;
                 // The checkpoint of a file keeps its count; another sink begins anew with each session.
                 let has_checkpoint = output.guarantee == Guarantee::ExactlyOnce.name();
-                output.late =
-                    if has_checkpoint { output.late.max(before.late) } else { output.late + before.late };
+                output.late = if has_checkpoint {
+                    output.late.max(before.late)
+                } else {
+                    output.late.saturating_add(before.late)
+                };
             }
         }
         self.status.outputs = outputs;

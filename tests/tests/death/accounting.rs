@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use ringlog::Ring;
 use ringlog::reader::{Body, Consumer, ExitCause, LaneEnd, Origin};
 use ringlog_testkit::{SOON, Scratch};
-use ringlog_tests::{CreateRing, stat, told};
+use ringlog_tests::{CreateRing, as_the_kernel_tells, stat};
 
 use crate::deaths::{Came, Death, KILLED, deaths, drain, nothing_more, ring_of, start};
 
@@ -22,7 +22,7 @@ fn a_killed_process_is_reported_once_with_all_its_threads() {
     came.extend(drain(&mut consumer));
     let [death] = deaths(&came)[..] else { panic!("{came:?}") };
     assert_eq!(ending.threads(death), [(0, Some(39)), (1, Some(39)), (2, Some(39))]);
-    assert_eq!((death.lanes.len(), death.cause), (4, told(KILLED)));
+    assert_eq!((death.lanes.len(), death.cause), (4, as_the_kernel_tells(KILLED)));
     println!("{death:?} of {} records", came.len() - 1);
     nothing_more(&ring, consumer);
     assert_eq!(stat(&ring).ends.all(), 1);
@@ -64,7 +64,7 @@ fn only_an_unacknowledged_death_is_reported_again() {
     };
     let (killed, unknown) =
         ("was killed by signal 9 (SIGKILL)", "ended without closing its lanes, cause unknown");
-    take(&mut consumer, if told(KILLED) == KILLED { killed } else { unknown });
+    take(&mut consumer, if as_the_kernel_tells(KILLED) == KILLED { killed } else { unknown });
     for _ in 0..3 {
         drop(consumer);
         consumer = ring.consumer().unwrap();
@@ -153,7 +153,7 @@ fn only_processes_that_left_lanes_open_are_reported_dead() {
                 ExitCause::Signal { number, .. } => ExitCause::Signal { number, has_core: false },
                 other => other,
             };
-            assert_eq!(Some(found), cause.map(told), "{how}");
+            assert_eq!(Some(found), cause.map(as_the_kernel_tells), "{how}");
         }
         nothing_more(&ring, consumer);
     }

@@ -1,4 +1,4 @@
-//! How a process ended is told where the kernel tells it, and counted.
+//! The causes of ends are reported as far as the kernel tells them, and counted.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use ringlog::Ring;
 use ringlog::reader::{Consumer, EndStat, ExitCause};
 use ringlog_testkit::{Child, SOON, Scratch};
-use ringlog_tests::{CreateRing, stat, told};
+use ringlog_tests::{CreateRing, as_the_kernel_tells, stat};
 
 use crate::PRODUCER;
 use crate::deaths::{Came, Death, KILLED, deaths, drain, nothing_more, ring_of, start};
@@ -53,7 +53,7 @@ fn the_cause_of_each_end_is_told_and_counted() {
             ExitCause::Signal { number, .. } => signal(number),
             other => other,
         };
-        assert_eq!(found, told(cause), "{how}");
+        assert_eq!(found, as_the_kernel_tells(cause), "{how}");
         *match found {
             ExitCause::Signal { .. } => &mut counted.signal,
             ExitCause::Status(_) => &mut counted.status,
@@ -124,7 +124,7 @@ fn each_child_that_ends_by_exit_is_reported_with_its_status() {
     take(&mut consumer);
     died.extend(reported(&mut consumer, CHILDREN - died.len()));
     assert_eq!(records, CHILDREN);
-    assert!(died.iter().all(|death| death.cause == told(ExitCause::Status(0))), "{died:?}");
+    assert!(died.iter().all(|death| death.cause == as_the_kernel_tells(ExitCause::Status(0))), "{died:?}");
     let mut reported: Vec<u32> = died.iter().map(|death| death.owner.pid).collect();
     reported.sort_unstable();
     pids.sort_unstable();

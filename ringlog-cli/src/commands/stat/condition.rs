@@ -163,6 +163,15 @@ mod tests {
     }
 
     #[test]
+    fn the_help_names_every_number() {
+        let command = <super::super::Stat as clap::Args>::augment_args(clap::Command::new("stat"));
+        let help = command.clone().render_long_help().to_string();
+        let (_, list) = help.split_once("A condition of --fail-if").unwrap();
+        let missing = NUMBERS.iter().filter(|number| !list.contains(number.name));
+        assert_eq!(missing.map(|number| number.name).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_condition_is_said() {
         for (text, why) in [
             ("behind", "\"behind\" compares nothing; expected a condition such as `behind > 10s`"),

@@ -3,8 +3,9 @@
 //!
 //! The exit of each lane's owner is proved and observed by itself, in the order of its lane. Here they wait for the
 //! other owners of the same process: as long as a lane of it may still have records, or an exit that has not been
-//! observed, nothing is reported. A process counts as reported by the word of its own lane; its threads' lanes follow
-//! with it, so that a consumer that begins in between knows them again.
+//! observed, nothing is reported. The entry of the process's own lane says whether the process is reported. The entries
+//! of its threads' lanes are updated together with it, so a consumer that begins before that observes their exits
+//! again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

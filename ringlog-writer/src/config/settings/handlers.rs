@@ -112,7 +112,8 @@ pub(crate) const FILE_HANDLER: &[Setting<FileConfig>] = &[
         ANY,
         optional!(owner),
         "The owner of such files, by name or number. Only root may give files away. Where that is refused, the file \
-         stays the writer's and gets no mode that would open it to other users; the writer says so and writes it.",
+         stays the writer's; in another group than configured its mode gives group and others no more than both should \
+         have. The writer says so and writes it.",
     )
     .of(FILE)
     .flag(Flag::value("owner", "USER", optional!(owner))),

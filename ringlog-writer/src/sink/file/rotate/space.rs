@@ -111,7 +111,8 @@ impl FileRotation {
         false
     }
 
-    /// Deletes the oldest closed files, with at least so many bytes, and reports them. False if there is none.
+    /// Deletes the oldest closed files, of at least so many bytes together, and reports each. Returns whether one was
+    /// deleted.
     fn delete_oldest(&mut self, open: Identity, bytes: u64, why: &str, events: &mut dyn Events) -> bool {
         let directory = self.directory.clone();
         let names = directory.lock();
