@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ringlog::{Overflow, Record, Ring};
+use ringlog_writer::config::FileConfig;
 use ringlog_writer::{FormatKind, Options, Out};
 
 const PRODUCERS: u64 = 2;
@@ -71,12 +72,13 @@ fn through_the_ring(case: Case) -> f64 {
     let ring =
         Ring::options().size("16MiB").overflow(patience).create_or_open(name).expect("room for a ring");
     let mut options = Options::new(name);
-    options.out = Out::File(dir.path().join("log"));
-    (options.format, options.checkpoint) = (case.format, case.checkpoint);
+    let mut file = FileConfig { checkpoint: case.checkpoint, ..FileConfig::new(dir.path().join("log")) };
+    options.formatter = case.format.into();
     if case.rotates {
-        options.rotation.size = Some(64 << 20);
-        options.rotation.keep.count = Some(1);
+        file.rotation.size = Some(64 << 20);
+        file.rotation.keep.count = Some(1);
     }
+    options.out = Out::File(file);
     let stop = AtomicBool::new(false);
     let start = Instant::now();
     std::thread::scope(|scope| {

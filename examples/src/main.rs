@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ringlog::{Overflow, Ring};
-use ringlog_writer::{FormatKind, Options, Out};
+use ringlog_writer::config::Formatter;
+use ringlog_writer::{Options, Out};
 use serde_json::Value;
 
 const PROCESSES: usize = 4;
@@ -64,10 +65,10 @@ fn supervise() -> Result<()> {
 
     let stop = AtomicBool::new(false);
     let mut writer = Options::new(name);
-    writer.out = Out::File(file.clone());
-    writer.format = FormatKind::Json;
+    writer.out = Out::file(&file);
+    writer.formatter = Formatter::Json;
     // Four busy processes on a few cores interrupt each other for many milliseconds.
-    writer.grace = Some(Duration::from_millis(200));
+    writer.general.grace = Some(Duration::from_millis(200));
     let summary = std::thread::scope(|scope| -> Result<_> {
         let writing = scope.spawn(|| ringlog_writer::run(&writer, &stop));
         let ended = children(name, directory.path());

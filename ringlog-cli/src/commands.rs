@@ -26,7 +26,6 @@ use crate::exit_code;
 
 /// The subcommands, in the order of `--help`: first those that a newcomer needs.
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Command {
     Demo(demo::Demo),
     Run(run::Run),

@@ -77,19 +77,21 @@ pub struct WriterArgs {
     pub handshake: bool,
 }
 
-impl From<WriterArgs> for Options {
-    fn from(args: WriterArgs) -> Options {
-        Options {
-            ring: args.rings.into_iter().next().unwrap_or_default(),
-            out: args.out.into(),
-            until_idle: args.until_idle,
-            makes_anew: args.create.is_some(),
-            ..args.settings.0
-        }
-    }
-}
-
 impl WriterArgs {
+    /// The options of a writer without a configuration.
+    ///
+    /// # Errors
+    /// [`Error::Options`] for what does not go together.
+    fn options(&self) -> Result<Options, Error> {
+        let mut options = Options::new(self.rings.first().cloned().unwrap_or_default());
+        options.out = self.out.clone().into();
+        options.until_idle = self.until_idle;
+        options.makes_anew = self.create.is_some();
+        self.settings.apply(&mut options)?;
+        options.check()?;
+        Ok(options)
+    }
+
     fn config_file(&self, path: &Path) -> ConfigFile {
         ConfigFile {
             path: path.to_owned(),
@@ -136,14 +138,7 @@ pub fn main(args: WriterArgs) -> ExitCode {
         Ok(events) => events,
         Err(error) => return fail(error),
     };
-    let done = install_signal_handlers().and_then(|signals| match &args.config {
-        _ if !rings::prepare(&args, &signals, &mut events)? => Ok(()),
-        Some(path) => pipeline::run_config(&args.config_file(path), &signals, &mut events).map(drop),
-        None if args.rings.len() > 1 => Err(Error::Options(
-            "several rings in one writer need a configuration; name it with --config FILE".to_owned(),
-        )),
-        None => pipeline::run_with(&Options::from(args), &signals, &mut events).map(drop),
-    });
+    let done = install_signal_handlers().and_then(|signals| run(&args, &signals, &mut events));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -155,6 +150,24 @@ pub fn main(args: WriterArgs) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+fn run(args: &WriterArgs, signals: &Signals, events: &mut Daemon) -> Result<(), Error> {
+    // Wrong options are reported before a ring is made.
+    let options = args.options()?;
+    if !rings::prepare(args, signals, events)? {
+        return Ok(());
+    }
+    let done = match (&args.config, options) {
+        (Some(path), _) => pipeline::run_config(&args.config_file(path), signals, events),
+        (None, _) if args.rings.len() > 1 => {
+            return Err(Error::Options(
+                "several rings in one writer need a configuration; name it with --config FILE".to_owned(),
+            ));
+        }
+        (None, options) => pipeline::run_with(&options, signals, events),
+    };
+    done.map(drop)
 }
 
 fn print_schema() -> ExitCode {

@@ -20,44 +20,32 @@
 //! ```
 
 // In reading order.
+mod formatter_settings;
+mod general;
 mod model;
 pub(crate) mod options;
-pub(crate) mod setting;
 pub(crate) mod settings;
-mod shared_files;
 
-mod diagnostics;
 mod formatters;
 mod handlers;
 mod loggers;
 mod read;
-mod section;
-mod syntax;
 
 #[cfg(test)]
 mod document;
 mod file;
-mod flags;
+pub(crate) mod flags;
 mod guarantee;
 mod json;
-pub(crate) mod links;
-pub(crate) mod owners;
-mod paths;
 mod print;
-mod quote;
 mod schema;
+#[cfg(test)]
+pub(crate) mod settings_tests;
 mod targets;
 
-pub use diagnostics::{ConfigErrors, Problem};
+pub use crate::setting::diagnostics::{ConfigErrors, Problem};
+pub use crate::sink::{Color, ConsoleConfig, FileConfig, Group, Mode, NullConfig, Owner, SinkConfig, Stream};
 pub use file::ConfigFile;
-pub(crate) use guarantee::{Guarantee, OutputKind};
-pub(crate) use model::Place;
-pub use model::{
-    Color, Config, EVERYTHING, Formatter, HANDLERS_MAX, HandlerConfig, LoggerConfig, RINGS_MAX, SinkConfig,
-    Stream,
-};
-pub use options::FileConfig;
-pub use owners::{Group, Mode, Owner};
-pub(crate) use paths::{canonical, checkpoint_path};
+pub use general::General;
+pub use model::{Config, EVERYTHING, Formatter, HANDLERS_MAX, HandlerConfig, LoggerConfig, RINGS_MAX};
 pub use read::Checked;
-pub(crate) use targets::IRREGULAR;

@@ -13,7 +13,7 @@
 //! use ringlog_writer::{Options, Out};
 //!
 //! let mut options = Options::new("app");
-//! options.out = Out::File("app.log".into());
+//! options.out = Out::file("app.log");
 //! let writer = ringlog_writer::spawn(&options)?;
 //! // … log …
 //! writer.stop()?; // writes every record logged so far
@@ -29,6 +29,7 @@ pub mod config;
 pub mod format;
 mod pipeline;
 pub mod rotation;
+mod setting;
 mod sink;
 mod spawn;
 
@@ -43,11 +44,12 @@ mod summary;
 mod text_enum;
 
 pub use config::ConfigFile;
-pub use config::options::{Existing, Fsync, Options, Out};
+pub use config::options::{Options, Out};
 pub use error::Error;
 pub use events::{Events, StandardError};
 pub use format::{FormatKind, Newlines};
 pub use pipeline::{Signals, run, run_config, run_with};
+pub use sink::{Existing, Fsync};
 pub use spawn::{Child, spawn, spawn_program};
 pub use summary::Summary;
 pub use text_enum::InvalidValue;

@@ -20,6 +20,12 @@ impl InvalidValue {
         InvalidValue { setting, found: found.to_owned(), expected: expected.into(), hint: None }
     }
 
+    /// Adds the value that was meant as a hint.
+    pub(crate) fn meant(mut self, value: &str) -> InvalidValue {
+        self.hint = Some(value.to_owned());
+        self
+    }
+
     /// Adds the nearest of the known values as a hint, if one is near.
     pub(crate) fn near<'a>(mut self, known: impl IntoIterator<Item = &'a str>) -> InvalidValue {
         self.hint = nearest(&self.found, known).map(str::to_owned);

@@ -23,7 +23,7 @@ fn scratch() -> (Scratch, Ring, Options) {
     let name = dir.text("app");
     let ring = Ring::options().size("256KiB").create(&name).unwrap();
     let mut options = Options::new(name);
-    options.out = Out::File(dir.file("app.log"));
+    options.out = Out::file(dir.file("app.log"));
     (dir, ring, options)
 }
 
@@ -307,12 +307,15 @@ fn exit_codes_name_the_kind_of_error() {
     assert!(code == Some(2) && message.contains("[possible values: text, json, raw]"), "{message}");
     let out = format!("--out={}", dir.file("app.log").display());
     for (args, expected) in [
-        (["--rotate-size=1MiB", "--out=-"], "standard output cannot be rotated; name a file with --out FILE"),
-        (["--fsync=batch", "--out=-"], "standard output cannot be synced; name a file with --out FILE"),
         (
-            ["--mode=0640", "--out=-"],
-            "standard output gets no mode, owner or group; name a file with --out FILE",
+            ["--rotate-size=1MiB", "--out=-"],
+            "--rotate-size is for a file, not for standard output; name a file with --out FILE",
         ),
+        (
+            ["--fsync=batch", "--out=-"],
+            "--fsync is for a file, not for standard output; name a file with --out FILE",
+        ),
+        (["--ids", "--format=json"], "--ids does not go with --format json; leave it out"),
         (
             ["--rotate-size=1MiB", "--no-checkpoint"],
             "a file without a checkpoint cannot be rotated; leave out --no-checkpoint",

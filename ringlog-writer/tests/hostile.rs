@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
+use ringlog_writer::config::Formatter;
 use ringlog_writer::rotation::Rotation;
-use ringlog_writer::{
-    ConfigFile, Events, FormatKind, Options, Out, Signals, StandardError, run_config, run_with,
-};
+use ringlog_writer::{ConfigFile, Events, Options, Out, Signals, StandardError, run_config, run_with};
 
 const SOON: Duration = Duration::from_secs(30);
 const BLOCK_BYTES: u64 = 1024;
@@ -67,7 +66,7 @@ fn a_stopped_writer_ends_although_its_ring_is_damaged() {
     let mut scribbler = scribbled_ring(&dir);
     // The raw format has no lines for gaps, so the writer reports them as messages.
     let mut options = Options::new(dir.file("app").to_str().unwrap());
-    (options.out, options.format) = (Out::File(dir.file("app.log")), FormatKind::Raw);
+    (options.out, options.formatter) = (Out::file(dir.file("app.log")), Formatter::Raw);
     let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
     let summary = run_with(&options, &signals, &mut scribbler).unwrap();
     println!("{summary:?} in {:?}", scribbler.began.elapsed());
@@ -145,9 +144,10 @@ fn a_record_from_the_future_makes_no_closed_file_old() {
         file.write_all_at(&YEAR_2100_NS.to_le_bytes(), at).unwrap();
     }
     let mut options = Options::new(path.to_str().unwrap());
-    (options.out, options.format) = (Out::File(dir.file("app.log")), FormatKind::Text);
+    (options.out, options.formatter) = (Out::file(dir.file("app.log")), Formatter::default());
     let (naming, keep) = ("time".parse().unwrap(), "30d".parse().unwrap());
-    options.rotation = Rotation { size: Some(1000), naming, keep, ..Rotation::default() };
+    options.out.as_file_mut().unwrap().rotation =
+        Rotation { size: Some(1000), naming, keep, ..Rotation::default() };
     let signals = Signals { stop: Arc::new(AtomicBool::new(true)), ..Signals::default() };
     // A stopped writer leaves the records behind one from the future to the next writer.
     for _ in 0..30 {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use ringlog::schema::{Definition, Field, Site, Type, Value};
 use ringlog::{Level, PushError, Ring};
 use ringlog_testkit::Scratch;
-use ringlog_writer::{Error, Events, FormatKind, Options, Out, Signals, run_with};
+use ringlog_writer::config::Formatter;
+use ringlog_writer::{Error, Events, Options, Out, Signals, run_with};
 
 /// Truncates the ring when the writer reports a message: here, at a gap in the middle of a batch.
 struct TruncateAtGap(PathBuf);
@@ -38,8 +39,8 @@ fn records_taken_out_of_a_truncated_ring_are_still_written() {
     log.text(Level::INFO, "", &long).unwrap();
 
     let mut options = Options::new(ring.path().to_str().unwrap());
-    options.format = FormatKind::Raw;
-    options.out = Out::File(dir.file("app.log"));
+    options.formatter = Formatter::Raw;
+    options.out = Out::file(dir.file("app.log"));
     let mut events = TruncateAtGap(ring.path().to_owned());
     let ended = run_with(&options, &Signals::default(), &mut events).unwrap_err();
     assert!(matches!(ended, Error::Ring(ringlog::Error::Truncated { .. })), "{ended}");

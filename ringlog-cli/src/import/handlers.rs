@@ -2,7 +2,9 @@
 
 use ringlog::Level;
 use ringlog_writer::Existing;
-use ringlog_writer::config::{Color, FileConfig, Formatter, HANDLERS_MAX, HandlerConfig, SinkConfig, Stream};
+use ringlog_writer::config::{
+    Color, ConsoleConfig, FileConfig, Formatter, HANDLERS_MAX, HandlerConfig, NullConfig, SinkConfig, Stream,
+};
 use ringlog_writer::rotation::Rotation;
 
 use super::arguments::BoundArguments;
@@ -90,7 +92,7 @@ fn nowhere() -> HandlerConfig {
         name: "nowhere".to_owned(),
         level: Level::from_number(0),
         formatter: Formatter::default(),
-        sink: SinkConfig::Null,
+        sink: SinkConfig::Null(NullConfig),
     }
 }
 
@@ -157,7 +159,7 @@ fn counterpart(handler: &PythonHandler, notes: &mut Notes) -> Result<Counterpart
     if let Some(why) = &handler.unknown_args {
         return match class {
             HandlerClass::Queue => Err(handed_on_by_the_program()),
-            HandlerClass::Null => Ok(Counterpart::Ours(SinkConfig::Null)),
+            HandlerClass::Null => Ok(Counterpart::Ours(SinkConfig::Null(NullConfig))),
             _ => Err(why.clone()),
         };
     }
@@ -167,9 +169,9 @@ fn counterpart(handler: &PythonHandler, notes: &mut Notes) -> Result<Counterpart
     let bound = BoundArguments::new(handler, class)?;
     let at = &handler.args_at;
     Ok(Counterpart::Ours(match class {
-        HandlerClass::Null => SinkConfig::Null,
+        HandlerClass::Null => SinkConfig::Null(NullConfig),
         HandlerClass::Stream => {
-            SinkConfig::Console { stream: stream(bound.get("stream"))?, color: Color::Never }
+            SinkConfig::Console(ConsoleConfig { stream: stream(bound.get("stream"))?, color: Color::Never })
         }
         HandlerClass::File | HandlerClass::WatchedFile => {
             SinkConfig::File(file(&bound, Rotation::default(), notes)?)

@@ -1,7 +1,9 @@
 //! The counterpart of each idiom.
 
 use ringlog::Level;
-use ringlog_writer::config::{Color, EVERYTHING, FileConfig, Formatter, SinkConfig, Stream};
+use ringlog_writer::config::{
+    Color, ConsoleConfig, EVERYTHING, FileConfig, Formatter, NullConfig, SinkConfig, Stream,
+};
 use ringlog_writer::rotation::{Naming, Rotation};
 use ringlog_writer::{Existing, Newlines};
 
@@ -24,7 +26,7 @@ fn output(text: &str) -> SinkConfig {
 fn left_out(text: &str) -> String {
     let imported = imported(&format!("{text}\n"));
     let [nowhere] = &imported.config.handlers[..] else { panic!("{text}") };
-    assert_eq!((nowhere.name.as_str(), &nowhere.sink), ("nowhere", &SinkConfig::Null), "{text}");
+    assert_eq!((nowhere.name.as_str(), &nowhere.sink), ("nowhere", &SinkConfig::Null(NullConfig)), "{text}");
     assert!(imported.config.loggers.iter().all(|logger| logger.handlers.is_empty()), "{text}");
     let mut lost = lost(&imported);
     assert!(lost.pop().unwrap().contains("no handler has a counterpart, so nothing is written"));
@@ -33,7 +35,7 @@ fn left_out(text: &str) -> String {
 
 #[test]
 fn a_stream_handler_is_a_console() {
-    let console = |stream| SinkConfig::Console { stream, color: Color::Never };
+    let console = |stream| SinkConfig::Console(ConsoleConfig { stream, color: Color::Never });
     for (args, stream) in [
         ("", Stream::Stderr),
         ("args=()", Stream::Stderr),
@@ -51,7 +53,7 @@ fn a_stream_handler_is_a_console() {
     assert_eq!(dict(", \"stream\": \"ext://sys.stdout\""), console(Stream::Stdout));
     let socket = left_out(&file_with("class=StreamHandler\nargs=(mystream,)"));
     assert!(socket.contains("its stream mystream is neither sys.stdout nor sys.stderr"), "{socket}");
-    assert_eq!(output(&file_with("class=NullHandler")), SinkConfig::Null);
+    assert_eq!(output(&file_with("class=NullHandler")), SinkConfig::Null(NullConfig));
 }
 
 #[test]

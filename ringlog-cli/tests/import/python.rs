@@ -10,7 +10,7 @@ use ringlog::reader::{Body, Entry};
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
 use ringlog_writer::Existing;
-use ringlog_writer::config::{Config, Formatter, HandlerConfig, SinkConfig};
+use ringlog_writer::config::{Config, ConsoleConfig, Formatter, HandlerConfig, SinkConfig};
 use ringlog_writer::format::{Format, Pattern};
 use ringlog_writer::rotation::Schedule;
 use serde_json::{Value as Json, json};
@@ -155,8 +155,8 @@ fn line(formatter: &Formatter) -> String {
 fn shown(handler: &HandlerConfig) -> Json {
     let line = || line(&handler.formatter);
     match &handler.sink {
-        SinkConfig::Null => json!({ "kind": "null" }),
-        SinkConfig::Console { stream, .. } => {
+        SinkConfig::Null(_) => json!({ "kind": "null" }),
+        SinkConfig::Console(ConsoleConfig { stream, .. }) => {
             json!({ "kind": "console", "stream": stream.to_string(), "line": line() })
         }
         SinkConfig::File(file) => {

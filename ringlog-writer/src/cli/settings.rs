@@ -4,26 +4,38 @@ use clap::builder::{PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
+use crate::config::flags::{OptionFlag, flags};
 use crate::config::options::Options;
-use crate::config::setting::{Flag, Form, Key, Pattern, Switch, Syntax, plain_text};
-use crate::config::settings;
+use crate::error::Error;
+use crate::setting::{Flag, Form, Pattern, Switch, Syntax, plain_text};
 
-/// The options that the flags of settings give, without a ring.
+/// The words that the command line gives for the flags of settings.
 #[derive(Clone, Debug)]
-pub(super) struct SettingArgs(pub(super) Options);
+pub(super) struct SettingArgs(Vec<(&'static str, String)>);
+
+impl SettingArgs {
+    /// Sets the values in options with the right output.
+    ///
+    /// # Errors
+    /// [`Error::Options`] for a flag that does not go with the others.
+    pub(super) fn apply(&self, options: &mut Options) -> Result<(), Error> {
+        // In the order of the settings, because the kind of a formatter comes before what depends on it.
+        for flag in flags() {
+            for (_, word) in self.0.iter().filter(|(key, _)| *key == name(&flag.flag.form)) {
+                flag.set(options, word).map_err(Error::Options)?;
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Args for SettingArgs {
     fn augment_args(command: Command) -> Command {
-        let mut command = command;
-        for table in settings::tables() {
-            let heading = table.header.ends_with(".rotate").then_some("Rotation");
-            for key in &table.keys {
-                let flag = key.about.flag.iter();
-                let arguments = flag.flat_map(|flag| arguments(key, flag));
-                command = command.args(arguments.map(|argument| argument.help_heading(heading)));
-            }
-        }
-        command
+        let arguments = flags().into_iter().flat_map(|flag| {
+            let heading = flag.heading;
+            arguments(flag).into_iter().map(move |argument| argument.help_heading(heading))
+        });
+        command.args(arguments)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -33,20 +45,25 @@ impl Args for SettingArgs {
 
 impl FromArgMatches for SettingArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut args = SettingArgs(Options::new(""));
+        let mut args = SettingArgs(Vec::new());
         args.update_from_arg_matches(matches)?;
         Ok(args)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for key in settings::tables().iter().flat_map(|table| &table.keys) {
-            let Some(flag) = &key.about.flag else { continue };
-            for word in given(flag, matches) {
-                (flag.word.set)(&mut self.0, word)
-                    .map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, error))?;
-            }
+        for OptionFlag { flag, .. } in flags() {
+            let words = given(flag, matches).into_iter();
+            self.0.extend(words.map(|word| (name(&flag.form), word.to_owned())));
         }
         Ok(())
+    }
+}
+
+/// The name of a flag; of several switches that of the first.
+fn name(form: &Form) -> &'static str {
+    match form {
+        Form::Value { name, .. } => name,
+        Form::Switches(switches) => switches.first().map_or("", |switch| switch.name),
     }
 }
 
@@ -64,24 +81,28 @@ fn given<'a>(flag: &'a Flag, matches: &'a ArgMatches) -> Vec<&'a str> {
     }
 }
 
-fn arguments(key: &Key, flag: &'static Flag) -> Vec<Arg> {
-    match &flag.form {
+fn arguments(flag: OptionFlag) -> Vec<Arg> {
+    let about = flag.key.about;
+    match &flag.flag.form {
         Form::Value { name, short, value_name } => {
-            let default = (flag.word.get)(&Options::new("")).map(|word| format!("[default: {word}]"));
-            let texts = [Some(key.about.doc), flag.note, default.as_deref()];
+            let default = flag.default().map(|word| format!("[default: {word}]"));
+            let texts = [Some(about.doc), flag.flag.note, default.as_deref()];
             let doc = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
             let argument = argument(name, &doc).value_name(*value_name).short(*short);
-            vec![match key.about.syntax {
+            vec![match about.syntax {
                 Syntax::String(Pattern::OneOf(words)) => {
                     argument.value_parser(PossibleValuesParser::new(words))
                 }
-                _ => argument.value_parser(StringValueParser::new().try_map(|word| checked(flag, word))),
+                _ => {
+                    let name = *name;
+                    argument.value_parser(StringValueParser::new().try_map(move |word| checked(name, word)))
+                }
             }]
         }
         Form::Switches(switches) => {
             let argument = |switch: &Switch| {
                 let others = switches.iter().map(|other| other.name).filter(|name| *name != switch.name);
-                argument(switch.name, switch.help.unwrap_or(key.about.doc))
+                argument(switch.name, switch.help.unwrap_or(about.doc))
                     .action(ArgAction::SetTrue)
                     .overrides_with_all(others)
             };
@@ -95,9 +116,10 @@ fn argument(name: &'static str, doc: &str) -> Arg {
     Arg::new(name).long(name).help(help.trim().trim_end_matches('.').to_owned()).conflicts_with("config")
 }
 
-/// The word, if the flag takes it.
-fn checked(flag: &Flag, word: String) -> Result<String, String> {
-    (flag.word.set)(&mut Options::new(""), &word).map(|()| word)
+/// The word, if the flag of this name takes it.
+fn checked(of: &str, word: String) -> Result<String, String> {
+    let flag = flags().into_iter().find(|flag| name(&flag.flag.form) == of);
+    flag.map_or(Ok(()), |flag| flag.check(&word)).map(|()| word)
 }
 
 #[cfg(test)]
@@ -106,8 +128,9 @@ mod tests {
 
     use super::super::WriterArgs;
     use super::*;
-    use crate::config::options::{Existing, Out};
-    use crate::config::settings::tests::sample;
+    use crate::config::options::Out;
+    use crate::config::settings_tests::sample;
+    use crate::sink::{Existing, FileConfig};
 
     #[derive(Parser)]
     struct Program {
@@ -115,40 +138,51 @@ mod tests {
         writer: WriterArgs,
     }
 
-    fn parse(args: &[&str]) -> Result<Options, clap::Error> {
+    fn parse(args: &[&str]) -> Result<WriterArgs, clap::Error> {
         let args = ["ringlog-writer", "app"].iter().chain(args);
-        Program::try_parse_from(args).map(|program| program.writer.into())
+        Program::try_parse_from(args).map(|program| program.writer)
+    }
+
+    fn options(args: &[&str]) -> Result<Options, String> {
+        parse(args).unwrap().options().map_err(|error| error.to_string())
     }
 
     /// Options none of which has its default.
     fn every_option() -> Options {
         let mut options = Options::new("app");
-        options.out = Out::File("a b.log".into());
+        let mut file = FileConfig::new("a b.log");
+        // Those whose syntax does not say what their words mean.
+        file.mode = "0640".parse().ok();
+        (file.owner, file.group) = ("root".parse().ok(), "0".parse().ok());
+        file.rotation.keep = "7,30d,2GiB".parse().unwrap();
+        file.rotation.zone = "Europe/Berlin".parse().unwrap();
+        options.out = Out::File(file);
         options.until_idle = true;
-        for key in settings::tables().iter().flat_map(|table| &table.keys) {
-            if let (Some(flag), Some(word)) = (&key.about.flag, sample(key)) {
-                (flag.word.set)(&mut options, &word).unwrap();
+        for flag in flags() {
+            // Another kind than text has no further settings, and a file without a checkpoint no rotation.
+            if let Some(word) = sample(&flag.key).filter(|_| !["kind", "checkpoint"].contains(&flag.key.name))
+            {
+                flag.set(&mut options, &word).unwrap();
             }
         }
-        // Those whose syntax does not say what their words mean.
-        options.mode = "0640".parse().ok();
-        (options.owner, options.group) = ("root".parse().ok(), "0".parse().ok());
-        options.rotation.at = "02:30".parse().ok();
-        options.rotation.zone = "Europe/Berlin".parse().unwrap();
-        options.rotation.keep = "7,30d,2GiB".parse().unwrap();
+        let Out::File(file) = &mut options.out else { unreachable!() };
+        (file.rotation.every, file.rotation.at) = ("monday".parse().ok(), "02:30".parse().ok());
         options
     }
 
     #[test]
     fn arguments_give_the_options_that_they_were_made_of() {
-        for options in [Options::new("app"), every_option()] {
+        let mut other = Options::new("app");
+        other.formatter = crate::config::Formatter::Json;
+        other.out = Out::File(FileConfig { checkpoint: false, ..FileConfig::new("p") });
+        for options in [Options::new("app"), every_option(), other] {
             let args = [vec!["ringlog-writer".into()], options.to_args()].concat();
-            let parsed: Options = Program::try_parse_from(&args).unwrap().writer.into();
+            let parsed = Program::try_parse_from(&args).unwrap().writer.options().unwrap();
             assert_eq!(parsed, options, "{args:?}");
         }
         let (plain, changed) = (Options::new("app").to_args(), every_option().to_args());
         let common: Vec<_> = changed.iter().filter(|arg| plain.contains(arg)).collect();
-        assert_eq!(common, ["--", "app"], "has its default");
+        assert_eq!(common, ["--format=text", "--", "app"], "has its default");
     }
 
     #[test]
@@ -159,18 +193,20 @@ mod tests {
             (&["--truncate"], Existing::Truncate),
             (&[], Existing::Append),
         ] {
-            assert_eq!(parse(args).unwrap().existing, expected, "{args:?}");
+            let Out::File(file) = options(&[&["--out=p"], args].concat()).unwrap().out else {
+                panic!("a file")
+            };
+            assert_eq!(file.existing, expected, "{args:?}");
         }
     }
 
     #[test]
     fn a_configuration_replaces_every_flag_of_a_setting() {
-        let keys = settings::tables().into_iter().flat_map(|table| table.keys);
-        let mut flags = 0;
-        for flag in keys.filter_map(|key| key.about.flag.as_ref()) {
-            let args: Vec<String> = match &flag.form {
+        let mut tried = 0;
+        for flag in flags() {
+            let args: Vec<String> = match &flag.flag.form {
                 Form::Value { name, .. } => {
-                    let word = (flag.word.get)(&every_option()).unwrap();
+                    let word = flag.word(&every_option()).unwrap();
                     vec![format!("--{name}={word}")]
                 }
                 Form::Switches(all) => all.iter().map(|switch| format!("--{}", switch.name)).collect(),
@@ -179,10 +215,28 @@ mod tests {
                 let error = parse(&["--config=ringlog.toml", &arg]).unwrap_err();
                 assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict, "{arg}: {error}");
                 assert!(parse(&[&arg]).is_ok(), "{arg}");
-                flags += 1;
+                tried += 1;
             }
         }
-        assert!(flags >= 17, "{flags}");
+        assert!(tried >= 20, "{tried}");
+    }
+
+    #[test]
+    fn a_flag_that_would_have_no_effect_is_refused() {
+        let not_a_file = "is for a file, not for standard output; name a file with --out FILE";
+        for arg in
+            ["--fsync=batch", "--truncate", "--no-checkpoint", "--mode=0640", "--keep=3", "--rotate-on-start"]
+        {
+            let name = arg.split('=').next().unwrap();
+            assert_eq!(options(&[arg]), Err(format!("{name} {not_a_file}")));
+        }
+        for (args, refused) in [
+            (["--format=json", "--ids"], "--ids does not go with --format json; leave it out"),
+            (["--newlines=raw", "--format=raw"], "--newlines does not go with --format raw; leave it out"),
+        ] {
+            assert_eq!(options(&args), Err(refused.to_owned()));
+        }
+        assert!(options(&["--format=text", "--ids", "--newlines=raw"]).is_ok());
     }
 
     #[test]

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::guarantee::OutputKind;
-use super::setting::{Form, Key, Pattern, Syntax};
-use super::settings::{Table, tables};
+use super::settings::tables;
+use crate::setting::{Form, Key, Pattern, Syntax, Table};
+use crate::sink::SinkConfig;
 
 /// How a table of settings begins in the document.
 const HEAD: &str = "| key | type | default |";
@@ -54,10 +54,16 @@ fn with_guarantees(text: &str) -> String {
         "{GUARANTEES} when the writer is killed and starts again | when it cannot be written, or is slow |\n\
          |---|---|---|---|\n"
     );
-    let consoles = [true, false].map(|has_better| (OutputKind::Console, has_better));
-    let others = [OutputKind::File, OutputKind::PlainFile, OutputKind::Irregular].map(|kind| (kind, true));
-    for (kind, has_better) in others.into_iter().chain(consoles) {
-        let guarantee = kind.guarantee().among(has_better);
+    let all = SinkConfig::all();
+    let kinds = all.iter().flat_map(|sink| sink.kind().outputs());
+    let cases = kinds.flat_map(|kind| {
+        let alone = kind.alone.is_some().then_some((kind, false));
+        [(kind, true)].into_iter().chain(alone)
+    });
+    let mut cases: Vec<_> =
+        cases.map(|(kind, better)| (kind.guarantee.among(better), kind, better)).collect();
+    cases.sort_by_key(|(guarantee, ..)| *guarantee);
+    for (guarantee, kind, has_better) in cases {
         let cells =
             [kind.name(has_better), guarantee.name(), guarantee.after_a_kill(), guarantee.when_slow()];
         rows.push_str(&format!("| {} |\n", cells.join(" | ")));
@@ -72,9 +78,7 @@ fn split(table: &Table) -> Vec<Vec<&Key>> {
     let mut parts: Vec<Vec<&Key>> = Vec::new();
     for key in &table.keys {
         match parts.last_mut() {
-            Some(part) if table.header != "handlers.NAME" || part[0].about.of == key.about.of => {
-                part.push(key)
-            }
+            Some(part) if table.header != "handlers.NAME" || part[0].of == key.of => part.push(key),
             _ => parts.push(vec![key]),
         }
     }
@@ -86,7 +90,7 @@ fn rows(keys: &[&Key]) -> String {
     let mut text = HEAD.to_owned();
     text.push_str(if has_flags { " flag | |\n|---|---|---|---|---|\n" } else { " |\n|---|---|---|---|\n" });
     // A part of one kind of table has a heading that says so.
-    let is_mixed = keys.iter().any(|key| key.about.of != keys[0].about.of);
+    let is_mixed = keys.iter().any(|key| key.of != keys[0].of);
     for key in keys {
         let default = key.default.as_ref().map_or("—".to_owned(), |default| format!("`{default}`"));
         let flag = if has_flags { format!("{} | ", flag(key)) } else { String::new() };
@@ -124,7 +128,7 @@ fn flag(key: &Key) -> String {
 
 /// When the key is allowed, as the beginning of a sentence.
 fn condition(key: &Key) -> String {
-    let of: Vec<_> = key.about.of.iter().map(|of| format!("`{of}`")).collect();
+    let of: Vec<_> = key.of.iter().map(|of| format!("`{of}`")).collect();
     match key.about.instead_of {
         Some(other) => format!("Instead of `{other}`: "),
         None if of.is_empty() => String::new(),

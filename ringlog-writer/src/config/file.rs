@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use super::diagnostics::ConfigErrors;
 use super::model::Config;
 use super::read::Checked;
 use crate::error::Error;
+use crate::setting::diagnostics::ConfigErrors;
 use ringlog::admin::Shown;
 
 /// A configuration file that may change while the writer runs.

@@ -2,11 +2,12 @@
 
 use jiff::tz::TimeZone;
 
-use super::diagnostics::{Findings, Span};
+use super::formatter_settings::{FORMATTER, PATTERN};
 use super::model::Formatter;
-use super::section::Section;
-use super::settings::{self, FORMATTER, PATTERN};
+use super::settings;
 use crate::format::{FormatKind, Newlines, Pattern, PatternError};
+use crate::setting::diagnostics::{Findings, Span};
+use crate::setting::section::Section;
 use crate::text_enum::{nearest, suggestion};
 
 /// A formatter of the file.
@@ -102,7 +103,7 @@ fn formatter(section: &Section<'_>, findings: &mut Findings) -> Formatter {
     if kind.is_some() || !has_kind {
         section.allow_of(&of(kind.unwrap_or_default()), &keys, findings);
     }
-    let mut formatter = Formatter::of_kind(kind.unwrap_or_default());
+    let mut formatter = Formatter::from(kind.unwrap_or_default());
     section.read(FORMATTER, &of(kind.unwrap_or_default()), &mut formatter, findings);
     formatter
 }

@@ -5,21 +5,20 @@ use std::path::{Path, PathBuf};
 
 use ringlog::admin::Shown;
 
-use super::diagnostics::{Findings, Span};
 use super::formatters::{FormatterTables, unknown};
-use super::model::{HANDLERS_MAX, HandlerConfig, HandlerKind, SinkConfig};
-use super::options::{FileConfig, Fsync};
-use super::paths::{canonical, checkpoint_path};
-use super::section::Section;
-use super::settings::{self, CONSOLE_HANDLER, FILE_HANDLER, HANDLER, ROTATION};
+use super::model::{HANDLERS_MAX, HandlerConfig};
+use super::settings::{self, HANDLER};
 use crate::rotation::{Family, Identity, Rotation};
+use crate::setting::diagnostics::{Findings, Span};
+use crate::setting::section::Section;
+use crate::sink::{FileConfig, NullConfig, SinkConfig, canonical, checkpoint_path, without_checkpoint};
 
 /// A handler of the file, and its place.
 struct Defined<'a> {
     name: &'a str,
     at: Span,
     path_at: Option<Span>,
-    /// The keys of a file that it has.
+    /// The keys of its kind that it has.
     keys: Vec<&'static str>,
     is_used: bool,
 }
@@ -58,9 +57,9 @@ impl<'a> HandlerTables<'a> {
             }
             let handler = handler(name, &section, formatters, findings);
             let path_at = section.key_at("path").map(|_| section.value_at("path"));
-            all.handlers.push(handler);
-            let keys = FILE_HANDLER.iter().map(|setting| setting.key());
+            let keys = handler.sink.keys().into_iter().map(|key| key.name);
             let keys = keys.filter(|key| section.key_at(key).is_some()).collect();
+            all.handlers.push(handler);
             all.defined.push(Defined { name, at: section.at, path_at, keys, is_used: false });
         }
         all.share_files(findings);
@@ -78,12 +77,9 @@ impl<'a> HandlerTables<'a> {
                 continue;
             };
             // A default that is written out counts as well.
-            let are_written = |key| other.keys.contains(&key) && defined.keys.contains(&key);
-            let written = FILE_HANDLER.iter().filter(|setting| are_written(setting.key()));
-            let mut differing: Vec<_> = written
-                .filter(|setting| setting.differs(joined, output))
-                .map(|setting| setting.key())
-                .collect();
+            let are_written = |key: &str| [other, defined].iter().all(|defined| defined.keys.contains(&key));
+            let mut differing = joined.differing(output);
+            differing.retain(|key| are_written(key));
             let others = joined.join(output);
             differing.extend(others.into_iter().filter(|key| !are_written(key) || *key == "rotate"));
             let other = other.name;
@@ -97,7 +93,9 @@ impl<'a> HandlerTables<'a> {
                     ),
                 );
             }
-            if let Some(what) = without_checkpoint(joined).filter(|_| without_checkpoint(output).is_none()) {
+            let lacks = joined.lacks_checkpoint_to_be();
+            if let Some(what) = lacks.filter(|_| output.lacks_checkpoint_to_be().is_none()) {
+                let what = without_checkpoint(what);
                 findings.unfit(
                     at,
                     format!("the handlers {other:?} and {:?} write to the same file; {what}", defined.name),
@@ -143,7 +141,7 @@ impl<'a> HandlerTables<'a> {
         let files = || {
             self.handlers.iter().zip(&self.defined).filter_map(|(handler, defined)| match &handler.sink {
                 SinkConfig::File(output) => Some((output, canonical(&output.path), defined)),
-                SinkConfig::Console { .. } | SinkConfig::Null => None,
+                _ => None,
             })
         };
         for (_, place, defined) in files() {
@@ -221,115 +219,29 @@ fn handler<'a>(
     let keys = settings::handler_keys();
     section.allow(&keys, findings);
     let kind = kind(section, findings);
-    let of = kind.map(|kind| format!("kind = \"{kind}\"")).unwrap_or_default();
-    if kind.is_some() {
-        section.allow_of(&of, &keys, findings);
+    if let Some(sink) = &kind {
+        section.allow_of(&sink.kind_line(), &keys, findings);
     }
-    let mut handler = HandlerConfig::plain(kind.unwrap_or(HandlerKind::Null));
+    let mut handler = HandlerConfig::plain(kind.unwrap_or(SinkConfig::Null(NullConfig)));
     name.clone_into(&mut handler.name);
-    section.read(HANDLER, &of, &mut handler, findings);
+    section.read(HANDLER, "", &mut handler, findings);
     handler.formatter = formatters.of(section, findings);
-    match &mut handler.sink {
-        SinkConfig::File(output) => file(section, &of, output, findings),
-        sink => section.read(CONSOLE_HANDLER, &of, sink, findings),
-    }
+    handler.sink.kind_mut().read(section, findings);
     handler
 }
 
-fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<HandlerKind> {
+/// A sink of the kind that the table names, with defaults.
+fn kind(section: &Section<'_>, findings: &mut Findings) -> Option<SinkConfig> {
     if section.key_at("kind").is_none() {
         let kind = if section.key_at("path").is_some() { "file" } else { "console" };
         let what = format!(
-            "the handler{} has no kind; expected console, file, null; write kind = {kind:?}",
-            section.within()
+            "the handler{} has no kind; expected {}; write kind = {kind:?}",
+            section.within(),
+            SinkConfig::KINDS.join(", ")
         );
         findings.unfit(&section.at, what);
         return None;
     }
     let word = section.text("kind", findings)?;
-    let kind: Result<HandlerKind, _> = word.parse();
-    let python = match word.rsplit('.').next() {
-        Some("StreamHandler") => Some(HandlerKind::Console),
-        Some("FileHandler" | "RotatingFileHandler" | "TimedRotatingFileHandler") => Some(HandlerKind::File),
-        Some("NullHandler") => Some(HandlerKind::Null),
-        _ => None,
-    };
-    let kind = kind.map_err(|error| match python {
-        Some(kind) => format!("{error}; did you mean \"{kind}\"?"),
-        None => error.to_string(),
-    });
-    section.parsed("kind", kind, findings)
-}
-
-fn file(section: &Section<'_>, of: &str, output: &mut FileConfig, findings: &mut Findings) {
-    output.path = path(section, findings);
-    section.read(FILE_HANDLER, of, output, findings);
-    if let Some(rotate) = section.table("rotate", findings) {
-        output.rotation = rotation(&rotate, findings);
-    }
-    if let Some(what) = without_checkpoint(output) {
-        findings.unfit(&section.key_at("checkpoint").unwrap_or(section.at.clone()), what);
-    }
-}
-
-/// What a file without a checkpoint is to do, but cannot.
-fn without_checkpoint(output: &FileConfig) -> Option<String> {
-    let what = match (output.rotation != Rotation::default(), output.fsync != Fsync::Never) {
-        _ if output.checkpoint => return None,
-        (true, _) => "rotated",
-        (false, true) => "synced",
-        (false, false) => return None,
-    };
-    Some(format!("a file without a checkpoint cannot be {what}; leave out checkpoint = false"))
-}
-
-fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {
-    if section.key_at("path").is_none() {
-        let what = format!("the handler{} has no path; write path = \"app.log\"", section.within());
-        findings.unfit(&section.at, what);
-    }
-    let path = section.text("path", findings).unwrap_or_default();
-    let wrong = match path {
-        "" => Some("the path is empty; expected the path of a file, such as \"app.log\"".to_owned()),
-        "-" => Some(
-            "\"-\" is not a file; for standard output write kind = \"console\", stream = \"stdout\""
-                .to_owned(),
-        ),
-        _ if path.starts_with("~/") || path.starts_with('$') => {
-            Some(format!("{path:?}: `~` and `$` are not expanded; write the whole path"))
-        }
-        _ if path.contains('\0') => Some(format!("{path:?} is not a path: a file's name cannot contain NUL")),
-        _ => None,
-    };
-    if let Some(wrong) = wrong.filter(|_| section.key_at("path").is_some()) {
-        findings.wrong(&section.value_at("path"), wrong);
-    }
-    path.into()
-}
-
-fn rotation(section: &Section<'_>, findings: &mut Findings) -> Rotation {
-    let errors = findings.errors();
-    let mut rotation = Rotation::default();
-    section.allow(&settings::keys(ROTATION, &[]), findings);
-    section.read(ROTATION, "", &mut rotation, findings);
-    if findings.errors() == errors
-        && (!rotation.keep.is_all() || rotation.min_free.is_some())
-        && rotation.size.is_none()
-        && rotation.every.is_none()
-        && !rotation.on_start
-    {
-        let key = if rotation.keep.is_all() { "min-free" } else { "keep" };
-        let at = section.key_at(key).unwrap_or(section.at.clone());
-        let what =
-            format!("{key} without size, every or on-start: files are closed only by `ringlog rotate`");
-        findings.warn(&at, what);
-    }
-    // After an error the rotation is incomplete, and its check could report what is only misspelled.
-    if findings.errors() == errors
-        && let Err(contradiction) = rotation.check()
-    {
-        let at = section.key_at(contradiction.key()).unwrap_or(section.at.clone());
-        findings.unfit(&at, contradiction.to_string());
-    }
-    rotation
+    section.parsed("kind", SinkConfig::of_kind(word), findings)
 }

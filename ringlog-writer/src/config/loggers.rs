@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use toml::de::DeValue;
 
-use super::diagnostics::Findings;
 use super::handlers::HandlerTables;
 use super::model::LoggerConfig;
-use super::section::{Section, TableEntry};
-use super::settings::{self, LOGGER, ROOT};
+use super::settings::{LOGGER, ROOT};
+use crate::setting::diagnostics::Findings;
+use crate::setting::keys;
+use crate::setting::section::{Section, TableEntry};
 use crate::text_enum::suggestion;
 
 /// Reads the loggers: the root first, then the others in the order of the file.
@@ -19,7 +20,7 @@ pub(super) fn read<'a>(
 ) -> Vec<LoggerConfig> {
     let mut loggers = vec![root(file, handlers, findings)];
     let mut seen = HashSet::new();
-    let keys = settings::keys(LOGGER, &[]);
+    let keys = keys(LOGGER, &[]);
     let tables = file.table("loggers", findings).map(|section| section.tables(findings));
     for (name, section) in tables.unwrap_or_default() {
         for entry in section.unknown(&keys) {
@@ -58,7 +59,7 @@ fn root<'a>(file: &Section<'a>, handlers: &mut HandlerTables<'a>, findings: &mut
         findings.warn(&(0..0), "the root has no handlers; write [root] with handlers = [\"…\"]");
         return LoggerConfig::root(Vec::new());
     };
-    section.allow(&settings::keys(ROOT, &[]), findings);
+    section.allow(&keys(ROOT, &[]), findings);
     let mut root = LoggerConfig::root(handlers.of(&section, findings));
     section.read(ROOT, "", &mut root, findings);
     if root.handlers.is_empty() {

@@ -2,51 +2,27 @@
 
 use std::fmt::{self, Display, Formatter as Out, Write};
 
+use super::formatter_settings::FORMATTER;
 use super::formatters::{BUILT_IN, built_in};
-use super::model::{Config, Formatter, HandlerConfig, LoggerConfig, SinkConfig};
-use super::options::FileConfig;
-use super::quote::{key, string};
-use super::setting::Setting;
-use super::settings::{CONSOLE_HANDLER, FILE_HANDLER, FORMATTER, HANDLER, LOGGER, ROOT, ROTATION, TOP};
+use super::general::{GENERAL, General};
+use super::model::{Config, Formatter, HandlerConfig, LoggerConfig};
+use super::settings::{HANDLER, LOGGER, RINGS, ROOT};
 use crate::format::FormatKind;
-use crate::rotation::Rotation;
+use crate::setting::put_settings;
+use crate::setting::quote::{key, string};
 
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", texts.map(string).collect::<Vec<_>>().join(", "))
 }
 
-/// Writes the settings that differ from those of `plain`. `own` gives the values of those that are no words.
-fn put_settings<T>(
-    f: &mut Out<'_>,
-    settings: &[Setting<T>],
-    it: &T,
-    plain: &T,
-    own: impl Fn(&str) -> Option<String>,
-) -> fmt::Result {
-    for setting in settings {
-        let value = match setting.as_word() {
-            None => own(setting.key()),
-            Some(word) => {
-                let changed = (word.get)(it).filter(|value| Some(value) != (word.get)(plain).as_ref());
-                changed.map(|word| setting.about().syntax.value_of_word(&word))
-            }
-        };
-        if let Some(value) = value {
-            writeln!(f, "{} = {value}", setting.key())?;
-        }
-    }
-    Ok(())
-}
-
 /// A file from which [`Config::parse`] makes an equal configuration. A formatter gets the name of its first handler.
 impl Display for Config {
     fn fmt(&self, f: &mut Out<'_>) -> fmt::Result {
-        put_settings(f, TOP, self, &Config::empty(), |key| {
-            let has_rings = key == "rings" && !self.rings.is_empty();
-            has_rings.then(|| list(self.rings.iter().map(String::as_str)))
+        put_settings(f, RINGS, self, &Config::empty(), |_| {
+            (!self.rings.is_empty()).then(|| list(self.rings.iter().map(String::as_str)))
         })?;
-        let own = Config { handlers: Vec::new(), loggers: Vec::new(), ..self.clone() };
-        if own != Config::empty() {
+        put_settings(f, GENERAL, &self.general, &General::default(), |_| None)?;
+        if !self.rings.is_empty() || self.general != General::default() {
             f.write_char('\n')?;
         }
         let formatters = named_formatters(&self.handlers);
@@ -104,37 +80,21 @@ fn put_formatter(f: &mut Out<'_>, formatter: &Formatter) -> fmt::Result {
 }
 
 fn put_formatter_of_kind(f: &mut Out<'_>, formatter: &Formatter, kind: FormatKind) -> fmt::Result {
-    put_settings(f, FORMATTER, formatter, &Formatter::of_kind(kind), |key| {
+    put_settings(f, FORMATTER, formatter, &Formatter::from(kind), |key| {
         (key == "kind").then(|| string(&kind.to_string()))
     })
 }
 
 fn put_handler(f: &mut Out<'_>, handler: &HandlerConfig, formatter: &str) -> fmt::Result {
     let HandlerConfig { name, sink, .. } = handler;
-    let kind = sink.kind();
-    let plain = HandlerConfig::plain(kind);
-    writeln!(f, "[handlers.{}]", key(name))?;
-    put_settings(f, HANDLER, handler, &plain, |key| match key {
-        "kind" => Some(string(&kind.to_string())),
+    let header = format!("handlers.{}", key(name));
+    writeln!(f, "[{header}]")?;
+    put_settings(f, HANDLER, handler, &HandlerConfig::plain(sink.clone()), |key| match key {
+        "kind" => Some(string(sink.word())),
         "formatter" if formatter != "text" => Some(string(formatter)),
         _ => None,
     })?;
-    match sink {
-        SinkConfig::File(file) => put_file(f, name, file),
-        sink => put_settings(f, CONSOLE_HANDLER, sink, &plain.sink, |_| None),
-    }
-}
-
-fn put_file(f: &mut Out<'_>, name: &str, file: &FileConfig) -> fmt::Result {
-    put_settings(f, FILE_HANDLER, file, &FileConfig::new(""), |key| {
-        (key == "path").then(|| string(&file.path.to_string_lossy()))
-    })?;
-    let plain = Rotation::default();
-    if file.rotation == plain {
-        return Ok(());
-    }
-    writeln!(f, "\n[handlers.{}.rotate]", key(name))?;
-    put_settings(f, ROTATION, &file.rotation, &plain, |_| None)
+    sink.kind().print(f, &header)
 }
 
 fn put_logger(f: &mut Out<'_>, logger: &LoggerConfig, handlers: &[HandlerConfig]) -> fmt::Result {

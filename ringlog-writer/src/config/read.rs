@@ -12,14 +12,15 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::diagnostics::{ConfigErrors, Findings, LineCounter, Problem};
 use super::formatters::FormatterTables;
+use super::general::GENERAL;
 use super::handlers::HandlerTables;
 use super::loggers;
 use super::model::{Config, RINGS_MAX};
-use super::section::Section;
-use super::settings::{self, TOP};
-use super::syntax;
+use super::settings;
+use crate::setting::diagnostics::{ConfigErrors, Findings, LineCounter, Problem};
+use crate::setting::section::Section;
+use crate::setting::syntax;
 
 /// A longer file is refused before it is parsed.
 const BYTES_MAX: u64 = 1 << 20;
@@ -73,8 +74,8 @@ impl Config {
         let mut findings = Findings::default();
         let file = Section::file(text, &table);
         let mut config = Config::empty();
-        file.allow(&settings::keys(TOP, &[]), &mut findings);
-        file.read(TOP, "", &mut config, &mut findings);
+        file.allow(&settings::top_keys(), &mut findings);
+        file.read(GENERAL, "", &mut config.general, &mut findings);
         config.rings = rings(&file, &mut findings);
         let mut formatters = FormatterTables::read(&file, &mut findings);
         let mut handlers = HandlerTables::read(&file, &mut formatters, &mut findings);

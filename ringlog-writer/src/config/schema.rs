@@ -2,9 +2,9 @@
 
 use super::json::Json;
 use super::model::Config;
-use super::options::LEVELS;
-use super::setting::{Key, Pattern, Syntax, plain_text};
-use super::settings::{self, Table};
+use super::settings;
+use crate::setting::words::LEVELS;
+use crate::setting::{Key, Pattern, Syntax, Table, plain_text};
 
 impl Config {
     /// A JSON schema of configuration files, for editors. It accepts the notations that docs/configuration.md
@@ -29,10 +29,10 @@ fn table(header: &str, tables: &[Table]) -> Members {
     let keys = tables.iter().find(|table| table.header == header).map_or(&[][..], |table| &table.keys);
     let mut members = vec![
         ("type", Json::text("object")),
-        ("properties", Json::Object(keys.iter().map(|key| (key.name, property(key, tables))).collect())),
+        ("properties", Json::Object(properties(keys, tables))),
         ("additionalProperties", Json::Bool(false)),
     ];
-    let always = keys.iter().filter(|key| key.about.is_required && key.about.of.is_empty());
+    let always = keys.iter().filter(|key| key.about.is_required && key.of.is_empty());
     members.extend(required(always.map(|key| key.name)));
     let kinds = kinds(keys);
     if !kinds.is_empty() {
@@ -60,9 +60,10 @@ fn kinds(keys: &[Key]) -> Vec<Json> {
 
 /// Which keys a table of this kind needs, and which it may not have.
 fn of_kind(kind: &str, keys: &[Key], needed: Option<&'static str>, not: Option<&'static str>) -> Members {
-    let own = keys.iter().filter(|key| key.about.is_required && key.about.of.contains(&kind));
+    let own = keys.iter().filter(|key| key.about.is_required && key.of.iter().any(|of| of == kind));
     let mut members = required(needed.into_iter().chain(own.map(|key| key.name)));
-    let foreign = keys.iter().filter(|key| !key.about.is_of(kind)).map(|key| key.name).chain(not);
+    let is_foreign = |name: &str| !keys.iter().any(|key| key.name == name && key.is_of(kind));
+    let foreign = names(keys).into_iter().filter(|name| is_foreign(name)).chain(not);
     let foreign: Vec<Json> = foreign.map(|name| Json::Object(required([name].into_iter()))).collect();
     if !foreign.is_empty() {
         members.push(("not", Json::Object(vec![("anyOf", Json::List(foreign))])));
@@ -73,6 +74,30 @@ fn of_kind(kind: &str, keys: &[Key], needed: Option<&'static str>, not: Option<&
 fn required(names: impl Iterator<Item = &'static str>) -> Members {
     let names: Vec<Json> = names.map(Json::text).collect();
     if names.is_empty() { Vec::new() } else { vec![("required", Json::List(names))] }
+}
+
+/// The names of these keys, each once: two kinds of table may have a key of the same name.
+fn names(keys: &[Key]) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for key in keys {
+        if !names.contains(&key.name) {
+            names.push(key.name);
+        }
+    }
+    names
+}
+
+/// The schemas of the values of these keys.
+fn properties(keys: &[Key], tables: &[Table]) -> Members {
+    let of_name = |name: &'static str| {
+        let schemas = keys.iter().filter(|key| key.name == name).map(|key| property(key, tables));
+        let mut schemas: Vec<Json> = schemas.collect();
+        match schemas.len() {
+            1 => (name, schemas.remove(0)),
+            _ => (name, Json::Object(vec![("anyOf", Json::List(schemas))])),
+        }
+    };
+    names(keys).into_iter().map(of_name).collect()
 }
 
 /// The schema of a key's value.

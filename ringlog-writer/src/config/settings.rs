@@ -1,102 +1,28 @@
-//! Every setting of the writer: its key, its flag, its values, and what it does. Defaults are those of the structs.
-
-use std::time::Duration;
+//! Every key of the file, with its table. Settings are declared beside the structs that have their values: those of
+//! sinks in the sinks' folder, the others here.
 
 use ringlog::Level;
-use ringlog::admin;
 
-mod formatters;
-mod handlers;
-mod rotation;
-#[cfg(test)]
-pub(crate) mod tests;
+use super::formatter_settings::FORMATTER;
+use super::general::{GENERAL, General};
+use super::model::{Config, Formatter, HANDLERS_MAX, HandlerConfig, LoggerConfig, RINGS_MAX};
+use crate::setting::words::{ANY, LEVEL, level_or_notset, parse_level};
+use crate::setting::{Key, Pattern, Setting, Syntax, Table, Word, keys, word};
+use crate::sink::{NullConfig, SinkConfig};
 
-pub(crate) use formatters::FORMATTER;
-pub(crate) use handlers::{CONSOLE_HANDLER, FILE_HANDLER, HANDLER};
-pub(crate) use rotation::ROTATION;
-
-use super::model::{
-    Config, Formatter, HANDLERS_MAX, HandlerConfig, HandlerKind, LoggerConfig, RINGS_MAX, SinkConfig,
-};
-use super::options::{FileConfig, level_or_notset, parse_duration, parse_level};
-use super::setting::{Flag, Key, Pattern, Setting, Switch, Syntax, Word, optional, word};
-use crate::rotation::{Rotation, parse_size};
-
-/// The largest number in a file.
-const NUMBER_MAX: u64 = i64::MAX as u64;
-
-const ANY: Syntax = Syntax::String(Pattern::Any);
-const LEVEL: Syntax = Syntax::StringOrNumber(Pattern::Level, 0..=255);
 const HANDLERS: Syntax = Syntax::Strings(0..=HANDLERS_MAX);
 
-/// Kinds of handlers and formatters, as they are written in the file.
-const CONSOLE: &[&str] = &["kind = \"console\""];
-const FILE: &[&str] = &["kind = \"file\""];
-pub(crate) const PATTERN: &str = "format";
-const TEXT: &str = "kind = \"text\"";
-
-/// The file's own keys.
-pub(crate) const TOP: &[Setting<Config>] = &[
-    Setting::<Config>::own(
-        "rings",
-        Syntax::Strings(1..=RINGS_MAX),
-        None,
-        "Names or paths of rings, 1 to 16. They are merged by time into the same handlers. Not needed where \
+/// The rings.
+pub(crate) const RINGS: &[Setting<Config>] = &[Setting::<Config>::own(
+    "rings",
+    Syntax::Strings(1..=RINGS_MAX),
+    None,
+    "Names or paths of rings, 1 to 16. They are merged by time into the same handlers. Not needed where \
          the command line names a ring.",
-    ),
-    Setting::<Config>::word(
-        "grace",
-        Syntax::String(Pattern::Duration),
-        Word {
-            get: |config| config.grace.map(admin::duration_word),
-            set: |config, word| {
-                config.grace = Some(duration(word)?);
-                Ok(())
-            },
-        },
-        "How long the writer holds back a record, for example `25ms`, because a thread that is suspended in \
-         the middle of a log call may still publish an older one. An older record that comes later than that \
-         is written out of order and counted as late. The wait shrinks to nothing as the ring fills. Without \
-         it 10 ms.",
-    )
-    .flag(
-        Flag::value("grace", "TIME", optional!(grace, duration_or_milliseconds, admin::duration_word))
-            .note("A bare number means milliseconds."),
-    ),
-    Setting::<Config>::word(
-        "stop-timeout",
-        Syntax::String(Pattern::Duration),
-        word!(stop_timeout, duration, admin::duration_word),
-        "When the writer stops, how long an output that takes nothing, such as a pipe that is not read, is waited \
-         for. `0s`: it gets what it takes at once. A file is written to its end, unless it has taken nothing for \
-         this time and at least a second. What an output has not got by then waits in the ring for the next writer.",
-    )
-    .flag(Flag::value("stop-timeout", "TIME", word!(stop_timeout, duration, admin::duration_word))),
-    Setting::<Config>::word(
-        "max-total-size",
-        Syntax::StringOrNumber(Pattern::Size, 1..=NUMBER_MAX),
-        optional!(max_total_size, parse_size, admin::size_word),
-        "The size of the closed files of all handlers together, compressed or not, for example `10GiB`. Beyond it the \
-         oldest of all are deleted, whatever their handler's `keep` says. Another writer counts its own files.",
-    ),
-    Setting::<Config>::word(
-        "exit-notices",
-        Syntax::Boolean,
-        word!(exit_notices),
-        "Write a line for each process that ends without closing its lanes: WARNING where a signal killed it or \
-         the cause is not known, INFO where it called `_exit` or exec. `ringlog stat` counts them in any case.",
-    )
-    .flag(Flag::switches(
-        &[Switch {
-            name: "no-exit-notices",
-            word: "false",
-            help: Some(
-                "Write no lines for processes that end without closing their lanes. `ringlog stat` counts them in \
-                 any case.",
-            ),
-        }],
-        word!(exit_notices),
-    )),
+)];
+
+/// The tables of the file.
+const TABLES: &[Setting<Config>] = &[
     Setting::<Config>::own(
         "formatters",
         Syntax::Tables(FORMATTER_TABLE),
@@ -123,10 +49,31 @@ const FORMATTER_TABLE: &str = "formatters.NAME";
 
 const HANDLER_TABLE: &str = "handlers.NAME";
 
-const ROTATION_TABLE: &str = "handlers.NAME.rotate";
-
 const ROOT_TABLE: &str = "root";
 const LOGGER_TABLE: &str = "loggers.NAME";
+
+/// The keys of every handler.
+pub(crate) const HANDLER: &[Setting<HandlerConfig>] = &[
+    Setting::<HandlerConfig>::own(
+        "kind",
+        Syntax::String(Pattern::OneOf(SinkConfig::KINDS)),
+        None,
+        "What its lines go to: one of the kinds below, or `null`, which discards every record.",
+    )
+    .required(),
+    Setting::<HandlerConfig>::word(
+        "level",
+        LEVEL,
+        word!(level, parse_level, level_or_notset),
+        "Records below it are not written.",
+    ),
+    Setting::<HandlerConfig>::own(
+        "formatter",
+        ANY,
+        Some("\"text\""),
+        "A name under `formatters`, or `text`, `json`, `raw`.",
+    ),
+];
 
 pub(crate) const ROOT: &[Setting<LoggerConfig>] = &[
     Setting::<LoggerConfig>::word(
@@ -164,38 +111,27 @@ const LOGGER_LEVEL: Word<LoggerConfig> = Word {
     },
 };
 
-/// A duration with its unit.
-fn duration(word: &str) -> Result<Duration, String> {
-    let expected = "a number with a unit, such as \"10ms\" or \"1s\"";
-    parse_duration(word).ok_or_else(|| format!("invalid duration {word:?}; expected {expected}"))
-}
-
-/// A duration; a bare number means milliseconds.
-fn duration_or_milliseconds(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_millis).or_else(|_| admin::parse_duration(text))
-}
-
-/// A table of the file: its header, empty for the file itself, and its keys.
-pub(crate) struct Table {
-    pub(crate) header: &'static str,
-    pub(crate) keys: Vec<Key>,
-}
-
 /// Every table, in the order of the document.
 pub(crate) fn tables() -> Vec<Table> {
-    vec![
-        Table { header: "", keys: keys(TOP, &[Config::empty()]) },
+    let mut all = vec![
+        Table { header: "", keys: top_keys() },
         Table { header: FORMATTER_TABLE, keys: formatter_keys() },
         Table { header: HANDLER_TABLE, keys: handler_keys() },
-        Table { header: ROTATION_TABLE, keys: keys(ROTATION, &[Rotation::default()]) },
+    ];
+    all.extend(SinkConfig::all().iter().flat_map(|sink| sink.kind().tables()));
+    all.extend([
         Table { header: ROOT_TABLE, keys: keys(ROOT, &[LoggerConfig::root(Vec::new())]) },
         Table { header: LOGGER_TABLE, keys: keys(LOGGER, &[LoggerConfig::root(Vec::new())]) },
-    ]
+    ]);
+    all
 }
 
-/// The keys of these settings. Their defaults are those of the first of these values that has one.
-pub(crate) fn keys<T>(settings: &'static [Setting<T>], plain: &[T]) -> Vec<Key> {
-    settings.iter().map(|setting| setting.describe(plain)).collect()
+/// The file's own keys.
+pub(crate) fn top_keys() -> Vec<Key> {
+    let mut all = keys(RINGS, &[Config::empty()]);
+    all.extend(keys(GENERAL, &[General::default()]));
+    all.extend(keys(TABLES, &[Config::empty()]));
+    all
 }
 
 pub(crate) fn formatter_keys() -> Vec<Key> {
@@ -203,9 +139,7 @@ pub(crate) fn formatter_keys() -> Vec<Key> {
 }
 
 pub(crate) fn handler_keys() -> Vec<Key> {
-    let plain = HandlerConfig::plain(HandlerKind::Null);
-    let mut all = keys(HANDLER, &[plain]);
-    all.extend(keys(CONSOLE_HANDLER, &[SinkConfig::plain(HandlerKind::Console)]));
-    all.extend(keys(FILE_HANDLER, &[FileConfig::new("")]));
+    let mut all = keys(HANDLER, &[HandlerConfig::plain(SinkConfig::Null(NullConfig))]);
+    all.extend(SinkConfig::all().iter().flat_map(SinkConfig::keys));
     all
 }

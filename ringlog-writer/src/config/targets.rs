@@ -1,23 +1,8 @@
-//! Checking that the files of a configuration can be written, without creating or changing any.
+//! Checking that the outputs of a configuration can be opened, without creating or changing any.
 
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::path::Path;
-
-use nix::unistd::{AccessFlags, eaccess};
-use ringlog::admin::Shown;
-
-use super::diagnostics::Problem;
-use super::links::Place;
-use super::model::SinkConfig;
-use super::options::{FileConfig, Fsync};
-use super::paths::{checkpoint_path, end_of_links};
+use super::model::HandlerConfig;
 use super::read::Checked;
-use crate::error::why_not_opened;
-use crate::rotation::Rotation;
-
-/// The reason for which the file sink refuses such a file.
-pub(crate) const IRREGULAR: &str = "it is not a regular file, so it can be neither rotated nor synced";
+use crate::setting::diagnostics::Problem;
 
 impl Checked {
     /// Checks that this process could open each file for writing, and create those that are missing. Nothing is created
@@ -26,69 +11,13 @@ impl Checked {
     /// Returns a problem for each file that cannot be opened, at the place of its path.
     pub fn check_targets(&self) -> Vec<Problem> {
         let handlers = self.config.handlers.iter().zip(&self.paths);
-        let problem = |output: &FileConfig, place: &Option<(usize, usize)>| {
-            let why = obstacle(output)?;
-            let what = format!("cannot open {} for writing: {why}", output.path.shown());
+        let problem = |(handler, place): (&HandlerConfig, &Option<(usize, usize)>)| {
+            let why = handler.sink.kind().obstacle()?;
+            let what = format!("cannot open {} for writing: {why}", handler.sink);
             Some(Problem { file: self.file.clone(), place: *place, what })
         };
-        let mut problems: Vec<Problem> = handlers
-            .filter_map(|(handler, place)| match &handler.sink {
-                SinkConfig::File(output) => problem(output, place),
-                _ => None,
-            })
-            .collect();
+        let mut problems: Vec<Problem> = handlers.filter_map(problem).collect();
         problems.sort_by_key(|problem| problem.place);
         problems
-    }
-}
-
-/// The reason why a file cannot be written, if there is one.
-fn obstacle(output: &FileConfig) -> Option<String> {
-    let path = &output.path;
-    // As the sink does when it opens the file.
-    let place = match Place::trusted(path) {
-        Ok(place) => place,
-        Err(why) => return Some(why),
-    };
-    if let Err(error) = writable(path) {
-        return Some(why_not_opened(path, &error));
-    }
-    if let Some(Err(why)) = fs::metadata(path).ok().map(|meta| place.check_target(&meta)) {
-        return Some(why);
-    }
-    let is_regular = fs::metadata(path).map_or(true, |meta| meta.is_file());
-    if !is_regular {
-        let plain = output.rotation == Rotation::default() && output.fsync == Fsync::Never;
-        return (!plain).then(|| IRREGULAR.to_owned());
-    }
-    if output.checkpoint {
-        let path = checkpoint_path(path);
-        return writable(&path)
-            .err()
-            .map(|error| format!("its checkpoint {}: {}", path.shown(), why_not_opened(&path, &error)));
-    }
-    None
-}
-
-/// Checks that a file could be opened for writing, or created if it is missing.
-fn writable(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => Err(ErrorKind::IsADirectory.into()),
-        Ok(_) => Ok(eaccess(path, AccessFlags::W_OK)?),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let path = end_of_links(path)?;
-            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-                return Err(ErrorKind::IsADirectory.into());
-            }
-            let directory = match path.parent() {
-                Some(directory) if !directory.as_os_str().is_empty() => directory,
-                _ => Path::new("."),
-            };
-            if !fs::metadata(directory)?.is_dir() {
-                return Err(ErrorKind::NotADirectory.into());
-            }
-            Ok(eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK)?)
-        }
-        Err(error) => Err(error),
     }
 }

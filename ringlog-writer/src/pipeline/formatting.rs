@@ -27,7 +27,7 @@ impl Formatting {
         rings: &[RingIdentity],
     ) -> Result<Formatting, Error> {
         let format = |ring| {
-            let format = format_of(&handler.formatter, handler.sink.is_colored(), ring);
+            let format = format_of(&handler.formatter, handler.sink.kind().is_colored(), ring);
             format.map_err(|error| Error::Config(format!("handler {:?}: {error}", handler.name)))
         };
         Ok(Formatting {

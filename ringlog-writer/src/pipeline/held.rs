@@ -13,9 +13,9 @@ use super::leaving;
 use super::requests::Requests;
 use super::source::Source;
 use super::sources::Sources;
-use crate::config::canonical;
 use crate::error::Error;
 use crate::events::Events;
+use crate::sink::canonical;
 
 /// The rings that are held while no session drains them.
 #[derive(Default)]

@@ -10,9 +10,9 @@ use super::context::Context;
 use super::delivery::Delivery;
 use super::output::{FinishedOutput, Others, Output, Pressure};
 use super::router::HandlerMask;
-use crate::config::Guarantee;
 use crate::error::Error;
 use crate::events::Events;
+use crate::sink::Guarantee;
 use crate::sink::Unrotatable;
 use crate::status::OutputStatus;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ringlog::Level;
 use ringlog::reader::{Body, Entry};
 
-use crate::config::{Config, EVERYTHING, HandlerConfig, LoggerConfig, SinkConfig};
+use crate::config::{Config, EVERYTHING, HandlerConfig, LoggerConfig};
 
 /// A set of handlers, one bit each. The lowest bit is the first handler that has a sink.
 pub(super) type HandlerMask = u64;
@@ -48,9 +48,9 @@ impl Route {
 impl Router {
     pub(super) fn new(config: &Config) -> Router {
         let mut bits = (0..).map(|number| 1 << number);
-        let bit = |handler: &HandlerConfig| match handler.sink {
-            SinkConfig::Null => None,
-            SinkConfig::Console { .. } | SinkConfig::File(_) => Some((bits.next()?, handler.level)),
+        let bit = |handler: &HandlerConfig| {
+            handler.sink.kind().output()?;
+            Some((bits.next()?, handler.level))
         };
         let handlers = config.handlers.iter().map(bit).collect();
         let dotted = |logger: &LoggerConfig| LoggerConfig { name: dotted(&logger.name), ..logger.clone() };
@@ -59,7 +59,7 @@ impl Router {
             handlers,
             routes: HashMap::new(),
             last: (Box::default(), Route { level: EVERYTHING, handlers: Vec::new() }),
-            writes_exits: config.exit_notices,
+            writes_exits: config.general.exit_notices,
         };
         router.last.1 = router.find("");
         router
@@ -161,10 +161,10 @@ mod tests {
     use ringlog::reader::{ExitCause, Origin, UncleanExit};
 
     use super::*;
-    use crate::config::{Color, Formatter, Stream};
+    use crate::config::{ConsoleConfig, Formatter, General, NullConfig, SinkConfig};
 
     fn handler(level: Level) -> HandlerConfig {
-        let sink = SinkConfig::Console { stream: Stream::Stdout, color: Color::Never };
+        let sink = SinkConfig::Console(ConsoleConfig::default());
         HandlerConfig { name: String::new(), level, formatter: Formatter::default(), sink }
     }
 
@@ -176,7 +176,7 @@ mod tests {
     /// propagation. `quiet`: a null handler only. `db.slow`: only a level.
     fn router() -> Router {
         let mut handlers = vec![handler(Level::WARN), handler(EVERYTHING), handler(EVERYTHING)];
-        handlers.push(HandlerConfig { sink: SinkConfig::Null, ..handler(EVERYTHING) });
+        handlers.push(HandlerConfig { sink: SinkConfig::Null(NullConfig), ..handler(EVERYTHING) });
         let loggers = vec![
             logger("", Some(Level::INFO), &[0], true),
             logger("db", Some(Level::DEBUG), &[1], true),
@@ -249,7 +249,8 @@ mod tests {
             (handler(EVERYTHING), false, [0, 0], [false, false]),
         ] {
             let loggers = vec![root.clone(), of_ringlog.clone()];
-            let config = Config { exit_notices, handlers: vec![handlers], loggers, ..Config::empty() };
+            let general = General { exit_notices, ..General::default() };
+            let config = Config { general, handlers: vec![handlers], loggers, ..Config::empty() };
             let mut router = Router::new(&config);
             let entries = [ExitCause::Unknown, ExitCause::Status(0)].map(entry);
             assert_eq!(entries.map(|entry| router.mask(&entry)), masks);

@@ -3,8 +3,7 @@
 mod opened;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -20,12 +19,12 @@ use super::router::{HandlerMask, Router};
 use super::run::{End, Writer};
 use super::sources::Sources;
 use super::status_file::StatusFile;
-use crate::config::options::{Existing, Options};
-use crate::config::{Config, ConfigFile, Guarantee, HandlerConfig, Place, SinkConfig, canonical};
+use crate::config::options::Options;
+use crate::config::{Config, ConfigFile, HandlerConfig};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
 use crate::rotation::TotalSize;
-use crate::sink::{self, Sink, SinkRequest, Unopened};
+use crate::sink::{self, Guarantee, Opening, Place, Sink, SinkRequest, Unopened};
 use crate::summary::Summary;
 
 /// The pause before the previous configuration is tried again.
@@ -149,19 +148,10 @@ fn run_sessions(
 /// Makes the next configuration append to files that were open before: `truncate` and `on-start` apply only when the
 /// writer starts.
 fn keep_files_of(before: &Config, next: &mut Config) {
-    let files = |config: &Config| -> Vec<PathBuf> {
-        let path = |handler: &HandlerConfig| match &handler.sink {
-            SinkConfig::File(file) => Some(canonical(&file.path)),
-            SinkConfig::Console { .. } | SinkConfig::Null => None,
-        };
-        config.handlers.iter().filter_map(path).collect()
-    };
-    let known = files(before);
+    let known: Vec<Place> = before.handlers.iter().filter_map(|handler| handler.sink.place()).collect();
     for handler in &mut next.handlers {
-        if let SinkConfig::File(file) = &mut handler.sink
-            && known.contains(&canonical(&file.path))
-        {
-            (file.existing, file.rotation.on_start) = (Existing::Append, false);
+        if handler.sink.place().is_some_and(|place| known.contains(&place)) {
+            handler.sink.kind_mut().go_on();
         }
     }
 }
@@ -212,7 +202,7 @@ impl Session<'_> {
         events: &'a mut dyn Events,
     ) -> Result<Writer<'a>, Error> {
         let Carried { held, positions, status, .. } = carried;
-        let mut sources = held.take(&self.config.rings, self.config.grace, events)?;
+        let mut sources = held.take(&self.config.rings, self.config.general.grace, events)?;
         let router = Router::new(self.config);
         let outputs = match self.open_outputs(&router, &mut sources, positions, events) {
             Ok(outputs) => outputs,
@@ -237,16 +227,17 @@ impl Session<'_> {
         events: &mut dyn Events,
     ) -> Result<Outputs, Error> {
         let mut opened = Vec::new();
-        let total = &self.config.max_total_size.map(TotalSize::new);
+        let total = &self.config.general.max_total_size.map(TotalSize::new);
         for handlers in self.by_place(router) {
             let [(first, _), ..] = handlers[..] else { continue };
             let rings = ring_paths(sources);
             let takes_all = router.takes_all(handlers.iter().fold(0, |bits, (_, bit)| bits | bit));
-            let sink = match sink::open(&first.sink, &rings, total.as_ref(), takes_all) {
+            let with = Opening { rings: &rings, total: total.as_ref(), takes_all };
+            let sink = match sink::open(&first.sink, &with) {
                 Ok(sink) => sink.map(|sink| (sink, None)),
                 Err(error) => {
                     let failure = error.to_string();
-                    Some((self.stand_in(first, &rings, total, positions, error, events)?, Some(failure)))
+                    Some((self.stand_in(first, &with, positions, error, events)?, Some(failure)))
                 }
             };
             opened.extend(sink.map(|(sink, failure)| Opened { handlers, sink, failure }));
@@ -262,14 +253,15 @@ impl Session<'_> {
         for Opened { handlers, sink, failure } in &mut opened {
             if let Err(error) = sink.recover(sources.follow_crash(), events) {
                 *failure = Some(error.to_string());
-                *sink =
-                    self.stand_in(handlers[0].0, &ring_paths(sources), total, positions, error, events)?;
+                let rings = ring_paths(sources);
+                let with = Opening { rings: &rings, total: total.as_ref(), takes_all: false };
+                *sink = self.stand_in(handlers[0].0, &with, positions, error, events)?;
             }
         }
         let has_better = opened.iter().any(|opened| opened.sink.guarantee() != Guarantee::BestEffort);
         let start = |opened: Opened<'_>| opened.start(sources, has_better);
         let all = opened.into_iter().map(start).collect::<Result<_, _>>()?;
-        Ok(Outputs::new(all, sources.all_drop()?, sources.least_bytes(), self.config.stop_timeout))
+        Ok(Outputs::new(all, sources.all_drop()?, sources.least_bytes(), self.config.general.stop_timeout))
     }
 
     /// The handlers with their bits, those that write to one place together.
@@ -289,8 +281,7 @@ impl Session<'_> {
     fn stand_in(
         &self,
         handler: &HandlerConfig,
-        rings: &[&Path],
-        total: &Option<Arc<TotalSize>>,
+        with: &Opening<'_>,
         positions: &Positions,
         error: Error,
         events: &mut dyn Events,
@@ -300,13 +291,13 @@ impl Session<'_> {
             _ if !self.may_lack_outputs && !error.is_for_want_of_room() => return Err(error),
             Some(cursors) => cursors,
             None if self.may_lack_outputs => Vec::new(),
-            None => match sink::known_positions(&handler.sink) {
+            None => match handler.sink.kind().known_positions() {
                 Some(cursors) => cursors,
                 None => return Err(error),
             },
         };
         events.report(&format!("{error}; trying again, its records wait in the rings"));
-        Ok(Box::new(Unopened::new(&handler.sink, rings, total.as_ref(), cursors)))
+        Ok(Box::new(Unopened::new(&handler.sink, with, cursors)))
     }
 
     /// Runs the loop to its end, and closes the sinks.

@@ -8,8 +8,8 @@ use ringlog::admin::Shown;
 
 use super::sources::Sources;
 use crate::clock::now_unix_ns;
-use crate::config::Guarantee;
 use crate::events::Events;
+use crate::sink::Guarantee;
 use crate::status::{ConfigStatus, Failure, OutputStatus, WriterStatus};
 
 /// The shortest time between two writes.

@@ -5,28 +5,41 @@ pub(super) mod append;
 mod begin;
 pub(crate) mod checkpoint;
 mod closing;
+pub(crate) mod config;
 mod delivering;
 mod foreign;
+pub(crate) mod fsync;
 mod full;
+mod kind;
+mod links;
 mod lock;
 mod older_copy;
+pub(crate) mod outputs;
+pub(crate) mod owners;
+pub(crate) mod paths;
 mod pipe;
 mod plain;
 mod recovery;
 pub(super) mod rotate;
+pub(crate) mod rotation_config;
 mod syncs;
+mod target;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringlog::admin::Shown;
 use ringlog::reader::Cursor;
 
 use append::File;
+use config::{Existing, FileConfig};
 use delivering::Delivered;
+use fsync::Fsync;
+use links::Place;
 use lock::Locking;
+use owners::{Group, Mode, Owner};
+use paths::checkpoint_path;
 use pipe::Pipe;
 use plain::PlainFile;
 use recovery::{Recovery, RepairAction};
@@ -34,28 +47,22 @@ use rotate::FileRotation;
 use syncs::Syncs;
 
 use super::batch::Batch;
+use super::guarantee::Guarantee;
+use super::kind::Opening;
 use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 use crate::clock::now_unix_ns;
-use crate::config::links::Place;
-use crate::config::options::{Existing, Fsync};
-use crate::config::{FileConfig, Group, Guarantee, IRREGULAR, Mode, OutputKind, Owner, checkpoint_path};
 use crate::error::{Error, is_for_want_of_room};
 use crate::events::Events;
-use crate::rotation::{NewFile, Plan, PlanError, Rotation, TotalShare, TotalSize, without_replacing};
+use crate::rotation::{NewFile, Plan, PlanError, Rotation, TotalShare, without_replacing};
 use checkpoint::{Checkpoint, CheckpointState, FileState};
 
-/// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused. `total`: the
-/// closed files of all handlers, if these are limited. `takes_all`: every record of the rings is for the file.
-pub(super) fn open(
-    output: &FileConfig,
-    rings: &[&Path],
-    total: Option<&Arc<TotalSize>>,
-    takes_all: bool,
-) -> Result<Box<dyn Sink>, Error> {
+/// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused.
+fn open(output: &FileConfig, with: &Opening<'_>) -> Result<Box<dyn Sink>, Error> {
+    let Opening { rings, total, takes_all } = *with;
     // A pipe or a device cannot do this; ignoring it silently would break a promise.
     let check_irregular = || match output.rotation == Rotation::default() && output.fsync == Fsync::Never {
         true => Ok(()),
-        false => Err(Error::Open { path: output.path.clone(), why: IRREGULAR.to_owned() }),
+        false => Err(Error::Open { path: output.path.clone(), why: target::IRREGULAR.to_owned() }),
     };
     if pipe::is_pipe(&output.path) {
         check_irregular()?;
@@ -78,7 +85,7 @@ pub(super) fn open(
 }
 
 /// The positions of rings in a file that cannot be opened now; `None` if only opening it can tell.
-pub(super) fn known_positions(output: &FileConfig) -> Option<Vec<Cursor>> {
+fn known_positions(output: &FileConfig) -> Option<Vec<Cursor>> {
     if !output.checkpoint || pipe::is_pipe(&output.path) {
         return Some(Vec::new());
     }
@@ -251,7 +258,7 @@ fn failed(path: &Path, error: io::Error) -> Error {
 
 impl Sink for FileSink {
     fn guarantee(&self) -> Guarantee {
-        OutputKind::File.guarantee()
+        outputs::WITH_CHECKPOINT.guarantee
     }
 
     fn deliver(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<()> {

@@ -1,5 +1,6 @@
+use super::console::CONSOLE;
+use super::file::outputs::{IRREGULAR, WITH_CHECKPOINT, WITHOUT_CHECKPOINT};
 use super::*;
-use crate::config::{Color, FileConfig, OutputKind, Stream};
 
 #[test]
 fn every_sink_has_the_guarantee_of_its_kind() {
@@ -10,19 +11,21 @@ fn every_sink_has_the_guarantee_of_its_kind() {
     };
     nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     for (config, expected) in [
-        (file("new.log", true), OutputKind::File),
-        (file("plain.log", false), OutputKind::PlainFile),
-        (file("pipe", true), OutputKind::Irregular),
-        (file("pipe", false), OutputKind::Irregular),
-        (file("/dev/null", true), OutputKind::Irregular),
-        (SinkConfig::Console { stream: Stream::Stderr, color: Color::Never }, OutputKind::Console),
+        (file("new.log", true), WITH_CHECKPOINT),
+        (file("plain.log", false), WITHOUT_CHECKPOINT),
+        (file("pipe", true), IRREGULAR),
+        (file("pipe", false), IRREGULAR),
+        (file("/dev/null", true), IRREGULAR),
+        (SinkConfig::Console(ConsoleConfig::default()), CONSOLE),
     ] {
-        assert_eq!(OutputKind::of(&config), Some(expected), "{config}");
-        let unopened = Unopened::new(&config, &[], None, Vec::new());
-        let opened = open(&config, &[], None, false).unwrap().unwrap();
+        assert_eq!(config.kind().output(), Some(expected), "{config}");
+        assert!(config.kind().outputs().contains(&expected), "{config}");
+        let with = Opening { rings: &[], total: None, takes_all: false };
+        let unopened = Unopened::new(&config, &with, Vec::new());
+        let opened = open(&config, &with).unwrap().unwrap();
         for sink in [Box::new(unopened), opened] as [Box<dyn Sink>; 2] {
-            assert_eq!(sink.guarantee(), expected.guarantee(), "{config}");
+            assert_eq!(sink.guarantee(), expected.guarantee, "{config}");
         }
     }
-    assert_eq!(OutputKind::of(&SinkConfig::Null), None);
+    assert_eq!(SinkConfig::Null(NullConfig).kind().output(), None);
 }

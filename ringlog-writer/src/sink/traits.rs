@@ -6,7 +6,7 @@ use std::io;
 use ringlog::reader::Cursor;
 
 use super::batch::Batch;
-use crate::config::Guarantee;
+use super::guarantee::Guarantee;
 use crate::error::Error;
 use crate::events::Events;
 
@@ -53,9 +53,6 @@ pub(crate) enum Abandoned {
 }
 
 /// A destination for batches. A sink reports failures; repeating is the delivery's part.
-///
-/// A sink is one file beside this one, a kind in [`SinkConfig`](crate::config::SinkConfig), and a line in
-/// [`open`](super::open).
 pub(crate) trait Sink: Send {
     fn guarantee(&self) -> Guarantee;
 

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use ringlog::reader::Cursor;
 
 use super::batch::Batch;
+use super::config::SinkConfig;
+use super::guarantee::Guarantee;
+use super::kind::Opening;
 use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
-use crate::config::{Guarantee, OutputKind, SinkConfig};
 use crate::error::Error;
 use crate::events::Events;
 use crate::rotation::TotalSize;
@@ -31,17 +33,12 @@ pub(crate) struct Unopened {
 
 impl Unopened {
     /// `cursors`: the positions of the rings in the sink when the session before closed it.
-    pub(crate) fn new(
-        config: &SinkConfig,
-        rings: &[&Path],
-        total: Option<&Arc<TotalSize>>,
-        cursors: Vec<Cursor>,
-    ) -> Unopened {
+    pub(crate) fn new(config: &SinkConfig, with: &Opening<'_>, cursors: Vec<Cursor>) -> Unopened {
         Unopened {
-            total: total.cloned(),
+            total: with.total.cloned(),
             config: config.clone(),
-            guarantee: OutputKind::of(config).map_or(Guarantee::AtLeastOnce, OutputKind::guarantee),
-            rings: rings.iter().map(|ring| ring.to_path_buf()).collect(),
+            guarantee: config.kind().output().map_or(Guarantee::AtLeastOnce, |output| output.guarantee),
+            rings: with.rings.iter().map(|ring| ring.to_path_buf()).collect(),
             cursors,
             opened: None,
             tried_at: Instant::now(),
@@ -63,8 +60,8 @@ impl Unopened {
     fn open(&self, events: &mut dyn Events) -> Result<Box<dyn Sink>, Error> {
         let rings: Vec<&Path> = self.rings.iter().map(PathBuf::as_path).collect();
         let failed = |why: &str| Error::Open { path: self.config.to_string().into(), why: why.to_owned() };
-        let mut sink = super::open(&self.config, &rings, self.total.as_ref(), false)?
-            .ok_or_else(|| failed("it discards every record"))?;
+        let with = Opening { rings: &rings, total: self.total.as_ref(), takes_all: false };
+        let mut sink = super::open(&self.config, &with)?.ok_or_else(|| failed("it discards every record"))?;
         // The batches continue at these positions. A new file has none.
         let is_known = |cursor: &Cursor| [cursor, &Cursor::default()].contains(&&sink.cursor(&cursor.ring));
         if !self.cursors.iter().all(is_known) {
@@ -121,11 +118,7 @@ impl Sink for Unopened {
     }
 
     fn unrotatable(&self) -> Option<Unrotatable> {
-        match &self.config {
-            SinkConfig::File(file) if file.checkpoint => None,
-            SinkConfig::File(_) => Some(Unrotatable::WithoutCheckpoint),
-            SinkConfig::Console { .. } | SinkConfig::Null => Some(Unrotatable::Console),
-        }
+        self.config.kind().unrotatable()
     }
 
     fn close(self: Box<Self>, acknowledged: bool, events: &mut dyn Events) {

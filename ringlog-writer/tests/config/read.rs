@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ringlog::Level;
 use ringlog_writer::config::{
-    Color, Config, FileConfig, Formatter, HandlerConfig, LoggerConfig, SinkConfig, Stream,
+    Color, Config, ConsoleConfig, FileConfig, Formatter, General, HandlerConfig, LoggerConfig, NullConfig,
+    SinkConfig, Stream,
 };
 use ringlog_writer::rotation::{Compression, Every, Keep, Naming, OnFull, Rotation, Zone};
 use ringlog_writer::{Existing, Fsync, Newlines};
@@ -52,18 +53,20 @@ fn every_key_has_its_meaning() {
         },
         ..FileConfig::new("log/app.log")
     };
-    let console = SinkConfig::Console { stream: Stream::Stdout, color: Color::Never };
+    let console = SinkConfig::Console(ConsoleConfig { stream: Stream::Stdout, color: Color::Never });
     let ids = Formatter::Text { newlines: Newlines::Escape, ids: true };
     let expected = Config {
         rings: vec!["app".to_owned(), "./ring".to_owned()],
-        grace: Some(Duration::from_millis(20)),
-        stop_timeout: Duration::from_millis(1500),
-        max_total_size: Some(10 << 30),
-        exit_notices: false,
+        general: General {
+            grace: Some(Duration::from_millis(20)),
+            stop_timeout: Duration::from_millis(1500),
+            max_total_size: Some(10 << 30),
+            exit_notices: false,
+        },
         handlers: vec![
             handler("console", 30, brief, console),
             handler("file", 0, ids, SinkConfig::File(file)),
-            handler("nowhere", 35, Formatter::default(), SinkConfig::Null),
+            handler("nowhere", 35, Formatter::default(), SinkConfig::Null(NullConfig)),
         ],
         loggers: vec![
             logger("", Some(20), &[0], true),
@@ -77,13 +80,15 @@ fn every_key_has_its_meaning() {
 #[test]
 fn keys_that_are_left_out_have_their_defaults() {
     let config = parse("handlers.f = { kind = 'file', path = 'f.log' }\nhandlers.c = { kind = 'console' }\n");
-    let console = SinkConfig::Console { stream: Stream::Stderr, color: Color::Auto };
+    let console = SinkConfig::Console(ConsoleConfig { stream: Stream::Stderr, color: Color::Auto });
     let expected = Config {
         rings: Vec::new(),
-        grace: None,
-        stop_timeout: Duration::from_secs(5),
-        max_total_size: None,
-        exit_notices: true,
+        general: General {
+            grace: None,
+            stop_timeout: Duration::from_secs(5),
+            max_total_size: None,
+            exit_notices: true,
+        },
         handlers: vec![
             handler("f", 0, Formatter::default(), SinkConfig::File(FileConfig::new("f.log"))),
             handler("c", 0, Formatter::default(), console),
@@ -129,7 +134,7 @@ fn durations_and_sizes_are_written_alike_in_every_key() {
         [("1h30m", 5_400_000), ("1.5s", 1500), ("250ms", 250), ("1 h 5 min", 3_900_000)]
     {
         let span = Duration::from_millis(milliseconds);
-        let grace = parse(&format!("grace = '{word}'\nhandlers.h.kind = 'null'\n")).grace;
+        let grace = parse(&format!("grace = '{word}'\nhandlers.h.kind = 'null'\n")).general.grace;
         assert_eq!((grace, file("fsync", word).fsync), (Some(span), Fsync::Every(span)), "{word}");
         // Files are closed, and kept, by whole seconds.
         if span.subsec_nanos() == 0 {

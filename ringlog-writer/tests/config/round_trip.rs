@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use ringlog::Level;
 use ringlog_writer::config::{
-    Color, Config, FileConfig, Formatter, HandlerConfig, LoggerConfig, SinkConfig, Stream,
+    Color, Config, ConsoleConfig, FileConfig, Formatter, General, HandlerConfig, LoggerConfig, NullConfig,
+    SinkConfig, Stream,
 };
 use ringlog_writer::rotation::{Rotation, Zone};
 use ringlog_writer::{Existing, Fsync, Newlines};
@@ -99,7 +100,7 @@ fn rotation() -> impl Strategy<Value = Rotation> {
 /// An output; `handlers` makes the file names distinct.
 fn output() -> impl Strategy<Value = SinkConfig> {
     let console = (named(Stream::NAMES), named(Color::NAMES))
-        .prop_map(|(stream, color)| SinkConfig::Console { stream, color });
+        .prop_map(|(stream, color)| SinkConfig::Console(ConsoleConfig { stream, color }));
     let owners = (
         option::of(parsed(&["0600", "0664"])),
         option::of(parsed(&["root", "7"])),
@@ -122,7 +123,7 @@ fn output() -> impl Strategy<Value = SinkConfig> {
             })
         },
     );
-    prop_oneof![console, file, Just(SinkConfig::Null)]
+    prop_oneof![console, file, Just(SinkConfig::Null(NullConfig))]
 }
 
 fn handlers() -> impl Strategy<Value = Vec<HandlerConfig>> {
@@ -170,7 +171,8 @@ prop_compose! {
     {
         let (grace, stop_timeout) = (grace.map(Duration::from_nanos), Duration::from_nanos(stop));
         let rings = rings.into_keys().collect();
-        Config { rings, grace, stop_timeout, max_total_size, exit_notices, handlers, loggers }
+        let general = General { grace, stop_timeout, max_total_size, exit_notices };
+        Config { rings, general, handlers, loggers }
     }
 }
 

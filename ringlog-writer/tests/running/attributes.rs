@@ -66,7 +66,7 @@ fn a_file_after_a_moved_or_deleted_one_is_as_open_as_that_one() {
     for checkpoint in [true, false] {
         let (mut scene, wanted) = scene(if checkpoint { numbered() } else { Rotation::default() }, 0o606);
         let (mut options, out) = (scene.options(), scene.path("app.log"));
-        options.checkpoint = checkpoint;
+        options.out.as_file_mut().unwrap().checkpoint = checkpoint;
         scene.beside_a_writer(&options, |scene, signals| {
             for after in ["moved", "deleted"] {
                 scene.log(1);
@@ -149,10 +149,11 @@ fn new_files_have_the_configured_mode_owner_and_group() {
     for checkpoint in [true, false] {
         let mut scene = Scene::new(if checkpoint { numbered() } else { Rotation::default() });
         let (mut options, out) = (scene.options(), scene.path("app.log"));
-        (options.checkpoint, options.mode) = (checkpoint, "0646".parse().ok());
+        let file = options.out.as_file_mut().unwrap();
+        (file.checkpoint, file.mode) = (checkpoint, "0646".parse().ok());
         let mut wanted = (0o646, geteuid().as_raw(), getegid().as_raw());
         if geteuid().is_root() {
-            (options.owner, options.group) = ("4321".parse().ok(), "4322".parse().ok());
+            (file.owner, file.group) = ("4321".parse().ok(), "4322".parse().ok());
             (wanted.1, wanted.2) = (4321, 4322);
         }
         scene.beside_a_writer(&options, |scene, signals| {
@@ -176,7 +177,7 @@ fn an_existing_file_keeps_its_mode_but_the_next_does_not() {
     let compression = Some("gzip".parse().unwrap());
     let (mut scene, kept) = scene(Rotation { compression, ..numbered() }, 0o606);
     let mut options = scene.options();
-    options.mode = "0640".parse().ok();
+    options.out.as_file_mut().unwrap().mode = "0640".parse().ok();
     scene.beside_a_writer(&options, |scene, signals| {
         scene.log(1);
         scene.flush();
@@ -281,7 +282,7 @@ fn a_link_that_takes_the_place_of_a_moved_file_is_not_followed() {
     for checkpoint in [true, false] {
         let mut scene = Scene::new(Rotation::default());
         let (mut options, out) = (scene.options(), scene.path("app.log"));
-        options.checkpoint = checkpoint;
+        options.out.as_file_mut().unwrap().checkpoint = checkpoint;
         fs::write(scene.path("victim"), "").unwrap();
         scene.beside_a_writer(&options, |scene, signals| {
             scene.log(1);

@@ -12,7 +12,8 @@ use ringlog::admin::{LevelRule, Resize, change_levels, resize};
 use ringlog::reader::Observer;
 use ringlog::{Level, Overflow, PushError, Ring};
 use ringlog_testkit::Scratch;
-use ringlog_writer::{FormatKind, Fsync, Options, Out, Signals, run_with};
+use ringlog_writer::config::Formatter;
+use ringlog_writer::{Fsync, Options, Out, Signals, run_with};
 
 use crate::common::{EventLog, eventually};
 
@@ -68,9 +69,9 @@ impl Disk {
 
     fn options(&self) -> Options {
         let mut options = Options::new(self.name());
-        options.out = Out::File(self.dir.file("app.log"));
-        options.format = FormatKind::Json;
-        options.fsync = Fsync::Batch;
+        options.out = Out::file(self.dir.file("app.log"));
+        options.formatter = Formatter::Json;
+        options.out.as_file_mut().unwrap().fsync = Fsync::Batch;
         options
     }
 

@@ -214,7 +214,7 @@ fn records_wait_in_the_ring_while_the_directory_is_missing() {
     let mut scratch = Scene::new(Rotation::default());
     let (mut options, logs) = (scratch.options(), scratch.path("logs"));
     fs::create_dir(&logs).unwrap();
-    options.out = Out::File(logs.join("app.log"));
+    options.out = Out::file(logs.join("app.log"));
     scratch.beside_a_writer(&options, |scratch, _| {
         scratch.log(5);
         scratch.flush();
@@ -238,7 +238,7 @@ fn a_directory_that_was_moved_away_is_reported_once() {
     let mut scratch = Scene::new(Rotation::default());
     let (mut options, logs, moved) = (scratch.options(), scratch.path("logs"), scratch.path("moved"));
     fs::create_dir(&logs).unwrap();
-    options.out = Out::File(logs.join("app.log"));
+    options.out = Out::file(logs.join("app.log"));
     scratch.beside_a_writer(&options, |scratch, _| {
         scratch.log(5);
         scratch.flush();
@@ -283,7 +283,7 @@ fn a_checkpoint_is_left_only_where_it_is_still_needed() {
     scratch.drain();
     assert!(!scratch.path("app.log.checkpoint").exists(), "the ring itself holds the acknowledged position");
     let mut options = scratch.options();
-    options.fsync = Fsync::Batch;
+    options.out.as_file_mut().unwrap().fsync = Fsync::Batch;
     scratch.beside_a_writer(&options, |scratch, _| {
         scratch.log(1);
         scratch.flush();

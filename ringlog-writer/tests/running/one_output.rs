@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ringlog::{Level, Logger, Overflow, Ring};
 use ringlog_testkit::Scratch;
-use ringlog_writer::{Error, Existing, FormatKind, Options, Out, Signals, Summary, run, run_with};
+use ringlog_writer::config::Formatter;
+use ringlog_writer::{Error, Existing, Options, Out, Signals, Summary, run, run_with};
 
 use crate::common::{EventLog, SOON, eventually};
 
@@ -33,10 +34,10 @@ impl Scene {
         self.dir.file("app.log")
     }
 
-    fn options(&self, format: FormatKind) -> Options {
+    fn options(&self, format: Formatter) -> Options {
         let mut options = Options::new(self.ring.path().to_str().unwrap());
-        options.out = Out::File(self.out());
-        options.format = format;
+        options.out = Out::file(self.out());
+        options.formatter = format;
         options
     }
 
@@ -87,12 +88,12 @@ impl Running {
 fn everything_published_before_the_stop_is_written() {
     let at = Scene::new();
     say(&at.ring.logger(), &["one", "two"]);
-    let summary = at.drain(&at.options(FormatKind::Raw)).unwrap();
+    let summary = at.drain(&at.options(Formatter::Raw)).unwrap();
     assert_eq!(summary, Summary { records: 2, bytes: 8, ..Summary::default() });
     assert_eq!(at.written(), "one\ntwo\n");
     assert_eq!(at.persisted(), 2);
     // Nothing is written twice.
-    assert_eq!(at.drain(&at.options(FormatKind::Raw)).unwrap().records, 0);
+    assert_eq!(at.drain(&at.options(Formatter::Raw)).unwrap().records, 0);
     assert_eq!(at.written(), "one\ntwo\n");
 }
 
@@ -100,14 +101,14 @@ fn everything_published_before_the_stop_is_written() {
 fn lines_look_as_the_format_says() {
     let at = Scene::new();
     say(&at.ring.logger(), &["91%"]);
-    at.drain(&at.options(FormatKind::Text)).unwrap();
+    at.drain(&at.options(Formatter::default())).unwrap();
     let line = at.written();
     assert!(line.starts_with("20") && line.contains("Z INFO  test["), "{line}");
     assert!(line.contains("/one_output::lin") && line.ends_with("] 91%\n"), "{line}");
 
     say(&at.ring.logger(), &["92%"]);
-    let mut options = at.options(FormatKind::Json);
-    options.existing = Existing::Truncate;
+    let mut options = at.options(Formatter::Json);
+    options.out.as_file_mut().unwrap().existing = Existing::Truncate;
     at.drain(&options).unwrap();
     let line: serde_json::Value = serde_json::from_str(&at.written()).unwrap();
     assert_eq!((&line["ring"], &line["message"]), (&"app".into(), &"92%".into()));
@@ -118,7 +119,7 @@ fn lines_look_as_the_format_says() {
 fn a_lone_record_is_not_held_back() {
     let at = Scene::new();
     let log = at.ring.logger();
-    let writer = Running::start(&at.options(FormatKind::Raw));
+    let writer = Running::start(&at.options(Formatter::Raw));
     for message in ["first", "second"] {
         say(&log, &[message]);
         log.flush(SOON).unwrap();
@@ -130,7 +131,7 @@ fn a_lone_record_is_not_held_back() {
 #[test]
 fn a_writer_ends_when_asked_through_the_ring() {
     let at = Scene::new();
-    let writer = Running::start(&at.options(FormatKind::Raw));
+    let writer = Running::start(&at.options(Formatter::Raw));
     say(&at.ring.logger(), &["last words"]);
     ringlog::admin::request(at.ring.path().to_str().unwrap(), ringlog::admin::Request::Stop).unwrap();
     assert_eq!(writer.thread.join().unwrap().unwrap().records, 1);
@@ -140,7 +141,7 @@ fn a_writer_ends_when_asked_through_the_ring() {
 #[test]
 fn a_writer_ends_although_a_producer_goes_on_logging() {
     let at = Scene::with(Ring::options().size("1MiB").overflow(Overflow::Block(Duration::from_millis(100))));
-    let writer = Running::start(&at.options(FormatKind::Raw));
+    let writer = Running::start(&at.options(Formatter::Raw));
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -158,7 +159,7 @@ fn a_writer_ends_although_a_producer_goes_on_logging() {
 #[test]
 fn until_idle_waits_for_the_first_and_ends_after_the_last() {
     let at = Scene::new();
-    let mut options = at.options(FormatKind::Raw);
+    let mut options = at.options(Formatter::Raw);
     options.until_idle = true;
     let writer = Running::start(&options);
     thread::sleep(Duration::from_millis(100));
@@ -185,7 +186,7 @@ fn until_idle_waits_for_the_first_and_ends_after_the_last() {
 #[test]
 fn an_abandoned_writer_ends_when_idle() {
     let at = Scene::new();
-    let writer = Running::start(&at.options(FormatKind::Raw));
+    let writer = Running::start(&at.options(Formatter::Raw));
     thread::sleep(Duration::from_millis(50));
     assert!(!writer.thread.is_finished());
     writer.events.abandoned.store(true, Ordering::SeqCst);
@@ -196,10 +197,10 @@ fn an_abandoned_writer_ends_when_idle() {
 fn a_second_writer_is_refused_and_touches_nothing() {
     let at = Scene::new();
     say(&at.ring.logger(), &["kept"]);
-    let writer = Running::start(&at.options(FormatKind::Raw));
+    let writer = Running::start(&at.options(Formatter::Raw));
     at.ring.logger().flush(SOON).unwrap();
-    let mut options = at.options(FormatKind::Raw);
-    options.existing = Existing::Truncate;
+    let mut options = at.options(Formatter::Raw);
+    options.out.as_file_mut().unwrap().existing = Existing::Truncate;
     let error = at.drain(&options).unwrap_err();
     let expected = format!("(pid {}) already; a ring has one consumer", std::process::id());
     assert!(error.to_string().ends_with(&expected), "{error}");
@@ -211,9 +212,9 @@ fn a_second_writer_is_refused_and_touches_nothing() {
 fn an_output_that_cannot_be_opened_costs_nothing() {
     let at = Scene::new();
     say(&at.ring.logger(), &["kept"]);
-    let mut options = at.options(FormatKind::Raw);
+    let mut options = at.options(Formatter::Raw);
     let missing = at.dir.file("logs");
-    options.out = Out::File(missing.join("app.log"));
+    options.out = Out::file(missing.join("app.log"));
     let error = at.drain(&options).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -222,11 +223,11 @@ fn an_output_that_cannot_be_opened_costs_nothing() {
             missing.display()
         )
     );
-    options.out = Out::File(at.ring.path().to_owned());
+    options.out = Out::file(at.ring.path().to_owned());
     let error = at.drain(&options).unwrap_err().to_string();
     assert!(error.ends_with("it is the ring; choose another file"), "{error}");
     assert_eq!((error_code(&at, &options), at.persisted()), (1, 0));
-    at.drain(&at.options(FormatKind::Raw)).unwrap();
+    at.drain(&at.options(Formatter::Raw)).unwrap();
     assert_eq!(at.written(), "kept\n");
 }
 
@@ -237,7 +238,7 @@ fn error_code(at: &Scene, options: &Options) -> u8 {
 #[test]
 fn no_such_ring_has_its_own_exit_code() {
     let at = Scene::new();
-    let mut options = at.options(FormatKind::Raw);
+    let mut options = at.options(Formatter::Raw);
     options.ring = at.dir.text("ap");
     let error = at.drain(&options).unwrap_err();
     let expected = format!("no ring \"ap\" in {}; did you mean \"app\"?", at.dir.path().display());
@@ -248,8 +249,8 @@ fn no_such_ring_has_its_own_exit_code() {
 #[test]
 fn a_full_disk_is_reported_once_and_nothing_acknowledged() {
     let at = Scene::new();
-    let mut options = at.options(FormatKind::Raw);
-    options.out = Out::File("/dev/full".into());
+    let mut options = at.options(Formatter::Raw);
+    options.out = Out::file("/dev/full");
     let writer = Running::start(&options);
     say(&at.ring.logger(), &["one", "two"]);
     let events = writer.events.clone();
@@ -265,7 +266,7 @@ fn a_full_disk_is_reported_once_and_nothing_acknowledged() {
     let error = writer.stop().unwrap_err();
     assert!(matches!(error, Error::Write { records: 3, .. }), "{error}");
     assert_eq!((error.exit_code(), at.persisted()), (3, 0));
-    at.drain(&at.options(FormatKind::Raw)).unwrap();
+    at.drain(&at.options(Formatter::Raw)).unwrap();
     assert_eq!(at.written(), "one\ntwo\nthree\n");
 }
 
@@ -274,7 +275,7 @@ fn an_output_that_recovers_gets_every_byte_once() {
     // The link leads to a full device at first; reopening finds a file.
     let at = Scene::new();
     std::os::unix::fs::symlink("/dev/full", at.out()).unwrap();
-    let writer = Running::start(&at.options(FormatKind::Raw));
+    let writer = Running::start(&at.options(Formatter::Raw));
     say(&at.ring.logger(), &["one", "two"]);
     eventually("the writer reports the error", || !writer.events.messages().is_empty());
     fs::remove_file(at.out()).unwrap();
@@ -292,7 +293,7 @@ fn a_rotated_file_is_reopened_and_no_line_is_torn() {
     let at = Scene::new();
     let log = at.ring.logger();
     let moved = at.dir.file("app.log.1");
-    let writer = Running::start(&at.options(FormatKind::Raw));
+    let writer = Running::start(&at.options(Formatter::Raw));
     say(&log, &["before"]);
     log.flush(SOON).unwrap();
     fs::rename(at.out(), &moved).unwrap();
@@ -306,13 +307,13 @@ fn a_rotated_file_is_reopened_and_no_line_is_torn() {
 
 #[test]
 fn gaps_are_lines_in_text_and_messages_in_raw() {
-    for format in [FormatKind::Text, FormatKind::Json, FormatKind::Raw] {
+    for format in [Formatter::default(), Formatter::Json, Formatter::Raw] {
         let at = Scene::with(Ring::options().size("64KiB").block_bytes(1024).lanes(2));
         let log = at.ring.logger();
         let sent = 5_000;
         let published = (0..sent).filter(|_| log.text(Level::INFO, "", "flood").is_ok()).count() as u64;
         log.text(Level::WARN, "", "urgent").unwrap();
-        let writer = Running::start(&at.options(format));
+        let writer = Running::start(&at.options(format.clone()));
         let events = writer.events.clone();
         let summary = writer.stop().unwrap();
         assert_eq!((summary.records, summary.missing), (published + 1, sent - published));
@@ -322,7 +323,7 @@ fn gaps_are_lines_in_text_and_messages_in_raw() {
         let lines: Vec<&str> = written.lines().collect();
         let [.., gap, urgent] = lines[..] else { panic!("{written}") };
         assert!(urgent.contains("urgent"), "{urgent}");
-        if format == FormatKind::Raw {
+        if format == Formatter::Raw {
             assert_eq!((gap, lines.len() as u64), ("flood", summary.records));
             assert!(events.messages()[0].starts_with(&missing), "{:?}", events.messages());
         } else {
@@ -335,7 +336,7 @@ fn gaps_are_lines_in_text_and_messages_in_raw() {
 #[test]
 fn many_times_the_rings_size_comes_out_whole_and_in_order() {
     let at = Scene::with(Ring::options().size("256KiB").overflow(Overflow::Block(SOON)));
-    let writer = Running::start(&at.options(FormatKind::Raw));
+    let writer = Running::start(&at.options(Formatter::Raw));
     const COUNT: usize = 100_000;
     thread::scope(|scope| {
         for producer in 0..2 {

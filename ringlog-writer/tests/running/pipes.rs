@@ -8,7 +8,8 @@ use std::thread;
 
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
-use ringlog_writer::{Error, FormatKind, Options, Out, Signals, Summary, run_with};
+use ringlog_writer::config::Formatter;
+use ringlog_writer::{Error, Options, Out, Signals, Summary, run_with};
 
 use crate::common::{EventLog, eventually};
 
@@ -58,7 +59,7 @@ impl Scene {
     fn beside(&self, act: impl FnOnce(&Signals)) -> Result<Summary, Error> {
         let (signals, mut events) = (Signals::default(), self.events.clone());
         let mut options = Options::new(self.ring.path().to_str().unwrap());
-        (options.out, options.format) = (Out::File(self.path()), FormatKind::Raw);
+        (options.out, options.formatter) = (Out::file(self.path()), Formatter::Raw);
         let writer_signals = signals.clone();
         let writer = thread::spawn(move || run_with(&options, &writer_signals, &mut events));
         eventually("the writer begins", || self.events.is_ready());

@@ -8,8 +8,9 @@ use std::thread;
 
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
+use ringlog_writer::config::Formatter;
 use ringlog_writer::rotation::Rotation;
-use ringlog_writer::{FormatKind, Options, Out, Signals, Summary, run_with};
+use ringlog_writer::{Options, Out, Signals, Summary, run_with};
 
 use crate::common::{EventLog, SOON};
 
@@ -39,9 +40,9 @@ impl Scene {
 
     pub(crate) fn options(&self) -> Options {
         let mut options = Options::new(self.ring.path().to_str().unwrap());
-        options.out = Out::File(self.path("app.log"));
-        options.format = FormatKind::Raw;
-        options.rotation = self.rotation.clone();
+        options.out = Out::file(self.path("app.log"));
+        options.formatter = Formatter::Raw;
+        options.out.as_file_mut().unwrap().rotation = self.rotation.clone();
         options
     }
 

@@ -9,7 +9,8 @@ use ringlog::reader::{Observer, Received};
 use ringlog::schema::Value;
 use ringlog_testkit::{Child, SOON, Scratch};
 use ringlog_tests::{CreateRing, stat};
-use ringlog_writer::{FormatKind, Options, Out};
+use ringlog_writer::config::Formatter;
+use ringlog_writer::{Options, Out};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ringlog-test-sites");
 const SITES: u64 = 10_000;
@@ -74,8 +75,8 @@ fn one_program_in_fifty_processes_logs_by_the_same_statements() {
     let ring = at.create(Ring::options().size("64MiB").lanes(128));
     let file = at.file("lines.json");
     let mut options = Options::new(at.name());
-    options.out = Out::File(file.clone());
-    options.format = FormatKind::Json;
+    options.out = Out::file(file.clone());
+    options.formatter = Formatter::Json;
     // Each process begins elsewhere, so that one statement has another id in each; all of them have half in common
     // with the next.
     let first = |process: u64| process * COUNT / 2;

@@ -16,6 +16,17 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
         &["producer", "reader"],
         &["admin", "schema", "testing"],
     ]),
+    ("ringlog-writer", &[
+        &["counted", "text_enum"],
+        &["format", "rotation", "setting", "summary"],
+        &["clock", "error"],
+        &["events"],
+        &["sink"],
+        &["config"],
+        &["status"],
+        &["pipeline", "spawn"],
+        &["cli"],
+    ]),
 ];
 
 /// What is wrong in the crate of this package.

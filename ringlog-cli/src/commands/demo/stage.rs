@@ -10,7 +10,8 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use ringlog::reader::Observer;
 use ringlog::{Overflow, Ring};
-use ringlog_writer::{Existing, Options, spawn_program};
+use ringlog_writer::config::FileConfig;
+use ringlog_writer::{Existing, Options, Out, spawn_program};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::terminal;
@@ -45,8 +46,7 @@ impl Stage {
         let ring = Ring::options().size(RING_SIZE).overflow(Overflow::Block(PATIENCE)).create(&name)?;
         let mut stage = Stage { name, ring: Some(ring), writer: None, producers: Vec::new(), interrupted };
         let mut options = Options::new(stage.name.clone());
-        options.out = file.to_owned().into();
-        options.existing = Existing::Truncate;
+        options.out = Out::File(FileConfig { existing: Existing::Truncate, ..FileConfig::new(file) });
         stage.writer = Some(spawn_program(&std::env::current_exe()?, &["writer"], &options)?);
         Ok(stage)
     }

@@ -54,7 +54,7 @@ impl PrivateRing {
         let program = std::env::current_exe().context("cannot find this program to run it as the writer")?;
         let mut options = Options::new(self.name.clone());
         options.out = run.out.clone().into();
-        options.format = run.format;
+        options.formatter = run.format.into();
         Ok(spawn_program(&program, &["writer"], &options)?)
     }
 

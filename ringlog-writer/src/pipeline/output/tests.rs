@@ -4,14 +4,21 @@ use std::sync::atomic::Ordering;
 use ringlog::{Level, Ring};
 
 use super::*;
-use crate::config::{EVERYTHING, FileConfig, Formatter, HandlerConfig, SinkConfig};
+use crate::config::{EVERYTHING, FileConfig, Formatter, HandlerConfig, NullConfig, SinkConfig};
 use crate::events::StandardError;
 use crate::format::RingIdentity;
-use crate::sink::{self, Abandoned, Sink};
+use crate::sink::{self, Abandoned, Opening, Sink};
 
 /// An output with one handler.
+const NOTHING: Opening<'static> = Opening { rings: &[], total: None, takes_all: false };
+
 fn output_of(ring: &Ring, formatter: Formatter, sink: Box<dyn Sink>, had: Vec<Cursor>) -> Output {
-    let handler = HandlerConfig { name: String::new(), level: EVERYTHING, formatter, sink: SinkConfig::Null };
+    let handler = HandlerConfig {
+        name: String::new(),
+        level: EVERYTHING,
+        formatter,
+        sink: SinkConfig::Null(NullConfig),
+    };
     let identity = RingIdentity::new(ring.path(), ring.info());
     let formatting = Formatting::new(&handler, 1, &[identity]).unwrap();
     Output::start(
@@ -38,7 +45,7 @@ fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
     assert!(!nothing_came.covers(&step));
 
     let config = SinkConfig::File(FileConfig::new(dir.path().join("app.log")));
-    let mut sink = sink::open(&config, &[], None, false).unwrap().unwrap();
+    let mut sink = sink::open(&config, &NOTHING).unwrap().unwrap();
     sink.recover(false, &mut StandardError).unwrap();
     let mut output = output_of(&ring, Formatter::Json, sink, vec![had]);
     output.left_out = LeftOut { records: 1, ..LeftOut::default() };
@@ -55,13 +62,17 @@ fn each_handler_says_what_was_left_out() {
     let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
     let path = dir.path().join("app.log");
     let config = SinkConfig::File(FileConfig::new(path.clone()));
-    let mut sink = sink::open(&config, &[], None, false).unwrap().unwrap();
+    let mut sink = sink::open(&config, &NOTHING).unwrap().unwrap();
     sink.recover(false, &mut StandardError).unwrap();
     let mut output = output_of(&ring, Formatter::Raw, sink, Vec::new());
     let identity = RingIdentity::new(ring.path(), ring.info());
     for formatter in [Formatter::Json, Formatter::default()] {
-        let handler =
-            HandlerConfig { name: String::new(), level: EVERYTHING, formatter, sink: SinkConfig::Null };
+        let handler = HandlerConfig {
+            name: String::new(),
+            level: EVERYTHING,
+            formatter,
+            sink: SinkConfig::Null(NullConfig),
+        };
         output.handlers.push(Formatting::new(&handler, 2, std::slice::from_ref(&identity)).unwrap());
     }
     output.left_out = LeftOut { records: 7, ..LeftOut::default() };

@@ -8,10 +8,10 @@ use super::super::output::Output;
 use super::super::router::HandlerMask;
 use super::super::sources::Sources;
 use super::super::status_file::absolute;
-use crate::config::{HandlerConfig, SinkConfig};
+use crate::config::HandlerConfig;
 use crate::error::Error;
 use crate::format::RingIdentity;
-use crate::sink::Sink;
+use crate::sink::{Sink, SinkConfig};
 
 /// A sink that is open, and the handlers that write into it.
 pub(super) struct Opened<'a> {
@@ -45,10 +45,7 @@ impl Opened<'_> {
     }
 }
 
-/// The absolute path of the file, or the name of the stream.
+/// The absolute path of the file, or the name of what is no file.
 fn place_name(sink: &SinkConfig) -> String {
-    match sink {
-        SinkConfig::File(file) => absolute(&file.path),
-        SinkConfig::Console { .. } | SinkConfig::Null => sink.to_string(),
-    }
+    sink.kind().path().map_or_else(|| sink.to_string(), absolute)
 }

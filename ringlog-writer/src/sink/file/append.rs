@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::begin;
+use super::config::Existing;
+use super::links::{Place, directory};
 use super::lock::{Locking, try_lock};
 use crate::clock;
-use crate::config::links::{Place, directory};
-use crate::config::options::Existing;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
 use crate::rotation::{Attributes, Identity, NewFile};

@@ -11,9 +11,9 @@ use nix::unistd::linkat;
 use ringlog::admin::Shown;
 
 use super::checkpoint::{self, CheckpointState};
+use super::links::{Place, directory};
+use super::paths::checkpoint_path;
 use super::recovery::find_in_directory;
-use crate::config::checkpoint_path;
-use crate::config::links::{Place, directory};
 use crate::rotation::{Attributes, NewFile, Plan, PlanStep};
 
 /// How often to begin the file where other processes create and delete it meanwhile.

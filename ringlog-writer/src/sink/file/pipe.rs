@@ -10,11 +10,12 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use ringlog::admin::Shown;
 
-use crate::config::links::Place;
-use crate::config::{Guarantee, OutputKind};
+use super::links::Place;
+use super::outputs::IRREGULAR;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
 use crate::sink::batch::Batch;
+use crate::sink::guarantee::Guarantee;
 use crate::sink::stream::{Progress, write_when_ready};
 use crate::sink::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 
@@ -76,7 +77,7 @@ fn open_if_read(path: &Path) -> io::Result<Option<File>> {
 
 impl Sink for Pipe {
     fn guarantee(&self) -> Guarantee {
-        OutputKind::Irregular.guarantee()
+        IRREGULAR.guarantee
     }
 
     fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {

@@ -5,10 +5,11 @@ use std::io;
 use ringlog::admin::Shown;
 
 use super::append::File;
-use crate::config::{Guarantee, OutputKind};
+use super::outputs::{IRREGULAR, WITHOUT_CHECKPOINT};
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::batch::Batch;
+use crate::sink::guarantee::Guarantee;
 use crate::sink::stream::{Progress, write_when_ready};
 use crate::sink::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 
@@ -25,8 +26,7 @@ impl PlainFile {
 
 impl Sink for PlainFile {
     fn guarantee(&self) -> Guarantee {
-        let kind = if self.file.is_regular() { OutputKind::PlainFile } else { OutputKind::Irregular };
-        kind.guarantee()
+        if self.file.is_regular() { WITHOUT_CHECKPOINT.guarantee } else { IRREGULAR.guarantee }
     }
 
     fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {

@@ -7,8 +7,8 @@ use super::checkpoint::{CheckpointState, FileCheck, FileState, LoadedCheckpoint,
 use ringlog::admin::Shown;
 
 use super::append::File;
+use super::links::directory;
 use crate::clock;
-use crate::config::links::directory;
 use crate::rotation::{Identity, Plan};
 
 /// The repair that is needed before the first batch.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::checkpoint::ClockState;
+use super::links::directory;
 use crate::clock::{moment, now_unix_ns};
-use crate::config::links::directory;
 use crate::events::Events;
 use crate::rotation::{
     Closing, Compressor, Deletions, Directory, Family, FileEntry, FileKey, Identity, LockedDirectory, Moment,

@@ -7,7 +7,7 @@ use ringlog::admin::Shown;
 
 use super::append::File;
 use super::checkpoint::Checkpoint;
-use crate::config::options::Fsync;
+use super::fsync::Fsync;
 use crate::events::Events;
 
 /// Written bytes that are not synced yet.

@@ -18,7 +18,7 @@ fn open(path: &Path) -> (Checkpoint, LoadedCheckpoint) {
 #[test]
 fn a_prepared_state_counts_only_once_committed() {
     let dir = tempfile::tempdir().unwrap();
-    let path = crate::config::checkpoint_path(&dir.path().join("app.log"));
+    let path = crate::sink::checkpoint_path(&dir.path().join("app.log"));
     assert!(path.ends_with("app.log.checkpoint"));
     let (mut checkpoint, loaded) = open(&path);
     assert_eq!((lens(&loaded), loaded.damage), ((None, None), None));

@@ -8,7 +8,7 @@ use super::syntax;
 use ringlog::admin::Shown;
 
 /// A range of bytes of the text.
-pub(super) type Span = Range<usize>;
+pub(crate) type Span = Range<usize>;
 
 /// An error in a configuration, or a warning about it: `ringlog.toml:7:1: unknown key …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ impl fmt::Display for ConfigErrors {
 
 /// Collects errors and warnings while a file is read.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
 }
@@ -62,28 +62,28 @@ struct Finding {
 
 impl Findings {
     /// Reports an error that holds whatever the rest of the file says.
-    pub(super) fn wrong(&mut self, at: &Span, what: impl Into<String>) {
+    pub(crate) fn wrong(&mut self, at: &Span, what: impl Into<String>) {
         self.errors.push(Finding { at: at.start, what: what.into(), is_local: true });
     }
 
     /// Reports that this place contradicts the rest of the file.
-    pub(super) fn unfit(&mut self, at: &Span, what: impl Into<String>) {
+    pub(crate) fn unfit(&mut self, at: &Span, what: impl Into<String>) {
         self.errors.push(Finding { at: at.start, what: what.into(), is_local: false });
     }
 
     /// Reports what is allowed, but probably not meant.
-    pub(super) fn warn(&mut self, at: &Span, what: impl fmt::Display) {
+    pub(crate) fn warn(&mut self, at: &Span, what: impl fmt::Display) {
         self.warnings.push(Finding { at: at.start, what: format!("warning: {what}"), is_local: false });
     }
 
     /// The number of errors so far.
-    pub(super) fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         self.errors.len()
     }
 
     /// Adds syntax errors. What was read after the first of them may mean something else, so only findings before it
     /// are kept.
-    pub(super) fn not_toml(&mut self, errors: Vec<syntax::Error>) {
+    pub(crate) fn not_toml(&mut self, errors: Vec<syntax::Error>) {
         let Some(first) = errors.iter().map(|error| error.at).min() else { return };
         self.errors.retain(|finding| finding.is_local && finding.at < first);
         let finding = |syntax::Error { at, what }| Finding { at, what, is_local: true };
@@ -91,7 +91,7 @@ impl Findings {
     }
 
     /// The warnings, or the errors if there are any, sorted by place.
-    pub(super) fn finish(self, text: &str, file: &Path) -> Result<Vec<Problem>, ConfigErrors> {
+    pub(crate) fn finish(self, text: &str, file: &Path) -> Result<Vec<Problem>, ConfigErrors> {
         let locate = |mut findings: Vec<Finding>| -> Vec<Problem> {
             findings.sort_by_key(|finding| finding.at);
             let mut counter = LineCounter::new(text);
@@ -111,18 +111,18 @@ impl Findings {
 }
 
 /// Converts byte offsets, in ascending order, to lines and columns.
-pub(super) struct LineCounter<'a> {
+pub(crate) struct LineCounter<'a> {
     rest: std::str::CharIndices<'a>,
     next: (usize, usize),
 }
 
 impl<'a> LineCounter<'a> {
-    pub(super) fn new(text: &'a str) -> LineCounter<'a> {
+    pub(crate) fn new(text: &'a str) -> LineCounter<'a> {
         LineCounter { rest: text.char_indices(), next: (1, 1) }
     }
 
     /// The line and column of a byte, which must not lie before the last one asked for.
-    pub(super) fn place(&mut self, at: usize) -> (usize, usize) {
+    pub(crate) fn place(&mut self, at: usize) -> (usize, usize) {
         while self.rest.offset() < at {
             match self.rest.next() {
                 Some((_, '\n')) => self.next = (self.next.0 + 1, 1),

@@ -4,13 +4,13 @@ use toml::de::DeTable;
 
 /// A syntax error and its place.
 #[derive(Debug)]
-pub(super) struct Error {
-    pub(super) at: usize,
-    pub(super) what: String,
+pub(crate) struct Error {
+    pub(crate) at: usize,
+    pub(crate) what: String,
 }
 
 /// Parses as much of the text as possible. Returns the errors too, at most one a line.
-pub(super) fn parse(text: &str) -> (DeTable<'_>, Vec<Error>) {
+pub(crate) fn parse(text: &str) -> (DeTable<'_>, Vec<Error>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let place = |error: &toml::de::Error| error.span().map_or(0, |span| span.start.min(text.len()));
     let mut found: Vec<(usize, &str)> = errors.iter().map(|error| (place(error), error.message())).collect();

@@ -1,13 +1,13 @@
 //! Keys and strings in TOML's notation.
 
 /// A TOML key: bare where that is allowed, otherwise quoted.
-pub(super) fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { basic(name) }
 }
 
 /// A TOML string: literal where that avoids escapes, otherwise basic.
-pub(super) fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     let is_harmless = |c: char| !c.is_control() && c != '\'';
     if text.contains(['"', '\\']) && text.chars().all(is_harmless) {
         format!("'{text}'")

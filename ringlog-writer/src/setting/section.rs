@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{Findings, Span};
 use super::quote;
-use super::setting::{Key, Setting, Syntax};
+use super::{Key, Setting, Syntax};
 use crate::text_enum::{nearest, suggestion};
 
 /// Keys of Python's files, in lower case, and the key that means the same here.
@@ -30,20 +30,20 @@ const PYTHON: &[(&str, &str)] = &[
 
 /// A table of the file.
 #[derive(Clone)]
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     /// The table's name as in a header, `handlers.file`; empty for the file itself.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The place of its header.
-    pub(super) at: Span,
+    pub(crate) at: Span,
     text: &'a str,
     table: &'a DeTable<'a>,
 }
 
 /// A key of a table, and its value.
-pub(super) type TableEntry<'a> = (&'a Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
+pub(crate) type TableEntry<'a> = (&'a Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
 
 impl<'a> Section<'a> {
-    pub(super) fn file(text: &'a str, table: &'a DeTable<'a>) -> Section<'a> {
+    pub(crate) fn file(text: &'a str, table: &'a DeTable<'a>) -> Section<'a> {
         Section { name: String::new(), at: 0..0, text, table }
     }
 
@@ -59,17 +59,17 @@ impl<'a> Section<'a> {
     }
 
     /// The place of a key.
-    pub(super) fn key_at(&self, key: &str) -> Option<Span> {
+    pub(crate) fn key_at(&self, key: &str) -> Option<Span> {
         self.get(key).map(|(key, _)| key.span())
     }
 
     /// The place of a key's value; the table's own place if it has no such key.
-    pub(super) fn value_at(&self, key: &str) -> Span {
+    pub(crate) fn value_at(&self, key: &str) -> Span {
         self.get(key).map_or(self.at.clone(), |(_, value)| value.span())
     }
 
     /// The place of a byte of a string value; `None` where escapes make that ambiguous.
-    pub(super) fn byte_at(&self, key: &str, byte: usize) -> Option<Span> {
+    pub(crate) fn byte_at(&self, key: &str, byte: usize) -> Option<Span> {
         let span = self.value_at(key);
         let written = self.text.get(span.clone())?;
         let is_plain = match written.as_bytes() {
@@ -88,37 +88,38 @@ impl<'a> Section<'a> {
     }
 
     /// ` in [handlers.file]`, or nothing for the file itself.
-    pub(super) fn within(&self) -> String {
+    pub(crate) fn within(&self) -> String {
         if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) }
     }
 
     /// Reports the keys that are not among these.
-    pub(super) fn allow(&self, keys: &[Key], findings: &mut Findings) {
+    pub(crate) fn allow(&self, keys: &[Key], findings: &mut Findings) {
         for entry in self.unknown(keys) {
             self.refuse(entry, keys, findings);
         }
     }
 
     /// The entries whose keys are not among these.
-    pub(super) fn unknown(&self, keys: &[Key]) -> Vec<TableEntry<'a>> {
+    pub(crate) fn unknown(&self, keys: &[Key]) -> Vec<TableEntry<'a>> {
         let mut entries = self.entries();
         entries.retain(|(name, _)| keys.iter().all(|known| known.name != name.get_ref().as_ref()));
         entries
     }
 
     /// Reports an unknown key.
-    pub(super) fn refuse(&self, (key, _): TableEntry<'_>, keys: &[Key], findings: &mut Findings) {
+    pub(crate) fn refuse(&self, (key, _): TableEntry<'_>, keys: &[Key], findings: &mut Findings) {
         let name = key.get_ref().as_ref();
         findings.wrong(&key.span(), format!("unknown key {name:?}{}{}", self.within(), meant(name, keys)));
     }
 
     /// Reports the keys that a table of this kind may not have.
-    pub(super) fn allow_of(&self, kind: &str, keys: &[Key], findings: &mut Findings) {
+    pub(crate) fn allow_of(&self, kind: &str, keys: &[Key], findings: &mut Findings) {
         for (key, _) in self.entries() {
             let (name, at) = (key.get_ref().as_ref(), key.span());
-            let known = keys.iter().find(|known| known.name == name);
-            if let Some(known) = known.filter(|known| !known.about.is_of(kind)) {
-                let of = known.about.of.join(" and ");
+            let known: Vec<&Key> = keys.iter().filter(|known| known.name == name).collect();
+            if !known.is_empty() && !known.iter().any(|known| known.is_of(kind)) {
+                let of: Vec<&str> = known.iter().flat_map(|known| &known.of).map(String::as_str).collect();
+                let of = of.join(" and ");
                 let what = format!("{name:?}{} does not go with {kind}; it is for {of}", self.within());
                 findings.wrong(&at, what);
             }
@@ -146,7 +147,7 @@ impl<'a> Section<'a> {
     }
 
     /// A string.
-    pub(super) fn text(&self, key: &str, findings: &mut Findings) -> Option<&'a str> {
+    pub(crate) fn text(&self, key: &str, findings: &mut Findings) -> Option<&'a str> {
         let entry = self.get(key)?;
         match entry.1.get_ref() {
             DeValue::String(text) => Some(text),
@@ -158,7 +159,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads the settings that have a value here into their places, as far as a table of this kind may have them.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         settings: &[Setting<T>],
         kind: &str,
@@ -193,7 +194,7 @@ impl<'a> Section<'a> {
     }
 
     /// The parsed value of a key; reports the error if there is one.
-    pub(super) fn parsed<T, E: Display>(
+    pub(crate) fn parsed<T, E: Display>(
         &self,
         key: &str,
         parsed: Result<T, E>,
@@ -203,7 +204,7 @@ impl<'a> Section<'a> {
     }
 
     /// A list of distinct strings, each with its place.
-    pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Option<Vec<(&'a str, Span)>> {
+    pub(crate) fn texts(&self, key: &str, findings: &mut Findings) -> Option<Vec<(&'a str, Span)>> {
         let entry = self.get(key)?;
         let DeValue::Array(list) = entry.1.get_ref() else {
             self.mistyped(entry, "a list of strings", findings);
@@ -231,7 +232,7 @@ impl<'a> Section<'a> {
     }
 
     /// A table in this one.
-    pub(super) fn table(&self, key: &str, findings: &mut Findings) -> Option<Section<'a>> {
+    pub(crate) fn table(&self, key: &str, findings: &mut Findings) -> Option<Section<'a>> {
         let entry = self.get(key)?;
         self.section(entry, findings)
     }
@@ -251,7 +252,7 @@ impl<'a> Section<'a> {
     }
 
     /// The tables in this one with their names, in the order of the file.
-    pub(super) fn tables(&self, findings: &mut Findings) -> Vec<(&'a str, Section<'a>)> {
+    pub(crate) fn tables(&self, findings: &mut Findings) -> Vec<(&'a str, Section<'a>)> {
         let mut tables = Vec::new();
         for entry in self.entries() {
             if let Some(section) = self.section(entry, findings) {

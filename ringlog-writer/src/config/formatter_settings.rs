@@ -1,9 +1,14 @@
 //! The settings of a formatter.
 
-use super::{ANY, PATTERN, TEXT};
-use crate::config::model::Formatter;
-use crate::config::setting::{Flag, Pattern, Setting, Switch, Syntax, in_variant, word};
+use super::model::Formatter;
 use crate::format::{FormatKind, Newlines};
+use crate::setting::words::ANY;
+use crate::setting::{Flag, Pattern, Setting, Switch, Syntax, Word, in_variant};
+use crate::text_enum::InvalidValue;
+
+/// Kinds of formatters, as they are written in the file.
+pub(crate) const PATTERN: &str = "format";
+const TEXT: &str = "kind = \"text\"";
 
 pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
     Setting::<Formatter>::own(
@@ -24,7 +29,7 @@ pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
          records, without time, level and notices of lost records.",
     )
     .instead_of("format")
-    .flag(Flag::value("format", "FORMAT", word!(format)).short('f')),
+    .flag_as(Flag::value("format", "FORMAT").short('f'), KIND),
     Setting::<Formatter>::own(
         "datefmt",
         ANY,
@@ -48,7 +53,7 @@ pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
          four spaces, `raw` leaves it as it is.",
     )
     .of(&[TEXT, PATTERN])
-    .flag(Flag::value("newlines", "POLICY", word!(newlines))),
+    .flag(Flag::value("newlines", "POLICY")),
     Setting::<Formatter>::word(
         "ids",
         Syntax::Boolean,
@@ -57,5 +62,15 @@ pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
          the ring's UUID, lane, incarnation and sequence.",
     )
     .of(&[TEXT])
-    .flag(Flag::switches(&[Switch { name: "ids", word: "true", help: None }], word!(ids))),
+    .flag(Flag::switches(&[Switch { name: "ids", word: "true", help: None }])),
 ];
+
+/// A formatter without a pattern, by the word for its kind.
+const KIND: Word<Formatter> = Word {
+    get: |formatter| formatter.kind().map(|kind| kind.to_string()),
+    set: |formatter, word| {
+        let kind: FormatKind = word.parse().map_err(|error: InvalidValue| error.to_string())?;
+        *formatter = Formatter::from(kind);
+        Ok(())
+    },
+};

@@ -4,7 +4,14 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use super::options::Options;
+pub(crate) mod diagnostics;
+mod print;
+pub(crate) mod quote;
+pub(crate) mod section;
+pub(crate) mod syntax;
+pub(crate) mod words;
+
+pub(crate) use print::put_settings;
 
 /// A setting: a key of a table in the configuration file and, if it has one, its flag on the command line. Its value is
 /// part of a `T`.
@@ -12,6 +19,8 @@ pub(crate) struct Setting<T: 'static> {
     key: &'static str,
     about: About,
     field: Field<T>,
+    /// How the flag's value is read and printed, where that is not as in the file.
+    flag_word: Option<Word<T>>,
 }
 
 /// What is said about a setting, whatever struct has its value.
@@ -71,12 +80,11 @@ pub(crate) enum Pattern {
     Either(&'static [Pattern]),
 }
 
-/// The flag of a setting, and its value in [`Options`].
+/// The flag of a setting.
 pub(crate) struct Flag {
     pub(crate) form: Form,
     /// A sentence that holds for the flag only.
     pub(crate) note: Option<&'static str>,
-    pub(crate) word: Word<Options>,
 }
 
 pub(crate) enum Form {
@@ -102,7 +110,7 @@ impl<T> Setting<T> {
         word: Word<T>,
         doc: &'static str,
     ) -> Setting<T> {
-        Setting { key, about: About::new(syntax, doc), field: Field::Word(word) }
+        Setting { key, about: About::new(syntax, doc), field: Field::Word(word), flag_word: None }
     }
 
     /// A setting that code of its own reads and prints. With the default as it is written in the file.
@@ -112,7 +120,7 @@ impl<T> Setting<T> {
         default: Option<&'static str>,
         doc: &'static str,
     ) -> Setting<T> {
-        Setting { key, about: About::new(syntax, doc), field: Field::Own(default) }
+        Setting { key, about: About::new(syntax, doc), field: Field::Own(default), flag_word: None }
     }
 
     pub(crate) const fn of(mut self, kinds: &'static [&'static str]) -> Setting<T> {
@@ -133,6 +141,12 @@ impl<T> Setting<T> {
     pub(crate) const fn flag(mut self, flag: Flag) -> Setting<T> {
         self.about.flag = Some(flag);
         self
+    }
+
+    /// A flag whose value is read and printed in another way than the key's.
+    pub(crate) const fn flag_as(mut self, flag: Flag, word: Word<T>) -> Setting<T> {
+        self.flag_word = Some(word);
+        self.flag(flag)
     }
 
     /// Sets the value in `one` to that of `other` where it is the default, that of `plain`. Returns false if both have
@@ -168,6 +182,11 @@ impl<T> Setting<T> {
         }
     }
 
+    /// How the flag's value is read and printed; `None` without a flag.
+    pub(crate) fn as_flag(&self) -> Option<&Word<T>> {
+        self.about.flag.as_ref().and(self.flag_word.as_ref().or(self.as_word()))
+    }
+
     /// The key as the reader, the document and editors see it. Its default is that of the first of these values that
     /// has one.
     pub(crate) fn describe(&'static self, plain: &[T]) -> Key {
@@ -177,7 +196,8 @@ impl<T> Setting<T> {
                 plain.iter().find_map(word.get).map(|word| self.about.syntax.value_of_word(&word))
             }
         };
-        Key { name: self.key, about: &self.about, default }
+        let of = self.about.of.iter().map(|kind| (*kind).to_owned()).collect();
+        Key { name: self.key, about: &self.about, default, of }
     }
 }
 
@@ -208,18 +228,18 @@ impl Syntax {
     pub(crate) fn value_of_word(&self, word: &str) -> String {
         match self {
             Syntax::Boolean => word.to_owned(),
-            _ => super::quote::string(word),
+            _ => quote::string(word),
         }
     }
 }
 
 impl Flag {
-    pub(crate) const fn value(name: &'static str, value_name: &'static str, word: Word<Options>) -> Flag {
-        Flag { form: Form::Value { name, short: None, value_name }, note: None, word }
+    pub(crate) const fn value(name: &'static str, value_name: &'static str) -> Flag {
+        Flag { form: Form::Value { name, short: None, value_name }, note: None }
     }
 
-    pub(crate) const fn switches(switches: &'static [Switch], word: Word<Options>) -> Flag {
-        Flag { form: Form::Switches(switches), note: None, word }
+    pub(crate) const fn switches(switches: &'static [Switch]) -> Flag {
+        Flag { form: Form::Switches(switches), note: None }
     }
 
     pub(crate) const fn short(mut self, letter: char) -> Flag {
@@ -241,6 +261,26 @@ pub(crate) struct Key {
     pub(crate) about: &'static About,
     /// The default as it is written in the file.
     pub(crate) default: Option<String>,
+    /// The kinds of table that may have it, as they are written in the file; every kind if empty.
+    pub(crate) of: Vec<String>,
+}
+
+impl Key {
+    /// Whether a table of this kind may have the key.
+    pub(crate) fn is_of(&self, kind: &str) -> bool {
+        self.of.is_empty() || self.of.iter().any(|of| of == kind)
+    }
+}
+
+/// A table of the file: its header, empty for the file itself, and its keys.
+pub(crate) struct Table {
+    pub(crate) header: &'static str,
+    pub(crate) keys: Vec<Key>,
+}
+
+/// The keys of these settings. Their defaults are those of the first of these values that has one.
+pub(crate) fn keys<T>(settings: &'static [Setting<T>], plain: &[T]) -> Vec<Key> {
+    settings.iter().map(|setting| setting.describe(plain)).collect()
 }
 
 /// A text in Markdown without the targets of links, and without marks of code around single words.
@@ -278,13 +318,13 @@ pub(crate) fn parse_some<F: FromStr<Err: Display>>(place: &mut Option<F>, word: 
 /// The [`Word`] of a field. Without a parser and a printer those of its type are used.
 macro_rules! word {
     ($($field:ident).+) => {
-        $crate::config::setting::Word {
+        $crate::setting::Word {
             get: |it| Some(it.$($field).+.to_string()),
-            set: |it, word| $crate::config::setting::parse_into(&mut it.$($field).+, word),
+            set: |it, word| $crate::setting::parse_into(&mut it.$($field).+, word),
         }
     };
     ($($field:ident).+, $parse:expr, $print:expr) => {
-        $crate::config::setting::Word {
+        $crate::setting::Word {
             get: |it| Some($print(it.$($field).+)),
             set: |it, word| {
                 it.$($field).+ = $parse(word).map_err(|error| error.to_string())?;
@@ -297,13 +337,13 @@ macro_rules! word {
 /// The [`Word`] of an optional field. Without a parser and a printer those of its type are used.
 macro_rules! optional {
     ($($field:ident).+) => {
-        $crate::config::setting::Word {
+        $crate::setting::Word {
             get: |it| it.$($field).+.as_ref().map(ToString::to_string),
-            set: |it, word| $crate::config::setting::parse_some(&mut it.$($field).+, word),
+            set: |it, word| $crate::setting::parse_some(&mut it.$($field).+, word),
         }
     };
     ($($field:ident).+, $parse:expr, $print:expr) => {
-        $crate::config::setting::Word {
+        $crate::setting::Word {
             get: |it| it.$($field).+.map($print),
             set: |it, word| {
                 it.$($field).+ = Some($parse(word).map_err(|error| error.to_string())?);
@@ -316,14 +356,14 @@ macro_rules! optional {
 /// The [`Word`] of a field that only these variants of an enum have.
 macro_rules! in_variant {
     ($($variant:path)|+, $field:ident) => {
-        $crate::config::setting::Word {
+        $crate::setting::Word {
             get: |it| match it {
                 $($variant { $field, .. })|+ => Some($field.to_string()),
                 _ => None,
             },
             set: |it, word| match it {
-                $($variant { $field, .. })|+ => $crate::config::setting::parse_into($field, word),
-                _ => Ok(()),
+                $($variant { $field, .. })|+ => $crate::setting::parse_into($field, word),
+                _ => Err(format!("{} is not for this kind", stringify!($field))),
             },
         }
     };

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::tables;
+use super::flags::flags;
+use super::options::{Options, Out};
+use super::settings::tables;
 use crate::config::Config;
-use crate::config::options::{Options, Out};
-use crate::config::setting::{Key, Pattern, Syntax};
+use crate::setting::{Key, Pattern, Syntax};
 
 /// A valid value that is not the default; `None` for lists and tables.
 pub(crate) fn sample(key: &Key) -> Option<String> {
@@ -35,7 +36,7 @@ fn parse(text: &str) -> Config {
 
 /// A file with this line in the table, which is of a kind that may have the key.
 fn file(header: &str, key: &Key, line: &str) -> String {
-    let kind = key.about.of.first().copied().unwrap_or("kind = \"file\"");
+    let kind = key.of.first().map_or("kind = \"file\"", String::as_str);
     let kind = if kind.contains("file") { "kind = \"file\"\npath = \"p\"" } else { kind };
     let handler = "\n[handlers.h]\nkind = \"file\"\npath = \"p\"\n";
     match header {
@@ -77,14 +78,14 @@ fn every_setting_is_read_printed_and_read_back() {
 #[test]
 fn every_flag_does_what_its_key_does() {
     let mut tried = 0;
-    let keys = tables().into_iter().flat_map(|table| table.keys);
-    for key in keys.filter(|key| key.name != "kind") {
-        let (Some(flag), Some(word)) = (&key.about.flag, sample(&key)) else { continue };
+    for flag in flags().into_iter().filter(|flag| flag.key.name != "kind") {
+        let Some(word) = sample(&flag.key) else { continue };
         let mut options = Options::new("app");
-        options.out = Out::File("p".into());
-        (flag.word.set)(&mut options, &word).unwrap();
-        assert_ne!(options.to_args(), Options { out: options.out.clone(), ..Options::new("app") }.to_args());
-        let line = format!("{} = {}", key.name, key.about.syntax.value_of_word(&word));
+        options.out = Out::file("p");
+        let plain = options.clone();
+        flag.set(&mut options, &word).unwrap();
+        assert_ne!(options.to_args(), plain.to_args());
+        let line = format!("{} = {}", flag.key.name, flag.key.about.syntax.value_of_word(&word));
         let printed = Config::from(&options).to_string();
         assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
         tried += 1;

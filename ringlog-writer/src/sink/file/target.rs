@@ -1,0 +1,69 @@
+//! Checking that a file can be written, without creating or changing any.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, eaccess};
+use ringlog::admin::Shown;
+
+use super::config::FileConfig;
+use super::fsync::Fsync;
+use super::links::Place;
+use super::paths::{checkpoint_path, end_of_links};
+use crate::error::why_not_opened;
+use crate::rotation::Rotation;
+
+/// The reason for which the file sink refuses such a file.
+pub(super) const IRREGULAR: &str = "it is not a regular file, so it can be neither rotated nor synced";
+
+/// The reason why a file cannot be written, if there is one.
+pub(super) fn obstacle(output: &FileConfig) -> Option<String> {
+    let path = &output.path;
+    // As the sink does when it opens the file.
+    let place = match Place::trusted(path) {
+        Ok(place) => place,
+        Err(why) => return Some(why),
+    };
+    if let Err(error) = writable(path) {
+        return Some(why_not_opened(path, &error));
+    }
+    if let Some(Err(why)) = fs::metadata(path).ok().map(|meta| place.check_target(&meta)) {
+        return Some(why);
+    }
+    let is_regular = fs::metadata(path).map_or(true, |meta| meta.is_file());
+    if !is_regular {
+        let plain = output.rotation == Rotation::default() && output.fsync == Fsync::Never;
+        return (!plain).then(|| IRREGULAR.to_owned());
+    }
+    if output.checkpoint {
+        let path = checkpoint_path(path);
+        return writable(&path)
+            .err()
+            .map(|error| format!("its checkpoint {}: {}", path.shown(), why_not_opened(&path, &error)));
+    }
+    None
+}
+
+/// Checks that a file could be opened for writing, or created if it is missing.
+fn writable(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        Ok(_) => Ok(eaccess(path, AccessFlags::W_OK)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let path = end_of_links(path)?;
+            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                return Err(ErrorKind::IsADirectory.into());
+            }
+            let directory = match path.parent() {
+                Some(directory) if !directory.as_os_str().is_empty() => directory,
+                _ => Path::new("."),
+            };
+            if !fs::metadata(directory)?.is_dir() {
+                return Err(ErrorKind::NotADirectory.into());
+            }
+            Ok(eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK)?)
+        }
+        Err(error) => Err(error),
+    }
+}
