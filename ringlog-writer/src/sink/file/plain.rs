@@ -15,12 +15,15 @@ use crate::sink::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
 
 pub(super) struct PlainFile {
     file: File,
+    /// Whether the file ends within a line, of which a killed writer wrote a part only. The next line would be joined
+    /// to it, and lost for those that read lines.
+    is_torn: bool,
     progress: Progress,
 }
 
 impl PlainFile {
     pub(super) fn new(file: File) -> PlainFile {
-        PlainFile { file, progress: Progress::default() }
+        PlainFile { is_torn: file.ends_within_line(), file, progress: Progress::default() }
     }
 }
 
@@ -30,7 +33,11 @@ impl Sink for PlainFile {
     }
 
     fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {
-        let PlainFile { file, progress } = self;
+        let PlainFile { file, is_torn, progress } = self;
+        if *is_torn {
+            file.write(b"\n")?;
+            *is_torn = false;
+        }
         progress.proceed(batch, |bytes| match file.is_regular() {
             true => file.write(bytes),
             false => write_when_ready(file.as_raw(), bytes, true),
@@ -38,7 +45,7 @@ impl Sink for PlainFile {
     }
 
     fn abandon(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned {
-        let PlainFile { file, progress } = self;
+        let PlainFile { file, progress, .. } = self;
         let path = file.path.clone();
         progress.abandon(batch, &path.shown(), |bytes| file.take_back(bytes), events)
     }
@@ -65,5 +72,39 @@ impl Sink for PlainFile {
 
     fn unrotatable(&self) -> Option<Unrotatable> {
         Some(if self.file.is_regular() { Unrotatable::WithoutCheckpoint } else { Unrotatable::Irregular })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ringlog::reader::{Body, Entry, Gap, GapReason, Origin};
+
+    use super::*;
+    use crate::events::StandardError;
+    use crate::rotation::NewFile;
+
+    #[test]
+    fn what_follows_a_torn_line_begins_in_a_new_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let mut batch = Batch::default();
+        let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
+        batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(b"whole\n");
+        batch.complete(0, None);
+        for (before, after) in [
+            ("", "whole\nwhole\n"),
+            ("before\n", "before\nwhole\nwhole\n"),
+            ("before\nto", "before\nto\nwhole\nwhole\n"),
+        ] {
+            fs::write(&path, before).unwrap();
+            let mut sink = PlainFile::new(File::open(&path, &[], NewFile::default(), None).unwrap());
+            assert_eq!(fs::read_to_string(&path).unwrap(), before, "opening it changes nothing");
+            for _ in 0..2 {
+                sink.deliver(&batch, &mut StandardError).unwrap();
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), after);
+        }
     }
 }
