@@ -304,9 +304,7 @@ impl Output {
         events: &mut dyn Events,
     ) {
         if self.worker.poll(wait, keep, events).has_resumed {
-            let is_whole = !self.is_detached && self.left_out.count() == 0;
-            let lost = if is_whole { "; no record was lost" } else { "" };
-            events.report(&format!("writing to {} again{lost}", self.worker.out()));
+            events.report(&self.resumed());
         }
         match self.worker.ended() {
             Some(Ok(())) if !self.has_lost_reader() => {
@@ -327,6 +325,13 @@ impl Output {
             Some(Err(_)) => self.ended = Some(EndedEarly::Failed),
             _ => {}
         }
+    }
+
+    /// The message that writing succeeds again.
+    fn resumed(&self) -> String {
+        let is_whole = !self.is_detached && self.left_out.count() == 0;
+        let lost = if is_whole { "; no record was lost" } else { "" };
+        format!("writing to {} again{lost}", self.worker.out())
     }
 
     /// Lets the others go on without it.
@@ -372,8 +377,12 @@ impl Output {
         events: &mut dyn Events,
     ) -> FinishedOutput {
         let (out, left_out) = (self.worker.out().to_owned(), self.left_out.records);
-        let (is_waited_for, before) = (self.is_waited_for(), self.status());
-        let Finished { delivery, result, standing, written_turn } = self.worker.finish(deadline, now, events);
+        let (is_waited_for, before, resumed) = (self.is_waited_for(), self.status(), self.resumed());
+        let Finished { delivery, result, has_resumed, standing, written_turn } =
+            self.worker.finish(deadline, now, events);
+        if has_resumed {
+            events.report(&resumed);
+        }
         let queued = standing.queued;
         let has_ended_before = self.ended == Some(EndedEarly::ReaderGone);
         let result = match result {

@@ -269,9 +269,9 @@ impl Worker {
         events: &mut dyn Events,
     ) -> Finished {
         self.commands = None;
-        let (mut queued, mut progress) = (self.queue.len(), Instant::now());
+        let (mut queued, mut progress, mut has_resumed) = (self.queue.len(), Instant::now(), false);
         while !self.thread.is_finished() {
-            self.poll(Duration::from_millis(5), 0, events);
+            has_resumed |= self.poll(Duration::from_millis(5), 0, events).has_resumed;
             if std::mem::replace(&mut queued, self.queue.len()) != self.queue.len() {
                 progress = Instant::now();
             }
@@ -285,10 +285,10 @@ impl Worker {
             if progress.max(deadline).elapsed() >= GIVES_UP_WITHIN {
                 let written_turn = self.written_turn();
                 let (result, standing) = (Err(self.unwritten("it takes nothing")), self.standing());
-                return Finished { delivery: None, result, written_turn, standing };
+                return Finished { delivery: None, result, has_resumed, written_turn, standing };
             }
         }
-        self.poll(Duration::ZERO, 0, events);
+        has_resumed |= self.poll(Duration::ZERO, 0, events).has_resumed;
         let (written_turn, standing) = (self.written_turn(), self.standing());
         let result = match self.ended.take() {
             // The batch that failed is the first in the queue, and what is written of it counts.
@@ -300,7 +300,9 @@ impl Worker {
             None => Err(self.unwritten("the writer was to end at once")),
         };
         match self.thread.join() {
-            Ok(delivery) => Finished { delivery: Some(delivery), result, written_turn, standing },
+            Ok(delivery) => {
+                Finished { delivery: Some(delivery), result, has_resumed, written_turn, standing }
+            }
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
@@ -324,6 +326,8 @@ pub(super) struct Finished {
     pub(super) delivery: Option<Delivery>,
     /// [`Error::Write`] with the number of records that were queued and are not written.
     pub(super) result: Result<(), Error>,
+    /// Whether writing has succeeded again meanwhile.
+    pub(super) has_resumed: bool,
     /// The turn up to which every batch is written; `None` if all are.
     pub(super) written_turn: Option<u64>,
     /// Also where the reader has gone, which is no error.

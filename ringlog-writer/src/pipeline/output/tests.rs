@@ -165,6 +165,61 @@ fn entries_without_lines_fill_a_batch() {
     assert_eq!((entries, output.batch_len()), (ENTRIES_MAX, 0));
 }
 
+/// A sink whose first attempt fails.
+#[derive(Default)]
+struct FailsOnce(bool);
+
+impl Sink for FailsOnce {
+    fn late(&self) -> u64 {
+        0
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::BestEffort
+    }
+
+    fn deliver(&mut self, _batch: &Batch, _events: &mut dyn Events) -> std::io::Result<()> {
+        match std::mem::replace(&mut self.0, true) {
+            true => Ok(()),
+            false => Err(std::io::Error::other("no")),
+        }
+    }
+
+    fn abandon(&mut self, batch: &Batch, _events: &mut dyn Events) -> Abandoned {
+        Abandoned::Unwritten { records: batch.records_from(0) }
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        None
+    }
+}
+
+struct Messages(Vec<String>);
+
+impl Events for Messages {
+    fn report(&mut self, message: &str) {
+        self.0.push(message.to_owned());
+    }
+}
+
+#[test]
+fn a_failure_that_is_over_at_the_end_only_is_reported_so() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    let mut output = output_of(&ring, Formatter::Json, Box::new(FailsOnce::default()), Vec::new());
+    output.left_out = LeftOut { records: 0, missing: 0, unix_ns: 1 };
+    output.format_left_out();
+    output.write(1, &[]);
+    let mut messages = Messages(Vec::new());
+    let finished = output.finish(None, None, &AtomicBool::new(false), &mut messages);
+    finished.result.unwrap();
+    let expected = [
+        "cannot write to out: no; trying again, records wait in the ring",
+        "writing to out again; no record was lost",
+    ];
+    assert_eq!(messages.0, expected);
+}
+
 struct Silent;
 
 impl Events for Silent {
