@@ -29,5 +29,5 @@ pub use scratch::Scratch;
 pub use stepper::{Path, Stepped, marker};
 pub use stranger::{Stranger, as_stranger};
 #[cfg(target_arch = "x86_64")]
-pub use system_calls::{Call, Ended, Fate, Kill, run_deciding};
+pub use system_calls::{Call, Ended, Fate, Kill, run_deciding, run_deciding_below};
 pub use waiting::{SOON, eventually, soon};

@@ -118,10 +118,19 @@ const CALLS: [(i64, &str, i32); 22] = [
 /// Runs the program to its end. Asks `decide` at each call of any of its threads that is about a file below `dir`
 /// and can change it; its standard streams are none of these.
 pub fn run_deciding<D: FnMut(&Call) -> Fate + Send>(command: &mut Command, dir: &Path, decide: D) -> Ended {
+    run_deciding_below(command, &[dir.to_owned()], decide)
+}
+
+/// The same for the files below several directories. A path that is no directory stands for itself, such as a device.
+pub fn run_deciding_below<D: FnMut(&Call) -> Fate + Send>(
+    command: &mut Command,
+    below: &[PathBuf],
+    decide: D,
+) -> Ended {
     // Tracing belongs to a thread, and this one must see no other children end.
     let run = || {
         stay_on_this_processor();
-        Run::start(command, dir, decide).follow()
+        Run::start(command, below, decide).follow()
     };
     std::thread::scope(|scope| scope.spawn(run).join()).unwrap()
 }
@@ -137,7 +146,7 @@ enum Place {
 
 struct Run<'a, D> {
     pid: Pid,
-    dir: &'a Path,
+    below: &'a [PathBuf],
     decide: D,
     places: HashMap<Pid, Place>,
     calls: Vec<Call>,
@@ -147,7 +156,7 @@ struct Run<'a, D> {
 }
 
 impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
-    fn start<'a>(command: &mut Command, dir: &'a Path, decide: D) -> Run<'a, D> {
+    fn start<'a>(command: &mut Command, below: &'a [PathBuf], decide: D) -> Run<'a, D> {
         let filter = stop_at_calls();
         // SAFETY: system calls are all that happens between fork and exec.
         unsafe {
@@ -175,7 +184,7 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
             }
         });
         let places = HashMap::new();
-        Run { pid, dir, decide, places, calls: Vec::new(), is_killed: false, _watch: watch }
+        Run { pid, below, decide, places, calls: Vec::new(), is_killed: false, _watch: watch }
     }
 
     fn follow(mut self) -> Ended {
@@ -289,7 +298,8 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
             Err(_) => std::fs::read_link(format!("/proc/{thread}/fd/{}", registers.rdi)).ok()?,
         };
         let len = if matches!(name, "write" | "pwrite64") { registers.rdx } else { 0 };
-        path.starts_with(self.dir).then_some(Call { number: self.calls.len(), name, path, len })
+        let is_below = self.below.iter().any(|place| path.starts_with(place));
+        is_below.then_some(Call { number: self.calls.len(), name, path, len })
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod kernel;
 mod made;
+mod outputs;
+mod received;
 mod record;
 mod rings;
 mod second_copy;
@@ -10,6 +12,8 @@ mod writing;
 
 pub use kernel::as_the_kernel_tells;
 pub use made::Made;
+pub use outputs::{EVERY_OUTPUT, Output, Outputs, Receivers};
+pub use received::{Again, Guarantee, Part, Received};
 pub use record::{Alarm, Arrivals, Flood, Kind, Proof, Sequenced, checksum, note, note_of};
 pub use rings::{CreateRing, drained, free_blocks_after, lanes, lock_file, received, stat, wait_for_lanes};
 pub use second_copy::SecondCopy;

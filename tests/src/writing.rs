@@ -103,6 +103,16 @@ impl Writing {
         command
     }
 
+    /// A writer with this configuration, in which `DIR` stands for the directory of the files. Its messages are kept.
+    pub fn configured(&self, config: &str) -> Command {
+        let path = self.at.file("ringlog.toml");
+        fs::write(&path, config.replace("DIR", self.dir().to_str().unwrap())).unwrap();
+        let said = File::options().create(true).append(true).open(self.at.file("said")).unwrap();
+        let mut command = Command::new(program("ringlog-writer"));
+        command.arg(self.ring()).arg("--config").arg(path).stderr(said);
+        command
+    }
+
     /// Lets a writer write what is left.
     #[track_caller]
     pub fn finish(&self) {

@@ -1,11 +1,10 @@
 //! Several outputs by a configuration: wherever the writer is killed, each of them has every record exactly once.
 
 use std::fs;
-use std::process::Command;
 
 use nix::errno::Errno;
 use ringlog_testkit::{Call, Ended, Extent, Fate, Random, run_deciding};
-use ringlog_tests::{Lines, Writing, program};
+use ringlog_tests::{Lines, Writing};
 
 use crate::PRODUCER;
 
@@ -36,22 +35,9 @@ formatter = "ids"
 handlers = ["rotated", "plain", "some"]
 "#;
 
-fn writer(writing: &Writing) -> Command {
-    let config = writing.dir().with_extension("toml");
-    fs::write(&config, CONFIG.replace("DIR", writing.dir().to_str().unwrap())).unwrap();
-    let said =
-        fs::File::options().create(true).append(true).open(writing.dir().with_extension("said")).unwrap();
-    let mut command = Command::new(program("ringlog-writer"));
-    command.arg(writing.ring()).arg("--config").arg(config).arg("--until-idle").stderr(said);
-    command
-}
-
-fn said(writing: &Writing) -> String {
-    fs::read_to_string(writing.dir().with_extension("said")).unwrap_or_default()
-}
-
 fn run(writing: &Writing, decide: impl FnMut(&Call) -> Fate + Send) -> Ended {
-    run_deciding(&mut writer(writing), &writing.dir(), decide)
+    let mut writer = writing.configured(CONFIG);
+    run_deciding(writer.arg("--until-idle"), &writing.dir(), decide)
 }
 
 /// What each output has, in its files together.
@@ -81,7 +67,7 @@ fn kill_at_every_call(extent: Extent) {
     let writing = Writing::new(PRODUCER, &[]);
     let copy = writing.copy();
     let undisturbed = run(&copy, |_| Fate::Done);
-    assert!(undisturbed.status.unwrap().success() && said(&copy).is_empty(), "{}", said(&copy));
+    assert!(undisturbed.status.unwrap().success() && copy.said().is_empty(), "{}", copy.said());
     let expected = lines(&copy);
     assert_eq!(
         expected.each_ref().map(|lines| (lines.records.len(), lines.deaths)),
@@ -102,8 +88,8 @@ fn kill_at_every_call(extent: Extent) {
                     usize::from(run(&copy, decide(random.below(calls as u64) as usize)).status.is_none());
             }
             let when = format!("{fate:?} at {number}");
-            assert!(run(&copy, |_| Fate::Done).status.unwrap().success(), "{when}: {}", said(&copy));
-            assert_eq!(said(&copy), "", "{when}");
+            assert!(run(&copy, |_| Fate::Done).status.unwrap().success(), "{when}: {}", copy.said());
+            assert_eq!(copy.said(), "", "{when}");
             assert!(lines(&copy) == expected, "{when}: {:#?}", lines(&copy));
         }
     }
@@ -131,7 +117,7 @@ fn a_failing_output_gets_everything_and_no_other_waits() {
     assert!(ended.status.unwrap().success());
     assert_eq!((refusals, others > 0), (3, true));
     assert!(lines(&copy) == expected, "{:#?}", lines(&copy));
-    let said = said(&copy);
+    let said = copy.said();
     assert_eq!(said.lines().count(), 2, "{said}");
     assert!(
         said.contains("plain.log: No space left")

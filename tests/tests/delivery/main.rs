@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod configured_exactly_once;
 #[cfg(target_arch = "x86_64")]
+mod every_output;
+#[cfg(target_arch = "x86_64")]
 mod exactly_once;
 mod full_disk;
 #[cfg(target_arch = "x86_64")]

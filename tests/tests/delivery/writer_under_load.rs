@@ -13,17 +13,25 @@ use crate::PRODUCER;
 
 const COUNT: u64 = 150_000;
 
-fn small_ring() -> Options {
+pub(crate) fn small_ring() -> Options {
     Ring::options().size("256KiB").block_bytes(2048).lanes(12).overflow(Overflow::Block(SOON))
 }
 
-/// Ends one writer after the other with this signal while three threads of two processes log, until these are done or
-/// it has been done so often; the last one writes the rest. Returns how many were ended.
-fn end_writers(writing: &Writing, signal: Signal, most: usize) -> usize {
-    let count = format!("count={COUNT}");
+/// Has one writer after the other started and ended by `end_one`, which gets the time after which it is to be ended,
+/// while three threads of two processes log `count` records each, until these are done or it has been done so often.
+/// Then `write_rest` lets a last one write the rest. Returns how many were ended.
+pub(crate) fn while_logging<S>(
+    ring: &str,
+    count: u64,
+    most: usize,
+    state: &mut S,
+    end_one: impl Fn(&mut S, Duration),
+    write_rest: impl FnOnce(&mut S),
+) -> usize {
+    let count = format!("count={count}");
     let mut producers =
         [("producer=0", "threads=2"), ("producer=10", "threads=1")].map(|(first, threads)| {
-            Child::spawn(PRODUCER, &["sequence", writing.ring(), first, threads, &count, "long_every=500"])
+            Child::spawn(PRODUCER, &["sequence", ring, first, threads, &count, "long_every=500"])
         });
     producers.iter_mut().for_each(|child| {
         child.wait_ready();
@@ -32,17 +40,25 @@ fn end_writers(writing: &Writing, signal: Signal, most: usize) -> usize {
     let mut random = Random::new(17);
     let mut ended = 0;
     while ended < most && !producers.iter_mut().all(Child::has_ended) {
-        let mut writer = writing.daemon().spawn().unwrap();
         // Any moment will do: before it has begun, in a batch, between two.
-        std::thread::sleep(Duration::from_micros(random.below(12_000)));
-        kill(Pid::from_raw(writer.id() as i32), signal).unwrap();
-        writer.wait().unwrap();
+        end_one(state, Duration::from_micros(random.below(12_000)));
         ended += 1;
     }
     // It is idle only when the producers have ended.
-    writing.finish();
+    write_rest(state);
     producers.iter_mut().for_each(|child| assert_eq!(child.finish()[1], 0, "none was refused"));
     ended
+}
+
+/// Ends one writer after the other with this signal under load. Returns how many were ended.
+fn end_writers(writing: &Writing, signal: Signal, most: usize) -> usize {
+    let end_one = |writing: &mut &Writing, after: Duration| {
+        let mut writer = writing.daemon().spawn().unwrap();
+        std::thread::sleep(after);
+        kill(Pid::from_raw(writer.id() as i32), signal).unwrap();
+        writer.wait().unwrap();
+    };
+    while_logging(writing.ring(), COUNT, most, &mut &*writing, end_one, |writing| writing.finish())
 }
 
 /// Nothing is missing, doubled or out of order, and nothing had to be said.

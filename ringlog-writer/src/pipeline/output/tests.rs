@@ -85,6 +85,7 @@ fn each_handler_says_what_was_left_out() {
 
 /// A file whose disk does not answer.
 struct Hung {
+    has_begun: Arc<AtomicBool>,
     is_over: Arc<AtomicBool>,
 }
 
@@ -98,6 +99,7 @@ impl Sink for Hung {
     }
 
     fn deliver(&mut self, _batch: &Batch, _events: &mut dyn Events) -> std::io::Result<()> {
+        self.has_begun.store(true, Ordering::Relaxed);
         while !self.is_over.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -121,7 +123,8 @@ fn an_output_that_a_call_of_the_kernel_blocks_is_left_behind() {
     let mut consumer = ring.consumer().unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
     for by_request in [false, true] {
-        let hung = Hung { is_over: is_over.clone() };
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let hung = Hung { has_begun: has_begun.clone(), is_over: is_over.clone() };
         let mut output = output_of(&ring, Formatter::Json, Box::new(hung), Vec::new());
         let unix_ns = match consumer.next(Duration::from_secs(5)).unwrap() {
             Some(entry) => {
@@ -132,6 +135,9 @@ fn an_output_that_a_call_of_the_kernel_blocks_is_left_behind() {
         };
         output.complete(0, unix_ns, consumer.step());
         output.write(1, &[consumer.cursor()]);
+        while !has_begun.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
         output.give_up_if_stuck(Duration::from_secs(60));
         assert!(!output.has_failed(), "it is waited for");
         let deadline = (!by_request).then(Instant::now);
