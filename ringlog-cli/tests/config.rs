@@ -33,7 +33,7 @@ fn check_says_what_each_handler_guarantees() {
     let scene = scene(consoles);
     let said = || scene.ringlog(&["writer", "app", "--config", "ringlog.toml", "--check"]).ok().stdout;
     let waits = "when it cannot be written, or is slow, its records wait in the rings";
-    let twice = "When the writer is killed and starts again, the last batch may be written twice";
+    let twice = "When the writer is killed and starts again, its last lines may be written twice";
     let alone = "handler \"console\" (standard error): at least once, console alone.";
     assert_eq!(said(), format!("{alone} {twice}; {waits}\n"));
     let files = "[handlers.plain]\nkind = \"file\"\npath = \"plain.log\"\ncheckpoint = false\n\
@@ -44,7 +44,7 @@ fn check_says_what_each_handler_guarantees() {
     };
     root("[\"console\", \"plain\", \"null\"]");
     let beside = "handler \"console\" (standard error): best effort, console beside a file or a pipe. When the writer \
-                  is killed and starts again, lines queued for it are lost, or the last batch is written twice; when \
+                  is killed and starts again, lines queued for it are lost, or its last lines are written twice; when \
                   it cannot be written, or is slow, it is waited for until 1 MiB of lines is queued, then records are \
                   left out";
     let plain =

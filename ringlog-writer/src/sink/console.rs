@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
 use super::batch::Batch;
 use super::guarantee::{Guarantee, OutputKind};
 use super::kind::{Opening, SinkKind};
-use super::stream::{Progress, write_when_ready};
+use super::stream::{Progress, is_within_line, write_when_ready};
 use super::traits::{Abandoned, Sink, Unrotatable};
 use crate::error::Error;
 use crate::events::Events;
@@ -148,20 +150,29 @@ struct Console {
     name: String,
     /// Whether a write may wait for a reader.
     may_block: bool,
+    /// Whether it appends to a file that ends within a line, of which a killed writer wrote a part only.
+    is_torn: bool,
     progress: Progress,
 }
 
 impl Console {
     fn open(config: &ConsoleConfig) -> Result<Console, Error> {
         let name = config.name();
-        let failed = |error: io::Error| Error::Open { path: name.clone().into(), why: error.to_string() };
         let file = match config.stream {
             Stream::Stdout => io::stdout().as_fd().try_clone_to_owned(),
             Stream::Stderr => io::stderr().as_fd().try_clone_to_owned(),
         };
-        let file = File::from(file.map_err(failed)?);
-        let may_block = !file.metadata().map_err(failed)?.is_file();
-        Ok(Console { file, name, may_block, progress: Progress::default() })
+        let failed = |error: io::Error| Error::Open { path: name.clone().into(), why: error.to_string() };
+        Console::of(file.map_err(failed)?.into(), name.clone()).map_err(failed)
+    }
+
+    fn of(file: File, name: String) -> io::Result<Console> {
+        let meta = file.metadata()?;
+        let appends = fcntl(&file, FcntlArg::F_GETFL)
+            .is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_APPEND));
+        let last = meta.len().checked_sub(1).filter(|_| meta.is_file() && appends);
+        let is_torn = last.is_some_and(|last| is_within_line(&file, last));
+        Ok(Console { file, name, may_block: !meta.is_file(), is_torn, progress: Progress::default() })
     }
 }
 
@@ -171,7 +182,11 @@ impl Sink for Console {
     }
 
     fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {
-        let Console { file, may_block, progress, .. } = self;
+        let Console { file, may_block, is_torn, progress, .. } = self;
+        if *is_torn {
+            file.write_all(b"\n")?;
+            *is_torn = false;
+        }
         // Other processes have the stream too, so it cannot be made non-blocking.
         progress.proceed(batch, |bytes| match may_block {
             true => write_when_ready(file, bytes, true),
@@ -189,5 +204,36 @@ impl Sink for Console {
 
     fn unrotatable(&self) -> Option<Unrotatable> {
         Some(Unrotatable::Console)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ringlog::reader::{Body, Entry, Gap, GapReason, Origin};
+
+    use super::*;
+    use crate::events::StandardError;
+
+    #[test]
+    fn what_is_appended_to_a_torn_line_begins_in_a_new_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let mut batch = Batch::default();
+        let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
+        batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(b"whole\n");
+        batch.complete(0, None);
+        for (before, after) in
+            [("", "whole\nwhole\n"), ("before\n", "before\nwhole\nwhole\n"), ("to", "to\nwhole\nwhole\n")]
+        {
+            fs::write(&path, before).unwrap();
+            let file = File::options().append(true).open(&path).unwrap();
+            let mut console = Console::of(file, "standard output".to_owned()).unwrap();
+            for _ in 0..2 {
+                console.deliver(&batch, &mut StandardError).unwrap();
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), after);
+        }
     }
 }

@@ -33,8 +33,8 @@ impl Guarantee {
     pub(crate) fn after_a_kill(self) -> &'static str {
         match self {
             Guarantee::ExactlyOnce => "every record is in it exactly once",
-            Guarantee::AtLeastOnce => "the last batch may be written twice",
-            Guarantee::BestEffort => "lines queued for it are lost, or the last batch is written twice",
+            Guarantee::AtLeastOnce => "its last lines may be written twice",
+            Guarantee::BestEffort => "lines queued for it are lost, or its last lines are written twice",
         }
     }
 

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,6 +20,14 @@ const WAIT: Duration = Duration::from_millis(20);
 
 /// A pipe that is ready takes so many bytes without blocking, whatever its state.
 const PIPE_BUF: usize = 4096;
+
+/// Whether the byte at this place of a regular file is none that ends a line. False if it cannot be read.
+pub(super) fn is_within_line(file: &File, at: u64) -> bool {
+    let mut byte = [b'\n'];
+    // A second descriptor: the file's own is write-only.
+    let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    file.is_ok_and(|file| file.read_exact_at(&mut byte, at).is_ok()) && byte != [b'\n']
+}
 
 /// How much of a batch is written.
 #[derive(Debug, Default)]

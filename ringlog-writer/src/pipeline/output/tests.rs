@@ -158,7 +158,7 @@ fn an_output_that_a_call_of_the_kernel_blocks_is_left_behind() {
 fn entries_without_lines_fill_a_batch() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
-    let hung = Hung { is_over: Arc::new(AtomicBool::new(true)) };
+    let hung = Hung { has_begun: Arc::default(), is_over: Arc::new(AtomicBool::new(true)) };
     let mut output = output_of(&ring, Formatter::Raw, Box::new(hung), Vec::new());
     let (gap, step) = (formatting::left_out(1, 0), ring.consumer().unwrap().step());
     let mut entries = 0;

@@ -4,7 +4,7 @@ use std::fs::{self, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -18,6 +18,7 @@ use crate::error::{Error, why_not_opened};
 use crate::events::Events;
 use crate::rotation::{Attributes, Identity, NewFile};
 use crate::sink::file_size_limit;
+use crate::sink::stream::is_within_line;
 
 /// A file that is open for appending, so that bytes of other processes are never overwritten.
 #[derive(Debug)]
@@ -177,10 +178,7 @@ impl File {
     /// Whether it is a regular file whose last line has no end. False if it cannot be read.
     pub(super) fn ends_within_line(&self) -> bool {
         let Some(last) = self.len.checked_sub(1).filter(|_| self.is_regular) else { return false };
-        let mut byte = [b'\n'];
-        // A second descriptor: the file's own is write-only.
-        let file = fs::File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
-        file.is_ok_and(|file| file.read_exact_at(&mut byte, last).is_ok()) && byte != [b'\n']
+        is_within_line(&self.file, last)
     }
 
     /// The CRC-32 of a range of bytes; `None` if they cannot be read or the file is shorter.
