@@ -208,7 +208,7 @@ fn a_writer_goes_on_with_the_ring_that_was_made_anew() {
 fn start(scene: &Scene, args: &[&str]) -> Running {
     let said = std::fs::File::create(scene.file("said")).unwrap();
     let running = Running::start(scene.command(args).stderr(said));
-    wait_until("the writer", || scene.ringlog(&["stat", "app"]).stdout.contains("(pid "));
+    wait_until("the writer", || scene.ringlog(&["stat", "app"]).stdout.contains("\noutput "));
     running
 }
 
