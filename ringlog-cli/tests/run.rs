@@ -157,7 +157,7 @@ fn json_output_has_all_facts() {
 
     let stat = json(&["stat", "app", "--json"]);
     assert_eq!((&stat["lanes"][1]["thread"], &stat["lanes"][1]["state"]), (&"main".into(), &"closed".into()));
-    assert_eq!((&stat["lag"], &stat["writer"]), (&1.into(), &serde_json::Value::Null));
+    assert_eq!((&stat["behind"], &stat["writer"]), (&1.into(), &serde_json::Value::Null));
     assert_eq!(json(&["info", "app", "--json"])["is_of_this_boot"], true);
     assert_eq!(json(&["tail", "app", "--format", "json"])["message"], "hi");
 }

@@ -3,6 +3,7 @@
 mod condition;
 mod definitions;
 mod ends;
+mod numbers;
 mod outputs;
 mod reading;
 mod report;
@@ -63,14 +64,8 @@ use crate::{exit_code, option_values, terminal};
 ///   left out  records that it did not get,
 ///   late      records and gaps written after one with a later time stamp in
 ///             the same file; of a file with a checkpoint, since that was made.
-///
-/// A condition of --fail-if compares a number of the ring with a limit:
-///   behind (records, or the age of the oldest: 10s), dropped, damaged,
-///   failing (outputs that are not ok), left_out, late, polled (the time since
-///   the writer last looked into the ring: 10s), writers, free_blocks.
-/// One about outputs holds too where a writer runs whose status cannot be read.
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, after_long_help = numbers::help())]
 pub struct Stat {
     /// The rings to show; all if none is named
     #[arg(value_name = "NAME")]

@@ -7,52 +7,9 @@ use std::time::Duration;
 
 use ringlog::admin;
 
+use super::numbers::{NUMBERS, Value};
 use super::reading::Reading;
 use crate::{humanize, terminal};
-
-/// A number that a condition may be about.
-struct Number {
-    name: &'static str,
-    kind: Kind,
-}
-
-/// How a number is read.
-enum Kind {
-    Count(fn(&Reading) -> u64),
-    /// A count that the writer's status tells.
-    Said(fn(&Reading) -> u64),
-    Age(fn(&Reading) -> Duration),
-    /// Records, or the age of the oldest of them, by the unit of the limit.
-    Either(fn(&Reading) -> u64, fn(&Reading) -> Duration),
-}
-
-/// The numbers, in the order in which the help names them.
-const NUMBERS: [Number; 9] = [
-    Number { name: "behind", kind: Kind::Either(|now| now.stat.lag(), Reading::behind) },
-    Number { name: "dropped", kind: Kind::Count(|now| now.stat.dropped) },
-    Number { name: "damaged", kind: Kind::Count(|now| now.stat.damaged) },
-    Number { name: "failing", kind: Kind::Said(failing) },
-    Number { name: "left_out", kind: Kind::Said(|now| sum(now, |output| output.left_out)) },
-    Number { name: "late", kind: Kind::Said(|now| sum(now, |output| output.late)) },
-    Number { name: "polled", kind: Kind::Age(polled) },
-    Number { name: "writers", kind: Kind::Count(|now| now.stat.consumer.is_some().into()) },
-    Number { name: "free_blocks", kind: Kind::Count(|now| now.stat.free_blocks.into()) },
-];
-
-/// The outputs that are in trouble.
-fn failing(now: &Reading) -> u64 {
-    now.outputs().iter().filter(|output| output.state.is_trouble()).count() as u64
-}
-
-fn sum(now: &Reading, count: fn(&ringlog_writer::status::OutputStatus) -> u64) -> u64 {
-    now.outputs().iter().map(count).fold(0, u64::saturating_add)
-}
-
-/// The time since the writer last looked into the ring; without a writer, longer than any.
-fn polled(now: &Reading) -> Duration {
-    let beat = now.stat.consumer.as_ref().map(|writer| writer.beat_unix_ns).filter(|beat| *beat != 0);
-    beat.map_or(Duration::MAX, humanize::age)
-}
 
 /// A condition: a number, a comparison, and a limit.
 #[derive(Clone, Debug)]
@@ -99,12 +56,12 @@ impl FromStr for Condition {
         let (operator, _) = found.ok_or_else(|| wrong(format!("{text:?} has no known comparison")))?;
         let limit = rest[operator.len()..].trim();
         let age = || admin::parse_duration(limit).map(Limit::Age);
-        let limit = match (limit.replace([',', '_'], "").parse().map(Limit::Count), &NUMBERS[number].kind) {
-            (Ok(count), Kind::Count(_) | Kind::Said(_) | Kind::Either(..)) => count,
-            (Err(_), Kind::Count(_) | Kind::Said(_)) => {
+        let limit = match (limit.replace([',', '_'], "").parse().map(Limit::Count), &NUMBERS[number].value) {
+            (Ok(count), Value::Count(_) | Value::Said(_) | Value::Either(..)) => count,
+            (Err(_), Value::Count(_) | Value::Said(_)) => {
                 return Err(format!("{name} is compared with a number, not with {limit:?}"));
             }
-            (_, Kind::Age(_) | Kind::Either(..)) => age()?,
+            (_, Value::Age(_) | Value::Either(..)) => age()?,
         };
         Ok(Condition { number, operator, limit })
     }
@@ -113,22 +70,24 @@ impl FromStr for Condition {
 impl Condition {
     /// Whether the condition holds, or cannot be known not to. Returns what was found then.
     pub(super) fn holds(&self, now: &Reading) -> Option<String> {
-        if let (Kind::Said(_), Some(why)) = (&NUMBERS[self.number].kind, now.unknown()) {
+        if let (Value::Said(_), Some(why)) = (&NUMBERS[self.number].value, now.unknown()) {
             return Some(format!("not known: {}", terminal::escape(&why)));
         }
-        let (order, found) = match (&NUMBERS[self.number].kind, self.limit) {
-            (Kind::Count(read) | Kind::Said(read) | Kind::Either(read, _), Limit::Count(limit)) => {
+        let (order, found) = match (&NUMBERS[self.number].value, self.limit) {
+            (Value::Count(read) | Value::Said(read) | Value::Either(read, _), Limit::Count(limit)) => {
                 let found = read(now);
                 (found.cmp(&limit), humanize::count(found))
             }
-            (Kind::Age(read) | Kind::Either(_, read), Limit::Age(limit)) => {
+            (Value::Age(read) | Value::Either(_, read), Limit::Age(limit)) => {
                 let found = read(now);
                 let words =
                     if found == Duration::MAX { "never".to_owned() } else { humanize::span_of(found) };
                 (found.cmp(&limit), words)
             }
             // The parser makes no other pairs.
-            (Kind::Count(_) | Kind::Said(_), Limit::Age(_)) | (Kind::Age(_), Limit::Count(_)) => return None,
+            (Value::Count(_) | Value::Said(_), Limit::Age(_)) | (Value::Age(_), Limit::Count(_)) => {
+                return None;
+            }
         };
         let test = OPERATORS.iter().find(|(operator, _)| *operator == self.operator).map(|(_, test)| test);
         test.is_some_and(|test| test(order)).then_some(found)
@@ -167,7 +126,7 @@ mod tests {
         let command = <super::super::Stat as clap::Args>::augment_args(clap::Command::new("stat"));
         let help = command.clone().render_long_help().to_string();
         let (_, list) = help.split_once("A condition of --fail-if").unwrap();
-        let missing = NUMBERS.iter().filter(|number| !list.contains(number.name));
+        let missing = NUMBERS.iter().filter(|number| !list.contains(&format!("  {}", number.name)));
         assert_eq!(missing.map(|number| number.name).collect::<Vec<_>>(), [""; 0]);
     }
 
@@ -175,7 +134,7 @@ mod tests {
     fn what_is_wrong_with_a_condition_is_said() {
         for (text, why) in [
             ("behind", "\"behind\" compares nothing; expected a condition such as `behind > 10s`"),
-            ("speed > 3", "\"speed\" is not a number of a ring; expected one of behind, dropped, "),
+            ("speed > 3", "\"speed\" is not a number of a ring; expected one of behind, published, "),
             ("behind = 3", "\"behind = 3\" has no known comparison"),
             ("dropped > 10s", "dropped is compared with a number, not with \"10s\""),
             ("polled > 10", "\"10\" is not a duration; expected"),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::definitions::DefinitionReport;
 use super::ends::EndReport;
+use super::numbers::Counts;
 use super::reading::Reading;
 use super::text::state;
 use crate::{humanize, option_values};
@@ -18,18 +19,14 @@ use crate::{humanize, option_values};
 pub(super) struct StatReport<'a> {
     path: PathBuf,
     uuid: String,
-    published: u64,
-    persisted: u64,
-    lag: u64,
-    dropped: u64,
+    #[serde(flatten)]
+    counts: Counts<'a>,
     dropped_without_lane: u64,
     refused: RefusedReport,
     /// When the oldest record that is not persisted was logged; null if all are.
     oldest_unix_ns: Option<u64>,
-    damaged: u64,
     /// Processes that ended without closing their lanes, by cause.
     ends: EndReport,
-    free_blocks: u32,
     definitions: DefinitionReport,
     block_count: u32,
     reclaimed_blocks: u64,
@@ -95,7 +92,7 @@ struct LaneReport {
     tid: u32,
     published: u64,
     persisted: u64,
-    lag: u64,
+    behind: u64,
     dropped: u64,
     /// Of a process lane: the segments of the definition area that its process uses.
     segments: u32,
@@ -107,16 +104,11 @@ impl StatReport<'_> {
         StatReport {
             path: observer.path().to_owned(),
             uuid: humanize::uuid(&observer.info().uuid),
-            published: stat.published,
-            persisted: stat.persisted,
-            lag: stat.lag(),
-            dropped: stat.dropped,
+            counts: Counts(reading),
             dropped_without_lane: stat.dropped_without_lane,
             refused: RefusedReport::new(&stat.refused),
             oldest_unix_ns: reading.oldest_unix_ns,
-            damaged: stat.damaged,
             ends: EndReport::new(&stat.ends),
-            free_blocks: stat.free_blocks,
             definitions: DefinitionReport::new(stat),
             block_count: observer.info().geometry().block_count(),
             reclaimed_blocks: stat.reclaim.blocks,
@@ -159,7 +151,7 @@ impl LaneReport {
             tid: lane.tid,
             published: lane.published,
             persisted: lane.persisted,
-            lag: lane.published.saturating_sub(lane.persisted),
+            behind: lane.published.saturating_sub(lane.persisted),
             dropped: lane.dropped,
             segments: lane.segments,
         }

@@ -6,7 +6,7 @@ use ringlog::admin::Shown;
 use ringlog::reader::{ConsumerStat, LaneStat, ReclaimStat, RefusedStat, RingStat};
 
 use super::reading::Reading;
-use super::{definitions, ends, outputs};
+use super::{definitions, ends, numbers, outputs};
 use crate::{humanize, option_values, terminal};
 
 pub(super) fn text(reading: &Reading) -> String {
@@ -65,10 +65,7 @@ pub(super) fn text(reading: &Reading) -> String {
     }
     lines.extend(refusals(&stat.refused).map(|(name, text)| format!("{name:<9} {text}")));
     lines.extend(ends::line(&stat.ends));
-    if stat.damaged > 0 {
-        let places = humanize::counted(stat.damaged, "place");
-        lines.push(format!("damaged   {places} skipped, where bytes are not valid"));
-    }
+    lines.extend(numbers::lines(reading));
     if stat.retired {
         lines.push("retired   removed or replaced; producers get an error at their next block".to_owned());
     }
