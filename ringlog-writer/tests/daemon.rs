@@ -141,7 +141,7 @@ fn standard_output_may_be_named_by_its_links() {
 }
 
 #[test]
-fn a_closed_pipe_is_no_error_and_loses_nothing() {
+fn a_closed_pipe_loses_nothing_and_what_is_left_is_said() {
     let (_dir, ring, options) = scratch();
     let args = [&options.ring, "--format=raw"];
     let mut program =
@@ -161,8 +161,58 @@ fn a_closed_pipe_is_no_error_and_loses_nothing() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let output = program.wait_with_output().unwrap();
-    assert_eq!((&first, said(&output)), (b"read\n", (Some(0), String::new())));
-    assert!((1..pushed).contains(&ring.observe().unwrap().stat().unwrap().persisted));
+    let stat = ring.observe().unwrap().stat().unwrap();
+    assert!((1..pushed).contains(&stat.persisted));
+    let (code, text) = said(&output);
+    // Some may have been logged after the writer had counted.
+    let (before, rest) = text.split_once("its reader has gone; ").unwrap();
+    let (left, rest) = rest.split_once(' ').unwrap();
+    assert_eq!(
+        (&first, code, before),
+        (b"read\n", Some(3), "ringlog-writer: cannot write to standard output: ")
+    );
+    assert!((1..=stat.lag()).contains(&left.parse().unwrap()), "{text} {}", stat.lag());
+    let (one, many) = ("record is not written and stays", "records are not written and stay");
+    let expected = if left == "1" { one } else { many };
+    assert_eq!(rest, format!("{expected} in the ring for the next writer\n"));
+}
+
+#[test]
+fn a_closed_pipe_leaves_also_what_was_never_taken() {
+    let (_dir, ring, options) = scratch();
+    // More than the writer takes before the first batch is written.
+    let log = ring.logger();
+    let sent = (0..).take_while(|_| log.text(Level::WARN, "main", "not read").is_ok()).count();
+    let (reader, standard_output) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(PROGRAM);
+    command.args([&options.ring, "--until-idle"]).stdout(standard_output);
+    let (code, text) = said(&command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap());
+    let expected = format!(
+        "ringlog-writer: cannot write to standard output: its reader has gone; {sent} records are not written and stay \
+         in the ring for the next writer\n"
+    );
+    assert_eq!((code, text), (Some(3), expected));
+    assert_eq!(ring.observe().unwrap().stat().unwrap().lag(), sent as u64);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error_if_nothing_is_left() {
+    let (_dir, ring, options) = scratch();
+    drop(ring);
+    let (reader, standard_output) = std::io::pipe().unwrap();
+    drop(reader);
+    // As it was after the writer before had written everything.
+    let mut command = Command::new(PROGRAM);
+    let program =
+        command.args([&options.ring]).stdout(standard_output).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while Observer::open(&options.ring).unwrap().stat().unwrap().consumer.is_none() {
+        assert!(begun.elapsed() < SOON, "it does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill(Pid::from_raw(program.id() as i32), Signal::SIGTERM).unwrap();
+    assert_eq!(said(&program.wait_with_output().unwrap()), (Some(0), String::new()));
 }
 
 /// A writer to a standard output that is not read, with more records than a pipe holds, after these signals.

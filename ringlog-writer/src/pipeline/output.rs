@@ -313,9 +313,8 @@ impl Output {
                     false => EndedEarly::ReaderGone,
                 });
                 let then = match others {
-                    // The error at the end says it.
+                    // The error at the end says it, if records are left.
                     _ if is_stopping => return,
-                    // As any program whose reader has gone.
                     Others::Never => return,
                     Others::Gone => "",
                     Others::Some => "; going on without it",

@@ -151,6 +151,13 @@ impl Outputs {
         !self.all.is_empty() && self.readers() == 0
     }
 
+    /// If the reader of every output has gone: the name of the output that came furthest.
+    pub(super) fn last_gone(&self) -> Option<String> {
+        let all_gone = self.all.iter().filter(|_| self.all_gone());
+        let last = all_gone.max_by_key(|output| output.worker().written_turn().unwrap_or(u64::MAX));
+        last.map(|output| output.out().to_owned())
+    }
+
     /// Whether an output has so much queued that no more entries should be taken from the rings.
     pub(super) fn are_behind(&self) -> bool {
         let is_alone = self.all.iter().filter(|output| output.takes_entries()).count() == 1;

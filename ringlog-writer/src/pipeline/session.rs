@@ -3,6 +3,7 @@
 mod opened;
 
 use std::collections::HashMap;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -40,8 +41,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`Error::Options`] if the options contradict each other; [`Error::Open`] before anything is taken out of the ring;
 /// [`Error::Ring`] if the ring cannot be opened, another process drains it, or its file was truncated: records taken
-/// before that are written; [`Error::Write`] if the writer was asked to stop while a write failed. A full disk is not
-/// an error: the writer waits for space.
+/// before that are written; [`Error::Write`] if the writer was asked to stop while a write failed, or if the reader of
+/// the last output has gone while records are left. A full disk is not an error: the writer waits for space.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
     let [now, reopen, rotate] = &[const { AtomicBool::new(false) }; 3];
     let flags = Flags { stop, now, reopen, rotate };
@@ -313,10 +314,13 @@ impl Session<'_> {
                 false => outputs.give_up(),
             }
         }
-        let all_gone = outputs.all_gone();
+        let gone = outputs.last_gone();
         let Outcome { deliveries, mut errors, status: outputs, whole, written_turn } =
             outputs.finish(&mut context);
         let Context { mut sources, events, flags } = context;
+        if let (Ok(End::Done), Some(out)) = (&end, &gone) {
+            readers_gone(out, &sources, &mut errors);
+        }
         let error = end.as_ref().err().or(errors.first()).map(ToString::to_string);
         status.end_session(outputs, &sources, is_last.then_some(error), events);
         carried.status = status;
@@ -343,7 +347,7 @@ impl Session<'_> {
             if is_last {
                 sources.end();
             }
-            let acknowledged = is_last && !all_gone;
+            let acknowledged = is_last && gone.is_none();
             sinks.into_iter().for_each(|sink| sink.close(acknowledged, events));
         } else if is_last {
             sources.look_for_names();
@@ -381,6 +385,20 @@ impl Session<'_> {
         carried.held.put_back(sources, events)?;
         Ok(next)
     }
+}
+
+/// Adds the error that no output has a reader any more if records are left, which may never have been taken from the
+/// rings. It takes the place of those that know only of what was queued.
+fn readers_gone(out: &str, sources: &Sources, errors: &mut Vec<Error>) {
+    let source = || io::Error::new(ErrorKind::BrokenPipe, "its reader has gone");
+    let error = match sources.unwritten() {
+        Ok(0) => return,
+        Ok(records) => Error::Write { out: out.to_owned(), source: source(), records },
+        Err(error) => error,
+    };
+    let is_of_reader = |error: &Error| matches!(error, Error::Write { source, .. } if source.kind() == ErrorKind::BrokenPipe);
+    errors.retain(|error| !is_of_reader(error));
+    errors.insert(0, error);
 }
 
 /// The name of a sink, and the positions of the rings in it.
