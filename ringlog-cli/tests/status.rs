@@ -287,3 +287,37 @@ fn what_stays_in_the_ring_is_not_left_out() {
     scene.ringlog(&["writer", "app", "--out", "app.log", "--until-idle"]).ok();
     assert_eq!(scene.read("app.log").lines().count(), 12_000);
 }
+
+#[test]
+fn an_output_that_fails_and_is_left_out_says_both() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "256KiB", "--overflow", "drop"]).ok();
+    let text = "[handlers.full]\nkind = \"file\"\npath = \"/dev/full\"\n\
+                [handlers.file]\nkind = \"file\"\npath = \"app.log\"\n\
+                [root]\nhandlers = [\"full\", \"file\"]\n";
+    std::fs::write(scene.file("app.toml"), text).unwrap();
+    let mut command = scene.command(&["writer", "app", "--config", "app.toml"]);
+    let writer = Running::start(command.stderr(Stdio::null()));
+    wait_until("a status", || !output(&scene, "app").is_null());
+    let lines = format!("{:100}\n", "record").repeat(1000);
+    let left_out = || output(&scene, "app")["left_out"].as_u64().unwrap();
+    // The ring is full of what the failing output has not written, until the other goes on without it.
+    wait_until("records are left out", || {
+        scene.ringlog_with(&["put", "app", "-"], lines.as_bytes());
+        left_out() > 0
+    });
+    let says_both = |state: &str, words: &str| {
+        let now = output(&scene, "app");
+        assert_eq!((&now["state"], &now["is_left_out"]), (&state.into(), &true.into()), "{now}");
+        assert_eq!(now["failure"]["error"], "No space left on device (os error 28)");
+        let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+        let line = stat.lines().find(|line| line.starts_with("output    /dev/full")).unwrap();
+        assert!(line.contains(&format!(", {words}, since ")) && line.contains(" records left out"), "{line}");
+        let ill = scene.ringlog(&["stat", "app", "--fail-if", "failing > 0", "--fail-if", "left_out > 0"]);
+        assert_eq!((ill.code, ill.stderr.lines().count()), (Some(1), 2), "{ill:#?}");
+    };
+    says_both("failing", "failing and left out");
+    writer.signal(Signal::SIGTERM);
+    assert_eq!(writer.output().code, Some(3));
+    says_both("given_up", "given up and left out");
+}

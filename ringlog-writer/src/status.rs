@@ -78,7 +78,7 @@ pub enum OutputState {
     Blocked,
     /// Writing fails, and is tried again.
     Failing,
-    /// It does not keep up, and the others go on without it.
+    /// It does not keep up, and the others go on without it. One that is failing too is `Failing`.
     LeftOut,
     /// The reader of the pipe has gone.
     ReaderGone,
@@ -108,6 +108,9 @@ pub struct OutputStatus {
     pub guarantee: String,
     /// How it is doing.
     pub state: OutputState,
+    /// Whether the others go on without it, or went on without it to the end of the writer, in whatever state it is.
+    #[serde(default)]
+    pub is_left_out: bool,
     /// The last error, if it is failing or was given up.
     pub failure: Option<Failure>,
     /// Records that were taken from the rings for it and are not written yet.
@@ -206,6 +209,7 @@ mod tests {
             handlers: vec!["file".to_owned()],
             guarantee: "exactly once".to_owned(),
             state: OutputState::Failing,
+            is_left_out: true,
             failure: Some(Failure { error: "No space left on device".to_owned(), since_unix_ns: 7 }),
             queued: 3,
             oldest_unix_ns: Some(5),

@@ -58,6 +58,7 @@ use crate::{exit_code, option_values, terminal};
 ///   blocked      it has taken nothing for more than a second,
 ///   left out     it does not keep up, and the other outputs go on without it,
 ///   given up     the writer has ended before everything was written.
+/// One that fails or was given up can be left out too: `failing and left out`.
 /// Its counters begin with the writer:
 ///   written   records and bytes in the output,
 ///   queued    records taken from the rings for it, and not written yet,

@@ -55,12 +55,15 @@ fn output_line(output: &OutputStatus) -> String {
 
 /// The state in words, with the error if there is one.
 fn state(output: &OutputStatus) -> String {
-    let word = word(output.state);
+    let mut word = word(output.state).to_owned();
+    if output.is_left_out && matches!(output.state, OutputState::Failing | OutputState::GivenUp) {
+        word += " and left out";
+    }
     match &output.failure {
         Some(Failure { error, since_unix_ns, .. }) => {
             format!("{word}, since {}: {}", humanize::ago(*since_unix_ns), terminal::escape(error))
         }
-        None => word.to_owned(),
+        None => word,
     }
 }
 

@@ -22,6 +22,7 @@ impl Output {
             handlers: self.handlers.iter().map(|handler| handler.name().to_owned()).collect(),
             guarantee: self.guarantee.name().to_owned(),
             state,
+            is_left_out: self.is_detached,
             failure: None,
             queued: 0,
             oldest_unix_ns: None,
@@ -61,9 +62,10 @@ impl OutputStatus {
             _ if result.is_err() => OutputState::GivenUp,
             _ => OutputState::Ok,
         };
-        let mut status = OutputStatus { state, ..self.with(standing) };
+        let mut status = OutputStatus { state, is_left_out: false, ..self.with(standing) };
         // The rings have forgotten what was queued, too.
         if let Err(Error::LeftOut { records, .. }) = result {
+            status.is_left_out = true;
             status.left_out = left_out_before + records;
             (status.queued, status.oldest_unix_ns) = (0, None);
         }
