@@ -21,6 +21,7 @@ mod verify;
 mod writer_request;
 
 use clap::Subcommand;
+use ringlog_writer::cli::{HandledSignals, handle_signals};
 
 use crate::exit_code;
 
@@ -49,11 +50,11 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command and returns its exit code.
+    /// Runs the command and returns its exit code. `signals`: those of a writer, if they are handled already.
     ///
     /// # Errors
     /// An error whose text is meant for the user.
-    pub fn run(self) -> exit_code::CommandResult {
+    pub fn run(self, signals: Option<HandledSignals>) -> exit_code::CommandResult {
         match self {
             Command::Demo(command) => command.run(),
             Command::Run(command) => command.run(),
@@ -66,7 +67,9 @@ impl Command {
             Command::Stat(command) => command.run(),
             Command::Level(command) => command.run(),
             Command::Verify(command) => command.run(),
-            Command::Writer(command) => Ok(ringlog_writer::cli::main(command)),
+            Command::Writer(command) => {
+                Ok(ringlog_writer::cli::main(command, signals.unwrap_or_else(handle_signals)))
+            }
             Command::Import(command) => command.run(),
             Command::Rotate(command) => command.run(),
             Command::Reload(command) => command.run(),

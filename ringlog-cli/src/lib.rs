@@ -59,9 +59,12 @@ struct Arguments {
 
 /// Runs the command that the command line names.
 pub fn main() -> ExitCode {
-    let arguments: Arguments = ringlog_writer::cli::parse();
+    // Before the arguments are parsed: a signal that comes meanwhile must not end a writer out of order.
+    let is_writer = std::env::args_os().nth(1).is_some_and(|command| command == "writer");
+    let signals = is_writer.then(ringlog_writer::cli::handle_signals);
+    let arguments: Arguments = ringlog_writer::cli::parse(signals.as_ref());
     let guarded = ringlog::survive_truncation().context("cannot listen to SIGBUS");
-    match guarded.and_then(|()| arguments.command.run()) {
+    match guarded.and_then(|()| arguments.command.run(signals)) {
         Ok(code) => code,
         Err(error) => exit_code::report(&error),
     }

@@ -3,25 +3,24 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser};
 use ringlog::admin::{Shown, Size};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 mod rings;
 mod settings;
+mod signals;
 
 use self::settings::SettingArgs;
+pub use self::signals::{HandledSignals, handle_signals};
 use crate::config::options::Options;
 use crate::config::{Config, ConfigErrors, ConfigFile};
 use crate::error::Error;
 use crate::events::Events;
-use crate::pipeline::{self, Signals};
+use crate::pipeline;
 use crate::spawn::Handshake;
 
 /// Take the records out of a ring and write them to files
@@ -103,9 +102,11 @@ impl WriterArgs {
 }
 
 /// Parses the program's arguments. Wrong ones end the program with an error, which shows arguments without characters
-/// that are harmful to a terminal.
-pub fn parse<A: Parser>() -> A {
+/// that are harmful to a terminal. `signals`: those of a writer, if it is one.
+pub fn parse<A: Parser>(signals: Option<&HandledSignals>) -> A {
     A::try_parse().unwrap_or_else(|error| {
+        // While it prints, signals end it.
+        signals.into_iter().for_each(HandledSignals::end_by_default);
         // clap shows arguments as they are.
         let shown = std::env::args_os().map(|argument| Path::new(&argument).shown().to_string());
         match A::try_parse_from(shown) {
@@ -119,13 +120,14 @@ pub fn parse<A: Parser>() -> A {
     })
 }
 
-/// Runs the writer. Reports errors on standard error.
-pub fn main(args: WriterArgs) -> ExitCode {
+/// Runs the writer. Reports errors on standard error. A program calls [`handle_signals`] first in its `main`.
+pub fn main(args: WriterArgs, signals: HandledSignals) -> ExitCode {
     if args.print_schema {
+        signals.end_by_default();
         return print_schema();
     }
     if args.check {
-        // Without handlers of signals, so that these end it.
+        signals.end_by_default();
         let file = args.config.as_deref().map(|path| args.config_file(path));
         let without =
             || Error::Options("--check needs the configuration; name it with --config FILE".to_owned());
@@ -136,9 +138,15 @@ pub fn main(args: WriterArgs) -> ExitCode {
     }
     let mut events = match Daemon::new(args.handshake) {
         Ok(events) => events,
-        Err(error) => return fail(error),
+        Err(error) => {
+            signals.end_by_default();
+            return fail(error);
+        }
     };
-    let done = install_signal_handlers().and_then(|signals| run(&args, &signals, &mut events));
+    // With this, a ring whose file is truncated yields an error instead of SIGBUS.
+    let survives = ringlog::survive_truncation().map_err(Error::Signals);
+    let signals = survives.and_then(|()| signals.requests());
+    let done = signals.and_then(|signals| run(&args, &signals, &mut events));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -199,7 +207,7 @@ fn check(file: &ConfigFile) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints an error, as long as no handler of signals keeps these from ending the process.
+/// Prints an error, as long as signals end the process.
 fn fail(error: Error) -> ExitCode {
     // A closed standard error leaves no other place to report to.
     let _ = writeln!(std::io::stderr(), "{}", line_of(&error));
@@ -213,34 +221,6 @@ fn line_of(error: &Error) -> String {
         Error::Config(problems) => problems.to_string(),
         error => format!("ringlog-writer: {error}"),
     }
-}
-
-fn install_signal_handlers() -> Result<Signals, Error> {
-    // With this, a ring whose file is truncated yields an error instead of SIGBUS.
-    ringlog::survive_truncation().map_err(Error::Signals)?;
-    let signals = Signals::default();
-    let flags: [(i32, &Arc<AtomicBool>); 4] = [
-        (SIGTERM, &signals.stop),
-        (SIGINT, &signals.stop),
-        (SIGHUP, &signals.reopen),
-        (SIGUSR1, &signals.rotate),
-    ];
-    for (signal, flag) in flags {
-        signal_hook::flag::register(signal, flag.clone()).map_err(Error::Signals)?;
-    }
-    watch_for_a_second_signal(signals.now.clone()).map_err(Error::Signals)?;
-    Ok(signals)
-}
-
-/// Sets the flag once SIGTERM or SIGINT has come a second time.
-fn watch_for_a_second_signal(now: Arc<AtomicBool>) -> std::io::Result<()> {
-    let mut stops = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
-    let watch = move || {
-        if stops.forever().nth(1).is_some() {
-            now.store(true, Ordering::Relaxed);
-        }
-    };
-    std::thread::Builder::new().name("ringlog-signals".to_owned()).spawn(watch).map(drop)
 }
 
 /// The callbacks of the daemon.

@@ -5,14 +5,17 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use ringlog_writer::cli;
 
 #[derive(Parser)]
 #[command(name = "ringlog-writer", version)]
 struct Arguments {
     #[command(flatten)]
-    writer: ringlog_writer::cli::WriterArgs,
+    writer: cli::WriterArgs,
 }
 
 fn main() -> ExitCode {
-    ringlog_writer::cli::main(ringlog_writer::cli::parse::<Arguments>().writer)
+    let signals = cli::handle_signals();
+    let arguments: Arguments = cli::parse(Some(&signals));
+    cli::main(arguments.writer, signals)
 }

@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -269,23 +270,58 @@ fn a_second_signal_ends_a_writer_at_once() {
     }
 }
 
+/// Sends a signal as soon as the program has a handler for it.
+fn signal_once_it_is_handled(program: &mut Child, signal: Signal) {
+    let id = program.id();
+    let is_handled = || {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t")).unwrap();
+        u64::from_str_radix(caught, 16).unwrap() >> (signal as u64 - 1) & 1 == 1
+    };
+    let begun = Instant::now();
+    while !is_handled() {
+        if begun.elapsed() > SOON {
+            program.kill().unwrap();
+            panic!("it does not handle {signal}");
+        }
+        std::thread::yield_now();
+    }
+    kill(Pid::from_raw(id as i32), signal).unwrap();
+}
+
+#[test]
+fn a_signal_at_the_start_ends_a_writer_in_order() {
+    let (dir, ring, options) = scratch();
+    for (round, signal) in [Signal::SIGTERM, Signal::SIGINT].into_iter().cycle().take(20).enumerate() {
+        ring.logger().text(Level::INFO, "main", "hello").unwrap();
+        let mut command = Command::new(PROGRAM);
+        let mut program = command.args(options.to_args()).stderr(Stdio::piped()).spawn().unwrap();
+        signal_once_it_is_handled(&mut program, signal);
+        assert_eq!(said(&program.wait_with_output().unwrap()), (Some(0), String::new()), "{round}");
+        assert_eq!(fs::read_to_string(log_file(dir.path())).unwrap().lines().count(), round + 1);
+    }
+}
+
+/// It is stuck in printing what is wrong with its arguments, so its handlers were there before it parsed them.
+#[test]
+fn signals_are_handled_before_arguments_are_parsed() {
+    let dir = Scratch::new();
+    let pipe = full_pipe(&dir);
+    for args in [&["app", "--format=xml"][..], &["--config=/dev/null", "--check", "app"]] {
+        let mut program = Command::new(PROGRAM).args(args).stderr(pipe.try_clone().unwrap()).spawn().unwrap();
+        signal_once_it_is_handled(&mut program, Signal::SIGTERM);
+        // But one that does not become a writer ends by them.
+        assert_eq!(ended(program).signal(), Some(Signal::SIGTERM as i32), "{args:?}");
+    }
+}
+
 #[test]
 fn a_signal_ends_the_wait_for_a_configuration_from_a_pipe() {
     let dir = Scratch::new();
     nix::unistd::mkfifo(&dir.file("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let program = Command::new(PROGRAM).arg("--config").arg(dir.file("pipe")).stderr(Stdio::piped()).spawn();
-    let program = program.unwrap();
-    let handles_sigterm = || {
-        let status = fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t")).unwrap();
-        u64::from_str_radix(caught, 16).unwrap() >> (Signal::SIGTERM as u64 - 1) & 1 == 1
-    };
-    let begun = Instant::now();
-    while !handles_sigterm() {
-        assert!(begun.elapsed() < SOON, "it handles no signals");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    kill(Pid::from_raw(program.id() as i32), Signal::SIGTERM).unwrap();
+    let mut program = program.unwrap();
+    signal_once_it_is_handled(&mut program, Signal::SIGTERM);
     // After the wait it would say that nothing came out of the pipe.
     assert_eq!(said(&program.wait_with_output().unwrap()), (Some(0), String::new()));
 }
@@ -303,11 +339,11 @@ fn full_pipe(dir: &Scratch) -> File {
 }
 
 /// What the program ends with; fails if it does not end.
-fn ended(mut program: std::process::Child) -> Option<i32> {
+fn ended(mut program: Child) -> ExitStatus {
     let begun = Instant::now();
     loop {
         match program.try_wait().unwrap() {
-            Some(status) => return status.code(),
+            Some(status) => return status,
             None if begun.elapsed() > SOON => {
                 program.kill().unwrap();
                 panic!("it does not end");
@@ -326,7 +362,7 @@ fn a_full_standard_error_keeps_no_writer_from_ending() {
         command.args(args).stderr(pipe.try_clone().unwrap()).spawn().unwrap()
     };
     // An error at the start.
-    assert_eq!(ended(start(&[&format!("{}x", options.ring)])), Some(4));
+    assert_eq!(ended(start(&[&format!("{}x", options.ring)])).code(), Some(4));
     // A failing output and a stop, of which each has to be reported.
     ring.logger().text(Level::INFO, "main", "hello").unwrap();
     let program = start(&[&options.ring, "--out=/dev/full"]);
@@ -336,7 +372,7 @@ fn a_full_standard_error_keeps_no_writer_from_ending() {
         std::thread::sleep(Duration::from_millis(1));
     }
     kill(Pid::from_raw(program.id() as i32), Signal::SIGTERM).unwrap();
-    assert_eq!(ended(program), Some(3));
+    assert_eq!(ended(program).code(), Some(3));
 }
 
 #[test]
