@@ -104,6 +104,38 @@ fn late_lines_are_counted_in_each_file_also_after_a_kill() {
     drop(writer);
 }
 
+/// An orderly end leaves nothing to continue where a checkpoint is not needed any more.
+#[test]
+fn late_lines_are_counted_since_the_checkpoint_was_made() {
+    for (args, is_kept) in
+        [(&["--out", "app.log"][..], false), (&["--out", "app.log", "--rotate-size", "1GiB"], true)]
+    {
+        let scene = Scene::new();
+        for ring in ["old", "new"] {
+            scene.ringlog(&["create", ring, "--size", "1MiB"]).ok();
+        }
+        put(&scene, "old", 30);
+        put(&scene, "new", 1);
+        let writer = log_into(&scene, "new", args);
+        wait_until("the younger record", || scene.read("app.log").lines().count() == 1);
+        writer.signal(Signal::SIGKILL);
+        writer.output();
+        let writer = log_into(&scene, "old", args);
+        wait_until("the late records", || output(&scene, "old")["records"] == 30);
+        assert_eq!(output(&scene, "old")["late"], 30, "after a kill the count goes on");
+        writer.signal(Signal::SIGTERM);
+        writer.output();
+        put(&scene, "old", 1);
+        let _writer = log_into(&scene, "old", args);
+        wait_until("the last record", || output(&scene, "old")["records"] == 1);
+        let expected = if is_kept { 30 } else { 0 };
+        assert_eq!(
+            (output(&scene, "old")["late"].as_u64(), scene.read("app.log").lines().count()),
+            (Some(expected), 32)
+        );
+    }
+}
+
 #[test]
 fn an_output_that_fails_says_why_and_since_when() {
     let scene = Scene::new();

@@ -20,7 +20,7 @@ use crate::config::options::Options;
 use crate::config::{Config, ConfigErrors, ConfigFile};
 use crate::error::Error;
 use crate::events::Events;
-use crate::pipeline;
+use crate::pipeline::{self, Signals};
 use crate::spawn::Handshake;
 
 /// Take the records out of a ring and write them to files

@@ -124,8 +124,9 @@ pub struct OutputStatus {
     /// Records that it did not get since the writer began, because it did not keep up.
     pub left_out: u64,
     /// Records, gaps and other entries written after one with a later time stamp in the same file. Those of several
-    /// handlers count once. Of a file with a checkpoint, all since that
-    /// was made; of another output, since the writer began.
+    /// handlers count once. Of a file with a checkpoint, all since that was made, also by an earlier writer: one that
+    /// ends in order removes the checkpoint of a file that is neither rotated nor synced. Of another output, since the
+    /// writer began.
     pub late: u64,
 }
 

@@ -64,7 +64,9 @@ use crate::{exit_code, option_values, terminal};
 ///   queued    records taken from the rings for it, and not written yet,
 ///   left out  records that it did not get,
 ///   late      records and gaps written after one with a later time stamp in
-///             the same file; of a file with a checkpoint, since that was made.
+///             the same file; of a file with a checkpoint, since that was made,
+///             also by an earlier writer. One that ends in order removes the
+///             checkpoint of a file that is neither rotated nor synced.
 #[derive(Args)]
 #[command(verbatim_doc_comment, after_long_help = numbers::help())]
 pub struct Stat {

@@ -9,7 +9,7 @@ use super::batch::Batch;
 pub(crate) struct TimeOrder {
     /// The latest time stamp in the file; 0 in an empty one.
     pub(crate) newest_unix_ns: u64,
-    /// The number of these entries, in all files.
+    /// The number of these entries, in all files since the checkpoint was made, or since the sink was opened.
     pub(crate) late: u64,
 }
 
