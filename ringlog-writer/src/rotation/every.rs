@@ -48,6 +48,18 @@ const WEEKDAYS: &[(&str, Weekday)] = &[
     ("sunday", Weekday::Sunday),
 ];
 
+/// The intervals that have a name.
+fn names() -> impl Iterator<Item = &'static str> {
+    [MIDNIGHT].into_iter().chain(WEEKDAYS.iter().map(|(name, _)| *name))
+}
+
+/// Whether the word is this name with a few wrong letters, or its beginning. All weekdays end alike, so a part in common
+/// says nothing.
+fn is_mistyped(word: &str, name: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    strsim::osa_distance(&word, name) <= 2 || (word.len() > 1 && name.starts_with(&word))
+}
+
 impl FromStr for Every {
     type Err = InvalidValue;
 
@@ -61,13 +73,13 @@ impl FromStr for Every {
         let interval = units::interval(word).filter(|(number, _)| *number > 0);
         interval.map(|(number, unit)| Every::Interval { number, unit }).ok_or_else(|| {
             let expected = match units::has_part_of_second(word) {
-                true => "whole seconds, such as 1s or 30s",
-                false => "30s, 15min, 6h, 1d, midnight, or a weekday",
+                true => "whole seconds, such as 1s or 30s".to_owned(),
+                false => format!("30s, 15min, 6h, 1d, {}", names().collect::<Vec<_>>().join(", ")),
             };
             let error = InvalidValue::new("rotation interval", word, expected);
             match word.starts_with(|c: char| c.is_ascii_digit()) {
                 true => error,
-                false => error.near(WEEKDAYS.iter().map(|(known, _)| *known).chain([MIDNIGHT])),
+                false => error.near(names().filter(|name| is_mistyped(word, name))),
             }
         })
     }
@@ -189,7 +201,8 @@ mod tests {
     #[test]
     fn invalid_words_are_refused_with_a_suggestion() {
         let every = |word: &str| word.parse::<Every>().unwrap_err().to_string();
-        let expected = "expected 30s, 15min, 6h, 1d, midnight, or a weekday";
+        let expected = "expected 30s, 15min, 6h, 1d, midnight, monday, tuesday, wednesday, thursday, friday, \
+                        saturday, sunday";
         assert_eq!(every("0h"), format!("invalid rotation interval \"0h\"; {expected}"));
         for word in ["1.5s", "500ms", "1h 1ms"] {
             let expected = "expected whole seconds, such as 1s or 30s";
@@ -199,6 +212,11 @@ mod tests {
             every("mondy"),
             format!("invalid rotation interval \"mondy\"; {expected}; did you mean \"monday\"?")
         );
+        // Not wednesday.
+        for word in ["weekday", "weekly", "day", "daily", "w", ""] {
+            assert_eq!(every(word), format!("invalid rotation interval {word:?}; {expected}"));
+        }
+        assert!(every("Wed").ends_with("did you mean \"wednesday\"?"));
         assert!(every("Midnight").ends_with("did you mean \"midnight\"?"));
         for wrong in ["", "24:00", "2:30", "02:60", "02:30:60", "02", "02:30:00:00", "+2:30", "02:30pm"] {
             let error = wrong.parse::<At>().unwrap_err().to_string();

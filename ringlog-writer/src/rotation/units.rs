@@ -61,7 +61,7 @@ fn single(word: &str) -> Option<(u32, Unit)> {
 /// [`InvalidValue`] for anything else.
 pub fn parse_size(word: &str) -> Result<u64, InvalidValue> {
     admin::parse_size(word).ok().filter(|size| *size > 0).ok_or_else(|| {
-        InvalidValue::new("size", word, "a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB")
+        InvalidValue::new("size", word, "a number of bytes above 0 with a unit, such as 64KiB, 10MiB or 2GiB")
     })
 }
 
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!([parse_size("4096"), parse_size("1.5 MiB")], [Ok(4096), Ok(3 << 19)]);
         for wrong in ["", "MiB", "0", "0MiB", "-1", "3 parsecs"] {
             let error = parse_size(wrong).unwrap_err().to_string();
-            let expected = "expected a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB";
+            let expected = "expected a number of bytes above 0 with a unit, such as 64KiB, 10MiB or 2GiB";
             assert_eq!(error, format!("invalid size {wrong:?}; {expected}"));
         }
     }

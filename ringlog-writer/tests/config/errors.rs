@@ -363,14 +363,15 @@ fn rotation() {
         ),
         (
             "rotate.size = \"10MX\"\nrotate.keep = -1\nrotate.naming = \"python\"",
-            "4:15: invalid size \"10MX\"; expected a number of bytes with a unit, such as 64KiB, 10MiB or 2GiB\n\
+            "4:15: invalid size \"10MX\"; expected a number of bytes above 0 with a unit, such as 64KiB, 10MiB or \
+             2GiB\n\
              5:15: invalid keep limit \"-1\"; expected a count, an age, a size, each at most once, such as \
              7 or 30d or 2GiB or 7,30d; or all",
         ),
         (
             "rotate.every = \"mondy\"\nrotate.at = \"2:30\"",
-            "4:16: invalid rotation interval \"mondy\"; expected 30s, 15min, 6h, 1d, midnight, or a weekday; did you \
-             mean \"monday\"?\n\
+            "4:16: invalid rotation interval \"mondy\"; expected 30s, 15min, 6h, 1d, midnight, monday, tuesday, \
+             wednesday, thursday, friday, saturday, sunday; did you mean \"monday\"?\n\
              5:13: invalid time of day \"2:30\"; expected hours and minutes from 00:00 to 23:59, such as 02:30",
         ),
         (
