@@ -228,6 +228,25 @@ impl Session<'_> {
         events: &mut dyn Events,
     ) -> Result<Outputs, Error> {
         let mut opened = Vec::new();
+        if let Err(error) = self.open_sinks(&mut opened, router, sources, positions, events) {
+            opened.into_iter().for_each(|opened| opened.sink.withdraw());
+            return Err(error);
+        }
+        let has_better = opened.iter().any(|opened| opened.sink.guarantee() != Guarantee::BestEffort);
+        let start = |opened: Opened<'_>| opened.start(sources, has_better);
+        let all = opened.into_iter().map(start).collect::<Result<_, _>>()?;
+        Ok(Outputs::new(all, sources.all_drop()?, sources.least_bytes(), self.config.general.stop_timeout))
+    }
+
+    /// Opens the sinks and repairs their files. After an error those that are open are in `opened`.
+    fn open_sinks<'a>(
+        &'a self,
+        opened: &mut Vec<Opened<'a>>,
+        router: &Router,
+        sources: &mut Sources,
+        positions: &Positions,
+        events: &mut dyn Events,
+    ) -> Result<(), Error> {
         let total = &self.config.general.max_total_size.map(TotalSize::new);
         for handlers in self.by_place(router) {
             let [(first, _), ..] = handlers[..] else { continue };
@@ -251,7 +270,7 @@ impl Session<'_> {
             common
         })?;
         // Files are changed only now that the rings are held.
-        for Opened { handlers, sink, failure } in &mut opened {
+        for Opened { handlers, sink, failure } in opened {
             if let Err(error) = sink.recover(sources.follow_crash(), events) {
                 *failure = Some(error.to_string());
                 let rings = ring_paths(sources);
@@ -259,10 +278,7 @@ impl Session<'_> {
                 *sink = self.stand_in(handlers[0].0, &with, positions, error, events)?;
             }
         }
-        let has_better = opened.iter().any(|opened| opened.sink.guarantee() != Guarantee::BestEffort);
-        let start = |opened: Opened<'_>| opened.start(sources, has_better);
-        let all = opened.into_iter().map(start).collect::<Result<_, _>>()?;
-        Ok(Outputs::new(all, sources.all_drop()?, sources.least_bytes(), self.config.general.stop_timeout))
+        Ok(())
     }
 
     /// The handlers with their bits, those that write to one place together.

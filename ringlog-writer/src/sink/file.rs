@@ -54,7 +54,7 @@ use crate::clock::now_unix_ns;
 use crate::error::{Error, is_for_want_of_room};
 use crate::events::Events;
 use crate::rotation::{NewFile, Plan, PlanError, Rotation, TotalShare, without_replacing};
-use checkpoint::{Checkpoint, CheckpointState, FileState};
+use checkpoint::{Checkpoint, CheckpointState, FileState, LoadedCheckpoint};
 
 /// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused.
 fn open(output: &FileConfig, with: &Opening<'_>) -> Result<Box<dyn Sink>, Error> {
@@ -136,15 +136,13 @@ impl FileSink {
         share: Option<TotalShare>,
         takes_all: bool,
     ) -> Result<FileSink, Error> {
-        file.leave_links().map_err(|error| failed(&file.path, error))?;
-        // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
-        // readers cannot take, excludes all others.
-        if file.try_lock().map_err(|error| failed(&file.path, error))? == Locking::HeldExclusively {
-            let why = "another writer is writing to it, under this name or another one".to_owned();
-            return Err(Error::Open { path: file.path, why });
-        }
-        let path = checkpoint_path(&file.path);
-        let (checkpoint, loaded) = Checkpoint::open(&path).map_err(|error| error.of(&file.path))?;
+        let (checkpoint, loaded) = match FileSink::lock(&mut file) {
+            Ok(opened) => opened,
+            Err(error) => {
+                file.discard();
+                return Err(error);
+            }
+        };
         let is_unknown = loaded.committed.is_none() && loaded.damage.is_none();
         let Recovery { mut state, repair, needs_commit, mut messages } = Recovery::of(loaded, &file);
         messages.extend(older_copy::compare(&file.path, rings, takes_all, &mut state));
@@ -168,6 +166,18 @@ impl FileSink {
             maintained_at: Instant::now(),
             reported_at: None,
         })
+    }
+
+    /// Locks the file and its checkpoint.
+    fn lock(file: &mut File) -> Result<(Checkpoint, LoadedCheckpoint), Error> {
+        file.leave_links().map_err(|error| failed(&file.path, error))?;
+        // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
+        // readers cannot take, excludes all others.
+        if file.try_lock().map_err(|error| failed(&file.path, error))? == Locking::HeldExclusively {
+            let why = "another writer is writing to it, under this name or another one".to_owned();
+            return Err(Error::Open { path: file.path.clone(), why });
+        }
+        Checkpoint::open(&checkpoint_path(&file.path)).map_err(|error| error.of(&file.path))
     }
 
     /// The file's state once these bytes are appended to it.
@@ -377,6 +387,21 @@ impl Sink for FileSink {
 
     fn unrotatable(&self) -> Option<Unrotatable> {
         None
+    }
+
+    fn withdraw(mut self: Box<Self>) {
+        let (is_unused, is_recorded) = (self.file.is_unused(), !self.is_unrecorded);
+        let is_own_checkpoint = self.checkpoint.is_new() && self.checkpoint.is_in_place();
+        // A checkpoint of before that names the file by now needs it. One made here goes with its file, before it: an
+        // empty file without a checkpoint is as any.
+        if is_recorded && !(is_unused && is_own_checkpoint) {
+            return;
+        }
+        let FileSink { file, checkpoint, .. } = *self;
+        if is_own_checkpoint {
+            checkpoint.remove();
+        }
+        file.discard();
     }
 
     fn close(mut self: Box<Self>, acknowledged: bool, events: &mut dyn Events) {

@@ -1,6 +1,11 @@
+use std::path::Path;
+
 use super::console::CONSOLE;
 use super::file::outputs::{IRREGULAR, WITH_CHECKPOINT, WITHOUT_CHECKPOINT};
 use super::*;
+use crate::events::StandardError;
+
+const NOTHING: Opening<'static> = Opening { rings: &[], total: None, takes_all: false };
 
 #[test]
 fn every_sink_has_the_guarantee_of_its_kind() {
@@ -20,12 +25,59 @@ fn every_sink_has_the_guarantee_of_its_kind() {
     ] {
         assert_eq!(config.kind().output(), Some(expected), "{config}");
         assert!(config.kind().outputs().contains(&expected), "{config}");
-        let with = Opening { rings: &[], total: None, takes_all: false };
-        let unopened = Unopened::new(&config, &with, Vec::new());
-        let opened = open(&config, &with).unwrap().unwrap();
+        let unopened = Unopened::new(&config, &NOTHING, Vec::new());
+        let opened = open(&config, &NOTHING).unwrap().unwrap();
         for sink in [Box::new(unopened), opened] as [Box<dyn Sink>; 2] {
             assert_eq!(sink.guarantee(), expected.guarantee, "{config}");
         }
     }
     assert_eq!(SinkConfig::Null(NullConfig).kind().output(), None);
+}
+
+/// Only what the sink has made and not used is removed when its session cannot begin.
+#[test]
+fn a_withdrawn_sink_leaves_what_was_there() {
+    let withdrawn = |checkpoint: bool, prepare: &dyn Fn(&Path), recovers: bool, meddle: &dyn Fn(&Path)| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        prepare(&path);
+        let config = SinkConfig::File(FileConfig { checkpoint, ..FileConfig::new(path.clone()) });
+        let mut sink = open(&config, &NOTHING).unwrap().unwrap();
+        if recovers {
+            sink.recover(false, &mut StandardError).unwrap();
+        }
+        meddle(&path);
+        sink.withdraw();
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let nothing = &|_: &Path| ();
+    let fill = &|path: &Path| std::fs::write(path, "text\n").unwrap();
+    let replace = &|path: &Path| {
+        std::fs::rename(path, path.with_extension("1")).unwrap();
+        std::fs::write(path, "").unwrap();
+    };
+    // The file that this checkpoint knows was moved away.
+    let checkpoint = &|path: &Path| {
+        let config = SinkConfig::File(FileConfig::new(path.to_owned()));
+        let mut sink = open(&config, &NOTHING).unwrap().unwrap();
+        sink.recover(false, &mut StandardError).unwrap();
+        std::fs::remove_file(path).unwrap();
+    };
+    let (file, both) = (vec!["app.log"], vec!["app.log", "app.log.checkpoint"]);
+    for recovers in [false, true] {
+        assert_eq!(withdrawn(true, nothing, recovers, nothing), [""; 0]);
+        assert_eq!(withdrawn(false, nothing, recovers, nothing), [""; 0]);
+        // Files of other programs, or with content of theirs.
+        for (prepare, meddle) in [(fill as &dyn Fn(&Path), nothing as &dyn Fn(&Path)), (nothing, fill)] {
+            let expected = if recovers { &both } else { &file };
+            assert_eq!(&withdrawn(true, prepare, recovers, meddle), expected);
+            assert_eq!(withdrawn(false, prepare, recovers, meddle), file);
+        }
+        assert_eq!(withdrawn(false, nothing, recovers, replace), ["app.1", "app.log"]);
+    }
+    assert_eq!(withdrawn(true, checkpoint, false, nothing), ["app.log.checkpoint"]);
+    assert_eq!(withdrawn(true, checkpoint, true, nothing), both, "the checkpoint names the new file");
 }

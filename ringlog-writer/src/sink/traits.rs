@@ -111,6 +111,9 @@ pub(crate) trait Sink: Send {
     /// Why the sink cannot be rotated; `None` if it can.
     fn unrotatable(&self) -> Option<Unrotatable>;
 
+    /// Gives up a sink that was opened for a session that cannot begin. What it has created and not used is removed.
+    fn withdraw(self: Box<Self>) {}
+
     /// Ends the sink. `acknowledged`: every record in it is acknowledged, so the rings do not give it out again.
     fn close(self: Box<Self>, _acknowledged: bool, _events: &mut dyn Events) {}
 }

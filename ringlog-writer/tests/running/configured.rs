@@ -300,6 +300,51 @@ fn a_reload_with_a_missing_directory_ends_no_writer() {
 }
 
 #[test]
+fn a_refused_reload_leaves_no_files_behind() {
+    let handler = |name: &str, more: &str| {
+        format!("[handlers.{name}]\nkind = \"file\"\npath = \"DIR/{name}.log\"\n{more}\n")
+    };
+    let scene = Scene::new(&(handler("old", "") + "[root]\nhandlers = [\"old\"]\n"));
+    let next = handler("new", "")
+        + &handler("plain", "checkpoint = false")
+        + &handler("empty", "")
+        + &handler("full", "")
+        + &handler("bad", "")
+        + "[root]\nhandlers = [\"new\", \"plain\", \"empty\", \"full\", \"bad\"]\n";
+    // Files of other programs, one of which keeps the last handler from being opened.
+    fs::write(scene.path("empty.log"), "").unwrap();
+    fs::write(scene.path("full.log"), "full\n").unwrap();
+    fs::write(scene.path("bad.log.checkpoint"), "notes\n").unwrap();
+    let files = || {
+        let files = fs::read_dir(scene.dir.path()).unwrap().map(|file| file.unwrap().path());
+        let mut files: Vec<_> = files.filter(|file| file.to_str().unwrap().contains(".log")).collect();
+        files.sort();
+        files.into_iter().map(|file| (fs::read(&file).unwrap(), file)).collect::<Vec<_>>()
+    };
+    scene
+        .beside_a_writer(|_, events| {
+            let old = |(_, file): &(_, PathBuf)| file.to_str().unwrap().contains("/old.log");
+            let others = || files().into_iter().filter(|file| !old(file)).collect::<Vec<_>>();
+            let before = others();
+            scene.configure(&next);
+            for _ in 0..2 {
+                scene.reload(false);
+                assert!(
+                    events.messages().pop().unwrap().contains("the previous configuration stays in force")
+                );
+                assert_eq!(others(), before);
+            }
+            fs::remove_file(scene.path("bad.log.checkpoint")).unwrap();
+            scene.reload(true);
+            scene.log(0, "x", Level::INFO, "one");
+            let names = ["new.log", "plain.log", "empty.log", "bad.log"];
+            eventually("all have it", || names.iter().all(|name| scene.lines(name).len() == 1));
+            eventually("this one too", || scene.lines("full.log").len() == 2);
+        })
+        .unwrap();
+}
+
+#[test]
 fn closed_files_of_all_handlers_have_one_limit() {
     let handler = |name: &str| {
         format!(

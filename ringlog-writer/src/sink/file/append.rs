@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::begin;
+use super::begin::{self, Begun};
 use super::config::Existing;
 use super::links::{Place, directory};
 use super::lock::{Locking, try_lock};
@@ -28,6 +28,8 @@ pub(super) struct File {
     pub(super) identity: Identity,
     is_regular: bool,
     is_locked: bool,
+    /// Whether it was created when it was opened.
+    is_new: bool,
     /// The file's length, as long as no other process writes into it.
     pub(super) len: u64,
     /// The path at the end of all links, where the file was opened.
@@ -60,7 +62,7 @@ impl File {
     fn open_at_end(path: &Path, configured: NewFile, before: Option<Attributes>) -> Result<File, Error> {
         let failed = |why: String| Error::Open { path: path.to_owned(), why };
         let place = Place::trusted(path).map_err(failed)?;
-        let (file, notice) = begin::open_or_create(&place, configured.after(before))
+        let Begun { file, is_new, notice } = begin::open_or_create(&place, configured.after(before))
             .map_err(|error| Error::of_open(path, &error, why_not_opened(&place.path, &error)))?;
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
@@ -70,7 +72,7 @@ impl File {
             true => fs::canonicalize(&place.path).unwrap_or(place.path),
             false => place.path,
         };
-        Ok(File { notice, place, configured, ..File::of(file, &meta, path) })
+        Ok(File { is_new, notice, place, configured, ..File::of(file, &meta, path) })
     }
 
     /// Opens an existing regular file. Never waits, as for the reader of a pipe that lies there by now.
@@ -91,6 +93,7 @@ impl File {
             identity,
             is_regular,
             is_locked: false,
+            is_new: false,
             len: meta.len(),
             place: path.to_owned(),
             configured: NewFile::default(),
@@ -128,6 +131,21 @@ impl File {
 
     pub(super) fn is_regular(&self) -> bool {
         self.is_regular
+    }
+
+    /// Whether the file was created here, is still in its place, and is empty.
+    pub(super) fn is_unused(&self) -> bool {
+        let is_empty = self.len_on_disk().is_ok_and(|len| len == 0);
+        let at_its_place = || fs::symlink_metadata(&self.place).ok().as_ref().map(Identity::from);
+        self.is_new && self.is_regular && is_empty && at_its_place() == Some(self.identity)
+    }
+
+    /// Removes the file again if it [is unused](Self::is_unused).
+    pub(super) fn discard(self) {
+        if self.is_unused() {
+            // If this fails, an empty file stays behind.
+            let _ = fs::remove_file(&self.place);
+        }
     }
 
     /// Truncates the file to this length.

@@ -26,9 +26,18 @@ pub(super) fn at_end() -> OpenOptions {
     options
 }
 
-/// Opens the file at its end, or creates it with these attributes. Returns a message if it has not got them all. A file
-/// that is there stays as it is. Follows no link that has come to this place since it was found.
-pub(super) fn open_or_create(place: &Place, new: NewFile) -> io::Result<(File, Option<String>)> {
+/// A file that was opened or created.
+pub(super) struct Begun {
+    pub(super) file: File,
+    /// Whether it was created here.
+    pub(super) is_new: bool,
+    /// A message if it has not got all of its attributes.
+    pub(super) notice: Option<String>,
+}
+
+/// Opens the file at its end, or creates it with these attributes. A file that is there stays as it is. Follows no link
+/// that has come to this place since it was found.
+pub(super) fn open_or_create(place: &Place, new: NewFile) -> io::Result<Begun> {
     let path = place.path.as_path();
     let at_end = || {
         let follows = if place.is_magic { OFlag::empty() } else { OFlag::O_NOFOLLOW };
@@ -36,19 +45,21 @@ pub(super) fn open_or_create(place: &Place, new: NewFile) -> io::Result<(File, O
         options.custom_flags((OFlag::O_NONBLOCK | follows).bits());
         options
     };
-    if new.is_any() {
-        return Ok((at_end().create(true).open(path)?, None));
-    }
     for _ in 0..ATTEMPTS {
         match at_end().open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            opened => return Ok((opened?, None)),
+            opened => return Ok(Begun { file: opened?, is_new: false, notice: None }),
         }
-        match create(path, new) {
+        let created = match new.is_any() {
+            true => at_end().create_new(true).open(path).map(|file| (file, None)),
+            false => create(path, new),
+        };
+        match created {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             created => {
                 let (file, refused) = created?;
-                return Ok((file, refused.map(|why| format!("{}: {why}", path.shown()))));
+                let notice = refused.map(|why| format!("{}: {why}", path.shown()));
+                return Ok(Begun { file, is_new: true, notice });
             }
         }
     }

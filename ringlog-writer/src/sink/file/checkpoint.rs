@@ -69,6 +69,8 @@ pub(crate) struct Checkpoint {
     is_lost: bool,
     /// Whether the file was created since its directory was last synced.
     has_new_name: bool,
+    /// Whether there was none when it was opened.
+    is_new: bool,
 }
 
 /// Why a checkpoint cannot be opened.
@@ -103,14 +105,7 @@ impl Checkpoint {
     pub(crate) fn open(path: &Path) -> Result<(Checkpoint, LoadedCheckpoint), CheckpointError> {
         let io = |error: io::Error| CheckpointError::Io { path: path.to_owned(), error };
         loop {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .mode(CREATE_MODE)
-                .truncate(false)
-                .open(path)
-                .map_err(io)?;
+            let (file, is_new) = open_or_create(path).map_err(io)?;
             let meta = file.metadata().map_err(io)?;
             if !meta.is_file() {
                 return Err(CheckpointError::NotOurs(path.to_owned()));
@@ -143,6 +138,7 @@ impl Checkpoint {
                 buffer: Vec::new(),
                 is_lost: false,
                 has_new_name: true,
+                is_new,
             };
             return Ok((checkpoint, loaded));
         }
@@ -201,6 +197,11 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Whether there was none when it was opened.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Removes the checkpoint, which is not needed any more.
     pub(crate) fn remove(self) {
         // If this fails, the file does no harm: its content is correct.
@@ -236,6 +237,19 @@ impl Checkpoint {
         fs::rename(&path, &self.path)?;
         (self.file, self.capacity, self.is_lost, self.has_new_name) = (file, capacity, false, true);
         Ok(())
+    }
+}
+
+/// Opens the file, or creates it. Returns whether it was created here.
+fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(CREATE_MODE);
+    match options.clone().create_new(true).open(path) {
+        // Also where a link leads to no file.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Ok((options.create(true).truncate(false).open(path)?, false))
+        }
+        created => Ok((created?, true)),
     }
 }
 

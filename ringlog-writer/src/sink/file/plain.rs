@@ -70,6 +70,10 @@ impl Sink for PlainFile {
         self.progress.late()
     }
 
+    fn withdraw(self: Box<Self>) {
+        self.file.discard();
+    }
+
     fn unrotatable(&self) -> Option<Unrotatable> {
         Some(if self.file.is_regular() { Unrotatable::WithoutCheckpoint } else { Unrotatable::Irregular })
     }
