@@ -68,8 +68,11 @@ fn files_that_cannot_be_opened_or_made() {
         ("file/app.log", "{}/file is not a directory; choose another path"),
         ("logs", "it is a directory; name a file in it"),
         ("new/", "it is a directory; name a file in it"),
-        ("dangling", "No such file or directory (os error 2)"),
-        ("round", "Too many levels of symbolic links (os error 40)"),
+        (
+            "dangling",
+            "it is a symbolic link to {}/none/app.log: there is no directory {}/none; make it with `mkdir -p {}/none`",
+        ),
+        ("round", "it is a symbolic link to {}/round: Too many levels of symbolic links (os error 40)"),
         ("logs/app.log", "its checkpoint {}/logs/app.log.checkpoint: it is a directory; name a file in it"),
         ("/dev/null", irregular),
         ("/dev/zero", irregular),

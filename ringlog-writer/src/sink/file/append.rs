@@ -14,7 +14,7 @@ use super::config::Existing;
 use super::links::{Place, directory};
 use super::lock::{Locking, try_lock};
 use crate::clock;
-use crate::error::{Error, why_not_opened};
+use crate::error::Error;
 use crate::events::Events;
 use crate::rotation::{Attributes, Identity, NewFile};
 use crate::sink::file_size_limit;
@@ -63,7 +63,7 @@ impl File {
         let failed = |why: String| Error::Open { path: path.to_owned(), why };
         let place = Place::trusted(path).map_err(failed)?;
         let Begun { file, is_new, notice } = begin::open_or_create(&place, configured.after(before))
-            .map_err(|error| Error::of_open(path, &error, why_not_opened(&place.path, &error)))?;
+            .map_err(|error| Error::of_open(path, &error, place.why_not_opened(&error)))?;
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
         place.check_target(&meta).map_err(failed)?;
@@ -290,6 +290,15 @@ mod tests {
         assert_eq!(
             refusal(dir.path()),
             format!("cannot open {at} for writing: it is a directory; name a file in it")
+        );
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("logs/app.log", &link).unwrap();
+        assert_eq!(
+            refusal(&link),
+            format!(
+                "cannot open {at}/link for writing: it is a symbolic link to {at}/logs/app.log: there is no directory \
+                 {at}/logs; make it with `mkdir -p {at}/logs`"
+            )
         );
         fs::write(&missing, "").unwrap();
         assert_eq!(

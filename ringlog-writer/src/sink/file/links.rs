@@ -2,11 +2,14 @@
 //! write, so only links and targets of the writer's user or of root are followed.
 
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use ringlog::admin::Shown;
+
+use crate::error::why_not_opened;
 
 /// The largest number of links that are followed, as by the kernel.
 const LINKS_MAX: u32 = 40;
@@ -60,6 +63,15 @@ impl Place {
     /// The place to which the links of this path lead, without regard to their owners.
     pub(crate) fn of(output: &Path) -> PathBuf {
         Place::walk(output, |_, _| Ok(())).map_or_else(|_| output.to_owned(), |place| place.path)
+    }
+
+    /// The reason why the file here could not be opened for writing, and what to do. Names where a link leads.
+    pub(crate) fn why_not_opened(&self, error: &io::Error) -> String {
+        let why = why_not_opened(&self.path, error);
+        match self.is_linked {
+            true => format!("it is a symbolic link to {}: {why}", self.path.shown()),
+            false => why,
+        }
     }
 
     /// Checks the owner of the file that was opened here, if a link has led to it.

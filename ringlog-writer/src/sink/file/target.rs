@@ -26,7 +26,7 @@ pub(super) fn obstacle(output: &FileConfig) -> Option<String> {
         Err(why) => return Some(why),
     };
     if let Err(error) = writable(path) {
-        return Some(why_not_opened(path, &error));
+        return Some(place.why_not_opened(&error));
     }
     if let Some(Err(why)) = fs::metadata(path).ok().map(|meta| place.check_target(&meta)) {
         return Some(why);
