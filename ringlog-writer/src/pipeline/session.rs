@@ -166,7 +166,7 @@ struct Carried {
     held: Held,
     positions: Positions,
     /// Pipes and streams of the session before, until the next one has opened its own: the reader of a pipe that no
-    /// process has open for writing sees its end.
+    /// process has open for writing sees its end. Not those without a reader: one that comes next would see an end too.
     streams: Vec<Box<dyn Sink>>,
     summary: Summary,
     status: StatusFile,
@@ -345,7 +345,7 @@ impl Session<'_> {
         let sinks = deliveries.into_iter().map(Delivery::into_sink);
         let (mut sinks, streams): (Vec<Box<dyn Sink>>, Vec<_>) =
             sinks.partition(|sink| is_last || sink.guarantee() == Guarantee::ExactlyOnce);
-        carried.streams.extend(streams);
+        carried.streams.extend(streams.into_iter().filter(|sink| sink.has_reader()));
         let mut in_flight = in_flight.into_iter().peekable();
         while end.is_ok()
             && let Some(batch) = in_flight.next_if(|batch| batch.turn <= written_turn)

@@ -111,6 +111,11 @@ pub(crate) trait Sink: Send {
     /// Why the sink cannot be rotated; `None` if it can.
     fn unrotatable(&self) -> Option<Unrotatable>;
 
+    /// Whether it has a reader, as far as that is known without writing.
+    fn has_reader(&self) -> bool {
+        true
+    }
+
     /// Gives up a sink that was opened for a session that cannot begin. What it has created and not used is removed.
     fn withdraw(self: Box<Self>) {}
 

@@ -2,12 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringlog::admin::Shown;
 
 use super::links::Place;
@@ -124,7 +126,44 @@ impl Sink for Pipe {
         self.progress.late()
     }
 
+    fn has_reader(&self) -> bool {
+        let has_reader = |file: &File| {
+            let mut end = [PollFd::new(file.as_fd(), PollFlags::empty())];
+            // Without a reader the end for writing is in error. A poll that fails says nothing.
+            poll(&mut end, PollTimeout::ZERO).is_err()
+                || end[0].revents().is_none_or(|found| !found.contains(PollFlags::POLLERR))
+        };
+        self.file.as_ref().is_some_and(has_reader)
+    }
+
     fn unrotatable(&self) -> Option<Unrotatable> {
         Some(Unrotatable::Irregular)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::stat::Mode;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_has_a_reader_as_long_as_a_process_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+        assert!(!Pipe::open(&path).unwrap().has_reader());
+        let open_reader = || OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&path);
+        let reader = open_reader().unwrap();
+        let pipe = Pipe::open(&path).unwrap();
+        assert!(pipe.has_reader());
+        // Also one that takes nothing.
+        let file = pipe.file.as_ref().unwrap();
+        while io::Write::write(&mut &*file, &[0; 4096]).is_ok() {}
+        assert!(pipe.has_reader());
+        drop(reader);
+        assert!(!pipe.has_reader());
+        let _next = open_reader().unwrap();
+        assert!(pipe.has_reader());
     }
 }
