@@ -1,9 +1,9 @@
 //! Sessions: from options or a configuration to a running loop, and from its end to the next one.
 
+mod ending;
 mod opened;
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use self::opened::Opened;
 use super::context::Context;
 use super::delivery::Delivery;
 use super::flags::{Flags, Signals};
-use super::held::{self, Held};
+use super::held::Held;
 use super::outputs::{Outcome, Outputs};
 use super::router::{HandlerMask, Router};
 use super::run::{End, Writer};
@@ -335,7 +335,7 @@ impl Session<'_> {
             outputs.finish(&mut context);
         let Context { mut sources, events, flags } = context;
         if let (Ok(End::Done), Some(out)) = (&end, &gone) {
-            readers_gone(out, &sources, &mut errors);
+            ending::add_readers_gone(out, &sources, &mut errors);
         }
         let error = end.as_ref().err().or(errors.first()).map(ToString::to_string);
         status.end_session(outputs, &sources, is_last.then_some(error), events);
@@ -374,47 +374,17 @@ impl Session<'_> {
         let next = match end {
             Ok(End::Reload(config)) => Next::Reload(config),
             Ok(End::Replaced) => Next::Again,
-            Ok(End::Done) | Err(_) => {
-                held::report_left(&sources, events);
-                let is_nameless = sources.are_nameless();
-                let has_left_out = errors.iter().any(|error| matches!(error, Error::LeftOut { .. }));
-                if end.is_ok() && flags.now.load(Ordering::Relaxed) && !has_left_out {
-                    let records = sources.unwritten()?;
-                    return if records == 0 { Ok(Next::Done) } else { Err(Error::EndedAtOnce { records }) };
-                }
-                errors = errors.into_iter().map(|error| error.of_removed(is_nameless)).collect();
-                // One error ends the writer.
-                let first = if errors.is_empty() { Ok(()) } else { Err(errors.remove(0)) };
-                errors.iter().for_each(|further| events.report(&further.to_string()));
-                return end.map_err(|error| error.of_removed(is_nameless)).and(first).map(|()| Next::Done);
+            Ok(End::Done) => {
+                return ending::result(Ok(()), errors, &sources, flags, events).map(|()| Next::Done);
+            }
+            Err(error) => {
+                return ending::result(Err(error), errors, &sources, flags, events).map(|()| Next::Done);
             }
         };
-        for error in errors {
-            match error {
-                // Given out again by the rings. Records that were left out are not.
-                Error::Write { out, source, .. } => {
-                    events.report(&format!("cannot write to {out}: {source}; its records wait in the ring"));
-                }
-                error => events.report(&error.to_string()),
-            }
-        }
+        ending::report(errors, events);
         carried.held.put_back(sources, events)?;
         Ok(next)
     }
-}
-
-/// Adds the error that no output has a reader any more if records are left, which may never have been taken from the
-/// rings. It takes the place of those that know only of what was queued.
-fn readers_gone(out: &str, sources: &Sources, errors: &mut Vec<Error>) {
-    let source = || io::Error::new(ErrorKind::BrokenPipe, "its reader has gone");
-    let error = match sources.unwritten() {
-        Ok(0) => return,
-        Ok(records) => Error::Write { out: out.to_owned(), source: source(), records },
-        Err(error) => error,
-    };
-    let is_of_reader = |error: &Error| matches!(error, Error::Write { source, .. } if source.kind() == ErrorKind::BrokenPipe);
-    errors.retain(|error| !is_of_reader(error));
-    errors.insert(0, error);
 }
 
 /// The name of a sink, and the positions of the rings in it.

@@ -53,8 +53,8 @@ fn names() -> impl Iterator<Item = &'static str> {
     [MIDNIGHT].into_iter().chain(WEEKDAYS.iter().map(|(name, _)| *name))
 }
 
-/// Whether the word is this name with a few wrong letters, or its beginning. All weekdays end alike, so a part in common
-/// says nothing.
+/// Whether the word is this name with a few wrong letters, or its beginning. All weekdays end alike, so a part in
+/// common says nothing.
 fn is_mistyped(word: &str, name: &str) -> bool {
     let word = word.to_ascii_lowercase();
     strsim::osa_distance(&word, name) <= 2 || (word.len() > 1 && name.starts_with(&word))
