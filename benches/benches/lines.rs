@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ringlog::{Overflow, Record, Ring};
-use ringlog_writer::config::FileConfig;
-use ringlog_writer::{FormatKind, Options, Out};
+use ringlog_writer::config::{FileConfig, Formatter};
+use ringlog_writer::rotation::Zone;
+use ringlog_writer::{Newlines, Options, Out};
 
 const PRODUCERS: u64 = 2;
 const LINES_EACH: u64 = 2_000_000;
@@ -30,18 +31,26 @@ fn main() {
         [_, role, target] if role == "by-write" => return write_each(target),
         _ => {}
     }
-    let plain = Case { name: "ringlog, text", format: FormatKind::Text, checkpoint: true, rotates: false };
+    let plain =
+        Case { name: "ringlog, text", formatter: Formatter::default(), checkpoint: true, rotates: false };
+    let pattern = Formatter::Pattern {
+        pattern: "%(asctime)s %(levelname)-8s %(name)s %(lineno)d: %(message)s".to_owned(),
+        date: None,
+        zone: Zone::local(),
+        newlines: Newlines::default(),
+    };
     let cases = [
-        plain,
-        Case { name: "ringlog, text, no checkpoint", checkpoint: false, ..plain },
-        Case { name: "ringlog, text, files of 64 MiB", rotates: true, ..plain },
-        Case { name: "ringlog, json", format: FormatKind::Json, ..plain },
-        Case { name: "ringlog, raw", format: FormatKind::Raw, ..plain },
+        plain.clone(),
+        Case { name: "ringlog, text, no checkpoint", checkpoint: false, ..plain.clone() },
+        Case { name: "ringlog, text, files of 64 MiB", rotates: true, ..plain.clone() },
+        Case { name: "ringlog, json", formatter: Formatter::Json, ..plain.clone() },
+        Case { name: "ringlog, pattern", formatter: pattern, ..plain.clone() },
+        Case { name: "ringlog, raw", formatter: Formatter::Raw, ..plain.clone() },
     ];
     let mut rates = vec![Vec::new(); cases.len() + 1];
     for _ in 0..ROUNDS {
         for (case, rates) in cases.iter().zip(&mut rates) {
-            rates.push(through_the_ring(*case));
+            rates.push(through_the_ring(case));
         }
         rates[cases.len()].push(by_write());
     }
@@ -56,15 +65,15 @@ fn main() {
 }
 
 /// One way of writing.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Case {
     name: &'static str,
-    format: FormatKind,
+    formatter: Formatter,
     checkpoint: bool,
     rotates: bool,
 }
 
-fn through_the_ring(case: Case) -> f64 {
+fn through_the_ring(case: &Case) -> f64 {
     let dir = tempfile::tempdir_in("/dev/shm").expect("/dev/shm is there");
     let path = dir.path().join("ring");
     let name = path.to_str().expect("a path made of letters");
@@ -73,7 +82,7 @@ fn through_the_ring(case: Case) -> f64 {
         Ring::options().size("16MiB").overflow(patience).create_or_open(name).expect("room for a ring");
     let mut options = Options::new(name);
     let mut file = FileConfig { checkpoint: case.checkpoint, ..FileConfig::new(dir.path().join("log")) };
-    options.formatter = case.format.into();
+    options.formatter = case.formatter.clone();
     if case.rotates {
         file.rotation.size = Some(64 << 20);
         file.rotation.keep.count = Some(1);
