@@ -144,6 +144,8 @@ fn files_that_the_effective_user_may_not_open() {
     allow("half/old.log", 0o666);
     allow("closed", 0o555);
     allow("half", 0o555);
+    // Its checkpoint is beside the file, where none can be made.
+    symlink("half/old.log", dir.join("link")).unwrap();
 
     // Root may open any file, so take another effective user for a while.
     let root = geteuid().is_root();
@@ -151,7 +153,7 @@ fn files_that_the_effective_user_may_not_open() {
         seteuid(Uid::from_raw(65_534)).unwrap();
     }
     let uid = geteuid();
-    let files = ["\"{}/closed/old.log\"", "\"{}/closed/new.log\"", "\"{}/half/old.log\""];
+    let files = ["\"{}/closed/old.log\"", "\"{}/closed/new.log\"", "\"{}/half/old.log\"", "\"{}/link\""];
     let reported = report(dir, &files);
     let without = report(dir, &["\"{}/half/old.log\", checkpoint = false"]);
     if root {
@@ -174,6 +176,7 @@ fn files_that_the_effective_user_may_not_open() {
             "{{}}/half/old.log for writing: its checkpoint {{}}/half/old.log.checkpoint: {}",
             make("half")
         ),
+        format!("{{}}/link for writing: its checkpoint {{}}/half/old.log.checkpoint: {}", make("half")),
     ];
     let expected: Vec<String> = expected
         .iter()

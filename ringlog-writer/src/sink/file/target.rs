@@ -37,7 +37,8 @@ pub(super) fn obstacle(output: &FileConfig) -> Option<String> {
         return (!plain).then(|| IRREGULAR.to_owned());
     }
     if output.checkpoint {
-        let path = checkpoint_path(path);
+        // Beside the file itself, not beside a link to it.
+        let path = checkpoint_path(&place.path);
         return writable(&path)
             .err()
             .map(|error| format!("its checkpoint {}: {}", path.shown(), why_not_opened(&path, &error)));
