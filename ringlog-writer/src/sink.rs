@@ -27,7 +27,7 @@ pub(crate) use file::config::{SETTINGS as FILE, without_checkpoint};
 pub use file::fsync::Fsync;
 pub use file::owners::{Group, Mode, Owner};
 pub(crate) use file::paths::{canonical, checkpoint_path};
-pub(crate) use file::rotation_config::SETTINGS as ROTATION;
+pub(crate) use file::rotation_config::{ONLY_BY_REQUEST, SETTINGS as ROTATION};
 pub(crate) use guarantee::{Guarantee, OutputKind};
 pub(crate) use kind::Opening;
 pub use null::NullConfig;

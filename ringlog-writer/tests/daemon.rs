@@ -401,6 +401,10 @@ fn exit_codes_name_the_kind_of_error() {
             ["--fsync=batch", "--out=-"],
             "--fsync is for a file, not for standard output; name a file with --out FILE",
         ),
+        (
+            ["--max-total-size=1GiB", "--out=-"],
+            "--max-total-size needs closed files; name a file with --out FILE, without --no-checkpoint",
+        ),
         (["--ids", "--format=json"], "--ids does not go with --format json; leave it out"),
         (
             ["--rotate-size=1MiB", "--no-checkpoint"],

@@ -198,6 +198,15 @@ impl<'a> HandlerTables<'a> {
         }
     }
 
+    /// Whether a handler closes files also without a request.
+    pub(super) fn closes_files(&self) -> bool {
+        let closes = |handler: &HandlerConfig| match &handler.sink {
+            SinkConfig::File(output) => output.rotation.closes_by_itself(),
+            _ => false,
+        };
+        self.handlers.iter().any(closes)
+    }
+
     /// The place of each handler's path, as a byte offset.
     pub(super) fn paths_at(&self) -> impl Iterator<Item = Option<usize>> {
         self.defined.iter().map(|defined| defined.path_at.as_ref().map(|at| at.start))

@@ -95,6 +95,12 @@ impl Options {
     /// # Errors
     /// [`Error::Options`], which says what to change.
     pub fn check(&self) -> Result<(), Error> {
+        if self.general.max_total_size.is_some() && !self.out.as_file().is_some_and(|file| file.checkpoint) {
+            return Err(Error::Options(
+                "--max-total-size needs closed files; name a file with --out FILE, without --no-checkpoint"
+                    .to_owned(),
+            ));
+        }
         let Out::File(file) = &self.out else { return Ok(()) };
         if let Some(what) = file.lacks_checkpoint_to_be() {
             return Err(Error::Options(format!(

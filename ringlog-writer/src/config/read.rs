@@ -21,6 +21,7 @@ use super::settings;
 use crate::setting::diagnostics::{ConfigErrors, Findings, LineCounter, Problem};
 use crate::setting::section::Section;
 use crate::setting::syntax;
+use crate::sink::ONLY_BY_REQUEST;
 
 /// A longer file is refused before it is parsed.
 const BYTES_MAX: u64 = 1 << 20;
@@ -83,6 +84,9 @@ impl Config {
         config.loggers = loggers::read(&file, &mut handlers, &mut findings);
         formatters.warn_of_unused(&mut findings);
         handlers.warn_of_unused(&mut findings);
+        if let (Some(at), false) = (file.key_at("max-total-size"), handlers.closes_files()) {
+            findings.warn(&at, format!("max-total-size without {ONLY_BY_REQUEST}"));
+        }
         findings.not_toml(errors);
 
         let warnings = findings.finish(text, path)?;

@@ -38,6 +38,11 @@ pub struct Rotation {
 pub const MAX_SHIFTED: u32 = 1000;
 
 impl Rotation {
+    /// Whether files are closed also without a request.
+    pub(crate) fn closes_by_itself(&self) -> bool {
+        self.size.is_some() || self.every.is_some() || self.on_start
+    }
+
     /// Checks that the settings fit together.
     ///
     /// # Errors

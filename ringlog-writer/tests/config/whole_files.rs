@@ -95,6 +95,31 @@ fn warnings() {
 }
 
 #[test]
+fn limits_for_closed_files_where_none_is_closed() {
+    let file = |rotate: &str| {
+        format!(
+            "max-total-size = \"1GiB\"\nroot.handlers = [\"f\"]\n\
+             handlers.f = {{ kind = \"file\", path = \"p\"{rotate} }}\n"
+        )
+    };
+    let warnings = |rotate: &str| -> Vec<String> {
+        parse(&file(rotate)).unwrap().warnings.iter().map(ToString::to_string).collect()
+    };
+    let only = "without size, every or on-start: files are closed only by `ringlog rotate`";
+    assert_eq!(warnings(""), [format!("app.toml:1:1: warning: max-total-size {only}")]);
+    assert_eq!(
+        warnings(", rotate.min-free = \"1GiB\""),
+        [
+            format!("app.toml:1:1: warning: max-total-size {only}"),
+            format!("app.toml:3:50: warning: min-free {only}")
+        ]
+    );
+    for rotate in [", rotate.size = 100", ", rotate.every = \"1d\"", ", rotate.on-start = true"] {
+        assert_eq!(warnings(rotate), [""; 0], "{rotate}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_read() {
     let dir = Scratch::on_disk();
     let at = dir.path().display();

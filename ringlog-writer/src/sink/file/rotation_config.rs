@@ -10,6 +10,9 @@ use crate::setting::section::Section;
 use crate::setting::words::{ANY, NUMBER_MAX};
 use crate::setting::{Flag, Pattern, Setting, Switch, Syntax, Table, keys, optional, put_settings, word};
 
+/// The end of the warning about limits for closed files where no file is closed by itself.
+pub(crate) const ONLY_BY_REQUEST: &str = "size, every or on-start: files are closed only by `ringlog rotate`";
+
 /// The header of its table.
 pub(super) const TABLE: &str = "handlers.NAME.rotate";
 
@@ -135,15 +138,11 @@ pub(super) fn read(section: &Section<'_>, findings: &mut Findings) -> Rotation {
     section.read(SETTINGS, "", &mut rotation, findings);
     if findings.errors() == errors
         && (!rotation.keep.is_all() || rotation.min_free.is_some())
-        && rotation.size.is_none()
-        && rotation.every.is_none()
-        && !rotation.on_start
+        && !rotation.closes_by_itself()
     {
         let key = if rotation.keep.is_all() { "min-free" } else { "keep" };
         let at = section.key_at(key).unwrap_or(section.at.clone());
-        let what =
-            format!("{key} without size, every or on-start: files are closed only by `ringlog rotate`");
-        findings.warn(&at, what);
+        findings.warn(&at, format!("{key} without {ONLY_BY_REQUEST}"));
     }
     // After an error the rotation is incomplete, and its check could report what is only misspelled.
     if findings.errors() == errors
