@@ -35,6 +35,37 @@ fn a_writer_that_has_not_looked_yet_has_polled_never() {
 }
 
 #[test]
+fn lanes_in_use_are_counted_as_long_as_they_are_open() {
+    let scene = Scene::new();
+    let ring = ring(&scene);
+    let in_use = || {
+        let json = scene.ringlog(&["stat", "app", "--json"]).ok().stdout;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let open = json["lanes"].as_array().unwrap().iter().filter(|lane| lane["state"] != "closed").count();
+        assert_eq!(json["lanes_in_use"], open);
+        let text = scene.ringlog(&["stat", "app"]).ok().stdout;
+        let line = text.lines().find(|line| line.starts_with("lanes ") && line.ends_with(" in use"));
+        (open, line.map(str::to_owned))
+    };
+    assert_eq!(in_use(), (0, None));
+    let log = ring.logger();
+    let own = std::thread::spawn(move || {
+        log.text(Level::INFO, "x", "one").unwrap();
+        log
+    });
+    // The thread has closed its lane; that of the process is open.
+    let log = own.join().unwrap();
+    assert_eq!(in_use(), (1, Some("lanes     1 in use".to_owned())));
+    log.text(Level::INFO, "x", "two").unwrap();
+    assert_eq!(in_use(), (2, Some("lanes     2 in use".to_owned())));
+    let fails = |condition| scene.ringlog(&["stat", "app", "--fail-if", condition]).code;
+    assert_eq!((fails("lanes_in_use > 1"), fails("lanes_in_use > 2")), (Some(1), Some(0)));
+    drop(log);
+    drop(ring);
+    assert_eq!(in_use(), (0, None));
+}
+
+#[test]
 fn definitions_without_room_get_the_remedy_of_their_limit() {
     let scene = Scene::new();
     let ring = ring(&scene);

@@ -16,8 +16,14 @@ pub(super) struct Number {
     pub(super) value: Value,
     /// What the help says of it behind its name.
     help: &'static str,
-    /// Its line of text behind the name, shown if the count is above 0; without one, other lines show it.
-    line: Option<fn(u64) -> String>,
+    /// Its line of text, shown if the count is above 0; without one, other lines show it.
+    line: Option<Line>,
+}
+
+/// A line of text: its first word, and what follows.
+struct Line {
+    word: &'static str,
+    text: fn(u64) -> String,
 }
 
 /// How a number is read.
@@ -38,14 +44,18 @@ pub(super) const NUMBERS: &[Number] = &[
     number("published", Value::Count(|now| now.stat.published)),
     number("persisted", Value::Count(|now| now.stat.persisted)),
     number("dropped", Value::Count(|now| now.stat.dropped)),
-    number("damaged", Value::Count(|now| now.stat.damaged))
-        .line(|count| format!("{} skipped, where bytes are not valid", humanize::counted(count, "place"))),
+    number("damaged", Value::Count(|now| now.stat.damaged)).line("damaged", |count| {
+        format!("{} skipped, where bytes are not valid", humanize::counted(count, "place"))
+    }),
     number("failing", Value::Said(failing)).help("outputs that are not ok"),
     number("left_out", Value::Said(|now| sum(now, |output| output.left_out))),
     number("late", Value::Said(|now| sum(now, |output| output.late))),
     number("polled", Value::Age(polled)).help("the time since the writer last looked into the ring: 10s"),
     number("writers", Value::Count(|now| now.stat.consumer.is_some().into())),
     number("free_blocks", Value::Count(|now| now.stat.free_blocks.into())),
+    number("lanes_in_use", Value::Count(lanes_in_use))
+        .help("lanes that are open, also of killed owners")
+        .line("lanes", |count| format!("{} in use", humanize::count(count))),
 ];
 
 const fn number(name: &'static str, value: Value) -> Number {
@@ -58,8 +68,8 @@ impl Number {
         self
     }
 
-    const fn line(mut self, line: fn(u64) -> String) -> Number {
-        self.line = Some(line);
+    const fn line(mut self, word: &'static str, text: fn(u64) -> String) -> Number {
+        self.line = Some(Line { word, text });
         self
     }
 
@@ -71,6 +81,11 @@ impl Number {
             Value::Age(_) => None,
         }
     }
+}
+
+/// The lanes that are open.
+fn lanes_in_use(now: &Reading) -> u64 {
+    now.stat.lanes.iter().filter(|lane| lane.open).count() as u64
 }
 
 /// The outputs that are in trouble.
@@ -92,7 +107,8 @@ fn polled(now: &Reading) -> Duration {
 pub(super) fn lines(now: &Reading) -> impl Iterator<Item = String> {
     NUMBERS.iter().filter_map(|number| {
         let count = number.count(now).filter(|count| *count > 0)?;
-        Some(format!("{:<9} {}", number.name, number.line?(count)))
+        let Line { word, text } = number.line.as_ref()?;
+        Some(format!("{word:<9} {}", text(count)))
     })
 }
 
