@@ -170,6 +170,33 @@ fn an_output_that_fails_says_why_and_since_when() {
 }
 
 #[test]
+fn retries_are_counted_over_reloads() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let text = "[handlers.full]\nkind = \"file\"\npath = \"/dev/full\"\n[root]\nhandlers = [\"full\"]\n";
+    std::fs::write(scene.file("app.toml"), text).unwrap();
+    let mut command = scene.command(&["writer", "app", "--config", "app.toml"]);
+    let _writer = Running::start(command.stderr(Stdio::null()));
+    wait_until("a status", || !output(&scene, "app").is_null());
+    assert_eq!(output(&scene, "app")["retries"], 0);
+    assert!(!scene.ringlog(&["stat", "app"]).ok().stdout.contains("tried again"));
+    put(&scene, "app", 1);
+    // The pauses between them become longer, so those after the reload take as long again.
+    let retries = || output(&scene, "app")["retries"].as_u64().unwrap();
+    wait_until("retries", || retries() >= 8);
+    let loaded = || status(&scene, "app")["config"]["loaded_unix_ns"].clone();
+    let before = (retries(), loaded());
+    scene.ringlog(&["reload", "app"]).ok();
+    wait_until("the next", || loaded() != before.1);
+    let after = retries();
+    assert!(after >= before.0, "{after} after {}", before.0);
+    let stat = scene.ringlog(&["stat", "app"]).ok().stdout;
+    assert!(stat.contains("; tried again ") && stat.contains(" times\n"), "{stat}");
+    let fails = |condition| scene.ringlog(&["stat", "app", "--fail-if", condition]).code;
+    assert_eq!((fails("retries > 7"), fails("retries > 1000")), (Some(1), Some(0)));
+}
+
+#[test]
 fn an_output_that_takes_nothing_is_blocked() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();

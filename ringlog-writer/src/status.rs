@@ -128,6 +128,9 @@ pub struct OutputStatus {
     /// ends in order removes the checkpoint of a file that is neither rotated nor synced. Of another output, since the
     /// writer began.
     pub late: u64,
+    /// How often writing, or closing the file, was tried again after a failure since the writer began.
+    #[serde(default)]
+    pub retries: u64,
 }
 
 impl WriterStatus {
@@ -218,6 +221,7 @@ mod tests {
             bytes: 400,
             left_out: 1,
             late: 2,
+            retries: 6,
         };
         WriterStatus { outputs: vec![output], ..WriterStatus::new(1) }
     }

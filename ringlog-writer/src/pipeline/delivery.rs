@@ -221,6 +221,7 @@ impl Delivery {
                     if orders.is_stopping() && !orders.is_reopening() {
                         return Err(error);
                     }
+                    self.health.retry();
                     self.reopen_if_ordered(orders, events);
                 }
             }

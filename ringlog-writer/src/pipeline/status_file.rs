@@ -111,6 +111,7 @@ impl StatusFile {
                 output.records += before.records;
                 output.bytes += before.bytes;
                 output.left_out += before.left_out;
+                output.retries += before.retries;
                 // The checkpoint of a file keeps its count; another sink begins anew with each session.
                 let has_checkpoint = output.guarantee == Guarantee::ExactlyOnce.name();
                 output.late = if has_checkpoint {

@@ -57,6 +57,8 @@ pub(super) struct Standing {
     pub(super) oldest_unix_ns: Option<u64>,
     /// The last error, if nothing has succeeded since.
     pub(super) failure: Option<Failure>,
+    /// Attempts after a failed one.
+    pub(super) retries: u64,
     /// Whether the first batch in the queue is not written for long.
     pub(super) is_blocked: bool,
 }
@@ -228,6 +230,7 @@ impl Worker {
             queued: self.queued_records(),
             oldest_unix_ns: with_records.map(|queued| queued.oldest_unix_ns).min(),
             failure: self.health.failure(),
+            retries: self.health.retries(),
             is_blocked: self.lag() >= BLOCKED_AFTER,
         }
     }

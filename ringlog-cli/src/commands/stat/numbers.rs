@@ -50,6 +50,8 @@ pub(super) const NUMBERS: &[Number] = &[
     number("failing", Value::Said(failing)).help("outputs that are not ok"),
     number("left_out", Value::Said(|now| sum(now, |output| output.left_out))),
     number("late", Value::Said(|now| sum(now, |output| output.late))),
+    number("retries", Value::Said(|now| sum(now, |output| output.retries)))
+        .help("attempts to write after a failed one"),
     number("polled", Value::Age(polled)).help("the time since the writer last looked into the ring: 10s"),
     number("writers", Value::Count(|now| now.stat.consumer.is_some().into())),
     number("free_blocks", Value::Count(|now| now.stat.free_blocks.into())),

@@ -50,6 +50,9 @@ fn output_line(output: &OutputStatus) -> String {
     if output.late > 0 {
         line += &format!("; {} late", humanize::records(output.late));
     }
+    if output.retries > 0 {
+        line += &format!("; tried again {}", humanize::counted(output.retries, "time"));
+    }
     line
 }
 

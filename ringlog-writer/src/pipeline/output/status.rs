@@ -31,6 +31,7 @@ impl Output {
             // What it does not get after a failure stays in the rings.
             left_out: self.left_out_before + if self.is_detached { self.left_out.records } else { 0 },
             late: 0,
+            retries: 0,
         };
         let mut status = status.with(standing);
         // What is in the batch was taken from the rings too.
@@ -44,9 +45,9 @@ impl Output {
 
 impl OutputStatus {
     fn with(self, standing: Standing) -> OutputStatus {
-        let Standing { written, queued, oldest_unix_ns, failure, .. } = standing;
+        let Standing { written, queued, oldest_unix_ns, failure, retries, .. } = standing;
         let (records, bytes, late) = (written.records, written.bytes, written.late);
-        OutputStatus { queued, oldest_unix_ns, failure, records, bytes, late, ..self }
+        OutputStatus { queued, oldest_unix_ns, failure, records, bytes, late, retries, ..self }
     }
 
     /// The status once the output's thread has ended, with this result. `left_out_before`: the records that it did not
