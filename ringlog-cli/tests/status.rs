@@ -231,6 +231,16 @@ fn outputs_count_over_reloads_and_a_refused_one_is_shown() {
     scene.ringlog(&["reload", "app"]).ok();
     wait_until("the next", || status(&scene, "app")["config"]["loaded_unix_ns"] != loaded);
     assert_eq!(output(&scene, "app")["records"], 100);
+    // An output that a reload removes and a later one brings back goes on counting.
+    let changed = || status(&scene, "app")["config"]["loaded_unix_ns"].clone();
+    for (from, to) in [("app.log", "between.log"), ("between.log", "app.log")] {
+        let (before, path) = (changed(), scene.file("app.toml"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        scene.ringlog(&["reload", "app"]).ok();
+        wait_until("the other output", || changed() != before);
+        assert_eq!(output(&scene, "app")["records"], if to == "app.log" { 100 } else { 0 });
+    }
     let loaded = status(&scene, "app")["config"]["loaded_unix_ns"].clone();
     // It can be read, but cannot take effect: another writer has the file.
     scene.ringlog(&["create", "other", "--size", "1MiB"]).ok();

@@ -98,7 +98,8 @@ impl StatusFile {
         events: &mut dyn Events,
     ) {
         self.take(outputs, sources);
-        self.before = self.status.outputs.iter().map(|output| (output.out.clone(), output.clone())).collect();
+        // An output that this session did not have may come back with a later one.
+        self.before.extend(self.status.outputs.iter().map(|output| (output.out.clone(), output.clone())));
         if let Some(error) = ended {
             (self.status.ended_unix_ns, self.status.error) = (Some(now_unix_ns()), error);
             self.write(events);

@@ -242,6 +242,8 @@ impl FileSink {
                 self.file.sync().map_err(|error| failed(&self.file.path, error))?;
             }
             self.file.reopen()?;
+            // The checkpoint may have gone with the directory.
+            self.checkpoint.check_place();
             let since_ns = self.first_written_ns().map_err(|error| failed(&self.file.path, error))?;
             self.rotation.begin_file(since_ns);
             self.record_file().map_err(|error| failed(&self.file.path, error))?;
@@ -370,7 +372,7 @@ impl Sink for FileSink {
         if self.syncs.has_unsynced() && self.syncs.is_due(None) {
             self.syncs.sync_late(&self.file, &mut self.checkpoint, events);
         }
-        if !self.checkpoint.is_in_place() && self.closing.is_none() {
+        if !self.checkpoint.check_place() && self.closing.is_none() {
             // If this fails, it is done before the next batch.
             let _ = self.record_file();
         }
@@ -391,7 +393,7 @@ impl Sink for FileSink {
 
     fn withdraw(mut self: Box<Self>) {
         let (is_unused, is_recorded) = (self.file.is_unused(), !self.is_unrecorded);
-        let is_own_checkpoint = self.checkpoint.is_new() && self.checkpoint.is_in_place();
+        let is_own_checkpoint = self.checkpoint.is_new() && self.checkpoint.check_place();
         // A checkpoint of before that names the file by now needs it. One made here goes with its file, before it: an
         // empty file without a checkpoint is as any.
         if is_recorded && !(is_unused && is_own_checkpoint) {

@@ -223,6 +223,7 @@ fn records_wait_in_the_ring_while_the_directory_is_missing() {
         eventually("the writer says that it cannot write", || !scratch.messages().is_empty());
         fs::create_dir(&logs).unwrap();
         scratch.flush();
+        assert!(logs.join("app.log.checkpoint").exists(), "what is acknowledged counts after a kill too");
     });
     assert_eq!(scratch.numbers(&["logs/app.log"]), (5..10).collect::<Vec<_>>());
     let (out, logs) = (logs.join("app.log").display().to_string(), logs.display());

@@ -177,9 +177,9 @@ impl Checkpoint {
         self.commit()
     }
 
-    /// Whether the file still has its name. If not, the next half goes into a new file. A checkpoint whose directory
-    /// was moved counts as in place: it was moved together with the log file.
-    pub(crate) fn is_in_place(&mut self) -> bool {
+    /// Looks whether the file still has its name, and returns that. If not, the next half goes into a new file. A
+    /// checkpoint whose directory was moved counts as in place: it was moved together with the log file.
+    pub(crate) fn check_place(&mut self) -> bool {
         let own = self.file.metadata().ok().as_ref().map(Identity::from);
         let has_directory = self.path.parent().is_some_and(Path::exists);
         self.is_lost = has_directory && Identity::of_path(&self.path) != own;

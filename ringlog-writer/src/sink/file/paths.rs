@@ -1,8 +1,8 @@
 //! Paths of the files that belong to a file handler.
 
-use std::fs;
-use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use super::links::{Place, directory};
 
 /// The path of the checkpoint beside a log file.
 pub(crate) fn checkpoint_path(file: &Path) -> PathBuf {
@@ -16,14 +16,15 @@ pub(crate) fn canonical(path: &Path) -> PathBuf {
     if let Ok(path) = path.canonicalize() {
         return path;
     }
-    let path = &end_of_links(path).unwrap_or_else(|_| path.to_owned());
-    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let (Ok(directory), Some(name)) = (directory.canonicalize(), path.file_name()) {
+    let path = &Place::of(path);
+    if let (Ok(directory), Some(name)) = (directory(path).canonicalize(), path.file_name()) {
         return directory.join(name);
     }
-    // Neither the file nor its directory exists, so there is no link to follow.
-    let mut place = PathBuf::new();
-    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+    // The directory does not exist, but may be made: links are followed in what exists of the path.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let existing = path.ancestors().find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
+    let (dir, mut place) = existing.unwrap_or((Path::new(""), PathBuf::new()));
+    for component in path.strip_prefix(dir).unwrap_or(&path).components() {
         match component {
             Component::ParentDir => {
                 place.pop();
@@ -34,17 +35,20 @@ pub(crate) fn canonical(path: &Path) -> PathBuf {
     place
 }
 
-/// The number of symbolic links that the kernel follows.
-const LINKS_MAX: usize = 40;
+#[cfg(test)]
+mod tests {
+    use std::fs;
 
-/// The file that would be created: the target at the end of dangling links.
-pub(super) fn end_of_links(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new(".")).join(target),
-            Err(_) => return Ok(path),
+    use super::*;
+
+    #[test]
+    fn paths_to_one_file_are_equal_before_its_directory_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().canonicalize().unwrap();
+        fs::create_dir(at.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", at.join("link")).unwrap();
+        for path in ["real/a/app.log", "link/a/app.log", "link/none/../a/./app.log"] {
+            assert_eq!(canonical(&at.join(path)), at.join("real/a/app.log"), "{path}");
         }
     }
-    Err(io::Error::from_raw_os_error(nix::libc::ELOOP))
 }

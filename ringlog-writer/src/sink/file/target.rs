@@ -9,8 +9,8 @@ use ringlog::admin::Shown;
 
 use super::config::FileConfig;
 use super::fsync::Fsync;
-use super::links::Place;
-use super::paths::{checkpoint_path, end_of_links};
+use super::links::{Place, directory};
+use super::paths::checkpoint_path;
 use crate::error::why_not_opened;
 use crate::rotation::Rotation;
 
@@ -52,14 +52,11 @@ fn writable(path: &Path) -> io::Result<()> {
         Ok(meta) if meta.is_dir() => Err(ErrorKind::IsADirectory.into()),
         Ok(_) => Ok(eaccess(path, AccessFlags::W_OK)?),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let path = end_of_links(path)?;
+            let path = Place::of(path);
             if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
                 return Err(ErrorKind::IsADirectory.into());
             }
-            let directory = match path.parent() {
-                Some(directory) if !directory.as_os_str().is_empty() => directory,
-                _ => Path::new("."),
-            };
+            let directory = directory(&path);
             if !fs::metadata(directory)?.is_dir() {
                 return Err(ErrorKind::NotADirectory.into());
             }
