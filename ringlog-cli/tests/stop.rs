@@ -4,8 +4,10 @@ mod common;
 
 use std::fs::File;
 use std::process::Stdio;
+use std::time::Duration;
 
 use common::{Running, Scene, wait_until};
+use nix::sys::signal::Signal;
 
 fn number_before(text: &str, what: &str) -> u64 {
     let at = text.find(what).unwrap_or_else(|| panic!("{text}, expected {what}"));
@@ -60,4 +62,44 @@ fn what_is_logged_after_the_request_is_the_next_writers() {
         "{}",
         stopped.stderr
     );
+}
+
+/// A write to a terminal blocks in the kernel. One signal ends the writer all the same.
+#[test]
+fn terminals_that_nobody_reads_keep_no_writer_from_ending() {
+    for (terminals, signals) in [(1, 1), (12, 1), (12, 2)] {
+        let scene = Scene::new();
+        scene.ringlog(&["create", "app", "--size", "4MiB"]).ok();
+        let lines: String = (0..3000).map(|number| format!("{number:090}\n")).collect();
+        std::fs::write(scene.file("lines"), lines).unwrap();
+        let put =
+            scene.command(&["put", "app", "-"]).stdin(File::open(scene.file("lines")).unwrap()).status();
+        assert!(put.unwrap().success());
+        let pairs: Vec<_> = (0..terminals).map(|_| nix::pty::openpty(None, None).unwrap()).collect();
+        let names = pairs.iter().map(|pair| nix::unistd::ttyname(&pair.slave).unwrap().display().to_string());
+        let mut config = "stop-timeout = \"1s\"\n[root]\nhandlers = [".to_owned();
+        config.extend((0..terminals).map(|number| format!("\"t{number}\", ")));
+        config.push_str("]\n");
+        for (number, name) in names.enumerate() {
+            config.push_str(&format!("[handlers.t{number}]\nkind = \"file\"\npath = \"{name}\"\n"));
+        }
+        std::fs::write(scene.file("app.toml"), config).unwrap();
+        let said = Stdio::from(File::create(scene.file("said")).unwrap());
+        let mut command = scene.command(&["writer", "app", "--config", "app.toml"]);
+        let mut writer = Running::start(command.stderr(said));
+        wait_until("a blocked output", || {
+            scene.ringlog(&["stat", "app"]).ok().stdout.contains("blocked: it takes nothing")
+        });
+        for number in 0..signals {
+            writer.signal(Signal::SIGTERM);
+            if number == 0 {
+                wait_until("the stop", || scene.ringlog(&["stat", "app"]).code == Some(0));
+            }
+        }
+        // Far more than the second and a half that it takes.
+        let ended = writer.0.wait_within(Duration::from_secs(20));
+        assert_eq!(ended.and_then(|status| status.code()), Some(3), "{}", scene.read("said"));
+        let left = number_before(&scene.ringlog(&["stat", "app"]).ok().stdout, " behind");
+        assert_eq!(left, 3000);
+    }
 }

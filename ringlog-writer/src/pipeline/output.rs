@@ -44,6 +44,8 @@ pub(super) struct Output {
     /// The sink's position in each ring when the session began; empty if no ring gives out anything before it.
     had: Vec<Cursor>,
     worker: Worker,
+    /// The last turn up to which it has got everything that is for it.
+    turn: u64,
     guarantee: Guarantee,
     /// Why its sink cannot be rotated.
     unrotatable: Option<Unrotatable>,
@@ -125,6 +127,7 @@ impl Output {
             unrotatable: delivery.sink().unrotatable(),
             batch_max: delivery.sink().batch_max(),
             worker: Worker::start(delivery).map_err(Error::Thread)?,
+            turn: 0,
             is_detached: false,
             ended: None,
             left_out: LeftOut::default(),
@@ -174,7 +177,7 @@ impl Output {
     /// Gives the output up if it has written nothing for so long: a call of the kernel blocks it, as for a disk on the
     /// network that does not answer.
     pub(super) fn give_up_if_stuck(&mut self, since: Duration) {
-        if self.ended.is_none() && self.worker.lag() >= since {
+        if self.ended.is_none() && self.worker.stalled() >= since {
             self.ended = Some(EndedEarly::Failed);
         }
     }
@@ -198,7 +201,7 @@ impl Output {
         match self.guarantee {
             _ if self.ended.is_some() => false,
             Guarantee::BestEffort => queued > BEST_EFFORT_QUEUE_MAX,
-            Guarantee::AtLeastOnce if pressure.is_ending && lag >= AT_THE_END => true,
+            Guarantee::AtLeastOnce if pressure.is_ending && self.worker.stalled() >= AT_THE_END => true,
             Guarantee::ExactlyOnce | Guarantee::AtLeastOnce => {
                 let is_slow = pressure.is_nearly_full && lag >= PATIENCE;
                 pressure.may_lose && (is_slow || queued > QUEUE_MAX)
@@ -270,6 +273,9 @@ impl Output {
 
     /// Sends the batch to the sink's thread, if there is anything in it. After it the rings stand at these cursors.
     pub(super) fn write(&mut self, turn: u64, cursors: &[Cursor]) {
+        if self.takes_entries() {
+            self.turn = turn;
+        }
         if self.batch.is_empty() {
             return;
         }
@@ -287,7 +293,14 @@ impl Output {
 impl Output {
     /// The turn up to which the output has written; `None` if no batch has to wait for it.
     pub(super) fn written_turn(&self) -> Option<u64> {
-        if self.is_waited_for() { self.worker.written_turn() } else { None }
+        if self.is_waited_for() { self.limited(self.worker.written_turn()) } else { None }
+    }
+
+    /// The turn up to which everything is written, where the thread has written up to `written`, or all that it has got
+    /// if `None`: an output that was given up has not got what came then.
+    fn limited(&self, written: Option<u64>) -> Option<u64> {
+        let got = self.has_failed().then_some(self.turn);
+        written.into_iter().chain(got).min()
     }
 
     fn is_waited_for(&self) -> bool {
@@ -377,6 +390,7 @@ impl Output {
     ) -> FinishedOutput {
         let (out, left_out) = (self.worker.out().to_owned(), self.left_out.records);
         let (is_waited_for, before, resumed) = (self.is_waited_for(), self.status(), self.resumed());
+        let (has_failed, turn) = (self.has_failed(), self.turn);
         let Finished { delivery, result, has_resumed, standing, written_turn } =
             self.worker.finish(deadline, now, events);
         if has_resumed {
@@ -385,6 +399,12 @@ impl Output {
         let queued = standing.queued;
         let has_ended_before = self.ended == Some(EndedEarly::ReaderGone);
         let result = match result {
+            // It was given up, and has written what it had got since.
+            Ok(()) if has_failed && queued + left_out > 0 => {
+                let source =
+                    std::io::Error::new(std::io::ErrorKind::TimedOut, "it took nothing for too long");
+                Err(Error::Write { out: out.clone(), source, records: queued })
+            }
             // The reader has gone.
             Ok(()) if others.is_some() && !has_ended_before && queued + left_out > 0 => {
                 let source = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "its reader has gone");
@@ -401,7 +421,8 @@ impl Output {
         });
         let is_whole = result.is_ok() && self.guarantee == Guarantee::ExactlyOnce;
         let status = before.at_the_end(standing, self.left_out_before, &result);
-        let written_turn = written_turn.filter(|_| is_waited_for);
+        let got = has_failed.then_some(turn);
+        let written_turn = written_turn.into_iter().chain(got).min().filter(|_| is_waited_for);
         FinishedOutput { delivery, result, is_whole, written_turn, status }
     }
 }

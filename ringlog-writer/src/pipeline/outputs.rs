@@ -10,6 +10,7 @@ use super::context::Context;
 use super::delivery::Delivery;
 use super::output::{FinishedOutput, Others, Output, Pressure};
 use super::router::HandlerMask;
+use super::worker::GIVES_UP_WITHIN;
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::Guarantee;
@@ -115,12 +116,17 @@ impl Outputs {
 
     /// Processes the events of the threads; waits up to `wait` for the slowest of those that are waited for.
     pub(super) fn poll(&mut self, wait: Duration, events: &mut dyn Events) {
-        if self.give_up_at.is_some_and(|at| Instant::now() >= at) {
+        if let Some(at) = self.give_up_at.filter(|at| Instant::now() >= *at) {
             let stuck_since = self.stop_timeout.max(STUCK_MIN);
             for output in &mut self.all {
-                match ends_by_itself(output) {
-                    true => output.give_up_if_stuck(stuck_since),
-                    false => output.worker().give_up(),
+                if ends_by_itself(output) {
+                    output.give_up_if_stuck(stuck_since);
+                    continue;
+                }
+                output.worker().give_up();
+                // A thread that does not obey is in a call of the kernel.
+                if output.guarantee() != Guarantee::BestEffort && at.elapsed() >= GIVES_UP_WITHIN {
+                    output.give_up_if_stuck(GIVES_UP_WITHIN);
                 }
             }
         }
@@ -286,6 +292,10 @@ impl Outputs {
         // Files first, which end by themselves: the others have that time too.
         let (files, others): (Vec<_>, Vec<_>) =
             self.all.into_iter().enumerate().partition(|(_, output)| ends_by_itself(output));
+        // All at once: each is waited for from then on.
+        if Instant::now() >= give_up_at {
+            others.iter().for_each(|(_, output)| output.worker().give_up());
+        }
         for (number, output) in files.into_iter().chain(others) {
             let has_deadline = self.ends_now || !ends_by_itself(&output) || output.has_failed();
             let deadline = has_deadline.then_some(give_up_at);

@@ -1,5 +1,6 @@
 //! A delivery in a thread of its own, so that it does not hold up the others.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +18,11 @@ use crate::status::Failure;
 /// How often an idle thread does its sink's periodic work.
 const MAINTAIN_EVERY: Duration = Duration::from_millis(250);
 
-/// How long a batch may be in the queue before the output counts as blocked.
+/// How long an output may write no batch, although it has one, before it counts as blocked.
 const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a thread that was ordered to give up may write nothing. A longer time is spent in a call of the kernel.
-const GIVES_UP_WITHIN: Duration = Duration::from_millis(500);
+pub(super) const GIVES_UP_WITHIN: Duration = Duration::from_millis(500);
 
 enum WorkerCommand {
     Write(Batch),
@@ -59,7 +60,7 @@ pub(super) struct Standing {
     pub(super) failure: Option<Failure>,
     /// Attempts after a failed one.
     pub(super) retries: u64,
-    /// Whether the first batch in the queue is not written for long.
+    /// Whether it writes nothing for long, although there is something.
     pub(super) is_blocked: bool,
 }
 
@@ -110,6 +111,10 @@ pub(super) struct Worker {
     /// The batches that are not written yet, oldest first.
     queue: VecDeque<Queued>,
     queued_bytes: usize,
+    /// When a batch was last written.
+    written_at: Instant,
+    /// When the thread was ordered to give up, if it was.
+    given_up_at: Cell<Option<Instant>>,
     health: Arc<Health>,
     written: Written,
     /// An empty batch with memory for the next one.
@@ -139,6 +144,8 @@ impl Worker {
             orders,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            written_at: Instant::now(),
+            given_up_at: Cell::new(None),
             health,
             written,
             spare: None,
@@ -194,6 +201,7 @@ impl Worker {
                     self.written.late = late;
                     let len = self.queue.pop_front().map_or(0, |queued| queued.len);
                     self.queued_bytes -= len;
+                    self.written_at = Instant::now();
                     batch.clear(keep);
                     self.spare = Some(batch);
                 }
@@ -222,6 +230,16 @@ impl Worker {
         self.queue.front().map_or(Duration::ZERO, |queued| queued.since.elapsed())
     }
 
+    /// For how long nothing was written although there was something.
+    pub(super) fn stalled(&self) -> Duration {
+        self.stalled_since().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Since when the first batch in the queue is being written.
+    fn stalled_since(&self) -> Option<Instant> {
+        self.queue.front().map(|queued| queued.since.max(self.written_at))
+    }
+
     /// What the thread has written, what it has not, and why.
     pub(super) fn standing(&self) -> Standing {
         let with_records = self.queue.iter().filter(|queued| queued.records > 0);
@@ -231,7 +249,7 @@ impl Worker {
             oldest_unix_ns: with_records.map(|queued| queued.oldest_unix_ns).min(),
             failure: self.health.failure(),
             retries: self.health.retries(),
-            is_blocked: self.lag() >= BLOCKED_AFTER,
+            is_blocked: self.stalled() >= BLOCKED_AFTER,
         }
     }
 
@@ -256,11 +274,13 @@ impl Worker {
 
     /// Makes the delivery give up also where its reader takes nothing.
     pub(super) fn give_up(&self) {
+        self.given_up_at.set(self.given_up_at.get().or_else(|| Some(Instant::now())));
         self.orders.give_up();
     }
 
     /// Ends the delivery after the batch that it is writing.
     pub(super) fn end_now(&self) {
+        self.give_up();
         self.orders.end_now();
     }
 
@@ -272,20 +292,19 @@ impl Worker {
         events: &mut dyn Events,
     ) -> Finished {
         self.commands = None;
-        let (mut queued, mut progress, mut has_resumed) = (self.queue.len(), Instant::now(), false);
+        let mut has_resumed = false;
         while !self.thread.is_finished() {
             has_resumed |= self.poll(Duration::from_millis(5), 0, events).has_resumed;
-            if std::mem::replace(&mut queued, self.queue.len()) != self.queue.len() {
-                progress = Instant::now();
-            }
             if now.load(Ordering::Relaxed) {
                 self.end_now();
                 deadline = deadline.or_else(|| Some(Instant::now()));
             }
             let Some(deadline) = deadline.filter(|deadline| Instant::now() >= *deadline) else { continue };
             self.give_up();
+            let since = [self.stalled_since(), self.given_up_at.get(), Some(self.written_at)];
+            let since = since.into_iter().flatten().fold(deadline, Instant::max);
             // A call of the kernel that blocks is left behind with its thread.
-            if progress.max(deadline).elapsed() >= GIVES_UP_WITHIN {
+            if since.elapsed() >= GIVES_UP_WITHIN {
                 let written_turn = self.written_turn();
                 let (result, standing) = (Err(self.unwritten("it takes nothing")), self.standing());
                 return Finished { delivery: None, result, has_resumed, written_turn, standing };

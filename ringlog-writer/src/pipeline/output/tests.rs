@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use ringlog::{Level, Ring};
@@ -151,6 +152,107 @@ fn an_output_that_a_call_of_the_kernel_blocks_is_left_behind() {
         ring.logger().text(Level::INFO, "x", "another").unwrap();
     }
     is_over.store(true, Ordering::Relaxed);
+}
+
+/// What it did not get after it was given up stays in the ring, though it has written the rest since.
+#[test]
+fn an_output_that_writes_again_lacks_what_came_meanwhile() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    let log = ring.logger();
+    (0..2).for_each(|_| log.text(Level::INFO, "x", "text").unwrap());
+    let mut consumer = ring.consumer().unwrap();
+    let (has_begun, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let hung = Hung { has_begun: has_begun.clone(), is_over: is_over.clone() };
+    let mut output = output_of(&ring, Formatter::Json, Box::new(hung), Vec::new());
+    for turn in [1, 2] {
+        let entry = consumer.next(Duration::from_secs(5)).unwrap().expect("a record was logged");
+        output.format(1, 0, &entry, &mut StandardError);
+        let unix_ns = entry.unix_ns;
+        output.complete(0, unix_ns, consumer.step());
+        output.write(turn, &[consumer.cursor()]);
+        while !has_begun.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        output.give_up_if_stuck(Duration::ZERO);
+        assert!(output.has_failed());
+    }
+    is_over.store(true, Ordering::Relaxed);
+    while output.worker().queued_bytes() > 0 {
+        output.poll(Duration::from_millis(1), 0, Others::Never, true, &mut StandardError);
+    }
+    assert_eq!(output.written_turn(), Some(1), "the second is not acknowledged");
+    let finished = output.finish(None, Some(Others::Gone), &AtomicBool::new(false), &mut StandardError);
+    assert_eq!(finished.written_turn, Some(1));
+    match finished.result {
+        Err(Error::Write { records: 1, source, .. }) => {
+            assert_eq!(source.to_string(), "it took nothing for too long");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An output counts as stuck by the time since it wrote something, not by the age of what it has queued.
+#[test]
+fn an_output_that_writes_slowly_is_not_stuck() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    let log = ring.logger();
+    (0..3).for_each(|_| log.text(Level::INFO, "x", "text").unwrap());
+    let mut consumer = ring.consumer().unwrap();
+    let (steps, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let stepped = Stepped { steps: steps.clone(), done: done.clone() };
+    let mut output = output_of(&ring, Formatter::Json, Box::new(stepped), Vec::new());
+    for turn in 1..=3 {
+        let entry = consumer.next(Duration::from_secs(5)).unwrap().expect("a record was logged");
+        output.format(1, 0, &entry, &mut StandardError);
+        let unix_ns = entry.unix_ns;
+        output.complete(0, unix_ns, consumer.step());
+        output.write(turn, &[consumer.cursor()]);
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(output.worker().stalled() >= Duration::from_millis(50));
+    steps.store(1, Ordering::Relaxed);
+    while output.written_turn() != Some(1) {
+        output.poll(Duration::from_millis(1), 0, Others::Never, true, &mut StandardError);
+    }
+    let (stalled, lag) = (output.worker().stalled(), output.worker().lag());
+    assert!(lag >= stalled + Duration::from_millis(50), "{lag:?} {stalled:?}");
+    steps.store(3, Ordering::Relaxed);
+    output.finish(None, None, &AtomicBool::new(false), &mut StandardError).result.unwrap();
+    assert_eq!(done.load(Ordering::Relaxed), 3);
+}
+
+/// A file that writes one batch more for each step.
+struct Stepped {
+    steps: Arc<AtomicU64>,
+    done: Arc<AtomicU64>,
+}
+
+impl Sink for Stepped {
+    fn late(&self) -> u64 {
+        0
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn deliver(&mut self, _batch: &Batch, _events: &mut dyn Events) -> std::io::Result<()> {
+        while self.done.load(Ordering::Relaxed) >= self.steps.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.done.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn abandon(&mut self, batch: &Batch, _events: &mut dyn Events) -> Abandoned {
+        Abandoned::Unwritten { records: batch.records_from(0) }
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        None
+    }
 }
 
 /// The raw format has no lines for gaps, of which a ring that is being damaged yields ever more.
