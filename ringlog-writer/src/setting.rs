@@ -283,6 +283,17 @@ pub(crate) fn keys<T>(settings: &'static [Setting<T>], plain: &[T]) -> Vec<Key> 
     settings.iter().map(|setting| setting.describe(plain)).collect()
 }
 
+/// The names of these keys, each once: two kinds of table may have a key of the same name.
+pub(crate) fn names(keys: &[Key]) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for key in keys {
+        if !names.contains(&key.name) {
+            names.push(key.name);
+        }
+    }
+    names
+}
+
 /// A text in Markdown without the targets of links, and without marks of code around single words.
 pub(crate) fn plain_text(markdown: &str) -> String {
     let mut text = String::new();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -39,6 +40,7 @@ fn files_that_cannot_be_opened_or_made() {
     symlink("none/app.log", dir.join("dangling")).unwrap();
     symlink("logs/linked", dir.join("link")).unwrap();
     symlink("round", dir.join("round")).unwrap();
+    let _socket = UnixListener::bind(dir.join("socket")).unwrap();
     let before = [listing(dir), listing(&dir.join("logs"))];
     let reported = report(
         dir,
@@ -52,6 +54,7 @@ fn files_that_cannot_be_opened_or_made() {
             "\"{}/logs/app.log\"",
             "\"/dev/null\", rotate.size = 7",
             "\"/dev/zero\", fsync = \"batch\"",
+            "\"{}/socket\"",
             // These can be written.
             "\"{}/file\"",
             "\"{}/logs/new.log\"",
@@ -76,6 +79,7 @@ fn files_that_cannot_be_opened_or_made() {
         ("logs/app.log", "its checkpoint {}/logs/app.log.checkpoint: it is a directory; name a file in it"),
         ("/dev/null", irregular),
         ("/dev/zero", irregular),
+        ("socket", "it is a socket; expected a file, a pipe or a device"),
     ];
     let expected: Vec<String> = expected
         .into_iter()

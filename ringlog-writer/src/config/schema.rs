@@ -4,7 +4,7 @@ use super::json::Json;
 use super::model::Config;
 use super::settings;
 use crate::setting::words::LEVELS;
-use crate::setting::{Key, Pattern, Syntax, Table, plain_text};
+use crate::setting::{Key, Pattern, Syntax, Table, names, plain_text};
 
 impl Config {
     /// A JSON schema of configuration files, for editors. It accepts the notations that docs/configuration.md
@@ -74,17 +74,6 @@ fn of_kind(kind: &str, keys: &[Key], needed: Option<&'static str>, not: Option<&
 fn required(names: impl Iterator<Item = &'static str>) -> Members {
     let names: Vec<Json> = names.map(Json::text).collect();
     if names.is_empty() { Vec::new() } else { vec![("required", Json::List(names))] }
-}
-
-/// The names of these keys, each once: two kinds of table may have a key of the same name.
-fn names(keys: &[Key]) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    for key in keys {
-        if !names.contains(&key.name) {
-            names.push(key.name);
-        }
-    }
-    names
 }
 
 /// The schemas of the values of these keys.

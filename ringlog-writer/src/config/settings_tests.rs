@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use ringlog::admin;
+
 use super::flags::flags;
 use super::options::{Options, Out};
-use super::settings::tables;
+use super::settings::{handler_keys, tables};
 use crate::config::Config;
 use crate::setting::{Key, Pattern, Syntax};
 
@@ -13,6 +15,9 @@ pub(crate) fn sample(key: &Key) -> Option<String> {
     let is_default = |word: &str| key.default == Some(key.about.syntax.value_of_word(word));
     let word = match &key.about.syntax {
         Syntax::Boolean => ["true", "false"].into_iter().find(|word| !is_default(word))?,
+        Syntax::StringOrNumber(Pattern::Size, range) => {
+            return Some(admin::size_word((3 << 20).clamp(*range.start(), *range.end())));
+        }
         Syntax::String(pattern) | Syntax::StringOrNumber(pattern, _) => word(pattern, &is_default)?,
         Syntax::Strings(_) | Syntax::Table(_) | Syntax::Tables(_) => return None,
     };
@@ -37,7 +42,9 @@ fn parse(text: &str) -> Config {
 /// A file with this line in the table, which is of a kind that may have the key.
 fn file(header: &str, key: &Key, line: &str) -> String {
     let kind = key.of.first().map_or("kind = \"file\"", String::as_str);
-    let kind = if kind.contains("file") { "kind = \"file\"\npath = \"p\"" } else { kind };
+    let handlers = handler_keys();
+    let required = handlers.iter().filter(|key| key.about.is_required && key.of.iter().any(|of| of == kind));
+    let required: String = required.map(|key| format!("\n{} = \"p\"", key.name)).collect();
     let handler = "\n[handlers.h]\nkind = \"file\"\npath = \"p\"\n";
     match header {
         "" => format!("{line}\n{handler}"),
@@ -45,7 +52,7 @@ fn file(header: &str, key: &Key, line: &str) -> String {
             let kind = if kind == "format" { "format = \"\"" } else { "kind = \"text\"" };
             format!("[formatters.f]\n{kind}\n{line}\n{handler}formatter = \"f\"\n")
         }
-        "handlers.NAME" => format!("[handlers.h]\n{kind}\n{line}\n"),
+        "handlers.NAME" => format!("[handlers.h]\n{kind}{required}\n{line}\n"),
         // Without it some names of closed files do not go with others of its settings.
         "handlers.NAME.rotate" if key.name != "every" => {
             format!("{handler}[handlers.h.rotate]\nevery = \"midnight\"\n{line}\n")

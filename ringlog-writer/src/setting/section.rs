@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{Findings, Span};
 use super::quote;
-use super::{Key, Setting, Syntax};
+use super::{Key, Setting, Syntax, names};
 use crate::text_enum::{nearest, suggestion};
 
 /// Keys of Python's files, in lower case, and the key that means the same here.
@@ -271,8 +271,7 @@ fn meant(name: &str, keys: &[Key]) -> String {
     match python.or_else(|| nearest(name, keys.iter().map(|key| key.name))) {
         Some(near) => suggestion(Some(near)),
         None => {
-            let known: Vec<&str> = keys.iter().map(|key| key.name).collect();
-            format!("; expected {}", known.join(", "))
+            format!("; expected {}", names(keys).join(", "))
         }
     }
 }

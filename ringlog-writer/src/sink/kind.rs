@@ -43,7 +43,7 @@ pub(crate) trait SinkKind {
     /// Its name in messages.
     fn name(&self) -> String;
 
-    /// The file that it writes to, if it is one.
+    /// The file that it writes to, if it is one. Handlers with one path share a sink, so only files have it.
     fn path(&self) -> Option<&Path> {
         None
     }
@@ -60,7 +60,8 @@ pub(crate) trait SinkKind {
         false
     }
 
-    /// Why it could not be opened now, if that can be told without creating or changing anything.
+    /// Why it could not be opened now, if that can be told without creating or changing anything. A writer does not
+    /// start with it, and a reload is refused.
     fn obstacle(&self) -> Option<String> {
         None
     }

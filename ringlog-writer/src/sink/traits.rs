@@ -59,10 +59,12 @@ pub(crate) trait Sink: Send {
     /// Writes the batch. After an error it is called again with the same batch and goes on where it has stopped, or
     /// [`abandon`](Self::abandon) is called.
     ///
-    /// Never blocks for long on a peer that takes nothing: it returns `WouldBlock` then.
+    /// Never blocks for long on a peer that takes nothing: it waits some milliseconds and returns `WouldBlock` then,
+    /// which is no failure and is repeated at once. Other errors are reported and repeated after a pause.
     ///
     /// # Errors
-    /// The system's error; `BrokenPipe` if nothing can be written any more.
+    /// The system's error; `BrokenPipe` if nothing can be written any more: the output is not tried again until it is
+    /// opened anew by a reload.
     fn deliver(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<()>;
 
     /// The size at which a batch is written, if that is smaller than usual. No record of a batch is acknowledged before

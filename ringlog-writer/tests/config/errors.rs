@@ -238,6 +238,10 @@ fn handlers() {
                 "3:8: the path is empty; expected the path of a file, such as \"app.log\"",
             ),
             (
+                "[handlers.x]\nkind = \"file\"\npath = 7",
+                "3:8: wrong type of \"path\" in [handlers.x]; expected a string, found an integer",
+            ),
+            (
                 "[handlers.x]\nkind = \"file\"\npath = \"~/x.log\"",
                 "3:8: \"~/x.log\": `~` and `$` are not expanded; write the whole path",
             ),

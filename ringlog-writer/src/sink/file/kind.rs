@@ -102,7 +102,8 @@ fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {
         let what = format!("the handler{} has no path; write path = \"app.log\"", section.within());
         findings.unfit(&section.at, what);
     }
-    let path = section.text("path", findings).unwrap_or_default();
+    let text = section.text("path", findings);
+    let path = text.unwrap_or_default();
     let wrong = match path {
         "" => Some("the path is empty; expected the path of a file, such as \"app.log\"".to_owned()),
         "-" => Some(
@@ -115,7 +116,7 @@ fn path(section: &Section<'_>, findings: &mut Findings) -> PathBuf {
         _ if path.contains('\0') => Some(format!("{path:?} is not a path: a file's name cannot contain NUL")),
         _ => None,
     };
-    if let Some(wrong) = wrong.filter(|_| section.key_at("path").is_some()) {
+    if let Some(wrong) = wrong.filter(|_| text.is_some()) {
         findings.wrong(&section.value_at("path"), wrong);
     }
     path.into()

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use nix::unistd::{AccessFlags, eaccess};
@@ -30,6 +31,9 @@ pub(super) fn obstacle(output: &FileConfig) -> Option<String> {
     }
     if let Some(Err(why)) = fs::metadata(path).ok().map(|meta| place.check_target(&meta)) {
         return Some(why);
+    }
+    if fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
+        return Some("it is a socket; expected a file, a pipe or a device".to_owned());
     }
     let is_regular = fs::metadata(path).map_or(true, |meta| meta.is_file());
     if !is_regular {
