@@ -269,13 +269,19 @@ impl Session<'_> {
             cursors.for_each(|cursor| common.meet(&cursor));
             common
         })?;
-        // Files are changed only now that the rings are held.
-        for Opened { handlers, sink, failure } in opened {
-            if let Err(error) = sink.recover(sources.follow_crash(), events) {
-                *failure = Some(error.to_string());
-                let rings = ring_paths(sources);
-                let with = Opening { rings: &rings, total: total.as_ref(), takes_all: false };
-                *sink = self.stand_in(handlers[0].0, &with, positions, error, events)?;
+        // Files are changed only now that the rings are held, and nothing is discarded until all files are recovered.
+        let (after_crash, rings) = (sources.follow_crash(), ring_paths(sources));
+        for is_recovered in [false, true] {
+            for Opened { handlers, sink, failure } in opened.iter_mut() {
+                let done = match is_recovered {
+                    false => sink.recover(after_crash, events),
+                    true => sink.begin(events),
+                };
+                if let Err(error) = done {
+                    *failure = Some(error.to_string());
+                    let with = Opening { rings: &rings, total: total.as_ref(), takes_all: false };
+                    *sink = self.stand_in(handlers[0].0, &with, positions, error, events)?;
+                }
             }
         }
         Ok(())

@@ -81,7 +81,7 @@ fn open(output: &FileConfig, with: &Opening<'_>) -> Result<Box<dyn Sink>, Error>
     if !file.is_regular() {
         check_irregular()?;
     }
-    Ok(Box::new(PlainFile::new(file.with(output.existing)?)))
+    Ok(Box::new(PlainFile::new(file, output.existing)))
 }
 
 /// The positions of rings in a file that cannot be opened now; `None` if only opening it can tell.
@@ -220,6 +220,14 @@ impl FileSink {
         }
     }
 
+    /// Records the present file in the checkpoint as the one that is written from here on.
+    fn record_present_file(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        let since_ns = self.first_written_ns()?;
+        self.rotation.begin_file(since_ns);
+        let recorded = self.record_file();
+        self.wait_if_full(recorded, events)
+    }
+
     /// Starts the rotation, once the repair is done.
     fn start_rotation(&mut self, events: &mut dyn Events) -> io::Result<()> {
         self.rotation.begin(self.file.identity, events)?;
@@ -325,19 +333,21 @@ impl Sink for FileSink {
             },
         });
         // The length may have changed since the file was opened.
-        let begun = mended.and_then(|()| match self.existing {
-            Existing::Truncate => self.file.truncate(0),
-            Existing::Append => self.file.len_on_disk().map(|len| self.file.len = len),
-        });
+        let mended = mended.and_then(|()| self.file.len_on_disk().map(|len| self.file.len = len));
         let path = self.file.path.clone();
         self.rotation.resume_clock(self.committed.clock);
-        let begun = begun.and_then(|()| self.first_written_ns()).and_then(|since_ns| {
-            self.rotation.begin_file(since_ns);
-            let recorded = self.record_file();
-            self.wait_if_full(recorded, events)
-        });
-        let begun = begun.and_then(|()| self.start_rotation(events));
-        begun.map_err(|error| failed(&path, error))
+        let recovered = mended.and_then(|()| self.record_present_file(events));
+        recovered.map_err(|error| failed(&path, error))
+    }
+
+    fn begin(&mut self, events: &mut dyn Events) -> Result<(), Error> {
+        // After a kill in between, the file is shorter than its checkpoint says: its records are not written again.
+        let truncated = match self.existing {
+            Existing::Truncate => self.file.truncate(0).and_then(|()| self.record_present_file(events)),
+            Existing::Append => Ok(()),
+        };
+        let begun = truncated.and_then(|()| self.start_rotation(events));
+        begun.map_err(|error| failed(&self.file.path, error))
     }
 
     fn handle(&mut self, request: SinkRequest, events: &mut dyn Events) -> io::Result<()> {

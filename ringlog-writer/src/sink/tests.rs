@@ -4,6 +4,7 @@ use super::console::CONSOLE;
 use super::file::outputs::{IRREGULAR, WITH_CHECKPOINT, WITHOUT_CHECKPOINT};
 use super::*;
 use crate::events::StandardError;
+use crate::rotation::Rotation;
 
 const NOTHING: Opening<'static> = Opening { rings: &[], total: None, takes_all: false };
 
@@ -80,4 +81,25 @@ fn a_withdrawn_sink_leaves_what_was_there() {
     }
     assert_eq!(withdrawn(true, checkpoint, false, nothing), ["app.log.checkpoint"]);
     assert_eq!(withdrawn(true, checkpoint, true, nothing), both, "the checkpoint names the new file");
+}
+
+/// A sink that is open and recovered may still be withdrawn: content is discarded, and files are closed and deleted,
+/// only when it begins.
+#[test]
+fn a_sink_discards_and_closes_only_when_it_begins() {
+    for (checkpoint, existing) in
+        [(false, Existing::Truncate), (true, Existing::Truncate), (true, Existing::Append)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        std::fs::write(&path, "old\n").unwrap();
+        let rotation = Rotation { on_start: existing == Existing::Append, ..Rotation::default() };
+        let config = FileConfig { checkpoint, existing, rotation, ..FileConfig::new(path.clone()) };
+        let mut sink = open(&SinkConfig::File(config), &NOTHING).unwrap().unwrap();
+        sink.recover(false, &mut StandardError).unwrap();
+        assert_eq!(read(&path), "old\n", "{checkpoint}, {existing}");
+        sink.begin(&mut StandardError).unwrap();
+        assert_eq!(read(&path), "", "{checkpoint}, {existing}");
+    }
 }

@@ -83,11 +83,21 @@ pub(crate) trait Sink: Send {
     }
 
     /// Repairs what an earlier writer left unfinished, and reports what cannot be repaired. Called once the rings are
-    /// held. `after_crash`: the last consumer of a ring was killed.
+    /// held. Discards nothing that counts, because the session may still not begin. `after_crash`: the last consumer of
+    /// a ring was killed.
     ///
     /// # Errors
     /// [`Error::Open`].
     fn recover(&mut self, _after_crash: bool, _events: &mut dyn Events) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Discards, closes and deletes what is configured for the start. Called once every sink of the session is open and
+    /// recovered, before the first batch.
+    ///
+    /// # Errors
+    /// [`Error::Open`].
+    fn begin(&mut self, _events: &mut dyn Events) -> Result<(), Error> {
         Ok(())
     }
 

@@ -68,6 +68,7 @@ impl Unopened {
             return Err(failed("its checkpoint was changed meanwhile; start the writer anew"));
         }
         sink.recover(false, events)?;
+        sink.begin(events)?;
         Ok(sink)
     }
 }

@@ -275,6 +275,53 @@ fn a_reload_truncates_and_closes_no_file() {
     assert_eq!(scratch.lines("db.json").len(), 3);
 }
 
+/// A configuration that cannot take effect discards nothing, also in the files that were opened for it before the one
+/// that cannot be opened.
+#[test]
+fn a_refused_configuration_discards_no_content() {
+    let config = |handlers: &[(&str, &str)]| {
+        let section = |(name, more): &(&str, &str)| {
+            let file = format!("kind = \"file\"\npath = \"DIR/{name}.log\"\nformatter = \"short\"");
+            format!("[handlers.{name}]\n{file}\n{more}\n")
+        };
+        let (sections, names): (String, Vec<_>) =
+            (handlers.iter().map(section).collect(), handlers.iter().map(|(name, _)| name).collect());
+        let formatter = "[formatters.short]\nformat = \"%(message)s\"";
+        format!("{formatter}\n{sections}[root]\nhandlers = {names:?}\n")
+    };
+    let first = config(&[("first", "")]);
+    let next = config(&[
+        ("first", ""),
+        ("plain", "checkpoint = false\nexisting = \"truncate\""),
+        ("kept", "existing = \"truncate\""),
+        ("rotated", "rotate = { on-start = true, keep = 1, naming = \"python\" }"),
+        ("taken", ""),
+    ]);
+    let names = ["plain.log", "kept.log", "rotated.log", "rotated.log.1"];
+    let scratch = Scene::new(&first);
+    names.iter().for_each(|name| fs::write(scratch.path(name), name).unwrap());
+    let unchanged = || names.iter().for_each(|name| assert_eq!(scratch.read(name), *name));
+    fs::write(scratch.path("taken.log.checkpoint"), "another program's").unwrap();
+    scratch
+        .beside_a_writer(|_, events| {
+            scratch.configure(&next);
+            scratch.reload(false);
+            let said = events.messages().pop().unwrap();
+            assert!(said.contains("taken.log.checkpoint") && said.contains("stays in force"), "{said}");
+            unchanged();
+        })
+        .unwrap();
+    scratch.drain().unwrap_err();
+    unchanged();
+    fs::remove_file(scratch.path("taken.log.checkpoint")).unwrap();
+    scratch.log(0, "web", Level::INFO, "new");
+    scratch.drain().unwrap();
+    assert_eq!(scratch.lines("plain.log"), ["new"]);
+    assert_eq!(scratch.lines("kept.log"), ["new"]);
+    assert_eq!(scratch.lines("rotated.log"), ["new"]);
+    assert_eq!(scratch.lines("rotated.log.1"), ["rotated.log"]);
+}
+
 #[test]
 fn a_reload_with_a_missing_directory_ends_no_writer() {
     let scratch = Scene::with(1, || Ring::options().size("1MiB"), "");

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::begin::{self, Begun};
-use super::config::Existing;
 use super::links::{Place, directory};
 use super::lock::{Locking, try_lock};
 use crate::clock;
@@ -100,14 +99,6 @@ impl File {
             notice: None,
             reported: None,
         }
-    }
-
-    /// Truncates the file if asked to.
-    pub(super) fn with(mut self, existing: Existing) -> Result<File, Error> {
-        if existing == Existing::Truncate && self.is_regular {
-            self.truncate(0).map_err(|e| Error::Open { path: self.path.clone(), why: e.to_string() })?;
-        }
-        Ok(self)
     }
 
     /// Locks the file, whatever name it was opened by. The next file needs a lock of its own.
@@ -257,23 +248,12 @@ impl File {
 mod tests {
     use super::*;
 
-    fn open(path: &Path, existing: Existing) -> Result<File, Error> {
-        File::open(path, &[Path::new("/nowhere/ring")], NewFile::default(), None)?.with(existing)
+    fn open(path: &Path) -> Result<File, Error> {
+        File::open(path, &[Path::new("/nowhere/ring")], NewFile::default(), None)
     }
 
     fn refusal(path: &Path) -> String {
-        open(path, Existing::Truncate).map(|_| ()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn existing_content_is_kept_or_discarded_as_asked() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("app.log");
-        fs::write(&path, "old\n").unwrap();
-        open(&path, Existing::Append).unwrap().write(b"new\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old\nnew\n");
-        open(&path, Existing::Truncate).unwrap().write(b"only\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "only\n");
+        open(path).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
@@ -316,12 +296,12 @@ mod tests {
     fn only_own_bytes_at_the_end_are_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
-        let mut file = open(&path, Existing::Append).unwrap();
+        let mut file = open(&path).unwrap();
         file.write(b"whole\nhal").unwrap();
         assert!(file.take_back(3));
         assert_eq!(fs::read_to_string(&path).unwrap(), "whole\n");
         file.write(b"hal").unwrap();
-        open(&path, Existing::Append).unwrap().write(b"another's\n").unwrap();
+        open(&path).unwrap().write(b"another's\n").unwrap();
         assert!(!file.take_back(3));
         assert_eq!(fs::read_to_string(&path).unwrap(), "whole\nhalanother's\n");
     }
@@ -330,7 +310,7 @@ mod tests {
     fn reopen_leaves_a_moved_file_and_begins_a_new_one() {
         let dir = tempfile::tempdir().unwrap();
         let (path, moved) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
-        let mut file = open(&path, Existing::Append).unwrap();
+        let mut file = open(&path).unwrap();
         file.write(b"before\n").unwrap();
         fs::rename(&path, &moved).unwrap();
         file.reopen().unwrap();

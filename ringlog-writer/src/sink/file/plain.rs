@@ -5,6 +5,8 @@ use std::io;
 use ringlog::admin::Shown;
 
 use super::append::File;
+use super::config::Existing;
+use super::failed;
 use super::outputs::{IRREGULAR, WITHOUT_CHECKPOINT};
 use crate::error::Error;
 use crate::events::Events;
@@ -18,12 +20,13 @@ pub(super) struct PlainFile {
     /// Whether the file ends within a line, of which a killed writer wrote a part only. The next line would be joined
     /// to it, and lost for those that read lines.
     is_torn: bool,
+    existing: Existing,
     progress: Progress,
 }
 
 impl PlainFile {
-    pub(super) fn new(file: File) -> PlainFile {
-        PlainFile { is_torn: file.ends_within_line(), file, progress: Progress::default() }
+    pub(super) fn new(file: File, existing: Existing) -> PlainFile {
+        PlainFile { is_torn: file.ends_within_line(), file, existing, progress: Progress::default() }
     }
 }
 
@@ -33,7 +36,7 @@ impl Sink for PlainFile {
     }
 
     fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {
-        let PlainFile { file, is_torn, progress } = self;
+        let PlainFile { file, is_torn, progress, .. } = self;
         if *is_torn {
             file.write(b"\n")?;
             *is_torn = false;
@@ -48,6 +51,15 @@ impl Sink for PlainFile {
         let PlainFile { file, progress, .. } = self;
         let path = file.path.clone();
         progress.abandon(batch, &path.shown(), |bytes| file.take_back(bytes), events)
+    }
+
+    fn begin(&mut self, _events: &mut dyn Events) -> Result<(), Error> {
+        let PlainFile { file, is_torn, existing, .. } = self;
+        if *existing == Existing::Truncate && file.is_regular() {
+            file.truncate(0).map_err(|error| failed(&file.path, error))?;
+            *is_torn = false;
+        }
+        Ok(())
     }
 
     fn handle(&mut self, request: SinkRequest, _events: &mut dyn Events) -> io::Result<()> {
@@ -103,7 +115,9 @@ mod tests {
             ("before\nto", "before\nto\nwhole\nwhole\n"),
         ] {
             fs::write(&path, before).unwrap();
-            let mut sink = PlainFile::new(File::open(&path, &[], NewFile::default(), None).unwrap());
+            let file = File::open(&path, &[], NewFile::default(), None).unwrap();
+            let mut sink = PlainFile::new(file, Existing::Append);
+            sink.begin(&mut StandardError).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), before, "opening it changes nothing");
             for _ in 0..2 {
                 sink.deliver(&batch, &mut StandardError).unwrap();
