@@ -32,7 +32,18 @@ pub(super) fn is_within_line(file: &File, at: u64) -> bool {
 /// How much of a batch is written.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
+    /// The end of what is written.
     written: usize,
+    /// The end of the entries that are whole, and their number, when a write has failed.
+    whole: (usize, usize),
+    /// Where the part in the present file begins. What is before it is in files that were left.
+    file_begin: usize,
+    /// The number of bytes in files that were left, with a part of an entry that is written again.
+    left: usize,
+    /// The number of entries that `order` has.
+    ordered: usize,
+    /// Whether the present file has got nothing yet.
+    is_begun: bool,
     order: TimeOrder,
 }
 
@@ -46,20 +57,44 @@ impl Progress {
         batch: &Batch,
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<()> {
+        if std::mem::take(&mut self.is_begun) {
+            self.order.add(batch, self.ordered..self.whole.1);
+            self.order.begin_file();
+            self.ordered = self.whole.1;
+        }
         while let Some(rest) = batch.bytes().get(self.written..).filter(|rest| !rest.is_empty()) {
-            match write(rest)? {
-                0 => return Err(ErrorKind::WriteZero.into()),
-                taken => self.written += taken,
+            let taken = match write(rest) {
+                Ok(0) => Err(ErrorKind::WriteZero.into()),
+                taken => taken,
+            };
+            match taken {
+                Ok(taken) => self.written += taken,
+                Err(error) => {
+                    let number = batch.entries().partition_point(|entry| entry.end <= self.written);
+                    let last = number.checked_sub(1).and_then(|last| batch.entries().get(last));
+                    self.whole = (last.map_or(0, |last| last.end), number);
+                    return Err(error);
+                }
             }
         }
-        self.written = 0;
-        self.order.add(batch, 0..batch.entries().len());
+        self.order.add(batch, self.ordered..batch.entries().len());
+        self.end_batch();
         Ok(())
     }
 
-    /// What is written from here on goes into another file.
+    /// The next batch begins.
+    fn end_batch(&mut self) {
+        let Progress { is_begun, order, .. } = *self;
+        *self = Progress { is_begun, order, ..Progress::default() };
+    }
+
+    /// What is written from here on goes into another file: first the entry of which the present one has a part, from
+    /// its beginning.
     pub(super) fn begin_file(&mut self) {
-        self.order.begin_file();
+        self.left += self.written - self.file_begin;
+        self.written = self.whole.0;
+        self.file_begin = self.written;
+        self.is_begun = true;
     }
 
     /// The number of entries that stand behind a younger one.
@@ -76,7 +111,10 @@ impl Progress {
         take_back: impl FnOnce(u64) -> bool,
         events: &mut dyn Events,
     ) -> Abandoned {
-        report_twice(std::mem::take(&mut self.written) as u64, out, take_back, events);
+        let before = format!("{out} before it was opened again");
+        report_twice(self.left as u64, &before, |_| false, events);
+        report_twice((self.written - self.file_begin) as u64, out, take_back, events);
+        self.end_batch();
         Abandoned::Unwritten { records: batch.records_from(0) }
     }
 }

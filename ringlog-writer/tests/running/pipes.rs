@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::thread;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
 use ringlog_writer::config::Formatter;
@@ -137,6 +139,33 @@ fn a_pipe_that_lost_its_reader_is_opened_after_a_replacement() {
 fn unread(at: &Scene) -> fs::File {
     // Opening it for writing as well does not wait for another process.
     fs::File::options().read(true).write(true).open(at.path()).unwrap()
+}
+
+/// The reader of another pipe that has come to the same path gets whole lines, also where the line before is torn.
+#[test]
+fn a_line_that_a_reopen_interrupts_is_whole_in_the_new_pipe() {
+    let at = Scene::new();
+    let (first, logged) = (unread(&at), at.log_much());
+    let (mut got, mut before) = (String::new(), String::new());
+    at.beside(|signals| {
+        let is_full = || {
+            let mut ends = [PollFd::new(first.as_fd(), PollFlags::POLLOUT)];
+            poll(&mut ends, PollTimeout::ZERO).unwrap() == 0
+        };
+        eventually("the first pipe is full", is_full);
+        fs::rename(at.path(), at.at.file("moved")).unwrap();
+        nix::unistd::mkfifo(&at.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let next = unread(&at);
+        signals.reopen.store(true, Ordering::SeqCst);
+        let line = read(&next, 1001);
+        let number: u64 = line.trim().parse().unwrap();
+        assert_eq!(line, format!("{number:01000}\n"));
+        got = line + &read(&next, 1001 * (logged - number - 1) as usize);
+        before = read(&first, 1001 * number as usize);
+    })
+    .unwrap();
+    let expected: String = (0..logged).map(|number| format!("{number:01000}\n")).collect();
+    assert!(before + &got == expected, "each record is whole in one of the pipes");
 }
 
 #[test]

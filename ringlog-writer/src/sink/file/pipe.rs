@@ -16,6 +16,7 @@ use super::links::Place;
 use super::outputs::IRREGULAR;
 use crate::error::{Error, why_not_opened};
 use crate::events::Events;
+use crate::rotation::Identity;
 use crate::sink::batch::Batch;
 use crate::sink::guarantee::Guarantee;
 use crate::sink::stream::{Progress, write_when_ready};
@@ -55,6 +56,13 @@ impl Pipe {
         match open_if_read(&self.path) {
             Ok(None) if self.file.is_some() => Err(why(NO_READER.to_owned())),
             Ok(file) => {
+                let identity = |file: &Option<File>| {
+                    file.as_ref().and_then(|file| file.metadata().ok()).as_ref().map(Identity::from)
+                };
+                // What the same pipe gets goes on where it was interrupted: it may still hold what was written before.
+                if identity(&file) != identity(&self.file) {
+                    self.progress.begin_file();
+                }
                 self.file = file;
                 Ok(())
             }

@@ -65,8 +65,13 @@ impl Sink for PlainFile {
     fn handle(&mut self, request: SinkRequest, _events: &mut dyn Events) -> io::Result<()> {
         match request {
             SinkRequest::Reopen => {
+                let before = self.file.identity;
                 self.file.reopen().map_err(io::Error::from)?;
-                self.progress.begin_file();
+                // The same file goes on where it ends.
+                if self.file.identity != before {
+                    self.is_torn = self.file.ends_within_line();
+                    self.progress.begin_file();
+                }
                 Ok(())
             }
             SinkRequest::Rotate(_) | SinkRequest::TrustClock | SinkRequest::Finish => Ok(()),
@@ -124,5 +129,73 @@ mod tests {
             }
             assert_eq!(fs::read_to_string(&path).unwrap(), after);
         }
+    }
+
+    /// An entry that is interrupted by opening another file is whole in that one. Opened again, the same file gets the
+    /// rest of it.
+    #[test]
+    fn a_line_that_a_reopen_interrupts_is_whole_in_the_new_file() {
+        let mut batch = Batch::default();
+        let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
+        for line in ["one\n", "two\n", "three\n"] {
+            batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(line.as_bytes());
+            batch.complete(0, None);
+        }
+        for (is_moved, written, old, new) in [
+            (true, 0, "", "one\ntwo\nthree\n"),
+            (true, 6, "one\ntw", "two\nthree\n"),
+            (true, 8, "one\ntwo\n", "three\n"),
+            (false, 6, "", "one\ntwo\nthree\n"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, moved) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
+            let mut sink =
+                PlainFile::new(File::open(&path, &[], NewFile::default(), None).unwrap(), Existing::Append);
+            let PlainFile { file, progress, .. } = &mut sink;
+            let mut left = written;
+            let interrupted = progress.proceed(&batch, |bytes| match std::mem::take(&mut left) {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                some => file.write(&bytes[..some]),
+            });
+            interrupted.unwrap_err();
+            if is_moved {
+                fs::rename(&path, &moved).unwrap();
+            }
+            sink.handle(SinkRequest::Reopen, &mut StandardError).unwrap();
+            sink.deliver(&batch, &mut StandardError).unwrap();
+            assert_eq!(fs::read_to_string(&moved).unwrap_or_default(), old);
+            assert_eq!(fs::read_to_string(&path).unwrap(), new);
+            // The next batch is written from its beginning.
+            sink.deliver(&batch, &mut StandardError).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{new}one\ntwo\nthree\n"));
+        }
+    }
+
+    /// Of a batch that is given up after the file was opened anew, only what is in the new file is taken back from it.
+    #[test]
+    fn a_batch_given_up_after_a_reopen_takes_back_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let mut batch = Batch::default();
+        let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
+        batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(b"interrupted\n");
+        batch.complete(0, None);
+        let mut sink =
+            PlainFile::new(File::open(&path, &[], NewFile::default(), None).unwrap(), Existing::Append);
+        let fail_after = |sink: &mut PlainFile, mut bytes: usize| {
+            let PlainFile { file, progress, .. } = sink;
+            let part = progress.proceed(&batch, |rest| match std::mem::take(&mut bytes) {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                some => file.write(&rest[..some]),
+            });
+            part.unwrap_err();
+        };
+        fail_after(&mut sink, 8);
+        fs::rename(&path, dir.path().join("app.log.1")).unwrap();
+        fs::write(&path, "of another program\n").unwrap();
+        sink.handle(SinkRequest::Reopen, &mut StandardError).unwrap();
+        fail_after(&mut sink, 3);
+        sink.abandon(&batch, &mut StandardError);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "of another program\n");
     }
 }
