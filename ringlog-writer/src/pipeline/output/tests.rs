@@ -1,6 +1,7 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Instant;
 
 use ringlog::{Level, Ring};
 
