@@ -183,7 +183,14 @@ impl Checker {
             tail.position += got as u64;
             tail.rest.extend_from_slice(&chunk[..got]);
             let whole = tail.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-            let lines: Vec<u8> = tail.rest.drain(..whole).collect();
+            let mut lines: Vec<u8> = tail.rest.drain(..whole).collect();
+            if tail.is_torn && !lines.is_empty() {
+                tail.is_torn = false;
+                match lines.first() {
+                    Some(b'\n') => drop(lines.remove(0)),
+                    _ => self.report(format_args!("a line was joined to one that a killed writer had torn")),
+                }
+            }
             for line in lines.split_inclusive(|byte| *byte == b'\n') {
                 if let Err(what) = self.line(line) {
                     self.report(what);
@@ -411,6 +418,7 @@ impl Checker {
             }
             self.totals.torn += 1;
             tail.rest.clear();
+            tail.is_torn = true;
         }
         self.lanes.values_mut().for_each(LaneBook::writer_has_ended);
         if was_killed {

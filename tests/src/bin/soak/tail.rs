@@ -13,11 +13,13 @@ pub(crate) struct Tail {
     pub(crate) position: u64,
     punched: u64,
     pub(crate) rest: Vec<u8>,
+    /// Whether a killed writer has left a part of a line, behind which the next one begins a new line.
+    pub(crate) is_torn: bool,
 }
 
 impl Tail {
     pub(crate) fn new(file: File) -> Tail {
-        Tail { file, position: 0, punched: 0, rest: Vec::new() }
+        Tail { file, position: 0, punched: 0, rest: Vec::new(), is_torn: false }
     }
 
     /// Frees the disk space of what has been checked.
