@@ -40,7 +40,7 @@ fn of<T: Part>(settings: &'static [Setting<T>], heading: Option<&'static str>) -
 }
 
 impl OptionFlag {
-    /// The word for the present value; `None` if there is none.
+    /// The present value as a word; `None` if the options have no such value.
     pub(crate) fn word(&self, options: &Options) -> Option<String> {
         self.value.word(options)
     }

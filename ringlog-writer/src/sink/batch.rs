@@ -2,6 +2,8 @@
 
 use ringlog::Level;
 use ringlog::reader::{Body, Cursor, Entry, Step};
+#[cfg(test)]
+use ringlog::reader::{Gap, GapReason, Origin};
 
 use crate::summary::{Summary, missing};
 
@@ -125,5 +127,19 @@ impl Batch {
         self.bytes.shrink_to(keep);
         self.entries.clear();
         (self.counts, self.level) = (Summary::default(), None);
+    }
+}
+
+#[cfg(test)]
+impl Batch {
+    /// A batch of gaps with these lines.
+    pub(super) fn of_lines(lines: &[&str]) -> Batch {
+        let mut batch = Batch::default();
+        for line in lines {
+            let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
+            batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(line.as_bytes());
+            batch.complete(0, None);
+        }
+        batch
     }
 }

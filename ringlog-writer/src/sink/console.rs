@@ -211,8 +211,6 @@ impl Sink for Console {
 mod tests {
     use std::fs;
 
-    use ringlog::reader::{Body, Entry, Gap, GapReason, Origin};
-
     use super::*;
     use crate::events::StandardError;
 
@@ -220,10 +218,7 @@ mod tests {
     fn what_is_appended_to_a_torn_line_begins_in_a_new_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
-        let mut batch = Batch::default();
-        let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
-        batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(b"whole\n");
-        batch.complete(0, None);
+        let batch = Batch::of_lines(&["whole\n"]);
         for (before, after) in
             [("", "whole\nwhole\n"), ("before\n", "before\nwhole\nwhole\n"), ("to", "to\nwhole\nwhole\n")]
         {

@@ -60,8 +60,8 @@ pub(crate) trait SinkKind {
         false
     }
 
-    /// Why it could not be opened now, if that can be told without creating or changing anything. A writer does not
-    /// start with it, and a reload is refused.
+    /// The reason why opening it would fail now, found without creating or changing anything. With one the writer does
+    /// not start, and a reload is refused.
     fn obstacle(&self) -> Option<String> {
         None
     }

@@ -21,7 +21,7 @@ const WAIT: Duration = Duration::from_millis(20);
 /// A pipe that is ready takes so many bytes without blocking, whatever its state.
 const PIPE_BUF: usize = 4096;
 
-/// Whether the byte at this place of a regular file is none that ends a line. False if it cannot be read.
+/// Whether a regular file has another byte than a newline at this place. False if it cannot be read.
 pub(super) fn is_within_line(file: &File, at: u64) -> bool {
     let mut byte = [b'\n'];
     // A second descriptor: the file's own is write-only.
@@ -42,7 +42,7 @@ pub(super) struct Progress {
     left: usize,
     /// The number of entries that `order` has.
     ordered: usize,
-    /// Whether the present file has got nothing yet.
+    /// Whether another file was begun since the last write.
     is_begun: bool,
     order: TimeOrder,
 }

@@ -103,3 +103,18 @@ fn a_sink_discards_and_closes_only_when_it_begins() {
         assert_eq!(read(&path), "", "{checkpoint}, {existing}");
     }
 }
+
+/// A pipe that was opened later than the others is asked too.
+#[test]
+fn a_sink_that_was_opened_later_tells_of_its_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let mut sink = Unopened::new(&SinkConfig::File(FileConfig::new(&path)), &NOTHING, Vec::new());
+    assert!(!sink.has_reader(), "it is not open");
+    sink.deliver(&Batch::of_lines(&["line\n"]), &mut StandardError).unwrap();
+    assert!(sink.has_reader());
+    drop(reader);
+    assert!(!sink.has_reader());
+}

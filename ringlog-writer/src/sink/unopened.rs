@@ -118,6 +118,10 @@ impl Sink for Unopened {
         self.opened.as_ref().map_or(0, |sink| sink.late())
     }
 
+    fn has_reader(&self) -> bool {
+        self.opened.as_ref().is_some_and(|sink| sink.has_reader())
+    }
+
     fn unrotatable(&self) -> Option<Unrotatable> {
         self.config.kind().unrotatable()
     }

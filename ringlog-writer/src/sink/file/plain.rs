@@ -100,8 +100,6 @@ impl Sink for PlainFile {
 mod tests {
     use std::fs;
 
-    use ringlog::reader::{Body, Entry, Gap, GapReason, Origin};
-
     use super::*;
     use crate::events::StandardError;
     use crate::rotation::NewFile;
@@ -110,10 +108,7 @@ mod tests {
     fn what_follows_a_torn_line_begins_in_a_new_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
-        let mut batch = Batch::default();
-        let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
-        batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(b"whole\n");
-        batch.complete(0, None);
+        let batch = Batch::of_lines(&["whole\n"]);
         for (before, after) in [
             ("", "whole\nwhole\n"),
             ("before\n", "before\nwhole\nwhole\n"),
@@ -135,12 +130,7 @@ mod tests {
     /// rest of it.
     #[test]
     fn a_line_that_a_reopen_interrupts_is_whole_in_the_new_file() {
-        let mut batch = Batch::default();
-        let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
-        for line in ["one\n", "two\n", "three\n"] {
-            batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(line.as_bytes());
-            batch.complete(0, None);
-        }
+        let batch = Batch::of_lines(&["one\n", "two\n", "three\n"]);
         for (is_moved, written, old, new) in [
             (true, 0, "", "one\ntwo\nthree\n"),
             (true, 6, "one\ntw", "two\nthree\n"),
@@ -176,10 +166,7 @@ mod tests {
     fn a_batch_given_up_after_a_reopen_takes_back_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
-        let mut batch = Batch::default();
-        let body = Body::Gap(Gap { count: 1, reason: GapReason::Dropped });
-        batch.begin(&Entry { unix_ns: 0, origin: Origin::no_lane(), body }).extend(b"interrupted\n");
-        batch.complete(0, None);
+        let batch = Batch::of_lines(&["interrupted\n"]);
         let mut sink =
             PlainFile::new(File::open(&path, &[], NewFile::default(), None).unwrap(), Existing::Append);
         let fail_after = |sink: &mut PlainFile, mut bytes: usize| {
