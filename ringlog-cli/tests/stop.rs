@@ -42,6 +42,42 @@ fn what_a_stuck_writer_has_not_written_is_counted() {
     assert_eq!(scene.read("rest").lines().count() as u64, left);
 }
 
+/// Two outputs, of which one can never write; and records, more than the ring takes, until the other goes on alone.
+fn with_an_output_that_is_left_out(scene: &Scene) -> Running {
+    scene.ringlog(&["create", "app", "--size", "256KiB", "--overflow", "drop"]).ok();
+    let text = "[handlers.full]\nkind = \"file\"\npath = \"/dev/full\"\n\
+                [handlers.file]\nkind = \"file\"\npath = \"app.log\"\n\
+                [root]\nhandlers = [\"full\", \"file\"]\n";
+    std::fs::write(scene.file("app.toml"), text).unwrap();
+    let said = Stdio::from(File::create(scene.file("said")).unwrap());
+    let mut command = scene.command(&["writer", "app", "--config", "app.toml"]);
+    let writer = Running::start(command.stderr(said));
+    let lines = format!("{:100}\n", "record").repeat(1000);
+    wait_until("records are left out", || {
+        scene.ringlog_with(&["put", "app", "-"], lines.as_bytes());
+        scene.ringlog(&["stat", "app"]).stdout.contains(" records left out")
+    });
+    writer
+}
+
+#[test]
+fn an_output_that_lacks_records_is_named_though_none_are_left() {
+    let scene = Scene::new();
+    let mut writer = with_an_output_that_is_left_out(&scene);
+    let stopped = scene.ringlog(&["stop", "app"]);
+    assert_eq!(writer.0.wait().code(), Some(3), "{}", scene.read("said"));
+    assert!(stopped.stderr.contains(" has ended; 0 records left in "), "{stopped:?}");
+    assert_eq!(stopped.code, Some(3), "{stopped:?}");
+    let line = stopped.stderr.lines().nth(1).unwrap();
+    let named = "ringlog: output /dev/full: at least once, given up and left out, since ";
+    assert!(line.starts_with(named), "{stopped:?}");
+    assert!(line.contains(": No space left on device (os error 28); "), "{stopped:?}");
+    // As many as the writer has said last.
+    let left_out = number_before(line, " records left out");
+    assert_eq!(number_before(&scene.read("said"), " records that other handlers have written"), left_out);
+    assert_eq!(stopped.stderr.lines().count(), 2, "the error is that of the output: {stopped:?}");
+}
+
 #[test]
 fn what_is_logged_after_the_request_is_the_next_writers() {
     let scene = Scene::new();

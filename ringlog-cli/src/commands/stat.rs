@@ -18,6 +18,7 @@ use ringlog::admin::Shown;
 use ringlog::reader::Observer;
 
 use self::condition::Condition;
+pub(crate) use self::outputs::output_line;
 pub(crate) use self::reading::Reading;
 use self::report::StatReport;
 pub(crate) use self::text::refusals;

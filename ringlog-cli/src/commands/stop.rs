@@ -5,15 +5,19 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use ringlog::admin::Shown;
-use ringlog::reader::{Observer, RingStat};
+use ringlog::reader::{ConsumerStat, Observer, RingStat};
+use ringlog_writer::status::{OutputState, OutputStatus, WriterStatus};
 
+use super::stat;
 use crate::{exit_code, humanize, option_values, terminal};
 
 /// Stop a ring's writer, after it has written all records logged so far
 ///
 /// Returns when the writer has ended, or with exit code 5 when --timeout is over. In that case the writer
 /// still ends once it has written the records. If records are left in the ring, the exit code is 3: the command says
-/// how many were logged after the request, which are the next writer's, and how many the writer has not written.
+/// how many were logged after the request, which are the next writer's, and how many the writer has not written. It is
+/// 3 as well if the writer ended with an error, or if an output was given up or lacks records because it did not keep
+/// up: the command names it.
 #[derive(Args)]
 pub struct Stop {
     /// The ring whose writer stops
@@ -48,7 +52,8 @@ impl Stop {
                         humanize::records(left.count),
                         left.why()
                     ));
-                    let code = if left.count == 0 { exit_code::SUCCESS } else { exit_code::INCOMPLETE };
+                    let is_complete = !report_failures(&observer, asked) && left.count == 0;
+                    let code = if is_complete { exit_code::SUCCESS } else { exit_code::INCOMPLETE };
                     return Ok(ExitCode::from(code));
                 }
             }
@@ -64,6 +69,29 @@ impl Stop {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Reports the error with which the writer ended and the outputs that lack records. Returns whether there are any.
+/// A writer leaves its last status before it gives up the ring.
+fn report_failures(observer: &Observer, writer: &ConsumerStat) -> bool {
+    let status = match WriterStatus::read(&observer.status_path()) {
+        Ok(Some(status)) if status.pid == writer.pid => status,
+        _ => return false,
+    };
+    let lacking: Vec<&OutputStatus> = status.outputs.iter().filter(|output| lacks_records(output)).collect();
+    for output in &lacking {
+        terminal::print_message(format_args!("output {}", stat::output_line(output)));
+    }
+    // The error of an output that is named already says nothing more.
+    let error = status.error.filter(|error| !lacking.iter().any(|output| error.contains(&output.out)));
+    if let Some(error) = &error {
+        terminal::print_message(format_args!("it ended with an error: {}", terminal::escape(error)));
+    }
+    !lacking.is_empty() || error.is_some()
+}
+
+fn lacks_records(output: &OutputStatus) -> bool {
+    output.state == OutputState::GivenUp || output.is_left_out || output.left_out > 0
 }
 
 /// The records that are left in a ring after its writer has ended.

@@ -29,7 +29,8 @@ pub(super) fn lines(status: &WriterStatus, present: Option<&ConsumerStat>) -> Ve
     lines
 }
 
-fn output_line(output: &OutputStatus) -> String {
+/// An output with its state and its counts.
+pub(crate) fn output_line(output: &OutputStatus) -> String {
     let mut line = format!(
         "{}: {}, {}; {} written, {}",
         terminal::escape(&output.out),
