@@ -79,6 +79,23 @@ fn an_output_that_lacks_records_is_named_though_none_are_left() {
 }
 
 #[test]
+fn records_that_wait_without_a_writer_are_counted() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let path = scene.ring("app").display().to_string();
+    scene.ringlog(&["stop", "app"]).ok();
+    for (count, left) in [(1, "1 record is left in it"), (2, "2 records are left in it")] {
+        scene.ringlog(&["put", "app", "line"]).ok();
+        let message = format!("ringlog: no writer drains {path}; {left} for the next writer");
+        scene.ringlog(&["stop", "app"]).fails(3, &message);
+        assert!(scene.ringlog(&["stat", "app"]).ok().stdout.contains(&format!(" {count} behind")));
+    }
+    scene.ringlog(&["writer", "app", "--out", "app.log", "--until-idle"]).ok();
+    let none = scene.ringlog(&["stop", "app"]).ok();
+    assert_eq!(none.stderr, format!("ringlog: no writer drains {path}\n"));
+}
+
+#[test]
 fn what_is_logged_after_the_request_is_the_next_writers() {
     let scene = Scene::new();
     scene.ringlog(&["create", "app", "--size", "16MiB"]).ok();

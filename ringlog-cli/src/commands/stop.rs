@@ -17,7 +17,7 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// still ends once it has written the records. If records are left in the ring, the exit code is 3: the command says
 /// how many were logged after the request, which are the next writer's, and how many the writer has not written. It is
 /// 3 as well if the writer ended with an error, or if an output was given up or lacks records because it did not keep
-/// up: the command names it.
+/// up: the command names it. Without a writer it is 3 if the ring has records that no writer has written.
 #[derive(Args)]
 pub struct Stop {
     /// The ring whose writer stops
@@ -33,8 +33,7 @@ impl Stop {
         let path = observer.path().shown();
         let before = observer.stat()?;
         let Some(asked) = &before.consumer else {
-            terminal::print_message(format_args!("no writer drains {path}"));
-            return Ok(ExitCode::SUCCESS);
+            return Ok(without_writer(&path.to_string(), before.lag()));
         };
         ringlog::admin::request(&self.name, ringlog::admin::Request::Stop)?;
         let start = Instant::now();
@@ -69,6 +68,19 @@ impl Stop {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Reports that there is no writer to stop, and how many records wait for one.
+fn without_writer(path: &str, left: u64) -> ExitCode {
+    if left == 0 {
+        terminal::print_message(format_args!("no writer drains {path}"));
+        return ExitCode::SUCCESS;
+    }
+    let (records, verb) = (humanize::records(left), humanize::verb(left, "is", "are"));
+    terminal::print_message(format_args!(
+        "no writer drains {path}; {records} {verb} left in it for the next writer"
+    ));
+    ExitCode::from(exit_code::INCOMPLETE)
 }
 
 /// Reports the error with which the writer ended and the outputs that lack records. Returns whether there are any.
