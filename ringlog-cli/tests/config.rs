@@ -33,9 +33,12 @@ fn check_says_what_each_handler_guarantees() {
     let scene = scene(consoles);
     let said = || scene.ringlog(&["writer", "app", "--config", "ringlog.toml", "--check"]).ok().stdout;
     let waits = "when it cannot be written, or is slow, its records wait in the rings";
+    let full = "a full ring drops new ones, or its callers wait, as its policy says";
+    let beside_others = "if all rings have the policy `drop` and one is nearly full, others go on without it, and it \
+                         lacks records";
     let twice = "When the writer is killed and starts again, its last lines may be written twice";
     let alone = "handler \"console\" (standard error): at least once, console alone.";
-    assert_eq!(said(), format!("{alone} {twice}; {waits}\n"));
+    assert_eq!(said(), format!("{alone} {twice}; {waits}; {full}\n"));
     let files = "[handlers.plain]\nkind = \"file\"\npath = \"plain.log\"\ncheckpoint = false\n\
                  [handlers.null]\nkind = \"null\"\n[handlers.file]\nkind = \"file\"\npath = \"app.log\"\n";
     let root = |handlers: &str| {
@@ -47,14 +50,24 @@ fn check_says_what_each_handler_guarantees() {
                   is killed and starts again, lines queued for it are lost, or its last lines are written twice; when \
                   it cannot be written, or is slow, it is waited for until 1 MiB of lines is queued, then records are \
                   left out";
-    let plain =
-        format!("handler \"plain\" (plain.log): at least once, file without a checkpoint. {twice}; {waits}");
+    let plain = format!(
+        "handler \"plain\" (plain.log): at least once, file without a checkpoint. {twice}; {waits}; {beside_others}; \
+         {full}"
+    );
     let null = "handler \"null\": discards every record";
     let expected = |file: &str| format!("{beside}\n{plain}\n{null}\nhandler \"file\" (app.log): {file}\n");
     assert_eq!(said(), expected("no logger uses it"));
     root("[\"console\", \"plain\", \"null\", \"file\"]");
-    let once = "When the writer is killed and starts again, every record is in it exactly once";
-    assert_eq!(said(), expected(&format!("exactly once, file with a checkpoint. {once}; {waits}")));
+    let once = "When the writer is killed and starts again, every record that the rings keep for it is in it exactly \
+                once";
+    let once = format!("exactly once, file with a checkpoint. {once}; {waits}");
+    assert_eq!(said(), expected(&format!("{once}; {beside_others}; {full}")));
+    // Handlers of one file share it: there is no other output.
+    let shared = "[handlers.one]\nkind = \"file\"\npath = \"app.log\"\n[handlers.two]\nkind = \"file\"\n\
+                  path = \"app.log\"\n[root]\nhandlers = [\"one\", \"two\"]\n";
+    fs::write(scene.file("ringlog.toml"), shared).unwrap();
+    let lines = ["one", "two"].map(|name| format!("handler {name:?} (app.log): {once}; {full}\n"));
+    assert_eq!(said(), lines.concat());
 }
 
 #[test]

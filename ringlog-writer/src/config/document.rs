@@ -64,8 +64,10 @@ fn with_guarantees(text: &str) -> String {
         cases.map(|(kind, better)| (kind.guarantee.among(better), kind, better)).collect();
     cases.sort_by_key(|(guarantee, ..)| *guarantee);
     for (guarantee, kind, has_better) in cases {
-        let cells =
-            [kind.name(has_better), guarantee.name(), guarantee.after_a_kill(), guarantee.when_slow()];
+        // A kind that is called otherwise where it is alone.
+        let is_alone = kind.alone.is_some() && !has_better;
+        let slow = guarantee.when_slow(!is_alone);
+        let cells = [kind.name(has_better), guarantee.name(), guarantee.after_a_kill(), slow];
         rows.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
     let (before, table) = text.split_once(GUARANTEES).expect("the document has a table of guarantees");

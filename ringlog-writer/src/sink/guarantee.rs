@@ -29,19 +29,27 @@ impl Guarantee {
         }
     }
 
-    /// What it means when the writer is killed and starts again.
+    /// What it means when the writer is killed and starts again. A ring does not keep what it dropped because it was
+    /// full, nor what other outputs have written without this one.
     pub(crate) fn after_a_kill(self) -> &'static str {
         match self {
-            Guarantee::ExactlyOnce => "every record is in it exactly once",
+            Guarantee::ExactlyOnce => "every record that the rings keep for it is in it exactly once",
             Guarantee::AtLeastOnce => "its last lines may be written twice",
             Guarantee::BestEffort => "lines queued for it are lost, or its last lines are written twice",
         }
     }
 
-    /// What it means when the output cannot be written, or is slow.
-    pub(crate) fn when_slow(self) -> &'static str {
+    /// What it means when the output cannot be written, or is slow. `has_others`: other outputs may go on without it.
+    pub(crate) fn when_slow(self, has_others: bool) -> &'static str {
         match self {
-            Guarantee::ExactlyOnce | Guarantee::AtLeastOnce => "its records wait in the rings",
+            Guarantee::ExactlyOnce | Guarantee::AtLeastOnce if has_others => {
+                "its records wait in the rings; if all rings have the policy `drop` and one is nearly full, others go \
+                 on without it, and it lacks records; a full ring drops new ones, or its callers wait, as its policy \
+                 says"
+            }
+            Guarantee::ExactlyOnce | Guarantee::AtLeastOnce => {
+                "its records wait in the rings; a full ring drops new ones, or its callers wait, as its policy says"
+            }
             Guarantee::BestEffort => {
                 "it is waited for until 1 MiB of lines is queued, then records are left out"
             }

@@ -29,7 +29,7 @@ pub struct FileConfig {
     pub path: PathBuf,
     /// Whether the file's present content is kept; kept by default.
     pub existing: Existing,
-    /// Whether a checkpoint is kept beside the file, so that every record is in it exactly once even when the writer
+    /// Whether a checkpoint is kept beside the file, so that no record is lost or repeated in it even when the writer
     /// is killed; kept by default. Without it the last batch may be written twice.
     pub checkpoint: bool,
     /// The mode of files that the writer makes. If `None`, that of the file before, or as the umask leaves it.
@@ -122,8 +122,8 @@ pub(crate) const SETTINGS: &[Setting<FileConfig>] = &[
         "checkpoint",
         Syntax::Boolean,
         word!(checkpoint),
-        "Keep a checkpoint beside the file: every record is then in it exactly once, even if the writer is \
-         killed. [docs/durability.md](durability.md)",
+        "Keep a checkpoint beside the file: every record that the rings keep for it is then in it exactly \
+         once, even if the writer is killed. [docs/durability.md](durability.md)",
     )
     .flag(Flag::switches(
         &[Switch {
