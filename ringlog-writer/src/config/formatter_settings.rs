@@ -17,8 +17,9 @@ pub(crate) const FORMATTER: &[Setting<Formatter>] = &[
         None,
         "A pattern as for Python's `Formatter`: `%(name)s` with flags, width and precision. Every attribute \
          of a `LogRecord`, and any field of the record by its name; a field that a record does not have is \
-         empty. `%%` is a percent sign. `ring`, `uuid`, `lane`, `incarnation` and `sequence` are the parts \
-         of the record's id, unless the record has a field of that name.",
+         empty, and one that neither the pattern nor the message names is not in the line. `%%` is a percent \
+         sign. `ring`, `uuid`, `lane`, `incarnation` and `sequence` are the parts of the record's id, \
+         unless the record has a field of that name.",
     ),
     Setting::<Formatter>::own(
         "kind",
