@@ -36,6 +36,9 @@ const MISPLACED_MAX: u64 = 20;
 /// record beyond that is a fault too. Losses that the output itself reports, such as records dropped because
 /// the ring was full, are listed; they count as faults only with --strict.
 ///
+/// Only an output that takes the records of all levels and loggers can be complete. One with a level, or with some of
+/// the loggers, has gaps by design: a record that it does not take is missing in it like a lost one.
+///
 /// A limit: if the last records of an owner are missing, no later sequence shows it. `verify` notices that only
 /// if the output has a notice of the owner's unclean exit.
 #[derive(Args)]
@@ -187,6 +190,13 @@ impl Check<'_> {
             writeln!(
                 self.out,
                 "{more} more out of order, not listed; were the files given with the oldest first?"
+            )?;
+        }
+        if sums.missing > 0 {
+            writeln!(
+                self.out,
+                "an output with a level, or with some of the loggers, has gaps by design: only one that takes every \
+                 record can be complete"
             )?;
         }
         let (mut faults, reported) = (words::faults(&sums), words::reported(&sums));
