@@ -74,7 +74,9 @@ pub(crate) enum Pattern {
     OneOf(&'static [&'static str]),
     Duration,
     Size,
+    /// The name of a level, or its number.
     Level,
+    LevelName,
     /// A regular expression for the whole string.
     Expression(&'static str),
     Either(&'static [Pattern]),

@@ -141,10 +141,8 @@ fn expression(pattern: &Pattern) -> String {
         Pattern::OneOf(words) => words.join("|"),
         Pattern::Duration => r"(\s*[0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|min|h|d|w))+\s*".to_owned(),
         Pattern::Size => r"\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt]([Ii]?[Bb])?|[Bb])?\s*".to_owned(),
-        Pattern::Level => {
-            let names: Vec<String> = LEVELS.iter().map(|name| in_any_case(name)).collect();
-            format!("{}|1?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]", names.join("|"))
-        }
+        Pattern::Level => format!("{}|1?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]", expression(&Pattern::LevelName)),
+        Pattern::LevelName => LEVELS.iter().map(|name| in_any_case(name)).collect::<Vec<_>>().join("|"),
         Pattern::Expression(expression) => (*expression).to_owned(),
         Pattern::Either(patterns) => patterns.iter().map(expression).collect::<Vec<_>>().join("|"),
     }

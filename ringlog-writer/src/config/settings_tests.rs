@@ -30,7 +30,7 @@ fn word(pattern: &Pattern, is_default: &impl Fn(&str) -> bool) -> Option<&'stati
         Pattern::OneOf(words) => words.iter().rev().find(|word| !is_default(word)).copied(),
         Pattern::Duration => Some("7s"),
         Pattern::Size => Some("3MiB"),
-        Pattern::Level => Some("ERROR"),
+        Pattern::Level | Pattern::LevelName => Some("ERROR"),
         Pattern::Either(patterns) => patterns.iter().find_map(|pattern| word(pattern, is_default)),
     }
 }

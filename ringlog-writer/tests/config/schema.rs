@@ -135,7 +135,8 @@ fn the_schema_accepts_what_the_reader_accepts() {
     texts.extend(levels.map(|value| handler(&format!("kind = 'null'\nlevel = {value}"))));
     texts.extend(levels.map(|value| logger(&format!("level = {value}"))));
     texts.extend(
-        ["never", "interval", "batch", "error", "30", "alway"].map(|word| file(&format!("fsync = '{word}'"))),
+        ["never", "interval", "batch", "error", "30", "level:30", "level:256", "level:", "Trace", "alway"]
+            .map(|word| file(&format!("fsync = '{word}'"))),
     );
     texts.extend(["midnight", "sunday", "6h", "mondy"].map(|word| file(&format!("rotate.every = '{word}'"))));
     let times = ["02:30", "23:59:59", "24:00", "2:30", "02:60"];

@@ -165,13 +165,14 @@ pub(crate) const SETTINGS: &[Setting<FileConfig>] = &[
         Syntax::String(Pattern::Either(&[
             Pattern::OneOf(&["never", "interval", "batch"]),
             Pattern::Duration,
-            Pattern::Level,
+            Pattern::LevelName,
+            Pattern::Expression("level:(0*(1?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]))"),
         ])),
         word!(fsync),
         "When the file is synced, to survive a power cut: `never`; `interval`, each second; a duration like \
          `5s`; `batch`, with every batch; or a level like `error`, with every batch that has a record of \
-         this level or above. A batch is what the writer writes at once, some 64 KiB or less. Needs the \
-         checkpoint.",
+         this level or above, `level:25` for one without a name. A number needs its unit. A batch is what the \
+         writer writes at once, some 64 KiB or less. Needs the checkpoint.",
     )
     .flag(Flag::value("fsync", "WHEN")),
     Setting::<FileConfig>::own(

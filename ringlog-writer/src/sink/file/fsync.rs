@@ -34,9 +34,41 @@ impl fmt::Display for Fsync {
             Fsync::Never => f.write_str("never"),
             Fsync::Every(interval) => f.write_str(&admin::duration_word(*interval)),
             Fsync::Batch => f.write_str("batch"),
-            Fsync::Level(level) => f.write_str(&level_word(*level)),
+            Fsync::Level(level) => f.write_str(&word_of_level(*level)),
         }
     }
+}
+
+/// How a level without a name begins. A number alone could as well be meant as a time.
+const LEVEL: &str = "level:";
+
+fn word_of_level(level: Level) -> String {
+    let word = level_word(level);
+    if word.parse::<u8>().is_ok() { format!("{LEVEL}{word}") } else { word }
+}
+
+/// Parses a level: a name, or a number behind [`LEVEL`].
+fn parse_level(word: &str) -> Option<Level> {
+    match word.strip_prefix(LEVEL) {
+        Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            number.parse().ok().map(Level::from_number)
+        }
+        Some(_) => None,
+        None if is_number(word) => None,
+        None => word.parse().ok(),
+    }
+}
+
+fn is_number(word: &str) -> bool {
+    word.trim().parse::<f64>().is_ok()
+}
+
+/// The error for a number without a unit: the words for a time and, if it is one, for a level.
+fn neither(number: &str) -> InvalidValue {
+    let number = number.trim();
+    let level = number.parse().map(|level| word_of_level(Level::from_number(level)));
+    let level = level.map_or(String::new(), |level| format!(", or {level:?} for records of that level"));
+    InvalidValue::new("fsync policy", number, format!("a unit: \"{number}s\" for a time{level}"))
 }
 
 impl FromStr for Fsync {
@@ -50,8 +82,11 @@ impl FromStr for Fsync {
             "batch" => return Ok(Fsync::Batch),
             _ => {}
         }
-        let parsed = parse_duration(word).map(Fsync::Every).or_else(|| word.parse().ok().map(Fsync::Level));
+        let parsed = parse_duration(word).map(Fsync::Every).or_else(|| parse_level(word).map(Fsync::Level));
         parsed.ok_or_else(|| {
+            if is_number(word) {
+                return neither(word);
+            }
             let expected = "never, interval, batch, a duration like 5s, a level like error";
             InvalidValue::new("fsync policy", word, expected).near(WORDS)
         })
@@ -64,13 +99,30 @@ mod tests {
 
     #[test]
     fn fsync_policies_display_as_they_parse() {
-        for word in ["never", "batch", "5s", "1500ms", "1min", "ERROR", "25", "3"] {
+        for word in ["never", "batch", "5s", "1500ms", "1min", "ERROR", "level:25", "level:3"] {
             assert_eq!(word.parse::<Fsync>().unwrap().to_string(), word);
         }
         for (word, same) in
             [("interval", "1s"), ("1ms 500000ns", "1500us"), ("2 minutes", "2min"), ("PT1H", "1h")]
         {
             assert_eq!(word.parse::<Fsync>().unwrap().to_string(), same);
+        }
+        assert_eq!("level:5".parse::<Fsync>().unwrap().to_string(), "TRACE");
+    }
+
+    #[test]
+    fn a_number_alone_is_neither_a_time_nor_a_level() {
+        for (word, why) in [
+            ("5", "expected a unit: \"5s\" for a time, or \"TRACE\" for records of that level"),
+            (" 25 ", "expected a unit: \"25s\" for a time, or \"level:25\" for records of that level"),
+            ("300", "expected a unit: \"300s\" for a time"),
+            ("0.5", "expected a unit: \"0.5s\" for a time"),
+        ] {
+            let error = word.parse::<Fsync>().unwrap_err().to_string();
+            assert_eq!(error, format!("invalid fsync policy {:?}; {why}", word.trim()));
+        }
+        for word in ["level:", "level:+5", "level:256", "level:error"] {
+            assert!(word.parse::<Fsync>().is_err(), "{word}");
         }
     }
 }
