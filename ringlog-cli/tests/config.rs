@@ -78,6 +78,14 @@ fn check_reports_errors_and_creates_no_file() {
     fs::write(scene.file("ringlog.toml"), unused).unwrap();
     let (code, said) = check(&scene);
     assert!(code == Some(0) && said.starts_with("ringlog.toml:7:"), "{said}");
+    let rotated = GOOD.replace("formatter = \"raw\"", "rotate.size = \"1MiB\"");
+    fs::write(scene.file("ringlog.toml"), rotated).unwrap();
+    assert_eq!(check(&scene), (Some(0), String::new()));
+    fs::write(scene.file("app.log.1"), "").unwrap();
+    let (code, said) = check(&scene);
+    let warning =
+        "ringlog.toml:3:8: warning: 1 closed file of app.log is of another naming, such as app.log.1; ";
+    assert!(code == Some(0) && said.starts_with(warning), "{said}");
     for (bad, expected) in [
         (GOOD.replace("path", "pth"), "ringlog.toml:3:1: unknown key \"pth\""),
         (

@@ -196,7 +196,7 @@ fn check(file: &ConfigFile) -> Result<(), Error> {
     if !targets.is_empty() {
         return Err(Error::Config(ConfigErrors(targets).to_string()));
     }
-    for warning in &checked.warnings {
+    for warning in checked.warnings.iter().chain(&checked.leftovers()) {
         // A closed standard error leaves no other place to report to.
         let _ = writeln!(std::io::stderr(), "{warning}");
     }

@@ -190,3 +190,36 @@ fn files_that_the_effective_user_may_not_open() {
     assert_eq!(reported, expected);
     assert_eq!(without, [""; 0]);
 }
+
+#[test]
+fn closed_files_of_another_naming_are_named() {
+    let dir = Scratch::on_disk();
+    let dir = dir.path();
+    let names =
+        ["app.log.1", "app.log.2.gz", "app.000003.log", "app-20261121T143000Z.log", "app.log.2026-11-21"];
+    for name in names.iter().chain(&["app.log", "app.log.checkpoint", "app.log.bak", "apple.log.1"]) {
+        fs::write(dir.join(name), "").unwrap();
+    }
+    fs::create_dir(dir.join("app.log.7")).unwrap();
+    let warnings = |keys: &str| {
+        let path = dir.join("app.log");
+        let handler = |name: &str| format!("[handlers.{name}]\nkind = \"file\"\npath = {path:?}\n{keys}\n");
+        let text = format!("{}{}[root]\nhandlers = [\"one\", \"two\"]\n", handler("one"), handler("two"));
+        let checked = Config::parse(&text, Path::new("app.toml")).unwrap();
+        checked.leftovers().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let warning = |count: &str, first: &str| {
+        let dir = dir.display();
+        format!(
+            "app.toml:3:8: warning: {count} of {dir}/app.log are of another naming, such as {first}; no limit \
+             counts or deletes such files, so remove them by hand"
+        )
+    };
+    let of =
+        |naming: &str| warnings(&format!("rotate = {{ size = \"1MiB\", keep = 3, naming = {naming:?} }}"));
+    assert_eq!(of("time"), [warning("4 closed files", "app.000003.log")]);
+    assert_eq!(of("number"), [warning("4 closed files", "app-20261121T143000Z.log")]);
+    assert_eq!(of("python"), [warning("3 closed files", "app-20261121T143000Z.log")]);
+    // A file that is not rotated has no closed files.
+    assert_eq!(warnings(""), [""; 0]);
+}

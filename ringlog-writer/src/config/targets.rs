@@ -20,4 +20,23 @@ impl Checked {
         problems.sort_by_key(|problem| problem.place);
         problems
     }
+
+    /// Looks for closed files that the rotation does not know, because its naming was changed.
+    ///
+    /// Returns a warning for each output that has some, at the place of its path.
+    pub fn leftovers(&self) -> Vec<Problem> {
+        let handlers = self.config.handlers.iter().zip(&self.paths);
+        let mut seen = Vec::new();
+        let warning = |(handler, place): (&HandlerConfig, &Option<(usize, usize)>)| {
+            // Handlers of one file share its rotation.
+            let output = handler.sink.place()?;
+            if seen.contains(&output) {
+                return None;
+            }
+            let what = handler.sink.kind().leftover()?;
+            seen.push(output);
+            Some(Problem { file: self.file.clone(), place: *place, what: format!("warning: {what}") })
+        };
+        handlers.filter_map(warning).collect()
+    }
 }

@@ -58,15 +58,21 @@ enum Form {
 /// `20261121T143000Z`; a `d` stands for a digit.
 const STAMP: (&str, &[u8]) = ("%Y%m%dT%H%M%SZ", b"ddddddddTddddddZ");
 
+/// A date format, and what it looks like.
+type DateFormat = (&'static str, &'static [u8]);
+
+const SECONDS: DateFormat = ("%Y-%m-%d_%H-%M-%S", b"dddd-dd-dd_dd-dd-dd");
+const MINUTES: DateFormat = ("%Y-%m-%d_%H-%M", b"dddd-dd-dd_dd-dd");
+const HOURS: DateFormat = ("%Y-%m-%d_%H", b"dddd-dd-dd_dd");
+const DAYS: DateFormat = ("%Y-%m-%d", b"dddd-dd-dd");
+
 /// The date format that Python's handlers use for an interval.
-fn dates(every: Every) -> (&'static str, &'static [u8]) {
+fn dates(every: Every) -> DateFormat {
     match every {
-        Every::Interval { unit: Unit::Second, .. } => ("%Y-%m-%d_%H-%M-%S", b"dddd-dd-dd_dd-dd-dd"),
-        Every::Interval { unit: Unit::Minute, .. } => ("%Y-%m-%d_%H-%M", b"dddd-dd-dd_dd-dd"),
-        Every::Interval { unit: Unit::Hour, .. } => ("%Y-%m-%d_%H", b"dddd-dd-dd_dd"),
-        Every::Interval { unit: Unit::Day, .. } | Every::Midnight | Every::Weekday(_) => {
-            ("%Y-%m-%d", b"dddd-dd-dd")
-        }
+        Every::Interval { unit: Unit::Second, .. } => SECONDS,
+        Every::Interval { unit: Unit::Minute, .. } => MINUTES,
+        Every::Interval { unit: Unit::Hour, .. } => HOURS,
+        Every::Interval { unit: Unit::Day, .. } | Every::Midnight | Every::Weekday(_) => DAYS,
     }
 }
 
@@ -128,6 +134,19 @@ impl Family {
         let found = member(plain, archive).or_else(|| member(name, None))?;
         // A closed file has exactly one name: app.7.log is not app.000007.log.
         (self.name(&found).as_bytes() == name).then_some(found)
+    }
+
+    /// Whether the name is that of a closed file of this log file by another naming. No limit counts such a file.
+    pub(crate) fn is_of_another_naming(&self, name: &OsStr) -> bool {
+        let dates = [SECONDS, MINUTES, HOURS, DAYS].map(|(format, pattern)| Form::Dates {
+            format,
+            pattern,
+            covers: 0,
+            zone: TimeZone::UTC,
+        });
+        let mut forms = [Form::Time, Form::Number, Form::Slots].into_iter().chain(dates);
+        let is_of = |form| Family { base: self.base.clone(), form }.parse(name).is_some();
+        self.parse(name).is_none() && forms.any(is_of)
     }
 
     fn key(&self, name: &[u8]) -> Option<FileKey> {

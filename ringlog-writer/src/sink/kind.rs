@@ -66,6 +66,12 @@ pub(crate) trait SinkKind {
         None
     }
 
+    /// What lies there that it will neither write nor delete, though it probably should, found without changing
+    /// anything.
+    fn leftover(&self) -> Option<String> {
+        None
+    }
+
     /// Leaves out what is to be done only when the writer starts, such as discarding what is there: the output was open
     /// before.
     fn go_on(&mut self) {}

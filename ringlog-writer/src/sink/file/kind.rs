@@ -80,6 +80,10 @@ impl SinkKind for FileConfig {
         target::obstacle(self)
     }
 
+    fn leftover(&self) -> Option<String> {
+        target::leftover(self)
+    }
+
     fn go_on(&mut self) {
         (self.existing, self.rotation.on_start) = (Existing::Append, false);
     }

@@ -72,7 +72,8 @@ pub(crate) const SETTINGS: &[Setting<Rotation>] = &[
         Syntax::String(Pattern::OneOf(Naming::WORDS)),
         word!(naming),
         "The names of closed files: `time` (`app-20261121T143000Z.log`), `number` (`app.000001.log`), or \
-         `python` (`app.log.1`, or `app.log.2026-11-21`).",
+         `python` (`app.log.1`, or `app.log.2026-11-21`). Closed files of the naming before a change stay: no limit \
+         counts or deletes them.",
     )
     .flag(Flag::value("naming", "HOW")),
     Setting::<Rotation>::word(

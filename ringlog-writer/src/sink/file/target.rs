@@ -12,8 +12,9 @@ use super::config::FileConfig;
 use super::fsync::Fsync;
 use super::links::{Place, directory};
 use super::paths::checkpoint_path;
+use crate::counted::{counted, is_or_are};
 use crate::error::why_not_opened;
-use crate::rotation::Rotation;
+use crate::rotation::{Directory, Family, Rotation};
 
 /// The reason for which the file sink refuses such a file.
 pub(super) const IRREGULAR: &str = "it is not a regular file, so it can be neither rotated nor synced";
@@ -48,6 +49,31 @@ pub(super) fn obstacle(output: &FileConfig) -> Option<String> {
             .map(|error| format!("its checkpoint {}: {}", path.shown(), why_not_opened(&path, &error)));
     }
     None
+}
+
+/// The closed files of another naming, from before it was changed, if there are any.
+pub(super) fn leftover(output: &FileConfig) -> Option<String> {
+    if output.rotation == Rotation::default() {
+        return None;
+    }
+    let path = Place::of(&output.path);
+    let family = Family::new(path.file_name()?, &output.rotation);
+    let files = Directory::new(directory(&path)).lock().list().ok()?;
+    let mut names: Vec<_> = files
+        .into_iter()
+        .filter(|file| file.is_regular && family.is_of_another_naming(&file.name))
+        .map(|file| file.name)
+        .collect();
+    names.sort();
+    let count = names.len() as u64;
+    let first = Path::new(names.first()?);
+    Some(format!(
+        "{} of {} {} of another naming, such as {}; no limit counts or deletes such files, so remove them by hand",
+        counted(count, "closed file"),
+        path.shown(),
+        is_or_are(count),
+        first.shown()
+    ))
 }
 
 /// Checks that a file could be opened for writing, or created if it is missing.
