@@ -66,6 +66,8 @@ fn the_numbers_of_an_output_are_those_of_its_file() {
     let line =
         format!("\noutput    {}: exactly once, ok; 1,000 records written, ", scene.file("app.log").display());
     assert!(stat.contains(&line), "{stat}");
+    let said = stat.lines().find(|line| line.starts_with("outputs   as the writer said ")).unwrap();
+    assert!(said.ends_with(" ago; it reports changes once a second"), "{said}");
     writer.signal(Signal::SIGTERM);
     writer.output();
     let stat = scene.ringlog(&["stat", "app"]).ok().stdout;

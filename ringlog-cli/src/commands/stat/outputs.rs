@@ -9,8 +9,12 @@ use crate::{humanize, terminal};
 pub(super) fn lines(status: &WriterStatus, present: Option<&ConsumerStat>) -> Vec<String> {
     let mut lines = Vec::new();
     let is_present = present.is_some_and(|present| present.pid == status.pid);
-    if !is_present {
-        let (pid, when) = (status.pid, humanize::ago(status.written_unix_ns));
+    let when = humanize::ago(status.written_unix_ns);
+    if is_present {
+        // The counts of the ring are younger, and may seem to contradict it.
+        lines.push(format!("outputs   as the writer said {when}; it reports changes once a second"));
+    } else {
+        let pid = status.pid;
         let ended = if status.ended_unix_ns.is_some() { "ended" } else { "did not end in order" };
         lines.push(format!("outputs   of the last writer (pid {pid}), which {ended}; as it said {when}"));
     }
