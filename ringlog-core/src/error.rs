@@ -351,7 +351,7 @@ pub enum PushError {
     /// No block was free, and policy or deadline did not let the record wait.
     #[error(
         "the ring is full; the record was dropped and counted; `ringlog stat` shows whether a writer drains the \
-         ring, and a larger one (--size) or the policy --overflow block loses less"
+         ring, and a larger one (--size), or the policy --overflow block with a longer time, loses less"
     )]
     Full,
     /// The record is longer than this ring can take.

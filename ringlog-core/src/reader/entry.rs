@@ -233,7 +233,9 @@ impl fmt::Display for Gap {
             write!(f, "{} record{plural} dropped here: ", self.count)?;
         }
         match self.reason {
-            GapReason::Dropped => f.write_str("the ring was full; a larger --size or --overflow block loses less"),
+            GapReason::Dropped => f.write_str(
+                "the ring was full; a larger --size, or --overflow block with a longer time, loses less",
+            ),
             GapReason::NoLane => f.write_str("every lane was in use; make the ring with more --lanes"),
             GapReason::Nested => f.write_str(
                 "logged inside an unfinished log call, in a signal handler or a Display, where no lane could take it",
@@ -349,7 +351,7 @@ mod tests {
     #[test]
     fn gaps_say_how_many() {
         let gap = |count| Gap { count, reason: GapReason::Dropped }.to_string();
-        let remedy = "the ring was full; a larger --size or --overflow block loses less";
+        let remedy = "the ring was full; a larger --size, or --overflow block with a longer time, loses less";
         assert_eq!(gap(1), format!("1 record dropped here: {remedy}"));
         assert_eq!(gap(7), format!("7 records dropped here: {remedy}"));
         let gap = |reason| Gap { count: 2, reason }.to_string();

@@ -107,7 +107,7 @@ fn a_gap_is_a_line_of_its_own() {
     assert_eq!(
         line,
         "2026-11-21T10:15:30.123456789Z WARN  ringlog[4711/worker-2] 7 records dropped here: the ring was full; a \
-         larger --size or --overflow block loses less\n"
+         larger --size, or --overflow block with a longer time, loses less\n"
     );
     let mut no_lane = origin();
     no_lane.lane = u32::MAX;
@@ -119,7 +119,8 @@ fn a_gap_is_a_line_of_its_own() {
         "{\"time\":\"2026-11-21T10:15:30.123456789Z\",\"level\":\"WARN\",\"level_number\":30,\
          \"logger\":\"ringlog\",\"ring\":\"app\",\"uuid\":\"6f1c0a52-0000-4000-8000-00000000cafe\",\
          \"gap\":{\"count\":7,\"reason\":\"dropped\"},\
-         \"message\":\"7 records dropped here: the ring was full; a larger --size or --overflow block loses less\"}\n"
+         \"message\":\"7 records dropped here: the ring was full; a larger --size, or --overflow block with a longer \
+         time, loses less\"}\n"
     );
     let line: Parsed =
         serde_json::from_str(&notice_line(&mut Json::new(&source("app")), DROPPED, &origin())).unwrap();

@@ -85,7 +85,8 @@ pub(crate) fn refusals(refused: &RefusedStat) -> impl Iterator<Item = (&'static 
         (
             "full",
             refused.full,
-            "the ring was full; a larger --size or --overflow block loses less".to_owned(),
+            "the ring was full; a larger --size, or --overflow block with a longer time, loses less"
+                .to_owned(),
         ),
         ("no lane", refused.no_lane, "every lane was in use; make the ring with more --lanes".to_owned()),
         (
