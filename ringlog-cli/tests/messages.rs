@@ -169,7 +169,8 @@ fn a_second_writer_is_refused() {
     let scene = with_ring();
     let first = scene.writer("app", &["--out", "app.log"]);
     let message = format!(
-        "ringlog-writer: {}/app is drained by {} already; a ring has one consumer",
+        "ringlog-writer: {0}/app is drained by {1} already; a ring has one consumer; `ringlog stop {0}/app` asks it to \
+         end",
         scene.dir(),
         first.holder()
     );
@@ -185,6 +186,15 @@ fn a_missing_output_directory_is_reported() {
         1,
         "ringlog-writer: cannot open logs/app.log for writing: there is no directory logs; \
          make it with `mkdir -p logs`",
+    );
+}
+
+#[test]
+fn a_missing_directory_of_a_path_is_reported() {
+    Scene::new().ringlog(&["create", "logs/app"]).fails(
+        1,
+        "ringlog: cannot use logs for rings: there is no such directory; make it with `mkdir -p logs`, or leave out \
+         the slash: a name with a slash is a path",
     );
 }
 
@@ -210,6 +220,11 @@ fn impossible_sizes_are_refused() {
     scene.ringlog(&["writer", "app", "--out", "app.log", "--rotate-at", "02:30"]).fails(
         2,
         "ringlog-writer: --rotate-at needs --rotate-every midnight, or a weekday; leave it out, or give that too",
+    );
+    create(&["--size", "16"]).fails(
+        2,
+        "ringlog: cannot make this ring: 16 bytes leave room for 0 blocks of 8192 bytes beside the header and the \
+         tables of 2 lanes; expected at least 49KiB; a number alone means bytes: was 16MiB meant?",
     );
     let message = "size \"16 parsecs\"; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1.5GiB";
     for wrong in [

@@ -247,7 +247,9 @@ pub enum Error {
         lanes: u32,
     },
     /// Another consumer drains the ring.
-    #[error("{} is drained by {holder} already; a ring has one consumer", path.shown())]
+    #[error(
+        "{0} is drained by {holder} already; a ring has one consumer; `ringlog stop {0}` asks it to end", path.shown()
+    )]
     ConsumerExists {
         /// The file.
         path: PathBuf,

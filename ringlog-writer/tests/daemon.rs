@@ -56,7 +56,8 @@ fn a_writer_reports_a_failed_start_to_its_starter() {
     let first = spawn_program(Path::new(PROGRAM), &[], &options).unwrap();
     let error = spawn(&options).unwrap_err();
     let expected = format!(
-        "{} is drained by ringlog-writer (pid {}) already; a ring has one consumer",
+        "{0} is drained by ringlog-writer (pid {1}) already; a ring has one consumer; `ringlog stop {0}` asks it \
+         to end",
         options.ring,
         first.id()
     );

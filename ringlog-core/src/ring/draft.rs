@@ -11,12 +11,22 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::Mode;
 
 use crate::error::Error;
+use crate::error::shown::Shown;
 use crate::shm::clock::monotonic_ns;
 
 /// A file that has no name yet; where the file system cannot do that, a temporary one.
 pub(crate) struct Draft {
     file: File,
     temporary: Option<PathBuf>,
+}
+
+/// The error for a directory that is not there. Only a path leads to one: that of names is made when it is missing.
+fn missing(dir: &Path) -> Error {
+    let why = format!(
+        "there is no such directory; make it with `mkdir -p {}`, or leave out the slash: a name with a slash is a path",
+        dir.shown()
+    );
+    Error::Directory { dir: dir.to_owned(), why }
 }
 
 impl Draft {
@@ -26,6 +36,7 @@ impl Draft {
         match nix::fcntl::open(dir, flags, Mode::from_bits_truncate(0o600)) {
             Ok(fd) => return Ok(Draft { file: fd.into(), temporary: None }),
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {}
+            Err(Errno::ENOENT) => return Err(missing(dir)),
             Err(e) => return Err(Error::io("create a file in", dir, e.into())),
         }
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -265,10 +265,18 @@ impl Geometry {
         let lane_count = lanes.unwrap_or(Self::default_lanes(size, block_bytes));
         Self::check_lanes(size, block_bytes, lane_count)?;
         let block_count = fits(lane_count).min(u64::from(u32::MAX) / u64::from(block_bytes / 64));
-        if block_count < 2 {
+        let least = Self::least_size(block_bytes, lane_count.min(LANES_MAX));
+        if size < least {
+            // Without a unit the number of MiB was probably meant.
+            let unit = if size < 1024 {
+                format!("; a number alone means bytes: was {size}MiB meant?")
+            } else {
+                String::new()
+            };
             return Err(BadGeometry(format!(
                 "{size} bytes leave room for {block_count} blocks of {block_bytes} bytes beside the header and the \
-                 tables of {lane_count} lanes: enlarge the ring or ask for fewer lanes"
+                 tables of {lane_count} lanes; expected at least {}KiB{unit}",
+                least.div_ceil(1024)
             )));
         }
         let default = (size / 8).clamp(DEFINITIONS_DEFAULT_MIN, DEFINITIONS_DEFAULT_MAX);

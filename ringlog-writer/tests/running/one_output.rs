@@ -202,7 +202,11 @@ fn a_second_writer_is_refused_and_touches_nothing() {
     let mut options = at.options(Formatter::Raw);
     options.out.as_file_mut().unwrap().existing = Existing::Truncate;
     let error = at.drain(&options).unwrap_err();
-    let expected = format!("(pid {}) already; a ring has one consumer", std::process::id());
+    let pid = std::process::id();
+    let expected = format!(
+        "(pid {pid}) already; a ring has one consumer; `ringlog stop {}` asks it to end",
+        at.ring.path().display()
+    );
     assert!(error.to_string().ends_with(&expected), "{error}");
     assert_eq!((error.exit_code(), at.written().as_str()), (1, "kept\n"));
     writer.stop().unwrap();

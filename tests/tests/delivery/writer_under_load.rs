@@ -113,7 +113,8 @@ fn a_second_writer_on_a_ring_or_an_output_is_refused() {
     };
     let (code, message) = writer(&one, &two);
     assert!(code == Some(1) && message.contains("is drained by ringlog-writer"), "{message}");
-    assert!(message.ends_with("already; a ring has one consumer\n"), "{message}");
+    let how = format!("already; a ring has one consumer; `ringlog stop {}` asks it to end\n", one.ring());
+    assert!(message.ends_with(&how), "{message}");
     let (code, message) = writer(&two, &one);
     assert!(code == Some(1) && message.contains("another writer is writing to it"), "{message}");
     first.kill().unwrap();

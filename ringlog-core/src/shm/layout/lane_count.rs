@@ -27,6 +27,18 @@ impl Geometry {
         most
     }
 
+    /// The smallest size that has two blocks for each of so many lanes beside the reserved ones.
+    pub(super) fn least_size(block_bytes: u32, lanes: u32) -> u64 {
+        let is_enough =
+            |blocks: u64| blocks.saturating_sub((blocks / 8).max(1)) >= 2 * u64::from(lanes.max(1));
+        let (mut too_few, mut blocks) = (0, 4 * u64::from(lanes.max(1)));
+        while blocks - too_few > 1 {
+            let middle = too_few.midpoint(blocks);
+            if is_enough(middle) { blocks = middle } else { too_few = middle }
+        }
+        Self::overhead(lanes.into()) + blocks * (u64::from(block_bytes) + 16)
+    }
+
     /// Whether a ring of this size has this number of lanes if none is given. The size that was given is known only up
     /// to what rounding has left of it.
     pub(crate) fn has_default_lanes(&self) -> bool {

@@ -100,7 +100,25 @@ fn too_many_lanes_fail_with_the_arithmetic() {
     );
     let error = Geometry::fit(10_000, None, None, None).unwrap_err().to_string();
     assert!(error.contains("10000 bytes leave room for 0 blocks of 8192 bytes"), "{error}");
+    assert!(!error.contains("was"), "{error}");
     assert!(Geometry::fit(1 << 20, Some(3000), None, None).unwrap_err().to_string().contains("power of two"));
+}
+
+#[test]
+fn the_smallest_size_is_named() {
+    for (block, lanes) in
+        [(None, None), (None, Some(2)), (None, Some(100)), (Some(1024), Some(7)), (Some(1 << 20), None)]
+    {
+        let error = Geometry::fit(16, block, lanes, None).unwrap_err().to_string();
+        assert!(error.ends_with("KiB; a number alone means bytes: was 16MiB meant?"), "{error}");
+        let (_, least) = error.split_once("; expected at least ").unwrap();
+        let kib: u64 = least.split_once("KiB").unwrap().0.parse().unwrap();
+        Geometry::fit(kib << 10, block, lanes, None).unwrap();
+        let error = Geometry::fit((kib - 1) << 10, block, lanes, None).unwrap_err().to_string();
+        let is_refused = error.ends_with(&format!("; expected at least {kib}KiB"))
+            || error.contains(" ask for fewer lanes");
+        assert!(is_refused, "{error}");
+    }
 }
 
 #[test]
