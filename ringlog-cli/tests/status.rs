@@ -285,7 +285,10 @@ fn a_killed_writer_leaves_its_last_words() {
     let ended = scene.ringlog(&ill);
     let said: Vec<&str> = ended.stderr.lines().map(|line| line.split(": ").last().unwrap()).collect();
     assert_eq!(ended.code, Some(1));
-    assert_eq!((said.len(), said[0], said[2]), (3, "writers < 1; it is 0", "polled > 1d; it is never"));
+    assert_eq!(
+        (said.len(), said[0], said[2]),
+        (3, "writers < 1; it is 0", "polled > 1d; it is without a writer")
+    );
     // It goes with its ring.
     scene.ringlog(&["writer", "app", "--out", "app.log", "--until-idle"]).ok();
     scene.ringlog(&["rm", "app"]).ok();

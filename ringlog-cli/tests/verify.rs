@@ -253,8 +253,8 @@ fn an_output_without_ids_is_refused() {
         scene.ringlog(&["verify", "app.log"]).fails(
             2,
             &format!(
-                "ringlog: app.log:{line}: {what}: there are no ids of records, so missing ones cannot be found; let \
-                 the writer write with --format json, or text with --ids"
+                "ringlog: app.log:{line}: {what}, in which missing records cannot be found; let the writer write with \
+                 --format json, or as text with --ids (in a configuration: kind = \"json\", or ids = true)"
             ),
         );
     };
@@ -262,9 +262,9 @@ fn an_output_without_ids_is_refused() {
     std::fs::write(scene.file("app.log"), "{\"time\":\"x\",\"sequence\":3}\n").unwrap();
     refused(1, "JSON without a \"uuid\"");
     std::fs::write(scene.file("app.log"), "just text\n".repeat(200)).unwrap();
-    refused(100, "none of its lines");
+    refused(100, "lines without ids of records, as a pattern or the format raw writes them");
     std::fs::write(scene.file("app.log"), "just text\n").unwrap();
-    refused(1, "none of its lines");
+    refused(1, "lines without ids of records, as a pattern or the format raw writes them");
     std::fs::write(scene.file("app.log"), b"\x1f\x8b\x08\x00").unwrap();
     let cut = scene.ringlog(&["verify", "app.log"]);
     assert!(cut.code == Some(1) && cut.stderr.starts_with("ringlog: cannot read app.log: "), "{cut:#?}");

@@ -20,6 +20,9 @@ use line::{LINE_MAX, Line};
 /// How many unreadable lines are read before the output is taken for one without ids.
 const UNREADABLE_LINES_MAX: usize = 100;
 
+/// An output of which no line has an id.
+const WITHOUT_IDS: &str = "lines without ids of records, as a pattern or the format raw writes them";
+
 /// How many records out of order are reported one by one. Files in the wrong order would give one for each record.
 const MISPLACED_MAX: u64 = 20;
 
@@ -132,7 +135,7 @@ impl Check<'_> {
                 self.unreadable += 1;
                 self.say(place, &format!("damaged line: {why}"));
                 if !self.has_ids && place.line as usize >= UNREADABLE_LINES_MAX {
-                    return Ok(Some(self.refuse(place, "none of its lines")));
+                    return Ok(Some(self.refuse(place, WITHOUT_IDS)));
                 }
             }
             self.report()?;
@@ -169,8 +172,8 @@ impl Check<'_> {
     /// Reports that the output cannot be verified.
     fn refuse(&self, place: Place, what: &str) -> ExitCode {
         terminal::print_message(format_args!(
-            "{}:{}: {what}: there are no ids of records, so missing ones cannot be found; let the writer write with \
-             --format json, or text with --ids",
+            "{}:{}: {what}, in which missing records cannot be found; let the writer write with --format json, or as \
+             text with --ids (in a configuration: kind = \"json\", or ids = true)",
             self.name(place.file),
             place.line
         ));
@@ -179,7 +182,7 @@ impl Check<'_> {
 
     fn close(mut self) -> exit_code::CommandResult {
         if !self.has_ids && self.unreadable > 0 {
-            return Ok(self.refuse(Place { file: 0, line: 1 }, "none of its lines"));
+            return Ok(self.refuse(Place { file: 0, line: 1 }, WITHOUT_IDS));
         }
         let (findings, sums) = std::mem::take(&mut self.account).close();
         for finding in findings {

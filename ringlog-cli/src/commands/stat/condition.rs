@@ -80,8 +80,12 @@ impl Condition {
             }
             (Value::Age(read) | Value::Either(_, read), Limit::Age(limit)) => {
                 let found = read(now);
-                let words =
-                    if found == Duration::MAX { "never".to_owned() } else { humanize::span_of(found) };
+                let words = match now.stat.consumer {
+                    _ if found < Duration::MAX => humanize::span_of(found),
+                    Some(_) => "never".to_owned(),
+                    // One may have looked into the ring before.
+                    None => "without a writer".to_owned(),
+                };
                 (found.cmp(&limit), words)
             }
             // The parser makes no other pairs.
