@@ -31,6 +31,8 @@ A ring is a file. Its NAME is one of:
   ./app or /x/app a path, on a disk too
   .               the ring that the variable RINGLOG names, by a name or an absolute
                   path; `ringlog run` sets it
+A name without a slash has 1 to 200 bytes, no control characters, and does not
+start with a dot.
 
 Data goes to standard output, messages go to standard error.
 
@@ -39,8 +41,8 @@ Exit codes:
   1  failure
   2  wrong usage, a configuration that cannot be read or used, or an output
      without ids (`verify`)
-  3  incomplete: `put` shortened a line that was too long, or `verify` or
-     `demo` found a fault
+  3  incomplete: `put` shortened a line that was too long, `verify` or `demo`
+     found a fault, or `stop` or a writer has left records unwritten
   4  no such ring
   5  timed out, or nothing to show (`tail`)
 `run` exits with the code of its command, with 128+N if signal N killed it,

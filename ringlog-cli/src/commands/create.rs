@@ -14,7 +14,8 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// Create a ring, and show how its space is divided
 #[derive(Args)]
 pub struct Create {
-    /// The ring to create
+    /// The ring to create: a name of at most 200 bytes without control characters, which does not start with a dot, or
+    /// with a slash in it the path of its file
     name: String,
     /// Size of the ring's file without the area for definitions: 16MiB, 1GiB
     #[arg(long, default_value = "16MiB", value_parser = option_values::size)]
