@@ -286,3 +286,55 @@ fn the_level_in_a_record_of_values_makes_it_urgent() {
     assert_eq!(push(&of_notes, Level::WARN, 0), Ok(()), "it may use what is reserved for such");
     assert_eq!(push(&of_warnings, Level::INFO, 0), Err(PushError::Full));
 }
+
+/// Fills the ring with records of this thread, the last of which is dropped, and then drops one of another thread.
+fn drop_behind_older_records(ring: &Ring, then: impl FnOnce() + Send) -> usize {
+    let log = ring.logger();
+    let older = (0..10_000).take_while(|n| log.text(Level::INFO, "", format!("{n}")).is_ok()).count();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            ring.logger().text(Level::INFO, "", "dropped").unwrap_err();
+            then();
+        });
+    });
+    older
+}
+
+/// Takes all entries: the places of the gaps. No entry may be older than the one before it.
+fn places_of_gaps(consumer: &mut ringlog::reader::Consumer) -> Vec<usize> {
+    let (mut newest, mut gaps, mut taken) = (0, Vec::new(), 0);
+    while !consumer.is_drained().unwrap() {
+        while let Some(entry) = consumer.next(Duration::ZERO).unwrap() {
+            assert!(entry.unix_ns >= newest, "entry {taken} is older than the one before it");
+            newest = entry.unix_ns;
+            gaps.extend(matches!(entry.body, Body::Gap(_)).then_some(taken));
+            taken += 1;
+        }
+        consumer.ack().unwrap();
+    }
+    gaps
+}
+
+#[test]
+fn a_gap_before_the_first_block_of_a_lane_follows_older_records() {
+    let at = scratch();
+    let ring = Ring::options().size("256KiB").overflow(Overflow::Drop).create_or_open(&at.name).unwrap();
+    let warn = || ring.logger().text(Level::WARN, "", "in the reserve").unwrap();
+    let older = drop_behind_older_records(&ring, warn);
+    // The other thread's gap, its warning, and the gap that is only found then.
+    assert_eq!(places_of_gaps(&mut ring.consumer().unwrap()), [older, older + 2]);
+}
+
+#[test]
+fn a_gap_of_a_lane_without_blocks_follows_older_records() {
+    // A ring of 64 KiB has no lane for the second thread; the first lane carries that gap.
+    for size in ["256KiB", "64KiB"] {
+        let at = scratch();
+        let ring = Ring::options().size(size).overflow(Overflow::Drop).create_or_open(&at.name).unwrap();
+        let older = drop_behind_older_records(&ring, || {});
+        let mut consumer = ring.consumer().unwrap();
+        // It finds the gap while older records are to be given out.
+        assert!(!consumer.is_drained().unwrap());
+        assert_eq!(places_of_gaps(&mut consumer), [older, older + 1], "in a ring of {size}");
+    }
+}

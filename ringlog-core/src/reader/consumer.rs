@@ -325,11 +325,14 @@ impl Consumer {
         self.acks.count_entry();
         let lane = self.merge.give_top().unwrap_or(0);
         self.lanes.mark_dirty(lane);
+        // A gap has no time of its own. One that is found late shows the time of the entry before it.
+        let mut earliest = 0;
         match self.lanes.reader_mut(lane).give_head(self.merge.scan_ticks(), &mut self.blocks) {
             Given::Record { ticks, is_described } => {
                 self.totals.count_record(self.merge.note_ticks(ticks), is_described);
             }
             Given::Gap { is_damage, laneless_drops } => {
+                earliest = self.merge.last_unix_ns();
                 laneless_drops.into_iter().for_each(|gap| self.totals.count_laneless_drops(gap));
                 if is_damage {
                     self.totals.count_damage();
@@ -341,7 +344,7 @@ impl Consumer {
             }
         }
         let mut entry = self.lanes.reader(lane).entry(ring, &mut self.dictionary);
-        entry.unix_ns = self.merge.smooth_unix_ns(entry.unix_ns);
+        entry.unix_ns = self.merge.smooth_unix_ns(entry.unix_ns.max(earliest));
         entry
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct LaneReader {
     delivered: Delivered,
     /// Time of the last record given out.
     last: Moment,
+    /// When the last scan began.
+    scan: Moment,
     /// The next mark takes the lane's progress.
     is_dirty: bool,
 }
@@ -108,6 +110,7 @@ impl LaneReader {
             passes_over: PassesOver { given, counted },
             delivered: Delivered::new(word(lane_entry::PERSISTED), next_sequence, given),
             last: Moment::default(),
+            scan: Moment::default(),
             is_dirty: false,
         }
     }
@@ -228,13 +231,16 @@ impl LaneReader {
         Head::Notice { notice, ticks: ticks.max(self.last.ticks), unix_ns }
     }
 
-    /// The moment of the previous record. Before the lane's first record: its block's anchor, else now.
+    /// The moment of the previous record. Before the first one that is given out: its block's anchor, else the last
+    /// scan. Both clocks are of one moment, so that the notice is merged at the time that it shows.
     fn moment_before(&self) -> Moment {
-        let unix_ns = match self.last.unix_ns {
-            0 => self.copy.anchor_unix_ns().unwrap_or_else(crate::shm::clock::unix_ns),
-            unix_ns => unix_ns,
-        };
-        Moment { unix_ns, ..self.last }
+        match self.last.unix_ns {
+            0 => self
+                .copy
+                .anchor()
+                .map_or(self.scan, |anchor| Moment { ticks: anchor.ticks, unix_ns: anchor.unix_ns }),
+            _ => self.last,
+        }
     }
 
     /// Makes the next block of the chain the current one. Returns false if that block has not been found yet.

@@ -177,9 +177,10 @@ impl Merge {
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 
-    /// The latest tick that a record of this boot can have.
-    pub(super) fn latest_ticks(&self) -> u64 {
-        if self.is_of_this_boot { self.scan.ticks } else { u64::MAX }
+    /// The moment of the last scan, with the latest tick that a record can have. That of an earlier boot may have any.
+    pub(super) fn latest(&self) -> Moment {
+        let ticks = if self.is_of_this_boot { self.scan.ticks } else { u64::MAX };
+        Moment { ticks, ..self.scan }
     }
 
     #[inline]
@@ -206,6 +207,11 @@ impl Merge {
         let is_late = ticks < self.last_ticks;
         self.last_ticks = self.last_ticks.max(ticks);
         is_late
+    }
+
+    /// The time shown for the entry that was given out last; 0 before the first.
+    pub(super) fn last_unix_ns(&self) -> u64 {
+        self.last_unix_ns
     }
 
     /// The time to show for an entry: records of two lanes may come out in the right order with time stamps that

@@ -181,10 +181,10 @@ impl Consumer {
     /// Lets every lane without an entry look for its next one.
     pub(super) fn refresh_heads(&mut self, ring: &SharedRing) {
         let scan = self.scans.number();
-        let latest = self.merge.latest_ticks();
+        let latest = self.merge.latest();
         let mut has_passed_over = false;
         for (lane, reader) in self.lanes.iter_mut() {
-            reader.bound_ticks(latest);
+            reader.set_scan(latest);
             if reader.head_ticks().is_some() {
                 continue;
             }

@@ -79,9 +79,9 @@ impl BlockCopy {
         self.block.as_ref().map_or(0, |block| block.anchor.unix_ns_at(ticks))
     }
 
-    /// The time of the block's anchor.
-    pub(super) fn anchor_unix_ns(&self) -> Option<u64> {
-        self.block.as_ref().map(|block| block.anchor.unix_ns)
+    /// The anchor of the block that is being read.
+    pub(super) fn anchor(&self) -> Option<Anchor> {
+        self.block.as_ref().map(|block| block.anchor)
     }
 
     pub(super) fn set_anchor(&mut self, anchor: Anchor) {

@@ -4,6 +4,7 @@ use super::notices::{Notice, NoticeKind};
 use super::{Head, LaneReader, Payload};
 use crate::reader::consumer::blocks::BlockTable;
 use crate::reader::consumer::cursor::StepKind;
+use crate::reader::consumer::moment::Moment;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::{Body, Entry, ExitCause, Gap, GapReason};
 use crate::record::decoded::Received;
@@ -65,9 +66,10 @@ impl LaneReader {
         }
     }
 
-    /// Limits the time of the last record to the scan's, also if the clock has jumped back.
-    pub(in crate::reader::consumer) fn bound_ticks(&mut self, scan_ticks: u64) {
-        self.last.ticks = self.last.ticks.min(scan_ticks);
+    /// Takes the moment of a scan. It limits the time of the last record, also if the clock has jumped back.
+    pub(in crate::reader::consumer) fn set_scan(&mut self, scan: Moment) {
+        self.scan = scan;
+        self.last.ticks = self.last.ticks.min(scan.ticks);
     }
 
     /// Drops the head, when the entry that was given out is no longer used.

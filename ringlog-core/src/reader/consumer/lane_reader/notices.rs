@@ -15,7 +15,7 @@ pub(super) struct Notice {
     pub(super) kind: NoticeKind,
     /// The owner concerned; the current block's if `None`.
     pub(super) origin: Option<Arc<Origin>>,
-    /// When it was observed; at the time of the record before it if `None`.
+    /// When it was observed; at the time of the record before it, if `None`, or of the scan that found it.
     pub(super) moment: Option<Moment>,
 }
 
