@@ -69,11 +69,14 @@ impl Formatting {
         self.formats[ring].entry(entry, lines);
     }
 
-    /// Appends a line for records that were left out, if the format has one.
+    /// Whether the format has lines for gaps.
+    pub(super) fn writes_gaps(&self) -> bool {
+        !self.is_raw
+    }
+
+    /// Appends the line for records that were left out.
     pub(super) fn format_left_out(&mut self, entry: &Entry<'_>, lines: &mut Vec<u8>) {
-        if !self.is_raw {
-            self.formats[0].entry(entry, lines);
-        }
+        self.formats[0].entry(entry, lines);
     }
 }
 

@@ -78,6 +78,8 @@ struct LeftOut {
     records: u64,
     /// Records that were missing in the rings, of which it did not get the gaps.
     missing: u64,
+    /// The handlers of all of them.
+    mask: HandlerMask,
     /// The time of the last of them.
     unix_ns: u64,
 }
@@ -223,7 +225,7 @@ impl Output {
         events: &mut dyn Events,
     ) {
         if !self.takes_entries() {
-            return self.leave_out(entry);
+            return self.leave_out(mask, entry);
         }
         let lines = self.batch.begin(entry);
         for handler in self.handlers.iter_mut().filter(|handler| handler.bit() & mask != 0) {
@@ -231,12 +233,13 @@ impl Output {
         }
     }
 
-    fn leave_out(&mut self, entry: &Entry<'_>) {
+    fn leave_out(&mut self, mask: HandlerMask, entry: &Entry<'_>) {
         match &entry.body {
             Body::Record(_) => self.left_out.records += 1,
             Body::Gap(gap) => self.left_out.missing = self.left_out.missing.saturating_add(missing(gap)),
             _ => {}
         }
+        self.left_out.mask |= mask;
         self.left_out.unix_ns = entry.unix_ns;
     }
 
@@ -251,12 +254,15 @@ impl Output {
         }
     }
 
-    /// Appends a line for what was left out.
+    /// Appends one line for what was left out, of the first handler that lacks any of it and can write it.
     fn format_left_out(&mut self) {
-        let LeftOut { unix_ns, .. } = self.left_out;
+        let LeftOut { unix_ns, mask, .. } = self.left_out;
         let entry = formatting::left_out(self.left_out.count(), unix_ns);
         let lines = self.batch.begin(&entry);
-        self.handlers.iter_mut().for_each(|handler| handler.format_left_out(&entry, lines));
+        let mut concerned = self.handlers.iter_mut().filter(|handler| handler.bit() & mask != 0);
+        if let Some(handler) = concerned.find(|handler| handler.writes_gaps()) {
+            handler.format_left_out(&entry, lines);
+        }
         self.batch.complete(unix_ns, None);
     }
 
