@@ -1,7 +1,7 @@
 //! A whole output by the ids in it: which records of each lane's owner came, and which ought to have come.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use crate::series::{Arrival, Series};
@@ -129,7 +129,7 @@ pub enum Fault {
 pub struct Sums {
     /// Records that are there.
     pub records: u64,
-    /// Lanes.
+    /// Lanes of which records are there.
     pub lanes: u64,
     /// Records that are not there, without an explanation.
     pub missing: u64,
@@ -159,8 +159,28 @@ struct Known {
     series: Series<Place>,
     seen: bool,
     died: bool,
+    has_records: bool,
     /// How many records the gap before the next one explains; any number if it reports damage.
     excused: u64,
+    /// How many lines of left-out records came before its last entry.
+    left_out_lines: u64,
+}
+
+/// How many records that are missing before an entry are explained.
+struct Excuse {
+    /// By gaps of its owner.
+    by_gap: u64,
+    /// By lines of records left out of the output; at most as many as the account has left.
+    left_out: u64,
+}
+
+impl Known {
+    /// What explains a hole before the owner's next entry. It explains none after that.
+    fn take_excuse(&mut self, left_out_lines: u64, left_out: u64) -> Excuse {
+        let before = std::mem::replace(&mut self.left_out_lines, left_out_lines);
+        let left_out = if before < left_out_lines { left_out } else { 0 };
+        Excuse { by_gap: std::mem::take(&mut self.excused), left_out }
+    }
 }
 
 /// The account of an output. Its size grows with the owners of lanes, not with their records.
@@ -171,6 +191,12 @@ pub struct Account {
     /// The youngest owner of each lane.
     youngest: HashMap<(u32, u32), u32>,
     owners: HashMap<Key, Known>,
+    /// The lanes of which records are there: a ring's number and the lane's.
+    lanes: HashSet<(u32, u32)>,
+    /// The lines that report records left out of the output, and how many of these records no hole has shown yet.
+    /// They may be of any owner, before its next entry.
+    left_out_lines: u64,
+    left_out: u64,
     holes: usize,
     sums: Sums,
     findings: Vec<Finding>,
@@ -224,7 +250,6 @@ impl Account {
     fn arrive(&mut self, key: Key) {
         let youngest = self.youngest.entry((key.0, key.1)).or_insert(key.2);
         *youngest = key.2.max(*youngest);
-        self.sums.lanes = self.youngest.len() as u64;
         self.owners.entry(key).or_default();
     }
 
@@ -234,7 +259,11 @@ impl Account {
         let Some(owner) = self.owners.get_mut(&key) else { return };
         let (highest, died) = (owner.series.next().saturating_sub(1), owner.died);
         let first = !std::mem::replace(&mut owner.seen, true);
-        let excused = std::mem::take(&mut owner.excused);
+        let excused = owner.take_excuse(self.left_out_lines, self.left_out);
+        if !std::mem::replace(&mut owner.has_records, true) {
+            self.lanes.insert((key.0, key.1));
+            self.sums.lanes = self.lanes.len() as u64;
+        }
         match owner.series.take(sequence) {
             Arrival::Late => {
                 self.sums.misplaced += 1;
@@ -280,7 +309,7 @@ impl Account {
     fn death(&mut self, place: Place, key: Key, last: Option<u64>) {
         let Some(owner) = self.owners.get_mut(&key) else { return };
         let (next, end) = (owner.series.next(), last.map_or(0, |last| last.saturating_add(1)));
-        let excused = std::mem::take(&mut owner.excused);
+        let excused = owner.take_excuse(self.left_out_lines, self.left_out);
         let first = !std::mem::replace(&mut owner.seen, true);
         owner.died = true;
         let missing = owner.series.end(end);
@@ -300,7 +329,11 @@ impl Account {
             // They are of another ring.
             "left" => (&mut self.sums.left, 0),
             "damaged" => (&mut self.sums.damaged, u64::MAX),
-            "unwritten" => (&mut self.sums.left_out, count),
+            "unwritten" => {
+                self.left_out_lines += 1;
+                self.left_out = self.left_out.saturating_add(count);
+                (&mut self.sums.left_out, 0)
+            }
             _ => (&mut self.sums.overwritten, count),
         };
         *sum = sum.saturating_add(count);
@@ -314,9 +347,17 @@ impl Account {
         self.find(place, key, fault);
     }
 
-    /// Notes a hole, of which a gap explains `excused` records; which ones is not known.
-    fn miss_unless_it_comes(&mut self, key: Key, missing: RangeInclusive<u64>, excused: u64, place: Place) {
-        let unexcused = count_of(&missing).saturating_sub(excused);
+    /// Notes a hole, of which gaps explain `excused` records; which ones is not known.
+    fn miss_unless_it_comes(
+        &mut self,
+        key: Key,
+        missing: RangeInclusive<u64>,
+        excused: Excuse,
+        place: Place,
+    ) {
+        let unexplained = count_of(&missing).saturating_sub(excused.by_gap);
+        let unexcused = unexplained.saturating_sub(excused.left_out);
+        self.left_out -= unexplained - unexcused;
         if unexcused == 0 {
             return;
         }
@@ -358,21 +399,4 @@ pub fn is_refusal(reason: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_finding_names_its_place_its_owner_and_the_sequences() {
-        let mut account = Account::new(false);
-        for (line, sequence) in (1..).zip([0, 1, 4]) {
-            let entry = Entry { uuid: "u".into(), lane: Some((3, 2)), what: What::Record(sequence) };
-            account.take(Place { file: 0, line }, &entry);
-        }
-        assert_eq!(account.findings(), []);
-        let (findings, sums) = account.close();
-        let owner = Some(Owner { uuid: "u".to_owned(), lane: 3, incarnation: 2 });
-        let place = Place { file: 0, line: 3 };
-        assert_eq!(findings, [Finding { place, owner, fault: Fault::Missing(2..=3) }]);
-        assert_eq!(sums, Sums { records: 3, lanes: 1, missing: 2, ..Sums::default() });
-    }
-}
+mod tests;

@@ -15,7 +15,10 @@ pub fn finding(finding: &Finding) -> String {
             let uuid = terminal::escape(uuid);
             format!("{text}, lane {lane}, incarnation {incarnation}, ring {uuid}")
         }
-        None if matches!(&finding.fault, Fault::Gap { reason, .. } if reason == "left") => text,
+        // Those were in lanes of another ring, or in any lanes of this one.
+        None if matches!(&finding.fault, Fault::Gap { reason, .. } if reason == "left" || reason == "unwritten") => {
+            text
+        }
         None => format!("{text}, of threads without a lane"),
     }
 }
@@ -55,6 +58,9 @@ fn fault(fault: &Fault) -> String {
         }
         Fault::Gap { reason, count } if reason == "left" => {
             format!("reported: {} left in a ring that was removed or replaced", humanize::records(*count))
+        }
+        Fault::Gap { reason, count } if reason == "unwritten" => {
+            format!("reported: {} left out, because the output did not keep up", humanize::records(*count))
         }
         Fault::Gap { reason, count } => {
             format!("reported: {} {}", humanize::records(*count), terminal::escape(reason))

@@ -194,3 +194,13 @@ fn records_left_in_a_removed_ring_have_their_own_words() {
     assert_eq!(of("left", 1), "reported: 1 record left in a ring that was removed or replaced");
     assert_eq!(of("damaged", 1), "reported: damaged, 1 place, of threads without a lane");
 }
+
+#[test]
+fn records_left_out_are_of_threads_with_a_lane() {
+    let of = |reason: &str| {
+        let fault = Fault::Gap { reason: reason.to_owned(), count: 5 };
+        finding(&Finding { place: Place { file: 0, line: 1 }, owner: None, fault })
+    };
+    assert_eq!(of("unwritten"), "reported: 5 records left out, because the output did not keep up");
+    assert_eq!(of("no_lane"), "reported: 5 records dropped (no_lane), of threads without a lane");
+}
