@@ -184,6 +184,15 @@ fn damaged_and_torn_lines_are_named_and_the_rest_is_read() {
                 "incomplete: 30 records of 1 lane in 1 file; 1 line damaged; 1 unclean exit",
             ]
         );
+        // A line that cannot be read for it is the same line.
+        std::fs::write(scene.file("torn.log"), format!("{}\n{}", lines[0], &lines[1][..9])).unwrap();
+        assert_eq!(
+            self::report(&scene, &["torn.log"], 3),
+            [
+                "torn.log:2: torn last line: it has no newline, so its end may be missing",
+                "incomplete: 1 record of 1 lane in 1 file; 1 line damaged",
+            ]
+        );
     }
 }
 
@@ -265,6 +274,9 @@ fn an_output_without_ids_is_refused() {
     refused(100, "lines without ids of records, as a pattern or the format raw writes them");
     std::fs::write(scene.file("app.log"), "just text\n").unwrap();
     refused(1, "lines without ids of records, as a pattern or the format raw writes them");
+    std::fs::write(scene.file("empty.log"), "").unwrap();
+    let other = scene.ringlog(&["verify", "empty.log", "app.log"]);
+    assert!(other.stderr.starts_with("ringlog: app.log:1: lines without ids"), "{other:#?}");
     std::fs::write(scene.file("app.log"), b"\x1f\x8b\x08\x00").unwrap();
     let cut = scene.ringlog(&["verify", "app.log"]);
     assert!(cut.code == Some(1) && cut.stderr.starts_with("ringlog: cannot read app.log: "), "{cut:#?}");

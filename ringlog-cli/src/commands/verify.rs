@@ -131,7 +131,10 @@ impl Check<'_> {
                 Line::Continuation => Err("it begins in the middle of a message".to_owned()),
                 Line::Unreadable(why) => Err(why),
             };
-            if let Err(why) = known {
+            // A torn line is reported once, below.
+            if let Err(why) = known
+                && !lines.is_torn()
+            {
                 self.unreadable += 1;
                 self.say(place, &format!("damaged line: {why}"));
                 if !self.has_ids && place.line as usize >= UNREADABLE_LINES_MAX {
@@ -181,8 +184,9 @@ impl Check<'_> {
     }
 
     fn close(mut self) -> exit_code::CommandResult {
-        if !self.has_ids && self.unreadable > 0 {
-            return Ok(self.refuse(Place { file: 0, line: 1 }, WITHOUT_IDS));
+        // Without ids nothing of what was found has been printed.
+        if let Some((place, _)) = self.found.first().filter(|_| !self.has_ids) {
+            return Ok(self.refuse(*place, WITHOUT_IDS));
         }
         let (findings, sums) = std::mem::take(&mut self.account).close();
         for finding in findings {
