@@ -60,9 +60,20 @@ impl Decimal {
 /// ```
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let parsed = Decimal::split(text.trim()).and_then(|(number, unit)| number.times(size_unit(unit)?));
-    parsed.ok_or_else(|| {
-        format!("size {text:?}; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1.5GiB")
+    let is_too_large = || zeros(text).is_some_and(|zeros| parse_size(&zeros).is_ok());
+    parsed.ok_or_else(|| match is_too_large() {
+        true => format!("size {text:?} is too large; expected less than 16777216TiB"),
+        false => {
+            format!("size {text:?}; expected a number with an optional unit: 65536, 64KiB, 16MiB, 1.5GiB")
+        }
     })
+}
+
+/// The text with zeros for its digits. If only that can be parsed, its number was too large. `None` if it is the text
+/// itself.
+fn zeros(text: &str) -> Option<String> {
+    let zeros = text.replace(|c: char| c.is_ascii_digit(), "0");
+    (zeros != text).then_some(zeros)
 }
 
 fn size_unit(unit: &str) -> Option<u64> {
@@ -110,8 +121,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             }
         }
     };
-    parse().ok_or_else(|| {
-        format!("{text:?} is not a duration; expected numbers with units, such as 250ms, 10s, 5m or 1h30m")
+    let is_too_long = || zeros(text).is_some_and(|zeros| parse_duration(&zeros).is_ok());
+    parse().ok_or_else(|| match is_too_long() {
+        true => format!("{text:?} is too long; expected at most 213503d"),
+        false => {
+            format!(
+                "{text:?} is not a duration; expected numbers with units, such as 250ms, 10s, 5m or 1h30m"
+            )
+        }
     })
 }
 
@@ -150,22 +167,14 @@ mod tests {
             assert_eq!(parse_size(&size_word(bytes)), Ok(bytes), "{text}");
         }
         assert_eq!([size_word(3 << 19), size_word(1 << 20)], ["1536KiB", "1MiB"]);
-        let wrong = [
-            "",
-            "MiB",
-            "1.MiB",
-            ".5MiB",
-            "1.2.3",
-            "-1",
-            "3 parsecs",
-            "99999999TiB",
-            "1.5.",
-            "١MiB",
-            "1é",
-            "1ib",
-        ];
+        let wrong = ["", "MiB", "1.MiB", ".5MiB", "1.2.3", "-1", "3 parsecs", "1.5.", "١MiB", "1é", "1ib"];
         for text in wrong {
             assert!(parse_size(text).is_err_and(|error| error.contains("expected a number")), "{text}");
+        }
+        assert_eq!(parse_size("16777215.9TiB"), Ok(18446743963758388838));
+        for text in ["16777216TiB", "99999999TiB", "18446744073709551616", "99999999999999999999 KiB"] {
+            let expected = format!("size {text:?} is too large; expected less than 16777216TiB");
+            assert_eq!(parse_size(text), Err(expected));
         }
     }
 
@@ -193,9 +202,13 @@ mod tests {
         assert_eq!(words, ["90s", "90min", "1d", "15min"]);
         assert_eq!(duration_word(Duration::from_nanos(1_500)), "1500ns");
         for text in
-            ["", "s", "5", "1h30", "-1s", "1 parsec", "1.2.3s", "1e400s", "99999999999999999999s", "1s,2s"]
+            ["", "s", "5", "1h30", "-1s", "1 parsec", "1.2.3s", "1e400s", "99999999999999999999", "1s,2s"]
         {
             assert!(parse_duration(text).is_err_and(|error| error.contains("is not a duration")), "{text}");
+        }
+        assert_eq!(parse_duration("213503d").map(|span| span.as_secs()), Ok(213_503 * 86_400));
+        for text in ["213504d", "99999999999d", "99999999999999999999s", "213503d 24h"] {
+            assert_eq!(parse_duration(text), Err(format!("{text:?} is too long; expected at most 213503d")));
         }
     }
 }

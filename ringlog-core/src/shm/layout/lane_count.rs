@@ -48,10 +48,18 @@ impl Geometry {
         (of(least)..=of(most)).contains(&self.lane_count)
     }
 
-    /// Refuses a number of lanes for which there are not enough blocks, where a smaller number would do.
+    /// Refuses a number of lanes that no ring has, and one for which there are not enough blocks, where a smaller number
+    /// would do.
     pub(super) fn check_lanes(size: u64, block_bytes: u32, lanes: u32) -> Result<(), BadGeometry> {
         let most = Self::most_lanes(size, block_bytes);
-        if !(2..lanes.min(LANES_MAX)).contains(&most) {
+        if lanes > LANES_MAX {
+            let of_size = match most {
+                2.. => format!("; one of this size has room for {most}"),
+                _ => String::new(),
+            };
+            return Err(BadGeometry(format!("{lanes} lanes; a ring has 2 to {LANES_MAX}{of_size}")));
+        }
+        if !(2..lanes).contains(&most) {
             return Ok(());
         }
         let blocks = Self::blocks_in(size, block_bytes, lanes);

@@ -93,6 +93,11 @@ fn sixteen_mebibytes_make_this_ring() {
 
 #[test]
 fn too_many_lanes_fail_with_the_arithmetic() {
+    let error = Geometry::fit(1 << 20, None, Some(100_000_000), None).unwrap_err().to_string();
+    assert!(
+        error.ends_with("100000000 lanes; a ring has 2 to 1048576; one of this size has room for 54"),
+        "{error}"
+    );
     let error = Geometry::fit(1 << 20, None, Some(100), None).unwrap_err().to_string();
     assert!(
         error.contains("100 lanes need at least two each, 200: enlarge the ring or ask for fewer lanes"),
