@@ -4,18 +4,24 @@ use std::time::Duration;
 
 use ringlog::Overflow;
 use ringlog::admin::{self, Clock, Size};
+use ringlog_writer::rotation::parse_duration;
 
 /// The longest time that a producer waits for space under `block` without a time.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Parses a duration: `500ms`, `10s`, `2min`, `1h30m`; a number alone means seconds.
+/// Parses a duration: `500ms`, `10s`, `2min`, `1h30m`, `2 minutes`; a number alone means seconds.
 ///
 /// # Errors
 /// A message that says what was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let is_number = text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let in_seconds = is_number.then(|| admin::parse_duration(&format!("{text}s")).ok());
-    in_seconds.flatten().map_or_else(|| admin::parse_duration(text), Ok)
+    if !is_number {
+        return parse_duration(text);
+    }
+    let in_seconds = format!("{text}s");
+    // What is wrong is said of the text as it was given.
+    parse_duration(&in_seconds)
+        .map_err(|error| error.replace(&format!("{in_seconds:?}"), &format!("{text:?}")))
 }
 
 /// The shortest interval.
@@ -120,6 +126,10 @@ mod tests {
             [ms("500ms"), ms("10"), ms("0.5"), ms("1.5s"), ms("2 min"), ms("1h30m"), ms("1d")],
             [Ok(500), Ok(10_000), Ok(500), Ok(1_500), Ok(120_000), Ok(5_400_000), Ok(86_400_000)]
         );
+        assert_eq!([ms("2 minutes"), ms("PT5S"), ms("02:30:15")], [Ok(120_000), Ok(5_000), Ok(9_015_000)]);
+        for long in ["99999999999d", "99999999999999"] {
+            assert_eq!(duration(long), Err(format!("{long:?} is too long; expected at most 213503d")));
+        }
         for wrong in ["", "s", "-1s", "1 parsec", "1e400", "1.2.3s", "inf", "-1"] {
             assert!(duration(wrong).unwrap_err().contains("is not a duration; expected"), "{wrong}");
         }

@@ -66,6 +66,7 @@ pub use schedule::Schedule;
 pub use step::PlanStep;
 pub(crate) use total::{TotalShare, TotalSize};
 pub use trigger::{Cause, Trigger};
-pub use units::{Unit, parse_size};
+pub(crate) use units::is_too_large;
+pub use units::{Unit, parse_duration, parse_size};
 pub use wall_clock::WallClock;
 pub(crate) use wall_clock::{ClockWatch, Moment};

@@ -73,7 +73,10 @@ pub(crate) enum Pattern {
     Any,
     OneOf(&'static [&'static str]),
     Duration,
+    /// At least one byte.
     Size,
+    /// Counts, durations and sizes with commas between, or `all`.
+    Limits,
     /// The name of a level, or its number.
     Level,
     LevelName,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ringlog::admin;
 
-use crate::rotation::parse_size;
-use crate::setting::words::{NUMBER_MAX, duration, duration_or_milliseconds};
+use crate::rotation::{parse_duration, parse_size};
+use crate::setting::words::{NUMBER_MAX, duration_or_milliseconds};
 use crate::setting::{Flag, Pattern, Setting, Switch, Syntax, optional, word};
 
 /// What holds for the whole writer.
@@ -41,7 +41,7 @@ pub(crate) const GENERAL: &[Setting<General>] = &[
     Setting::<General>::word(
         "grace",
         Syntax::String(Pattern::Duration),
-        optional!(grace, duration, admin::duration_word),
+        optional!(grace, parse_duration, admin::duration_word),
         "How long the writer holds back a record, for example `25ms`, because a thread that is suspended in \
          the middle of a log call may still publish an older one. An older record that comes later than that \
          is written out of order and counted as late. The wait shrinks to nothing as the ring fills. Without \
@@ -54,7 +54,7 @@ pub(crate) const GENERAL: &[Setting<General>] = &[
     Setting::<General>::word(
         "stop-timeout",
         Syntax::String(Pattern::Duration),
-        word!(stop_timeout, duration, admin::duration_word),
+        word!(stop_timeout, parse_duration, admin::duration_word),
         "When the writer stops, how long an output that takes nothing, such as a pipe that is not read, is waited \
          for. `0s`: it gets what it takes at once. A file is written to its end, unless it has taken nothing for \
          this time and at least a second. What an output has not got by then waits in the ring for the next writer.",

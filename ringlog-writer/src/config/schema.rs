@@ -134,13 +134,25 @@ fn string(pattern: &Pattern) -> Members {
     members
 }
 
+/// A regular expression for a number from 0 to 4294967295.
+const COUNT: &str = "0*([0-9]{1,9}|[1-3][0-9]{9}|4([01][0-9]{8}|2([0-8][0-9]{7}|9([0-3][0-9]{6}|4([0-8][0-9]{5}|\
+                     9([0-5][0-9]{4}|6([0-6][0-9]{3}|7([01][0-9]{2}|2([0-8][0-9]|9[0-5])))))))))";
+
 /// A regular expression, in the dialect of JavaScript, for what a pattern accepts.
 fn expression(pattern: &Pattern) -> String {
     match pattern {
         Pattern::Any => ".*".to_owned(),
         Pattern::OneOf(words) => words.join("|"),
         Pattern::Duration => r"(\s*[0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|min|h|d|w))+\s*".to_owned(),
-        Pattern::Size => r"\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt]([Ii]?[Bb])?|[Bb])?\s*".to_owned(),
+        Pattern::Size => {
+            r"\s*([0-9]*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)\s*([KkMmGgTt]([Ii]?[Bb])?|[Bb])?\s*"
+                .to_owned()
+        }
+        Pattern::Limits => {
+            let limit =
+                format!(r"\s*({COUNT}|[0-9]+(\.[0-9]+)?\s*[A-Za-z][A-Za-z0-9. ]*|[0-9]+:[0-9.:]+)\s*");
+            format!("all|{limit}(,{limit})*")
+        }
         Pattern::Level => format!("{}|1?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]", expression(&Pattern::LevelName)),
         Pattern::LevelName => LEVELS.iter().map(|name| in_any_case(name)).collect::<Vec<_>>().join("|"),
         Pattern::Expression(expression) => (*expression).to_owned(),

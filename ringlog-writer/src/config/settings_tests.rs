@@ -26,7 +26,7 @@ pub(crate) fn sample(key: &Key) -> Option<String> {
 
 fn word(pattern: &Pattern, is_default: &impl Fn(&str) -> bool) -> Option<&'static str> {
     match pattern {
-        Pattern::Any | Pattern::Expression(_) => None,
+        Pattern::Any | Pattern::Expression(_) | Pattern::Limits => None,
         Pattern::OneOf(words) => words.iter().rev().find(|word| !is_default(word)).copied(),
         Pattern::Duration => Some("7s"),
         Pattern::Size => Some("3MiB"),

@@ -72,8 +72,10 @@ impl FromStr for Every {
         }
         let interval = units::interval(word).filter(|(number, _)| *number > 0);
         interval.map(|(number, unit)| Every::Interval { number, unit }).ok_or_else(|| {
+            let is_too_long = || units::is_too_large(word, |word| units::interval(word).ok_or(()));
             let expected = match units::has_part_of_second(word) {
                 true => "whole seconds, such as 1s or 30s".to_owned(),
+                false if is_too_long() => "at most 4294967295 of a unit".to_owned(),
                 false => format!("30s, 15min, 6h, 1d, {}", names().collect::<Vec<_>>().join(", ")),
             };
             let error = InvalidValue::new("rotation interval", word, expected);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringlog::admin;
 
 use super::every::{At, Every, Zone};
+use super::units::{is_too_large, parse_duration};
 use crate::text_enum::{InvalidValue, text_enum};
 
 /// When a file is rotated, and what happens to closed files. By default a file is rotated only on request.
@@ -175,9 +176,9 @@ impl Keep {
     }
 
     fn limit(&mut self, word: &str) -> bool {
-        if let Ok(count) = word.parse() {
-            self.count.replace(count).is_none()
-        } else if let Ok(age) = admin::parse_duration(word) {
+        if is_bare(word) {
+            word.parse().is_ok_and(|count| self.count.replace(count).is_none())
+        } else if let Ok(age) = parse_duration(word) {
             // `5m` is five minutes, or mebibytes as in `10M`: too far from each other to guess.
             let is_ambiguous = admin::parse_size(word).is_ok();
             age.subsec_nanos() == 0 && !is_ambiguous && self.age.replace(age).is_none()
@@ -189,6 +190,12 @@ impl Keep {
     }
 }
 
+/// Whether a limit is a number without a unit, which is a count.
+fn is_bare(limit: &str) -> bool {
+    limit.starts_with(|c: char| c.is_ascii_digit() || c == '+')
+        && limit[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
 impl FromStr for Keep {
     type Err = InvalidValue;
 
@@ -197,8 +204,16 @@ impl FromStr for Keep {
         if word == "all" || word.split(',').all(|limit| keep.limit(limit.trim())) {
             return Ok(keep);
         }
-        let expected =
-            "a count, an age, a size, each at most once, such as 7 or 30d or 2GiB or 7,30d; or all";
+        let limits = || word.split(',').map(str::trim);
+        let expected = if limits().any(|limit| is_bare(limit) && is_too_large(limit, str::parse::<u32>)) {
+            "a count of at most 4294967295; a size needs a unit, such as 5GiB"
+        } else if limits().any(|limit| is_too_large(limit, parse_duration)) {
+            "an age of at most 213503d"
+        } else if limits().any(|limit| !is_bare(limit) && is_too_large(limit, admin::parse_size)) {
+            "a size of less than 16777216TiB"
+        } else {
+            "a count, an age, a size, each at most once, such as 7 or 30d or 2GiB or 7,30d; or all"
+        };
         Err(InvalidValue::new("keep limit", word, expected).near(["all"]))
     }
 }
@@ -259,6 +274,18 @@ mod tests {
         for wrong in ["", "7,8", "1d,2d", "-1", "ever", "7,", "3 parsecs", "1.5s", "5m", "5 m"] {
             assert!(wrong.parse::<Keep>().is_err(), "{wrong:?}");
         }
+        assert_eq!("2 minutes".parse(), Ok(Keep { age: Some(Duration::from_secs(120)), ..Keep::default() }));
+        for (word, expected) in [
+            ("7,4294967296", "a count of at most 4294967295; a size needs a unit, such as 5GiB"),
+            ("5000000000", "a count of at most 4294967295; a size needs a unit, such as 5GiB"),
+            ("99999999999d", "an age of at most 213503d"),
+            ("7,99999999999999TiB", "a size of less than 16777216TiB"),
+            ("1.5", "a count, an age, a size, each at most once, such as 7 or 30d or 2GiB or 7,30d; or all"),
+        ] {
+            let error = word.parse::<Keep>().unwrap_err().to_string();
+            assert_eq!(error, format!("invalid keep limit {word:?}; expected {expected}"));
+        }
+        assert_eq!("4294967295".parse(), Ok(Keep { count: Some(u32::MAX), ..Keep::default() }));
         let error = "al".parse::<Keep>().unwrap_err().to_string();
         assert!(error.ends_with("or 7,30d; or all; did you mean \"all\"?"), "{error}");
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ringlog::Level;
-use ringlog::admin;
 
 use super::{Pattern, Syntax};
+use crate::rotation::parse_duration;
 use crate::text_enum::{nearest, suggestion};
 
 /// The largest number in a file.
@@ -13,12 +13,6 @@ pub(crate) const NUMBER_MAX: u64 = i64::MAX as u64;
 
 pub(crate) const ANY: Syntax = Syntax::String(Pattern::Any);
 pub(crate) const LEVEL: Syntax = Syntax::StringOrNumber(Pattern::Level, 0..=255);
-
-/// Parses a duration such as `10ms`, `1.5s` or `1h30m`; also `2 minutes` and `PT5S`.
-pub(crate) fn parse_duration(word: &str) -> Option<Duration> {
-    let spelled_out = || word.parse::<jiff::SignedDuration>().ok()?.try_into().ok();
-    admin::parse_duration(word).ok().or_else(spelled_out)
-}
 
 /// A level as a word that can be parsed again. Levels between the named ones are written as numbers.
 pub(crate) fn level_word(level: Level) -> String {
@@ -52,13 +46,7 @@ pub(crate) fn parse_level(word: &str) -> Result<Level, String> {
 pub(crate) const LEVELS: &[&str] =
     &["trace", "debug", "info", "warn", "warning", "error", "critical", "fatal", "notset"];
 
-/// A duration with its unit.
-pub(crate) fn duration(word: &str) -> Result<Duration, String> {
-    let expected = "a number with a unit, such as \"10ms\" or \"1s\"";
-    parse_duration(word).ok_or_else(|| format!("invalid duration {word:?}; expected {expected}"))
-}
-
 /// A duration; a bare number means milliseconds.
 pub(crate) fn duration_or_milliseconds(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_millis).or_else(|_| admin::parse_duration(text))
+    text.parse().map(Duration::from_millis).or_else(|_| parse_duration(text))
 }

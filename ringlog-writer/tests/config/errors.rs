@@ -110,15 +110,18 @@ fn values_of_the_whole_file() {
             ("stop_timeout = \"5s\"", "1:1: unknown key \"stop_timeout\"; did you mean \"stop-timeout\"?"),
             (
                 "stop-timeout = \"5\"",
-                "1:16: invalid duration \"5\"; expected a number with a unit, such as \"10ms\" or \"1s\"",
+                "1:16: \"5\" is not a duration; expected numbers with units, such as 250ms, 10s, 5m or \
+                 1h30m",
             ),
             (
                 "grace = \"10\"",
-                "1:9: invalid duration \"10\"; expected a number with a unit, such as \"10ms\" or \"1s\"",
+                "1:9: \"10\" is not a duration; expected numbers with units, such as 250ms, 10s, 5m or \
+                 1h30m",
             ),
             (
                 "grace = \"-1s\"",
-                "1:9: invalid duration \"-1s\"; expected a number with a unit, such as \"10ms\" or \"1s\"",
+                "1:9: \"-1s\" is not a duration; expected numbers with units, such as 250ms, 10s, 5m or \
+                 1h30m",
             ),
         ],
         REST,

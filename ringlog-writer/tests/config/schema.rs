@@ -121,6 +121,7 @@ fn the_schema_accepts_what_the_reader_accepts() {
         vec![top(""), String::new(), handler(""), handler("kind = 'file'"), handler("kind = 'socket'")];
     let spans = ["10ms", "1.5s", "1h30m", "2 d", "1 h 5 min", "10", "5 parsecs", "", "1.s", "-1s", "3us"];
     let sizes = ["10MiB", "1.5MiB", "10MB", "64 k", "4096", "100B", "1gib", "10MX", "", "B", "-1"];
+    let sizes = sizes.into_iter().chain(["0", "0B", "0.0 MiB", "0.5KiB", "010", "100.0B"]);
     texts.extend(spans.map(|word| top(&format!("grace = '{word}'"))));
     texts.extend(spans.map(|word| file(&format!("fsync = '{word}'"))));
     texts.extend(sizes.map(|word| file(&format!("rotate.size = '{word}'"))));
@@ -128,8 +129,10 @@ fn the_schema_accepts_what_the_reader_accepts() {
         ["1", "0", "-1", "1.5", "true", "[]", "{}"].map(|value| file(&format!("rotate.size = {value}"))),
     );
     let limits = ["7", "30d", "7,30d", "7, 2GiB", "1d12h", "all", "ever", "1,", "-1", "1.5KiB", "d"];
+    let counts = ["0", "007", "4294967295", "4294967296", "7,5000000000", "1.5", "99999d,4294967300"];
+    let limits = limits.into_iter().chain(counts);
     texts.extend(limits.map(|word| file(&format!("rotate.keep = '{word}'"))));
-    texts.extend(["7", "0", "-1", "7.5"].map(|value| file(&format!("rotate.keep = {value}"))));
+    texts.extend(["7", "0", "-1", "7.5", "4294967296"].map(|value| file(&format!("rotate.keep = {value}"))));
     let levels =
         ["'trace'", "'Info'", "'WARNING'", "'NotSet'", "25", "0", "'255'", "256", "'256'", "-1", "'info5'"];
     texts.extend(levels.map(|value| handler(&format!("kind = 'null'\nlevel = {value}"))));

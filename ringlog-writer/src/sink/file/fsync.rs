@@ -7,7 +7,8 @@ use std::time::Duration;
 use ringlog::Level;
 use ringlog::admin;
 
-use crate::setting::words::{level_word, parse_duration};
+use crate::rotation::{is_too_large, parse_duration};
+use crate::setting::words::level_word;
 use crate::text_enum::InvalidValue;
 
 /// When a file is synced, so that its records survive a power cut. A killed process, be it a producer or the writer,
@@ -82,12 +83,15 @@ impl FromStr for Fsync {
             "batch" => return Ok(Fsync::Batch),
             _ => {}
         }
-        let parsed = parse_duration(word).map(Fsync::Every).or_else(|| parse_level(word).map(Fsync::Level));
+        let parsed = parse_duration(word).map(Fsync::Every).ok().or_else(|| parse_level(word).map(Fsync::Level));
         parsed.ok_or_else(|| {
             if is_number(word) {
                 return neither(word);
             }
-            let expected = "never, interval, batch, a duration like 5s, a level like error";
+            let expected = match is_too_large(word, parse_duration) {
+                true => "a duration of at most 213503d",
+                false => "never, interval, batch, a duration like 5s, a level like error",
+            };
             InvalidValue::new("fsync policy", word, expected).near(WORDS)
         })
     }

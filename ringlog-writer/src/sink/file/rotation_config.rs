@@ -79,9 +79,7 @@ pub(crate) const SETTINGS: &[Setting<Rotation>] = &[
     Setting::<Rotation>::word(
         "keep",
         Syntax::StringOrNumber(
-            Pattern::Expression(
-                "all|\\s*[0-9]+(\\.[0-9]+)?\\s*[A-Za-z0-9. ]*(,\\s*[0-9]+(\\.[0-9]+)?\\s*[A-Za-z0-9. ]*)*",
-            ),
+            Pattern::Limits,
             0..=u32::MAX as u64,
         ),
         word!(keep),
