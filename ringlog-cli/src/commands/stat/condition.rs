@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ringlog::admin;
+use ringlog_writer::rotation::parse_duration;
 
 use super::numbers::{NUMBERS, Value};
 use super::reading::Reading;
@@ -55,13 +56,23 @@ impl FromStr for Condition {
         let found = OPERATORS.into_iter().find(|(operator, _)| rest.starts_with(operator));
         let (operator, _) = found.ok_or_else(|| wrong(format!("{text:?} has no known comparison")))?;
         let limit = rest[operator.len()..].trim();
-        let age = || admin::parse_duration(limit).map(Limit::Age);
-        let limit = match (limit.replace([',', '_'], "").parse().map(Limit::Count), &NUMBERS[number].value) {
+        let age = || parse_duration(limit).map(Limit::Age);
+        let digits = limit.replace([',', '_'], "");
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let limit = match (digits.parse().map(Limit::Count), &NUMBERS[number].value) {
             (Ok(count), Value::Count(_) | Value::Said(_) | Value::Either(..)) => count,
+            (Err(_), Value::Count(_) | Value::Said(_) | Value::Either(..)) if is_number => {
+                let most = humanize::count(u64::MAX);
+                return Err(format!("{limit:?} is too large a number for {name}; expected at most {most}"));
+            }
             (Err(_), Value::Count(_) | Value::Said(_)) => {
                 return Err(format!("{name} is compared with a number, not with {limit:?}"));
             }
-            (_, Value::Age(_) | Value::Either(..)) => age()?,
+            (_, Value::Either(..)) => age().map_err(|error| match error.contains("is not a duration; ") {
+                true => format!("{error}; or a number of records, such as 1000"),
+                false => error,
+            })?,
+            (_, Value::Age(_)) => age()?,
         };
         Ok(Condition { number, operator, limit })
     }
@@ -81,10 +92,9 @@ impl Condition {
             (Value::Age(read) | Value::Either(_, read), Limit::Age(limit)) => {
                 let found = read(now);
                 let words = match now.stat.consumer {
-                    _ if found < Duration::MAX => humanize::span_of(found),
-                    Some(_) => "never".to_owned(),
                     // One may have looked into the ring before.
-                    None => "without a writer".to_owned(),
+                    None if found == Duration::MAX => "without a writer".to_owned(),
+                    _ => age_words(found, limit),
                 };
                 (found.cmp(&limit), words)
             }
@@ -96,6 +106,20 @@ impl Condition {
         let test = OPERATORS.iter().find(|(operator, _)| *operator == self.operator).map(|(_, test)| test);
         test.is_some_and(|test| test(order)).then_some(found)
     }
+}
+
+/// An age in words that compare to the limit as it does: with as many digits as that takes.
+fn age_words(age: Duration, limit: Duration) -> String {
+    if age == Duration::MAX {
+        return "never".to_owned();
+    }
+    let (words, order) = (humanize::span_of(age), age.cmp(&limit));
+    let shown = |words: &str| admin::parse_duration(&words.replace("days", "d")).ok();
+    if shown(&words).is_some_and(|shown| shown.cmp(&limit) == order) {
+        return words;
+    }
+    let in_ms = Duration::from_millis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+    admin::duration_word(if in_ms.cmp(&limit) == order { in_ms } else { age })
 }
 
 impl fmt::Display for Condition {
@@ -143,9 +167,33 @@ mod tests {
             ("dropped > 10s", "dropped is compared with a number, not with \"10s\""),
             ("polled > 10", "\"10\" is not a duration; expected"),
             ("behind > ten", "\"ten\" is not a duration; expected"),
+            ("behind > 99999999999d", "\"99999999999d\" is too long; expected at most 213503d"),
+            (
+                "dropped > 18446744073709551616",
+                "\"18446744073709551616\" is too large a number for dropped; ",
+            ),
+            ("behind > 18446744073709551616", "\"18446744073709551616\" is too large a number for behind; "),
         ] {
             let error = text.parse::<Condition>().unwrap_err();
             assert!(error.starts_with(why), "{text}: {error}");
+        }
+        let negative = "behind > -1".parse::<Condition>().unwrap_err();
+        assert!(negative.ends_with("5m or 1h30m; or a number of records, such as 1000"), "{negative}");
+    }
+
+    #[test]
+    fn an_age_is_shown_so_that_the_condition_is_true() {
+        let (ms, ns) = (Duration::from_millis, Duration::from_nanos);
+        for (age, limit, words) in [
+            (ms(1_700), ms(1_000), "1700ms"),
+            (ms(1_600), ms(1_500), "1600ms"),
+            (ns(1_000_000_001), ms(1_000), "1000000001ns"),
+            (ms(2_700), ms(1_000), "2 s"),
+            (ms(2_000), ms(2_000), "2 s"),
+            (ms(3 * 86_400_000 + 5), ms(3 * 86_400_000), "259200005ms"),
+            (Duration::MAX, ms(1), "never"),
+        ] {
+            assert_eq!(age_words(age, limit), words);
         }
     }
 }
