@@ -129,3 +129,30 @@ fn putting_goes_on_with_the_ring_that_takes_the_place() {
     assert_eq!(stat["dropped"], stat["refused"]["left"], "{stat}");
     assert_eq!(scene.read("said"), waiting);
 }
+
+/// The help says so: `put` does not end with 3 then.
+#[test]
+fn lines_left_in_a_replaced_ring_are_reported_by_the_next_one() {
+    let scene = Scene::new();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    let mut putting = putting(&scene);
+    scene.ringlog(&["rm", "app", "--force"]).ok();
+    scene.ringlog(&["create", "app", "--size", "1MiB"]).ok();
+    // The path is looked at once a second: until then lines go into the removed ring.
+    let mut put = 1;
+    wait_until("a line in the new ring", || {
+        putting.0.write(b"another line\n");
+        put += 1;
+        published(&scene) > 0
+    });
+    let ended = putting.output();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    scene.ringlog(&["writer", "app", "--out", "app.log", "--until-idle"]).ok();
+    let log = scene.read("app.log");
+    let left = lines_before(
+        &log.replace("record ", "records "),
+        " records missing here: left in a ring that was removed or replaced",
+    );
+    let there = log.lines().filter(|line| line.ends_with(" another line")).count() as u64;
+    assert_eq!(left + there, put, "{log}");
+}

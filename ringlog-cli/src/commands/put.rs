@@ -26,7 +26,8 @@ use crate::{exit_code, humanize, option_values, terminal};
 /// If the ring is removed or replaced meanwhile, `put -` goes on with the ring of this name that is there then; it
 /// waits up to --timeout for one. If there is none after that time, it ends with exit code 4, and says how many lines
 /// were not put, and how many of those that were put are lost. If every line was put and some are lost, the exit code
-/// is 3.
+/// is 3. It is not where another ring of this name has taken the place before the end: that ring then counts what was
+/// left in the removed one, and its output reports the number, which `put` cannot tell from lines that were persisted.
 #[derive(Args)]
 pub struct Put {
     /// The ring to log into

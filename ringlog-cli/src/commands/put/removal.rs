@@ -35,7 +35,8 @@ impl RemovalWatch {
     }
 
     /// What is lost because the ring was removed or replaced, in words; `None` if nothing is, or if another ring of
-    /// this name counts it, so that its output reports it. Where a writer drains the removed ring, waits up to
+    /// this name counts it, so that its output reports it: counters that were taken over look like those of persisted
+    /// records. Where a writer drains the removed ring, waits up to
     /// `within` for it.
     pub(super) fn loss(&self, within: Duration) -> Option<String> {
         if file_at(&self.ring) == self.file {
