@@ -74,15 +74,25 @@ pub struct ConfigPlace {
 
 /// The notes collected so far.
 #[derive(Default)]
-struct Notes(Vec<Note>);
+struct Notes {
+    notes: Vec<Note>,
+    /// The first part that Python refuses, with its reason.
+    refused: Option<Unreadable>,
+}
 
 impl Notes {
+    /// Notes that Python refuses the file for this part.
+    fn refuse(&mut self, at: &ConfigPlace, why: impl fmt::Display) {
+        let what = format!("{}: {why}; Python refuses that", at.place);
+        self.refused.get_or_insert(Unreadable { line: at.line, what });
+    }
+
     fn lost(&mut self, at: &ConfigPlace, what: impl fmt::Display) {
-        self.0.push(Note { at: at.clone(), what: what.to_string(), kind: NoteKind::Lost });
+        self.notes.push(Note { at: at.clone(), what: what.to_string(), kind: NoteKind::Lost });
     }
 
     fn hint(&mut self, at: &ConfigPlace, what: impl fmt::Display) {
-        self.0.push(Note { at: at.clone(), what: what.to_string(), kind: NoteKind::Hint });
+        self.notes.push(Note { at: at.clone(), what: what.to_string(), kind: NoteKind::Hint });
     }
 }
 
@@ -125,14 +135,22 @@ pub fn import(bytes: &[u8], defines: &[(String, String)]) -> Result<Imported, Un
     let mut notes = Notes::default();
     let source: PythonConfig = if text.trim_start().starts_with('{') {
         dict_config::read(text, &mut notes)?
+    } else if serde_json::from_str::<Vec<serde_json::Value>>(text).is_ok() {
+        let what = "this is a JSON array; expected an object, whose \"version\" is 1";
+        return Err(Unreadable { line: None, what: what.to_owned() });
     } else {
+        // Lines end as Python reads them.
+        let text = &text.replace("\r\n", "\n").replace('\r', "\n");
         file_config::read(text, defines, &mut notes)?
     };
     let formatters = formatters::convert(&source, &mut notes);
     let handlers = handlers::convert(&source, &formatters, &mut notes);
     let loggers = loggers::convert(&source, &handlers, &mut notes);
+    if let Some(refused) = notes.refused {
+        return Err(refused);
+    }
     // Notes without a line come last.
-    notes.0.sort_by_key(|note| (note.at.line.is_none(), note.at.line));
+    notes.notes.sort_by_key(|note| (note.at.line.is_none(), note.at.line));
     let config = Config { handlers: handlers.handlers, loggers, ..Config::empty() };
-    Ok(Imported { config, notes: notes.0 })
+    Ok(Imported { config, notes: notes.notes })
 }

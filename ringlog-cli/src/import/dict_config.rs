@@ -7,6 +7,17 @@ use super::python_config::{PythonConfig, PythonFormatter, PythonHandler, PythonL
 use super::{ConfigPlace, Notes, Unreadable};
 
 const FACTORY: &str = "()";
+/// The keys of the dictionary.
+const KEYS: &[&str] = &[
+    "version",
+    "incremental",
+    "disable_existing_loggers",
+    "formatters",
+    "filters",
+    "handlers",
+    "loggers",
+    "root",
+];
 /// The key of attributes that are set on a handler.
 const ATTRIBUTES: &str = ".";
 
@@ -19,7 +30,8 @@ pub fn read(text: &str, notes: &mut Notes) -> Result<PythonConfig, Unreadable> {
     let unreadable = |what: &str| Unreadable { line: None, what: what.to_owned() };
     match dict.get("version") {
         None => return Err(unreadable("there is no \"version\": 1, so this is not a dictConfig dictionary")),
-        Some(version) if version.as_f64() != Some(1.0) => {
+        // For Python true is 1.
+        Some(version) if version.as_f64() != Some(1.0) && *version != Json::Bool(true) => {
             return Err(unreadable(&format!("version is {version}; only 1 is known")));
         }
         Some(_) => {}
@@ -34,6 +46,7 @@ pub fn read(text: &str, notes: &mut Notes) -> Result<PythonConfig, Unreadable> {
     for name in json::object(&dict, "filters", "filters")?.keys() {
         notes.lost(&place(&format!("filters.{name}")), "filters have no counterpart: they are Python code");
     }
+    note_ignored(&dict, KEYS, &place("the dictionary"), notes);
     let mut source = PythonConfig::default();
     for (name, formatter) in objects(&dict, "formatters")? {
         source.formatters.push(self::formatter(name, formatter, notes)?);
@@ -88,7 +101,20 @@ fn formatter(name: String, object: Object, notes: &mut Notes) -> Result<PythonFo
     // A factory may name its parameter `fmt`; most do.
     let format = text(&object, "format", &at)?.or(text(&object, "fmt", &at)?);
     let (date, style) = (text(&object, "datefmt", &at)?, text(&object, "style", &at)?);
-    Ok(PythonFormatter { name, format, date, style, class: class.filter(|class| !class.is_empty()), at })
+    let is_validated = object.get("validate").is_none_or(json::is_true);
+    if object.get(FACTORY).is_none() {
+        let known = ["format", "fmt", "datefmt", "style", "validate", "defaults", "class"];
+        note_ignored(&object, &known, &at, notes);
+    }
+    Ok(PythonFormatter {
+        name,
+        format,
+        date,
+        style,
+        is_validated,
+        class: class.filter(|class| !class.is_empty()),
+        at,
+    })
 }
 
 fn handler(
@@ -106,6 +132,9 @@ fn handler(
     let Some(class) = factory.or(text(&object, "class", &at)?) else {
         return Err(Unreadable { line: None, what: format!("{}: it has no \"class\"", at.place) });
     };
+    if matches!(class.as_str(), "StreamHandler" | "FileHandler" | "NullHandler") {
+        notes.refuse(&at, format_args!("the class {class:?} cannot be imported; it is \"logging.{class}\""));
+    }
     let formatter = text(&object, "formatter", &at)?.filter(|name| !name.is_empty());
     if let Some(name) = &formatter
         && !formatters.iter().any(|formatter| formatter.name == *name)
@@ -137,6 +166,7 @@ fn logger(
     notes: &mut Notes,
 ) -> Result<PythonLogger, Unreadable> {
     note_filters(object, &at, notes);
+    note_ignored(object, &["level", "handlers", "propagate", "filters"], &at, notes);
     let wrong =
         |found: &Json| json::wrong(&format!("{}.handlers", at.place), "a list of names of handlers", found);
     let names = match object.get("handlers") {
@@ -163,6 +193,13 @@ fn logger(
         propagate,
         at,
     })
+}
+
+/// Notes keys that Python ignores too.
+fn note_ignored(object: &Object, known: &[&str], at: &ConfigPlace, notes: &mut Notes) {
+    for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
+        notes.hint(at, format_args!("{key} is ignored, as Python does"));
+    }
 }
 
 fn note_filters(object: &Object, at: &ConfigPlace, notes: &mut Notes) {

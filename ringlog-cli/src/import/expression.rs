@@ -238,6 +238,12 @@ impl<'a> Reader<'a> {
     fn number(&mut self) -> Result<PythonValue, String> {
         let word = self.word(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
         let digits = word.replace('_', "").to_ascii_lowercase();
+        if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return match digits.bytes().all(|byte| byte == b'0') {
+                true => Ok(PythonValue::Integer(0)),
+                false => Err(format!("{word:?} begins with a zero, which Python refuses in a number")),
+            };
+        }
         let based = [("0x", 16), ("0o", 8), ("0b", 2)];
         let based = based.into_iter().find_map(|(prefix, base)| Some((digits.strip_prefix(prefix)?, base)));
         let (digits_only, base) = based.unwrap_or((&digits, 10));
@@ -272,14 +278,17 @@ impl<'a> Reader<'a> {
         let mut text = String::new();
         loop {
             self.skip();
-            let quote_at = self.rest.find(['"', '\'']);
-            let Some((prefix, _)) = quote_at.map(|at| self.rest.split_at(at)) else { break };
+            let prefix_end =
+                self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+            let (prefix, behind) = self.rest.split_at(prefix_end);
+            if !behind.starts_with(['"', '\'']) {
+                break;
+            }
             let is_raw = match prefix.to_ascii_lowercase().as_str() {
                 "" | "u" => false,
                 "r" => true,
-                "f" | "rf" | "fr" if text.is_empty() => return Err("an f-string is not evaluated".to_owned()),
-                _ if text.is_empty() => return Err(format!("{:?} is not evaluated", head(self.rest))),
-                _ => break,
+                "f" | "rf" | "fr" => return Err("an f-string is not evaluated".to_owned()),
+                _ => return Err(format!("{:?} is not evaluated", head(self.rest))),
             };
             self.rest = &self.rest[prefix.len()..];
             self.text(is_raw, &mut text)?;

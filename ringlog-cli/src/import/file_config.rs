@@ -14,6 +14,7 @@ pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Resu
     for (name, value) in defines {
         ini.define(name, value);
     }
+    note_ignored(&ini, notes);
     let mut source = PythonConfig::default();
     for (name, line) in listed(&ini, "formatters")? {
         let section = ini.section(&format!("formatter_{name}"), Some(line))?;
@@ -21,7 +22,7 @@ pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Resu
     }
     for (name, line) in listed(&ini, "handlers")? {
         let section = ini.section(&format!("handler_{name}"), Some(line))?;
-        source.handlers.push(handler(name, section, &source.formatters)?);
+        source.handlers.push(handler(name, section, &source.formatters, notes)?);
     }
     let loggers = listed(&ini, "loggers")?;
     if !loggers.iter().any(|(name, _)| name == "root") {
@@ -35,6 +36,32 @@ pub fn read(text: &str, defines: &[(String, String)], notes: &mut Notes) -> Resu
         source.loggers.push(logger(&name, section, &source.handlers)?);
     }
     Ok(source)
+}
+
+/// Notes keys and sections that Python ignores too. Sections of other names may be another program's.
+fn note_ignored(ini: &Ini, notes: &mut Notes) {
+    let kinds: [(&str, &str, &[&str]); 3] = [
+        ("loggers", "logger_", &["level", "handlers", "propagate", "qualname", "channel", "parent"]),
+        ("handlers", "handler_", &["class", "level", "formatter", "args", "kwargs", "target"]),
+        ("formatters", "formatter_", &["format", "datefmt", "style", "class", "defaults"]),
+    ];
+    for section in ini.sections() {
+        let name = section.name();
+        let found =
+            kinds.iter().find_map(|(list, prefix, keys)| Some((*list, name.strip_prefix(prefix)?, *keys)));
+        let Some((list, name, keys)) = found else { continue };
+        let names = ini.section(list, None).and_then(|list| list.names("keys")).unwrap_or_default();
+        if !names.iter().any(|known| known == name) {
+            notes.hint(
+                &at(section, ""),
+                format_args!("it is ignored, as Python does: [{list}] does not name it"),
+            );
+            continue;
+        }
+        for key in section.keys().filter(|key| !keys.contains(key)) {
+            notes.hint(&at(section, key), format_args!("{key} is ignored, as Python does"));
+        }
+    }
 }
 
 /// Returns the names under `keys` in a section, with their line.
@@ -63,6 +90,7 @@ fn formatter(
         format: raw("format"),
         date: raw("datefmt"),
         style: raw("style"),
+        is_validated: true,
         class: section.get("class")?.filter(|class| !class.is_empty()),
         name,
     })
@@ -72,6 +100,7 @@ fn handler(
     name: String,
     section: SectionView<'_>,
     formatters: &[PythonFormatter],
+    notes: &mut Notes,
 ) -> Result<PythonHandler, Unreadable> {
     let mut handler = PythonHandler {
         at: ConfigPlace { line: Some(section.line()), place: format!("[{}]", section.name()) },
@@ -93,8 +122,12 @@ fn handler(
         Err(why) => handler.unknown_args = Some(why),
     }
     if let Some(target) = section.get("target")?.filter(|target| !target.is_empty()) {
-        handler.kwargs.retain(|(name, _)| name != "target");
-        handler.kwargs.push(("target".to_owned(), PythonValue::Text(target)));
+        if handler.class.ends_with("MemoryHandler") {
+            handler.kwargs.retain(|(name, _)| name != "target");
+            handler.kwargs.push(("target".to_owned(), PythonValue::Text(target)));
+        } else {
+            notes.hint(&at(section, "target"), "target is ignored, as Python does: it is no MemoryHandler");
+        }
     }
     Ok(handler)
 }

@@ -53,8 +53,20 @@ fn one(formatter: &PythonFormatter, notes: &mut Notes) -> Formatter {
             notes.lost(at, format_args!("the class {class} is Python code; its format is taken as it is"));
         }
     }
+    // What another class does with them is its code's.
+    let is_python_s = matches!(formatter.class.as_deref(), None | Some("logging.Formatter"));
+    let style = formatter.style.as_deref().unwrap_or("%");
+    if is_python_s && !matches!(style, "%" | "{" | "$") {
+        notes.refuse(at, format_args!("the style is {style:?}, not %, {{ or $"));
+    }
     let given = formatter.format.as_deref().filter(|format| !format.is_empty());
-    let translated = match (formatter.style.as_deref().unwrap_or("%"), given) {
+    if let Some(format) = given.filter(|format| style == "%" && !has_field(format))
+        && is_python_s
+        && formatter.is_validated
+    {
+        notes.refuse(at, format_args!("the format {format:?} has no field such as %(message)s"));
+    }
+    let translated = match (style, given) {
         (_, None) => Ok(MESSAGE.to_owned()),
         ("%", Some(format)) => Ok(format.to_owned()),
         ("{", Some(format)) => style::from_braces(format),
@@ -92,10 +104,31 @@ fn one(formatter: &PythonFormatter, notes: &mut Notes) -> Formatter {
     }
 }
 
+/// Whether Python finds a field of a record in the format: `%(name)`, flags, width, precision and a letter.
+fn has_field(format: &str) -> bool {
+    // Python does not mind the case.
+    let format = &format.to_ascii_lowercase();
+    let is_field = |(at, _): (usize, &str)| {
+        let Some((name, behind)) = format[at + 2..].split_once(')') else { return false };
+        let number = |text: &'_ str| -> usize {
+            if text.starts_with('*') { 1 } else { text.bytes().take_while(u8::is_ascii_digit).count() }
+        };
+        let behind = behind.trim_start_matches(['#', '0', '+', ' ', '-']);
+        let behind = &behind[number(behind)..];
+        let behind = match behind.strip_prefix('.') {
+            Some(precision) if number(precision) > 0 => &precision[number(precision)..],
+            _ => behind,
+        };
+        let is_word = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        is_word && behind.starts_with(|c| "diouxefgcrsa%".contains(c))
+    };
+    format.match_indices("%(").any(is_field)
+}
+
 fn check(pattern: &str, date: Option<&str>) -> Result<(), String> {
     let read = Pattern::new(pattern, date, TimeZone::UTC, Newlines::Raw);
     if read.as_ref().is_ok_and(|read| !pattern.is_empty() && read.shows_nothing()) {
-        return Err("it shows nothing of a record; Python refuses it too".to_owned());
+        return Err("it shows nothing of a record".to_owned());
     }
     read.map(|_| ()).map_err(|problem| {
         format!("at character {}, {problem}", {

@@ -69,7 +69,7 @@ impl HandlerClass {
                 "atTime",
                 "errors",
             ],
-            HandlerClass::Null => &[],
+            HandlerClass::Null => &["level"],
             HandlerClass::Memory => &["capacity", "flushLevel", "target", "flushOnClose"],
             HandlerClass::Queue => &["queue", "handlers", "respect_handler_level", "listener"],
         }

@@ -166,8 +166,9 @@ fn counterpart(handler: &PythonHandler, notes: &mut Notes) -> Result<Counterpart
     if class == HandlerClass::Queue {
         return queue(handler, notes);
     }
-    let bound = BoundArguments::new(handler, class)?;
     let at = &handler.args_at;
+    let bound = BoundArguments::new(handler, class)
+        .inspect_err(|why| notes.refuse(at, format_args!("{}: {why}", handler.class)))?;
     Ok(Counterpart::Ours(match class {
         HandlerClass::Null => SinkConfig::Null(NullConfig),
         HandlerClass::Stream => {
@@ -203,14 +204,20 @@ fn file(bound: &BoundArguments<'_>, rotation: Rotation, notes: &mut Notes) -> Re
     let path = match bound.get("filename") {
         Some(PythonValue::Text(path)) if !path.is_empty() && !path.contains('\0') => path,
         Some(other) => return Err(format!("its filename {} is not usable", other.shown())),
-        None => return Err("it has no filename".to_owned()),
+        None => {
+            notes.refuse(bound.place(), "it has no filename");
+            return Err("it has no filename".to_owned());
+        }
     };
     let mut output = FileConfig::new(path);
     match bound.get("mode") {
-        // As in Python, a file that is rotated by size is never truncated.
-        Some(PythonValue::Text(mode)) if mode == "w" && bound.number("maxBytes", 0, notes) > 0 => {}
+        // As in Python, a file that is rotated by size is appended to, whatever the mode.
+        Some(PythonValue::Text(_)) if bound.number("maxBytes", 0, notes) > 0 => {}
         Some(PythonValue::Text(mode)) if mode == "w" => output.existing = Existing::Truncate,
         Some(PythonValue::Text(mode)) if mode == "a" => {}
+        Some(PythonValue::Text(mode)) if !is_mode(mode) && !bound.flag("delay", notes) => {
+            notes.refuse(bound.place(), format_args!("mode={mode:?} is none that a file is opened with"));
+        }
         Some(other) => notes.lost(
             bound.place(),
             format_args!("mode={} has no counterpart; the file is appended to", other.shown()),
@@ -233,6 +240,13 @@ fn file(bound: &BoundArguments<'_>, rotation: Rotation, notes: &mut Notes) -> Re
     }
     output.rotation = rotation;
     Ok(output)
+}
+
+/// Whether Python opens a file with this mode.
+fn is_mode(mode: &str) -> bool {
+    let is_once = |c: char| mode.matches(c).count() == 1;
+    mode.chars().all(|c| "rwxabt+".contains(c) && is_once(c))
+        && mode.matches(['r', 'w', 'x', 'a']).count() == 1
 }
 
 fn is_utf8(encoding: &str) -> bool {

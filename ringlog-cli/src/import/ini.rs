@@ -123,6 +123,11 @@ impl Ini {
         Ok(())
     }
 
+    /// The sections, in the order of the file.
+    pub fn sections(&self) -> impl Iterator<Item = SectionView<'_>> {
+        self.sections.iter().map(|section| SectionView { section, defaults: &self.defaults })
+    }
+
     /// Returns a required section.
     pub fn section(&self, name: &str, wanted_in: Option<usize>) -> Result<SectionView<'_>, Unreadable> {
         let section = self.sections.iter().find(|section| section.name == name).ok_or_else(|| {
@@ -133,6 +138,19 @@ impl Ini {
     }
 }
 
+/// The keys with which a dictionary begins.
+const YAML_KEYS: &[&str] = &[
+    "version",
+    "disable_existing_loggers",
+    "incremental",
+    "formatters",
+    "filters",
+    "handlers",
+    "loggers",
+    "root",
+    "logging",
+];
+
 /// The name in a section header.
 fn header(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('[')?;
@@ -140,7 +158,8 @@ fn header(text: &str) -> Option<&str> {
 }
 
 fn no_section(text: &str) -> String {
-    let yaml = if text.starts_with("version:") || text == "---" {
+    let key = text.split_once(':').map_or("", |(key, _)| key);
+    let yaml = if YAML_KEYS.contains(&key) || text.starts_with("---") || text.starts_with("%YAML") {
         "; this looks like YAML, convert it with `python3 -c 'import json, sys, yaml; \
          json.dump(yaml.safe_load(sys.stdin), sys.stdout)'`"
     } else {
@@ -160,6 +179,11 @@ impl<'a> SectionView<'a> {
     /// The line of the header.
     pub fn line(&self) -> usize {
         self.section.line
+    }
+
+    /// The keys that are given in the section itself.
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.section.entries.iter().map(|entry| entry.key.as_str())
     }
 
     /// The section's name.

@@ -23,6 +23,8 @@ pub struct PythonFormatter {
     pub date: Option<String>,
     /// `%` if `None`.
     pub style: Option<String>,
+    /// Whether Python looks for a field in the format.
+    pub is_validated: bool,
     /// The class, or the factory under `()`.
     pub class: Option<String>,
 }

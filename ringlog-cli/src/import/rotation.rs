@@ -8,6 +8,11 @@ use super::{ConfigPlace, Notes};
 
 /// Converts the arguments of a `RotatingFileHandler`.
 pub fn by_size(bound: &BoundArguments, at: &ConfigPlace, notes: &mut Notes) -> Rotation {
+    if let Some(size @ (PythonValue::Text(_) | PythonValue::None | PythonValue::Items(_))) =
+        bound.get("maxBytes")
+    {
+        notes.refuse(at, format_args!("maxBytes={} is not a number", size.shown()));
+    }
     let (size, count) = (bound.number("maxBytes", 0, notes), bound.number("backupCount", 0, notes));
     let (Ok(size), Ok(count)) = (u64::try_from(size.max(0)), u64::try_from(count.max(0))) else {
         notes.lost(at, "maxBytes or backupCount is out of range; the file is not rotated");
@@ -38,17 +43,23 @@ pub fn by_time(bound: &BoundArguments, at: &ConfigPlace, notes: &mut Notes) -> R
     let when = match bound.get("when") {
         None => "H".to_owned(),
         Some(PythonValue::Text(when)) => when.to_ascii_uppercase(),
-        Some(other) => return Err(format!("when={} is not text", other.shown())),
+        Some(other) => return Err(refused(at, format!("when={} is not text", other.shown()), notes)),
     };
     let interval = bound.number("interval", 1, notes);
     let number = u32::try_from(interval).ok().filter(|number| *number > 0);
-    let number = number.ok_or_else(|| format!("interval={interval} is not a positive number"))?;
+    let number = number.ok_or_else(|| match interval > 0 {
+        true => format!("interval={interval} is too large; at most {} is taken", u32::MAX),
+        false => format!("interval={interval} is not a positive number"),
+    })?;
     let has_time = bound.get("atTime").is_some_and(|time| *time != PythonValue::None);
     let mut is_day = true;
     let every = match when.as_str() {
         "MIDNIGHT" => Every::Midnight,
         day if day.len() == 2 && day.starts_with('W') => {
-            Every::Weekday(weekday(day, has_time).ok_or_else(|| format!("when={when:?} is not a weekday"))?)
+            let weekday = weekday(day, has_time);
+            Every::Weekday(
+                weekday.ok_or_else(|| refused(at, format!("when={when:?} is not a weekday"), notes))?,
+            )
         }
         unit => {
             is_day = false;
@@ -57,7 +68,10 @@ pub fn by_time(bound: &BoundArguments, at: &ConfigPlace, notes: &mut Notes) -> R
                 "M" => Unit::Minute,
                 "H" => Unit::Hour,
                 "D" => Unit::Day,
-                _ => return Err(format!("when={when:?}; expected S, M, H, D, midnight or W0 to W6")),
+                _ => {
+                    let why = format!("when={when:?}; expected S, M, H, D, midnight or W0 to W6");
+                    return Err(refused(at, why, notes));
+                }
             };
             Every::Interval { number, unit }
         }
@@ -74,8 +88,18 @@ pub fn by_time(bound: &BoundArguments, at: &ConfigPlace, notes: &mut Notes) -> R
     let zone = if bound.flag("utc", notes) { Zone::default() } else { "local".parse().unwrap_or_default() };
     let mut rotation = Rotation { every: Some(every), naming: Naming::Python, zone, ..Rotation::default() };
     let count = bound.number("backupCount", 0, notes);
-    rotation.keep.count = u32::try_from(count).ok().filter(|count| *count > 0);
+    let kept = u32::try_from(count.max(0)).unwrap_or(u32::MAX);
+    if i128::from(kept) != count.max(0) {
+        notes.lost(at, format_args!("backupCount={count} is too large; at most {kept} files are kept"));
+    }
+    rotation.keep.count = Some(kept).filter(|count| *count > 0);
     Ok(rotation)
+}
+
+/// The reason, noted as one for which Python refuses the file.
+fn refused(at: &ConfigPlace, why: String, notes: &mut Notes) -> String {
+    notes.refuse(at, &why);
+    why
 }
 
 /// Converts a weekday. Python closes a file of `W0` (Monday) at the end of Monday unless `atTime` is given; ringlog

@@ -36,6 +36,8 @@ fn what_python_refuses_is_refused_with_its_line() {
     }
     for (text, said) in [
         ("", "there is no section [formatters]"),
+        ("[{\"version\": 1}]", "this is a JSON array; expected an object"),
+        ("formatters:\n  f:\n", "; this looks like YAML"),
         ("import logging\n", "line 1: expected a [section], or JSON"),
         ("{\n\"version\": 1,\n}", "line 3: this is not JSON: trailing comma, column 1"),
         ("{}", "there is no \"version\": 1"),
@@ -56,6 +58,94 @@ fn what_python_refuses_is_refused_with_its_line() {
     }
     let latin = import(b"[loggers]\nkeys=r\xfcot\n", &[]).unwrap_err();
     assert_eq!(latin.to_string(), "line 2: this is not UTF-8; save the file as UTF-8");
+}
+
+#[test]
+fn what_python_refuses_of_handlers_and_formatters_is_refused() {
+    let refused = |text: &str| match import(text.as_bytes(), &[]) {
+        Ok(_) => panic!("it is taken: {text}"),
+        Err(refused) => refused.to_string(),
+    };
+    for (handler, said) in [
+        ("class=StreamHandler\nargs=(sys.stderr, 1)", "StreamHandler: 2 arguments, at most 1 are known"),
+        ("class=FileHandler", "it has no filename"),
+        (
+            "class=FileHandler\nargs=('x', 'a', None, 0, None, 7)",
+            "FileHandler: 6 arguments, at most 5 are known",
+        ),
+        (
+            "class=FileHandler\nargs=('x',)\nkwargs={'filename': 'x'}",
+            "FileHandler: the argument \"filename\" is given twice",
+        ),
+        ("class=FileHandler\nargs=('x',)\nkwargs={'size': 1}", "FileHandler: it takes no argument \"size\""),
+        ("class=FileHandler\nargs=('x', 'q')", "mode=\"q\" is none that a file is opened with"),
+        ("class=handlers.RotatingFileHandler\nargs=('x', 'a', '1000')", "maxBytes=\"1000\" is not a number"),
+        ("class=handlers.TimedRotatingFileHandler\nargs=('x', 'W7')", "when=\"W7\" is not a weekday"),
+        (
+            "class=handlers.TimedRotatingFileHandler\nargs=('x', 'fortnight')",
+            "when=\"FORTNIGHT\"; expected S, M, H, D, midnight or W0 to W6",
+        ),
+        ("class=handlers.TimedRotatingFileHandler\nargs=('x', 5)", "when=5 is not text"),
+    ] {
+        let said_of = refused(&file_with(handler));
+        let place = said_of.split_once(": [handler_h]: ").map(|(_, rest)| rest);
+        assert_eq!(place, Some(&*format!("{said}; Python refuses that")), "{handler}: {said_of}");
+    }
+    let formatter = |keys: &str| {
+        let text = file_with("class=StreamHandler\nformatter=f");
+        format!("{}[formatter_f]\n{keys}\n", text.replace("[formatters]\nkeys=", "[formatters]\nkeys=f"))
+    };
+    imported(&formatter("format=%(message)s"));
+    for (keys, said) in [
+        ("format=hello", "the format \"hello\" has no field such as %(message)s; Python refuses that"),
+        (
+            "format=%(message)q",
+            "the format \"%(message)q\" has no field such as %(message)s; Python refuses that",
+        ),
+        ("style=x", "the style is \"x\", not %, { or $; Python refuses that"),
+    ] {
+        let said_of = refused(&formatter(keys));
+        assert!(said_of.ends_with(said), "{keys}: {said_of}");
+    }
+    // What code of the program makes of it is not known.
+    imported(&formatter("class=my.Formatter\nformat=hello\nstyle=x"));
+    for format in ["%(MESSAGE)S", "%(a)-*.3d", "%%(message)s", "%(a)%"] {
+        imported(&formatter(&format!("format={format}")));
+    }
+    let bare = "{\"version\": 1, \"handlers\": {\"h\": {\"class\": \"StreamHandler\"}}}";
+    assert!(refused(bare).contains("cannot be imported; it is \"logging.StreamHandler\""));
+}
+
+/// Python reads them, and ignores them too.
+#[test]
+fn what_python_ignores_is_noted_and_loses_nothing() {
+    let hints = |text: &str| {
+        let imported = imported(text);
+        assert!(imported.is_complete(), "{:?}", imported.notes);
+        let notes = imported.notes.into_iter();
+        notes.map(|note| format!("{:?} {}: {}", note.at.line, note.at.place, note.what)).collect::<Vec<_>>()
+    };
+    let text = file_with("class=StreamHandler\nlevle=ERROR\ntarget=foo") + "[handler_i]\n[alembic]\nx=1\n";
+    let ignored = "is ignored, as Python does";
+    assert_eq!(
+        hints(&text),
+        [
+            format!("Some(11) [handler_h]: levle {ignored}"),
+            format!("Some(12) [handler_h]: target {ignored}: it is no MemoryHandler"),
+            format!("Some(13) [handler_i]: it {ignored}: [handlers] does not name it"),
+        ]
+    );
+    assert_eq!(hints(&file_with("class=StreamHandler").replace('\n', "\r")), [""; 0]);
+    let dict = "{\"version\": true, \"logers\": {}, \"formatters\": {\"f\": {\"fromat\": \"x\"}}, \"handlers\": \
+                {\"h\": {\"class\": \"logging.StreamHandler\"}}, \"root\": {\"levle\": 1, \"handlers\": [\"h\"]}}";
+    assert_eq!(
+        hints(dict),
+        [
+            format!("None the dictionary: logers {ignored}"),
+            format!("None formatters.f: fromat {ignored}"),
+            format!("None root: levle {ignored}"),
+        ]
+    );
 }
 
 /// A configuration with random changes.
