@@ -239,10 +239,9 @@ impl<'a> Reader<'a> {
         let word = self.word(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
         let digits = word.replace('_', "").to_ascii_lowercase();
         if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return match digits.bytes().all(|byte| byte == b'0') {
-                true => Ok(PythonValue::Integer(0)),
-                false => Err(format!("{word:?} begins with a zero, which Python refuses in a number")),
-            };
+            let is_zero = digits.bytes().all(|byte| byte == b'0');
+            let refused = || format!("{word:?} begins with a zero, which Python refuses in a number");
+            return is_zero.then_some(PythonValue::Integer(0)).ok_or_else(refused);
         }
         let based = [("0x", 16), ("0o", 8), ("0b", 2)];
         let based = based.into_iter().find_map(|(prefix, base)| Some((digits.strip_prefix(prefix)?, base)));

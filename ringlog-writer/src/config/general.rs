@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringlog::admin;
 
 use crate::rotation::{parse_duration, parse_size};
-use crate::setting::words::{NUMBER_MAX, duration_or_milliseconds};
+use crate::setting::words::NUMBER_MAX;
 use crate::setting::{Flag, Pattern, Setting, Switch, Syntax, optional, word};
 
 /// What holds for the whole writer.
@@ -34,6 +34,11 @@ impl Default for General {
             exit_notices: true,
         }
     }
+}
+
+/// A duration; a bare number means milliseconds.
+fn duration_or_milliseconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_millis).or_else(|_| parse_duration(text))
 }
 
 /// Their keys in the file.

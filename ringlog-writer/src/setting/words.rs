@@ -1,11 +1,8 @@
-//! Words for values that several settings have: durations, levels, and what they look like in a file.
-
-use std::time::Duration;
+//! Words for values that several settings have: levels, and what they look like in a file.
 
 use ringlog::Level;
 
 use super::{Pattern, Syntax};
-use crate::rotation::parse_duration;
 use crate::text_enum::{nearest, suggestion};
 
 /// The largest number in a file.
@@ -45,8 +42,3 @@ pub(crate) fn parse_level(word: &str) -> Result<Level, String> {
 /// The names of levels.
 pub(crate) const LEVELS: &[&str] =
     &["trace", "debug", "info", "warn", "warning", "error", "critical", "fatal", "notset"];
-
-/// A duration; a bare number means milliseconds.
-pub(crate) fn duration_or_milliseconds(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_millis).or_else(|_| parse_duration(text))
-}

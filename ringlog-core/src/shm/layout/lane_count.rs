@@ -48,8 +48,8 @@ impl Geometry {
         (of(least)..=of(most)).contains(&self.lane_count)
     }
 
-    /// Refuses a number of lanes that no ring has, and one for which there are not enough blocks, where a smaller number
-    /// would do.
+    /// Refuses a number of lanes that no ring has, and one for which there are not enough blocks, where a smaller
+    /// number would do.
     pub(super) fn check_lanes(size: u64, block_bytes: u32, lanes: u32) -> Result<(), BadGeometry> {
         let most = Self::most_lanes(size, block_bytes);
         if lanes > LANES_MAX {
