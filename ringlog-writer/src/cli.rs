@@ -34,7 +34,9 @@ use crate::spawn::Handshake;
 /// reload the configuration; without, reopen the file if it was moved away. SIGUSR1: close the file and begin the next
 /// one. On a full disk the writer reports the error and tries again.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 records are not written, 4 no such ring")]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 records are not written or not synced, 4 no such ring"
+)]
 pub struct WriterArgs {
     /// The ring: a name, a path, or `.` for $RINGLOG. Without --config, give one. With --config, give none to use
     /// the rings that the configuration names, or give some to use instead of them

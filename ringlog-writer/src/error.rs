@@ -76,15 +76,17 @@ pub enum Error {
         /// The records that are left, those among them that were logged after the first request.
         records: u64,
     },
-    /// The writer was asked to stop while a sync failed. Everything is written, and not written again.
+    /// The writer was asked to stop while a sync failed. What is written is not written again.
     #[error(
-        "cannot sync {out}: {source}; all is written, but the last records may not survive a loss of power"
+        "cannot sync {out}: {source}; {} written, but may not survive a loss of power", last(*records)
     )]
     Sync {
         /// The file.
         out: String,
         /// The system's error.
         source: io::Error,
+        /// The number of records that are written and not synced; 0 if that is not known.
+        records: u64,
     },
     /// The handlers for SIGTERM, SIGINT, SIGHUP, SIGBUS and SIGXFSZ could not be installed.
     #[error("cannot handle signals: {0}")]
@@ -180,6 +182,8 @@ impl Error {
     pub(crate) fn with_more(self, more: u64) -> Error {
         match self {
             Error::Write { out, source, records } => Error::Write { out, source, records: records + more },
+            // What is behind it is not written.
+            Error::Sync { out, source, .. } if more > 0 => Error::Write { out, source, records: more },
             error => error,
         }
     }
@@ -194,8 +198,8 @@ impl Error {
         }
     }
 
-    /// The exit code for the error: 4 if there is no such ring, 3 if records are not written, 2 for wrong options or a
-    /// wrong configuration, otherwise 1.
+    /// The exit code for the error: 4 if there is no such ring, 3 if records are not written or not synced, 2
+    /// for wrong options or a wrong configuration, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Ring(ringlog::Error::NoSuchRing { .. }) => 4,
@@ -203,6 +207,7 @@ impl Error {
             Error::Write { .. }
             | Error::WriteOfRemoved { .. }
             | Error::LeftOut { .. }
+            | Error::Sync { .. }
             | Error::EndedAtOnce { .. } => 3,
             Error::Refused { code, .. } => *code,
             _ => 1,
@@ -213,6 +218,13 @@ impl Error {
 /// Whether the disk is full, so that deleting a file helps.
 pub(crate) fn is_for_want_of_room(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+fn last(records: u64) -> String {
+    match records {
+        0 => "the last records are".to_owned(),
+        _ => format!("the last {} {}", counted(records, "record"), is_or_are(records)),
+    }
 }
 
 fn unwritten(records: u64) -> String {

@@ -31,7 +31,7 @@ pub(crate) use file::rotation_config::{ONLY_BY_REQUEST, SETTINGS as ROTATION};
 pub(crate) use guarantee::{Guarantee, OutputKind};
 pub(crate) use kind::Opening;
 pub use null::NullConfig;
-pub(crate) use traits::{Abandoned, Sink, SinkRequest, Unrotatable};
+pub(crate) use traits::{Abandoned, NotSynced, Sink, SinkRequest, Unrotatable};
 pub(crate) use unopened::Unopened;
 
 /// Opens the sink of a handler, `None` for one that discards every record. A pipe may have no reader yet. The file of

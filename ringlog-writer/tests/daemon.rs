@@ -426,7 +426,9 @@ fn exit_codes_name_the_kind_of_error() {
     assert_eq!((code, message.as_str()), (Some(1), expected));
     let help = String::from_utf8(writer(&["--help"]).stdout).unwrap();
     assert!(
-        help.contains("Exit codes: 0 ok, 1 failed, 2 usage, 3 records are not written, 4 no such ring"),
+        help.contains(
+            "Exit codes: 0 ok, 1 failed, 2 usage, 3 records are not written or not synced, 4 no such ring"
+        ),
         "{help}"
     );
 }

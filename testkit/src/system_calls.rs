@@ -89,7 +89,7 @@ pub struct Ended {
 }
 
 /// The calls that matter: name, and which argument is a path, or −1 where the first is a descriptor.
-const CALLS: [(i64, &str, i32); 22] = [
+const CALLS: [(i64, &str, i32); 23] = [
     (libc::SYS_open, "open", 0),
     (libc::SYS_openat, "openat", 1),
     (libc::SYS_write, "write", -1),
@@ -107,6 +107,8 @@ const CALLS: [(i64, &str, i32); 22] = [
     (libc::SYS_linkat, "linkat", 3),
     (libc::SYS_fsync, "fsync", -1),
     (libc::SYS_fdatasync, "fdatasync", -1),
+    // It drops pages that the kernel takes for written.
+    (libc::SYS_fadvise64, "fadvise64", -1),
     (libc::SYS_flock, "flock", -1),
     (libc::SYS_fcntl, "fcntl", -1),
     (libc::SYS_mkdir, "mkdir", 0),

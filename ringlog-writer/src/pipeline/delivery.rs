@@ -72,7 +72,7 @@ impl Orders {
 /// The end of a delivery's work on a batch or a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Persisted {
-    /// It is done. `resumed`: attempts had failed, which was reported.
+    /// It is done. `resumed`: attempts had failed, which was reported, and it is to be reported that nothing was lost.
     Done { resumed: bool },
     /// The reader of a pipe has gone; nothing more can be written.
     ReaderGone,
@@ -170,7 +170,7 @@ impl Delivery {
             let out = self.out.clone();
             match self.sink.abandon(batch, events) {
                 Abandoned::Unwritten { records } => Error::Write { out, source, records },
-                Abandoned::Unsynced => Error::Sync { out, source },
+                Abandoned::Unsynced { records } => Error::Sync { out, source, records },
             }
         })
     }
@@ -226,10 +226,15 @@ impl Delivery {
                 }
             }
         }
-        if attempts.failed > 0 {
+        let mut resumed = attempts.failed > 0;
+        if resumed {
             self.health.recover();
         }
-        Ok(Persisted::Done { resumed: attempts.failed > 0 })
+        if self.sink.take_loss() && resumed {
+            events.report(&format!("writing to {} again", self.out));
+            resumed = false;
+        }
+        Ok(Persisted::Done { resumed })
     }
 
     /// Reopens the sink's file if the loop has ordered it. Reports a failure.
@@ -241,6 +246,14 @@ impl Delivery {
             events.report(&format!("{error}; going on with the file that is open"));
         }
         orders.reopens.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits for the sink's background work, because no batch follows.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub(super) fn finish(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        self.sink.handle(SinkRequest::Finish, events)
     }
 
     /// Counts the wall clock as right in the sink. Reports a failure.

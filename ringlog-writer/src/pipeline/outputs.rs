@@ -283,6 +283,7 @@ impl Outputs {
             status: Vec::new(),
             whole: 0,
             written_turn: u64::MAX,
+            unsynced_turn: u64::MAX,
         };
         let mut numbered = BTreeMap::new();
         let all_gone = self.all_gone();
@@ -301,10 +302,13 @@ impl Outputs {
             let deadline = has_deadline.then_some(give_up_at);
             // What the last one has not written is left for another writer.
             let gone_at = output.worker().written_turn().filter(|_| all_gone);
-            let FinishedOutput { delivery, result, is_whole, written_turn, status } =
+            let FinishedOutput { delivery, result, is_whole, written_turn, unsynced_turn, status } =
                 output.finish(deadline, still_read, context.flags.now, context.events);
             for turn in gone_at.into_iter().chain(written_turn) {
                 outcome.written_turn = outcome.written_turn.min(turn);
+            }
+            for turn in gone_at.into_iter().chain(unsynced_turn) {
+                outcome.unsynced_turn = outcome.unsynced_turn.min(turn);
             }
             numbered.insert(number, status);
             outcome.deliveries.extend(delivery);
@@ -331,6 +335,8 @@ pub(super) struct Outcome {
     pub(super) whole: OutputMask,
     /// The turn up to which batches are written by every output that is waited for.
     pub(super) written_turn: u64,
+    /// The same with batches that are written and not synced.
+    pub(super) unsynced_turn: u64,
 }
 
 #[cfg(test)]

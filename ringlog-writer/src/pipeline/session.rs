@@ -17,7 +17,7 @@ use super::flags::{Flags, Signals};
 use super::held::Held;
 use super::outputs::{Outcome, Outputs};
 use super::router::{HandlerMask, Router};
-use super::run::{End, Writer};
+use super::run::{End, InFlight, Writer};
 use super::sources::Sources;
 use super::status_file::StatusFile;
 use crate::config::options::Options;
@@ -25,7 +25,7 @@ use crate::config::{Config, ConfigFile, HandlerConfig};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
 use crate::rotation::TotalSize;
-use crate::sink::{self, Guarantee, Opening, Place, Sink, SinkRequest, Unopened};
+use crate::sink::{self, Guarantee, Opening, Place, Sink, Unopened};
 use crate::summary::Summary;
 
 /// The pause before the previous configuration is tried again.
@@ -337,7 +337,7 @@ impl Session<'_> {
             }
         }
         let gone = outputs.last_gone();
-        let Outcome { deliveries, mut errors, status: outputs, whole, written_turn } =
+        let Outcome { deliveries, mut errors, status: outputs, whole, written_turn, unsynced_turn } =
             outputs.finish(&mut context);
         let Context { mut sources, events, flags } = context;
         if let (Ok(End::Done), Some(out)) = (&end, &gone) {
@@ -348,10 +348,11 @@ impl Session<'_> {
         carried.status = status;
         carried.summary.add(done);
         carried.positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
-        let sinks = deliveries.into_iter().map(Delivery::into_sink);
-        let (mut sinks, streams): (Vec<Box<dyn Sink>>, Vec<_>) =
-            sinks.partition(|sink| is_last || sink.guarantee() == Guarantee::ExactlyOnce);
-        carried.streams.extend(streams.into_iter().filter(|sink| sink.has_reader()));
+        let (mut sinks, streams): (Vec<Delivery>, Vec<_>) = deliveries
+            .into_iter()
+            .partition(|delivery| is_last || delivery.sink().guarantee() == Guarantee::ExactlyOnce);
+        let streams = streams.into_iter().map(Delivery::into_sink);
+        carried.streams.extend(streams.filter(|sink| sink.has_reader()));
         let mut in_flight = in_flight.into_iter().peekable();
         while end.is_ok()
             && let Some(batch) = in_flight.next_if(|batch| batch.turn <= written_turn)
@@ -359,9 +360,12 @@ impl Session<'_> {
             sources.ack_to(&batch.marks)?;
             carried.summary.add(batch.counts);
         }
+        let left: Vec<InFlight> = in_flight.collect();
+        let unsynced = left.iter().take_while(|batch| batch.turn <= unsynced_turn);
+        let unsynced = unsynced.map(|batch| batch.counts.records).sum();
         if end.is_ok() && errors.is_empty() {
             if self.how.until_idle {
-                let finish = |sink: &mut Box<dyn Sink>| sink.handle(SinkRequest::Finish, events);
+                let finish = |delivery: &mut Delivery| delivery.finish(events);
                 sinks.iter_mut().try_for_each(finish).map_err(Error::Thread)?;
             }
             // The rings first: a removed checkpoint is safe only if they do not give any record out again. Before a
@@ -370,21 +374,26 @@ impl Session<'_> {
                 sources.end();
             }
             let acknowledged = is_last && gone.is_none();
-            sinks.into_iter().for_each(|sink| sink.close(acknowledged, events));
-        } else if is_last {
-            sources.look_for_names();
-            // Up to the first batch with an entry that is in no file. An error would hide the one that is returned.
-            let mut in_files = in_flight.take_while(|batch| batch.common & whole != 0);
-            let _ = in_files.try_for_each(|batch| sources.ack_nameless(&batch.marks));
+            ending::close(sinks, acknowledged, &mut errors, events);
+        } else {
+            ending::close(sinks, false, &mut errors, events);
+            if is_last {
+                sources.look_for_names();
+                // Up to the first batch with an entry that is in no file. An error would hide the one that is returned.
+                let mut in_files = left.iter().take_while(|batch| batch.common & whole != 0);
+                let _ = in_files.try_for_each(|batch| sources.ack_nameless(&batch.marks));
+            }
         }
         let next = match end {
             Ok(End::Reload(config)) => Next::Reload(config),
             Ok(End::Replaced) => Next::Again,
             Ok(End::Done) => {
-                return ending::result(Ok(()), errors, &sources, flags, events).map(|()| Next::Done);
+                return ending::result(Ok(()), errors, &sources, unsynced, flags, events)
+                    .map(|()| Next::Done);
             }
             Err(error) => {
-                return ending::result(Err(error), errors, &sources, flags, events).map(|()| Next::Done);
+                return ending::result(Err(error), errors, &sources, unsynced, flags, events)
+                    .map(|()| Next::Done);
             }
         };
         ending::report(errors, events);

@@ -307,11 +307,14 @@ impl Worker {
             if since.elapsed() >= GIVES_UP_WITHIN {
                 let written_turn = self.written_turn();
                 let (result, standing) = (Err(self.unwritten("it takes nothing")), self.standing());
-                return Finished { delivery: None, result, has_resumed, written_turn, standing };
+                let unsynced = written_turn;
+                return Finished { delivery: None, result, has_resumed, written_turn, unsynced, standing };
             }
         }
         has_resumed |= self.poll(Duration::ZERO, 0, events).has_resumed;
         let (written_turn, standing) = (self.written_turn(), self.standing());
+        let is_unsynced = matches!(self.ended(), Some(Err(Error::Sync { .. })));
+        let unsynced = written_turn.map(|turn| turn + u64::from(is_unsynced));
         let result = match self.ended.take() {
             // The batch that failed is the first in the queue, and what is written of it counts.
             Some(Ended { result, is_in_batch }) => {
@@ -323,7 +326,7 @@ impl Worker {
         };
         match self.thread.join() {
             Ok(delivery) => {
-                Finished { delivery: Some(delivery), result, has_resumed, written_turn, standing }
+                Finished { delivery: Some(delivery), result, has_resumed, written_turn, unsynced, standing }
             }
             Err(panic) => std::panic::resume_unwind(panic),
         }
@@ -352,6 +355,8 @@ pub(super) struct Finished {
     pub(super) has_resumed: bool,
     /// The turn up to which every batch is written; `None` if all are.
     pub(super) written_turn: Option<u64>,
+    /// The same with a batch that is written and not synced.
+    pub(super) unsynced: Option<u64>,
     /// Also where the reader has gone, which is no error.
     pub(super) standing: Standing,
 }

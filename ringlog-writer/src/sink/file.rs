@@ -1,6 +1,7 @@
 //! The file sink: the open file, the closed ones, and the checkpoint beside them. Every record is in these files
 //! exactly once, at whatever point a writer was killed.
 
+mod again;
 pub(super) mod append;
 mod begin;
 pub(crate) mod checkpoint;
@@ -14,6 +15,7 @@ mod kind;
 mod links;
 mod lock;
 mod older_copy;
+mod opening;
 pub(crate) mod outputs;
 pub(crate) mod owners;
 pub(crate) mod paths;
@@ -22,8 +24,10 @@ mod plain;
 mod recovery;
 pub(super) mod rotate;
 pub(crate) mod rotation_config;
+mod syncing;
 mod syncs;
 mod target;
+mod unsynced;
 
 use std::io;
 use std::path::Path;
@@ -37,24 +41,23 @@ use config::{Existing, FileConfig};
 use delivering::Delivered;
 use fsync::Fsync;
 use links::Place;
-use lock::Locking;
 use owners::{Group, Mode, Owner};
 use paths::checkpoint_path;
 use pipe::Pipe;
 use plain::PlainFile;
-use recovery::{Recovery, RepairAction};
+use recovery::RepairAction;
 use rotate::FileRotation;
 use syncs::Syncs;
 
 use super::batch::Batch;
 use super::guarantee::Guarantee;
 use super::kind::Opening;
-use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
+use super::traits::{Abandoned, NotSynced, Sink, SinkRequest, Unrotatable};
 use crate::clock::now_unix_ns;
 use crate::error::{Error, is_for_want_of_room};
 use crate::events::Events;
 use crate::rotation::{NewFile, Plan, PlanError, Rotation, TotalShare, without_replacing};
-use checkpoint::{Checkpoint, CheckpointState, FileState, LoadedCheckpoint};
+use checkpoint::{Checkpoint, CheckpointState, FileState};
 
 /// Opens the file of a handler. A pipe may have no reader yet. The file of one of the rings is refused.
 fn open(output: &FileConfig, with: &Opening<'_>) -> Result<Box<dyn Sink>, Error> {
@@ -128,58 +131,6 @@ struct FileSink {
 }
 
 impl FileSink {
-    /// Locks the file and its checkpoint, and compares the two.
-    fn open(
-        mut file: File,
-        output: &FileConfig,
-        rings: &[&Path],
-        share: Option<TotalShare>,
-        takes_all: bool,
-    ) -> Result<FileSink, Error> {
-        let (checkpoint, loaded) = match FileSink::lock(&mut file) {
-            Ok(opened) => opened,
-            Err(error) => {
-                file.discard();
-                return Err(error);
-            }
-        };
-        let is_unknown = loaded.committed.is_none() && loaded.damage.is_none();
-        let Recovery { mut state, repair, needs_commit, mut messages } = Recovery::of(loaded, &file);
-        messages.extend(older_copy::compare(&file.path, rings, takes_all, &mut state));
-        Ok(FileSink {
-            rotation: FileRotation::new(&file.path, &output.rotation, share),
-            closing: None,
-            file,
-            checkpoint,
-            repair,
-            needs_commit,
-            messages,
-            is_unknown,
-            existing: output.existing,
-            syncs: Syncs::new(output.fsync),
-            prepared: state.clone(),
-            committed: state,
-            closes_late: false,
-            is_unrecorded: true,
-            delivered: Delivered::default(),
-            is_committed: false,
-            maintained_at: Instant::now(),
-            reported_at: None,
-        })
-    }
-
-    /// Locks the file and its checkpoint.
-    fn lock(file: &mut File) -> Result<(Checkpoint, LoadedCheckpoint), Error> {
-        file.leave_links().map_err(|error| failed(&file.path, error))?;
-        // A reader's lock hides only a writer that uses another hard link of the file: the checkpoint's lock, which
-        // readers cannot take, excludes all others.
-        if file.try_lock().map_err(|error| failed(&file.path, error))? == Locking::HeldExclusively {
-            let why = "another writer is writing to it, under this name or another one".to_owned();
-            return Err(Error::Open { path: file.path.clone(), why });
-        }
-        Checkpoint::open(&checkpoint_path(&file.path)).map_err(|error| error.of(&file.path))
-    }
-
     /// The file's state once these bytes are appended to it.
     fn state_with(&self, batch: &[u8]) -> FileState {
         FileState {
@@ -201,7 +152,7 @@ impl FileSink {
         self.committed.attributes = self.file.attributes();
         self.checkpoint.set(&self.committed)?;
         if self.syncs.are_wanted() {
-            self.checkpoint.sync()?;
+            self.checkpoint.sync(&self.committed)?;
             self.rotation.directory().sync()?;
         }
         self.prepared.clone_from(&self.committed);
@@ -243,13 +194,12 @@ impl FileSink {
     }
 
     /// Opens the file of the same name again if the present one was moved away. After an error nothing has changed.
-    fn reopen(&mut self) -> Result<(), Error> {
+    fn reopen(&mut self, events: &mut dyn Events) -> Result<(), Error> {
         // While a rotation is under way, that opens the next file.
         if self.closing.is_none() && self.is_moved() {
-            if self.syncs.are_wanted() {
-                self.file.sync().map_err(|error| failed(&self.file.path, error))?;
-            }
+            self.sync_whole(events).map_err(|error| failed(&self.file.path, error))?;
             self.file.reopen()?;
+            self.syncs.begin_file();
             // The checkpoint may have gone with the directory.
             self.checkpoint.check_place();
             let since_ns = self.first_written_ns().map_err(|error| failed(&self.file.path, error))?;
@@ -257,6 +207,13 @@ impl FileSink {
             self.record_file().map_err(|error| failed(&self.file.path, error))?;
         }
         Ok(())
+    }
+
+    /// Discards what is in the file.
+    fn truncate(&mut self, events: &mut dyn Events) -> io::Result<()> {
+        self.file.truncate(0)?;
+        self.syncs.begin_file();
+        self.record_present_file(events)
     }
 
     /// Renames the file to an unused name, and begins a new one.
@@ -336,6 +293,7 @@ impl Sink for FileSink {
         let mended = mended.and_then(|()| self.file.len_on_disk().map(|len| self.file.len = len));
         let path = self.file.path.clone();
         self.rotation.resume_clock(self.committed.clock);
+        self.sync_before(events);
         let recovered = mended.and_then(|()| self.record_present_file(events));
         recovered.map_err(|error| failed(&path, error))
     }
@@ -343,7 +301,7 @@ impl Sink for FileSink {
     fn begin(&mut self, events: &mut dyn Events) -> Result<(), Error> {
         // After a kill in between, the file is shorter than its checkpoint says: its records are not written again.
         let truncated = match self.existing {
-            Existing::Truncate => self.file.truncate(0).and_then(|()| self.record_present_file(events)),
+            Existing::Truncate => self.truncate(events),
             Existing::Append => Ok(()),
         };
         let begun = truncated.and_then(|()| self.start_rotation(events));
@@ -358,7 +316,7 @@ impl Sink for FileSink {
             SinkRequest::Reopen => {
                 // The new file gets the whole part.
                 self.take_back(events);
-                self.reopen().map_err(io::Error::from)
+                self.reopen(events).map_err(io::Error::from)
             }
             SinkRequest::TrustClock => {
                 self.rotation.trust_clock(self.file.identity, events)?;
@@ -379,14 +337,15 @@ impl Sink for FileSink {
         self.rotation.report_messages(events);
         self.rotation.maintain(self.file.identity, events);
         self.lock_late(events);
-        if self.syncs.has_unsynced() && self.syncs.is_due(None) {
-            self.syncs.sync_late(&self.file, &mut self.checkpoint, events);
+        if self.syncs.is_due_late() {
+            // If this fails, it has been reported, and is tried again.
+            let _ = self.syncs.sync_late(&self.file, &mut self.checkpoint, &self.committed, events);
         }
         if !self.checkpoint.check_place() && self.closing.is_none() {
             // If this fails, it is done before the next batch.
             let _ = self.record_file();
         }
-        match self.reopen() {
+        match self.reopen(events) {
             // The file was deleted: the next batch opens a new one, and reports the error if it cannot.
             Err(_) if matches!(self.file.len_unless_deleted(), Ok(None)) => Ok(true),
             done => done.map(|()| true),
@@ -395,6 +354,10 @@ impl Sink for FileSink {
 
     fn late(&self) -> u64 {
         self.committed.order.late
+    }
+
+    fn take_loss(&mut self) -> bool {
+        self.syncs.take_loss()
     }
 
     fn unrotatable(&self) -> Option<Unrotatable> {
@@ -416,14 +379,13 @@ impl Sink for FileSink {
         file.discard();
     }
 
-    fn close(mut self: Box<Self>, acknowledged: bool, events: &mut dyn Events) {
-        if self.syncs.has_unsynced() {
-            self.syncs.sync_late(&self.file, &mut self.checkpoint, events);
-        }
+    fn close(mut self: Box<Self>, acknowledged: bool, events: &mut dyn Events) -> Result<(), NotSynced> {
+        self.sync_at_the_end(events)?;
         // The checkpoint stays where it is needed: after a power cut, a ring on a disk may give records out again, and
         // the numbers of closed files continue from it.
         if acknowledged && !self.syncs.are_wanted() && !self.rotation.is_configured() {
             self.checkpoint.remove();
         }
+        Ok(())
     }
 }

@@ -48,8 +48,16 @@ pub(crate) enum SinkRequest {
 pub(crate) enum Abandoned {
     /// So many of its records are not written. The rest is, and counts.
     Unwritten { records: u64 },
-    /// All of it is written and counts, but it is not synced.
-    Unsynced,
+    /// All of it is written and counts, but it is not synced: so many records may not survive a loss of power.
+    Unsynced { records: u64 },
+}
+
+/// What a sink has written may not survive a loss of power, because it could not be synced at its end.
+#[derive(Debug)]
+pub(crate) struct NotSynced {
+    pub(crate) source: io::Error,
+    /// The number of records; 0 if that is not known.
+    pub(crate) records: u64,
 }
 
 /// A destination for batches. A sink reports failures; repeating is the delivery's part.
@@ -131,6 +139,16 @@ pub(crate) trait Sink: Send {
     /// Gives up a sink that was opened for a session that cannot begin. What it has created and not used is removed.
     fn withdraw(self: Box<Self>) {}
 
+    /// Whether records that it has taken may be lost, which was reported since this was last asked.
+    fn take_loss(&mut self) -> bool {
+        false
+    }
+
     /// Ends the sink. `acknowledged`: every record in it is acknowledged, so the rings do not give it out again.
-    fn close(self: Box<Self>, _acknowledged: bool, _events: &mut dyn Events) {}
+    ///
+    /// # Errors
+    /// [`NotSynced`].
+    fn close(self: Box<Self>, _acknowledged: bool, _events: &mut dyn Events) -> Result<(), NotSynced> {
+        Ok(())
+    }
 }

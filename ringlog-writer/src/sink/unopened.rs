@@ -12,7 +12,7 @@ use super::batch::Batch;
 use super::config::SinkConfig;
 use super::guarantee::Guarantee;
 use super::kind::Opening;
-use super::traits::{Abandoned, Sink, SinkRequest, Unrotatable};
+use super::traits::{Abandoned, NotSynced, Sink, SinkRequest, Unrotatable};
 use crate::error::Error;
 use crate::events::Events;
 use crate::rotation::TotalSize;
@@ -126,7 +126,11 @@ impl Sink for Unopened {
         self.config.kind().unrotatable()
     }
 
-    fn close(self: Box<Self>, acknowledged: bool, events: &mut dyn Events) {
-        self.opened.into_iter().for_each(|sink| sink.close(acknowledged, events));
+    fn take_loss(&mut self) -> bool {
+        self.opened.as_mut().is_some_and(|sink| sink.take_loss())
+    }
+
+    fn close(self: Box<Self>, acknowledged: bool, events: &mut dyn Events) -> Result<(), NotSynced> {
+        self.opened.map_or(Ok(()), |sink| sink.close(acknowledged, events))
     }
 }

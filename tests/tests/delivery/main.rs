@@ -15,6 +15,8 @@ mod rotated_exactly_once;
 #[cfg(target_arch = "x86_64")]
 mod trouble;
 #[cfg(target_arch = "x86_64")]
+mod unsynced;
+#[cfg(target_arch = "x86_64")]
 mod writer_under_load;
 
 /// The program that plays the other process.

@@ -24,7 +24,7 @@ impl Output {
         let (out, left_out) = (self.worker.out().to_owned(), self.left_out.records);
         let (is_waited_for, before, resumed) = (self.is_waited_for(), self.status(), self.resumed());
         let (has_failed, turn) = (self.has_failed(), self.turn);
-        let Finished { delivery, result, has_resumed, standing, written_turn } =
+        let Finished { delivery, result, has_resumed, standing, written_turn, unsynced } =
             self.worker.finish(deadline, now, events);
         if has_resumed {
             events.report(&resumed);
@@ -55,8 +55,9 @@ impl Output {
         let is_whole = result.is_ok() && self.guarantee == Guarantee::ExactlyOnce;
         let status = before.at_the_end(standing, self.left_out_before, &result);
         let got = has_failed.then_some(turn);
-        let written_turn = written_turn.into_iter().chain(got).min().filter(|_| is_waited_for);
-        FinishedOutput { delivery, result, is_whole, written_turn, status }
+        let [written_turn, unsynced_turn] =
+            [written_turn, unsynced].map(|turn| turn.into_iter().chain(got).min().filter(|_| is_waited_for));
+        FinishedOutput { delivery, result, is_whole, written_turn, unsynced_turn, status }
     }
 }
 
@@ -70,5 +71,7 @@ pub(in crate::pipeline) struct FinishedOutput {
     pub(in crate::pipeline) is_whole: bool,
     /// The turn up to which batches are written, if batches had to wait for it.
     pub(in crate::pipeline) written_turn: Option<u64>,
+    /// The same with a batch that is written and not synced.
+    pub(in crate::pipeline) unsynced_turn: Option<u64>,
     pub(in crate::pipeline) status: OutputStatus,
 }

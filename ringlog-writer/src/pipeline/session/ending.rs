@@ -3,18 +3,22 @@
 use std::io::{self, ErrorKind};
 use std::sync::atomic::Ordering;
 
+use super::super::delivery::Delivery;
 use super::super::flags::Flags;
 use super::super::held;
 use super::super::sources::Sources;
 use crate::error::Error;
 use crate::events::Events;
+use crate::sink::NotSynced;
 
 /// The result of the writer, which one error ends. `end` is that of the loop, `errors` are those of the outputs; all
-/// but the one that is returned are reported.
+/// but the one that is returned are reported. `unsynced`: so many records that the rings still have are written,
+/// although a sync of them has failed.
 pub(super) fn result(
     end: Result<(), Error>,
-    errors: Vec<Error>,
+    mut errors: Vec<Error>,
     sources: &Sources,
+    unsynced: u64,
     flags: Flags<'_>,
     events: &mut dyn Events,
 ) -> Result<(), Error> {
@@ -22,13 +26,36 @@ pub(super) fn result(
     let is_nameless = sources.are_nameless();
     let has_left_out = errors.iter().any(|error| matches!(error, Error::LeftOut { .. }));
     if end.is_ok() && flags.now.load(Ordering::Relaxed) && !has_left_out {
-        let records = sources.unwritten()?;
-        return if records == 0 { Ok(()) } else { Err(Error::EndedAtOnce { records }) };
+        let records = sources.unwritten()?.saturating_sub(unsynced);
+        // Of what is not written, only the number in the rings is of interest.
+        errors.retain(|error| matches!(error, Error::Sync { .. }));
+        if records > 0 {
+            errors.insert(0, Error::EndedAtOnce { records });
+        }
     }
     let mut errors = errors.into_iter().map(|error| error.of_removed(is_nameless));
     let first = errors.next().map_or(Ok(()), Err);
     errors.for_each(|further| events.report(&further.to_string()));
     end.map_err(|error| error.of_removed(is_nameless)).and(first)
+}
+
+/// Closes the sinks. Adds an error for each one that could not be synced, unless there is one already.
+pub(super) fn close(
+    deliveries: Vec<Delivery>,
+    acknowledged: bool,
+    errors: &mut Vec<Error>,
+    events: &mut dyn Events,
+) {
+    for delivery in deliveries {
+        let out = delivery.out().to_owned();
+        let is_known = errors.iter().any(|error| matches!(error, Error::Sync { out: of, .. } if *of == out));
+        match delivery.into_sink().close(acknowledged, events) {
+            Err(NotSynced { source, records }) if !is_known => {
+                errors.push(Error::Sync { out, source, records });
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Reports the errors of a session that another one follows.

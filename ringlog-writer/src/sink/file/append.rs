@@ -1,6 +1,6 @@
 //! A file or a device that is written at its end.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -190,10 +190,15 @@ impl File {
         is_within_line(&self.file, last)
     }
 
+    /// Opens the file once more, whatever its name is by now.
+    pub(super) fn open_anew(&self, options: &OpenOptions) -> io::Result<fs::File> {
+        options.open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+
     /// The CRC-32 of a range of bytes; `None` if they cannot be read or the file is shorter.
     pub(super) fn crc(&self, range: Range<u64>) -> Option<u32> {
         // A second descriptor: the file's own is write-only.
-        let mut file = fs::File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok()?;
+        let mut file = self.open_anew(OpenOptions::new().read(true)).ok()?;
         file.seek(SeekFrom::Start(range.start)).ok()?;
         let (mut left, mut crc, mut bytes) =
             (range.end - range.start, crc32fast::Hasher::new(), [0; 16 << 10]);

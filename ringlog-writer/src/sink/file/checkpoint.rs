@@ -13,6 +13,7 @@
 //!
 //! This is the double meta page of databases such as LMDB, with the batch's CRC instead of copy-on-write.
 
+mod durable;
 mod file_check;
 mod state;
 
@@ -28,7 +29,7 @@ use ringlog::reader::Cursor;
 
 use super::lock::{Locking, try_lock};
 use crate::error::Error;
-use crate::rotation::{Directory, Identity};
+use crate::rotation::Identity;
 use crate::sink::file_size_limit;
 
 pub(crate) use file_check::{FileCheck, Mismatch, OnDisk};
@@ -69,6 +70,8 @@ pub(crate) struct Checkpoint {
     is_lost: bool,
     /// Whether the file was created since its directory was last synced.
     has_new_name: bool,
+    /// Whether its last sync has failed, so that what was written to it may be lost although the next one succeeds.
+    is_unsure: bool,
     /// Whether there was none when it was opened.
     is_new: bool,
 }
@@ -138,6 +141,7 @@ impl Checkpoint {
                 buffer: Vec::new(),
                 is_lost: false,
                 has_new_name: true,
+                is_unsure: false,
                 is_new,
             };
             return Ok((checkpoint, loaded));
@@ -186,17 +190,6 @@ impl Checkpoint {
         !self.is_lost
     }
 
-    /// Syncs the checkpoint, so that it survives a power cut.
-    pub(crate) fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()?;
-        // A power cut could otherwise keep the content and lose the name.
-        if self.has_new_name {
-            Directory::new(self.path.parent().unwrap_or(Path::new(""))).sync()?;
-            self.has_new_name = false;
-        }
-        Ok(())
-    }
-
     /// Whether there was none when it was opened.
     pub(crate) fn is_new(&self) -> bool {
         self.is_new
@@ -208,6 +201,13 @@ impl Checkpoint {
         let _ = fs::remove_file(&self.path);
     }
 
+    /// The path of the file that takes the place of this one, until it does.
+    fn path_of_next(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".new");
+        name.into()
+    }
+
     /// Makes room for the half in the buffer: replaces the file by a larger one with the committed half.
     fn grow(&mut self) -> io::Result<()> {
         let capacity = (2 * self.buffer.len() as u64).next_multiple_of(4096).max(CAPACITY_MIN);
@@ -217,9 +217,7 @@ impl Checkpoint {
         // Our own capacity, because the one in the file may have been overwritten.
         let bytes = read_up_to(&self.file, HALVES_AT + 2 * self.capacity)?;
         let counts = read_half(&bytes, self.number, self.capacity).map(<[u8]>::to_vec);
-        let mut name = self.path.clone().into_os_string();
-        name.push(".new");
-        let path = PathBuf::from(name);
+        let path = self.path_of_next();
         let _ = fs::remove_file(&path);
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         close_to_readers(&file, self.file.metadata()?.permissions().mode());

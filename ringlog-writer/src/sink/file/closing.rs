@@ -16,7 +16,7 @@ impl FileSink {
             if !Trigger::may_close(self.file.len) {
                 return Ok(());
             }
-            self.prepare_close(&names, unix_ns)?;
+            self.prepare_close(&names, unix_ns, events)?;
         }
         if let Some(plan) = self.closing.clone() {
             self.close(&names, &plan, events)?;
@@ -33,10 +33,13 @@ impl FileSink {
     }
 
     /// Writes the plan that closes the file into the checkpoint. Nothing is written to the file from then on.
-    fn prepare_close(&mut self, names: &LockedDirectory<'_>, unix_ns: u64) -> io::Result<()> {
-        if self.syncs.are_wanted() {
-            self.file.sync()?;
-        }
+    fn prepare_close(
+        &mut self,
+        names: &LockedDirectory<'_>,
+        unix_ns: u64,
+        events: &mut dyn Events,
+    ) -> io::Result<()> {
+        self.sync_whole(events)?;
         let (plan, next_number) =
             self.rotation.plan(names, self.file.identity, unix_ns, self.committed.next_number)?;
         let clock = self.rotation.clock();
@@ -66,6 +69,7 @@ impl FileSink {
             })?,
         }
         self.file.reopen().map_err(io::Error::from)?;
+        self.syncs.begin_file();
         self.record_file()
     }
 }

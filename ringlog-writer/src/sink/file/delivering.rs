@@ -4,7 +4,6 @@
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 
-use ringlog::Level;
 use ringlog::admin::Shown;
 use ringlog::reader::Cursor;
 
@@ -33,6 +32,19 @@ struct Part {
     bytes: Range<usize>,
     is_prepared: bool,
     written: usize,
+    /// Whether a sync of it has failed, so that it is written again before the next one.
+    is_unsure: bool,
+}
+
+impl Part {
+    fn new(entries: Range<usize>, bytes: Range<usize>) -> Part {
+        Part { entries, bytes, is_prepared: false, written: 0, is_unsure: false }
+    }
+
+    fn records(&self, batch: &Batch) -> u64 {
+        let entries = &batch.entries()[self.entries.clone()];
+        entries.iter().filter(|entry| entry.is_record).count() as u64
+    }
 }
 
 impl FileSink {
@@ -71,11 +83,16 @@ impl FileSink {
             }
             end = (first + 1..end).find(|number| closes_before(self, *number)).unwrap_or(end);
         }
-        Ok(Part { entries: first..end, bytes: from..end_of(end).max(from), is_prepared: false, written: 0 })
+        Ok(Part::new(first..end, from..end_of(end).max(from)))
     }
 
     fn write_part(&mut self, batch: &Batch, part: &mut Part, events: &mut dyn Events) -> io::Result<()> {
         let bytes = &batch.bytes()[part.bytes.clone()];
+        if part.is_unsure && !self.is_committed && !self.file.write_again(bytes)? {
+            // It is not at the end any more, or cannot be changed there: it begins anew behind what is there.
+            self.take_back_bytes(part.written, events);
+            *part = Part::new(part.entries.clone(), part.bytes.clone());
+        }
         if !part.is_prepared {
             self.is_committed = false;
             self.adopt_foreign_changes(events)?;
@@ -88,7 +105,7 @@ impl FileSink {
                 taken => part.written += taken,
             }
         }
-        self.commit(batch.level())
+        self.commit(batch, part, events)
     }
 
     /// The rings' cursors once the part is written.
@@ -124,34 +141,50 @@ impl FileSink {
         self.checkpoint.prepare(&self.prepared)
     }
 
-    /// Makes the written part count. `level`: the highest of its records.
-    fn commit(&mut self, level: Option<Level>) -> io::Result<()> {
-        let sync = self.syncs.is_due(level);
+    /// Makes the written part count.
+    fn commit(&mut self, batch: &Batch, part: &mut Part, events: &mut dyn Events) -> io::Result<()> {
         // The commit happens once; only the sync after it may have to be retried.
+        let sync = self.is_committed || self.syncs.is_due(batch.level());
         if !self.is_committed {
             if sync {
-                self.file.sync()?;
+                let synced = self.syncs.sync(&self.file, events);
+                part.is_unsure = synced.is_err();
+                synced?;
             }
             self.checkpoint.commit()?;
             self.is_committed = true;
+            if !sync && self.syncs.are_wanted() {
+                let bytes = &batch.bytes()[part.bytes.clone()];
+                self.syncs.note_unsynced(self.file.len - bytes.len() as u64, bytes, part.records(batch));
+            }
         }
         if sync {
-            self.checkpoint.sync()?;
+            self.checkpoint.sync(&self.prepared)?;
+            self.syncs.note_synced(&self.file, events);
         }
-        self.syncs.note_batch(sync);
+        self.end_part();
+        Ok(())
+    }
+
+    /// The state with the part counts from now on.
+    fn end_part(&mut self) {
         self.is_committed = false;
         std::mem::swap(&mut self.committed, &mut self.prepared);
         self.prepared.copy_rings_of(&self.committed);
-        Ok(())
     }
 
     /// Gives up a batch. A part that is committed counts, although its sync has failed.
     pub(super) fn abandon_batch(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned {
         self.take_back(events);
-        let is_committed = std::mem::take(&mut self.is_committed);
+        let is_committed = self.is_committed;
+        if is_committed {
+            self.end_part();
+        }
         let Delivered { entries, part, .. } = std::mem::take(&mut self.delivered);
         match part.filter(|_| is_committed) {
-            Some(part) if part.entries.end == batch.entries().len() => Abandoned::Unsynced,
+            Some(part) if part.entries.end == batch.entries().len() => {
+                Abandoned::Unsynced { records: part.records(batch) }
+            }
             Some(part) => Abandoned::Unwritten { records: batch.records_from(part.entries.end) },
             None => Abandoned::Unwritten { records: batch.records_from(entries) },
         }
@@ -163,8 +196,12 @@ impl FileSink {
         if !self.is_committed
             && let Some(part) = self.delivered.part.take()
         {
-            let (path, file) = (self.file.path.clone(), &mut self.file);
-            report_twice(part.written as u64, &path.shown(), |bytes| file.take_back(bytes), events);
+            self.take_back_bytes(part.written, events);
         }
+    }
+
+    fn take_back_bytes(&mut self, written: usize, events: &mut dyn Events) {
+        let (path, file) = (self.file.path.clone(), &mut self.file);
+        report_twice(written as u64, &path.shown(), |bytes| file.take_back(bytes), events);
     }
 }

@@ -22,7 +22,7 @@ impl FileSink {
         let Some(found) = self.file.len_unless_deleted()? else {
             // The file was deleted, so whatever is written to it would be lost. If no new one can be made, the records
             // wait in the ring.
-            return self.reopen().map_err(io::Error::from);
+            return self.reopen(events).map_err(io::Error::from);
         };
         if found == self.file.len {
             if self.is_unrecorded {
@@ -38,6 +38,7 @@ impl FileSink {
                 "{path}: another process has {what}: {found}, expected {len}; appending at its end"
             ));
         }
+        self.syncs.cut(found);
         self.file.len = found;
         self.record_file()
     }
