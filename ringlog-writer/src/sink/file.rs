@@ -12,6 +12,7 @@ mod foreign;
 pub(crate) mod fsync;
 mod full;
 mod kind;
+mod lease;
 mod links;
 mod lock;
 mod older_copy;
@@ -41,6 +42,7 @@ use config::{Existing, FileConfig};
 use delivering::Delivered;
 use fsync::Fsync;
 use links::Place;
+use opening::Claim;
 use owners::{Group, Mode, Owner};
 use paths::checkpoint_path;
 use pipe::Pipe;
@@ -71,16 +73,20 @@ fn open(output: &FileConfig, with: &Opening<'_>) -> Result<Box<dyn Sink>, Error>
         check_irregular()?;
         return Ok(Box::new(Pipe::open(&output.path)?));
     }
+    append::refuse_ring(&output.path, rings)?;
     let before = if output.checkpoint { begin::attributes_before(&output.path) } else { None };
     let configured = NewFile::configured(
         output.mode.map(Mode::bits),
         output.owner.as_ref().map(Owner::id),
         output.group.as_ref().map(Group::id),
     );
-    let file = File::open(&output.path, rings, configured, before)?;
+    let claim = if output.checkpoint { Claim::take(output)? } else { None };
+    let (claim, file) = Claim::keep_if(claim, File::open(&output.path, rings, configured, before))?;
     if file.is_regular() && output.checkpoint {
-        return Ok(Box::new(FileSink::open(file, output, rings, total.map(TotalShare::new), takes_all)?));
+        let share = total.map(TotalShare::new);
+        return Ok(Box::new(FileSink::open(file, claim, output, rings, share, takes_all)?));
     }
+    claim.into_iter().for_each(Claim::withdraw);
     if !file.is_regular() {
         check_irregular()?;
     }

@@ -83,6 +83,23 @@ fn a_withdrawn_sink_leaves_what_was_there() {
     assert_eq!(withdrawn(true, checkpoint, true, nothing), both, "the checkpoint names the new file");
 }
 
+/// What another process has opened by then would be lost with the file.
+#[test]
+fn a_withdrawn_sink_leaves_a_file_that_is_open_elsewhere() {
+    for (checkpoint, recovers) in [(true, false), (true, true), (false, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let config = SinkConfig::File(FileConfig { checkpoint, ..FileConfig::new(path.clone()) });
+        let mut sink = open(&config, &NOTHING).unwrap().unwrap();
+        if recovers {
+            sink.recover(false, &mut StandardError).unwrap();
+        }
+        let _other = std::fs::File::options().append(true).open(&path).unwrap();
+        sink.withdraw();
+        assert!(path.exists(), "{checkpoint}, {recovers}");
+    }
+}
+
 /// A sink that is open and recovered may still be withdrawn: content is discarded, and files are closed and deleted,
 /// only when it begins.
 #[test]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use ringlog::{Level, Ring};
 use ringlog_testkit::{Fate, run_deciding};
 use ringlog_tests::Writing;
@@ -121,4 +123,25 @@ fn a_deleted_checkpoint_is_reported_and_nothing_is_lost() {
     assert_eq!(said.lines().count(), 1);
     let records: BTreeSet<String> = writing.lines().records.into_iter().collect();
     assert_eq!(records, expected.into_iter().collect());
+}
+
+#[test]
+fn a_writer_that_is_refused_neither_makes_nor_removes_the_file() {
+    let writing = Writing::new(PRODUCER, &[]);
+    // As of a writer between two files.
+    let checkpoint = File::create_new(writing.checkpoint()).unwrap();
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&checkpoint, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    let ended = run_deciding(&mut writing.writer(), &writing.dir(), |_| Fate::Done);
+    let said = writing.said();
+    assert!(!ended.status.unwrap().success() && said.contains("another writer is writing to it"), "{said}");
+    let of_file: Vec<_> = ended.calls.iter().filter(|call| call.path == writing.out()).collect();
+    assert_eq!(of_file, [&ended.calls[0]; 0]);
+    assert_eq!(writing.files(), ["app.log.checkpoint"]);
 }

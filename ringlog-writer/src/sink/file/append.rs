@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::begin::{self, Begun};
+use super::lease::Lease;
 use super::links::{Place, directory};
 use super::lock::{Locking, try_lock};
 use crate::clock;
@@ -50,11 +51,7 @@ impl File {
         configured: NewFile,
         before: Option<Attributes>,
     ) -> Result<File, Error> {
-        let file = Identity::of_path(path);
-        if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
-            let why = "it is the ring; choose another file".to_owned();
-            return Err(Error::Open { path: path.to_owned(), why });
-        }
+        refuse_ring(path, rings)?;
         File::open_at_end(path, configured, before)
     }
 
@@ -66,11 +63,7 @@ impl File {
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| failed(errno.to_string()))?;
         let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
         place.check_target(&meta).map_err(failed)?;
-        // A link of the kernel leads to a file that may have a path.
-        let place = match place.is_magic {
-            true => fs::canonicalize(&place.path).unwrap_or(place.path),
-            false => place.path,
-        };
+        let place = end_of(place);
         Ok(File { is_new, notice, place, configured, ..File::of(file, &meta, path) })
     }
 
@@ -115,8 +108,7 @@ impl File {
     /// Names the file from now on by the path where it was opened. Closed files lie beside it, and not beside a link to
     /// it. A link at the path may lead elsewhere by now, so it is not followed again.
     pub(super) fn leave_links(&mut self) -> io::Result<()> {
-        let name = self.place.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        self.path = fs::canonicalize(directory(&self.place))?.join(name);
+        self.path = without_links(&self.place)?;
         Ok(())
     }
 
@@ -131,9 +123,11 @@ impl File {
         self.is_new && self.is_regular && is_empty && at_its_place() == Some(self.identity)
     }
 
-    /// Removes the file again if it [is unused](Self::is_unused).
+    /// Removes the file again if it [is unused](Self::is_unused), and no other process has opened it: what that one
+    /// writes would be lost.
     pub(super) fn discard(self) {
-        if self.is_unused() {
+        let lease = Lease::take(&self.file);
+        if lease.is_some() && self.is_unused() {
             // If this fails, an empty file stays behind.
             let _ = fs::remove_file(&self.place);
         }
@@ -209,6 +203,30 @@ impl File {
         }
         Some(crc.finalize())
     }
+}
+
+/// Refuses the file of a ring.
+pub(super) fn refuse_ring(path: &Path, rings: &[&Path]) -> Result<(), Error> {
+    let file = Identity::of_path(path);
+    if file.is_some() && rings.iter().any(|ring| Identity::of_path(ring) == file) {
+        let why = "it is the ring; choose another file".to_owned();
+        return Err(Error::Open { path: path.to_owned(), why });
+    }
+    Ok(())
+}
+
+/// The path of a file at the end of all links. A link of the kernel leads to a file that may have one.
+pub(super) fn end_of(place: Place) -> PathBuf {
+    match place.is_magic {
+        true => fs::canonicalize(&place.path).unwrap_or(place.path),
+        false => place.path,
+    }
+}
+
+/// The same path without links in its directory.
+pub(super) fn without_links(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    Ok(fs::canonicalize(directory(path))?.join(name))
 }
 
 /// Writing at the end.

@@ -3,8 +3,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
@@ -18,6 +19,8 @@ use crate::rotation::{Attributes, NewFile, Plan, PlanStep};
 
 /// How often to begin the file where other processes create and delete it meanwhile.
 const ATTEMPTS: u32 = 16;
+/// How long another writer may hold a lease on it.
+const LEASE_LASTS: Duration = Duration::from_millis(1);
 
 /// Options to open a file at its end. Never waits, as for the reader of a pipe that lies there by now.
 pub(super) fn at_end() -> OpenOptions {
@@ -45,10 +48,22 @@ pub(super) fn open_or_create(place: &Place, new: NewFile) -> io::Result<Begun> {
         options.custom_flags((OFlag::O_NONBLOCK | follows).bits());
         options
     };
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         match at_end().open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            opened => return Ok(Begun { file: opened?, is_new: false, notice: None }),
+            // Another writer looks whether it may remove it.
+            Err(error) if error.kind() == ErrorKind::WouldBlock && attempt < ATTEMPTS => {
+                std::thread::sleep(LEASE_LASTS);
+                continue;
+            }
+            opened => {
+                let file = opened?;
+                // The one that had created it has removed it meanwhile.
+                if !place.is_magic && file.metadata()?.nlink() == 0 {
+                    continue;
+                }
+                return Ok(Begun { file, is_new: false, notice: None });
+            }
         }
         let created = match new.is_any() {
             true => at_end().create_new(true).open(path).map(|file| (file, None)),

@@ -77,7 +77,7 @@ pub(super) fn leftover(output: &FileConfig) -> Option<String> {
 }
 
 /// Checks that a file could be opened for writing, or created if it is missing.
-fn writable(path: &Path) -> io::Result<()> {
+pub(super) fn writable(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => Err(ErrorKind::IsADirectory.into()),
         Ok(_) => Ok(eaccess(path, AccessFlags::W_OK)?),

@@ -203,3 +203,21 @@ fn an_overwritten_header_does_not_lose_the_state() {
     let loaded = open(&path).1;
     assert_eq!((lens(&loaded), loaded.damage), ((Some(2), Some(3)), None));
 }
+
+#[test]
+fn a_checkpoint_without_its_place_leaves_that_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint");
+    let (mut lost, _) = open(&path);
+    lost.set(&state(1)).unwrap();
+    fs::remove_file(&path).unwrap();
+    let (mut other, _) = open(&path);
+    other.set(&state(2)).unwrap();
+    assert!(!lost.check_place());
+    let refused = lost.set(&state(3)).unwrap_err().to_string();
+    assert_eq!(refused, format!("another writer has made {}", path.display()));
+    lost.remove();
+    assert!(other.check_place(), "it was replaced or removed");
+    drop(other);
+    assert_eq!(lens(&open(&path).1), (Some(2), None));
+}
