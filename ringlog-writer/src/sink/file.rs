@@ -202,7 +202,7 @@ impl FileSink {
     /// Opens the file of the same name again if the present one was moved away. After an error nothing has changed.
     fn reopen(&mut self, events: &mut dyn Events) -> Result<(), Error> {
         // While a rotation is under way, that opens the next file.
-        if self.closing.is_none() && self.is_moved() {
+        if self.closing.is_none() && self.file.is_moved() {
             self.sync_whole(events).map_err(|error| failed(&self.file.path, error))?;
             self.file.reopen()?;
             self.syncs.begin_file();

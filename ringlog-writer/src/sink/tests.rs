@@ -121,6 +121,46 @@ fn a_sink_discards_and_closes_only_when_it_begins() {
     }
 }
 
+/// A pipe or a device that takes the place of a file is not written: it does not keep what was counted.
+#[test]
+fn what_is_no_file_does_not_take_the_place_of_one() {
+    let mkfifo = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let null = |path: &Path| std::os::unix::fs::symlink("/dev/null", path).unwrap();
+    let socket = |path: &Path| drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+    let batch = || Batch::of_lines(&["line\n"]);
+    for checkpoint in [false, true] {
+        for (put, is_read) in
+            [(&mkfifo as &dyn Fn(&Path), false), (&mkfifo, true), (&null, false), (&socket, false)]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("app.log");
+            let config = SinkConfig::File(FileConfig { checkpoint, ..FileConfig::new(path.clone()) });
+            let mut sink = open(&config, &NOTHING).unwrap().unwrap();
+            sink.recover(false, &mut StandardError).unwrap();
+            sink.begin(&mut StandardError).unwrap();
+            sink.deliver(&batch(), &mut StandardError).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            put(&path);
+            let open_reader = || std::fs::File::options().read(true).write(true).open(&path).unwrap();
+            let _reader = is_read.then(open_reader);
+            for _ in 0..2 {
+                let refused = sink.deliver(&batch(), &mut StandardError).unwrap_err().to_string();
+                assert_eq!(
+                    refused,
+                    format!(
+                        "cannot open {} for writing: what is there now is no regular file; remove it, or start the \
+                         writer anew",
+                        path.display()
+                    )
+                );
+            }
+            std::fs::remove_file(&path).unwrap();
+            sink.deliver(&batch(), &mut StandardError).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "line\n");
+        }
+    }
+}
+
 /// A pipe that was opened later than the others is asked too.
 #[test]
 fn a_sink_that_was_opened_later_tells_of_its_reader() {

@@ -20,6 +20,8 @@ use crate::rotation::{Attributes, Identity, NewFile};
 use crate::sink::file_size_limit;
 use crate::sink::stream::is_within_line;
 
+const NOT_REGULAR: &str = "what is there now is no regular file; remove it, or start the writer anew";
+
 /// A file that is open for appending, so that bytes of other processes are never overwritten.
 #[derive(Debug)]
 pub(super) struct File {
@@ -238,6 +240,17 @@ impl File {
         Ok(taken)
     }
 
+    /// Whether the path does not lead to the file any more.
+    pub(super) fn is_moved(&self) -> bool {
+        Identity::of_path(&self.path).as_ref() != Some(&self.identity)
+    }
+
+    /// Whether it was deleted, so that what is written to it would be lost.
+    pub(super) fn is_deleted(&self) -> io::Result<bool> {
+        // A link of the kernel may lead to a file without a name.
+        Ok(self.len_unless_deleted()?.is_none() && self.is_moved())
+    }
+
     /// The file, for writing what another process may be slow to take.
     pub(super) fn as_raw(&self) -> &fs::File {
         &self.file
@@ -259,10 +272,19 @@ impl File {
         true
     }
 
-    /// Opens the file of the same name again, after the present one was moved away.
+    /// Opens the file of the same name again, after the present one was moved away. After a regular file nothing else
+    /// is opened: what a pipe or a device has taken cannot be counted.
     pub(super) fn reopen(&mut self) -> Result<(), Error> {
-        let reported = self.reported.clone();
-        *self = File { reported, ..File::open_at_end(&self.path, self.configured, self.attributes())? };
+        let refused = || Error::Open { path: self.path.clone(), why: NOT_REGULAR.to_owned() };
+        // Before it is opened too, which would fail for a pipe without a reader, with other words.
+        if self.is_regular && fs::metadata(&self.path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+            return Err(refused());
+        }
+        let next = File::open_at_end(&self.path, self.configured, self.attributes())?;
+        if self.is_regular && !next.is_regular {
+            return Err(refused());
+        }
+        *self = File { reported: self.reported.take(), ..next };
         Ok(())
     }
 }

@@ -9,7 +9,6 @@ use super::FileSink;
 use super::lock::Locking;
 use crate::counted::counted;
 use crate::events::Events;
-use crate::rotation::Identity;
 
 /// How often to report that other processes write to the file.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -65,9 +64,5 @@ impl FileSink {
                 "{path}: another writer is writing to it under another name; stop one of the two"
             ));
         }
-    }
-
-    pub(super) fn is_moved(&self) -> bool {
-        Identity::of_path(&self.file.path).as_ref() != Some(&self.file.identity)
     }
 }

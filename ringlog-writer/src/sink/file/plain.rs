@@ -1,13 +1,14 @@
 //! A file without a checkpoint, or a device.
 
 use std::io;
+use std::time::Instant;
 
 use ringlog::admin::Shown;
 
 use super::append::File;
 use super::config::Existing;
-use super::failed;
 use super::outputs::{IRREGULAR, WITHOUT_CHECKPOINT};
+use super::{MAINTAIN_EVERY, failed};
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::batch::Batch;
@@ -22,11 +23,24 @@ pub(super) struct PlainFile {
     is_torn: bool,
     existing: Existing,
     progress: Progress,
+    maintained_at: Instant,
 }
 
 impl PlainFile {
     pub(super) fn new(file: File, existing: Existing) -> PlainFile {
-        PlainFile { is_torn: file.ends_within_line(), file, existing, progress: Progress::default() }
+        let is_torn = file.ends_within_line();
+        PlainFile { is_torn, file, existing, progress: Progress::default(), maintained_at: Instant::now() }
+    }
+
+    /// Opens the file of the same name again. The same file goes on where it ends.
+    fn reopen(&mut self) -> Result<(), Error> {
+        let before = self.file.identity;
+        self.file.reopen()?;
+        if self.file.identity != before {
+            self.is_torn = self.file.ends_within_line();
+            self.progress.begin_file();
+        }
+        Ok(())
     }
 }
 
@@ -35,7 +49,12 @@ impl Sink for PlainFile {
         if self.file.is_regular() { WITHOUT_CHECKPOINT.guarantee } else { IRREGULAR.guarantee }
     }
 
-    fn deliver(&mut self, batch: &Batch, _events: &mut dyn Events) -> io::Result<()> {
+    fn deliver(&mut self, batch: &Batch, events: &mut dyn Events) -> io::Result<()> {
+        // If no new one can be made, the records wait in the ring.
+        if self.file.is_regular() && self.file.is_deleted()? {
+            self.reopen().map_err(io::Error::from)?;
+            self.file.report_notice(events);
+        }
         let PlainFile { file, is_torn, progress, .. } = self;
         if *is_torn {
             file.write(b"\n")?;
@@ -64,23 +83,25 @@ impl Sink for PlainFile {
 
     fn handle(&mut self, request: SinkRequest, _events: &mut dyn Events) -> io::Result<()> {
         match request {
-            SinkRequest::Reopen => {
-                let before = self.file.identity;
-                self.file.reopen().map_err(io::Error::from)?;
-                // The same file goes on where it ends.
-                if self.file.identity != before {
-                    self.is_torn = self.file.ends_within_line();
-                    self.progress.begin_file();
-                }
-                Ok(())
-            }
+            SinkRequest::Reopen => self.reopen().map_err(io::Error::from),
             SinkRequest::Rotate(_) | SinkRequest::TrustClock | SinkRequest::Finish => Ok(()),
         }
     }
 
     fn maintain(&mut self, events: &mut dyn Events) -> Result<bool, Error> {
         self.file.report_notice(events);
-        Ok(false)
+        if !self.file.is_regular() || self.maintained_at.elapsed() < MAINTAIN_EVERY {
+            return Ok(false);
+        }
+        self.maintained_at = Instant::now();
+        if !self.file.is_moved() {
+            return Ok(true);
+        }
+        match self.reopen() {
+            // The file was deleted: the next batch opens a new one, and reports the error if it cannot.
+            Err(_) if matches!(self.file.is_deleted(), Ok(true)) => Ok(true),
+            done => done.map(|()| true),
+        }
     }
 
     fn late(&self) -> u64 {
@@ -123,6 +144,37 @@ mod tests {
                 sink.deliver(&batch, &mut StandardError).unwrap();
             }
             assert_eq!(fs::read_to_string(&path).unwrap(), after);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_moved_or_deleted_is_begun_anew() {
+        let batch = Batch::of_lines(&["line\n"]);
+        for (is_deleted, is_idle) in [(false, true), (true, true), (true, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, moved) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
+            let file = File::open(&path, &[], NewFile::default(), None).unwrap();
+            let mut sink = PlainFile::new(file, Existing::Append);
+            sink.deliver(&batch, &mut StandardError).unwrap();
+            match is_deleted {
+                true => fs::remove_file(&path).unwrap(),
+                false => fs::rename(&path, &moved).unwrap(),
+            }
+            if is_idle {
+                sink.maintained_at -= MAINTAIN_EVERY;
+                assert!(sink.maintain(&mut StandardError).unwrap());
+                assert_eq!(fs::read_to_string(&path).unwrap(), "", "deleted: {is_deleted}");
+            }
+            sink.deliver(&batch, &mut StandardError).unwrap();
+            assert_eq!(
+                fs::read_to_string(&path).unwrap(),
+                "line\n",
+                "deleted: {is_deleted}, idle: {is_idle}"
+            );
+            assert_eq!(
+                fs::read_to_string(&moved).unwrap_or_default(),
+                if is_deleted { "" } else { "line\n" }
+            );
         }
     }
 
