@@ -19,7 +19,7 @@ pub use self::signals::{HandledSignals, handle_signals};
 use crate::config::options::Options;
 use crate::config::{Config, ConfigErrors, ConfigFile};
 use crate::error::Error;
-use crate::events::Events;
+use crate::events::{Events, print};
 use crate::pipeline::{self, Signals};
 use crate::spawn::Handshake;
 
@@ -184,8 +184,7 @@ fn print_schema() -> ExitCode {
     match writeln!(std::io::stdout(), "{}", Config::schema()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A closed standard error leaves no other place to report to.
-            let _ = writeln!(std::io::stderr(), "ringlog-writer: the schema cannot be printed: {error}");
+            print(&format!("ringlog-writer: the schema cannot be printed: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -199,8 +198,7 @@ fn check(file: &ConfigFile) -> Result<(), Error> {
         return Err(Error::Config(ConfigErrors(targets).to_string()));
     }
     for warning in checked.warnings.iter().chain(&checked.leftovers()) {
-        // A closed standard error leaves no other place to report to.
-        let _ = writeln!(std::io::stderr(), "{warning}");
+        print(&warning.to_string());
     }
     for guarantee in checked.guarantees() {
         // The exit code is the answer, so a failed write is no failure of the check.
@@ -211,8 +209,7 @@ fn check(file: &ConfigFile) -> Result<(), Error> {
 
 /// Prints an error, as long as signals end the process.
 fn fail(error: Error) -> ExitCode {
-    // A closed standard error leaves no other place to report to.
-    let _ = writeln!(std::io::stderr(), "{}", line_of(&error));
+    print(&line_of(&error));
     ExitCode::from(error.exit_code())
 }
 
@@ -251,20 +248,15 @@ impl Printer {
         match &self.thread {
             // A full queue discards the line.
             Some((queue, _)) => drop(queue.try_send(line)),
-            None => print_line(&line),
+            None => print(&line),
         }
     }
 
     fn start() -> std::io::Result<(SyncSender<String>, JoinHandle<()>)> {
         let (queue, lines) = sync_channel::<String>(QUEUED_MAX);
-        let print = move || lines.iter().for_each(|line| print_line(&line));
+        let print = move || lines.iter().for_each(|line| print(&line));
         Ok((queue, std::thread::Builder::new().name("ringlog-say".to_owned()).spawn(print)?))
     }
-}
-
-fn print_line(line: &str) {
-    // A closed standard error leaves no other place to report to.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Drop for Printer {

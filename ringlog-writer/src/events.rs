@@ -23,7 +23,12 @@ pub struct StandardError;
 
 impl Events for StandardError {
     fn report(&mut self, message: &str) {
-        // A closed standard error leaves no other place to report to.
-        let _ = writeln!(std::io::stderr(), "ringlog-writer: {message}");
+        print(&format!("ringlog-writer: {message}"));
     }
+}
+
+/// Prints lines on standard error, by one call, so that no other process or thread writes to it in between.
+pub(crate) fn print(lines: &str) {
+    // A closed standard error leaves no other place to report to.
+    let _ = std::io::stderr().write_all(format!("{lines}\n").as_bytes());
 }

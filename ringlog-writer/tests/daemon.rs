@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2};
 use ringlog::reader::Observer;
 use ringlog::{Level, Ring};
 use ringlog_testkit::Scratch;
@@ -445,4 +445,25 @@ fn the_schema_is_printed_without_a_ring() {
     let mut child = Command::new(PROGRAM).arg("--print-schema").stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert!(matches!(child.wait().unwrap().code(), Some(0 | 1)), "a closed pipe is no panic");
+}
+
+/// What else is written to the same pipe comes before a message or after it.
+#[test]
+fn a_message_is_written_by_one_call() {
+    let dir = Scratch::new();
+    let config = dir.file("bad.toml");
+    fs::write(&config, "wrong = 1\nalso = 2\n").unwrap();
+    let config = format!("--config={}", config.display());
+    for args in [&["none"][..], &[&config, "--check"]] {
+        // In packets: a read gets what one write has written.
+        let (read, write) = pipe2(OFlag::O_DIRECT).unwrap();
+        let mut command = Command::new(PROGRAM);
+        let status = command.env("RINGLOG_DIR", dir.path()).args(args).stderr(write).status().unwrap();
+        drop(command);
+        assert!(!status.success());
+        let mut packet = [0; 4096];
+        let len = File::from(read).read(&mut packet).unwrap();
+        let packet = std::str::from_utf8(&packet[..len]).unwrap();
+        assert!(packet.len() > 20 && packet.ends_with('\n'), "{packet:?}");
+    }
 }

@@ -189,7 +189,7 @@ impl Sink for Console {
         }
         // Other processes have the stream too, so it cannot be made non-blocking.
         progress.proceed(batch, |bytes| match may_block {
-            true => write_when_ready(file, bytes, true),
+            true => write_when_ready(file, bytes),
             false => file.write(bytes),
         })
     }

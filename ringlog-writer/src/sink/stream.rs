@@ -18,7 +18,8 @@ use crate::events::Events;
 /// How long a write waits for a reader. The delivery then looks whether the writer is to stop.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// A pipe that is ready takes so many bytes without blocking, whatever its state.
+/// A pipe that is ready takes so many bytes without blocking, whatever its state, and keeps them together: no other
+/// process writes between them.
 const PIPE_BUF: usize = 4096;
 
 /// Whether a regular file has another byte than a newline at this place. False if it cannot be read.
@@ -135,16 +136,51 @@ pub(super) fn report_twice(
     }
 }
 
-/// Writes some of the bytes to a pipe, a terminal or a device, and waits a moment if it takes nothing.
+/// How many of the bytes are written at once: whole lines, or a part of a longer one.
+fn written_at_once(bytes: &[u8]) -> usize {
+    let bytes = &bytes[..bytes.len().min(PIPE_BUF)];
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1)
+}
+
+/// Writes some of the bytes to a pipe, a terminal or a device, and waits a moment if it takes nothing. Lines of at most
+/// 4096 bytes are not split.
 ///
 /// # Errors
 /// `WouldBlock` if it took nothing in that time; the system's error.
-pub(super) fn write_when_ready(mut file: &File, bytes: &[u8], is_blocking: bool) -> io::Result<usize> {
+pub(super) fn write_when_ready(mut file: &File, bytes: &[u8]) -> io::Result<usize> {
     let mut ready = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
     let timeout = PollTimeout::try_from(WAIT).unwrap_or(PollTimeout::ZERO);
     if poll(&mut ready, timeout)? == 0 {
         return Err(ErrorKind::WouldBlock.into());
     }
-    let most = if is_blocking { bytes.len().min(PIPE_BUF) } else { bytes.len() };
-    file.write(&bytes[..most])
+    file.write(&bytes[..written_at_once(bytes)])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use nix::fcntl::OFlag;
+    use nix::unistd::pipe2;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_at_most_4096_bytes_are_not_split_in_a_pipe() {
+        for (len, other) in [(1, 4096), (55, 4096), (2048, 3), (4095, 4096), (4096, 4096), (5000, 2)] {
+            // In packets: a read gets what one write has written.
+            let (read, write) = pipe2(OFlag::O_DIRECT).unwrap();
+            let (mut read, write) = (File::from(read), File::from(write));
+            let line = |len: usize| "x".repeat(len - 1) + "\n";
+            let (lines, mut got) = ((line(len) + &line(other)).repeat(9), Vec::new());
+            while got.len() < lines.len() {
+                let taken = write_when_ready(&write, &lines.as_bytes()[got.len()..]).unwrap();
+                let mut packet = [0; PIPE_BUF];
+                assert_eq!(read.read(&mut packet).unwrap(), taken);
+                got.extend(&packet[..taken]);
+                assert!(got.ends_with(b"\n") || len > PIPE_BUF, "{len}: {taken} bytes of a line");
+            }
+            assert_eq!(got, lines.as_bytes());
+        }
+    }
 }

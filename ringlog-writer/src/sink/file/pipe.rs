@@ -95,7 +95,7 @@ impl Sink for Pipe {
             self.file = open_if_read(&self.path)?;
         }
         let Some(file) = &self.file else { return Err(io::Error::other(NO_READER)) };
-        self.progress.proceed(batch, |bytes| write_when_ready(file, bytes, false))
+        self.progress.proceed(batch, |bytes| write_when_ready(file, bytes))
     }
 
     fn abandon(&mut self, batch: &Batch, events: &mut dyn Events) -> Abandoned {

@@ -62,7 +62,7 @@ impl Sink for PlainFile {
         }
         progress.proceed(batch, |bytes| match file.is_regular() {
             true => file.write(bytes),
-            false => write_when_ready(file.as_raw(), bytes, true),
+            false => write_when_ready(file.as_raw(), bytes),
         })
     }
 
