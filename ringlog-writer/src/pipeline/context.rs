@@ -16,6 +16,7 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// Whether the writer has been asked to stop.
     pub(super) fn is_stopping(&self) -> bool {
-        self.flags.stop.load(Ordering::Relaxed) || self.sources.stop_requested()
+        let Flags { stop, now, .. } = self.flags;
+        stop.load(Ordering::Relaxed) || now.load(Ordering::Relaxed) || self.sources.stop_requested()
     }
 }

@@ -145,12 +145,12 @@ impl<'a> Writer<'a> {
             if self.outputs.all_gone() {
                 return Ok(End::Done);
             }
-            if let Some(end) = self.handle_requests()? {
-                return Ok(end);
-            }
             if self.context.flags.now.load(Ordering::Relaxed) {
                 self.outputs.end_now();
                 return Ok(End::Done);
+            }
+            if let Some(end) = self.handle_requests()? {
+                return Ok(end);
             }
             if self.counts.has_entries() {
                 // They are not sent yet.
@@ -253,6 +253,8 @@ impl<'a> Writer<'a> {
     fn handle_requests(&mut self) -> Result<Option<End>, Error> {
         if self.wants_reload()
             && let Some(config) = self.load_config()?
+            // A request to stop that has come meanwhile is carried out here: in the next session it would wait again.
+            && !self.context.is_stopping()
         {
             return Ok(Some(End::Reload(Box::new(config))));
         }
@@ -361,8 +363,12 @@ impl<'a> Writer<'a> {
 
 /// Reloading the configuration: it is replaced as a whole, or stays in force.
 impl Writer<'_> {
-    /// Whether the configuration has to be reloaded. Without a configuration, reopens the file instead.
+    /// Whether the configuration has to be reloaded. Without a configuration, reopens the file instead. A writer that is
+    /// ending does neither: requests that follow each other could keep it from ending.
     fn wants_reload(&mut self) -> bool {
+        if self.ending.is_some() || (self.config.is_some() && self.context.is_stopping()) {
+            return false;
+        }
         let is_signalled = self.context.flags.reopen.swap(false, Ordering::Relaxed);
         let is_requested = self.context.sources.requests().reload();
         if self.config.is_none() && (is_signalled || is_requested) {

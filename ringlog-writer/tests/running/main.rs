@@ -14,3 +14,4 @@ mod replaced;
 mod scene;
 mod shared_file;
 mod slow_outputs;
+mod stopping;
