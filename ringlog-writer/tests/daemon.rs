@@ -105,6 +105,39 @@ fn a_signal_drains_the_ring() {
     }
 }
 
+/// Faster than the kernel's timers are exact: each signal prolongs the sleep that it interrupts.
+#[test]
+fn a_flood_of_other_signals_keeps_no_writer_from_ending() {
+    let (dir, ring, _) = scratch();
+    let config = dir.file("ringlog.toml");
+    let text = format!(
+        "[handlers.file]\nkind = \"file\"\npath = {:?}\n[root]\nhandlers = [\"file\"]\n",
+        log_file(dir.path())
+    );
+    fs::write(&config, text).unwrap();
+    let args = [ring.path().to_str().unwrap(), "--config", config.to_str().unwrap()];
+    let mut program = Command::new(PROGRAM).args(args).spawn().unwrap();
+    let log = ring.logger();
+    log.text(Level::INFO, "main", "first").unwrap();
+    log.flush(SOON).unwrap();
+    let pid = Pid::from_raw(program.id().cast_signed());
+    let mut count = 0;
+    let begun = Instant::now();
+    while program.try_wait().unwrap().is_none() {
+        // The program may be a zombie by now.
+        let _ = kill(pid, [Signal::SIGHUP, Signal::SIGUSR1][count % 2]);
+        count += 1;
+        if count == 1000 {
+            kill(pid, Signal::SIGTERM).unwrap();
+        }
+        if begun.elapsed() > SOON {
+            program.kill().unwrap();
+            panic!("the writer does not end");
+        }
+    }
+    assert!(program.wait().unwrap().success());
+}
+
 #[test]
 fn data_goes_to_standard_output() {
     let (_dir, ring, options) = scratch();

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
@@ -49,7 +50,8 @@ impl HandledSignals {
             // Registered last: a signal that comes beside `end_by_default` is noted before this action looks.
             flag::register_conditional_default(signal, end_it.clone())?;
         }
-        watch_for_a_second_signal(signals.now.clone())
+        watch_for_a_second_signal(signals.now.clone())?;
+        leave_to_that_thread()
     }
 
     /// Lets signals end the process, as without handlers: also one that has come.
@@ -80,4 +82,13 @@ fn watch_for_a_second_signal(now: Arc<AtomicBool>) -> io::Result<()> {
         }
     };
     std::thread::Builder::new().name("ringlog-signals".to_owned()).spawn(watch).map(drop)
+}
+
+/// Lets the thread that watches run the handlers, and no other one: signals that follow each other faster than the
+/// kernel's timers are exact prolong each sleep of the thread that handles them, without end. The threads that this one
+/// starts inherit it.
+fn leave_to_that_thread() -> io::Result<()> {
+    let all: SigSet =
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1].into_iter().collect();
+    Ok(all.thread_block()?)
 }
