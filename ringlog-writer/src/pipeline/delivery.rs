@@ -25,6 +25,7 @@ pub(super) struct Orders {
     is_stopping: AtomicBool,
     gives_up: AtomicBool,
     ends_now: AtomicBool,
+    is_left: AtomicBool,
     reopens: AtomicBool,
 }
 
@@ -46,6 +47,12 @@ impl Orders {
         self.give_up();
     }
 
+    /// The thread is waited for no longer, and nothing is to be tried again.
+    pub(super) fn leave(&self) {
+        self.is_left.store(true, Ordering::Relaxed);
+        self.end_now();
+    }
+
     /// The sink's file is to be reopened.
     pub(super) fn reopen(&self) {
         self.reopens.store(true, Ordering::Relaxed);
@@ -62,6 +69,10 @@ impl Orders {
 
     pub(super) fn is_ending_now(&self) -> bool {
         self.ends_now.load(Ordering::Relaxed)
+    }
+
+    fn is_left(&self) -> bool {
+        self.is_left.load(Ordering::Relaxed)
     }
 
     fn gives_up(&self) -> bool {
@@ -202,6 +213,7 @@ impl Delivery {
         loop {
             let error = match act(&mut *self.sink, events) {
                 Ok(()) => break,
+                Err(error) if orders.is_left() => return Err(error),
                 Err(error) => error,
             };
             match error.kind() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ringlog::reader::{Body, Cursor, Entry, Step};
 
-pub(super) use self::finish::FinishedOutput;
+pub(super) use self::finish::{EndingOutput, FinishedOutput};
 
 use super::delivery::Delivery;
 use super::formatting::{self, Formatting};

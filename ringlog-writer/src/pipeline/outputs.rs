@@ -8,9 +8,9 @@ use ringlog::reader::{Entry, Step};
 
 use super::context::Context;
 use super::delivery::Delivery;
-use super::output::{FinishedOutput, Others, Output, Pressure};
+use super::output::{EndingOutput, FinishedOutput, Others, Output, Pressure};
 use super::router::HandlerMask;
-use super::worker::GIVES_UP_WITHIN;
+use super::worker::{GIVES_UP_WITHIN, Limit};
 use crate::error::Error;
 use crate::events::Events;
 use crate::sink::Guarantee;
@@ -24,6 +24,11 @@ const BATCH_BYTES: usize = 64 << 10;
 /// When the writer stops, a file that writes nothing is given up, but not before this time: a disk may be busy for a
 /// moment, and its records would have to be written by another writer.
 const STUCK_MIN: Duration = Duration::from_secs(1);
+/// How long a session that is followed by another one waits at its end for outputs to write what is queued; for a file
+/// as long as it writes anything in such a time. What is not written by then stays in the rings.
+pub(super) const QUIESCE_WITHIN: Duration = Duration::from_secs(2);
+/// How often the outputs that are to end are looked at.
+const ENDING: Duration = Duration::from_millis(5);
 /// Longer times to wait count as this one.
 const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
 
@@ -117,10 +122,10 @@ impl Outputs {
     /// Processes the events of the threads; waits up to `wait` for the slowest of those that are waited for.
     pub(super) fn poll(&mut self, wait: Duration, events: &mut dyn Events) {
         if let Some(at) = self.give_up_at.filter(|at| Instant::now() >= *at) {
-            let stuck_since = self.stop_timeout.max(STUCK_MIN);
+            let stuck_after = self.stuck_after();
             for output in &mut self.all {
                 if ends_by_itself(output) {
-                    output.give_up_if_stuck(stuck_since);
+                    output.give_up_if_stuck(stuck_after);
                     continue;
                 }
                 output.worker().give_up();
@@ -272,11 +277,10 @@ impl Outputs {
         (self.give_up_at, self.ends_now) = (Some(Instant::now()), true);
     }
 
-    /// Waits until everything queued is written, as far as possible.
-    pub(super) fn finish(mut self, context: &mut Context<'_>) -> Outcome {
+    /// Waits until everything queued is written, as far as possible. `is_last`: no session follows.
+    pub(super) fn finish(mut self, is_last: bool, context: &mut Context<'_>) -> Outcome {
         let cursors = context.sources.cursors();
         self.all.iter_mut().for_each(|output| output.write_left_out(&cursors));
-        let give_up_at = self.give_up_at.unwrap_or_else(|| Instant::now() + self.stop_timeout);
         let mut outcome = Outcome {
             deliveries: Vec::new(),
             errors: Vec::new(),
@@ -290,20 +294,31 @@ impl Outputs {
         // Where no reader is left, the rings keep what the last output has not written.
         let still_read = if all_gone { Others::Gone } else { Others::Some };
         let still_read = self.give_up_at.map(|_| still_read);
-        // Files first, which end by themselves: the others have that time too.
+        let limits: Vec<Limit> = self.all.iter().map(|output| self.limit(output, is_last)).collect();
+        let numbered_outputs = self.all.into_iter().zip(limits).enumerate();
         let (files, others): (Vec<_>, Vec<_>) =
-            self.all.into_iter().enumerate().partition(|(_, output)| ends_by_itself(output));
-        // All at once: each is waited for from then on.
-        if Instant::now() >= give_up_at {
-            others.iter().for_each(|(_, output)| output.worker().give_up());
-        }
-        for (number, output) in files.into_iter().chain(others) {
-            let has_deadline = self.ends_now || !ends_by_itself(&output) || output.has_failed();
-            let deadline = has_deadline.then_some(give_up_at);
+            numbered_outputs.partition(|(_, (output, _))| ends_by_itself(output));
+        let begin_to_end = |(number, (output, limit)): (usize, (Output, Limit))| {
             // What the last one has not written is left for another writer.
             let gone_at = output.worker().written_turn().filter(|_| all_gone);
-            let FinishedOutput { delivery, result, is_whole, written_turn, unsynced_turn, status } =
-                output.finish(deadline, still_read, context.flags.now, context.events);
+            (number, gone_at, output.begin_to_end(limit))
+        };
+        let mut ending: Vec<_> = files.into_iter().chain(others).map(begin_to_end).collect();
+        // All at once: the time for one is the time for all.
+        loop {
+            let mut wait = ENDING;
+            let mut is_over = |output: &mut EndingOutput| {
+                let is_over = output.is_over(wait, context.flags.now, context.events);
+                wait = if is_over { wait } else { Duration::ZERO };
+                is_over
+            };
+            if ending.iter_mut().fold(true, |all, (_, _, output)| is_over(output) && all) {
+                break;
+            }
+        }
+        for (number, gone_at, output) in ending {
+            let FinishedOutput { thread, result, is_whole, written_turn, unsynced_turn, status } =
+                output.finish(still_read, context.events);
             for turn in gone_at.into_iter().chain(written_turn) {
                 outcome.written_turn = outcome.written_turn.min(turn);
             }
@@ -311,12 +326,27 @@ impl Outputs {
                 outcome.unsynced_turn = outcome.unsynced_turn.min(turn);
             }
             numbered.insert(number, status);
-            outcome.deliveries.extend(delivery);
+            outcome.deliveries.extend(thread.ok());
             outcome.errors.extend(result.err());
             outcome.whole |= OutputMask::from(is_whole) << number;
         }
         outcome.status = numbered.into_values().collect();
         outcome
+    }
+
+    /// How long an output is waited for at the end of a session.
+    fn limit(&self, output: &Output, is_last: bool) -> Limit {
+        let at = self.give_up_at.unwrap_or_else(|| Instant::now() + self.stop_timeout);
+        match ends_by_itself(output) && !self.ends_now && !output.has_failed() {
+            false => Limit::GivesUpAt(at),
+            true if is_last => Limit::WritesNothingFor(self.stuck_after()),
+            true => Limit::WritesNothingFor(QUIESCE_WITHIN),
+        }
+    }
+
+    /// How long a file may write nothing when the writer stops.
+    fn stuck_after(&self) -> Duration {
+        self.stop_timeout.max(STUCK_MIN)
     }
 }
 

@@ -8,7 +8,7 @@ use ringlog::admin::RotationOutcome;
 use ringlog::reader::{Body, GapReason, Mark};
 
 use super::context::Context;
-use super::outputs::{OutputMask, Outputs};
+use super::outputs::{OutputMask, Outputs, QUIESCE_WITHIN};
 use super::router::Router;
 use super::status_file::StatusFile;
 use crate::clock::{now_unix_ns, unix_ns};
@@ -30,10 +30,6 @@ const BUSY: Duration = Duration::from_millis(1);
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(100);
 /// When the writer stops, it waits at most this long for records with timestamps from the future.
 const FUTURE_MAX: Duration = Duration::from_secs(3);
-/// How long a session that is followed by another one waits at its end for handlers to write what is queued. What is
-/// not written by then stays in the rings.
-const QUIESCE_WITHIN: Duration = Duration::from_secs(2);
-
 /// The writer has been asked to stop.
 struct Ending {
     /// Records from this time on are left for the next writer.
@@ -363,7 +359,7 @@ impl<'a> Writer<'a> {
 
 /// Reloading the configuration: it is replaced as a whole, or stays in force.
 impl Writer<'_> {
-    /// Whether the configuration has to be reloaded. Without a configuration, reopens the file instead. A writer that is
+    /// Whether the configuration has to be reloaded. Without one, reopens the file instead. A writer that is
     /// ending does neither: requests that follow each other could keep it from ending.
     fn wants_reload(&mut self) -> bool {
         if self.ending.is_some() || (self.config.is_some() && self.context.is_stopping()) {

@@ -338,7 +338,7 @@ impl Session<'_> {
         }
         let gone = outputs.last_gone();
         let Outcome { deliveries, mut errors, status: outputs, whole, written_turn, unsynced_turn } =
-            outputs.finish(&mut context);
+            outputs.finish(is_last, &mut context);
         let Context { mut sources, events, flags } = context;
         if let (Ok(End::Done), Some(out)) = (&end, &gone) {
             ending::add_readers_gone(out, &sources, &mut errors);

@@ -1,12 +1,15 @@
 //! A delivery in a thread of its own, so that it does not hold up the others.
 
+mod finish;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+pub(super) use self::finish::{Finished, Limit};
 
 use super::delivery::{Delivery, Orders, Persisted};
 use super::health::Health;
@@ -115,6 +118,8 @@ pub(super) struct Worker {
     written_at: Instant,
     /// When the thread was ordered to give up, if it was.
     given_up_at: Cell<Option<Instant>>,
+    /// Since when the thread is to end, if it is.
+    ending_since: Option<Instant>,
     health: Arc<Health>,
     written: Written,
     /// An empty batch with memory for the next one.
@@ -146,6 +151,7 @@ impl Worker {
             queued_bytes: 0,
             written_at: Instant::now(),
             given_up_at: Cell::new(None),
+            ending_since: None,
             health,
             written,
             spare: None,
@@ -284,54 +290,6 @@ impl Worker {
         self.orders.end_now();
     }
 
-    /// Ends the thread once its queue is written. With a deadline it gives up then, and at once when `now` is set.
-    pub(super) fn finish(
-        mut self,
-        mut deadline: Option<Instant>,
-        now: &AtomicBool,
-        events: &mut dyn Events,
-    ) -> Finished {
-        self.commands = None;
-        let mut has_resumed = false;
-        while !self.thread.is_finished() {
-            has_resumed |= self.poll(Duration::from_millis(5), 0, events).has_resumed;
-            if now.load(Ordering::Relaxed) {
-                self.end_now();
-                deadline = deadline.or_else(|| Some(Instant::now()));
-            }
-            let Some(deadline) = deadline.filter(|deadline| Instant::now() >= *deadline) else { continue };
-            self.give_up();
-            let since = [self.stalled_since(), self.given_up_at.get(), Some(self.written_at)];
-            let since = since.into_iter().flatten().fold(deadline, Instant::max);
-            // A call of the kernel that blocks is left behind with its thread.
-            if since.elapsed() >= GIVES_UP_WITHIN {
-                let written_turn = self.written_turn();
-                let (result, standing) = (Err(self.unwritten("it takes nothing")), self.standing());
-                let unsynced = written_turn;
-                return Finished { delivery: None, result, has_resumed, written_turn, unsynced, standing };
-            }
-        }
-        has_resumed |= self.poll(Duration::ZERO, 0, events).has_resumed;
-        let (written_turn, standing) = (self.written_turn(), self.standing());
-        let is_unsynced = matches!(self.ended(), Some(Err(Error::Sync { .. })));
-        let unsynced = written_turn.map(|turn| turn + u64::from(is_unsynced));
-        let result = match self.ended.take() {
-            // The batch that failed is the first in the queue, and what is written of it counts.
-            Some(Ended { result, is_in_batch }) => {
-                let behind = self.queue.iter().skip(usize::from(is_in_batch)).map(|queued| queued.records);
-                result.map_err(|error| error.with_more(behind.sum()))
-            }
-            None if self.queue.is_empty() => Ok(()),
-            None => Err(self.unwritten("the writer was to end at once")),
-        };
-        match self.thread.join() {
-            Ok(delivery) => {
-                Finished { delivery: Some(delivery), result, has_resumed, written_turn, unsynced, standing }
-            }
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    }
-
     /// The number of records that are queued and not written.
     fn queued_records(&self) -> u64 {
         self.queue.iter().map(|queued| queued.records).sum()
@@ -343,22 +301,6 @@ impl Worker {
         let source = std::io::Error::new(std::io::ErrorKind::TimedOut, why);
         Error::Write { out: self.out.clone(), source, records }
     }
-}
-
-/// A thread that was asked to end.
-pub(super) struct Finished {
-    /// The delivery; `None` if the thread has not ended within the deadline.
-    pub(super) delivery: Option<Delivery>,
-    /// [`Error::Write`] with the number of records that were queued and are not written.
-    pub(super) result: Result<(), Error>,
-    /// Whether writing has succeeded again meanwhile.
-    pub(super) has_resumed: bool,
-    /// The turn up to which every batch is written; `None` if all are.
-    pub(super) written_turn: Option<u64>,
-    /// The same with a batch that is written and not synced.
-    pub(super) unsynced: Option<u64>,
-    /// Also where the reader has gone, which is no error.
-    pub(super) standing: Standing,
 }
 
 /// The work of the thread.
@@ -383,6 +325,10 @@ impl Work {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.delivery,
+            }
+            // A thread that was left behind changes nothing more.
+            if self.orders.is_ending_now() {
+                return self.delivery;
             }
             self.delivery.reopen_if_ordered(&self.orders, &mut self.events);
             self.delivery.maintain(&mut self.events);

@@ -1,3 +1,7 @@
+//! Tests of one output.
+
+mod left_behind;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -9,6 +13,7 @@ use super::*;
 use crate::config::{EVERYTHING, FileConfig, Formatter, HandlerConfig, NullConfig, SinkConfig};
 use crate::events::StandardError;
 use crate::format::RingIdentity;
+use crate::pipeline::worker::Limit;
 use crate::sink::{self, Abandoned, Opening, Sink};
 
 /// An output with one handler.
@@ -33,6 +38,23 @@ fn output_of(ring: &Ring, formatter: Formatter, sink: Box<dyn Sink>, had: Vec<Cu
     .unwrap()
 }
 
+/// Waits until an output is over.
+fn finish(
+    output: Output,
+    limit: Limit,
+    others: Option<Others>,
+    now: bool,
+    events: &mut dyn Events,
+) -> FinishedOutput {
+    let mut ending = output.begin_to_end(limit);
+    let now = AtomicBool::new(now);
+    while !ending.is_over(Duration::from_millis(5), &now, events) {}
+    ending.finish(others, events)
+}
+
+/// As long as it takes.
+const FOR_EVER: Limit = Limit::WritesNothingFor(Duration::MAX);
+
 /// Otherwise the next writer would write the lane's records a second time.
 #[test]
 fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
@@ -53,8 +75,8 @@ fn positions_of_lanes_that_gave_nothing_yet_are_kept() {
     output.left_out = LeftOut { records: 1, mask: 1, ..LeftOut::default() };
     output.format_left_out();
     output.write(1, &[nothing_came]);
-    let finished = output.finish(None, None, &AtomicBool::new(false), &mut StandardError);
-    let delivery = finished.delivery.unwrap();
+    let finished = finish(output, FOR_EVER, None, false, &mut StandardError);
+    let delivery = finished.thread.ok().unwrap();
     assert!(delivery.sink().cursor(&ring.info().uuid).covers(&step));
 }
 
@@ -81,16 +103,19 @@ fn an_output_says_once_what_was_left_out_of_it() {
     output.left_out = LeftOut { records: 7, mask: 1 | 4 | 8, ..LeftOut::default() };
     output.format_left_out();
     output.write(1, &[]);
-    output.finish(None, None, &AtomicBool::new(false), &mut StandardError).result.unwrap();
+    finish(output, FOR_EVER, None, false, &mut StandardError).result.unwrap();
     let text = std::fs::read_to_string(path).unwrap();
     let is_right = text.contains(" 7 records left out here: ") && !text.contains('{');
     assert!(is_right && text.lines().count() == 1, "one line, of the text handler: {text}");
 }
 
 /// A file whose disk does not answer.
+#[derive(Clone, Default)]
 struct Hung {
     has_begun: Arc<AtomicBool>,
     is_over: Arc<AtomicBool>,
+    /// The number of batches that it was given.
+    batches: Arc<AtomicU64>,
 }
 
 impl Sink for Hung {
@@ -104,6 +129,7 @@ impl Sink for Hung {
 
     fn deliver(&mut self, _batch: &Batch, _events: &mut dyn Events) -> std::io::Result<()> {
         self.has_begun.store(true, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
         while !self.is_over.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -116,82 +142,6 @@ impl Sink for Hung {
 
     fn unrotatable(&self) -> Option<Unrotatable> {
         None
-    }
-}
-
-#[test]
-fn an_output_that_a_call_of_the_kernel_blocks_is_left_behind() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
-    ring.logger().text(Level::INFO, "x", "one").unwrap();
-    let mut consumer = ring.consumer().unwrap();
-    let is_over = Arc::new(AtomicBool::new(false));
-    for by_request in [false, true] {
-        let has_begun = Arc::new(AtomicBool::new(false));
-        let hung = Hung { has_begun: has_begun.clone(), is_over: is_over.clone() };
-        let mut output = output_of(&ring, Formatter::Json, Box::new(hung), Vec::new());
-        let unix_ns = match consumer.next(Duration::from_secs(5)).unwrap() {
-            Some(entry) => {
-                output.format(1, 0, &entry, &mut StandardError);
-                entry.unix_ns
-            }
-            None => panic!("a record was logged"),
-        };
-        output.complete(0, unix_ns, consumer.step());
-        output.write(1, &[consumer.cursor()]);
-        while !has_begun.load(Ordering::Relaxed) {
-            std::thread::yield_now();
-        }
-        output.give_up_if_stuck(Duration::from_secs(60));
-        assert!(!output.has_failed(), "it is waited for");
-        let deadline = (!by_request).then(Instant::now);
-        if !by_request {
-            output.give_up_if_stuck(Duration::ZERO);
-            assert!(output.has_failed());
-        }
-        let finished = output.finish(deadline, None, &AtomicBool::new(by_request), &mut StandardError);
-        assert!(finished.delivery.is_none() && !finished.is_whole);
-        assert!(matches!(finished.result, Err(Error::Write { records: 1, .. })), "{:?}", finished.result);
-        ring.logger().text(Level::INFO, "x", "another").unwrap();
-    }
-    is_over.store(true, Ordering::Relaxed);
-}
-
-/// What it did not get after it was given up stays in the ring, though it has written the rest since.
-#[test]
-fn an_output_that_writes_again_lacks_what_came_meanwhile() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
-    let log = ring.logger();
-    (0..2).for_each(|_| log.text(Level::INFO, "x", "text").unwrap());
-    let mut consumer = ring.consumer().unwrap();
-    let (has_begun, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let hung = Hung { has_begun: has_begun.clone(), is_over: is_over.clone() };
-    let mut output = output_of(&ring, Formatter::Json, Box::new(hung), Vec::new());
-    for turn in [1, 2] {
-        let entry = consumer.next(Duration::from_secs(5)).unwrap().expect("a record was logged");
-        output.format(1, 0, &entry, &mut StandardError);
-        let unix_ns = entry.unix_ns;
-        output.complete(0, unix_ns, consumer.step());
-        output.write(turn, &[consumer.cursor()]);
-        while !has_begun.load(Ordering::Relaxed) {
-            std::thread::yield_now();
-        }
-        output.give_up_if_stuck(Duration::ZERO);
-        assert!(output.has_failed());
-    }
-    is_over.store(true, Ordering::Relaxed);
-    while output.worker().queued_bytes() > 0 {
-        output.poll(Duration::from_millis(1), 0, Others::Never, true, &mut StandardError);
-    }
-    assert_eq!(output.written_turn(), Some(1), "the second is not acknowledged");
-    let finished = output.finish(None, Some(Others::Gone), &AtomicBool::new(false), &mut StandardError);
-    assert_eq!(finished.written_turn, Some(1));
-    match finished.result {
-        Err(Error::Write { records: 1, source, .. }) => {
-            assert_eq!(source.to_string(), "it took nothing for too long");
-        }
-        other => panic!("{other:?}"),
     }
 }
 
@@ -222,7 +172,7 @@ fn an_output_that_writes_slowly_is_not_stuck() {
     let (stalled, lag) = (output.worker().stalled(), output.worker().lag());
     assert!(lag >= stalled + Duration::from_millis(50), "{lag:?} {stalled:?}");
     steps.store(3, Ordering::Relaxed);
-    output.finish(None, None, &AtomicBool::new(false), &mut StandardError).result.unwrap();
+    finish(output, FOR_EVER, None, false, &mut StandardError).result.unwrap();
     assert_eq!(done.load(Ordering::Relaxed), 3);
 }
 
@@ -263,7 +213,7 @@ impl Sink for Stepped {
 fn entries_without_lines_fill_a_batch() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
-    let hung = Hung { has_begun: Arc::default(), is_over: Arc::new(AtomicBool::new(true)) };
+    let hung = Hung { is_over: Arc::new(AtomicBool::new(true)), ..Hung::default() };
     let mut output = output_of(&ring, Formatter::Raw, Box::new(hung), Vec::new());
     let (gap, step) = (formatting::left_out(1, 0), ring.consumer().unwrap().step());
     let mut entries = 0;
@@ -322,7 +272,7 @@ fn a_failure_that_is_over_at_the_end_only_is_reported_so() {
     output.format_left_out();
     output.write(1, &[]);
     let mut messages = Messages(Vec::new());
-    let finished = output.finish(None, None, &AtomicBool::new(false), &mut messages);
+    let finished = finish(output, FOR_EVER, None, false, &mut messages);
     finished.result.unwrap();
     let expected = [
         "cannot write to out: no; trying again, records wait in the ring",
@@ -382,10 +332,7 @@ fn a_reader_that_dies_during_the_stop_leaves_a_number() {
                 output.poll(wait, 0, Others::Some, is_stopping, &mut Silent);
             }
         }
-        output
-            .finish(None, others, &AtomicBool::new(false), &mut Silent)
-            .result
-            .map_err(|error| error.to_string())
+        finish(output, FOR_EVER, others, false, &mut Silent).result.map_err(|error| error.to_string())
     };
     let waits = "cannot write to out: its reader has gone; 2 records are not written and stay in the ring for the next \
                  writer";
