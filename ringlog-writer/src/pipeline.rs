@@ -1,5 +1,6 @@
 //! The pipeline: drain, route, format, persist, acknowledge.
 
+mod blocked;
 mod context;
 mod delivery;
 mod flags;
@@ -11,6 +12,7 @@ mod levels;
 mod next_entry;
 mod output;
 mod outputs;
+mod patience;
 mod requests;
 mod router;
 mod run;

@@ -52,6 +52,10 @@ pub enum Fate {
     Short(u64),
     /// It does nothing and returns this error.
     Fails(Errno),
+    /// It does not return, as on a disk that does not answer. Only its thread waits.
+    Held,
+    /// It is done, and those that are held are done too.
+    Releases,
 }
 
 /// A call at which a program is killed, and perhaps one at which the next one is.
@@ -144,6 +148,8 @@ enum Place {
     Outside,
     /// In a call with this fate; the registers are those before it.
     Decided(Box<user_regs_struct>, Fate),
+    /// Before a call that does not begin.
+    Held,
 }
 
 struct Run<'a, D> {
@@ -221,6 +227,7 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
                 self.leave(thread, &before, fate);
                 Place::Outside
             }
+            Place::Held => Place::Held,
         };
         if self.is_killed {
             return;
@@ -234,6 +241,7 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
     fn go_on(&self, thread: Pid, signal: Option<Signal>) {
         let _ = match self.places.get(&thread) {
             Some(Place::Decided(..)) => ptrace::syscall(thread, signal),
+            Some(Place::Held) => Ok(()),
             Some(Place::Outside) | None => ptrace::cont(thread, signal),
         };
     }
@@ -245,6 +253,11 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
         let before = Box::new(registers);
         match fate {
             Fate::Done | Fate::KilledAfter => {}
+            Fate::Held => {
+                self.calls.push(call);
+                return Place::Held;
+            }
+            Fate::Releases => self.release(),
             Fate::KilledBefore => self.kill(),
             Fate::Torn(len) | Fate::Short(len) => {
                 assert!(matches!(call.name, "write" | "pwrite64") && len <= call.len, "{call:?}");
@@ -272,7 +285,17 @@ impl<D: FnMut(&Call) -> Fate> Run<'_, D> {
                 registers.rax = -(errno as i64) as u64;
                 ptrace::setregs(thread, registers).unwrap();
             }
-            Fate::Done | Fate::KilledBefore => {}
+            Fate::Done | Fate::KilledBefore | Fate::Held | Fate::Releases => {}
+        }
+    }
+
+    /// Lets the threads that are held make their calls.
+    fn release(&mut self) {
+        for (thread, place) in &mut self.places {
+            if matches!(place, Place::Held) {
+                *place = Place::Outside;
+                let _ = ptrace::cont(*thread, None);
+            }
         }
     }
 

@@ -260,14 +260,6 @@ impl Delivery {
         orders.reopens.store(false, Ordering::Relaxed);
     }
 
-    /// Waits for the sink's background work, because no batch follows.
-    ///
-    /// # Errors
-    /// The system's error.
-    pub(super) fn finish(&mut self, events: &mut dyn Events) -> io::Result<()> {
-        self.sink.handle(SinkRequest::Finish, events)
-    }
-
     /// Counts the wall clock as right in the sink. Reports a failure.
     pub(super) fn trust_clock(&mut self, events: &mut dyn Events) {
         if let Err(error) = self.sink.handle(SinkRequest::TrustClock, events) {

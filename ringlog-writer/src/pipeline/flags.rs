@@ -1,7 +1,9 @@
 //! Requests from signal handlers and other threads.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Requests to a running writer. They are usually set by signal handlers.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +18,9 @@ pub struct Signals {
     pub rotate: Arc<AtomicBool>,
 }
 
+/// When a request to stop was first seen, in whichever session.
+pub(super) type AskedAt = Cell<Option<Instant>>;
+
 /// The flags of [`Signals`], borrowed.
 #[derive(Clone, Copy)]
 pub(super) struct Flags<'a> {
@@ -23,11 +28,20 @@ pub(super) struct Flags<'a> {
     pub(super) now: &'a AtomicBool,
     pub(super) reopen: &'a AtomicBool,
     pub(super) rotate: &'a AtomicBool,
+    pub(super) asked_at: &'a AskedAt,
 }
 
-impl<'a> From<&'a Signals> for Flags<'a> {
-    fn from(signals: &'a Signals) -> Flags<'a> {
+impl<'a> Flags<'a> {
+    pub(super) fn of(signals: &'a Signals, asked_at: &'a AskedAt) -> Flags<'a> {
         let Signals { stop, now, reopen, rotate } = signals;
-        Flags { stop, now, reopen, rotate }
+        Flags { stop, now, reopen, rotate, asked_at }
+    }
+
+    /// Since when the writer is asked to stop: by a signal, or by a process if it `is_requested`. `None` if it is not.
+    pub(super) fn asked_since(self, is_requested: bool) -> Option<Instant> {
+        if is_requested || self.stop.load(Ordering::Relaxed) || self.now.load(Ordering::Relaxed) {
+            self.asked_at.set(self.asked_at.get().or_else(|| Some(Instant::now())));
+        }
+        self.asked_at.get()
     }
 }

@@ -17,8 +17,7 @@ use super::worker::Worker;
 use crate::counted::counted;
 use crate::error::Error;
 use crate::events::Events;
-use crate::sink::Guarantee;
-use crate::sink::{Batch, Unrotatable};
+use crate::sink::{Batch, Guarantee, Place, Unrotatable};
 use crate::summary::missing;
 
 /// The largest number of entries in a batch.
@@ -37,7 +36,9 @@ const AT_THE_END: Duration = Duration::from_secs(1);
 /// The file or stream of one handler or several.
 pub(super) struct Output {
     /// The absolute path of the file, or the name of the stream.
-    place: String,
+    name: String,
+    /// Where it writes, as it was found when it was opened.
+    place: Place,
     handlers: Vec<Formatting>,
     /// The bits of the handlers.
     bits: HandlerMask,
@@ -111,16 +112,18 @@ pub(super) struct Pressure {
 }
 
 impl Output {
-    /// An output with its sink's thread. `place`: the absolute path of its file, or the name of its stream.
+    /// An output with its sink's thread. `name`: the absolute path of its file, or the name of its stream.
     /// `guarantee`: that of the sink, among the others.
     pub(super) fn start(
-        place: String,
+        name: String,
+        place: Place,
         handlers: Vec<Formatting>,
         delivery: Delivery,
         guarantee: Guarantee,
         had: Vec<Cursor>,
     ) -> Result<Output, Error> {
         Ok(Output {
+            name,
             place,
             bits: handlers.iter().fold(0, |bits, handler| bits | handler.bit()),
             handlers,
@@ -141,6 +144,10 @@ impl Output {
     /// The name of its file or stream in messages.
     pub(super) fn out(&self) -> &str {
         self.worker.out()
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn worker(&self) -> &Worker {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ringlog::admin::RotationOutcome;
 use ringlog::reader::{Entry, Step};
 
+use super::blocked::Blocked;
 use super::context::Context;
 use super::delivery::Delivery;
 use super::output::{EndingOutput, FinishedOutput, Others, Output, Pressure};
@@ -13,8 +14,8 @@ use super::router::HandlerMask;
 use super::worker::{GIVES_UP_WITHIN, Limit};
 use crate::error::Error;
 use crate::events::Events;
-use crate::sink::Guarantee;
 use crate::sink::Unrotatable;
+use crate::sink::{Guarantee, Place};
 use crate::status::OutputStatus;
 
 /// The size at which a batch is written; in an idle ring it is written at once. Larger batches are not faster, and
@@ -86,6 +87,11 @@ impl Outputs {
         for output in self.all.iter_mut().filter(|output| output.is_for(mask)) {
             output.complete(ring, unix_ns, step);
         }
+    }
+
+    /// Whether one of them writes there.
+    pub(super) fn have(&self, place: &Place) -> bool {
+        self.all.iter().any(|output| output.place() == place)
     }
 
     /// Whether a batch is large enough to be written.
@@ -256,9 +262,9 @@ impl Outputs {
     }
 
     /// Makes every delivery give up at its next failure; those that do not end by themselves, after the time for which
-    /// they are waited for too.
-    pub(super) fn stop(&mut self) {
-        self.stop_at(Instant::now() + self.stop_timeout);
+    /// they are waited for too. `since`: when the writer was asked to stop.
+    pub(super) fn stop(&mut self, since: Instant) {
+        self.stop_at(since + self.stop_timeout);
     }
 
     /// As [`stop`](Self::stop), but those that do not end by themselves are given up now.
@@ -283,6 +289,7 @@ impl Outputs {
         self.all.iter_mut().for_each(|output| output.write_left_out(&cursors));
         let mut outcome = Outcome {
             deliveries: Vec::new(),
+            blocked: Vec::new(),
             errors: Vec::new(),
             status: Vec::new(),
             whole: 0,
@@ -317,7 +324,7 @@ impl Outputs {
             }
         }
         for (number, gone_at, output) in ending {
-            let FinishedOutput { thread, result, is_whole, written_turn, unsynced_turn, status } =
+            let FinishedOutput { place, thread, result, is_whole, written_turn, unsynced_turn, status } =
                 output.finish(still_read, context.events);
             for turn in gone_at.into_iter().chain(written_turn) {
                 outcome.written_turn = outcome.written_turn.min(turn);
@@ -326,7 +333,10 @@ impl Outputs {
                 outcome.unsynced_turn = outcome.unsynced_turn.min(turn);
             }
             numbered.insert(number, status);
-            outcome.deliveries.extend(thread.ok());
+            match thread {
+                Ok(delivery) => outcome.deliveries.push((place, delivery)),
+                Err(thread) => outcome.blocked.push(Blocked::new(place, thread)),
+            }
             outcome.errors.extend(result.err());
             outcome.whole |= OutputMask::from(is_whole) << number;
         }
@@ -346,8 +356,13 @@ impl Outputs {
 
     /// How long a file may write nothing when the writer stops.
     fn stuck_after(&self) -> Duration {
-        self.stop_timeout.max(STUCK_MIN)
+        stuck_after(self.stop_timeout)
     }
+}
+
+/// How long a call of the kernel may block when the writer stops.
+pub(super) fn stuck_after(stop_timeout: Duration) -> Duration {
+    stop_timeout.clamp(STUCK_MIN, TIMEOUT_MAX)
 }
 
 /// Whether a write into the output ends whatever other processes do: it is a file.
@@ -357,7 +372,9 @@ fn ends_by_itself(output: &Output) -> bool {
 
 /// What has come of the outputs at the end of a session.
 pub(super) struct Outcome {
-    pub(super) deliveries: Vec<Delivery>,
+    pub(super) deliveries: Vec<(Place, Delivery)>,
+    /// The files whose disks do not answer.
+    pub(super) blocked: Vec<Blocked>,
     /// Of each output that has not written everything.
     pub(super) errors: Vec<Error>,
     pub(super) status: Vec<OutputStatus>,
@@ -378,12 +395,12 @@ mod tests {
         for timeout in [Duration::ZERO, Duration::from_secs(3600), Duration::MAX] {
             let mut outputs = Outputs::new(Vec::new(), false, 1 << 20, timeout);
             let before = Instant::now();
-            outputs.stop();
+            outputs.stop(Instant::now());
             let (at, after) = (outputs.give_up_at.unwrap(), Instant::now());
             let expected = timeout.min(TIMEOUT_MAX);
             assert!(before + expected <= at && at <= after + expected, "{timeout:?}");
             // A further request does not prolong the time.
-            outputs.stop();
+            outputs.stop(Instant::now());
             assert_eq!(outputs.give_up_at, Some(at));
             outputs.give_up();
             assert!(outputs.give_up_at <= Some(Instant::now()));

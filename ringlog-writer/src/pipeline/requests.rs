@@ -6,6 +6,7 @@ use ringlog::reader::Consumer;
 use super::source::Source;
 
 /// The requests to the writer of some rings. Those that get no new producers get no requests either.
+#[derive(Clone, Copy)]
 pub(super) struct Requests<'a>(&'a [Source]);
 
 impl<'a> Requests<'a> {

@@ -49,8 +49,8 @@ impl Router {
     pub(super) fn new(config: &Config) -> Router {
         let mut bits = (0..).map(|number| 1 << number);
         let bit = |handler: &HandlerConfig| {
-            handler.sink.kind().output()?;
-            Some((bits.next()?, handler.level))
+            let bit = if handler.sink.discards() { None } else { bits.next() };
+            Some((bit?, handler.level))
         };
         let handlers = config.handlers.iter().map(bit).collect();
         let dotted = |logger: &LoggerConfig| LoggerConfig { name: dotted(&logger.name), ..logger.clone() };

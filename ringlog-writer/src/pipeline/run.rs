@@ -1,5 +1,7 @@
 //! The loop of a running writer.
 
+mod reload;
+
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,12 +9,13 @@ use std::time::{Duration, Instant};
 use ringlog::admin::RotationOutcome;
 use ringlog::reader::{Body, GapReason, Mark};
 
-use super::context::Context;
-use super::outputs::{OutputMask, Outputs, QUIESCE_WITHIN};
+use super::blocked::Blocked;
+use super::context::{Context, How};
+use super::outputs::{OutputMask, Outputs};
 use super::router::Router;
 use super::status_file::StatusFile;
 use crate::clock::{now_unix_ns, unix_ns};
-use crate::config::{Config, ConfigFile};
+use crate::config::Config;
 use crate::error::Error;
 use crate::summary::{Summary, missing};
 
@@ -55,7 +58,8 @@ pub(super) struct InFlight {
 pub(super) enum End {
     /// Everything is written, or every reader has gone.
     Done,
-    /// Another ring has taken the place of one of the rings: it is to be drained too.
+    /// Another ring has taken the place of one of the rings, and is to be drained too; or a disk answers again. The
+    /// session begins anew.
     Replaced,
     /// Another configuration is to take effect.
     Reload(Box<Config>),
@@ -66,11 +70,7 @@ pub(super) struct Writer<'a> {
     pub(super) context: Context<'a>,
     router: Router,
     pub(super) outputs: Outputs,
-    until_idle: bool,
-    /// Whether a ring that was removed is made anew.
-    makes_anew: bool,
-    /// The configuration file, if there is one.
-    config: Option<&'a ConfigFile>,
+    how: How<'a>,
     /// The entries taken since the last turn.
     counts: Summary,
     /// The outputs that each of them is for.
@@ -83,6 +83,8 @@ pub(super) struct Writer<'a> {
     /// Whether the files are being reopened.
     is_reopening: bool,
     pub(super) status: StatusFile,
+    /// Files whose disks do not answer.
+    pub(super) blocked: Vec<Blocked>,
     /// What is acknowledged.
     pub(super) summary: Summary,
     ending: Option<Ending>,
@@ -95,18 +97,15 @@ impl<'a> Writer<'a> {
         context: Context<'a>,
         router: Router,
         outputs: Outputs,
-        until_idle: bool,
-        makes_anew: bool,
-        config: Option<&'a ConfigFile>,
+        how: How<'a>,
         status: StatusFile,
+        blocked: Vec<Blocked>,
     ) -> Writer<'a> {
         Writer {
             context,
             router,
             outputs,
-            until_idle,
-            makes_anew,
-            config,
+            how,
             counts: Summary::default(),
             common: OutputMask::MAX,
             turn: 0,
@@ -114,6 +113,7 @@ impl<'a> Writer<'a> {
             rotating: None,
             is_reopening: false,
             status,
+            blocked,
             summary: Summary::default(),
             ending: None,
             last_unix_ns: 0,
@@ -254,6 +254,10 @@ impl<'a> Writer<'a> {
         {
             return Ok(Some(End::Reload(Box::new(config))));
         }
+        if self.is_answered() {
+            self.quiesce()?;
+            return Ok((!self.context.is_stopping()).then_some(End::Replaced));
+        }
         self.context.sources.end_drained(self.context.events)?;
         self.rotate_if_requested();
         let Context { sources, events, .. } = &mut self.context;
@@ -297,7 +301,7 @@ impl<'a> Writer<'a> {
             self.context.events.report(&why);
         }
         self.context.sources.set_grace(Duration::ZERO);
-        self.outputs.stop();
+        self.outputs.stop(self.context.asked_since().unwrap_or_else(Instant::now));
         let until = std::time::SystemTime::now() + CLOCKS_AGREE_WITHIN;
         self.ending = Some(Ending { unix_ns: unix_ns(until), stuck_since: None, damaged: false });
     }
@@ -305,7 +309,7 @@ impl<'a> Writer<'a> {
     /// Whether another ring has taken the place of one of the rings, and the session can end.
     fn is_replaced(&mut self) -> Result<bool, Error> {
         let Context { sources, events, .. } = &mut self.context;
-        if !sources.find_successors(self.makes_anew, *events)? {
+        if !sources.find_successors(self.how.makes_anew, *events)? {
             return Ok(false);
         }
         self.quiesce()?;
@@ -350,60 +354,9 @@ impl<'a> Writer<'a> {
     /// Whether to end because no process logs any more. The rings were empty a moment ago.
     fn is_idle(&mut self) -> Result<bool, Error> {
         let abandoned = self.context.events.is_abandoned();
-        if !self.until_idle && !abandoned {
+        if !self.how.until_idle && !abandoned {
             return Ok(false);
         }
         self.context.sources.are_deserted(abandoned)
-    }
-}
-
-/// Reloading the configuration: it is replaced as a whole, or stays in force.
-impl Writer<'_> {
-    /// Whether the configuration has to be reloaded. Without one, reopens the file instead. A writer that is
-    /// ending does neither: requests that follow each other could keep it from ending.
-    fn wants_reload(&mut self) -> bool {
-        if self.ending.is_some() || (self.config.is_some() && self.context.is_stopping()) {
-            return false;
-        }
-        let is_signalled = self.context.flags.reopen.swap(false, Ordering::Relaxed);
-        let is_requested = self.context.sources.requests().reload();
-        if self.config.is_none() && (is_signalled || is_requested) {
-            self.outputs.reopen();
-            self.is_reopening = true;
-        }
-        self.config.is_some() && (is_signalled || is_requested)
-    }
-
-    /// Loads the configuration. Reports its errors if it has any; the present one stays in force then.
-    fn load_config(&mut self) -> Result<Option<Config>, Error> {
-        let Some(file) = self.config else { return Ok(None) };
-        match file.load(self.context.flags.stop) {
-            Ok(config) => {
-                self.quiesce()?;
-                Ok(Some(config))
-            }
-            Err(error) => {
-                self.context.events.report(&format!("{error}\nthe previous configuration stays in force"));
-                self.status.refuse_config(error.to_string());
-                self.context.sources.requests().answer_reload(false);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Waits until every batch in flight is written, so that sinks without a checkpoint do not get it twice, and until
-    /// a rotation that is under way is answered.
-    fn quiesce(&mut self) -> Result<(), Error> {
-        let until = Instant::now() + QUIESCE_WITHIN;
-        let is_busy = |writer: &Self| !writer.in_flight.is_empty() || writer.rotating.is_some();
-        while is_busy(self) && Instant::now() < until && !self.context.is_stopping() {
-            self.outputs.poll(BUSY, self.context.events);
-            self.acknowledge()?;
-            self.answer_requests();
-            if self.in_flight.is_empty() {
-                std::thread::sleep(BUSY);
-            }
-        }
-        Ok(())
     }
 }

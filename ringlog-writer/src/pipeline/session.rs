@@ -1,35 +1,43 @@
 //! Sessions: from options or a configuration to a running loop, and from its end to the next one.
 
+mod closing;
 mod ending;
 mod opened;
+mod opening;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringlog::reader::Cursor;
 
+use self::closing::{Closer, Placed};
 use self::opened::Opened;
-use super::context::Context;
+use self::opening::{Opener, configured_place};
+use super::blocked::Blocked;
+use super::context::{Context, How};
 use super::delivery::Delivery;
-use super::flags::{Flags, Signals};
+use super::flags::{AskedAt, Flags, Signals};
 use super::held::Held;
-use super::outputs::{Outcome, Outputs};
-use super::router::{HandlerMask, Router};
+use super::outputs::{Outcome, Outputs, QUIESCE_WITHIN, stuck_after};
+use super::patience::{Called, Patience};
+use super::requests::Requests;
+use super::router::Router;
 use super::run::{End, InFlight, Writer};
 use super::sources::Sources;
 use super::status_file::StatusFile;
 use crate::config::options::Options;
-use crate::config::{Config, ConfigFile, HandlerConfig};
+use crate::config::{Config, ConfigFile};
 use crate::error::Error;
 use crate::events::{Events, StandardError};
 use crate::rotation::TotalSize;
-use crate::sink::{self, Guarantee, Opening, Place, Sink, Unopened};
+use crate::sink::{Guarantee, Place, Sink};
 use crate::summary::Summary;
 
 /// The pause before the previous configuration is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How long each call on a file is waited for in any case.
+const EACH: Duration = Duration::from_millis(200);
 
 /// Persists records until `stop` is set, a process asks for it (`ringlog stop`), the reader of a pipe has gone, or,
 /// with [`until_idle`](Options::until_idle), the ring is idle. Then writes every record published so far and returns.
@@ -45,7 +53,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// the last output has gone while records are left. A full disk is not an error: the writer waits for space.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
     let [now, reopen, rotate] = &[const { AtomicBool::new(false) }; 3];
-    let flags = Flags { stop, now, reopen, rotate };
+    let flags = Flags { stop, now, reopen, rotate, asked_at: &AskedAt::default() };
     run_options(options, flags, &mut StandardError)
 }
 
@@ -54,7 +62,7 @@ pub fn run(options: &Options, stop: &AtomicBool) -> Result<Summary, Error> {
 /// # Errors
 /// As for [`run`].
 pub fn run_with(options: &Options, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
-    run_options(options, signals.into(), events)
+    run_options(options, Flags::of(signals, &AskedAt::default()), events)
 }
 
 fn run_options(options: &Options, flags: Flags<'_>, events: &mut dyn Events) -> Result<Summary, Error> {
@@ -70,20 +78,17 @@ fn run_options(options: &Options, flags: Flags<'_>, events: &mut dyn Events) -> 
 /// As for [`run`], and [`Error::Config`].
 pub fn run_config(file: &ConfigFile, signals: &Signals, events: &mut dyn Events) -> Result<Summary, Error> {
     let how = How { file: Some(file), until_idle: file.until_idle, makes_anew: file.makes_anew };
-    match file.load(&signals.stop) {
+    let asked_at = AskedAt::default();
+    let flags = Flags::of(signals, &asked_at);
+    let patience =
+        Patience { flags, until: None, after_stop: stuck_after(Duration::ZERO), least: Duration::ZERO };
+    let (to_load, stop) = (file.clone(), signals.stop.clone());
+    match patience.call(Requests::to(&[]), move || to_load.load(&stop), drop)? {
+        Called::Done(Err(error)) if !signals.stop.load(Ordering::Relaxed) => Err(error),
+        Called::Done(Ok(config)) => run_sessions(config, how, flags, events),
         // Asked to end before it has begun.
-        Err(_) if signals.stop.load(Ordering::Relaxed) => Ok(Summary::default()),
-        config => run_sessions(config?, how, signals.into(), events),
+        Called::Done(Err(_)) | Called::Blocked(_) => Ok(Summary::default()),
     }
-}
-
-/// What all sessions have in common.
-#[derive(Clone, Copy)]
-struct How<'a> {
-    /// The configuration file, if there is one.
-    file: Option<&'a ConfigFile>,
-    until_idle: bool,
-    makes_anew: bool,
 }
 
 /// Runs one session after the other, until one ends the writer.
@@ -101,7 +106,9 @@ fn run_sessions(
     let (mut has_begun, mut is_waiting) = (false, false);
     loop {
         let may_lack_outputs = has_begun && previous.is_none();
-        let session = Session { config: &config, how, answer: how.file.map(|_| answer), may_lack_outputs };
+        let answered = how.file.map(|_| answer);
+        let session =
+            Session { config: &config, how, answer: answered, may_lack_outputs, is_first: !has_begun };
         let writer = match session.begin(&mut carried, flags, events) {
             Ok(writer) => writer,
             Err(error) => {
@@ -126,33 +133,13 @@ fn run_sessions(
             }
         };
         (has_begun, is_waiting, previous) = (true, false, None);
-        carried.streams.clear();
         match session.run(writer, &mut carried)? {
             Next::Done => return Ok(carried.summary),
-            Next::Again => {
-                keep_files_of(&config.clone(), &mut config);
-                answer = true;
-            }
-            Next::Reload(mut next) => {
-                keep_files_of(&config, &mut next);
-                // If the new configuration cannot start, returning to this one must not truncate or rotate its files
-                // either.
-                let mut old = std::mem::replace(&mut config, *next);
-                keep_files_of(&old.clone(), &mut old);
-                (previous, answer) = (Some(old), true);
+            Next::Again => answer = true,
+            Next::Reload(next) => {
+                (previous, answer) = (Some(std::mem::replace(&mut config, *next)), true);
                 how.file.iter().for_each(|file| carried.status.load_config(&file.path));
             }
-        }
-    }
-}
-
-/// Makes the next configuration append to files that were open before: `truncate` and `on-start` apply only when the
-/// writer starts.
-fn keep_files_of(before: &Config, next: &mut Config) {
-    let known: Vec<Place> = before.handlers.iter().filter_map(|handler| handler.sink.place()).collect();
-    for handler in &mut next.handlers {
-        if handler.sink.place().is_some_and(|place| known.contains(&place)) {
-            handler.sink.kind_mut().go_on();
         }
     }
 }
@@ -168,6 +155,10 @@ struct Carried {
     /// Pipes and streams of the session before, until the next one has opened its own: the reader of a pipe that no
     /// process has open for writing sees its end. Not those without a reader: one that comes next would see an end too.
     streams: Vec<Box<dyn Sink>>,
+    /// The places that were open in the session before.
+    open: Vec<Place>,
+    /// Files whose disks do not answer.
+    blocked: Vec<Blocked>,
     summary: Summary,
     status: StatusFile,
 }
@@ -182,6 +173,8 @@ struct Session<'a> {
     /// Whether outputs that cannot be opened are opened later, and the others go on meanwhile. Otherwise the session
     /// does not begin, and the configuration before stays in force, or the writer does not start.
     may_lack_outputs: bool,
+    /// Whether the writer starts.
+    is_first: bool,
 }
 
 /// What follows a session.
@@ -202,143 +195,85 @@ impl Session<'_> {
         flags: Flags<'a>,
         events: &'a mut dyn Events,
     ) -> Result<Writer<'a>, Error> {
-        let Carried { held, positions, status, .. } = carried;
+        let Carried { held, positions, status, blocked, open, streams, .. } = carried;
         let mut sources = held.take(&self.config.rings, self.config.general.grace, events)?;
         let router = Router::new(self.config);
-        let outputs = match self.open_outputs(&router, &mut sources, positions, events) {
-            Ok(outputs) => outputs,
+        let after_stop = stuck_after(self.config.general.stop_timeout);
+        // A writer that starts has nothing else to do.
+        let until = (!self.is_first).then(|| Instant::now() + QUIESCE_WITHIN);
+        let patience = Patience { flags, until, after_stop, least: EACH };
+        blocked.retain(|blocked| !blocked.is_over());
+        let opener = Opener {
+            patience,
+            events,
+            blocked,
+            known: open,
+            positions,
+            may_lack_outputs: self.may_lack_outputs,
+            is_first: self.is_first,
+            total: self.config.general.max_total_size.map(TotalSize::new),
+        };
+        let (outputs, places) = match self.open_outputs(opener, &router, &mut sources) {
+            Ok(opened) => opened,
             Err(error) => return held.put_back(sources, events).and(Err(error)),
         };
+        *open = places;
+        let closed = std::mem::take(streams);
+        patience.call(sources.requests(), move || drop(closed), drop)?;
         held.end();
         if let Some(is_taken) = self.answer {
             sources.requests().answer_reload(is_taken);
         }
         let context = Context { sources, flags, events };
-        let How { file, until_idle, makes_anew } = self.how;
         let mut status = std::mem::take(status);
         status.begin_session();
-        Ok(Writer::new(context, router, outputs, until_idle, makes_anew, file, status))
+        let blocked = std::mem::take(blocked);
+        Ok(Writer::new(context, router, outputs, self.how, status, blocked))
     }
 
+    /// Opens the outputs. Returns their places too.
     fn open_outputs(
         &self,
+        mut opener: Opener<'_>,
         router: &Router,
         sources: &mut Sources,
-        positions: &Positions,
-        events: &mut dyn Events,
-    ) -> Result<Outputs, Error> {
-        let mut opened = Vec::new();
-        if let Err(error) = self.open_sinks(&mut opened, router, sources, positions, events) {
-            opened.into_iter().for_each(|opened| opened.sink.withdraw());
-            return Err(error);
-        }
+    ) -> Result<(Outputs, Vec<Place>), Error> {
+        let opened = opener.open(self.config, router, sources)?;
         let has_better = opened.iter().any(|opened| opened.sink.guarantee() != Guarantee::BestEffort);
+        let configured = opened.iter().flat_map(|opened| &opened.handlers);
+        let places = configured.map(|(handler, _)| configured_place(&handler.sink));
+        let places = places.chain(opened.iter().map(|opened| opened.place.clone())).collect();
         let start = |opened: Opened<'_>| opened.start(sources, has_better);
         let all = opened.into_iter().map(start).collect::<Result<_, _>>()?;
-        Ok(Outputs::new(all, sources.all_drop()?, sources.least_bytes(), self.config.general.stop_timeout))
-    }
-
-    /// Opens the sinks and repairs their files. After an error those that are open are in `opened`.
-    fn open_sinks<'a>(
-        &'a self,
-        opened: &mut Vec<Opened<'a>>,
-        router: &Router,
-        sources: &mut Sources,
-        positions: &Positions,
-        events: &mut dyn Events,
-    ) -> Result<(), Error> {
-        let total = &self.config.general.max_total_size.map(TotalSize::new);
-        for handlers in self.by_place(router) {
-            let [(first, _), ..] = handlers[..] else { continue };
-            let rings = ring_paths(sources);
-            let takes_all = router.takes_all(handlers.iter().fold(0, |bits, (_, bit)| bits | bit));
-            let with = Opening { rings: &rings, total: total.as_ref(), takes_all };
-            let sink = match sink::open(&first.sink, &with) {
-                Ok(sink) => sink.map(|sink| (sink, None)),
-                Err(error) => {
-                    let failure = error.to_string();
-                    Some((self.stand_in(first, &with, positions, error, events)?, Some(failure)))
-                }
-            };
-            opened.extend(sink.map(|(sink, failure)| Opened { handlers, sink, failure }));
-        }
-        // Nothing comes again that every sink has. Of the rest, each skips what it has.
-        sources.resume(|ring| {
-            let mut cursors = opened.iter().map(|opened| opened.sink.cursor(ring));
-            let mut common = cursors.next().unwrap_or_default();
-            cursors.for_each(|cursor| common.meet(&cursor));
-            common
-        })?;
-        // Files are changed only now that the rings are held, and nothing is discarded until all files are recovered.
-        let (after_crash, rings) = (sources.follow_crash(), ring_paths(sources));
-        for is_recovered in [false, true] {
-            for Opened { handlers, sink, failure } in opened.iter_mut() {
-                let done = match is_recovered {
-                    false => sink.recover(after_crash, events),
-                    true => sink.begin(events),
-                };
-                if let Err(error) = done {
-                    *failure = Some(error.to_string());
-                    let with = Opening { rings: &rings, total: total.as_ref(), takes_all: false };
-                    *sink = self.stand_in(handlers[0].0, &with, positions, error, events)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The handlers with their bits, those that write to one place together.
-    fn by_place(&self, router: &Router) -> Vec<Vec<(&HandlerConfig, HandlerMask)>> {
-        let mut places: Vec<(Place, Vec<_>)> = Vec::new();
-        for (number, handler) in self.config.handlers.iter().enumerate() {
-            let (Some(place), Some(bit)) = (handler.sink.place(), router.bit(number)) else { continue };
-            match places.iter_mut().find(|(known, _)| *known == place) {
-                Some((_, handlers)) => handlers.push((handler, bit)),
-                None => places.push((place, vec![(handler, bit)])),
-            }
-        }
-        places.into_iter().map(|(_, handlers)| handlers).collect()
-    }
-
-    /// What takes the place of a sink that cannot be opened, until it can.
-    fn stand_in(
-        &self,
-        handler: &HandlerConfig,
-        with: &Opening<'_>,
-        positions: &Positions,
-        error: Error,
-        events: &mut dyn Events,
-    ) -> Result<Box<dyn Sink>, Error> {
-        let before = positions.get(&handler.sink.to_string()).cloned();
-        let cursors = match before {
-            _ if !self.may_lack_outputs && !error.is_for_want_of_room() => return Err(error),
-            Some(cursors) => cursors,
-            None if self.may_lack_outputs => Vec::new(),
-            None => match handler.sink.kind().known_positions() {
-                Some(cursors) => cursors,
-                None => return Err(error),
-            },
-        };
-        events.report(&format!("{error}; trying again, its records wait in the rings"));
-        Ok(Box::new(Unopened::new(&handler.sink, with, cursors)))
+        let stop_timeout = self.config.general.stop_timeout;
+        Ok((Outputs::new(all, sources.all_drop()?, sources.least_bytes(), stop_timeout), places))
     }
 
     /// Runs the loop to its end, and closes the sinks.
     fn run(&self, mut writer: Writer<'_>, carried: &mut Carried) -> Result<Next, Error> {
         writer.context.events.ready();
         let end = writer.run();
-        let Writer { mut context, mut outputs, summary: done, in_flight, mut status, .. } = writer;
+        let Writer { mut context, mut outputs, summary: done, in_flight, mut status, mut blocked, .. } =
+            writer;
         let is_last = !matches!(end, Ok(End::Replaced | End::Reload(_)));
         if !matches!(end, Ok(End::Done)) {
             // Before another session everything was waited for.
             match is_last {
-                true => outputs.stop(),
+                true => outputs.stop(context.asked_since().unwrap_or_else(Instant::now)),
                 false => outputs.give_up(),
             }
         }
         let gone = outputs.last_gone();
-        let Outcome { deliveries, mut errors, status: outputs, whole, written_turn, unsynced_turn } =
-            outputs.finish(is_last, &mut context);
+        let Outcome {
+            deliveries,
+            blocked: further,
+            mut errors,
+            status: outputs,
+            whole,
+            written_turn,
+            unsynced_turn,
+        } = outputs.finish(is_last, &mut context);
+        blocked.extend(further);
         let Context { mut sources, events, flags } = context;
         if let (Ok(End::Done), Some(out)) = (&end, &gone) {
             ending::add_readers_gone(out, &sources, &mut errors);
@@ -347,12 +282,14 @@ impl Session<'_> {
         status.end_session(outputs, &sources, is_last.then_some(error), events);
         carried.status = status;
         carried.summary.add(done);
-        carried.positions = deliveries.iter().map(|delivery| positions_in(delivery, &sources)).collect();
-        let (mut sinks, streams): (Vec<Delivery>, Vec<_>) = deliveries
-            .into_iter()
-            .partition(|delivery| is_last || delivery.sink().guarantee() == Guarantee::ExactlyOnce);
-        let streams = streams.into_iter().map(Delivery::into_sink);
+        carried.positions = deliveries.iter().map(|(_, delivery)| positions_in(delivery, &sources)).collect();
+        let sinks = deliveries.into_iter().map(|(place, delivery)| Placed::new(place, delivery));
+        let (sinks, streams): (Vec<Placed>, Vec<_>) =
+            sinks.partition(|placed| is_last || placed.sink.guarantee() == Guarantee::ExactlyOnce);
+        let streams = streams.into_iter().map(|placed| placed.sink);
         carried.streams.extend(streams.filter(|sink| sink.has_reader()));
+        let stuck_after = stuck_after(self.config.general.stop_timeout);
+        let mut closer = Closer { flags, stuck_after, is_last, blocked, sinks };
         let mut in_flight = in_flight.into_iter().peekable();
         while end.is_ok()
             && let Some(batch) = in_flight.next_if(|batch| batch.turn <= written_turn)
@@ -365,8 +302,7 @@ impl Session<'_> {
         let unsynced = unsynced.map(|batch| batch.counts.records).sum();
         if end.is_ok() && errors.is_empty() {
             if self.how.until_idle {
-                let finish = |delivery: &mut Delivery| delivery.finish(events);
-                sinks.iter_mut().try_for_each(finish).map_err(Error::Thread)?;
+                closer.finish(sources.requests(), events)?;
             }
             // The rings first: a removed checkpoint is safe only if they do not give any record out again. Before a
             // further session they may still give out records that a file has already.
@@ -374,9 +310,9 @@ impl Session<'_> {
                 sources.end();
             }
             let acknowledged = is_last && gone.is_none();
-            ending::close(sinks, acknowledged, &mut errors, events);
+            closer.close(acknowledged, &mut errors, events);
         } else {
-            ending::close(sinks, false, &mut errors, events);
+            closer.close(false, &mut errors, events);
             if is_last {
                 sources.look_for_names();
                 // Up to the first batch with an entry that is in no file. An error would hide the one that is returned.
@@ -384,6 +320,7 @@ impl Session<'_> {
                 let _ = in_files.try_for_each(|batch| sources.ack_nameless(&batch.marks));
             }
         }
+        carried.blocked = closer.end();
         let next = match end {
             Ok(End::Reload(config)) => Next::Reload(config),
             Ok(End::Replaced) => Next::Again,
@@ -408,8 +345,4 @@ fn positions_in(delivery: &Delivery, sources: &Sources) -> (String, Vec<Cursor>)
     let cursors =
         rings.map(|ring| delivery.sink().cursor(&ring)).filter(|cursor| *cursor != Cursor::default());
     (delivery.out().to_owned(), cursors.collect())
-}
-
-fn ring_paths(sources: &Sources) -> Vec<&Path> {
-    sources.all().iter().map(|source| source.ring().path()).collect()
 }

@@ -89,9 +89,16 @@ impl SinkConfig {
         all.into_iter().find(|sink| sink.word() == word).ok_or_else(unknown)
     }
 
+    /// Whether it discards every record. Asks no file for it, whose disk may not answer.
+    pub(crate) fn discards(&self) -> bool {
+        self.kind().path().is_none() && self.kind().output().is_none()
+    }
+
     /// Where it writes; `None` if it discards every record.
     pub(crate) fn place(&self) -> Option<Place> {
-        self.kind().output()?;
+        if self.discards() {
+            return None;
+        }
         Some(match self.kind().path() {
             Some(path) => Place::File(canonical(path)),
             None => Place::Named(self.kind().name()),

@@ -322,6 +322,35 @@ fn a_refused_configuration_discards_no_content() {
     assert_eq!(scratch.lines("rotated.log.1"), ["rotated.log"]);
 }
 
+/// The link leads to another file by the time of the reload.
+#[test]
+fn a_reload_truncates_no_file_that_was_open_through_a_link() {
+    let config = |path: &str| {
+        format!(
+            "[handlers.file]\nkind = \"file\"\npath = \"DIR/{path}\"\nformatter = \"raw\"\nexisting = \"truncate\"\n\
+             [root]\nhandlers = [\"file\"]\n"
+        )
+    };
+    let scene = Scene::new("");
+    std::os::unix::fs::symlink("first.log", scene.path("link")).unwrap();
+    scene.configure(&config("link"));
+    scene
+        .beside_a_writer(|_, _| {
+            scene.log(0, "x", Level::INFO, "one");
+            eventually("it is written", || scene.lines("first.log") == ["one"]);
+            fs::remove_file(scene.path("link")).unwrap();
+            std::os::unix::fs::symlink("second.log", scene.path("link")).unwrap();
+            fs::write(scene.path("second.log"), "of another program\n").unwrap();
+            scene.configure(&config("first.log"));
+            scene.reload(true);
+            scene.log(0, "x", Level::INFO, "two");
+            eventually("it is written", || scene.lines("first.log").contains(&"two".to_owned()));
+        })
+        .unwrap();
+    assert_eq!(scene.lines("first.log"), ["one", "two"]);
+    assert_eq!(scene.lines("second.log"), ["of another program"]);
+}
+
 #[test]
 fn a_reload_with_a_missing_directory_ends_no_writer() {
     let scratch = Scene::with(1, || Ring::options().size("1MiB"), "");

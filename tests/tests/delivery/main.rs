@@ -8,6 +8,8 @@ mod every_output;
 mod exactly_once;
 mod full_disk;
 #[cfg(target_arch = "x86_64")]
+mod hanging_disk;
+#[cfg(target_arch = "x86_64")]
 mod meddling;
 mod restart;
 #[cfg(target_arch = "x86_64")]

@@ -9,7 +9,7 @@ use super::super::worker::{Finished, Limit};
 use super::{EndedEarly, Others, Output};
 use crate::error::Error;
 use crate::events::Events;
-use crate::sink::Guarantee;
+use crate::sink::{Guarantee, Place};
 use crate::status::OutputStatus;
 
 /// An output whose thread is to end.
@@ -98,12 +98,14 @@ impl EndingOutput {
         let got = has_failed.then_some(turn);
         let [written_turn, unsynced_turn] =
             [written_turn, unsynced].map(|turn| turn.into_iter().chain(got).min().filter(|_| is_waited_for));
-        FinishedOutput { thread, result, is_whole, written_turn, unsynced_turn, status }
+        FinishedOutput { place: output.place, thread, result, is_whole, written_turn, unsynced_turn, status }
     }
 }
 
 /// An output whose thread has ended.
 pub(in crate::pipeline) struct FinishedOutput {
+    /// Where it writes.
+    pub(in crate::pipeline) place: Place,
     /// The delivery; the thread itself if a call of the kernel blocks it.
     pub(in crate::pipeline) thread: Result<Delivery, JoinHandle<Delivery>>,
     /// [`Error::Write`] or [`Error::LeftOut`] with the number of records that it lacks.

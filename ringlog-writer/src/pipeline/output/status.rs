@@ -18,7 +18,7 @@ impl Output {
             None => OutputState::Ok,
         };
         let status = OutputStatus {
-            out: self.place.clone(),
+            out: self.name.clone(),
             handlers: self.handlers.iter().map(|handler| handler.name().to_owned()).collect(),
             guarantee: self.guarantee.name().to_owned(),
             state,

@@ -30,6 +30,7 @@ fn output_of(ring: &Ring, formatter: Formatter, sink: Box<dyn Sink>, had: Vec<Cu
     let formatting = Formatting::new(&handler, 1, &[identity]).unwrap();
     Output::start(
         "out".to_owned(),
+        Place::Named("out".to_owned()),
         vec![formatting],
         Delivery::new("out".to_owned(), sink, None),
         Guarantee::ExactlyOnce,

@@ -3,13 +3,11 @@
 use std::io::{self, ErrorKind};
 use std::sync::atomic::Ordering;
 
-use super::super::delivery::Delivery;
 use super::super::flags::Flags;
 use super::super::held;
 use super::super::sources::Sources;
 use crate::error::Error;
 use crate::events::Events;
-use crate::sink::NotSynced;
 
 /// The result of the writer, which one error ends. `end` is that of the loop, `errors` are those of the outputs; all
 /// but the one that is returned are reported. `unsynced`: so many records that the rings still have are written,
@@ -37,25 +35,6 @@ pub(super) fn result(
     let first = errors.next().map_or(Ok(()), Err);
     errors.for_each(|further| events.report(&further.to_string()));
     end.map_err(|error| error.of_removed(is_nameless)).and(first)
-}
-
-/// Closes the sinks. Adds an error for each one that could not be synced, unless there is one already.
-pub(super) fn close(
-    deliveries: Vec<Delivery>,
-    acknowledged: bool,
-    errors: &mut Vec<Error>,
-    events: &mut dyn Events,
-) {
-    for delivery in deliveries {
-        let out = delivery.out().to_owned();
-        let is_known = errors.iter().any(|error| matches!(error, Error::Sync { out: of, .. } if *of == out));
-        match delivery.into_sink().close(acknowledged, events) {
-            Err(NotSynced { source, records }) if !is_known => {
-                errors.push(Error::Sync { out, source, records });
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Reports the errors of a session that another one follows.

@@ -11,12 +11,14 @@ use super::super::status_file::absolute;
 use crate::config::HandlerConfig;
 use crate::error::Error;
 use crate::format::RingIdentity;
-use crate::sink::{Sink, SinkConfig};
+use crate::sink::{Place, Sink, SinkConfig};
 
 /// A sink that is open, and the handlers that write into it.
 pub(super) struct Opened<'a> {
     /// At least one.
     pub(super) handlers: Vec<(&'a HandlerConfig, HandlerMask)>,
+    /// Where it writes.
+    pub(super) place: Place,
     pub(super) sink: Box<dyn Sink>,
     /// Why it cannot be opened yet, if it cannot.
     pub(super) failure: Option<String>,
@@ -25,7 +27,7 @@ pub(super) struct Opened<'a> {
 impl Opened<'_> {
     /// Starts its thread. `has_better`: another sink guarantees more than `BestEffort`.
     pub(super) fn start(self, sources: &Sources, has_better: bool) -> Result<Output, Error> {
-        let Opened { handlers, sink, failure } = self;
+        let Opened { handlers, place, sink, failure } = self;
         let rings: Vec<RingIdentity> = sources.identities().cloned().collect();
         let begun = sources.cursors();
         let had: Vec<Cursor> = begun.iter().map(|cursor| sink.cursor(&cursor.ring)).collect();
@@ -40,12 +42,12 @@ impl Opened<'_> {
             |(handler, bit): &(&HandlerConfig, HandlerMask)| Formatting::new(handler, *bit, &rings);
         let formattings = handlers.iter().map(formatting).collect::<Result<_, _>>()?;
         let sink_config = &handlers[0].0.sink;
-        let (out, place) = (sink_config.to_string(), place_name(sink_config));
-        Output::start(place, formattings, Delivery::new(out, sink, failure), guarantee, had)
+        let (out, name) = (sink_config.to_string(), name_of(sink_config));
+        Output::start(name, place, formattings, Delivery::new(out, sink, failure), guarantee, had)
     }
 }
 
 /// The absolute path of the file, or the name of what is no file.
-fn place_name(sink: &SinkConfig) -> String {
+fn name_of(sink: &SinkConfig) -> String {
     sink.kind().path().map_or_else(|| sink.to_string(), absolute)
 }

@@ -13,7 +13,8 @@ use crate::pipeline::delivery::Delivery;
 pub(in crate::pipeline) enum Limit {
     /// It is ordered to give up at this time, and left behind if it then writes nothing for [`GIVES_UP_WITHIN`].
     GivesUpAt(Instant),
-    /// It is left behind once it has written nothing for so long.
+    /// It is left behind once it has written nothing for so long, but has [`GIVES_UP_WITHIN`] to obey in any case: it
+    /// may be waiting before its next attempt.
     WritesNothingFor(Duration),
 }
 
@@ -39,7 +40,9 @@ impl Worker {
                 since.elapsed() >= GIVES_UP_WITHIN
             }
             Limit::WritesNothingFor(time) => {
-                self.stalled_since().or(self.ending_since).is_some_and(|since| since.elapsed() >= time)
+                let had_time = |since: Instant| since.elapsed() >= GIVES_UP_WITHIN;
+                self.ending_since.is_some_and(had_time)
+                    && self.stalled_since().or(self.ending_since).is_some_and(|since| since.elapsed() >= time)
             }
         }
     }

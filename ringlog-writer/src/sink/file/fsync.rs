@@ -83,7 +83,8 @@ impl FromStr for Fsync {
             "batch" => return Ok(Fsync::Batch),
             _ => {}
         }
-        let parsed = parse_duration(word).map(Fsync::Every).ok().or_else(|| parse_level(word).map(Fsync::Level));
+        let parsed =
+            parse_duration(word).map(Fsync::Every).ok().or_else(|| parse_level(word).map(Fsync::Level));
         parsed.ok_or_else(|| {
             if is_number(word) {
                 return neither(word);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pipeline::context::Context;
-use crate::pipeline::flags::{Flags, Signals};
+use crate::pipeline::flags::{AskedAt, Flags, Signals};
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::source::Source;
 use crate::pipeline::sources::Sources;
@@ -119,6 +119,46 @@ fn a_thread_that_was_left_behind_begins_no_further_batch() {
     assert_eq!(hung.batches.load(Ordering::Relaxed), 1);
 }
 
+/// A file that refuses every batch.
+struct Refuses;
+
+impl Sink for Refuses {
+    fn late(&self) -> u64 {
+        0
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn deliver(&mut self, _batch: &Batch, _events: &mut dyn Events) -> std::io::Result<()> {
+        Err(std::io::Error::other("no"))
+    }
+
+    fn abandon(&mut self, batch: &Batch, _events: &mut dyn Events) -> Abandoned {
+        Abandoned::Unwritten { records: batch.records_from(0) }
+    }
+
+    fn unrotatable(&self) -> Option<Unrotatable> {
+        None
+    }
+}
+
+/// It waits before its next attempt, and obeys in a moment.
+#[test]
+fn an_output_that_refuses_is_not_left_behind() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let ring = Ring::options().size("1MiB").create(dir.path().join("app").to_str().unwrap()).unwrap();
+    ring.logger().text(Level::INFO, "x", "text").unwrap();
+    let mut output = output_of(&ring, Formatter::Json, Box::new(Refuses), Vec::new());
+    send_batches(&mut output, &mut ring.consumer().unwrap(), 1);
+    wait_until(|| output.worker().standing().retries > 3);
+    output.worker().stop_retrying();
+    let limit = Limit::WritesNothingFor(Duration::ZERO);
+    let finished = finish(output, limit, None, false, &mut Silent);
+    assert!(finished.thread.is_ok() && finished.result.is_err());
+}
+
 /// One after the other they would take half a second each.
 #[test]
 fn many_outputs_are_left_behind_in_the_time_for_one() {
@@ -136,9 +176,9 @@ fn many_outputs_are_left_behind_in_the_time_for_one() {
             }
             all.push(output);
         }
-        let signals = Signals::default();
+        let (signals, asked_at) = (Signals::default(), AskedAt::default());
         let sources = Sources::new(vec![Source::open(&ring, None).unwrap()], None);
-        let mut context = Context { sources, flags: Flags::from(&signals), events: &mut Silent };
+        let mut context = Context { sources, flags: Flags::of(&signals, &asked_at), events: &mut Silent };
         let mut outputs = Outputs::new(all, false, 1 << 20, Duration::ZERO);
         outputs.give_up();
         let begun = Instant::now();
