@@ -105,6 +105,46 @@ fn a_signal_drains_the_ring() {
     }
 }
 
+#[test]
+fn a_console_beside_a_file_that_lacks_lines_ends_with_3() {
+    for at_once in [false, true] {
+        let dir = Scratch::new();
+        let ring = Ring::options().size("4MiB").create(&dir.text("app")).unwrap();
+        let config = dir.file("ringlog.toml");
+        let timeout = if at_once { "1h" } else { "0s" };
+        let text = format!(
+            "stop-timeout = \"{timeout}\"\n[handlers.file]\nkind = \"file\"\npath = {:?}\nformatter = \"raw\"\n\
+             [handlers.console]\nkind = \"console\"\nstream = \"stdout\"\nformatter = \"raw\"\n\
+             [root]\nhandlers = [\"file\", \"console\"]\n",
+            log_file(dir.path())
+        );
+        fs::write(&config, text).unwrap();
+        let args = [ring.path().to_str().unwrap(), "--config", config.to_str().unwrap()];
+        let mut command = Command::new(PROGRAM);
+        // Its standard output is a pipe that is not read.
+        let mut program = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = ring.logger();
+        // More than a pipe holds, and less than what makes the others go on without the console.
+        (0..8_000).for_each(|number| log.text(Level::INFO, "x", format!("{number:09}")).unwrap());
+        log.flush(SOON).unwrap();
+        let pid = Pid::from_raw(program.id().cast_signed());
+        kill(pid, Signal::SIGTERM).unwrap();
+        if at_once {
+            kill(pid, Signal::SIGINT).unwrap();
+        }
+        let status = program.wait().unwrap();
+        let mut said = String::new();
+        program.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(status.code(), Some(3), "{said}");
+        assert!(
+            said.contains("cannot write to standard output; up to") && !said.contains("stay in the ring"),
+            "{said}"
+        );
+        assert_eq!(fs::read_to_string(log_file(dir.path())).unwrap().lines().count(), 8_000);
+        assert_eq!(ring.observe().unwrap().stat().unwrap().lag(), 0);
+    }
+}
+
 /// Faster than the kernel's timers are exact: each signal prolongs the sleep that it interrupts.
 #[test]
 fn a_flood_of_other_signals_keeps_no_writer_from_ending() {

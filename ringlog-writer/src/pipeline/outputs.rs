@@ -332,12 +332,13 @@ impl Outputs {
             for turn in gone_at.into_iter().chain(unsynced_turn) {
                 outcome.unsynced_turn = outcome.unsynced_turn.min(turn);
             }
+            let name = status.out.clone();
             numbered.insert(number, status);
+            outcome.errors.extend(result.err().map(|error| Unwritten { place: place.clone(), name, error }));
             match thread {
                 Ok(delivery) => outcome.deliveries.push((place, delivery)),
                 Err(thread) => outcome.blocked.push(Blocked::new(place, thread)),
             }
-            outcome.errors.extend(result.err());
             outcome.whole |= OutputMask::from(is_whole) << number;
         }
         outcome.status = numbered.into_values().collect();
@@ -370,13 +371,21 @@ fn ends_by_itself(output: &Output) -> bool {
     output.guarantee() == Guarantee::ExactlyOnce
 }
 
+/// An output that has not written everything.
+pub(super) struct Unwritten {
+    pub(super) place: Place,
+    /// Its name in the status.
+    pub(super) name: String,
+    pub(super) error: Error,
+}
+
 /// What has come of the outputs at the end of a session.
 pub(super) struct Outcome {
     pub(super) deliveries: Vec<(Place, Delivery)>,
     /// The files whose disks do not answer.
     pub(super) blocked: Vec<Blocked>,
-    /// Of each output that has not written everything.
-    pub(super) errors: Vec<Error>,
+    /// The outputs that have not written everything.
+    pub(super) errors: Vec<Unwritten>,
     pub(super) status: Vec<OutputStatus>,
     /// The outputs that never lose records and have written all that was for them.
     pub(super) whole: OutputMask,

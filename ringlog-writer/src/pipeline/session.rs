@@ -19,7 +19,7 @@ use super::context::{Context, How};
 use super::delivery::Delivery;
 use super::flags::{AskedAt, Flags, Signals};
 use super::held::Held;
-use super::outputs::{Outcome, Outputs, QUIESCE_WITHIN, stuck_after};
+use super::outputs::{Outcome, Outputs, QUIESCE_WITHIN, Unwritten, stuck_after};
 use super::patience::{Called, Patience};
 use super::requests::Requests;
 use super::router::Router;
@@ -127,6 +127,8 @@ fn run_sessions(
                     }
                     std::thread::sleep(RETRY_AFTER);
                 } else {
+                    let unwritten = std::mem::take(&mut carried.unwritten);
+                    unwritten.iter().for_each(|output| events.report(&output.error.to_string()));
                     return Err(error);
                 }
                 continue;
@@ -159,6 +161,10 @@ struct Carried {
     open: Vec<Place>,
     /// Files whose disks do not answer.
     blocked: Vec<Blocked>,
+    /// What the outputs of the session before have not written, until the next one has begun.
+    unwritten: Vec<Unwritten>,
+    /// What outputs lack since earlier sessions, and the rings have forgotten.
+    left_out: Vec<Error>,
     summary: Summary,
     status: StatusFile,
 }
@@ -195,7 +201,7 @@ impl Session<'_> {
         flags: Flags<'a>,
         events: &'a mut dyn Events,
     ) -> Result<Writer<'a>, Error> {
-        let Carried { held, positions, status, blocked, open, streams, .. } = carried;
+        let Carried { held, positions, status, blocked, open, streams, unwritten, left_out, .. } = carried;
         let mut sources = held.take(&self.config.rings, self.config.general.grace, events)?;
         let router = Router::new(self.config);
         let after_stop = stuck_after(self.config.general.stop_timeout);
@@ -218,6 +224,10 @@ impl Session<'_> {
             Err(error) => return held.put_back(sources, events).and(Err(error)),
         };
         *open = places;
+        for Unwritten { name, error, .. } in ending::report(std::mem::take(unwritten), open, events) {
+            status.leave_out(&name, &error);
+            left_out.push(error);
+        }
         let closed = std::mem::take(streams);
         patience.call(sources.requests(), move || drop(closed), drop)?;
         held.end();
@@ -267,7 +277,7 @@ impl Session<'_> {
         let Outcome {
             deliveries,
             blocked: further,
-            mut errors,
+            errors: unwritten,
             status: outputs,
             whole,
             written_turn,
@@ -275,8 +285,16 @@ impl Session<'_> {
         } = outputs.finish(is_last, &mut context);
         blocked.extend(further);
         let Context { mut sources, events, flags } = context;
+        let (mut errors, unwritten) = match is_last {
+            true => (unwritten.into_iter().map(|output| output.error).collect(), Vec::new()),
+            false => (Vec::new(), unwritten),
+        };
         if let (Ok(End::Done), Some(out)) = (&end, &gone) {
             ending::add_readers_gone(out, &sources, &mut errors);
+        }
+        let is_whole = errors.is_empty() && unwritten.is_empty();
+        if is_last {
+            ending::add_left_out(std::mem::take(&mut carried.left_out), &mut errors);
         }
         let error = end.as_ref().err().or(errors.first()).map(ToString::to_string);
         status.end_session(outputs, &sources, is_last.then_some(error), events);
@@ -300,7 +318,7 @@ impl Session<'_> {
         let left: Vec<InFlight> = in_flight.collect();
         let unsynced = left.iter().take_while(|batch| batch.turn <= unsynced_turn);
         let unsynced = unsynced.map(|batch| batch.counts.records).sum();
-        if end.is_ok() && errors.is_empty() {
+        if end.is_ok() && is_whole {
             if self.how.until_idle {
                 closer.finish(sources.requests(), events)?;
             }
@@ -333,7 +351,18 @@ impl Session<'_> {
                     .map(|()| Next::Done);
             }
         };
-        ending::report(errors, events);
+        // Of sinks that could not be synced when they were closed.
+        errors.iter().for_each(|error| events.report(&error.to_string()));
+        for output in unwritten {
+            match output.error {
+                // The rings have forgotten it, whatever configuration comes next.
+                error @ Error::LeftOut { .. } => {
+                    events.report(&error.to_string());
+                    carried.left_out.push(error);
+                }
+                error => carried.unwritten.push(Unwritten { error, ..output }),
+            }
+        }
         carried.held.put_back(sources, events)?;
         Ok(next)
     }

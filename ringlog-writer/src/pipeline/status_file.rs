@@ -8,6 +8,7 @@ use ringlog::admin::Shown;
 
 use super::sources::Sources;
 use crate::clock::now_unix_ns;
+use crate::error::Error;
 use crate::events::Events;
 use crate::sink::Guarantee;
 use crate::status::{ConfigStatus, Failure, OutputStatus, WriterStatus};
@@ -103,6 +104,13 @@ impl StatusFile {
         if let Some(error) = ended {
             (self.status.ended_unix_ns, self.status.error) = (Some(now_unix_ns()), error);
             self.write(events);
+        }
+    }
+
+    /// Counts what an output lacks that the present session does not have any more.
+    pub(super) fn leave_out(&mut self, name: &str, error: &Error) {
+        if let (Some(before), Error::LeftOut { records, .. }) = (self.before.get_mut(name), error) {
+            before.left_out += records;
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ringlog::{Level, Ring};
 use ringlog_writer::Error;
+use ringlog_writer::status::WriterStatus;
 
 use crate::common::{EventLog, SOON, eventually};
 use crate::configured::Scene;
@@ -317,7 +318,7 @@ fn the_final_error_names_an_output_that_fell_behind() {
 #[test]
 fn a_reload_reports_what_an_abandoned_output_loses() {
     let scratch = with_a_full_disk();
-    scratch
+    let error = scratch
         .beside_a_writer(|signals, events| {
             log_until_the_others_go_on(&scratch, events);
             scratch.configure(
@@ -336,7 +337,49 @@ fn a_reload_reports_what_an_abandoned_output_loses() {
                 scratch.lines("file.log").len() > lines
             });
         })
-        .unwrap();
+        .unwrap_err();
+    assert!(matches!(error, Error::LeftOut { .. }) && error.exit_code() == 3, "{error}");
+}
+
+/// The rings give its records out to the others only.
+#[test]
+fn a_reload_that_removes_a_failing_output_counts_what_it_lacks() {
+    let scratch = with_a_full_disk();
+    let log = |number: u32| scratch.log(0, "x", Level::INFO, &number.to_string());
+    let error = scratch
+        .beside_a_writer(|_, events| {
+            let said = |what: &str| events.messages().iter().filter(|said| said.contains(what)).count();
+            (0..10).for_each(log);
+            eventually("the file has them", || scratch.lines("file.log").len() == 10);
+            eventually("the other one fails", || said("cannot write to /dev/full") == 1);
+            // One that cannot take effect removes nothing.
+            let without = |file: &str| {
+                let config =
+                    ONE_IS_SLOW.replace(r#"["slow", "file"]"#, r#"["file"]"#).replace("DIR/slow", "DIR/s");
+                config.replace("DIR/file.log", file)
+            };
+            fs::write(scratch.path("other.log.checkpoint"), "another program's").unwrap();
+            scratch.configure(&without("DIR/other.log"));
+            scratch.reload(false);
+            assert_eq!(said("is not in the new configuration"), 0, "{:?}", events.messages());
+            log(10);
+            eventually("the file has it", || scratch.lines("file.log").len() == 11);
+            scratch.configure(&without("DIR/file.log"));
+            scratch.reload(true);
+            let lacks = "is not in the new configuration, and up to 11 records are missing there";
+            eventually("it is reported", || said(lacks) == 1);
+            // Its count is there when it comes back.
+            scratch.configure(&ONE_IS_SLOW.replace("DIR/slow", "/dev/full"));
+            scratch.reload(true);
+            let path = scratch.rings[0].observe().unwrap().status_path();
+            eventually("the status has it", || {
+                let status = WriterStatus::read(&path).unwrap();
+                let outputs = status.map(|status| status.outputs).unwrap_or_default();
+                outputs.iter().any(|output| output.out == "/dev/full" && output.left_out == 11)
+            });
+        })
+        .unwrap_err();
+    assert!(matches!(error, Error::LeftOut { records: 11, .. }) && error.exit_code() == 3, "{error}");
 }
 
 /// Otherwise the ring would forget what no output has.

@@ -88,7 +88,7 @@ impl EndingOutput {
         };
         // The rings have forgotten what the other outputs have written without it.
         let is_gone = output.ended == Some(EndedEarly::ReaderGoneAtEnd) && others == Some(Others::Some);
-        let is_forgotten = output.is_detached || is_gone;
+        let is_forgotten = output.is_detached || is_gone || output.guarantee == Guarantee::BestEffort;
         let result = result.map_err(|error| match error.with_more(left_out) {
             Error::Write { records, .. } if is_forgotten => Error::LeftOut { out, records },
             error => error,

@@ -5,9 +5,12 @@ use std::sync::atomic::Ordering;
 
 use super::super::flags::Flags;
 use super::super::held;
+use super::super::outputs::Unwritten;
 use super::super::sources::Sources;
+use crate::counted::{counted, is_or_are};
 use crate::error::Error;
 use crate::events::Events;
+use crate::sink::Place;
 
 /// The result of the writer, which one error ends. `end` is that of the loop, `errors` are those of the outputs; all
 /// but the one that is returned are reported. `unsynced`: so many records that the rings still have are written,
@@ -22,11 +25,10 @@ pub(super) fn result(
 ) -> Result<(), Error> {
     held::report_left(sources, events);
     let is_nameless = sources.are_nameless();
-    let has_left_out = errors.iter().any(|error| matches!(error, Error::LeftOut { .. }));
-    if end.is_ok() && flags.now.load(Ordering::Relaxed) && !has_left_out {
+    if end.is_ok() && flags.now.load(Ordering::Relaxed) {
+        // What waits in the rings is counted there, with what was never taken from them.
+        errors.retain(|error| !matches!(error, Error::Write { .. }));
         let records = sources.unwritten()?.saturating_sub(unsynced);
-        // Of what is not written, only the number in the rings is of interest.
-        errors.retain(|error| matches!(error, Error::Sync { .. }));
         if records > 0 {
             errors.insert(0, Error::EndedAtOnce { records });
         }
@@ -37,15 +39,42 @@ pub(super) fn result(
     end.map_err(|error| error.of_removed(is_nameless)).and(first)
 }
 
-/// Reports the errors of a session that another one follows.
-pub(super) fn report(errors: Vec<Error>, events: &mut dyn Events) {
-    for error in errors {
+/// Reports the errors of a session once the next one has begun, with these places. Returns what outputs lack that it
+/// does not have any more: the rings give their records out to the others only.
+pub(super) fn report(errors: Vec<Unwritten>, places: &[Place], events: &mut dyn Events) -> Vec<Unwritten> {
+    let mut removed = Vec::new();
+    for Unwritten { place, name, error } in errors {
         match error {
-            // Given out again by the rings. Records that were left out are not.
+            Error::Write { out, source, records } if records > 0 && !places.contains(&place) => {
+                let missing = counted(records, "record");
+                events.report(&format!(
+                    "cannot write to {out}: {source}; it is not in the new configuration, and up to {missing} {} \
+                     missing there",
+                    is_or_are(records)
+                ));
+                removed.push(Unwritten { place, name, error: Error::LeftOut { out, records } });
+            }
+            // Given out again by the rings.
             Error::Write { out, source, .. } => {
                 events.report(&format!("cannot write to {out}: {source}; its records wait in the ring"));
             }
             error => events.report(&error.to_string()),
+        }
+    }
+    removed
+}
+
+/// Adds what outputs lack since earlier sessions to the errors of the last one.
+pub(super) fn add_left_out(before: Vec<Error>, errors: &mut Vec<Error>) {
+    for error in before {
+        let Error::LeftOut { out: lacking, records: more } = &error else { continue };
+        let same = errors.iter_mut().find_map(|error| match error {
+            Error::LeftOut { out, records } if out == lacking => Some(records),
+            _ => None,
+        });
+        match same {
+            Some(records) => *records += more,
+            None => errors.push(error),
         }
     }
 }
