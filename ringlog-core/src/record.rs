@@ -7,6 +7,7 @@ pub(crate) mod decoded;
 pub(crate) mod definition;
 pub(crate) mod described;
 pub(crate) mod encode;
+pub(crate) mod encoded;
 pub(crate) mod field;
 pub(crate) mod prepared;
 pub(crate) mod record_trait;

@@ -5,6 +5,7 @@
 
 pub use crate::record::definition::{Definition, Field};
 pub use crate::record::encode::Encoder;
+pub use crate::record::encoded::Encoded;
 pub use crate::record::site::Site;
 pub use crate::record::types::{Element, Type};
 pub use crate::record::value::{List, Maybe, Value};

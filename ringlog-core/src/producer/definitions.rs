@@ -36,6 +36,9 @@ pub(crate) fn id_of(session: &Session, ring: &SharedRing, record: &dyn Record) -
     }
     // A site without a number would be registered again with each of its records.
     let number = site.assign_number(fingerprint);
+    if site.is_unnumbered() {
+        return None;
+    }
     if number == 0 {
         definition_limits::note(ring, DefinitionLimit::Sites);
         return None;

@@ -10,6 +10,7 @@ use crate::error::{Error, PushError};
 use crate::producer::flush;
 use crate::producer::push;
 use crate::producer::statement;
+use crate::record::encoded::Encoded;
 use crate::record::level::Level;
 use crate::record::record_trait::Record;
 use crate::record::site::Site;
@@ -185,6 +186,11 @@ impl Logger {
         self.named.session().info.geometry.record_limit().saturating_sub(frame)
     }
 
+    /// The longest payload in bytes that the ring takes. A record that brings its definition has less.
+    pub fn payload_limit(&self) -> usize {
+        self.named.session().info.geometry.record_limit()
+    }
+
     /// Inlined, so that fields that a caller leaves empty cost next to nothing.
     #[inline(always)]
     pub(crate) fn write_text(&self, text: &Text<'_>) -> Result<(), PushError> {
@@ -214,6 +220,44 @@ impl Logger {
     /// [`push`](Self::push).
     pub fn values(&self, site: &Site, values: &[Value<'_>]) -> Result<(), PushError> {
         self.push(&Values::new(site, values).ok_or(PushError::Mismatch)?)
+    }
+
+    /// Publishes a record if that needs no call of the kernel, no block and no wait: false, and nothing is counted, if
+    /// it does. For a caller that lets go of a lock first, as a Python program does.
+    pub fn push_at_once(&self, record: &Encoded<'_>) -> bool {
+        match self.push_fast(record) {
+            FastPath::Done => true,
+            FastPath::Outlined if self.push_outlined(record) == FastPath::Done => {
+                if record.level() >= Level::ERROR {
+                    self.wake();
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Publishes a record as [`push`](Self::push) does. If the ring is full, waits for room up to `patience`, as
+    /// long as `goes_on` is true; it is asked at least each 20 ms.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub fn push_while(
+        &self,
+        record: &Encoded<'_>,
+        patience: Duration,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<(), PushError> {
+        match push::push_while(&self.named, record, patience, goes_on) {
+            Err(PushError::TooLarge { limit, .. }) if push::fits_as_text(record, limit) => {
+                return statement::log_as_text(self, record);
+            }
+            result => result?,
+        }
+        if record.level() >= Level::ERROR {
+            self.wake();
+        }
+        Ok(())
     }
 
     /// Opens this thread's lane now instead of with its first record.

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+mod attempts;
 mod blocks;
 mod free_blocks;
 mod long;
@@ -10,8 +11,9 @@ mod prepare;
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use self::attempts::Attempts;
 pub(crate) use self::prepare::{count_refused, keep_pages, prepare};
 use crate::error::PushError;
 use crate::os::thread;
@@ -34,20 +36,6 @@ use crate::shm::overflow::Overflow;
 use crate::shm::record_header::{Header, control, kind, slots_for};
 use crate::shm::wakeup;
 
-/// How often a record begins again because the ring was replaced while it was waiting for space.
-const MOVES_MAX: u32 = 2;
-
-/// What the attempts to push one record have in common.
-#[derive(Default)]
-struct Attempts {
-    /// Until when the record waits for space, once it does.
-    deadline: Cell<Option<Instant>>,
-    /// How often the record may still begin again.
-    moves_left: Cell<u32>,
-    /// Whether it is to begin again, in the ring that has taken the place of the last one.
-    has_moved: Cell<bool>,
-}
-
 /// Pushes `record` in any state of the lane. Its length is known: see [`prepare()`].
 pub(crate) fn push(
     named: &Named,
@@ -55,7 +43,27 @@ pub(crate) fn push(
     flags: u8,
     overflow: Option<Overflow>,
 ) -> Result<(), PushError> {
-    let attempts = Attempts { moves_left: Cell::new(MOVES_MAX), ..Attempts::default() };
+    push_with(named, record, flags, overflow, None)
+}
+
+/// Pushes `record`, and waits for room up to `patience` as long as `goes_on` is true.
+pub(crate) fn push_while(
+    named: &Named,
+    record: &dyn Record,
+    patience: Duration,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(), PushError> {
+    push_with(named, record, 0, Some(Overflow::Block(patience)), Some(goes_on))
+}
+
+fn push_with(
+    named: &Named,
+    record: &dyn Record,
+    flags: u8,
+    overflow: Option<Overflow>,
+    goes_on: Option<&dyn Fn() -> bool>,
+) -> Result<(), PushError> {
+    let attempts = Attempts::new(goes_on);
     loop {
         let result = push_once(named, record, flags, overflow, &attempts);
         if !attempts.has_moved.take() {
@@ -100,7 +108,7 @@ fn push_once(
     record: &dyn Record,
     flags: u8,
     overflow: Option<Overflow>,
-    attempts: &Attempts,
+    attempts: &Attempts<'_>,
 ) -> Result<(), PushError> {
     let (session, ring) = enter(named)?;
     let local = open_lane(named, &session, &ring)?;
@@ -199,7 +207,7 @@ struct Push<'a> {
     local: &'a ProducerState,
     overflow: Option<Overflow>,
     nested: bool,
-    attempts: &'a Attempts,
+    attempts: &'a Attempts<'a>,
     /// Blocks given back by the last failed attempt, which must not wake this attempt.
     given_back: Cell<u64>,
 }
@@ -211,7 +219,7 @@ impl<'a> Push<'a> {
         ring: &'a SharedRing,
         local: &'a ProducerState,
         overflow: Option<Overflow>,
-        attempts: &'a Attempts,
+        attempts: &'a Attempts<'a>,
     ) -> Push<'a> {
         Push { named, session, ring, local, overflow, attempts, nested: false, given_back: Cell::new(0) }
     }

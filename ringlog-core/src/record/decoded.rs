@@ -15,13 +15,16 @@ use crate::shm::record_header::flag;
 pub(crate) struct ParsedDefinition {
     pub(crate) definition: Definition,
     pub(crate) template: Option<Template>,
+    /// Whether some of its fields are attributes.
+    has_attributes: bool,
 }
 
 impl ParsedDefinition {
     pub(crate) fn new(definition: Definition) -> ParsedDefinition {
         let template =
             definition.template.then(|| Template::parse(&definition.text, definition.fields.len()));
-        ParsedDefinition { definition, template }
+        let has_attributes = definition.fields.iter().any(|field| attribute_name(&field.name).is_some());
+        ParsedDefinition { definition, template, has_attributes }
     }
 }
 
@@ -51,6 +54,8 @@ pub struct Received<'a> {
     nameless_hidden: bool,
     /// Whether key=values follow the fields.
     trailing: bool,
+    /// Whether some of the definition's fields are attributes.
+    has_attributes: bool,
 }
 
 /// The source of a message's text.
@@ -86,6 +91,7 @@ impl<'a> Received<'a> {
             payload: at.rest(),
             nameless_hidden: false,
             trailing: flags & flag::TRAILING != 0 && message.is_some(),
+            has_attributes: false,
         }
     }
 
@@ -118,6 +124,7 @@ impl<'a> Received<'a> {
             payload,
             nameless_hidden: by.template || by.level_in_record,
             trailing: flags & flag::TRAILING != 0 && known.is_some(),
+            has_attributes: known.is_some_and(|known| known.has_attributes),
         }
     }
 
@@ -159,7 +166,8 @@ impl<'a> Received<'a> {
     }
 
     /// Names and values of the fields: those of the definition in its order, then the record's own key=values.
-    /// Without the nameless fields, which belong to the message alone. Ends early where the payload does.
+    /// Without the nameless fields, which belong to the message alone, and without the
+    /// [attributes](Self::attributes). Ends early where the payload does.
     #[inline]
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
         self.fields_where(|_| true)
@@ -175,15 +183,33 @@ impl<'a> Received<'a> {
         self.fields_where(move |field| template.is_none_or(|template| !template.shows(field)))
     }
 
-    /// The fields for whose number `wanted` is true, without the nameless ones of a message.
+    /// What the producer knows of the record in place of the ring, by the names of FORMAT.md: its own time of
+    /// creation, its own names of threads. Only records of other logging systems have attributes.
+    pub fn attributes(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
+        let mut at = Cursor::new(self.payload);
+        let fields: &'a [Field] = if self.has_attributes { self.fields } else { &[] };
+        let mut fields = fields.iter();
+        std::iter::from_fn(move || {
+            for Field { name, ty } in fields.by_ref() {
+                match attribute_name(name) {
+                    Some(name) => return Some((name, at.value(*ty)?)),
+                    None => at.skip(*ty)?,
+                }
+            }
+            None
+        })
+    }
+
+    /// The fields for whose number `wanted` is true, without the nameless ones of a message and the attributes.
     #[inline]
     fn fields_where(self, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = (&'a str, Value<'a>)> {
         let mut at = Cursor::new(self.payload);
         let mut defined = self.fields.iter().enumerate();
-        let Received { trailing, nameless_hidden, .. } = self;
+        let Received { trailing, nameless_hidden, has_attributes, .. } = self;
         std::iter::from_fn(move || {
             for (i, Field { name, ty }) in defined.by_ref() {
-                if wanted(i) && !(nameless_hidden && name.is_empty()) {
+                let is_attribute = has_attributes && attribute_name(name).is_some();
+                if wanted(i) && !(nameless_hidden && name.is_empty()) && !is_attribute {
                     return Some((&**name, at.value(*ty)?));
                 }
                 at.skip(*ty)?;
@@ -195,6 +221,14 @@ impl<'a> Received<'a> {
             Some((name, at.value(ty)?))
         })
     }
+}
+
+/// The beginning of the names of fields that are attributes of the record.
+const ATTRIBUTE: &str = "ringlog.";
+
+/// The attribute that a field of this name is, if it is one.
+fn attribute_name(field: &str) -> Option<&str> {
+    field.strip_prefix(ATTRIBUTE)
 }
 
 /// The level that the record carries as its first field, if the definition has `level_in_record`.
@@ -312,6 +346,33 @@ mod tests {
             assert!(record.fields().zip(whole.fields()).all(|(cut, whole)| cut == whole), "{len}");
             assert!(record.fields().count() < 6 && record.text().is_some());
         }
+    }
+
+    #[test]
+    fn attributes_are_no_fields() {
+        let definition = ParsedDefinition::new(Definition {
+            text: "{0}".into(),
+            template: true,
+            fields: vec![
+                Field::new("", Type::Str),
+                Field::new("ringlog.created", Type::F64),
+                Field::new("user", Type::U8),
+                Field::new("ringlog.thread", Type::U64),
+            ]
+            .into(),
+            ..Definition::new(Level::INFO, "orders")
+        });
+        let payload = [&[2, 0, 0, 0][..], b"hi", &1.5_f64.to_le_bytes(), &[7], &9_u64.to_le_bytes()].concat();
+        let record = Received::defined(0, Some(&definition), &payload, 0);
+        assert_eq!(record.to_string(), "hi user=7");
+        assert_eq!(record.fields().collect::<Vec<_>>(), [("user", Value::U64(7))]);
+        let attributes: Vec<_> = record.attributes().collect();
+        assert_eq!(attributes, [("created", Value::F64(1.5)), ("thread", Value::U64(9))]);
+        let cut = Received::defined(0, Some(&definition), &payload[..payload.len() - 1], 0);
+        assert_eq!(cut.attributes().count(), 1);
+        let added = [&payload[..], &[12, 0, 0, 0], b"ringlog.msecs", &[2, 0, 0, 0, 0, 1]].concat();
+        let with_own = Received::defined(0, Some(&definition), &added, flag::TRAILING);
+        assert_eq!(with_own.attributes().count(), 2, "a key=value is no attribute");
     }
 
     #[test]

@@ -22,10 +22,24 @@ pub(crate) const SITES_MAX: u32 = 1 << 16;
 /// The number of lists of types that one log statement can be used with. Records with others bring their definition.
 const VARIANTS_MAX: usize = 4;
 
+/// The word of a site that takes no number. It is of no fingerprint: those of statements are never all ones.
+const UNNUMBERED: u64 = u64::MAX;
+
 impl Site {
     /// A site with this definition.
     pub const fn new(definition: Definition) -> Site {
         Site { definition, variants: [const { AtomicU64::new(0) }; VARIANTS_MAX] }
+    }
+
+    /// A site that takes no number: each of its records brings its definition along. For a program that makes sites
+    /// of names without a bound.
+    pub const fn unnumbered(definition: Definition) -> Site {
+        Site { definition, variants: [const { AtomicU64::new(UNNUMBERED) }; VARIANTS_MAX] }
+    }
+
+    /// Whether the site takes no number.
+    pub(crate) fn is_unnumbered(&self) -> bool {
+        self.variants[0].load(Ordering::Relaxed) == UNNUMBERED
     }
 
     /// The definition of the records from here.

@@ -40,7 +40,7 @@ impl Push<'_> {
                 break Err(PushError::Gone);
             }
             let left = deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
+            if left.is_zero() || !self.attempts.go_on() {
                 break Err(PushError::Full);
             }
             // Short sleeps, so that a wake-up lost with a killed consumer costs little.
