@@ -12,6 +12,7 @@ const TEXTS: &[&str] = &[
     "asctime",
     "threadName",
     "processName",
+    "taskName",
     "message",
 ];
 

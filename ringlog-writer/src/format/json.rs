@@ -19,7 +19,8 @@ use super::{escape, number};
 /// identifies a record permanently.
 /// `file`, `line`, `module` and `function` are present if they are known; `message` (or
 /// `message_base64`, where it is not UTF-8) where the record has a text; `fields` where it has fields,
-/// under names that cannot collide with these; `cut` is `true` where the text was cut.
+/// under names that cannot collide with these; `attributes` where the record comes from another logging system and
+/// brings its own names and times (`threadName`, `created`); `cut` is `true` where the text was cut.
 ///
 /// A field's value is a boolean, number or string, an array of these, or `null` where it is absent.
 /// Integers beyond 64 bits, infinities and NaN are strings. Time spans are numbers of seconds, times are strings as
@@ -113,19 +114,32 @@ fn record(record: &Received<'_>, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
             }
         }
     }
-    let mut separator: &[u8] = b",\"fields\":{\"";
-    for (key, value) in record.fields() {
-        out.extend_from_slice(separator);
-        separator = b",\"";
+    object("attributes", record.attributes(), out);
+    object("fields", record.fields(), out);
+    if record.cut {
+        out.extend_from_slice(b",\"cut\":true");
+    }
+}
+
+/// Appends a member with these members, unless there are none.
+#[inline]
+fn object<'a>(name: &str, members: impl Iterator<Item = (&'a str, Value<'a>)>, out: &mut Vec<u8>) {
+    let mut is_open = false;
+    for (key, value) in members {
+        if is_open {
+            out.extend_from_slice(b",\"");
+        } else {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\":{\"");
+            is_open = true;
+        }
         escape::json(key, out);
         out.extend_from_slice(b"\":");
         self::value(&value, out);
     }
-    if separator == b",\"" {
+    if is_open {
         out.push(b'}');
-    }
-    if record.cut {
-        out.extend_from_slice(b",\"cut\":true");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod asctime;
 mod date;
+mod own;
 mod parse;
 mod percent;
 mod problem;
@@ -15,6 +16,7 @@ use super::kind::Newlines;
 use super::traits::{Format, RingIdentity};
 use super::{escape, number, text};
 use asctime::Asctime;
+use own::Own;
 use parse::{Attribute, Piece};
 use percent::Argument;
 
@@ -53,6 +55,7 @@ struct PatternValues<'a> {
     function: &'a str,
     message: &'a [u8],
     record: Option<&'a Received<'a>>,
+    own: Own<'a>,
 }
 
 impl Pattern {
@@ -107,7 +110,7 @@ impl Pattern {
     fn write(&mut self, entry: &Entry<'_>, line: &PatternValues<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         if self.has_time {
-            self.asctime.set(entry.unix_ns);
+            self.asctime.set(line.own.unix_ns().unwrap_or(entry.unix_ns));
         }
         let mut value = std::mem::take(&mut self.value);
         for piece in &self.pieces {
@@ -148,11 +151,16 @@ impl Pattern {
     ) -> Argument<'b> {
         let origin = entry.origin;
         let file_name = || line.file.rsplit_once('/').map_or(line.file, |(_, name)| name);
-        let file = |text: &'b str| if line.file.is_empty() { "(unknown file)" } else { text };
+        // A record that brings attributes along is not from here, and says what it knows of its place.
+        let is_unknown = |text: &str| text.is_empty() && line.own.is_empty();
+        let file = |text: &'b str| if is_unknown(line.file) { "(unknown file)" } else { text };
         let name = |text: &str, scratch: &'b mut Vec<u8>| {
             escape::name(text.as_bytes(), scratch);
             Argument::Text(scratch)
         };
+        if let Some(value) = line.own.get(attribute) {
+            return field(value, Newlines::Escape, scratch);
+        }
         match attribute {
             Attribute::Name => name(if line.logger.is_empty() { "root" } else { line.logger }, scratch),
             Attribute::LevelNumber => Argument::Integer(line.level.number().into()),
@@ -163,7 +171,7 @@ impl Pattern {
             Attribute::PathName => name(file(line.file), scratch),
             Attribute::FileName => name(file(file_name()), scratch),
             Attribute::Module => name(file(stem(file_name())), scratch),
-            Attribute::Function if line.function.is_empty() => Argument::Text(b"(unknown function)"),
+            Attribute::Function if is_unknown(line.function) => Argument::Text(b"(unknown function)"),
             Attribute::Function => name(line.function, scratch),
             Attribute::Line => Argument::Integer(line.line.into()),
             Attribute::Created => Argument::Float(entry.unix_ns as f64 / NS_PER_S as f64),
@@ -178,6 +186,8 @@ impl Pattern {
             Attribute::ThreadName => name(&origin.thread, scratch),
             Attribute::Process => Argument::Integer(origin.pid.into()),
             Attribute::ProcessName => name(&origin.process, scratch),
+            // As Python's outside of a task of `asyncio`.
+            Attribute::TaskName => Argument::Text(b"None"),
             Attribute::Message => Argument::Text(line.message),
             Attribute::Error => {
                 for (_, value) in line.record.iter().flat_map(|record| record.fields()) {
@@ -246,6 +256,7 @@ impl Format for Pattern {
                     function,
                     message: &message,
                     record: Some(record),
+                    own: Own::of(record),
                 };
                 self.write(entry, &line, out);
             }
@@ -260,6 +271,7 @@ impl Format for Pattern {
                     function: "",
                     message: &message,
                     record: None,
+                    own: Own::default(),
                 };
                 self.write(entry, &line, out);
             }

@@ -234,6 +234,28 @@ fn every_type_has_its_own_in_json() {
 }
 
 #[test]
+fn attributes_in_json_are_apart_from_fields() {
+    let record = statement(
+        "{0}",
+        &[
+            ("", Type::Str, Value::Text(b"hi")),
+            ("user", Type::Str, Value::Text(b"eve")),
+            ("ringlog.created", Type::F64, Value::F64(1000.25)),
+            ("ringlog.threadName", Type::Str, Value::Text(b"fetch \"1\"")),
+        ],
+    );
+    let line = line(&mut Json::new(&source("app")), &record);
+    let parsed: Parsed = serde_json::from_str(&line).unwrap();
+    assert_eq!(parsed["attributes"], json!({ "created": 1000.25, "threadName": "fetch \"1\"" }));
+    assert_eq!(parsed["fields"], json!({ "user": "eve" }));
+    assert_eq!(
+        self::line(&mut text_format(), &record).matches("fetch").count(),
+        0,
+        "text shows no attributes"
+    );
+}
+
+#[test]
 fn json_keeps_bytes_that_are_not_utf8() {
     let line: Parsed =
         serde_json::from_str(&line(&mut Json::new(&source("app")), &text(Level::INFO, "", b"\xffok")))

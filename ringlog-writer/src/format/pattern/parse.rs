@@ -22,6 +22,7 @@ pub(super) enum Attribute {
     ThreadName,
     Process,
     ProcessName,
+    TaskName,
     Message,
     Error,
     /// A field of the record, for any other name.
@@ -29,7 +30,7 @@ pub(super) enum Attribute {
 }
 
 impl Attribute {
-    const NAMED: [(&'static str, Attribute); 18] = [
+    const NAMED: [(&'static str, Attribute); 19] = [
         ("name", Attribute::Name),
         ("levelno", Attribute::LevelNumber),
         ("levelname", Attribute::LevelName),
@@ -46,6 +47,7 @@ impl Attribute {
         ("threadName", Attribute::ThreadName),
         ("process", Attribute::Process),
         ("processName", Attribute::ProcessName),
+        ("taskName", Attribute::TaskName),
         ("message", Attribute::Message),
         ("exc_info", Attribute::Error),
     ];
@@ -53,6 +55,15 @@ impl Attribute {
     fn of(name: &str) -> Attribute {
         let named = Attribute::NAMED.into_iter().find(|(known, _)| *known == name);
         named.map_or_else(|| Attribute::Field(name.to_owned()), |(_, attribute)| attribute)
+    }
+
+    /// The name in a pattern.
+    pub(super) fn name(&self) -> &str {
+        if let Attribute::Field(name) = self {
+            return name;
+        }
+        let named = Attribute::NAMED.iter().find(|(_, attribute)| attribute == self);
+        named.map_or("", |(name, _)| name)
     }
 
     /// The attribute that was probably meant by a field's name.
@@ -75,6 +86,7 @@ impl Attribute {
             A::Ascii,
             A::ThreadName,
             A::ProcessName,
+            A::TaskName,
             A::Message,
             A::Error,
         ];

@@ -116,3 +116,43 @@ fn a_problem_says_whether_it_is_in_the_date() {
     let problem = new("%(message)s", "%Y %Q");
     assert_eq!((problem.is_in_date(), problem.at()), (true, 3));
 }
+
+/// A record of another logging system, with attributes of its own.
+fn foreign(attributes: &[(&'static str, Type, Value<'_>)]) -> String {
+    let fields = [&[("", Type::Str, Value::Text(b"hi"))][..], attributes].concat();
+    let all = "%(asctime)s|%(created).3f|%(msecs)d|%(relativeCreated)d|%(thread)d|%(threadName)s|%(process)d|\
+               %(processName)s|%(levelname)s|%(levelno)d|%(filename)s|%(module)s|%(taskName)s|%(message)s";
+    line(&mut pattern(all, Newlines::Raw), &statement("{0}", &fields))
+}
+
+#[test]
+fn a_record_goes_before_the_ring_in_what_it_says() {
+    let attributes = [
+        ("ringlog.created", Type::F64, Value::F64(1000.25)),
+        ("ringlog.msecs", Type::F64, Value::F64(249.999)),
+        ("ringlog.relativeCreated", Type::F64, Value::F64(7.5)),
+        ("ringlog.thread", Type::U64, Value::U64(140_000_000_000)),
+        ("ringlog.threadName", Type::Str, Value::Text(b"fetch\x1b")),
+        ("ringlog.process", Type::I64, Value::I64(42)),
+        ("ringlog.processName", Type::Str, Value::Text(b"Fetcher-1")),
+        ("ringlog.levelname", Type::Str, Value::Text(b"NOTICE")),
+        ("ringlog.levelno", Type::I64, Value::I64(1000)),
+        ("ringlog.filename", Type::Str, Value::Text(b"f.py")),
+        ("ringlog.module", Type::Str, Value::Text(b"mod")),
+        ("ringlog.taskName", Type::Str, Value::Text(b"Task-3")),
+    ];
+    let expected = "1970-01-01 00:16:40,249|1000.250|249|7|140000000000|fetch\\x1b|42|Fetcher-1|NOTICE|1000|f.py|mod|\
+                    Task-3|hi\n";
+    assert_eq!(foreign(&attributes), expected);
+}
+
+#[test]
+fn impossible_times_of_a_record_stay_printable() {
+    for created in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e300] {
+        let line = foreign(&[
+            ("ringlog.created", Type::F64, Value::F64(created)),
+            ("ringlog.msecs", Type::F64, Value::F64(created)),
+        ]);
+        assert!(line.ends_with("|hi\n"), "{line}");
+    }
+}
