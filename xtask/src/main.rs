@@ -9,6 +9,7 @@ mod metadata;
 mod model;
 mod programs;
 mod prove;
+mod python;
 mod races;
 mod shell;
 mod soak;
@@ -84,6 +85,18 @@ enum Command {
         /// The bench target to run; all of them if absent
         name: Option<String>,
     },
+    /// Build the Python wheel into `dist`: the module, the command and the writer
+    ///
+    /// maturin is installed into an environment under `target/python`.
+    Wheel,
+    /// Build the Python wheel, install it into an environment under `target/python`, and run its demo or its tests
+    Python {
+        /// What to run
+        what: python::What,
+        /// With this version alone, such as 3.12
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
+    },
     /// Check the repository's own rules: sizes, line ends, links, test names, directions, circles
     Tidy,
 }
@@ -101,6 +114,8 @@ fn main() -> ExitCode {
             fuzz::run(target.as_deref(), limit)
         }
         Command::Bench { name } => bench::run(name.as_deref()),
+        Command::Wheel => python::wheel().map(drop),
+        Command::Python { what, version } => python::run(what, version.as_deref()),
         Command::Tidy => tidy::run(),
     };
     match result {

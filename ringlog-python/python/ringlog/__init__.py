@@ -1,0 +1,19 @@
+"""Python's logging through shared memory: many processes, one file, no line lost.
+
+    import logging, ringlog
+
+    ringlog.basicConfig(filename="app.log", level=logging.INFO)
+    logging.info("ready")          # from here on as ever, in any number of processes
+
+or, with the configuration that is there already, one handler more:
+
+    logging.getLogger().addHandler(ringlog.Handler("app"))
+"""
+
+from ringlog._ringlog import Error, NoSuchRing
+from ringlog.binary import find_binary
+from ringlog.config import basicConfig, convert
+from ringlog.handler import Handler
+from ringlog.writer import Writer
+
+__all__ = ["Error", "Handler", "NoSuchRing", "Writer", "basicConfig", "convert", "find_binary"]

@@ -1,0 +1,75 @@
+"""The handler of Python's logging that logs into a ring."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ringlog._ringlog import Error, NativeHandler
+
+
+class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the native one comes first
+    """Logs into the ring `ring`, a name or a path.
+
+    `create` is the size of the ring that is made if there is none, in bytes or as `"16MiB"`; `None` makes none. If the
+    ring is full, a call waits up to `timeout` seconds for room, while other threads run, and then drops the record; the
+    output shows how many were dropped, and so does `dropped`.
+
+    The writer formats the lines, so a formatter of the handler has one use: its `formatException` and `formatStack`.
+
+    Raises `NoSuchRing` or `Error` if the ring cannot be opened.
+    """
+
+    def __init__(
+        self,
+        ring: str = "app",
+        *,
+        level: int | str = logging.NOTSET,
+        create: str | int | None = "16MiB",
+        timeout: float = 1.0,
+    ) -> None:
+        logging.Handler.__init__(self, level)
+        self._timeout = timeout
+        self.open_ring(str(ring), None if create is None else str(create), timeout)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # The native `handle` does not look for an `emit` of Python, so a class that has one gets the slower way.
+        if "emit" in cls.__dict__ and "handle" not in cls.__dict__:
+            cls.handle = _handle_by_emit  # type: ignore[method-assign, assignment]
+
+    def createLock(self) -> None:
+        """There is no lock: nothing here needs one, and a child of a fork cannot inherit it locked."""
+        self.lock = None
+
+    def _report(self, error: BaseException, record: logging.LogRecord) -> None:
+        try:
+            raise error
+        except Exception:
+            self.handleError(record)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = (self.ring_path, self.ring_uuid, self.level, self._timeout, self.name, self.filters)
+        return _restore, (type(self), state)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.ring_path} ({logging.getLevelName(self.level)})>"
+
+
+def _restore(cls: type[Handler], state: tuple[Any, ...]) -> Handler:
+    path, uuid, level, timeout, name, filters = state
+    handler = cls(path, level=level, create=None, timeout=timeout)
+    if handler.ring_uuid != uuid:
+        raise Error(f"{path} is another ring than the one of the pickled handler: {handler.ring_uuid}, expected {uuid}")
+    handler.filters = filters
+    if name is not None:
+        handler.name = name
+    return handler
+
+
+def _handle_by_emit(self: Handler, record: logging.LogRecord) -> bool | logging.LogRecord:
+    passed = self.filter(record)
+    if passed:
+        # Since Python 3.12 a filter can put another record in its place.
+        self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+    return passed

@@ -1,0 +1,200 @@
+//! The handler: what `logging` calls for each record.
+
+use std::env;
+use std::mem::take;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use ringlog::schema::{Encoded, Site, Value};
+use ringlog::{Filter, Logger, Ring};
+
+use crate::exception;
+use crate::payload::Payload;
+use crate::record::Taken;
+use crate::sites::Sites;
+
+/// The ring of a handler.
+struct Producer {
+    logger: Logger,
+    ring: Ring,
+    patience: Duration,
+    sites: Sites,
+    /// Memory for the next record's payload.
+    spare: Mutex<Payload>,
+    dropped: AtomicU64,
+}
+
+/// The longest payload whose memory is kept.
+const KEPT_MAX: usize = 64 << 10;
+
+/// The native part of `ringlog.Handler`, before `logging.Handler` among its bases.
+#[pyclass(subclass, frozen, module = "ringlog._ringlog")]
+pub(crate) struct NativeHandler {
+    producer: OnceLock<Producer>,
+}
+
+#[pymethods]
+impl NativeHandler {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> NativeHandler {
+        NativeHandler { producer: OnceLock::new() }
+    }
+
+    /// Opens the ring, or makes it with this size.
+    fn open_ring(&self, py: Python<'_>, name: &str, create: Option<&str>, timeout: f64) -> PyResult<()> {
+        let opened = py.detach(|| match create {
+            Some(size) => Ring::options().size(size).create_or_open(name),
+            None => Ring::open(name),
+        });
+        let ring = opened.map_err(|error| exception(&error))?;
+        // Without the variable nothing is limited here: Python's own levels are.
+        if let Ok(levels) = env::var("RINGLOG_LEVEL") {
+            let filter = levels.parse::<Filter>();
+            let filter = filter.map_err(|why| PyValueError::new_err(format!("RINGLOG_LEVEL: {why}")))?;
+            ringlog::init_ring(&ring, filter);
+        }
+        let patience = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
+        let producer = Producer {
+            logger: ring.logger(),
+            ring,
+            patience,
+            sites: Sites::default(),
+            spare: Mutex::default(),
+            dropped: AtomicU64::new(0),
+        };
+        let _ = self.producer.set(producer);
+        Ok(())
+    }
+
+    /// Logs the record if the handler's filters let it pass. What goes wrong goes to `handleError`.
+    fn handle<'py>(slf: &Bound<'py, Self>, record: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let filters = slf.getattr(intern!(py, "filters"))?;
+        if filters.cast::<PyList>().is_ok_and(PyListMethods::is_empty) {
+            NativeHandler::emit(slf, &record)?;
+            return Ok(record);
+        }
+        let passed = slf.call_method1(intern!(py, "filter"), (&record,))?;
+        if passed.is_truthy()? {
+            // Since Python 3.12 a filter can put another record in its place.
+            let is_record = passed.hasattr(intern!(py, "levelno"))?;
+            NativeHandler::emit(slf, if is_record { &passed } else { &record })?;
+        }
+        Ok(passed)
+    }
+
+    /// Logs the record, without a look at filters.
+    fn emit<'py>(slf: &Bound<'py, Self>, record: &Bound<'py, PyAny>) -> PyResult<()> {
+        let Err(error) = slf.get().log(slf, record) else { return Ok(()) };
+        if !error.is_instance_of::<PyException>(slf.py()) {
+            return Err(error);
+        }
+        // `handleError` shows the exception that is being handled.
+        let helper = slf.getattr(intern!(slf.py(), "_report"))?;
+        helper.call1((error.value(slf.py()), record)).map(drop)
+    }
+
+    /// The number of records that this handler's ring has refused in this process.
+    #[getter]
+    fn dropped(&self) -> u64 {
+        self.producer.get().map_or(0, |producer| producer.dropped.load(Ordering::Relaxed))
+    }
+
+    /// The path of the ring's file.
+    #[getter]
+    fn ring_path(&self) -> PyResult<String> {
+        Ok(self.producer()?.ring.path().display().to_string())
+    }
+
+    /// The UUID of the ring.
+    #[getter]
+    fn ring_uuid(&self) -> PyResult<String> {
+        Ok(Value::Uuid(self.producer()?.ring.info().uuid).to_string())
+    }
+
+    /// Takes this thread's part of the ring now, and with it that of the process: a writer that ends when nobody logs
+    /// any more goes on as long as the process lives.
+    fn attach(&self) -> PyResult<()> {
+        self.producer()?.logger.open_lane().map_err(|error| exception(&error))
+    }
+
+    /// Waits until a writer has written all that this process had logged before.
+    fn sync(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
+        let logger = self.producer()?.logger.clone();
+        let patience = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
+        py.detach(|| logger.flush(patience)).map_err(|error| exception(&error))
+    }
+}
+
+impl NativeHandler {
+    fn producer(&self) -> PyResult<&Producer> {
+        self.producer
+            .get()
+            .ok_or_else(|| PyRuntimeError::new_err("the handler has no ring; call Handler.__init__"))
+    }
+
+    fn log<'py>(&self, slf: &Bound<'py, Self>, record: &Bound<'py, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let producer = self.producer()?;
+        let mut payload = producer.payload();
+        let taken = Taken::new(record, &slf.getattr(intern!(py, "formatter"))?, &mut payload)?;
+        let logger = taken.logger()?;
+        let name = str::from_utf8(logger.bytes()).unwrap_or("?");
+        if !producer.logger.allows(taken.level, name) {
+            return Ok(());
+        }
+        let site = taken.site(&producer.sites)?;
+        let pushed = producer.push(py, &site, &mut payload);
+        producer.keep(payload);
+        pushed
+    }
+}
+
+impl Producer {
+    /// An empty payload, with memory that was used before if another thread does not use it.
+    fn payload(&self) -> Payload {
+        let mut payload =
+            self.spare.try_lock().map_or_else(|_| Payload::default(), |mut spare| take(&mut *spare));
+        payload.clear();
+        payload
+    }
+
+    /// Keeps the memory of a payload for the next record.
+    fn keep(&self, payload: Payload) {
+        if payload.bytes().len() <= KEPT_MAX
+            && let Ok(mut spare) = self.spare.try_lock()
+        {
+            *spare = payload;
+        }
+    }
+
+    /// Publishes a record. If the ring is full, waits for room without holding Python's lock.
+    fn push(&self, py: Python<'_>, site: &Site, payload: &mut Payload) -> PyResult<()> {
+        let is_cut = payload.cut(self.logger.payload_limit());
+        let record = Encoded::new(site, payload.bytes());
+        let record = if is_cut { record.marked_as_cut() } else { record };
+        if self.logger.push_at_once(&record) {
+            return Ok(());
+        }
+        let interrupted = OnceLock::new();
+        let goes_on = || {
+            let checked = Python::attach(|py| py.check_signals());
+            let goes_on = checked.is_ok();
+            if !goes_on {
+                let _ = interrupted.set(checked);
+            }
+            goes_on
+        };
+        if py.detach(|| self.logger.push_while(&record, self.patience, &goes_on)).is_err() {
+            // Counted in the ring, too: the output shows the gap.
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        interrupted.into_inner().unwrap_or(Ok(()))
+    }
+}

@@ -1,0 +1,41 @@
+//! The native part of the Python package `ringlog`: what a log call runs.
+//!
+//! A log record of Python becomes a record of the ring: place and logger in its definition, the message and what
+//! else Python's formatters can name in its fields. `handler` is called by `logging`; `record` takes a `LogRecord`
+//! apart; `sites` finds the definition again. No lock of this module is held while Python code runs, because that
+//! code may log.
+
+mod attributes;
+mod handler;
+mod observe;
+mod payload;
+mod process;
+mod record;
+mod sites;
+mod text;
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+create_exception!(ringlog, Error, PyException, "A ring cannot be opened, made or used.");
+create_exception!(ringlog, NoSuchRing, Error, "There is no ring of this name.");
+
+/// The exception for an error of the library.
+fn exception(error: &ringlog::Error) -> PyErr {
+    match error {
+        ringlog::Error::NoSuchRing { .. } => NoSuchRing::new_err(error.to_string()),
+        _ => Error::new_err(error.to_string()),
+    }
+}
+
+/// Native parts of `ringlog`.
+#[pymodule(gil_used = false)]
+fn _ringlog(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("Error", py.get_type::<Error>())?;
+    module.add("NoSuchRing", py.get_type::<NoSuchRing>())?;
+    process::watch_forks(py)?;
+    module.add_function(wrap_pyfunction!(observe::writer_pid, module)?)?;
+    module.add_class::<handler::NativeHandler>()
+}
