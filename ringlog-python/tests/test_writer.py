@@ -102,3 +102,51 @@ def test_python_m_ringlog_is_the_command() -> None:
 def test_a_missing_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RINGLOG_BINARY", "/no/such/program")
     assert ringlog.find_binary() == "/no/such/program"
+
+
+IMPORTED = """
+import pathlib
+
+LEVEL = "WARN" + "ING"
+LOGGING = {
+    "version": 1,
+    "formatters": {"line": {"format": "%(levelname)s %(message)s"}},
+    "handlers": {
+        "file": {"class": "logging.FileHandler", "filename": pathlib.Path("app.log"), "formatter": "line", "level": LEVEL}
+    },
+    "root": {"handlers": ("file",), "level": "INFO"},
+}
+NUMBER = 7
+"""
+
+
+def run_import(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ringlog", "import", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=place.files, timeout=60)
+
+
+def test_a_dictionary_of_a_python_file_is_imported(place: Place) -> None:
+    (place.files / "settings.py").write_text(IMPORTED)
+    done = run_import(place, "settings.py:LOGGING", "-o", "ringlog.toml")
+    assert done.returncode == 0, done.stderr
+    assert "settings.py is executed, for its LOGGING" in done.stderr
+    written = (place.files / "ringlog.toml").read_text()
+    assert 'path = "app.log"' in written and 'level = "WARN"' in written
+    for name, expected in (("MISSING", "has no MISSING"), ("NUMBER", "is of type int; expected a dictionary")):
+        wrong = run_import(place, f"settings.py:{name}")
+        assert (wrong.returncode, expected in wrong.stderr) == (1, True), wrong.stderr
+    (place.files / "broken.py").write_text("1 / 0")
+    broken = run_import(place, "broken.py:LOGGING")
+    assert (broken.returncode, "ZeroDivisionError" in broken.stderr) == (1, True), broken.stderr
+    assert run_import(place, "absent.py:LOGGING").returncode == 1
+
+
+def test_yaml_is_imported(place: Place) -> None:
+    pytest.importorskip("yaml")
+    (place.files / "logging.yaml").write_text(
+        "version: 1\nhandlers:\n  file: {class: logging.FileHandler, filename: app.log}\nroot: {handlers: [file]}\n"
+    )
+    done = run_import(place, "logging.yaml")
+    assert (done.returncode, 'path = "app.log"' in done.stdout) == (0, True), done.stderr
+    (place.files / "broken.yaml").write_text("a: [")
+    assert "is no YAML" in run_import(place, "broken.yaml").stderr

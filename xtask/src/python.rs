@@ -18,7 +18,7 @@ const TARGET: &str = "target/wheel";
 const MINORS: [u32; 5] = [14, 13, 12, 11, 10];
 /// What builds a wheel, and what tests one.
 const MATURIN: &str = "maturin>=1.14,<2";
-const TEST_TOOLS: &[&str] = &["pytest>=8,<10", "mypy>=1.13,<3"];
+const TEST_TOOLS: &[&str] = &["pytest>=8,<10", "mypy>=1.13,<3", "PyYAML>=6,<7", "types-PyYAML>=6,<7"];
 
 /// What is done with the wheel.
 #[derive(Clone, Copy, ValueEnum)]

@@ -30,14 +30,14 @@ def convert(config: Mapping[str, Any], *, strict: bool = False) -> str:
     What has no counterpart is listed in its first lines. With `strict` it is an `Error`.
     """
     command = [find_binary(), "import", "-", *(["--strict"] if strict else [])]
-    text = json.dumps(config, default=_as_json)
+    text = json.dumps(config, default=as_json)
     done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)
     if done.returncode != 0:
         raise Error(done.stderr.decode("utf-8", "replace").strip())
     return done.stdout.decode("utf-8")
 
 
-def _as_json(value: object) -> object:
+def as_json(value: object) -> object:
     """A value that JSON does not have, as the importer reads it."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -87,11 +87,11 @@ def basicConfig(
     if root.handlers:
         return
     path = os.path.abspath(os.fspath(filename))
-    rotation = _rotation(maxBytes, backupCount, when, interval, utc)
+    handler_config = _file_handler(filemode, maxBytes, backupCount, when, interval, utc)
     config = {
         "version": 1,
         "formatters": {"file": _formatter(format, datefmt, style)},
-        "handlers": {"file": {"filename": path, "mode": filemode, "formatter": "file", **rotation}},
+        "handlers": {"file": {"filename": path, "formatter": "file", **handler_config}},
         # Levels are Python's: a logger with a lower one than the root's has its records written.
         "root": {"level": "NOTSET", "handlers": ["file"]},
     }
@@ -120,24 +120,26 @@ def _formatter(format: str | None, datefmt: str | None, style: str) -> dict[str,
     return formatter if datefmt is None else {**formatter, "datefmt": datefmt}
 
 
-def _rotation(maxBytes: int, backupCount: int, when: str | None, interval: int, utc: bool) -> dict[str, Any]:
-    if when is not None:
-        if maxBytes:
-            raise ValueError("maxBytes and when are given; expected one of them: rotation by size or by time")
-        return {
-            "class": "logging.handlers.TimedRotatingFileHandler",
-            "when": when,
-            "interval": interval,
-            "backupCount": backupCount,
-            "utc": utc,
-        }
-    if maxBytes:
-        return {
-            "class": "logging.handlers.RotatingFileHandler",
-            "maxBytes": maxBytes,
-            "backupCount": backupCount,
-        }
-    return {"class": "logging.FileHandler"}
+def _file_handler(
+    filemode: str, maxBytes: int, backupCount: int, when: str | None, interval: int, utc: bool
+) -> dict[str, Any]:
+    """The class and the arguments of Python's handler that does the same in one process."""
+    if when is None and maxBytes == 0:
+        return {"class": "logging.FileHandler", "mode": filemode}
+    if when is None:
+        rotation = {"maxBytes": maxBytes, "backupCount": backupCount}
+        return {"class": "logging.handlers.RotatingFileHandler", "mode": filemode, **rotation}
+    if maxBytes != 0:
+        raise ValueError("maxBytes and when are given; expected one of them: rotation by size or by time")
+    if filemode != "a":
+        raise ValueError(f"filemode is {filemode!r}; expected 'a' for a file that is rotated by time")
+    return {
+        "class": "logging.handlers.TimedRotatingFileHandler",
+        "when": when,
+        "interval": interval,
+        "backupCount": backupCount,
+        "utc": utc,
+    }
 
 
 def _ring_of(path: str) -> str:
