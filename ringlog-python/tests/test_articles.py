@@ -244,5 +244,3 @@ def test_handlers_of_queues_work_in_front(place: Place) -> None:
     records = place.records()
     assert [record["message"].splitlines()[0] for record in records] == ["twice 2"] * 2
     assert all("ZeroDivisionError" in str(record) for record in records)
-
-

@@ -65,8 +65,8 @@ impl<'c> Closer<'c> {
         Ok(())
     }
 
-    /// Closes the sinks. `acknowledged`: every record in them is acknowledged. Adds an error for each one that could not
-    /// be synced, unless there is one already.
+    /// Closes the sinks. `acknowledged`: every record in them is acknowledged. Adds an error for each one that could
+    /// not be synced, unless there is one already.
     pub(super) fn close(&mut self, acknowledged: bool, errors: &mut Vec<Error>, events: &mut dyn Events) {
         let patience = self.patience();
         for Placed { place, out, sink } in std::mem::take(&mut self.sinks) {
