@@ -3,6 +3,7 @@
 mod blocked;
 mod context;
 mod delivery;
+mod deserted;
 mod flags;
 mod formatting;
 mod health;

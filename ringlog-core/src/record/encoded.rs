@@ -22,8 +22,8 @@ use crate::shm::record_header::flag;
 /// let site = Site::new(definition);
 /// let ring = Ring::options().size("1MiB").create_or_open("encoded")?;
 /// ring.logger().push(&Encoded::new(&site, &7_u16.to_le_bytes()))?;
-/// let record = ring.observe()?.next().expect("it was just logged");
-/// assert_eq!(record.entry().message(), "order=7");
+/// let records: Vec<_> = ring.observe()?.into_iter().collect();
+/// assert_eq!(records[0].entry().message(), "order=7");
 /// # ringlog::admin::remove("encoded", true)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -58,6 +58,8 @@ pub(super) struct InFlight {
 pub(super) enum End {
     /// Everything is written, or every reader has gone.
     Done,
+    /// No process logs any more, and everything is written.
+    Idle,
     /// Another ring has taken the place of one of the rings, and is to be drained too; or a disk answers again. The
     /// session begins anew.
     Replaced,
@@ -162,7 +164,7 @@ impl<'a> Writer<'a> {
             } else if self.is_replaced()? {
                 return Ok(End::Replaced);
             } else if is_empty && !took_some && self.is_idle()? {
-                return Ok(End::Done);
+                return Ok(End::Idle);
             }
         }
     }

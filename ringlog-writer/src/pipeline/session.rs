@@ -17,6 +17,7 @@ use self::opening::{Opener, configured_place};
 use super::blocked::Blocked;
 use super::context::{Context, How};
 use super::delivery::Delivery;
+use super::deserted::{self, Deserted};
 use super::flags::{AskedAt, Flags, Signals};
 use super::held::Held;
 use super::outputs::{Outcome, Outputs, QUIESCE_WITHIN, Unwritten, stuck_after};
@@ -103,7 +104,7 @@ fn run_sessions(
     // The configuration to return to if the next one cannot start. A file is locked by one writer, so the old files are
     // closed before the new ones are opened.
     let (mut previous, mut answer) = (None, true);
-    let (mut has_begun, mut is_waiting) = (false, false);
+    let (mut has_begun, mut is_waiting, mut is_resuming) = (false, false, false);
     loop {
         let may_lack_outputs = has_begun && previous.is_none();
         let answered = how.file.map(|_| answer);
@@ -111,6 +112,14 @@ fn run_sessions(
             Session { config: &config, how, answer: answered, may_lack_outputs, is_first: !has_begun };
         let writer = match session.begin(&mut carried, flags, events) {
             Ok(writer) => writer,
+            // Another writer has come meanwhile. The other rings may still be left.
+            Err(Error::Ring(ringlog::Error::ConsumerExists { .. })) if is_resuming => {
+                config.rings.retain(|ring| !deserted::is_drained(ring));
+                if config.rings.is_empty() {
+                    return ending::only_left_out(carried.left_out, events).map(|()| carried.summary);
+                }
+                continue;
+            }
             Err(error) => {
                 if let Some(old) = previous.take() {
                     events.report(&format!("{error}; the previous configuration stays in force"));
@@ -134,9 +143,17 @@ fn run_sessions(
                 continue;
             }
         };
-        (has_begun, is_waiting, previous) = (true, false, None);
+        (has_begun, is_waiting, is_resuming, previous) = (true, false, false, None);
         match session.run(writer, &mut carried)? {
             Next::Done => return Ok(carried.summary),
+            Next::Idle(deserted) => {
+                let is_used = deserted.iter().map(Deserted::needs_writer).collect::<Result<Vec<bool>, _>>();
+                // A ring that is gone needs none.
+                if !is_used.is_ok_and(|used| used.contains(&true)) {
+                    return ending::only_left_out(carried.left_out, events).map(|()| carried.summary);
+                }
+                is_resuming = true;
+            }
             Next::Again => answer = true,
             Next::Reload(next) => {
                 (previous, answer) = (Some(std::mem::replace(&mut config, *next)), true);
@@ -186,6 +203,8 @@ struct Session<'a> {
 /// What follows a session.
 enum Next {
     Done,
+    /// These rings were found deserted, and are let go of. If one is used again, a session with the same configuration.
+    Idle(Vec<Deserted>),
     /// A session with the same configuration, and with the rings that have taken the place of others.
     Again,
     /// A session with this configuration.
@@ -266,7 +285,8 @@ impl Session<'_> {
         let Writer { mut context, mut outputs, summary: done, in_flight, mut status, mut blocked, .. } =
             writer;
         let is_last = !matches!(end, Ok(End::Replaced | End::Reload(_)));
-        if !matches!(end, Ok(End::Done)) {
+        let is_idle = matches!(end, Ok(End::Idle));
+        if !is_idle && !matches!(end, Ok(End::Done)) {
             // Before another session everything was waited for.
             match is_last {
                 true => outputs.stop(context.asked_since().unwrap_or_else(Instant::now)),
@@ -296,6 +316,7 @@ impl Session<'_> {
         if is_last {
             ending::add_left_out(std::mem::take(&mut carried.left_out), &mut errors);
         }
+        let deserted = if is_idle { sources.deserted() } else { Vec::new() };
         let error = end.as_ref().err().or(errors.first()).map(ToString::to_string);
         status.end_session(outputs, &sources, is_last.then_some(error), events);
         carried.status = status;
@@ -342,7 +363,11 @@ impl Session<'_> {
         let next = match end {
             Ok(End::Reload(config)) => Next::Reload(config),
             Ok(End::Replaced) => Next::Again,
-            Ok(End::Done) => {
+            Ok(End::Idle) if errors.iter().all(|error| matches!(error, Error::LeftOut { .. })) => {
+                carried.left_out = errors;
+                return Ok(Next::Idle(deserted));
+            }
+            Ok(End::Done | End::Idle) => {
                 return ending::result(Ok(()), errors, &sources, unsynced, flags, events)
                     .map(|()| Next::Done);
             }

@@ -6,6 +6,7 @@ use ringlog::admin::Shown;
 use ringlog::reader::{Consumer, Cursor, Entry, Mark, Observer, Step};
 use ringlog::{Overflow, Ring};
 
+use super::deserted::Deserted;
 use super::leaving::Leaving;
 use super::levels::LevelExpiry;
 use super::next_entry::NextEntry;
@@ -29,6 +30,8 @@ pub(super) struct Source {
     next: NextEntry,
     /// Whether a process has ever logged into the ring.
     used: bool,
+    /// The number of records published when it was found deserted.
+    deserted_at: u64,
     /// For a ring that gets no new producers, how far it is drained.
     leaving: Option<Leaving>,
     /// The error that has ended the draining of a replaced ring, until it is reported.
@@ -52,6 +55,7 @@ impl Source {
             clock: TickClock::new(ring),
             next: NextEntry::Unknown,
             used: false,
+            deserted_at: 0,
             leaving: Leaving::of(ring),
             failure: None,
             successor: SuccessorWatch::default(),
@@ -269,8 +273,18 @@ impl Source {
         if !self.used {
             self.used = has_leaving || !self.observer.stat()?.lanes.is_empty();
         }
-        // In this order: a lane may publish records until it is closed.
-        Ok((self.used || abandoned) && self.consumer.open_lanes()? == 0 && self.is_drained()?)
+        // In this order: a lane may publish records until it is closed, and what is published before it is counted is
+        // found by the look whether the ring is drained.
+        if !(self.used || abandoned) || self.consumer.open_lanes()? > 0 {
+            return Ok(false);
+        }
+        self.deserted_at = self.observer.stat()?.published;
+        self.is_drained()
+    }
+
+    /// The ring that was found deserted, for a look without its consumer.
+    pub(super) fn deserted(&self) -> Deserted {
+        Deserted { ring: self.ring.clone(), published: self.deserted_at }
     }
 
     /// The number of its records that are not acknowledged.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ringlog::admin::Shown;
 use ringlog::reader::{Cursor, Entry, Mark, Step};
 
+use super::deserted::Deserted;
 use super::next_entry::NextEntry;
 use super::requests::Requests;
 use super::source::Source;
@@ -269,6 +270,11 @@ impl Sources {
             }
         }
         Ok(true)
+    }
+
+    /// The rings that were found deserted.
+    pub(super) fn deserted(&self) -> Vec<Deserted> {
+        self.all.iter().filter(|source| source.is_present()).map(Source::deserted).collect()
     }
 
     /// Undoes expired level rules, and looks at the rings' clocks.

@@ -67,6 +67,7 @@ impl StatusFile {
     /// A session begins.
     pub(super) fn begin_session(&mut self) {
         (self.due, self.status.error, self.replaced_config) = (Instant::now(), None, None);
+        self.status.ended_unix_ns = None;
     }
 
     /// No session can begin, for this reason.

@@ -10,6 +10,8 @@ mod full_disk;
 #[cfg(target_arch = "x86_64")]
 mod hanging_disk;
 #[cfg(target_arch = "x86_64")]
+mod idle;
+#[cfg(target_arch = "x86_64")]
 mod meddling;
 mod restart;
 #[cfg(target_arch = "x86_64")]

@@ -79,6 +79,14 @@ pub(super) fn add_left_out(before: Vec<Error>, errors: &mut Vec<Error>) {
     }
 }
 
+/// The result of a writer that has written everything, but for what outputs lack. All but the first are reported.
+pub(super) fn only_left_out(errors: Vec<Error>, events: &mut dyn Events) -> Result<(), Error> {
+    let mut errors = errors.into_iter();
+    let first = errors.next().map_or(Ok(()), Err);
+    errors.for_each(|further| events.report(&further.to_string()));
+    first
+}
+
 /// Adds the error that no output has a reader any more if records are left, which may never have been taken from the
 /// rings. It takes the place of those that know only of what was queued.
 pub(super) fn add_readers_gone(out: &str, sources: &Sources, errors: &mut Vec<Error>) {

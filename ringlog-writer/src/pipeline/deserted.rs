@@ -1,0 +1,39 @@
+//! The second look of a writer that ends because no process logs any more.
+//!
+//! A process that opens a lane and then looks for a writer must find either none, or one that sees the lane. So a
+//! writer that has found its rings deserted lets go of them, and only then looks whether one was used meanwhile. If so,
+//! it becomes the consumer again, unless another writer has. Of two processes that each change something and then look
+//! at what the other one has changed, at least one sees the other's change: the locks of lanes and consumers are the
+//! kernel's, which orders them.
+
+use ringlog::Ring;
+use ringlog::reader::Observer;
+
+use crate::error::Error;
+
+/// A ring that was found deserted.
+pub(super) struct Deserted {
+    pub(super) ring: Ring,
+    /// The number of records published until then.
+    pub(super) published: u64,
+}
+
+impl Deserted {
+    /// Whether a process uses the ring, or has used it since, and no other writer drains it. The consumer has to be
+    /// released before.
+    ///
+    /// # Errors
+    /// As for [`Ring::observe`].
+    pub(super) fn needs_writer(&self) -> Result<bool, Error> {
+        let stat = self.ring.observe()?.stat()?;
+        let is_used =
+            stat.published != self.published || stat.lanes.iter().any(|lane| lane.open && lane.alive);
+        Ok(is_used && stat.consumer.is_none())
+    }
+}
+
+/// Whether a writer drains the ring of this name.
+pub(super) fn is_drained(name: &str) -> bool {
+    let stat = Observer::open(name).and_then(|observer| observer.stat());
+    stat.is_ok_and(|stat| stat.consumer.is_some())
+}
