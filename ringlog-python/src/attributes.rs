@@ -5,6 +5,7 @@
 use std::ptr::null_mut;
 
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
@@ -66,6 +67,8 @@ const NAMES: [&str; 23] = [
 pub(crate) struct Logging {
     /// The class of its records.
     pub record: Py<PyType>,
+    /// Its `getMessage`; `None` if that was Python's own no more when this module first looked.
+    pub get_message: Option<Py<PyAny>>,
     /// A formatter, for tracebacks.
     pub formatter: Py<PyAny>,
     /// The names of a new record's attributes in their order, and which each is.
@@ -84,8 +87,13 @@ impl Logging {
                 let number = number_of(&name);
                 order.push((name.unbind(), number));
             }
+            let record = logging.getattr("LogRecord")?.cast_into::<PyType>()?;
+            let get_message = record.getattr("getMessage")?;
+            let module = get_message.getattr("__module__").and_then(|module| module.extract::<String>());
+            let is_pythons = module.is_ok_and(|module| module == "logging");
             Ok(Logging {
-                record: logging.getattr("LogRecord")?.cast_into::<PyType>()?.unbind(),
+                record: record.unbind(),
+                get_message: is_pythons.then(|| get_message.unbind()),
                 formatter: logging.getattr("Formatter")?.call0()?.unbind(),
                 order,
             })
@@ -105,6 +113,18 @@ pub(crate) struct Attributes<'py> {
     own: [Option<Bound<'py, PyAny>>; NAMES.len()],
     /// The user's: `extra`, and what filters have set.
     pub extra: Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>,
+}
+
+impl Logging {
+    /// Whether the record's message is made as Python does it.
+    pub fn makes_message_of(&self, attributes: &Attributes<'_>) -> bool {
+        let record = &attributes.record;
+        let is_replaced = || attributes.extra.iter().any(|(name, _)| name == "getMessage");
+        let of_class = || self.record.bind(record.py()).getattr(intern!(record.py(), "getMessage"));
+        record.get_type().is(&self.record)
+            && !is_replaced()
+            && self.get_message.as_ref().is_some_and(|own| of_class().is_ok_and(|now| now.is(own)))
+    }
 }
 
 impl<'py> Attributes<'py> {

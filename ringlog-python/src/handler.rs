@@ -4,7 +4,7 @@ use std::env;
 use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::intern;
@@ -17,6 +17,18 @@ use crate::exception;
 use crate::payload::Payload;
 use crate::record::Taken;
 use crate::sites::Sites;
+
+/// How often a wait looks for signals, such as Ctrl-C.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The time of an argument in seconds.
+fn seconds(timeout: f64) -> PyResult<Duration> {
+    if timeout.is_nan() || timeout < 0.0 {
+        return Err(PyValueError::new_err(format!("timeout is {timeout}; expected seconds, from 0 on")));
+    }
+    // Longer than anybody waits.
+    Ok(Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX))
+}
 
 /// The ring of a handler.
 struct Producer {
@@ -48,6 +60,7 @@ impl NativeHandler {
 
     /// Opens the ring, or makes it with this size.
     fn open_ring(&self, py: Python<'_>, name: &str, create: Option<&str>, timeout: f64) -> PyResult<()> {
+        let patience = seconds(timeout)?;
         let opened = py.detach(|| match create {
             Some(size) => Ring::options().size(size).create_or_open(name),
             None => Ring::open(name),
@@ -59,7 +72,6 @@ impl NativeHandler {
             let filter = filter.map_err(|why| PyValueError::new_err(format!("RINGLOG_LEVEL: {why}")))?;
             ringlog::init_ring(&ring, filter);
         }
-        let patience = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
         let producer = Producer {
             logger: ring.logger(),
             ring,
@@ -127,8 +139,15 @@ impl NativeHandler {
     /// Waits until a writer has written all that this process had logged before.
     fn sync(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
         let logger = self.producer()?.logger.clone();
-        let patience = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
-        py.detach(|| logger.flush(patience)).map_err(|error| exception(&error))
+        let until = Instant::now().checked_add(seconds(timeout)?);
+        loop {
+            let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            match py.detach(|| logger.flush(left.min(LOOK_EVERY))) {
+                Ok(()) => return Ok(()),
+                Err(ringlog::Error::FlushTimeout { .. }) if left > LOOK_EVERY => py.check_signals()?,
+                Err(error) => return Err(exception(&error)),
+            }
+        }
     }
 }
 
@@ -152,7 +171,10 @@ impl NativeHandler {
         let site = taken.site(&producer.sites)?;
         let pushed = producer.push(py, &site, &mut payload);
         producer.keep(payload);
-        pushed
+        if !pushed? {
+            slf.call_method0(intern!(py, "_after_drop"))?;
+        }
+        Ok(())
     }
 }
 
@@ -174,13 +196,14 @@ impl Producer {
         }
     }
 
-    /// Publishes a record. If the ring is full, waits for room without holding Python's lock.
-    fn push(&self, py: Python<'_>, site: &Site, payload: &mut Payload) -> PyResult<()> {
+    /// Publishes a record. If the ring is full, waits for room without holding Python's lock. False if the record was
+    /// dropped.
+    fn push(&self, py: Python<'_>, site: &Site, payload: &mut Payload) -> PyResult<bool> {
         let is_cut = payload.cut(self.logger.payload_limit());
         let record = Encoded::new(site, payload.bytes());
         let record = if is_cut { record.marked_as_cut() } else { record };
         if self.logger.push_at_once(&record) {
-            return Ok(());
+            return Ok(true);
         }
         let interrupted = OnceLock::new();
         let goes_on = || {
@@ -191,10 +214,11 @@ impl Producer {
             }
             goes_on
         };
-        if py.detach(|| self.logger.push_while(&record, self.patience, &goes_on)).is_err() {
+        let is_pushed = py.detach(|| self.logger.push_while(&record, self.patience, &goes_on)).is_ok();
+        if !is_pushed {
             // Counted in the ring, too: the output shows the gap.
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        interrupted.into_inner().unwrap_or(Ok(()))
+        interrupted.into_inner().unwrap_or(Ok(())).map(|()| is_pushed)
     }
 }

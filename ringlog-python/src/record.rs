@@ -186,7 +186,7 @@ fn put_message<'py>(
         payload.put_text(Utf8::of(message)?.bytes());
         Ok(())
     };
-    if record.get_type().is(&logging.record)
+    if logging.makes_message_of(attributes)
         && let Some(text) = attributes.get(Own::Msg)
         && text.is_exact_instance_of::<PyString>()
     {

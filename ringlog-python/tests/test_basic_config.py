@@ -158,8 +158,75 @@ def test_wrong_arguments_are_named(place: Place, tmp_path: Path) -> None:
         ringlog.basicConfig(filename=tmp_path / "a", style="?", force=True)
     with pytest.raises(ValueError, match="maxBytes and when"):
         ringlog.basicConfig(filename=tmp_path / "a", maxBytes=1, when="midnight", force=True)
+    with pytest.raises(ValueError, match="filemode"):
+        ringlog.basicConfig(filename=tmp_path / "a", filemode="x", force=True)
+    with pytest.raises(ValueError, match="encoding"):
+        ringlog.basicConfig(filename=tmp_path / "a", encoding="latin-1", force=True)
+    with pytest.raises(ValueError, match="NOPE"):
+        ringlog.basicConfig(filename=tmp_path / "a", level="NOPE", force=True)
+    assert not list(tmp_path.glob("a*"))
     missing = place.files / "missing"
     shown = place.python(
         f"import ringlog; ringlog.basicConfig(filename={os.fspath(missing / 'app.log')!r})", code=1
     )
     assert "mkdir -p" in shown
+
+
+def test_a_killed_writer_is_replaced(place: Place) -> None:
+    place.python(
+        """
+        import logging, os, ringlog, signal, time
+        ringlog.basicConfig(filename="app.log", level=20, format="%(message)s", size="256KiB")
+        logging.info("first")
+        writer = ringlog.config._writers[0]
+        os.kill(writer.pid, signal.SIGKILL)
+        writer._process.wait()
+        for number in range(2000):
+            logging.info("line %04d %s", number, "x" * 200)
+        """
+    )
+    lines = (place.files / "app.log").read_text().splitlines()
+    written = [line for line in lines if line.startswith("line ")]
+    # The ring was full once, and then had a writer again.
+    assert lines[0] == "first" and len(written) >= 1990 and written[-1].startswith("line 1999"), len(written)
+
+
+def test_the_writer_keeps_no_stream_of_the_program(place: Place) -> None:
+    # A daemon goes on logging; what reads the program's output ends with the program.
+    shown = place.python(
+        """
+        import logging, os, ringlog, sys, time
+        ringlog.basicConfig(filename="app.log", level=20, format="%(message)s")
+        if os.fork() == 0:
+            os.setsid()
+            null = os.open(os.devnull, os.O_RDWR)
+            [os.dup2(null, stream) for stream in (0, 1, 2)]
+            deadline = time.monotonic() + 50
+            while not os.path.exists("shown") and time.monotonic() < deadline:
+                time.sleep(0.01)
+            logging.info("from the daemon")
+            os._exit(0)
+        print("ended")
+        """
+    )
+    assert shown == "ended\n"
+    (place.files / "shown").touch()
+    until = time.monotonic() + 30
+    while "daemon" not in (place.files / "app.log").read_text() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (place.files / "app.log").read_text() == "from the daemon\n"
+
+
+def test_one_file_by_two_paths_has_one_writer(place: Place) -> None:
+    (place.files / "real").mkdir()
+    (place.files / "link").symlink_to(place.files / "real")
+    program = """
+        import logging, ringlog, sys
+        ringlog.basicConfig(filename=sys.argv[1], level=20, format="%(message)s")
+        logging.info(sys.argv[1])
+        if len(sys.argv) > 2:
+            import subprocess
+            subprocess.run([sys.executable, sys.argv[0], sys.argv[2]], check=True)
+    """
+    place.python(program, "real/app.log", "link/app.log")
+    assert (place.files / "real/app.log").read_text() == "real/app.log\nlink/app.log\n"

@@ -296,3 +296,66 @@ def test_records_of_a_queue_keep_what_they_say(place: Place) -> None:
     attributes = record["attributes"]
     assert (attributes["process"], attributes["processName"], attributes["created"]) == (4242, "Far", 1000.25)
     assert (record["message"], record["line"]) == ("from afar", 7)
+
+
+def test_a_replaced_get_message_is_asked(place: Place) -> None:
+    place.python(
+        """
+        import logging, ringlog, sys
+        log = logging.Logger("x", 1)
+        log.addHandler(ringlog.Handler(sys.argv[1]))
+        log.info("by %s", "percent")
+        own = logging.LogRecord.getMessage
+        logging.LogRecord.getMessage = lambda self: str(self.msg).format(*self.args)
+        log.info("by {}", "braces")
+        logging.LogRecord.getMessage = own
+        record = logging.makeLogRecord({"msg": "by %s", "args": ("percent",), "levelno": 20})
+        record.getMessage = lambda: "by itself"
+        log.handle(record)
+        """,
+        place.ring,
+    )
+    assert [record["message"] for record in place.records()] == ["by percent", "by braces", "by itself"]
+
+
+def test_an_emit_of_another_base_is_asked(place: Place, logger: logging.Logger) -> None:
+    class Loud:
+        def emit(self, record: logging.LogRecord) -> None:
+            record.msg = str(record.msg).upper()
+            super().emit(record)  # type: ignore[misc]
+
+    class Both(Loud, ringlog.Handler):  # type: ignore[misc]
+        pass
+
+    logger.addHandler(Both(place.ring))
+    logger.info("quiet")
+    assert [record["message"] for record in place.records()] == ["QUIET"]
+
+
+def test_times_below_zero_are_refused(place: Place) -> None:
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="expected seconds"):
+            ringlog.Handler(place.ring, timeout=wrong)
+        with pytest.raises(ValueError, match="expected seconds"):
+            ringlog.Handler(place.ring).sync(wrong)
+
+
+def test_a_wait_for_the_writer_is_interrupted(place: Place) -> None:
+    started = time.monotonic()
+    place.python(
+        """
+        import logging, ringlog, signal, sys
+        log = logging.Logger("x", 1)
+        handler = ringlog.Handler(sys.argv[1])
+        log.addHandler(handler)
+        log.info("nobody writes it")
+        signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            handler.sync(50)
+        except KeyboardInterrupt:
+            print("interrupted")
+        """,
+        place.ring,
+    )
+    assert time.monotonic() - started < 40

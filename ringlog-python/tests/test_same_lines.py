@@ -26,6 +26,7 @@ FORMATS: list[dict[str, Any]] = [
     {"format": "{asctime} {levelname:>8} {threadName} {message}", "style": "{"},
     {"format": "$asctime $levelname $message", "style": "$"},
     {"format": "%(levelname)s:%(name)s:%(message)s"},
+    {"format": "%(taskName)s %(message)s"} if sys.version_info >= (3, 12) else {"format": "%(message)s"},
 ]
 
 #: Logs through both handlers whatever a program can say.

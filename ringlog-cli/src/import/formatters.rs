@@ -13,7 +13,7 @@ use super::{ConfigPlace, Notes, style};
 const MESSAGE: &str = "%(message)s";
 
 /// Attributes of Python's records that ringlog's records do not have.
-const UNKNOWN: &[&str] = &["args", "msg", "exc_text", "stack_info", "taskName"];
+const UNKNOWN: &[&str] = &["args", "msg", "exc_text", "stack_info"];
 
 /// The converted formatters by name, in the order of the source.
 pub struct Formatters(Vec<(String, Formatter)>);

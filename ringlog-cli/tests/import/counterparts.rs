@@ -297,7 +297,6 @@ fn formatters_become_patterns() {
             "the class my.F is Python code",
         ),
         ("\"()\": \"pythonjsonlogger.jsonlogger.JsonFormatter\"", &Formatter::Json, "but with other keys"),
-        ("\"format\": \"%(taskName)s\"", &pattern("%(taskName)s", None), "%(taskName) is unknown here"),
         ("\"defaults\": {\"ip\": 1}", &pattern("%(message)s", None), "defaults of a formatter"),
     ] {
         let (found, notes) = formatter(broken);

@@ -5,33 +5,44 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import weakref
 from collections.abc import Callable
-from typing import Any
 
 
-def at_end_of_process(function: Callable[[Any], None], argument: Any) -> None:
-    """Calls the function when this process ends, and each one that is forked from it.
+def at_end_of_process(method: Callable[[], None]) -> None:
+    """Calls a method when this process ends, and each one that is forked from it, if its object is still there.
 
     The children of `multiprocessing` end by `os._exit` and run no functions of `atexit`, but those of
     `multiprocessing.util`.
     """
-    _register(function, argument)
-    os.register_at_fork(after_in_child=lambda: _after_fork(function, argument))
+    ending = _Ending(method)
+    ending.register()
+    os.register_at_fork(after_in_child=ending.after_fork)
 
 
-def _register(function: Callable[[Any], None], argument: Any) -> None:
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
-        from multiprocessing.util import Finalize
+class _Ending:
+    """A method to call at the end. It does not keep the method's object."""
 
-        Finalize(None, function, (argument,), exitpriority=0)
-    else:
-        atexit.register(function, argument)
+    def __init__(self, method: Callable[[], None]) -> None:
+        self._method = weakref.WeakMethod(method)
 
+    def run(self) -> None:
+        method = self._method()
+        if method is not None:
+            method()
 
-def _after_fork(function: Callable[[Any], None], argument: Any) -> None:
-    # A child of `os.fork` has inherited the functions of `atexit`; one of `multiprocessing` first forgets what it has
-    # inherited of its own kind, and then runs these.
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(argument, lambda argument: _register(function, argument))
+    def register(self) -> None:
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            from multiprocessing.util import Finalize
+
+            Finalize(None, self.run, exitpriority=0)
+        else:
+            atexit.register(self.run)
+
+    def after_fork(self) -> None:
+        # A child of `os.fork` has inherited the functions of `atexit`; one of `multiprocessing` first forgets what it
+        # has inherited of its own kind, and then runs these.
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.register_after_fork(self, _Ending.register)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from ringlog._ringlog import Error, NativeHandler
@@ -22,7 +23,7 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
 
     def __init__(
         self,
-        ring: str = "app",
+        ring: str | os.PathLike[str] = "app",
         *,
         level: int | str = logging.NOTSET,
         create: str | int | None = "16MiB",
@@ -30,17 +31,20 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
     ) -> None:
         logging.Handler.__init__(self, level)
         self._timeout = timeout
-        self.open_ring(str(ring), None if create is None else str(create), timeout)
+        self.open_ring(os.fspath(ring), None if create is None else str(create), timeout)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # The native `handle` does not look for an `emit` of Python, so a class that has one gets the slower way.
-        if "emit" in cls.__dict__ and "handle" not in cls.__dict__:
+        if cls.emit is not NativeHandler.emit and cls.handle is NativeHandler.handle:
             cls.handle = _handle_by_emit  # type: ignore[method-assign, assignment]
 
     def createLock(self) -> None:
         """There is no lock: nothing here needs one, and a child of a fork cannot inherit it locked."""
         self.lock = None
+
+    def _after_drop(self) -> None:
+        """Called when a record was dropped."""
 
     def _report(self, error: BaseException, record: logging.LogRecord) -> None:
         try:

@@ -50,8 +50,17 @@ class Writer:
                 self._arguments.append(flag)
             elif value is not None and value is not False:
                 self._arguments.append(f"{flag}={os.fspath(value) if isinstance(value, os.PathLike) else value}")
+        self._is_detached = False
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+
+    def detached(self) -> Writer:
+        """Lets the writer keep neither the streams nor the directory of this program, which it may outlive.
+
+        What it reports is then in `ringlog stat` alone, and paths have to be absolute. Call it before `start`.
+        """
+        self._is_detached = True
+        return self
 
     @property
     def pid(self) -> int | None:
@@ -67,7 +76,14 @@ class Writer:
         try:
             with theirs:
                 # A session of its own, so that Ctrl-C ends this program and the writer still writes the last records.
-                process = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True)
+                process = subprocess.Popen(
+                    command,
+                    stdin=theirs.fileno(),
+                    start_new_session=True,
+                    stdout=subprocess.DEVNULL if self._is_detached else None,
+                    stderr=subprocess.DEVNULL if self._is_detached else None,
+                    cwd="/" if self._is_detached else None,
+                )
             report = _read_report(ours)
             if report[:1] != b"+":
                 process.kill()

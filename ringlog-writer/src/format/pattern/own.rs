@@ -33,12 +33,14 @@ impl<'a> Own<'a> {
     /// The time that `asctime` shows: the seconds of `created` and the milliseconds of `msecs`, as Python puts them
     /// together.
     pub fn unix_ns(&self) -> Option<u64> {
-        let Some(Value::F64(created)) = self.get(&Attribute::Created) else { return None };
-        let milliseconds = match self.get(&Attribute::Milliseconds) {
-            Some(Value::F64(milliseconds)) => *milliseconds,
-            Some(Value::I64(milliseconds)) => *milliseconds as f64,
-            _ => (created - created.floor()) * 1000.0,
+        let number = |attribute| match self.get(&attribute) {
+            Some(Value::F64(number)) => Some(*number),
+            Some(Value::I64(number)) => Some(*number as f64),
+            _ => None,
         };
+        let created = number(Attribute::Created)?;
+        let milliseconds =
+            number(Attribute::Milliseconds).unwrap_or_else(|| (created - created.floor()) * 1000.0);
         // Conversions of floats saturate.
         let seconds = created.floor() as u64;
         Some(seconds.saturating_mul(NS_PER_S).saturating_add(milliseconds as u64 % 1000 * 1_000_000))

@@ -144,6 +144,11 @@ fn a_record_goes_before_the_ring_in_what_it_says() {
     let expected = "1970-01-01 00:16:40,249|1000.250|249|7|140000000000|fetch\\x1b|42|Fetcher-1|NOTICE|1000|f.py|mod|\
                     Task-3|hi\n";
     assert_eq!(foreign(&attributes), expected);
+    // As a program may put it that makes its records by itself.
+    let whole =
+        [("ringlog.created", Type::I64, Value::I64(1000)), ("ringlog.msecs", Type::I64, Value::I64(0))];
+    let line = foreign(&whole);
+    assert!(line.starts_with("1970-01-01 00:16:40,000|1000.000|0|"), "{line}");
 }
 
 #[test]
