@@ -38,8 +38,7 @@ struct Interpreter {
 /// Builds the wheel, and returns its path.
 pub fn wheel() -> Result<PathBuf> {
     let Some(python) = interpreters().into_iter().next() else { bail!("{NO_PYTHON}") };
-    let tools = environment("tools", &python)?;
-    install(&tools, &[MATURIN])?;
+    let tools = tools(&python)?;
     let mut binary = cargo(&["build", "--release", "-p", "ringlog-cli", "--target-dir", TARGET]);
     shell::run(binary.env("CARGO_PROFILE_RELEASE_STRIP", "symbols"))?;
     // maturin puts what lies in the data folder into the wheel: scripts are put on the user's PATH.
@@ -61,7 +60,15 @@ pub fn wheel() -> Result<PathBuf> {
     }
 }
 
-/// Builds the wheel, and does this with it.
+/// The environment with what builds wheels.
+fn tools(python: &Interpreter) -> Result<PathBuf> {
+    let tools = environment("tools", python)?;
+    install(&tools, &[MATURIN])?;
+    Ok(tools)
+}
+
+/// Builds the wheel, and does this with it. Tests are skipped, with a loud reason, where there is no Python, or nothing
+/// can be installed.
 pub fn run(what: What, version: Option<&str>) -> Result<()> {
     let mut found = interpreters();
     found.retain(|python| version.is_none_or(|version| version == format!("3.{}", python.minor)));
@@ -72,13 +79,16 @@ pub fn run(what: What, version: Option<&str>) -> Result<()> {
         }
         return Ok(());
     }
-    let wheel = wheel()?;
     if matches!(what, What::Demo) {
         found.truncate(1);
+    } else if let Err(error) = prepare_tests(&found) {
+        println!("SKIPPED: the tests of the Python package need {MATURIN} and {}", TEST_TOOLS.join(", "));
+        println!("{error:#}");
+        return Ok(());
     }
+    let wheel = wheel()?;
     for python in &found {
-        let name = format!("{}-3.{}", if matches!(what, What::Demo) { "demo" } else { "test" }, python.minor);
-        let environment = environment(&name, python)?;
+        let environment = environment(&environment_name(what, python), python)?;
         install_wheel(&environment, &wheel)?;
         match what {
             What::Demo => shell::run(environment_python(&environment).arg("ringlog-python/demo.py"))?,
@@ -90,8 +100,20 @@ pub fn run(what: What, version: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// The environments for tests, with all that is to be fetched for them.
+fn prepare_tests(found: &[Interpreter]) -> Result<()> {
+    for python in found {
+        install(&environment(&environment_name(What::Test, python), python)?, TEST_TOOLS)?;
+    }
+    found.first().map_or(Ok(()), |python| tools(python).map(drop))
+}
+
+fn environment_name(what: What, python: &Interpreter) -> String {
+    let kind = if matches!(what, What::Demo) { "demo" } else { "test" };
+    format!("{kind}-3.{}", python.minor)
+}
+
 fn test(environment: &Path) -> Result<()> {
-    install(environment, TEST_TOOLS)?;
     let mut mypy = environment_python(environment);
     shell::run(mypy.args(["-m", "mypy", "--config-file", "ringlog-python/pyproject.toml"]))?;
     let mut pytest = environment_python(environment);
