@@ -292,10 +292,11 @@ fn drop_behind_older_records(ring: &Ring, then: impl FnOnce() + Send) -> usize {
     let log = ring.logger();
     let older = (0..10_000).take_while(|n| log.text(Level::INFO, "", format!("{n}")).is_ok()).count();
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let dropped = scope.spawn(|| {
             ring.logger().text(Level::INFO, "", "dropped").unwrap_err();
             then();
         });
+        dropped.join().unwrap();
     });
     older
 }
