@@ -130,8 +130,8 @@ impl NativeHandler {
         Ok(Value::Uuid(self.producer()?.ring.info().uuid).to_string())
     }
 
-    /// Takes this thread's part of the ring now, and with it that of the process: a writer that ends when nobody logs
-    /// any more goes on as long as the process lives.
+    /// Opens the lanes of this thread and process now. A writer that ends when idle goes on as long as the process
+    /// lives.
     fn attach(&self) -> PyResult<()> {
         self.producer()?.logger.open_lane().map_err(|error| exception(&error))
     }

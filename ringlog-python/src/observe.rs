@@ -5,7 +5,7 @@ use ringlog::reader::Observer;
 
 use crate::exception;
 
-/// The process that drains the ring of this name or path; `None` if there is none.
+/// The id of the writer's process for the ring of this name or path; `None` if no writer runs.
 #[pyfunction]
 pub(crate) fn writer_pid(py: Python<'_>, ring: &str) -> PyResult<Option<u32>> {
     let stat = py.detach(|| Observer::open(ring)?.stat());

@@ -216,7 +216,7 @@ fn file(bound: &BoundArguments<'_>, rotation: Rotation, notes: &mut Notes) -> Re
         Some(PythonValue::Text(mode)) if mode == "w" => output.existing = Existing::Truncate,
         Some(PythonValue::Text(mode)) if mode == "a" => {}
         Some(PythonValue::Text(mode)) if !is_mode(mode) && !bound.flag("delay", notes) => {
-            notes.refuse(bound.place(), format_args!("mode={mode:?} is none that a file is opened with"));
+            notes.refuse(bound.place(), format_args!("mode={mode:?} is not a mode of open()"));
         }
         Some(other) => notes.lost(
             bound.place(),

@@ -78,7 +78,7 @@ fn what_python_refuses_of_handlers_and_formatters_is_refused() {
             "FileHandler: the argument \"filename\" is given twice",
         ),
         ("class=FileHandler\nargs=('x',)\nkwargs={'size': 1}", "FileHandler: it takes no argument \"size\""),
-        ("class=FileHandler\nargs=('x', 'q')", "mode=\"q\" is none that a file is opened with"),
+        ("class=FileHandler\nargs=('x', 'q')", "mode=\"q\" is not a mode of open()"),
         ("class=handlers.RotatingFileHandler\nargs=('x', 'a', '1000')", "maxBytes=\"1000\" is not a number"),
         ("class=handlers.TimedRotatingFileHandler\nargs=('x', 'W7')", "when=\"W7\" is not a weekday"),
         (

@@ -60,11 +60,13 @@ class _FileHandler(Handler):
 
     #: The configuration of the writer.
     config = ""
+    #: When a full ring may be looked at next: each look takes some system calls.
+    _look_at = 0.0
 
-    def start_writer(self) -> None:
+    def start_writer(self, attempts: int = _ATTEMPTS) -> None:
         """Starts the writer of the ring, unless there is one."""
         path = Path(self.ring_path)
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(attempts):
             if writer_pid(self.ring_path) is not None:
                 return
             file = path.with_name(f".{path.name}.toml")
@@ -79,7 +81,7 @@ class _FileHandler(Handler):
                 return
             except Error:
                 # Another process may have been first, or is about to be.
-                if attempt == _ATTEMPTS - 1:
+                if attempt == attempts - 1:
                     raise
                 time.sleep(0.05)
 
@@ -93,9 +95,12 @@ class _FileHandler(Handler):
             pass
 
     def _after_drop(self) -> None:
-        # The ring is full. That is so too when somebody has killed the writer.
+        # The ring is full. That is so too when somebody has killed the writer. A log call tries once, not each one.
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + 1.0
         try:
-            self.start_writer()
+            self.start_writer(1)
         except (Error, OSError):
             pass
 
