@@ -11,7 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use ringlog::schema::{Encoded, Site, Value};
-use ringlog::{Filter, Logger, Ring};
+use ringlog::{Filter, Level, Logger, Ring};
 
 use crate::exception;
 use crate::payload::Payload;
@@ -31,7 +31,7 @@ fn seconds(timeout: f64) -> PyResult<Duration> {
 }
 
 /// The ring of a handler.
-struct Producer {
+pub(crate) struct Producer {
     logger: Logger,
     ring: Ring,
     patience: Duration,
@@ -152,35 +152,48 @@ impl NativeHandler {
 }
 
 impl NativeHandler {
-    fn producer(&self) -> PyResult<&Producer> {
+    pub(crate) fn producer(&self) -> PyResult<&Producer> {
         self.producer
             .get()
             .ok_or_else(|| PyRuntimeError::new_err("the handler has no ring; call Handler.__init__"))
     }
 
     fn log<'py>(&self, slf: &Bound<'py, Self>, record: &Bound<'py, PyAny>) -> PyResult<()> {
-        let py = slf.py();
         let producer = self.producer()?;
         let mut payload = producer.payload();
-        let taken = Taken::new(record, &slf.getattr(intern!(py, "formatter"))?, &mut payload)?;
+        let taken = Taken::new(record, &slf.getattr(intern!(slf.py(), "formatter"))?, &mut payload)?;
         let logger = taken.logger()?;
         let name = str::from_utf8(logger.bytes()).unwrap_or("?");
         if !producer.logger.allows(taken.level, name) {
             return Ok(());
         }
         let site = taken.site(&producer.sites)?;
-        let pushed = producer.push(py, &site, &mut payload);
+        let published = NativeHandler::publish(slf, &site, &mut payload);
         producer.keep(payload);
-        if !pushed? {
-            slf.call_method0(intern!(py, "_after_drop"))?;
+        published
+    }
+
+    /// Publishes a record of this site.
+    pub(crate) fn publish(slf: &Bound<'_, Self>, site: &Site, payload: &mut Payload) -> PyResult<()> {
+        if !slf.get().producer()?.push(slf.py(), site, payload)? {
+            slf.call_method0(intern!(slf.py(), "_after_drop"))?;
         }
         Ok(())
     }
 }
 
 impl Producer {
+    /// Whether the ring's rules let a record of this level pass.
+    pub fn allows(&self, level: Level, logger: &str) -> bool {
+        self.logger.allows(level, logger)
+    }
+
+    pub fn sites(&self) -> &Sites {
+        &self.sites
+    }
+
     /// An empty payload, with memory that was used before if another thread does not use it.
-    fn payload(&self) -> Payload {
+    pub fn payload(&self) -> Payload {
         let mut payload =
             self.spare.try_lock().map_or_else(|_| Payload::default(), |mut spare| take(&mut *spare));
         payload.clear();
@@ -188,7 +201,7 @@ impl Producer {
     }
 
     /// Keeps the memory of a payload for the next record.
-    fn keep(&self, payload: Payload) {
+    pub fn keep(&self, payload: Payload) {
         if payload.bytes().len() <= KEPT_MAX
             && let Ok(mut spare) = self.spare.try_lock()
         {

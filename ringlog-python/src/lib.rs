@@ -2,16 +2,26 @@
 //!
 //! A log record of Python becomes a record of the ring: place and logger in its definition, the message and what
 //! else Python's formatters can name in its fields. `handler` is called by `logging`; `record` takes a `LogRecord`
-//! apart; `sites` finds the definition again. No lock of this module is held while Python code runs, because that
-//! code may log.
+//! apart; `sites` finds the definition again. `logger` is called in place of a method of `logging`, and makes no
+//! `LogRecord`. No lock of this module is held while Python code runs, because that code may log.
 
 mod attributes;
+mod call;
+mod caller;
+mod context;
+mod fields;
 mod handler;
+mod listeners;
+mod logger;
 mod observe;
 mod payload;
+mod percent;
+mod place;
+mod plain;
 mod process;
 mod record;
 mod sites;
+mod stdlib;
 mod text;
 
 use pyo3::create_exception;
@@ -36,6 +46,7 @@ fn _ringlog(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("Error", py.get_type::<Error>())?;
     module.add("NoSuchRing", py.get_type::<NoSuchRing>())?;
     process::watch_forks(py)?;
+    module.add_function(wrap_pyfunction!(logger::make_native, module)?)?;
     module.add_function(wrap_pyfunction!(observe::writer_pid, module)?)?;
     module.add_class::<handler::NativeHandler>()
 }

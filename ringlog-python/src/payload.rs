@@ -36,9 +36,19 @@ impl Payload {
         Type::I64
     }
 
+    pub fn put_float(&mut self, number: f64) -> Type {
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+        Type::F64
+    }
+
     pub fn put_text(&mut self, text: &[u8]) -> Type {
         self.put_prefixed(text);
         Type::Str
+    }
+
+    pub fn put_nothing(&mut self) -> Type {
+        self.bytes.extend_from_slice(&0_u32.to_le_bytes());
+        NOTHING
     }
 
     /// Lines that follow the message, as a traceback does.
@@ -67,12 +77,10 @@ impl Payload {
             });
         }
         if let Ok(number) = value.cast_exact::<PyFloat>() {
-            self.bytes.extend_from_slice(&number.value().to_le_bytes());
-            return Ok(Type::F64);
+            return Ok(self.put_float(number.value()));
         }
         if value.is_none() {
-            self.bytes.extend_from_slice(&0_u32.to_le_bytes());
-            return Ok(NOTHING);
+            return Ok(self.put_nothing());
         }
         if value.is_exact_instance_of::<PyInt>() {
             if let Ok(number) = value.extract::<i64>() {

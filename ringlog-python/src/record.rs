@@ -10,41 +10,21 @@ use ringlog::Level;
 use ringlog::schema::{Site, Type};
 
 use crate::attributes::{Attributes, Logging, Own};
-use crate::payload::{self, Payload};
+use crate::fields::*;
+use crate::payload::Payload;
+use crate::place::{Place, base_name, is_usual_name, stem};
 use crate::process;
-use crate::sites::{Contents, Identity, Place, Sites};
+use crate::sites::{Contents, Identity, MESSAGE, Sites};
 use crate::text::Utf8;
 
-/// The fields that a record may have besides the user's, in their order behind the message. Attributes are carried
-/// where they are not what the reader would say in any case.
-const FIELDS: [&str; 14] = [
-    "exc_info",
-    "stack_info",
-    "ringlog.created",
-    "ringlog.msecs",
-    "ringlog.relativeCreated",
-    "ringlog.thread",
-    "ringlog.threadName",
-    "ringlog.process",
-    "ringlog.processName",
-    "ringlog.taskName",
-    "ringlog.levelname",
-    "ringlog.levelno",
-    "ringlog.filename",
-    "ringlog.module",
+/// The attributes that each record carries.
+const ALWAYS: [(usize, Own); 5] = [
+    (CREATED, Own::Created),
+    (MILLISECONDS, Own::Milliseconds),
+    (RELATIVE_CREATED, Own::RelativeCreated),
+    (THREAD, Own::Thread),
+    (THREAD_NAME, Own::ThreadName),
 ];
-/// How many of them stand before the user's fields.
-const LINES: usize = 2;
-/// The first attributes: those that each record carries.
-const ALWAYS: [Own; 5] =
-    [Own::Created, Own::Milliseconds, Own::RelativeCreated, Own::Thread, Own::ThreadName];
-const PROCESS: usize = 7;
-const PROCESS_NAME: usize = 8;
-const TASK_NAME: usize = 9;
-const LEVEL_NAME: usize = 10;
-const LEVEL_NUMBER: usize = 11;
-const FILE_NAME: usize = 12;
-const MODULE: usize = 13;
 
 /// A record of Python as one of the ring. Its values are in a payload.
 pub(crate) struct Taken<'py> {
@@ -54,8 +34,7 @@ pub(crate) struct Taken<'py> {
     line: u32,
     /// The user's fields.
     extra: Vec<(Bound<'py, PyString>, Type)>,
-    /// For each of [`FIELDS`] the code of its type, 0 if it is not there.
-    shape: u64,
+    shape: Shape,
 }
 
 impl<'py> Taken<'py> {
@@ -72,20 +51,20 @@ impl<'py> Taken<'py> {
         let logging = Logging::get(record.py())?;
         let mut attributes = Attributes::read(record, logging)?;
         put_message(record, &attributes, logging, payload)?;
-        let mut shape = 0;
-        let mut note = |field: usize, ty: Type| shape |= payload::code(ty) << (4 * field);
+        let mut shape = Shape::default();
+        let mut note = |field: usize, ty: Type| shape.note(field, ty);
         if let Some(lines) = traceback(&attributes, formatter, logging)? {
-            note(0, payload.put_lines(lines.bytes()));
+            note(EXC_INFO, payload.put_lines(lines.bytes()));
         }
         if let Some(lines) = stack(&attributes, formatter)? {
-            note(1, payload.put_lines(lines.bytes()));
+            note(STACK_INFO, payload.put_lines(lines.bytes()));
         }
         let mut extra = Vec::with_capacity(attributes.extra.len());
         for (name, value) in std::mem::take(&mut attributes.extra) {
             extra.push((name, payload.put(&value)?));
         }
-        for (number, which) in ALWAYS.into_iter().enumerate() {
-            note(LINES + number, payload.put(attributes.require(which)?)?);
+        for (field, which) in ALWAYS {
+            note(field, payload.put(attributes.require(which)?)?);
         }
         let process = attributes.require(Own::Process)?;
         if process.extract::<u32>().ok() != Some(process::id()) {
@@ -133,6 +112,7 @@ impl<'py> Taken<'py> {
             objects: self.place.each_ref().map(address),
             line: self.line,
             level: self.level.number(),
+            arguments: 0,
             shape: self.shape,
             extra: self.extra.iter().map(|(name, ty)| (address(name.as_any()), *ty)).collect(),
         };
@@ -149,24 +129,17 @@ impl<'py> Taken<'py> {
             Ok(String::from_utf8_lossy(Utf8::of(object)?.bytes()).into_owned())
         };
         let [logger, file, function] = &self.place;
-        let (file, function) = (text(file)?, text(function)?);
-        let module = String::from_utf8_lossy(stem(base_name(file.as_bytes()))).into_owned();
-        let (line, level) = (self.line, self.level.number());
-        let place = Place { logger: text(logger)?, file, module, function, line, level };
+        let place = Place::new(text(logger)?, text(file)?, text(function)?, self.line, self.level);
         let mut fields = vec![(String::new(), Type::Str)];
-        let ours = |at: usize| {
-            let name = FIELDS[at].to_owned();
-            payload::of_code(self.shape >> (4 * at) & 15).map(|ty| (name, ty))
-        };
-        fields.extend((0..LINES).filter_map(ours));
+        fields.extend(self.shape.before_extra());
         for (name, ty) in &self.extra {
             let name = text(name.as_any())?;
             // The format's own names cannot be a user's, and a field without a name is not shown.
             let is_ours = name.is_empty() || name.starts_with("ringlog.");
             fields.push((if is_ours { format!("_{name}") } else { name }, *ty));
         }
-        fields.extend((LINES..FIELDS.len()).filter_map(ours));
-        Ok(Contents { place, fields })
+        fields.extend(self.shape.behind_extra());
+        Ok(Contents { place, text: MESSAGE.to_owned(), fields })
     }
 }
 
@@ -229,37 +202,4 @@ fn stack<'py>(attributes: &Attributes<'py>, formatter: &Bound<'py, PyAny>) -> Py
         return Utf8::of(stack).map(Some);
     }
     Utf8::of(&formatter.call_method1(intern!(formatter.py(), "formatStack"), (stack,))?).map(Some)
-}
-
-/// Whether a reader gives the level this name without being told.
-fn is_usual_name(number: i64, name: &[u8]) -> bool {
-    let usual: &[u8] = match number {
-        5 => b"TRACE",
-        10 => b"DEBUG",
-        20 => b"INFO",
-        30 => b"WARNING",
-        40 => b"ERROR",
-        50 => b"CRITICAL",
-        1..=255 => {
-            let digits = name.strip_prefix(b"Level ").and_then(|digits| str::from_utf8(digits).ok());
-            return digits.and_then(|digits| digits.parse().ok()) == Some(number);
-        }
-        _ => return false,
-    };
-    name == usual
-}
-
-/// What follows the last slash, as `os.path.basename`.
-fn base_name(path: &[u8]) -> &[u8] {
-    let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    &path[start..]
-}
-
-/// A file's name without its extension, as `os.path.splitext`: leading dots begin none.
-fn stem(name: &[u8]) -> &[u8] {
-    let dots = name.iter().take_while(|byte| **byte == b'.').count();
-    match name[dots..].iter().rposition(|byte| *byte == b'.') {
-        Some(at) => &name[..dots + at],
-        None => name,
-    }
 }

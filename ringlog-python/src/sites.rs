@@ -12,26 +12,23 @@ use pyo3::prelude::*;
 use ringlog::Level;
 use ringlog::schema::{Definition, Field, Site, Type};
 
+use crate::fields::Shape;
+use crate::place::Place;
+
 /// Sites in the first table; it is emptied when it is full.
 const BY_IDENTITY_MAX: usize = 4096;
 /// Sites that this process makes. The definitions of the places beyond travel with each record.
 const SITES_MAX: usize = 16_384;
 
-/// Where a record comes from.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub logger: String,
-    pub file: String,
-    pub module: String,
-    pub function: String,
-    pub line: u32,
-    pub level: u8,
-}
+/// The template of a message that is the first field.
+pub(crate) const MESSAGE: &str = "{0}";
 
 /// A place and the names and types of the record's fields.
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Contents {
     pub place: Place,
+    /// The template of the message.
+    pub text: String,
     pub fields: Vec<(String, Type)>,
 }
 
@@ -44,7 +41,7 @@ impl Contents {
             line,
             module: module.into(),
             function: function.into(),
-            text: "{0}".into(),
+            text: self.text.clone().into(),
             template: true,
             fields: self.fields.iter().map(field).collect::<Vec<_>>().into(),
             logger: logger.into(),
@@ -57,10 +54,12 @@ impl Contents {
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Identity {
     pub objects: [usize; 3],
+    /// The line, or the number of the instruction that calls.
     pub line: u32,
     pub level: u8,
-    /// The types of the attributes.
-    pub shape: u64,
+    /// The types of the arguments that are put off.
+    pub arguments: u32,
+    pub shape: Shape,
     /// Addresses of the names of further fields, and their types.
     pub extra: Vec<(usize, Type)>,
 }

@@ -14,6 +14,7 @@ from ringlog._ringlog import Error, NoSuchRing
 from ringlog.binary import find_binary
 from ringlog.config import basicConfig, convert
 from ringlog.handler import Handler
+from ringlog.logger import install, uninstall
 from ringlog.writer import Writer
 
-__all__ = ["Error", "Handler", "NoSuchRing", "Writer", "basicConfig", "convert", "find_binary"]
+__all__ = ["Error", "Handler", "NoSuchRing", "Writer", "basicConfig", "convert", "find_binary", "install", "uninstall"]

@@ -1,0 +1,55 @@
+//! Handlers that take a record as the native handler does, and in no other way.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+
+use crate::handler::NativeHandler;
+use crate::stdlib::members_of;
+
+/// The methods by which a handler takes a record.
+const METHODS: [&str; 2] = ["handle", "emit"];
+
+/// A class that was found plain, and the members of those of its bases that come before the native one.
+struct PlainClass {
+    class: Py<PyType>,
+    members: Vec<(Py<PyDict>, usize)>,
+}
+
+/// The classes that were found. Those beyond are looked at each time.
+static KNOWN: [PyOnceLock<PlainClass>; 4] = [const { PyOnceLock::new() }; 4];
+
+/// Whether an object is a handler of a plain class. What its own attributes are does not count here.
+pub(crate) fn is_plain(handler: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = handler.py();
+    let class = handler.get_type();
+    let mut known = KNOWN.iter().map_while(|known| known.get(py));
+    if let Some(known) = known.find(|known| class.is(&known.class)) {
+        // A method that was added since makes the number of members another.
+        if known.members.iter().all(|(members, count)| members.bind(py).len() == *count) {
+            return Ok(true);
+        }
+    }
+    let own = py.get_type::<NativeHandler>();
+    for name in METHODS {
+        if !class.getattr(name).is_ok_and(|found| own.getattr(name).is_ok_and(|own| found.is(&own))) {
+            return Ok(false);
+        }
+    }
+    let mut members = Vec::new();
+    for base in class.mro() {
+        if base.is(&own) {
+            let mut found = PlainClass { class: class.unbind(), members };
+            for known in &KNOWN {
+                match known.set(py, found) {
+                    Ok(()) => break,
+                    Err(unset) => found = unset,
+                }
+            }
+            return Ok(true);
+        }
+        let dict = members_of(&base)?;
+        members.push((dict.clone().unbind(), dict.len()));
+    }
+    Ok(false)
+}
