@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import sys
@@ -187,14 +188,16 @@ def test_every_format_gives_python_s_text(place: Place, monkeypatch: pytest.Monk
             expected.clear()
 
 
-def test_a_format_is_a_template_where_it_is_a_constant(place: Place) -> None:
+def test_formats_made_at_the_call_share_a_definition(place: Place) -> None:
     _, log = loggers(place)
-    for number in range(3):
+    log.info("warm")
+    for number in range(50):
         log.info("order %d", number)
         log.info("made " + str(number) + " %d", number)
-    records = place.records()
-    assert [record["message"] for record in records][:2] == ["order 0", "made 0 0"]
-    assert {record["line"] for record in records if record["message"].startswith("order")} == {records[0]["line"]}
+    stat = json.loads(place.command("stat", place.ring, "--json"))
+    assert stat["definitions"]["count"] == 3
+    messages = [record["message"] for record in place.records()]
+    assert messages[:5] == ["warm", "order 0", "made 0 0", "order 1", "made 1 1"]
 
 
 def test_wrong_arguments_are_python_s_to_report(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,11 +231,23 @@ def test_other_handlers_get_their_records(place: Place) -> None:
     collects = Collects(logging.ERROR)
     log.addHandler(collects)
     log.info("below")
-    log.error("seen %d", 1)
-    assert collects.seen == ["seen 1"]
+    for number in range(2):
+        log.error("seen %d", number)
+    assert collects.seen == ["seen 0", "seen 1"]
     assert is_native(lambda: log.info("again below"))
     messages = [record["message"] for record in place.records()]
-    assert messages == ["below", "seen 1", "again below"]
+    assert messages == ["below", "seen 0", "seen 1", "again below"]
+
+
+def test_a_handler_s_class_may_get_other_methods(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, log = loggers(place)
+    log.info("warm")
+    assert is_native(lambda: log.info("native"))
+    seen: list[logging.LogRecord] = []
+    with monkeypatch.context() as patching:
+        patching.setattr(ringlog.Handler, "handle", lambda self, record: seen.append(record), raising=False)
+        log.info("to the new method")
+    assert [record.msg for record in seen] == ["to the new method"]
 
 
 def test_filters_run(place: Place) -> None:
