@@ -20,6 +20,9 @@ const MINORS: [u32; 5] = [14, 13, 12, 11, 10];
 const MATURIN: &str = "maturin>=1.14,<2";
 const TEST_TOOLS: &[&str] = &["pytest>=8,<10", "mypy>=1.13,<3", "PyYAML>=6,<7", "types-PyYAML>=6,<7"];
 
+/// Servers whose workers log in tests.
+const SERVERS: &[&str] = &["gunicorn>=25,<28", "uvicorn>=0.30,<1"];
+
 /// What is done with the wheel.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum What {
@@ -103,7 +106,12 @@ pub fn run(what: What, version: Option<&str>) -> Result<()> {
 /// The environments for tests, with all that is to be fetched for them.
 fn prepare_tests(found: &[Interpreter]) -> Result<()> {
     for python in found {
-        install(&environment(&environment_name(What::Test, python), python)?, TEST_TOOLS)?;
+        let environment = environment(&environment_name(What::Test, python), python)?;
+        install(&environment, TEST_TOOLS)?;
+        if let Err(error) = install(&environment, SERVERS) {
+            println!("SKIPPED with Python 3.{}: the tests with {}", python.minor, SERVERS.join(", "));
+            println!("{error:#}");
+        }
     }
     found.first().map_or(Ok(()), |python| tools(python).map(drop))
 }
@@ -117,7 +125,7 @@ fn test(environment: &Path) -> Result<()> {
     let mut mypy = environment_python(environment);
     shell::run(mypy.args(["-m", "mypy", "--config-file", "ringlog-python/pyproject.toml"]))?;
     let mut pytest = environment_python(environment);
-    shell::run(pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "ringlog-python/tests"]))
+    shell::run(pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "ringlog-python/tests"]))
 }
 
 const NO_PYTHON: &str = "no Python from 3.10 on that has the module venv is on this machine; on Debian: \
