@@ -146,9 +146,10 @@ def basicConfig(
     own_level = None if level is None else logging.Logger("", level).level
     # By its real path: it is one file, whichever way a process came to it.
     path = os.path.realpath(os.fsdecode(filename))
+    formatter = _formatter(format, datefmt, style)
     config = {
         "version": 1,
-        "formatters": {"file": _formatter(format, datefmt, style)},
+        "formatters": {"file": formatter},
         "handlers": {
             "file": {
                 "filename": path,
@@ -171,7 +172,7 @@ def basicConfig(
     root.addHandler(ours)
     for further in handlers:
         if further.formatter is None:
-            further.setFormatter(logging.Formatter(format, datefmt, style))  # type: ignore[arg-type]
+            further.setFormatter(logging.Formatter(formatter["format"], datefmt, style))  # type: ignore[arg-type]
         root.addHandler(further)
     if own_level is not None:
         root.setLevel(own_level)
