@@ -9,6 +9,7 @@ import os
 import pickle
 import threading
 import time
+from unittest import mock
 
 import pytest
 from conftest import Place
@@ -358,3 +359,51 @@ def test_a_wait_for_the_writer_is_interrupted(place: Place) -> None:
         place.ring,
     )
     assert time.monotonic() - started < 40
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_sub_interpreters_are_refused_in_words(place: Place, imported: bool) -> None:
+    said = place.python(
+        """
+        import sys
+        try:
+            import _xxsubinterpreters as interpreters
+        except ImportError:
+            import _interpreters as interpreters
+        if sys.argv[1] == "True":
+            import ringlog
+        other = interpreters.create()
+        try:
+            # Since Python 3.13 the error is returned.
+            print(interpreters.run_string(other, "import ringlog"))
+        except Exception as error:
+            print(error)
+        """,
+        str(imported),
+    )
+    assert "does not support loading in subinterpreters" in said
+
+
+def test_an_emit_of_the_object_is_called(place: Place, logger: logging.Logger) -> None:
+    handler = ringlog.Handler(place.ring)
+    logger.addHandler(handler)
+    with mock.patch.object(handler, "emit") as emit:
+        handler.addFilter(lambda record: record.msg != "left out")
+        logger.info("left out")
+        logger.info("to the mock")
+        assert [call.args[0].msg for call in emit.mock_calls] == ["to the mock"]
+    logger.info("to the ring")
+    native = handler.emit
+    handler.emit = lambda record: native(record) or native(record)  # type: ignore[method-assign, func-returns-value]
+    logger.info("twice")
+    assert [record["message"] for record in place.records()] == ["to the ring", "twice", "twice"]
+
+
+def test_a_handle_of_the_object_stays(place: Place, logger: logging.Logger) -> None:
+    handler = ringlog.Handler(place.ring)
+    logger.addHandler(handler)
+    with mock.patch.object(handler, "handle") as handle, mock.patch.object(handler, "emit") as emit:
+        logger.info("to the mock")
+        assert (handle.call_count, emit.call_count) == (1, 0)
+    logger.info("to the ring")
+    assert [record["message"] for record in place.records()] == ["to the ring"]

@@ -10,6 +10,10 @@ or, with the configuration that is there already, one handler more:
     logging.getLogger().addHandler(ringlog.Handler("app"))
 """
 
+from ringlog import interpreter
+
+interpreter.require_main()
+
 from ringlog._ringlog import Error, NoSuchRing
 from ringlog.binary import find_binary
 from ringlog.config import basicConfig, convert

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from types import MethodType
 from typing import Any
 
 from ringlog._ringlog import Error, NativeHandler
@@ -38,6 +39,17 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
         # The native `handle` does not look for an `emit` of Python, so a class that has one gets the slower way.
         if cls.emit is not NativeHandler.emit and cls.handle is NativeHandler.handle:
             cls.handle = _handle_by_emit  # type: ignore[method-assign, assignment]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        # An `emit` of the object, such as a mock, gets that way too.
+        if name == "emit" and "handle" not in self.__dict__ and type(self).handle is NativeHandler.handle:
+            super().__setattr__("handle", MethodType(_handle_by_emit, self))
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name == "emit" and getattr(self.__dict__.get("handle"), "__func__", None) is _handle_by_emit:
+            super().__delattr__("handle")
 
     def createLock(self) -> None:
         """There is no lock: nothing here needs one, and a child of a fork cannot inherit it locked."""
