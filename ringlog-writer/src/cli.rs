@@ -64,7 +64,8 @@ pub struct WriterArgs {
     #[arg(long, exclusive = true)]
     pub print_schema: bool,
     /// End once every lane is closed and every record is written. A lane whose thread or process has ended counts as
-    /// closed, also after `kill -9`. If no process has ever logged into the ring, first wait for one that does
+    /// closed, also after `kill -9`. If no process has ever logged into the ring, first wait for one that does. An
+    /// output that only fails for twelve times --stop-timeout ends it with 3
     #[arg(long)]
     pub until_idle: bool,
     /// The file to write to, `-` for standard output

@@ -21,6 +21,7 @@ mod session;
 mod source;
 mod sources;
 mod status_file;
+mod stranded;
 mod successor;
 mod tick_clock;
 mod worker;

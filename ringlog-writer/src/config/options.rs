@@ -70,7 +70,8 @@ pub struct Options {
     pub general: General,
     /// Whether the writer ends once every lane is closed and every record is written; not by default. A lane whose
     /// thread or process has ended counts as closed, also after SIGKILL. If no process has ever logged into the ring,
-    /// the writer first waits for one that does.
+    /// the writer first waits for one that does. An output that only fails ends it with an error, after twelve times
+    /// the time to stop.
     pub until_idle: bool,
     /// Whether the writer makes the ring anew, as it was, after its file was removed; not by default.
     /// [`ringlog::admin::remove`] ends the writer instead.

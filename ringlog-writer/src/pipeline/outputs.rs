@@ -30,6 +30,9 @@ const STUCK_MIN: Duration = Duration::from_secs(1);
 pub(super) const QUIESCE_WITHIN: Duration = Duration::from_secs(2);
 /// How often the outputs that are to end are looked at.
 const ENDING: Duration = Duration::from_millis(5);
+/// When no process logs any more, an output that only fails is waited for this many times as long as one that takes
+/// nothing when the writer stops: a disk that is full may be emptied.
+const FAILING_TIMES: u32 = 12;
 /// Longer times to wait count as this one.
 const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
 
@@ -108,6 +111,16 @@ impl Outputs {
     /// Whether a delivery has ended with an error.
     pub(super) fn have_failed(&self) -> bool {
         self.all.iter().any(Output::has_failed)
+    }
+
+    /// The name of an output that is waited for, and has failed for long without writing anything.
+    pub(super) fn failing_for_long(&self) -> Option<&str> {
+        let bound = self.stop_timeout.saturating_mul(FAILING_TIMES);
+        let is_waited_for =
+            |output: &&Output| output.guarantee() != Guarantee::BestEffort && output.is_attached();
+        let failing =
+            self.all.iter().filter(is_waited_for).find(|output| output.worker().is_failing_for(bound));
+        failing.map(Output::out)
     }
 
     /// Sends the present batches to the threads.

@@ -14,6 +14,7 @@ use super::context::{Context, How};
 use super::outputs::{OutputMask, Outputs};
 use super::router::Router;
 use super::status_file::StatusFile;
+use super::stranded::Stranded;
 use crate::clock::{now_unix_ns, unix_ns};
 use crate::config::Config;
 use crate::error::Error;
@@ -90,6 +91,7 @@ pub(super) struct Writer<'a> {
     /// What is acknowledged.
     pub(super) summary: Summary,
     ending: Option<Ending>,
+    stranded: Stranded,
     /// The time of the last record in the present batch; 0 without a record.
     last_unix_ns: u64,
 }
@@ -118,6 +120,7 @@ impl<'a> Writer<'a> {
             blocked,
             summary: Summary::default(),
             ending: None,
+            stranded: Stranded::default(),
             last_unix_ns: 0,
         }
     }
@@ -150,6 +153,7 @@ impl<'a> Writer<'a> {
             if let Some(end) = self.handle_requests()? {
                 return Ok(end);
             }
+            self.end_if_stranded()?;
             if self.counts.has_entries() {
                 // They are not sent yet.
                 if self.ending.is_none() && self.context.is_stopping() {
@@ -360,5 +364,20 @@ impl<'a> Writer<'a> {
             return Ok(false);
         }
         self.context.sources.are_deserted(abandoned)
+    }
+
+    /// Begins to end if no process logs any more, and an output only fails.
+    fn end_if_stranded(&mut self) -> Result<(), Error> {
+        if self.ending.is_some() {
+            return Ok(());
+        }
+        let Some(out) = self.stranded.look(&self.outputs, &self.context.sources)? else { return Ok(()) };
+        if (self.how.until_idle || self.context.events.is_abandoned()) && !self.context.is_stopping() {
+            self.context
+                .events
+                .report(&format!("no process logs any more, and {out} cannot be written; ending"));
+            self.begin_shutdown();
+        }
+        Ok(())
     }
 }

@@ -282,6 +282,11 @@ impl Source {
         self.is_drained()
     }
 
+    /// Whether a living process has a lane open.
+    pub(super) fn is_in_use(&self) -> Result<bool, Error> {
+        Ok(self.observer.stat()?.lanes.iter().any(|lane| lane.open && lane.alive))
+    }
+
     /// The ring that was found deserted, for a look without its consumer.
     pub(super) fn deserted(&self) -> Deserted {
         Deserted { ring: self.ring.clone(), published: self.deserted_at }

@@ -272,6 +272,16 @@ impl Sources {
         Ok(true)
     }
 
+    /// Whether a process has a lane open in one of the rings.
+    pub(super) fn are_in_use(&self) -> Result<bool, Error> {
+        for source in self.all.iter().filter(|source| !source.is_done()) {
+            if source.is_in_use()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The rings that were found deserted.
     pub(super) fn deserted(&self) -> Vec<Deserted> {
         self.all.iter().filter(|source| source.is_present()).map(Source::deserted).collect()

@@ -259,6 +259,11 @@ impl Worker {
         }
     }
 
+    /// Whether its attempts have failed for so long, and nothing was written.
+    pub(super) fn is_failing_for(&self, bound: Duration) -> bool {
+        self.stalled_since().is_some_and(|since| since.elapsed() >= bound) && self.health.failure().is_some()
+    }
+
     pub(super) fn queued_bytes(&self) -> usize {
         self.queued_bytes
     }

@@ -193,6 +193,51 @@ fn an_abandoned_writer_ends_when_idle() {
     assert_eq!(writer.thread.join().unwrap().unwrap(), Summary::default());
 }
 
+/// Logs while a writer runs whose output's directory is gone. `end` makes it one that ends without processes.
+fn without_directory(end: impl FnOnce(&mut Options), abandoned: bool) {
+    let at = Scene::new();
+    let directory = at.dir.file("logs");
+    fs::create_dir(&directory).unwrap();
+    let mut options = at.options(Formatter::Raw);
+    options.out = Out::file(directory.join("app.log"));
+    options.general.stop_timeout = Duration::from_millis(20);
+    end(&mut options);
+    let writer = Running::start(&options);
+    say(&at.ring.logger(), &["written"]);
+    at.ring.logger().flush(SOON).unwrap();
+    fs::remove_dir_all(&directory).unwrap();
+    say(&at.ring.logger(), &["left", "left too"]);
+    writer.events.abandoned.store(abandoned, Ordering::SeqCst);
+    let observer = at.ring.observe().unwrap();
+    let is_failing = || writer.events.messages().iter().any(|message| message.contains("app.log"));
+    eventually("the output fails", is_failing);
+    // A process that has a lane open is waited for, however long: many times the bound.
+    thread::sleep(Duration::from_millis(500));
+    assert!(!writer.thread.is_finished());
+    let Scene { dir, ring } = at;
+    drop(ring);
+    eventually("the writer ends", || writer.thread.is_finished());
+    let error = writer.thread.join().unwrap().unwrap_err();
+    assert_eq!(error.exit_code(), 3, "{error}");
+    assert!(error.to_string().contains("2 records"), "{error}");
+    // The next writer has them.
+    assert_eq!(observer.stat().unwrap().lag(), 2);
+    fs::create_dir(&directory).unwrap();
+    run(&options, &AtomicBool::new(true)).unwrap();
+    assert_eq!(fs::read_to_string(directory.join("app.log")).unwrap(), "left\nleft too\n");
+    drop(dir);
+}
+
+#[test]
+fn an_abandoned_writer_ends_where_its_output_only_fails() {
+    without_directory(|_| (), true);
+}
+
+#[test]
+fn until_idle_ends_where_its_output_only_fails() {
+    without_directory(|options| options.until_idle = true, false);
+}
+
 #[test]
 fn a_second_writer_is_refused_and_touches_nothing() {
     let at = Scene::new();
