@@ -230,3 +230,27 @@ def test_one_file_by_two_paths_has_one_writer(place: Place) -> None:
     """
     place.python(program, "real/app.log", "link/app.log")
     assert (place.files / "real/app.log").read_text() == "real/app.log\nlink/app.log\n"
+
+
+def test_a_child_that_logs_after_the_writer_has_ended(place: Place) -> None:
+    # A daemon: its parent ends, and it closes what it has inherited, with that the socket by which the writer sees it.
+    # It is not attached to the ring before its first record. So the ring has to stay when the writer ends.
+    place.python(
+        """
+        import logging, os, ringlog, time
+        from ringlog._ringlog import writer_pid
+
+        ringlog.basicConfig(filename="app.log", level=20, format="%(message)s")
+        logging.info("parent")
+        ring = logging.getLogger().handlers[0].ring_path
+        if os.fork():
+            os._exit(0)
+        os.closerange(3, 1024)
+        until = time.monotonic() + 30
+        while writer_pid(ring) is not None and time.monotonic() < until:
+            time.sleep(0.01)
+        assert writer_pid(ring) is None
+        logging.info("child")
+        """
+    )
+    assert (place.files / "app.log").read_text() == "parent\nchild\n"
