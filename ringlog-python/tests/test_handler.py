@@ -407,3 +407,24 @@ def test_a_handle_of_the_object_stays(place: Place, logger: logging.Logger) -> N
         assert (handle.call_count, emit.call_count) == (1, 0)
     logger.info("to the ring")
     assert [record["message"] for record in place.records()] == ["to the ring"]
+
+
+def test_a_program_configures_itself_any_number_of_times(place: Place) -> None:
+    place.python(
+        """
+        import gc, logging, logging.config, sys
+
+        # What is left to the collector by chance is left to nobody here.
+        gc.disable()
+        for number in range(40):
+            logging.config.dictConfig({
+                "version": 1,
+                "handlers": {"ring": {"class": "ringlog.Handler", "ring": sys.argv[1]}},
+                "root": {"handlers": ["ring"], "level": "INFO"},
+            })
+            logging.info("%d", number)
+            assert logging.getLogger().handlers[0].dropped == 0, number
+        """,
+        place.ring,
+    )
+    assert [record["message"] for record in place.records()] == [str(number) for number in range(40)]
