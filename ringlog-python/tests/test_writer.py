@@ -90,6 +90,32 @@ def test_a_killed_program_leaves_a_writer_that_ends(place: Place) -> None:
     assert out.read_text() == "last words\n"
 
 
+def test_a_writer_without_its_directory_ends_too(place: Place) -> None:
+    directory = place.files / "logs"
+    directory.mkdir()
+    program = """
+        import logging, os, ringlog, shutil, signal, sys
+        out = sys.argv[2] + "/app.log"
+        writer = ringlog.Writer(sys.argv[1], out=out, format="raw", stop_timeout="10ms").start()
+        handler = ringlog.Handler(sys.argv[1])
+        logging.basicConfig(level=20, handlers=[handler])
+        logging.info("written")
+        handler.sync(30)
+        shutil.rmtree(sys.argv[2])
+        logging.info("left")
+        print(writer.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    said = place.python(program, place.ring, str(directory), code=-signal.SIGKILL)
+    pid = int(said.split()[0])
+    until = time.monotonic() + 30
+    while os.path.exists(f"/proc/{pid}") and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not os.path.exists(f"/proc/{pid}")
+    # The next one has what is left.
+    assert [record["message"] for record in place.records()] == ["left"]
+
+
 def test_python_m_ringlog_is_the_command() -> None:
     by_module = subprocess.run([sys.executable, "-m", "ringlog", "--version"], capture_output=True, text=True)
     by_name = subprocess.run([ringlog.find_binary(), "--version"], capture_output=True, text=True)
