@@ -3,7 +3,7 @@
 use std::env;
 use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
@@ -11,11 +11,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use ringlog::schema::{Encoded, Site, Value};
-use ringlog::{Filter, Level, Logger, Ring};
+use ringlog::{Filter, Level, Ring};
 
 use crate::exception;
 use crate::payload::Payload;
 use crate::record::Taken;
+use crate::rules;
+use crate::shared::Shared;
 use crate::sites::Sites;
 
 /// How often a wait looks for signals, such as Ctrl-C.
@@ -32,10 +34,8 @@ fn seconds(timeout: f64) -> PyResult<Duration> {
 
 /// The ring of a handler.
 pub(crate) struct Producer {
-    logger: Logger,
-    ring: Ring,
+    shared: Arc<Shared>,
     patience: Duration,
-    sites: Sites,
     /// Memory for the next record's payload.
     spare: Mutex<Payload>,
     dropped: AtomicU64,
@@ -73,10 +73,8 @@ impl NativeHandler {
             ringlog::init_ring(&ring, filter);
         }
         let producer = Producer {
-            logger: ring.logger(),
-            ring,
+            shared: Shared::of(ring),
             patience,
-            sites: Sites::default(),
             spare: Mutex::default(),
             dropped: AtomicU64::new(0),
         };
@@ -121,24 +119,36 @@ impl NativeHandler {
     /// The path of the ring's file.
     #[getter]
     fn ring_path(&self) -> PyResult<String> {
-        Ok(self.producer()?.ring.path().display().to_string())
+        Ok(self.producer()?.shared.ring().path().display().to_string())
     }
 
     /// The UUID of the ring.
     #[getter]
     fn ring_uuid(&self) -> PyResult<String> {
-        Ok(Value::Uuid(self.producer()?.ring.info().uuid).to_string())
+        Ok(Value::Uuid(self.producer()?.shared.ring().info().uuid).to_string())
     }
 
     /// Opens the lanes of this thread and process now. A writer that ends when idle goes on as long as the process
     /// lives.
     fn attach(&self) -> PyResult<()> {
-        self.producer()?.logger.open_lane().map_err(|error| exception(&error))
+        self.producer()?.shared.logger().open_lane().map_err(|error| exception(&error))
+    }
+
+    /// Lets level rules of the ring enable what `setLevel` refuses.
+    fn steer(&self) -> PyResult<()> {
+        rules::follow(self.producer()?.shared.logger());
+        Ok(())
+    }
+
+    /// The level rule from outside that counts for a logger: the length of the name that it is for, and its level.
+    fn rule_for(&self, logger: &str) -> PyResult<Option<(usize, u8)>> {
+        let rule = self.producer()?.shared.logger().rule_for(logger);
+        Ok(rule.map(|(length, level)| (length, level.number())))
     }
 
     /// Waits until a writer has written all that this process had logged before.
     fn sync(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
-        let logger = self.producer()?.logger.clone();
+        let logger = self.producer()?.shared.logger().clone();
         let until = Instant::now().checked_add(seconds(timeout)?);
         loop {
             let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
@@ -164,10 +174,10 @@ impl NativeHandler {
         let taken = Taken::new(record, &slf.getattr(intern!(slf.py(), "formatter"))?, &mut payload)?;
         let logger = taken.logger()?;
         let name = str::from_utf8(logger.bytes()).unwrap_or("?");
-        if !producer.logger.allows(taken.level, name) {
+        if !producer.allows(taken.level, name) {
             return Ok(());
         }
-        let site = taken.site(&producer.sites)?;
+        let site = taken.site(producer.sites())?;
         let published = NativeHandler::publish(slf, &site, &mut payload);
         producer.keep(payload);
         published
@@ -185,11 +195,11 @@ impl NativeHandler {
 impl Producer {
     /// Whether the ring's rules let a record of this level pass.
     pub fn allows(&self, level: Level, logger: &str) -> bool {
-        self.logger.allows(level, logger)
+        self.shared.logger().allows(level, logger)
     }
 
     pub fn sites(&self) -> &Sites {
-        &self.sites
+        self.shared.sites()
     }
 
     /// An empty payload, with memory that was used before if another thread does not use it.
@@ -212,10 +222,10 @@ impl Producer {
     /// Publishes a record. If the ring is full, waits for room without holding Python's lock. False if the record was
     /// dropped.
     fn push(&self, py: Python<'_>, site: &Site, payload: &mut Payload) -> PyResult<bool> {
-        let is_cut = payload.cut(self.logger.payload_limit());
+        let is_cut = payload.cut(self.shared.logger().payload_limit());
         let record = Encoded::new(site, payload.bytes());
         let record = if is_cut { record.marked_as_cut() } else { record };
-        if self.logger.push_at_once(&record) {
+        if self.shared.logger().push_at_once(&record) {
             return Ok(true);
         }
         let interrupted = OnceLock::new();
@@ -227,7 +237,8 @@ impl Producer {
             }
             goes_on
         };
-        let is_pushed = py.detach(|| self.logger.push_while(&record, self.patience, &goes_on)).is_ok();
+        let is_pushed =
+            py.detach(|| self.shared.logger().push_while(&record, self.patience, &goes_on)).is_ok();
         if !is_pushed {
             // Counted in the ring, too: the output shows the gap.
             self.dropped.fetch_add(1, Ordering::Relaxed);

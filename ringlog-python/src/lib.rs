@@ -20,6 +20,8 @@ mod place;
 mod plain;
 mod process;
 mod record;
+mod rules;
+mod shared;
 mod sites;
 mod stdlib;
 mod text;

@@ -18,6 +18,7 @@ use ringlog::Level;
 
 use crate::call::Call;
 use crate::listeners::{self, LoggerAttributes, own_attributes};
+use crate::rules;
 use crate::stdlib::{NativeClass, Stdlib};
 
 /// A method that is native.
@@ -142,13 +143,35 @@ impl<'py> Given<'_, 'py> {
         let class = py.import(intern!(py, "logging"))?.getattr(intern!(py, "Logger"))?;
         let positional = std::iter::once(&self.logger).chain(self.positional.iter().map(|value| &**value));
         let positional = PyTuple::new(py, positional.collect::<Vec<_>>())?;
+        let function = class.getattr(method.name)?;
+        function.call(positional, self.by_name()?.as_ref()).map(drop)
+    }
+
+    /// Logs to the handlers for which a level rule from outside enables this level, if the logger refuses it.
+    fn by_rule(&self, level: &Bound<'py, PyAny>, rest: &[Borrowed<'_, 'py, PyAny>]) -> PyResult<Native> {
+        let py = self.logger.py();
+        if self.logger.call_method1(intern!(py, "isEnabledFor"), (level,))?.is_truthy()? {
+            return Ok(Native::Left);
+        }
+        let helper = py.import(intern!(py, "ringlog.logger"))?.getattr(intern!(py, "_by_rule"))?;
+        let enabled = helper.call1((&self.logger, level))?;
+        if enabled.is_none() {
+            return Ok(Native::Done);
+        }
+        let positional = std::iter::once(level).chain(rest.iter().map(|value| &**value));
+        let positional = PyTuple::new(py, positional.collect::<Vec<_>>())?;
+        enabled.getattr(intern!(py, "log"))?.call(positional, self.by_name()?.as_ref())?;
+        Ok(Native::Done)
+    }
+
+    /// The arguments that were given by name.
+    fn by_name(&self) -> PyResult<Option<Bound<'py, PyDict>>> {
         let by_name = self.names.as_ref().map(|names| {
-            let by_name = PyDict::new(py);
+            let by_name = PyDict::new(names.py());
             let mut pairs = names.iter().zip(self.by_name);
             pairs.try_for_each(|(name, value)| by_name.set_item(name, value)).map(|()| by_name)
         });
-        let function = class.getattr(method.name)?;
-        function.call(positional, by_name.transpose()?.as_ref()).map(drop)
+        by_name.transpose()
     }
 
     fn natively(&self, at: usize) -> PyResult<Native> {
@@ -166,7 +189,11 @@ impl<'py> Given<'_, 'py> {
         if !stdlib.has_own_levels(py) || !is_native(logger)? {
             return Ok(Native::Left);
         }
-        match is_enabled(&attributes, &level)? {
+        let known = is_enabled(&attributes, &level)?;
+        if known != Some(true) && rules::are_there() {
+            return self.by_rule(&level, rest);
+        }
+        match known {
             Some(true) => {}
             Some(false) => return Ok(Native::Done),
             None => return Ok(Native::Left),

@@ -509,3 +509,43 @@ def test_an_argument_that_fails_is_reported(place: Place, capsys: pytest.Capture
     with pytest.raises(KeyboardInterrupt):
         log.info("%s", Interrupts())
     assert [record["message"] for record in place.records()] == ["warm"]
+
+
+def test_a_rule_from_outside_goes_before_set_level(place: Place, installed: None) -> None:
+    handler = ringlog.install(place.ring, create="1MiB")
+    root, collects = logging.getLogger(), Collects()
+    root.handlers[:] = [handler, collects]
+    root.setLevel(logging.WARNING)
+    db, pool = logging.getLogger("rules.db"), logging.getLogger("rules.db.pool")
+    pool.setLevel(logging.ERROR)
+    db.debug("before")
+    place.command("level", place.ring, "rules.db=debug")
+    for number in range(2):
+        db.debug("enabled %d", number)
+        pool.debug("of a longer name")
+        logging.getLogger("rules").debug("of a shorter name")
+    db.debug("with a field", extra={"user": "u"})
+    logging.disable(logging.DEBUG)
+    db.debug("all are disabled")
+    logging.disable(logging.NOTSET)
+    place.command("level", place.ring, "rules.db=default", "rules.db.pool=info")
+    db.debug("after")
+    pool.info("enabled for itself")
+    pool.debug("below")
+    assert collects.seen == []
+    records = place.records()
+    expected = ["enabled 0", "enabled 1", "with a field", "enabled for itself"]
+    assert [record["message"] for record in records] == expected
+    assert {record["function"] for record in records} == {"test_a_rule_from_outside_goes_before_set_level"}
+    assert {record["file"] for record in records} == {__file__}
+
+
+def test_a_rule_from_outside_limits(place: Place, installed: None) -> None:
+    ringlog.install(place.ring, create="1MiB")
+    log = logging.getLogger("rules.limited")
+    log.setLevel(logging.DEBUG)
+    log.debug("before")
+    place.command("level", place.ring, "rules.limited=error")
+    log.debug("limited")
+    log.error("let through")
+    assert [record["message"] for record in place.records()] == ["before", "let through"]

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
-import weakref
 from types import MethodType
 from typing import Any
 
 from ringlog._ringlog import Error, NativeHandler
-
-
-#: Handlers that were closed since the last collection, and are still there.
-_closed: weakref.WeakSet[Handler] = weakref.WeakSet()
 
 
 class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the native one comes first
@@ -37,11 +31,6 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
         timeout: float = 1.0,
     ) -> None:
         logging.Handler.__init__(self, level)
-        # A thread has lanes in eight handlers, until these are gone. What `dictConfig` has closed is in circles of
-        # references, so that it is gone after a collection only.
-        if _closed:
-            _closed.clear()
-            gc.collect()
         self._timeout = timeout
         self.open_ring(os.fspath(ring), None if create is None else str(create), timeout)
 
@@ -65,11 +54,6 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
     def createLock(self) -> None:
         """There is no lock: nothing here needs one, and a child of a fork cannot inherit it locked."""
         self.lock = None
-
-    def close(self) -> None:
-        """Takes the handler off the list of `logging`. Like one of Python's for streams, it still takes records."""
-        _closed.add(self)
-        logging.Handler.close(self)
 
     def _after_drop(self) -> None:
         """Called when a record was dropped."""

@@ -37,6 +37,7 @@ def install(ring: str | os.PathLike[str] | Handler = "app", **options: Any) -> H
     handler = ring if isinstance(ring, Handler) else Handler(ring, **options)
     if options and handler is ring:
         raise TypeError("ring is a handler, so its options are set; expected none here")
+    handler.steer()
     root = logging.getLogger()
     if not any(handler in logger.handlers for logger in (root, *_loggers())):
         root.addHandler(handler)
@@ -47,6 +48,33 @@ def install(ring: str | os.PathLike[str] | Handler = "app", **options: Any) -> H
 def uninstall() -> None:
     """Gives the loggers their methods of Python back. Handlers stay where they are."""
     _change_classes({native: own for own, native in _NATIVE.items()})
+
+
+def _by_rule(logger: logging.Logger, level: int) -> logging.Logger | None:
+    """A logger with the handlers of `logger` for which a level rule from outside enables the level, if there are some.
+
+    A rule for the same name as the one that `setLevel` was called for, or for a longer one, goes before that.
+    """
+    if logger.disabled or logger.manager.disable >= level:
+        return None
+    decides: logging.Logger = logger
+    while decides.parent is not None and not decides.level:
+        decides = decides.parent
+    length = 0 if decides.parent is None else len(decides.name.encode("utf-8", "replace"))
+    handlers: list[logging.Handler] = []
+    above: logging.Logger | None = logger
+    while above is not None:
+        for handler in above.handlers:
+            if isinstance(handler, Handler) and handler.level <= level:
+                rule = handler.rule_for(logger.name)
+                if rule is not None and rule[0] >= length and min(level, 255) >= rule[1]:
+                    handlers.append(handler)
+        above = above.parent if above.propagate else None
+    if not handlers:
+        return None
+    enabled = logging.Logger(logger.name, 1)
+    enabled.handlers, enabled.filters = handlers, logger.filters
+    return enabled
 
 
 def _loggers() -> list[logging.Logger]:

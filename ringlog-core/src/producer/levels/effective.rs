@@ -6,7 +6,7 @@ use crate::producer::default_logger::{self, Destination, Installed};
 use crate::producer::levels::{known, steering};
 use crate::producer::logger::Logger;
 use crate::record::level::Level;
-use crate::record::level::rules::EffectiveLevel;
+use crate::record::level::rules::{self, EffectiveLevel};
 use crate::shm::rules_area;
 
 /// Whether the default logger wants records of this level from this logger: for levels or names that are not
@@ -77,5 +77,43 @@ impl Logger {
             known::set(logger, epoch ^ mark, effective.least);
         }
         level >= effective.least
+    }
+
+    /// A number that is another one once the level rules of the ring have changed.
+    #[inline]
+    pub fn levels_epoch(&self) -> u64 {
+        rules_area::epoch_word(&self.named.header().memory()).load(Ordering::Relaxed)
+    }
+
+    /// Whether the ring has level rules; true while they change.
+    pub fn has_rules(&self) -> bool {
+        let mut room = rules_area::ROOM;
+        rules_area::read(&self.named.header().memory(), &mut room).is_none_or(|(_, text)| !text.is_empty())
+    }
+
+    /// The level rule of the ring that counts for the logger of this name: its least level, and the length in bytes of
+    /// the name that it is for, with `::` counted as one. `None` if there is none, or while the rules change. For a
+    /// caller that has levels of its own, which compare with the rule by the length of their names.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir_in("/dev/shm")?;
+    /// # let path = dir.path().join("app");
+    /// # let name = path.to_str().unwrap();
+    /// use ringlog::{Level, Ring};
+    ///
+    /// let log = Ring::options().size("1MiB").create(name)?.logger();
+    /// assert_eq!(log.rule_for("db.pool"), None);
+    /// ringlog::admin::change_levels(name, |rules| {
+    ///     let (logger, level) = ("db".to_owned(), Level::DEBUG);
+    ///     rules.set(ringlog::admin::LevelRule { logger, level, pid: None, until_unix: None });
+    /// })?;
+    /// assert_eq!(log.rule_for("db.pool"), Some((2, Level::DEBUG)));
+    /// assert!(log.has_rules());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn rule_for(&self, logger: &str) -> Option<(usize, Level)> {
+        let mut room = rules_area::ROOM;
+        let (_, text) = rules_area::read(&self.named.header().memory(), &mut room)?;
+        rules::from_outside(text, logger, std::process::id)
     }
 }

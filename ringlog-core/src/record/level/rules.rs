@@ -184,8 +184,15 @@ pub(crate) fn resolve(
     }
 }
 
+/// The least level of `logger` by the rules alone, and the [length](filter::length) of the name that the rule is for;
+/// `None` if no rule is for it.
+pub(crate) fn from_outside(rules: &[u8], logger: &str, pid: impl Fn() -> u32) -> Option<(usize, Level)> {
+    nearest(lines(rules), None, logger, pid).map(|rule| (rule.length, rule.least))
+}
+
 /// What the rule that counts for a logger names.
 struct Nearest {
+    length: usize,
     least: Level,
     /// Whether it is for this process alone.
     by_pid: bool,
@@ -206,7 +213,7 @@ fn nearest<'a>(
     let outside =
         outside.map(|line| ((filter::length(line.logger), true, line.pid != 0, line.until != 0), line.level));
     let (weight, least) = own.into_iter().chain(outside).max_by_key(|(weight, _)| *weight)?;
-    Some(Nearest { least, by_pid: weight.2 })
+    Some(Nearest { length: weight.0, least, by_pid: weight.2 })
 }
 
 /// The level that the rules or the filter name for `logger`; `None` where neither names one.
