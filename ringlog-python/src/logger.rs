@@ -189,7 +189,10 @@ impl<'py> Given<'_, 'py> {
         if !stdlib.has_own_levels(py) || !is_native(logger)? {
             return Ok(Native::Left);
         }
-        let known = is_enabled(&attributes, &level)?;
+        let mut known = is_enabled(&attributes, &level)?;
+        if known != Some(true) && attributes.contains(intern!(py, "isEnabledFor"))? {
+            known = None;
+        }
         if known != Some(true) && rules::are_there() {
             return self.by_rule(&level, rest);
         }
@@ -230,7 +233,7 @@ fn is_native(logger: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(false)
 }
 
-/// `logger.isEnabledFor(level)`, of a logger with these attributes; `None` if Python has to find out.
+/// `Logger.isEnabledFor(level)`, of a logger with these attributes; `None` if Python has to find out.
 fn is_enabled(attributes: &Bound<'_, PyDict>, level: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
     let py = attributes.py();
     // SAFETY: a dictionary and texts, and this thread is attached. What is found is borrowed, and no Python code runs
