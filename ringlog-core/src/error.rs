@@ -256,6 +256,17 @@ pub enum Error {
         /// Its process: name and id, as far as known.
         holder: String,
     },
+    /// Processes take items out of the ring, as out of a queue.
+    #[error(
+        "{} is read as a queue, last by {holder}; end the processes that take items out of it, or choose another ring",
+        path.shown()
+    )]
+    QueueInUse {
+        /// The file.
+        path: PathBuf,
+        /// The process that took out an item last: name and id, as far as known.
+        holder: String,
+    },
     /// The ring is in use.
     #[error("{} is in use by {holders}", path.shown())]
     InUse {

@@ -72,6 +72,7 @@
 //! | choose the logger and filter of all log statements of the process | [`set_default`] |
 //! | create or open a ring | [`Ring`], [`Options`], [`Overflow`] |
 //! | drain a ring, or look into it | [`reader`] |
+//! | pass items from process to process, each to one of them | [`queue`] |
 //! | list and remove rings, send requests to a writer, change levels from outside | [`admin`] |
 //! | define at run time which fields records have, read the fields and types of records | [`schema`] |
 //! | test what was logged | [`testing`] |
@@ -111,6 +112,8 @@ mod shm;
 pub mod admin;
 #[cfg(all(fuzzing, not(loom)))]
 pub mod fuzzing;
+#[cfg(not(loom))]
+pub mod queue;
 #[cfg(not(loom))]
 pub mod schema;
 #[cfg(not(loom))]

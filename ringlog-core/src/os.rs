@@ -4,6 +4,7 @@ pub(crate) mod boot;
 pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod fork_guard;
+pub(crate) mod fork_local;
 pub(crate) mod futex;
 pub(crate) mod inline_path;
 pub(crate) mod mapping;

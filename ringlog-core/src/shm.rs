@@ -8,6 +8,7 @@ pub(crate) mod block;
 pub(crate) mod definitions;
 pub(crate) mod lane_entry;
 pub(crate) mod record_header;
+pub(crate) mod role;
 pub(crate) mod rules_area;
 pub(crate) mod users;
 

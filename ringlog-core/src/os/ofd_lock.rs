@@ -20,7 +20,7 @@ use std::ptr::NonNull;
 use nix::errno::Errno;
 
 /// How a byte is locked.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Shared,
     Exclusive,

@@ -2,7 +2,6 @@
 
 #![allow(unsafe_code)]
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -163,7 +162,7 @@ impl Logger {
     }
 
     #[cold]
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let session = self.named.session();
         if let Some(ring) = session.ring() {
             wakeup::wake_consumer(&ring);
@@ -267,29 +266,11 @@ impl Logger {
     /// drained; [`Error::Io`] if the system has no
     /// descriptor, memory or lock for one; [`Error::Truncated`] or [`Error::NoSuchRing`] if the ring is gone.
     pub fn open_lane(&self) -> Result<(), Error> {
-        let path = self.named.path();
         let opened = self.named.session_for_record().and_then(|session| {
             let ring = session.ring().ok_or(Refusal::Gone)?;
             lane::open_for_thread(&session, &ring).map(|_| ())
         });
-        let session = self.named.session();
-        match opened {
-            Ok(()) => Ok(()),
-            Err(Refusal::LanesTaken) => {
-                Err(Error::LanesExhausted { path: path.to_owned(), lanes: session.info.geometry.lane_count })
-            }
-            Err(Refusal::System(libc::ENOENT)) => {
-                let lock_file = session.lock_file.path().to_owned();
-                Err(Error::LockFileMissing { path: path.to_owned(), lock_file })
-            }
-            Err(Refusal::System(code)) if !matches!(code, libc::EACCES | libc::EPERM | libc::EROFS) => {
-                Err(Error::io("open a lane of", path, io::Error::from_raw_os_error(code)))
-            }
-            Err(Refusal::Gone) if session.info.is_of_earlier_boot() => {
-                Err(Error::EarlierBoot { path: path.to_owned(), why: "it waits to be drained".to_owned() })
-            }
-            Err(Refusal::System(_) | Refusal::Gone) => Err(self.named.why_gone()),
-        }
+        opened.map_err(|why| self.named.error_of(why))
     }
 
     /// Whether a consumer drains the ring at the moment.

@@ -21,6 +21,7 @@ mod blocks;
 mod cursor;
 mod ended;
 mod exit_watch;
+mod getting;
 mod lane_reader;
 mod lanes;
 mod lock;
@@ -48,6 +49,7 @@ use self::process_watch::ProcessWatch;
 use self::scan::Scans;
 use self::totals::Totals;
 use crate::error::Error;
+use crate::os::ofd_lock::Mode;
 use crate::os::probe::Probe;
 use crate::reader::dictionary::Dictionary;
 use crate::reader::entry::Entry;
@@ -89,7 +91,7 @@ impl Consumer {
     pub(crate) fn new(session: Attached) -> Result<Consumer, Error> {
         let ring = session.ring().ok_or(Error::Forked)?;
         let probe = session.lock_file.probe().map_err(|e| Error::io("probe", session.lock_file.path(), e))?;
-        let lock = ConsumerLock::take(session.clone(), &ring)?;
+        let lock = ConsumerLock::take(session.clone(), &ring, Mode::Exclusive)?;
         let processes = ProcessWatch::new(&ring, session.lock_file.identity());
         let consumer = Consumer::begin(session, lock, probe, NameWatch::new(), processes, &ring);
         // An earlier consumer may have died between freeing blocks and announcing it; producers that

@@ -18,14 +18,14 @@ use crate::shm::overflow::Overflow;
 /// Makes a ring at `path`. The file gets its name only when it is complete, magic last, and has its lock file. So no
 /// process sees it half-made. If this process dies in between, no more than an empty lock file is left behind, which
 /// the next ring made there removes.
-pub(crate) fn create(path: &Path, info: &Info, overflow: Overflow, access: FileAccess) -> Result<(), Error> {
+pub(crate) fn create(path: &Path, info: &Info, steering: Steering, access: FileAccess) -> Result<(), Error> {
     let draft = Draft::new(directory_of(path), path)?;
     give(&draft, path, access)?;
     let (lock_path, mark) =
         lock_file::of_new(draft.file(), path, &info.uuid).map_err(|e| Error::io("create", path, e))?;
     // Before any work is done, because this tests whether the file system keeps locks.
     let lock_file = NewLockFile::draft(&lock_path, draft.file(), path)?;
-    fill(draft.file(), path, info, overflow, mark)?;
+    fill(draft.file(), path, info, steering, mark)?;
     let _in_use = lock_file.link()?;
     draft.link(path).inspect_err(|_| drop(std::fs::remove_file(&lock_path)))?;
     lock_file::sweep(directory_of(path));
@@ -33,15 +33,23 @@ pub(crate) fn create(path: &Path, info: &Info, overflow: Overflow, access: FileA
 }
 
 /// Makes a ring without a name, for processes that get its descriptor. No file remains of it.
-pub(crate) fn create_unnamed(dir: &Path, info: &Info, overflow: Overflow) -> Result<File, Error> {
+pub(crate) fn create_unnamed(dir: &Path, info: &Info, steering: Steering) -> Result<File, Error> {
     let place = dir.join("a ring without a name");
     let draft = Draft::new(dir, &place)?;
-    fill(draft.file(), &place, info, overflow, 0)?;
+    fill(draft.file(), &place, info, steering, 0)?;
     draft.into_unnamed().map_err(|e| Error::io("create", &place, e))
 }
 
 fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What a new ring does when it is full.
+#[derive(Clone, Copy)]
+pub(crate) struct Steering {
+    pub(crate) overflow: Overflow,
+    /// Items that it takes as a queue; 0 for as many as it holds.
+    pub(crate) bound: u64,
 }
 
 /// Who may use a new file.
@@ -64,7 +72,7 @@ fn give(draft: &Draft, path: &Path, access: FileAccess) -> Result<(), Error> {
 }
 
 /// Allocates every page of the file and writes its header.
-fn fill(file: &File, path: &Path, info: &Info, overflow: Overflow, mark: u64) -> Result<(), Error> {
+fn fill(file: &File, path: &Path, info: &Info, steering: Steering, mark: u64) -> Result<(), Error> {
     let bytes = info.geometry.file_bytes;
     // Checked first: the kernel would answer the attempt with SIGXFSZ.
     let limit = nix::sys::resource::getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
@@ -92,7 +100,8 @@ fn fill(file: &File, path: &Path, info: &Info, overflow: Overflow, mark: u64) ->
         let len = (bytes - at).min(zeros.len() as u64) as usize;
         write(&zeros[..len], at as usize)?;
     }
-    write(&info.encode(overflow), 0)?;
+    write(&info.encode(steering.overflow), 0)?;
+    write(&steering.bound.to_le_bytes(), header::QUEUE_BOUND)?;
     write(&mark.to_le_bytes(), header::LOCK_MARK)?;
     write(&layout::MAGIC.to_le_bytes(), header::MAGIC)
 }

@@ -281,6 +281,27 @@ impl Named {
         }
     }
 
+    /// The error for a thread or process that gets no lane.
+    pub(crate) fn error_of(&self, why: Refusal) -> Error {
+        let (path, session) = (self.path(), self.session());
+        match why {
+            Refusal::LanesTaken => {
+                Error::LanesExhausted { path: path.to_owned(), lanes: session.info.geometry.lane_count }
+            }
+            Refusal::System(libc::ENOENT) => {
+                let lock_file = session.lock_file.path().to_owned();
+                Error::LockFileMissing { path: path.to_owned(), lock_file }
+            }
+            Refusal::System(code) if !matches!(code, libc::EACCES | libc::EPERM | libc::EROFS) => {
+                Error::io("open a lane of", path, io::Error::from_raw_os_error(code))
+            }
+            Refusal::Gone if session.info.is_of_earlier_boot() => {
+                Error::EarlierBoot { path: path.to_owned(), why: "it waits to be drained".to_owned() }
+            }
+            Refusal::System(_) | Refusal::Gone => self.why_gone(),
+        }
+    }
+
     /// Why there is no ring to log into: what is at the path now.
     pub(crate) fn why_gone(&self) -> Error {
         let session = self.session();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::ring::by_name::Named;
-use crate::ring::create::{self, FileAccess};
+use crate::ring::create::{self, FileAccess, Steering};
 use crate::ring::exit;
 use crate::ring::file;
 use crate::ring::header::Info;
@@ -178,12 +178,16 @@ impl Options {
         }
         let info = Info::new(geometry, clock);
         let access = FileAccess { mode: self.mode, group: self.group, owner: None };
-        create::create(path, &info, self.overflow, access)
+        create::create(path, &info, self.steering(), access)
+    }
+
+    fn steering(&self) -> Steering {
+        Steering { overflow: self.overflow, bound: self.bound }
     }
 
     /// Makes a ring without a name in `dir`.
     pub(crate) fn create_unnamed(&self, dir: &Path) -> Result<std::fs::File, Error> {
         let info = Info::new(self.geometry()?, self.clock.unwrap_or_else(Clock::best));
-        create::create_unnamed(dir, &info, self.overflow)
+        create::create_unnamed(dir, &info, self.steering())
     }
 }

@@ -79,6 +79,14 @@ pub(crate) fn leave_old_lanes(session: &Session) {
     thread_lanes::forget_left(is_left, lane_close::close_at_thread_end);
 }
 
+/// The process's own lane and its incarnation. Opens it if it is not open.
+pub(crate) fn of_process(session: &Session, ring: &SharedRing) -> Result<(u32, u32), Refusal> {
+    session.state().still_refused()?;
+    open_for_process(session, ring).inspect_err(|why| session.state().refuse(*why))?;
+    let local = session.process_lane().ok_or(Refusal::Gone)?;
+    Ok((local.lane.load(Ordering::Relaxed), local.incarnation.load(Ordering::Relaxed)))
+}
+
 fn open_for_process(session: &Session, ring: &SharedRing) -> Result<(), Refusal> {
     if session.process_lane().is_some() {
         return Ok(());

@@ -46,6 +46,8 @@ pub struct Options {
     block_bytes: Option<u32>,
     definitions: Option<Size>,
     pub(crate) overflow: Overflow,
+    /// Items that the ring takes as a queue; 0 for as many as it holds.
+    pub(crate) bound: u64,
     pub(crate) mode: u32,
     pub(crate) group: Option<u32>,
     pub(crate) clock: Option<Clock>,
@@ -59,6 +61,7 @@ impl Default for Options {
             block_bytes: None,
             definitions: None,
             overflow: Overflow::Drop,
+            bound: 0,
             mode: 0o600,
             group: None,
             clock: None,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use crate::error::Error;
-use crate::ring::create::{self, FileAccess};
+use crate::ring::create::{self, FileAccess, Steering};
 use crate::ring::file::{self, Opened};
 use crate::ring::header::Info;
 use crate::ring::lock_file;
@@ -111,8 +111,8 @@ fn make_like(
     settings.make(draft, info, access)
 }
 
-/// Makes a ring like that of the session, which was removed from this path, with its sizes, overflow policy, level
-/// rules, permissions and clock. It belongs to this user where every member of a group may make it.
+/// Makes a ring like that of the session, which was removed from this path, with its sizes, overflow policy, bound
+/// as a queue, level rules, permissions and clock. It belongs to this user where every member of a group may make it.
 ///
 /// # Errors
 /// [`Error::Exists`] if something is there; [`Error::OtherOwner`].
@@ -134,9 +134,9 @@ pub(crate) fn make_anew(session: &Session, path: &Path) -> Result<(), Error> {
     Settings::of(&ring).make(path, &Info::new(info.geometry, clock), access)
 }
 
-/// What can be changed in a ring after it is made.
+/// What of a ring stands outside of its geometry.
 struct Settings {
-    overflow: Overflow,
+    steering: Steering,
     rules: Option<Vec<u8>>,
 }
 
@@ -146,11 +146,12 @@ impl Settings {
         let mut room = rules_area::ROOM;
         let rules = rules_area::read(ring.memory(), &mut room).map(|(_, text)| text.to_vec());
         let overflow = Overflow::from_words(word(header::OVERFLOW), word(header::BLOCK_DEADLINE_NS));
-        Settings { overflow, rules }
+        let steering = Steering { overflow, bound: word(header::QUEUE_BOUND) };
+        Settings { steering, rules }
     }
 
     fn make(self, path: &Path, info: &Info, access: FileAccess) -> Result<(), Error> {
-        create::create(path, info, self.overflow, access)?;
+        create::create(path, info, self.steering, access)?;
         if let Some(rules) = self.rules.filter(|rules| !rules.is_empty()) {
             file::open("", path, true)?.with_ring(|ring: &SharedRing| {
                 rules_area::write(ring.memory(), 0, unix_ns(), &rules);

@@ -65,6 +65,13 @@ impl Clock {
     }
 }
 
+/// Waits until all loads before are done and the next clock read comes after them. A processor may otherwise read its
+/// time-stamp counter before a load that comes earlier in the program.
+#[inline]
+pub(crate) fn settle() {
+    tsc::settle();
+}
+
 /// Why the time-stamp counter cannot be relied upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,7 +112,16 @@ fn unreliable_tsc(is_invariant: bool, clock_sources: Option<String>) -> Option<U
 #[cfg(target_arch = "x86_64")]
 mod tsc {
     #![allow(unsafe_code)]
-    use core::arch::x86_64::{__cpuid, _rdtsc};
+    use core::arch::x86_64::{__cpuid, _mm_lfence, _rdtsc};
+
+    #[inline(always)]
+    pub(super) fn settle() {
+        // SAFETY: every x86-64 processor has the instruction.
+        #[allow(unused_unsafe)]
+        unsafe {
+            _mm_lfence();
+        }
+    }
 
     #[inline(always)]
     pub(super) fn read() -> u64 {
@@ -126,6 +142,9 @@ mod tsc {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod tsc {
+    /// The kernel's clock is read in order.
+    pub(super) fn settle() {}
+
     pub(super) fn read() -> u64 {
         super::monotonic_ns()
     }

@@ -119,10 +119,28 @@ pub(crate) mod header {
     pub(crate) const LEVEL_RULES: [usize; 2] = [1024, 2048]; // length:32 | CRC-32:32, then the text
     pub(crate) const LEVEL_RULES_BYTES: usize = 1024;
 
+    // A queue on the ring: the roles, 64 bytes each, and what bounds it.
+    pub(crate) const GETTING: usize = 3072; // see role
+    pub(crate) const PUTTING: usize = 3136; // see role
+    pub(crate) const QUEUE_BOUND: usize = 3200; // items at most; 0: as many as the ring holds. Fixed at creation
+    pub(crate) const QUEUE_PERMITS: usize = 3208; // items that may be put before they have to be counted again
+    // Room line: set by a process that waits for room in a bounded queue, cleared by the getter that wakes it.
+    pub(crate) const ROOM_WAITERS: usize = 3264;
+    pub(crate) const ROOM_TURNS: usize = 3272; // wake-ups, counted. A futex on its low half
+
     /// In `FLAGS`: the file has been removed or replaced; records written from now on are not read.
     pub(crate) const FLAG_RETIRED: u64 = 1;
     /// In `FLAGS`: the consumer has found that the path no longer leads to the file.
     pub(crate) const FLAG_NAMELESS: u64 = 2;
+}
+
+/// Byte offsets in a role of the header.
+pub(crate) mod role {
+    pub(crate) const HOLDER: usize = 0; // process lane + 1:32 | its incarnation:32; 0: free
+    pub(crate) const LAST: usize = 8; // the last holder
+    pub(crate) const CLAIMED: usize = 16; // a waiter that is to have it next; a hint
+    pub(crate) const WAITERS: usize = 24; // 1: a process may be waiting
+    pub(crate) const TURNS: usize = 32; // wake-ups, counted. A futex on its low half
 }
 
 /// Byte offsets in a lane's entry.

@@ -15,6 +15,7 @@
 //! | SYNC EMPTY | reclaimer CASes CLOSING to empty | producer loads the segment's state | no process uses it |
 //! | SYNC LEAVE | a user of a mapping leaves | the last one CASes the count to its end | what users did to it |
 //! | SYNC ANSWER | consumer stores the answer to a request | the asking process loads it | what came of the request |
+//! | SYNC ROLE | the holder of a role gives it back | the next one takes it | what the holder did under the role |
 //! | SYNC BEGIN | a place for a mapping gets its count | a user is counted | what was prepared there |
 //!
 //! SYNC PIN has a full fence at both ends: a producer's between its pin and the load of the segment's state, and a
@@ -44,6 +45,7 @@ pub(crate) enum Sync {
     Pin,
     Leave,
     Begin,
+    Role,
 }
 
 impl Sync {

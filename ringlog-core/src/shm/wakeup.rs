@@ -30,3 +30,29 @@ pub(crate) fn announce_freed(ring: &SharedRing, count: u64) {
         futex::wake(word, i32::MAX);
     }
 }
+
+/// Wakes the processes that wait for room in a bounded queue, if the queue is one.
+pub(crate) fn wake_for_room(ring: &SharedRing) {
+    if ring.header_word(header::QUEUE_BOUND).load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    // Pairs with the fence in `await_room`: either the waiter counts the items after this one was taken out, or this
+    // thread sees that it waits.
+    fence(Ordering::SeqCst);
+    let waiters = ring.header_word(header::ROOM_WAITERS);
+    if waiters.load(Ordering::Relaxed) != 0 {
+        waiters.store(0, Ordering::Relaxed);
+        let turns = ring.header_word(header::ROOM_TURNS);
+        turns.fetch_add(1, Ordering::Release);
+        futex::wake(turns, i32::MAX);
+    }
+}
+
+/// Announces that the caller waits for room; it then counts once more before it sleeps. Returns the number of wake-ups
+/// to sleep on.
+pub(crate) fn await_room(ring: &SharedRing) -> u64 {
+    let turns = ring.header_word(header::ROOM_TURNS).load(Ordering::Acquire);
+    ring.header_word(header::ROOM_WAITERS).store(1, Ordering::Relaxed);
+    fence(Ordering::SeqCst);
+    turns
+}

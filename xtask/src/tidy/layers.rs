@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
         &["record"],
         &["ring"],
         &["producer", "reader"],
+        &["queue"],
         &["admin", "schema", "testing"],
     ]),
     ("ringlog-writer", &[

@@ -163,6 +163,11 @@ impl LaneReader {
         }
     }
 
+    /// Whether the next entry is a record.
+    pub(super) fn head_is_record(&self) -> bool {
+        matches!(self.head, Some(Head::Record { .. }))
+    }
+
     /// The tick from which on there may be entries that this scan cannot give out yet.
     pub(super) fn held_back_from(&self, scan: u64) -> Option<u64> {
         if self.head.is_some() { None } else { self.chain.held_back_from(scan) }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::error::Error;
 use crate::os::fork_guard;
-use crate::os::ofd_lock::{self, LockPage};
+use crate::os::ofd_lock::{self, LockPage, Mode};
 use crate::ring::by_name::Attached;
 use crate::ring::name;
 use crate::shm::block::SharedRing;
@@ -13,36 +13,40 @@ use crate::shm::layout::{NAME_BYTES, header, lock as lock_byte};
 use crate::shm::mailbox::{self, Request};
 use crate::shm::words::{process_name_words, text_from_words};
 
-/// Holds the lock of the ring's one consumer. The kernel releases it at the latest when the process ends.
+/// Holds the lock of the ring's one consumer, or a share of it: those of a queue take turns. The kernel releases it at
+/// the latest when the process ends.
 #[derive(Debug)]
 pub(super) struct ConsumerLock {
     session: Attached,
     session_id: u64,
     page: LockPage,
+    mode: Mode,
     follows_unclean_exit: bool,
     stops_before: u64,
 }
 
 impl ConsumerLock {
-    /// Takes the lock and writes the holder into the header.
-    pub(super) fn take(session: Attached, ring: &SharedRing) -> Result<ConsumerLock, Error> {
-        let path: &std::path::Path = &session.path;
-        let io = |e| Error::io("lock", session.lock_file.path(), e);
-        let held = {
-            let _no_fork = fork_guard::block_forks();
-            let file = session.lock_file.open().map_err(io)?;
-            let file = file.ok_or_else(|| name::no_such_ring("", path))?;
-            ofd_lock::hold(&file, lock_byte::CONSUMER, ofd_lock::Mode::Exclusive).map_err(io)?
-        };
-        let Some(page) = held else {
-            return Err(Error::ConsumerExists { path: path.to_path_buf(), holder: holder(ring) });
+    /// Takes the lock and writes the holder into the header; for a share, the caller does that when its turn comes.
+    pub(super) fn take(session: Attached, ring: &SharedRing, mode: Mode) -> Result<ConsumerLock, Error> {
+        let path = || session.path.to_path_buf();
+        let Some(page) = hold(&session, mode)? else {
+            // Those who hold it shared leave room for another share.
+            if mode == Mode::Exclusive
+                && let Some(page) = hold(&session, Mode::Shared)?
+            {
+                release(page);
+                return Err(Error::QueueInUse { path: path(), holder: holder(ring) });
+            }
+            return Err(Error::ConsumerExists { path: path(), holder: holder(ring) });
         };
         let follows_unclean_exit = ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) != 0;
         // Before the header names this consumer: a request to stop from a process that has read the name is for it.
         let stops_before = mailbox::last(ring, Request::Stop);
-        write_holder(ring);
+        if mode == Mode::Exclusive {
+            write_holder(ring);
+        }
         let session_id = session.session_id();
-        Ok(ConsumerLock { session_id, session, page, follows_unclean_exit, stops_before })
+        Ok(ConsumerLock { session_id, session, page, mode, follows_unclean_exit, stops_before })
     }
 
     /// The ring, unless this is a copy in a forked child: the child has neither the mapping nor the lock.
@@ -61,12 +65,30 @@ impl ConsumerLock {
     }
 }
 
+/// Locks the consumer's byte; `None` if others hold it.
+fn hold(session: &Attached, mode: Mode) -> Result<Option<LockPage>, Error> {
+    let io = |e| Error::io("lock", session.lock_file.path(), e);
+    let _no_fork = fork_guard::block_forks();
+    let file = session.lock_file.open().map_err(io)?;
+    let file = file.ok_or_else(|| name::no_such_ring("", &session.path))?;
+    ofd_lock::hold(&file, lock_byte::CONSUMER, mode).map_err(io)
+}
+
+/// Ends a lock. The caller has held it in this process, and uses it no more.
+fn release(page: LockPage) {
+    #[allow(unsafe_code)]
+    // SAFETY: held in this very session, released once.
+    unsafe {
+        LockPage::release(page.as_ptr());
+    };
+}
+
 /// Writes into the header that the consumer has ended in order.
 pub(super) fn write_end(ring: &SharedRing) {
     ring.header_word(header::CONSUMER_PID).store(0, Ordering::Relaxed);
 }
 
-fn write_holder(ring: &SharedRing) {
+pub(super) fn write_holder(ring: &SharedRing) {
     let set = |offset, value| ring.header_word(offset).store(value, Ordering::Relaxed);
     set(header::CONSUMER_PID, std::process::id().into());
     set(header::CONSUMER_SINCE_UNIX_NS, unix_ns());
@@ -75,6 +97,11 @@ fn write_holder(ring: &SharedRing) {
         debug_assert!(i < NAME_BYTES / 8);
         set(header::CONSUMER_NAME + i * 8, word);
     }
+}
+
+/// Whether the header names this process.
+fn is_named(ring: &SharedRing) -> bool {
+    ring.header_word(header::CONSUMER_PID).load(Ordering::Relaxed) == u64::from(std::process::id())
 }
 
 /// The consumer's process name and id, as the header has them. For messages: control characters are escaped.
@@ -89,14 +116,10 @@ pub(crate) fn holder(ring: &SharedRing) -> String {
 impl Drop for ConsumerLock {
     fn drop(&mut self) {
         let Some(ring) = self.ring() else { return };
-        if self.session.is_whole() {
+        if self.session.is_whole() && (self.mode == Mode::Exclusive || is_named(&ring)) {
             write_end(&ring);
         }
-        #[allow(unsafe_code)]
-        // SAFETY: held in `take` in this very session, released once.
-        unsafe {
-            LockPage::release(self.page.as_ptr());
-        };
+        release(self.page);
     }
 }
 

@@ -9,7 +9,7 @@ use super::moment::Moment;
 use crate::error::Error;
 use crate::os::futex;
 use crate::shm::block::{Kind, Phase, SharedRing, State};
-use crate::shm::clock::unix_ns;
+use crate::shm::clock::{self, unix_ns};
 use crate::shm::layout::header;
 use crate::shm::sync::{self, Ordering};
 
@@ -93,7 +93,7 @@ impl Consumer {
     }
 
     /// Whether there is an entry whose time has come. Proves that what it was made from came from the file.
-    fn has_entry(&mut self, ring: &SharedRing) -> Result<bool, Error> {
+    pub(super) fn has_entry(&mut self, ring: &SharedRing) -> Result<bool, Error> {
         let due = self.merge.due();
         if let Some(lane) = due
             && self.lanes.reader_mut(lane).take_unchecked()
@@ -124,6 +124,8 @@ impl Consumer {
         self.scans.started += 1;
         // The clock first: what is published after this is younger, but for interrupted log calls.
         let ticks = self.session.info.clock.ticks();
+        // The loads of the scan come after the clock read.
+        clock::settle();
         self.scans.last = Instant::now();
         let unix_ns = unix_ns();
         self.merge.begin_scan(Moment { ticks, unix_ns });
@@ -223,16 +225,21 @@ impl Consumer {
         if nap < NAP_WAKEABLE {
             std::thread::sleep(nap);
         } else {
-            let word = ring.header_word(header::SLEEP);
-            word.store(1, Ordering::Relaxed);
-            // Pairs with the fence in `wake_consumer`: either we see what was published before it, or the
-            // producer sees that we sleep.
-            sync::fence(Ordering::SeqCst);
-            if !self.scan(ring) {
-                futex::wait(word, 1, nap);
-            }
-            word.store(0, Ordering::Relaxed);
+            self.sleep(ring, nap);
         }
         self.scans.nap = (self.scans.nap * 2).min(NAP_MAX);
+    }
+
+    /// Sleeps until a producer wakes the consumer, `most` at most. Not if another scan finds something.
+    pub(super) fn sleep(&mut self, ring: &SharedRing, most: Duration) {
+        let word = ring.header_word(header::SLEEP);
+        word.store(1, Ordering::Relaxed);
+        // Pairs with the fence in `wake_consumer`: either we see what was published before it, or the
+        // producer sees that we sleep.
+        sync::fence(Ordering::SeqCst);
+        if !self.scan(ring) {
+            futex::wait(word, 1, most);
+        }
+        word.store(0, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,140 @@
+//! Taking items out: the turn of the thread, the role of the process, and the consumer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::item;
+use super::patience::Patience;
+use super::station::Station;
+use super::{Queue, count, waiting};
+use crate::error::Error;
+use crate::reader::consumer::Consumer;
+use crate::shm::wakeup;
+
+/// How long a call that is not to wait does wait for another getter, if there are items.
+const OTHERS: Duration = Duration::from_millis(100);
+
+/// What this process knows as a getter.
+#[derive(Debug, Default)]
+pub(super) struct Getter {
+    /// There once this process has attached, and while no thread is using it.
+    consumer: Option<Consumer>,
+}
+
+/// What came of an attempt at one ring.
+enum Outcome<T> {
+    Done(T),
+    TimeUp,
+    /// Another ring has taken the place of this one, which is empty.
+    Moved,
+}
+
+/// Takes out the first item.
+pub(super) fn get(queue: &Queue, patience: &Patience<'_>) -> Result<Option<Vec<u8>>, Error> {
+    with_record(queue, patience, |consumer, station| {
+        let bytes = item::bytes_of(&consumer.give_record()?);
+        consumer.ack()?;
+        if let Some(ring) = station.ring() {
+            wakeup::wake_for_room(&ring);
+        }
+        Ok(bytes)
+    })
+}
+
+/// Waits for an item and leaves it where it is.
+pub(super) fn wait(queue: &Queue, patience: &Patience<'_>) -> Result<bool, Error> {
+    Ok(with_record(queue, patience, |_, _| Ok(()))?.is_some())
+}
+
+/// Takes out what is there.
+pub(super) fn clear(queue: &Queue) -> Result<u64, Error> {
+    let now = Patience::new(Duration::ZERO, &|| true);
+    let cleared = with_record(queue, &now, |consumer, station| {
+        let mut cleared = 0;
+        consumer.look()?;
+        loop {
+            consumer.give_record()?;
+            cleared += 1;
+            // What is put in meanwhile is younger than the last scan, and stays.
+            if !consumer.has_found_record()? {
+                break;
+            }
+        }
+        consumer.ack()?;
+        if let Some(ring) = station.ring() {
+            wakeup::wake_for_room(&ring);
+        }
+        Ok(cleared)
+    })?;
+    Ok(cleared.unwrap_or(0))
+}
+
+/// Calls `act` once there is a record at the head of the consumer.
+fn with_record<T>(
+    queue: &Queue,
+    patience: &Patience<'_>,
+    mut act: impl FnMut(&mut Consumer, &Station) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    loop {
+        let station = queue.station_of_getter()?;
+        match at(queue, &station, patience, &mut act)? {
+            Outcome::Done(done) => return Ok(Some(done)),
+            Outcome::TimeUp => return Ok(None),
+            Outcome::Moved => {}
+        }
+    }
+}
+
+fn at<T>(
+    queue: &Queue,
+    station: &Arc<Station>,
+    patience: &Patience<'_>,
+    act: &mut impl FnMut(&mut Consumer, &Station) -> Result<T, Error>,
+) -> Result<Outcome<T>, Error> {
+    let ring = station.ring().ok_or(Error::Forked)?;
+    let has_items = || count::items(&ring) > 0;
+    let turn = station.getting.take(patience);
+    let turn = turn.or_else(|| has_items().then(|| station.getting.take(&patience.longer_by(OTHERS)))?);
+    let Some(mut getter) = turn else { return Ok(Outcome::TimeUp) };
+    let role = waiting::take(station, &ring, ring.getting(), patience);
+    let role = role.or_else(|| {
+        has_items().then(|| waiting::take(station, &ring, ring.getting(), &patience.longer_by(OTHERS)))?
+    });
+    let Some(role) = role else { return Ok(Outcome::TimeUp) };
+    // Not there during the call: after an error or a panic the next one begins anew.
+    let mut consumer = begin(station, getter.consumer.take(), &role)?;
+    let outcome = loop {
+        if consumer.has_record()? {
+            break Outcome::Done(act(&mut consumer, station)?);
+        }
+        if !station.is_of(&*queue.session()?) {
+            break Outcome::Moved;
+        }
+        let Some(slice) = patience.slice(Duration::MAX) else { break Outcome::TimeUp };
+        consumer.doze(slice)?;
+    };
+    getter.consumer = Some(consumer);
+    Ok(outcome)
+}
+
+/// The consumer with the state of the ring.
+fn begin(station: &Station, known: Option<Consumer>, role: &waiting::Held<'_>) -> Result<Consumer, Error> {
+    let is_again = role.is_again();
+    let consumer = match known {
+        Some(consumer) if is_again => return Ok(consumer),
+        Some(mut consumer) => {
+            consumer.catch_up()?;
+            if role.follows_death {
+                consumer.announce_for_dead()?;
+            }
+            consumer
+        }
+        None => {
+            let consumer = Consumer::for_queue(station.session().clone())?;
+            consumer.announce_for_dead()?;
+            consumer
+        }
+    };
+    consumer.name_in_header()?;
+    Ok(consumer)
+}
