@@ -37,7 +37,7 @@ mod waiting;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use self::error::PutError;
+pub use self::error::{Full, PutError};
 pub use self::options::QueueOptions;
 use self::patience::Patience;
 use self::station::Station;

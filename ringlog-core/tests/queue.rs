@@ -124,6 +124,24 @@ fn an_item_put_before_another_comes_out_before_it() {
     });
 }
 
+/// Each session is a process of its own to the others.
+#[test]
+fn getters_take_turns_without_a_gap() {
+    const ITEMS: u64 = 100;
+    let Scene { queue, name, _dir } = scene();
+    let others = [Queue::open(&name).unwrap(), Queue::open(&name).unwrap()];
+    for n in 0..ITEMS {
+        let put = || queue.put(&n.to_le_bytes(), NOW).unwrap();
+        // Two lanes.
+        if n % 2 == 0 { put() } else { std::thread::scope(|scope| _ = scope.spawn(put)) }
+    }
+    for n in 0..ITEMS {
+        let getter = [&queue, &others[0], &others[1], &others[0]][n as usize % 4];
+        assert_eq!(number(getter.get(NOW).unwrap()), Some(n));
+        assert_eq!(getter.len().unwrap(), ITEMS - n - 1);
+    }
+}
+
 #[test]
 fn a_writer_and_getters_exclude_each_other_and_are_named() {
     let Scene { queue, name, _dir } = scene();

@@ -140,3 +140,29 @@ impl Room<'_> {
         word.store(word.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_that_a_killed_putter_took_comes_back() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let options = Queue::options().size("1MiB").bound(3);
+        let queue = options.create(dir.path().join("queue").to_str().unwrap()).unwrap();
+        queue.put(b"first", Duration::ZERO).unwrap();
+        queue.ring().with_ring(|ring| {
+            let room = Room::of(ring);
+            assert_eq!([room.take_permit(), room.take_permit()], [Ok(()); 2]);
+        });
+        for _ in 0..2 {
+            queue.put(b"again", Duration::ZERO).unwrap();
+        }
+        assert!(matches!(queue.put(b"more", Duration::ZERO), Err(PutError::Full(Full::Bound(3)))));
+        // Scribbled over, it is no permit.
+        queue
+            .ring()
+            .with_ring(|ring| ring.header_word(header::QUEUE_PERMITS).store(u64::MAX, Ordering::Relaxed));
+        assert!(matches!(queue.put(b"more", Duration::ZERO), Err(PutError::Full(Full::Bound(3)))));
+    }
+}

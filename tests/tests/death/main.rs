@@ -9,6 +9,7 @@ mod emptying;
 mod killed;
 mod kills;
 mod proof_of_death;
+mod queue;
 mod reclaim;
 #[cfg(target_arch = "x86_64")]
 mod stopped;

@@ -12,6 +12,8 @@ mod level_changes;
 mod levels;
 mod looking;
 mod overflow;
+#[cfg(target_arch = "x86_64")]
+mod queue;
 
 /// The program that plays the other process.
 const PRODUCER: &str = env!("CARGO_BIN_EXE_ringlog-test-producer");

@@ -121,3 +121,49 @@ impl Consumer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::queue::Queue;
+    use crate::shm::layout::header;
+    use crate::shm::sync::Ordering;
+
+    /// Sleeps for longer than a queue's getter does, so that nothing else wakes it.
+    #[test]
+    fn a_put_wakes_a_getter_that_sleeps() {
+        const LONG: Duration = Duration::from_secs(60);
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let queue = Queue::options().size("1MiB").create(dir.path().join("queue").to_str().unwrap()).unwrap();
+        let mut consumer = Consumer::for_queue(queue.ring().named().attached()).unwrap();
+        // Whatever else wakes the consumer, such as a new block, is over with the first item.
+        queue.put(b"first", Duration::ZERO).unwrap();
+        assert!(consumer.has_record().unwrap());
+        consumer.give_record().unwrap();
+        consumer.ack().unwrap();
+        assert!(!consumer.has_record().unwrap());
+        std::thread::scope(|scope| {
+            let (tells, told) = std::sync::mpsc::channel();
+            let sleeper = scope.spawn(move || {
+                tells.send(crate::os::thread::id()).unwrap();
+                let begun = Instant::now();
+                consumer.doze(LONG).unwrap();
+                (consumer.has_record().unwrap(), begun.elapsed())
+            });
+            let state = format!("/proc/self/task/{}/stat", told.recv().unwrap());
+            let is_asleep = || {
+                let mut word = 0;
+                queue.ring().with_ring(|ring| word = ring.header_word(header::SLEEP).load(Ordering::Relaxed));
+                word == 1 && std::fs::read_to_string(&state).unwrap().contains(") S ")
+            };
+            while !is_asleep() {
+                std::thread::yield_now();
+            }
+            queue.put(b"item", Duration::ZERO).unwrap();
+            let (has_record, slept) = sleeper.join().unwrap();
+            assert!(has_record && slept < LONG / 2, "{slept:?}");
+        });
+    }
+}

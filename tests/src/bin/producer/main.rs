@@ -103,6 +103,14 @@ fn main() {
         "without-destructors" => roles::without_destructors(&name, &arguments),
         "late" => roles::late(&name, &arguments),
         "reborn" => roles::reborn(&name, &arguments),
+        "put-endlessly" => roles::put_endlessly(&name, &arguments),
+        "get-endlessly" => roles::get_endlessly(&name, &arguments),
+        "get-at-words" => roles::get_at_words(&name, &arguments),
+        "fork-a-getter" => roles::fork_a_getter(&name, &arguments),
+        #[cfg(target_arch = "x86_64")]
+        "put-between-markers" => roles::put_between_markers(&name, &arguments),
+        #[cfg(target_arch = "x86_64")]
+        "get-between-markers" => roles::get_between_markers(&name, &arguments),
         other => panic!("no such role: {other}"),
     }
 }

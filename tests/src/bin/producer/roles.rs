@@ -7,6 +7,7 @@ mod handlers;
 mod leaving;
 mod levels;
 mod limited;
+mod queueing;
 mod restricted;
 mod standing;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +32,9 @@ pub(crate) use handlers::interrupt_new_threads;
 pub(crate) use leaving::{ending, late, reborn, without_destructors};
 pub(crate) use levels::{ask_gates, ask_without_system_call, change_levels, fork_and_ask};
 pub(crate) use limited::{full_tmpfs, limited, without_descriptors};
+pub(crate) use queueing::{fork_a_getter, get_at_words, get_endlessly, put_endlessly};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use queueing::{get_between_markers, put_between_markers};
 pub(crate) use restricted::{
     log_without_system_call, push_between_markers, push_where_only_exit_is_allowed, push_without_system_call,
 };
