@@ -26,8 +26,8 @@ fn a_ring_has_the_clock_that_was_asked_for() {
     scene.ringlog(&["create", "app", "--size", "1MiB", "--clock", "monotonic"]).ok();
     let info = scene.ringlog(&["info", "app", "--json"]).ok().stdout;
     assert!(info.contains("\"clock\":\"monotonic\""), "{info}");
-    assert!(info.contains("\"format\":\"1.0\""), "{info}");
-    assert!(scene.ringlog(&["info", "app"]).ok().stdout.contains("\n  format    1.0\n"));
+    assert!(info.contains("\"format\":\"1.1\""), "{info}");
+    assert!(scene.ringlog(&["info", "app"]).ok().stdout.contains("\n  format    1.1\n"));
     let refused = scene.ringlog(&["create", "other", "--clock", "hpet"]);
     assert_eq!(refused.code, Some(2));
     assert!(
@@ -115,7 +115,7 @@ fn damaged_rings_and_other_versions_are_refused() {
     };
     refused(
         &change(VERSION_AT, 9),
-        "is a ring of format 9.0; this program knows format 1: upgrade this program",
+        "is a ring of format 9.1; this program knows format 1: upgrade this program",
     );
     let header = change(BLOCKS_AT, whole[BLOCKS_AT as usize] ^ 0xff);
     let stored = u32::from_le_bytes(whole[136..140].try_into().unwrap());

@@ -65,7 +65,8 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     }
     if !force {
         // No process can log into it any more.
-        let records = Observer::of_file(&path)?.stat()?.lag();
+        let stat = Observer::of_file(&path)?.stat()?;
+        let records = stat.lag().saturating_add(stat.claims);
         if records > 0 {
             return Err(Error::NotPersisted { path, records });
         }

@@ -267,6 +267,18 @@ pub enum Error {
         /// The process that took out an item last: name and id, as far as known.
         holder: String,
     },
+    /// There is no block for another claim.
+    #[error(
+        "no room in {} for another claim beside {claims} that are not acknowledged; acknowledge some, or make the \
+         ring larger",
+        path.shown()
+    )]
+    ClaimsExhausted {
+        /// The file.
+        path: PathBuf,
+        /// How many claims are not acknowledged.
+        claims: u64,
+    },
     /// The ring is in use.
     #[error("{} is in use by {holders}", path.shown())]
     InUse {

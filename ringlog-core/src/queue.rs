@@ -19,17 +19,21 @@
 //! * **In order.** An item whose `put` returned before another `put` began comes out first.
 //! * **Once.** Each item goes to one getter, whichever processes and threads ask. An item is in the queue when `put`
 //!   returns, and stays there when its process is killed.
-//! * **Getters may be killed.** An item that a killed process had not taken out comes to the next one.
+//! * **Getters may be killed.** An item that a killed process had not taken out comes to the next one. What it had
+//!   taken out is gone with it, unless it had [claimed](Queue::claim) the item.
 //! * A queue is an ordinary ring. Its getters and a writer exclude each other; records that are logged into the ring
 //!   are handed out by their message.
 
+mod claim;
 mod count;
 mod error;
+mod found;
 mod getter;
 mod item;
 mod options;
 mod patience;
 mod put;
+mod state;
 mod station;
 mod turn;
 mod waiting;
@@ -37,6 +41,7 @@ mod waiting;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use self::claim::Claim;
 pub use self::error::{Full, PutError};
 pub use self::options::QueueOptions;
 use self::patience::Patience;
@@ -141,6 +146,28 @@ impl Queue {
         getter::get(self, &Patience::new(patience, goes_on))
     }
 
+    /// Takes out the first item and claims it: until it is [acknowledged](Claim::ack), it lies in the ring, and goes to
+    /// another getter if this process ends or drops the claim. It may then come twice, and out of order. Waits as
+    /// [`get`](Self::get) does.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get); [`Error::ClaimsExhausted`] if the ring has no room for another claim.
+    pub fn claim(&self, patience: Duration) -> Result<Option<Claim>, Error> {
+        self.claim_while(patience, &|| true)
+    }
+
+    /// As [`claim`](Self::claim), and waits only as long as `goes_on` is true; it is asked at least each 50 ms.
+    ///
+    /// # Errors
+    /// As for [`claim`](Self::claim).
+    pub fn claim_while(
+        &self,
+        patience: Duration,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Claim>, Error> {
+        getter::claim(self, &Patience::new(patience, goes_on))
+    }
+
     /// Waits until there is an item, up to `patience` and as long as `goes_on` is true, and does not take it: another
     /// process may.
     ///
@@ -167,6 +194,15 @@ impl Queue {
         let ring = session.ring().ok_or(Error::Forked)?;
         let count = count::items(&ring);
         if session.is_whole() { Ok(count) } else { Err(session.truncated()) }
+    }
+
+    /// The number of [claims](Self::claim) that are not acknowledged. They do not count as items.
+    ///
+    /// # Errors
+    /// As for [`len`](Self::len).
+    pub fn unacked(&self) -> Result<u64, Error> {
+        let session = self.session()?;
+        Ok(claim::count(&session.ring().ok_or(Error::Forked)?))
     }
 
     /// Whether there is no item, as [`len`](Self::len) counts them.

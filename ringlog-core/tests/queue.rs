@@ -240,3 +240,67 @@ fn a_sleeping_getter_is_woken_by_a_put() {
         }
     });
 }
+
+#[test]
+fn a_claim_counts_until_it_is_acknowledged() {
+    let Scene { queue, name, _dir } = scene();
+    let items = [b"first".to_vec(), vec![2; 50_000], vec![]];
+    items.iter().for_each(|item| queue.put(item, NOW).unwrap());
+    let claims: Vec<_> = items.iter().map(|_| queue.claim(NOW).unwrap().unwrap()).collect();
+    assert!(claims.iter().map(|claim| claim.item()).eq(items.iter()));
+    assert_eq!((queue.len().unwrap(), queue.unacked().unwrap(), queue.get(NOW).unwrap()), (0, 3, None));
+    assert_eq!(queue.ring().observe().unwrap().stat().unwrap().claims, 3);
+    let free = || queue.ring().observe().unwrap().stat().unwrap().free_blocks;
+    let before = free();
+    let [first, second, third] = claims.try_into().unwrap_or_else(|_| unreachable!());
+    first.ack().unwrap();
+    drop(second);
+    // Another process gets it.
+    let other = Queue::open(&name).unwrap();
+    let again = other.claim(NOW).unwrap().unwrap();
+    assert!(again.item() == items[1]);
+    assert_eq!((queue.unacked().unwrap(), other.get(NOW).unwrap()), (2, None));
+    again.ack().unwrap();
+    third.ack().unwrap();
+    assert_eq!((queue.unacked().unwrap(), queue.get(NOW).unwrap()), (0, None));
+    assert!(free() > before + 6, "the blocks are free again: {before}, {}", free());
+    // A ring with claims is not removed as if all were done.
+    queue.put(b"last", NOW).unwrap();
+    drop(other);
+    let claim = queue.claim(NOW).unwrap().unwrap();
+    drop(claim);
+    drop(queue);
+    let error = ringlog::admin::remove(&name, false).unwrap_err();
+    assert!(matches!(error, Error::NotPersisted { records: 1, .. }), "{error}");
+    let queue = Queue::open(&name).unwrap();
+    assert_eq!(queue.get(NOW).unwrap().as_deref(), Some(&b"last"[..]), "its owner has ended in order");
+}
+
+#[test]
+fn a_full_ring_has_room_for_a_claim() {
+    let Scene { queue, _dir, .. } = scene_of(Queue::options().size("256KiB"));
+    while queue.put(&[7; 500], NOW).is_ok() {}
+    let claim = queue.claim(NOW).unwrap().unwrap();
+    assert_eq!((claim.item(), queue.unacked().unwrap()), (&[7; 500][..], 1));
+    claim.ack().unwrap();
+}
+
+#[test]
+fn too_many_claims_are_refused_and_lose_nothing() {
+    let Scene { queue, _dir, .. } = scene_of(Queue::options().size("256KiB"));
+    let mut claims = Vec::new();
+    let error = loop {
+        queue.put(b"item", NOW).unwrap();
+        match queue.claim(NOW) {
+            Ok(claim) => claims.push(claim.expect("an item")),
+            Err(error) => break error,
+        }
+    };
+    let put = claims.len() + 1;
+    assert!(matches!(error, Error::ClaimsExhausted { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("beside {} that", claims.len())), "{error}");
+    assert_eq!((queue.unacked().unwrap(), queue.len().unwrap()), (claims.len() as u64, 1));
+    drop(claims);
+    let got = std::iter::from_fn(|| queue.get(NOW).unwrap()).count();
+    assert_eq!((got, queue.unacked().unwrap()), (put, 0));
+}

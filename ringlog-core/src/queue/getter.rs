@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::item;
+use super::claim::{self, Claim};
+use super::found::Found;
 use super::patience::Patience;
 use super::station::Station;
 use super::{Queue, count, waiting};
@@ -13,13 +14,6 @@ use crate::shm::wakeup;
 
 /// How long a call that is not to wait does wait for another getter, if there are items.
 const OTHERS: Duration = Duration::from_millis(100);
-
-/// What this process knows as a getter.
-#[derive(Debug, Default)]
-pub(super) struct Getter {
-    /// There once this process has attached, and while no thread is using it.
-    consumer: Option<Consumer>,
-}
 
 /// What came of an attempt at one ring.
 enum Outcome<T> {
@@ -31,49 +25,49 @@ enum Outcome<T> {
 
 /// Takes out the first item.
 pub(super) fn get(queue: &Queue, patience: &Patience<'_>) -> Result<Option<Vec<u8>>, Error> {
-    with_record(queue, patience, |consumer, station| {
-        let bytes = item::bytes_of(&consumer.give_record()?);
-        consumer.ack()?;
-        if let Some(ring) = station.ring() {
-            wakeup::wake_for_room(&ring);
-        }
-        Ok(bytes)
-    })
+    with_item(queue, patience, |found| found.take())
+}
+
+/// Claims the first item.
+pub(super) fn claim(queue: &Queue, patience: &Patience<'_>) -> Result<Option<Claim>, Error> {
+    with_item(queue, patience, |found| found.claim())
 }
 
 /// Waits for an item and leaves it where it is.
 pub(super) fn wait(queue: &Queue, patience: &Patience<'_>) -> Result<bool, Error> {
-    Ok(with_record(queue, patience, |_, _| Ok(()))?.is_some())
+    Ok(with_item(queue, patience, |_| Ok(()))?.is_some())
 }
 
 /// Takes out what is there.
 pub(super) fn clear(queue: &Queue) -> Result<u64, Error> {
     let now = Patience::new(Duration::ZERO, &|| true);
-    let cleared = with_record(queue, &now, |consumer, station| {
+    let cleared = with_item(queue, &now, |mut found| {
         let mut cleared = 0;
-        consumer.look()?;
-        loop {
-            consumer.give_record()?;
+        while found.orphan.take().is_some_and(|orphan| {
+            orphan.free(found.ring);
+            true
+        }) {
             cleared += 1;
-            // What is put in meanwhile is younger than the last scan, and stays.
-            if !consumer.has_found_record()? {
-                break;
-            }
+            found.orphan = claim::find_orphan(found.station, found.ring);
         }
-        consumer.ack()?;
-        if let Some(ring) = station.ring() {
-            wakeup::wake_for_room(&ring);
+        found.consumer.look()?;
+        // What is put in meanwhile is younger than the last scan, and stays.
+        while found.consumer.has_found_record()? {
+            found.consumer.give_record()?;
+            cleared += 1;
         }
+        found.consumer.ack()?;
+        wakeup::wake_for_room(found.ring);
         Ok(cleared)
     })?;
     Ok(cleared.unwrap_or(0))
 }
 
-/// Calls `act` once there is a record at the head of the consumer.
-fn with_record<T>(
+/// Calls `act` once there is an item.
+fn with_item<T>(
     queue: &Queue,
     patience: &Patience<'_>,
-    mut act: impl FnMut(&mut Consumer, &Station) -> Result<T, Error>,
+    mut act: impl FnMut(Found<'_>) -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
     loop {
         let station = queue.station_of_getter()?;
@@ -89,10 +83,10 @@ fn at<T>(
     queue: &Queue,
     station: &Arc<Station>,
     patience: &Patience<'_>,
-    act: &mut impl FnMut(&mut Consumer, &Station) -> Result<T, Error>,
+    act: &mut impl FnMut(Found<'_>) -> Result<T, Error>,
 ) -> Result<Outcome<T>, Error> {
     let ring = station.ring().ok_or(Error::Forked)?;
-    let has_items = || count::items(&ring) > 0;
+    let has_items = || count::items(&ring) + claim::count(&ring) > 0;
     let turn = station.getting.take(patience);
     let turn = turn.or_else(|| has_items().then(|| station.getting.take(&patience.longer_by(OTHERS)))?);
     let Some(mut getter) = turn else { return Ok(Outcome::TimeUp) };
@@ -104,8 +98,22 @@ fn at<T>(
     // Not there during the call: after an error or a panic the next one begins anew.
     let mut consumer = begin(station, getter.consumer.take(), &role)?;
     let outcome = loop {
-        if consumer.has_record()? {
-            break Outcome::Done(act(&mut consumer, station)?);
+        let mut orphan = if claim::may_exist(&ring) && getter.is_look_due() {
+            claim::find_orphan(station, &ring)
+        } else {
+            None
+        };
+        let has_record = orphan.is_none() && consumer.has_record()?;
+        if orphan.is_none() && !has_record {
+            orphan = claim::find_orphan(station, &ring);
+        }
+        if orphan.is_some() {
+            // There may be more of them.
+            getter.look_again();
+        }
+        if has_record || orphan.is_some() {
+            let found = Found { queue, station, ring: &ring, consumer: &mut consumer, orphan };
+            break Outcome::Done(act(found)?);
         }
         if !station.is_of(&*queue.session()?) {
             break Outcome::Moved;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use super::getter::Getter;
+use super::state::Getter;
 use super::turn::Turn;
 use crate::os::fork_guard;
 use crate::os::fork_local::ForkLocal;

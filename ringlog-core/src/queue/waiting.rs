@@ -114,7 +114,7 @@ impl Wait {
 
 /// Whether the holder of a role is alive. One of this process is not: the calling thread has its turn, so a thread that
 /// had the role before was ended from outside.
-fn is_alive(station: &Station, ring: &SharedRing, holder: Holder) -> bool {
+pub(super) fn is_alive(station: &Station, ring: &SharedRing, holder: Holder) -> bool {
     let (lane, incarnation) = holder.process();
     // The word is untrusted.
     if holder == station.me || lane >= ring.geometry().lane_count {

@@ -14,7 +14,9 @@ use crate::ring::reclaim;
 use crate::shm::block::{Kind, Phase, SharedRing};
 use crate::shm::definition_limits::DefinitionLimits;
 use crate::shm::drops::{DropReason, Drops, LanelessDrops, LanelessReason};
-use crate::shm::layout::{NAME_BYTES, SLOT_BYTES, halves, header, lane as lane_entry, lock as lock_byte};
+use crate::shm::layout::{
+    NAME_BYTES, SLOT_BYTES, claim, halves, header, lane as lane_entry, lock as lock_byte,
+};
 use crate::shm::mailbox::{self, Request, RotationOutcome};
 use crate::shm::overflow::Overflow;
 use crate::shm::words::text_from_words;
@@ -32,6 +34,8 @@ pub struct RingStat {
     pub dropped_without_lane: u64,
     /// The dropped records by reason.
     pub refused: RefusedStat,
+    /// Items of a queue that were taken out and are not acknowledged.
+    pub claims: u64,
     /// Free blocks.
     pub free_blocks: u32,
     /// The area for definitions.
@@ -298,6 +302,7 @@ impl Observer {
             dropped: refused.sum(),
             dropped_without_lane,
             refused,
+            claims: count_claims(&ring),
             free_blocks,
             definitions: definition_stat(&ring, &lanes),
             described: word(header::CONSUMER_DESCRIBED),
@@ -373,6 +378,17 @@ fn lane_stat(ring: &SharedRing, lane: u32, alive: bool) -> LaneStat {
         dropped: word(lane_entry::DROPPED),
         segments: if state.process { word(lane_entry::PINS).count_ones() } else { 0 },
     }
+}
+
+/// The claims of a queue, by their first blocks.
+fn count_claims(ring: &SharedRing) -> u64 {
+    let blocks = (0..ring.geometry().block_count).filter(|index| {
+        let state =
+            ring.state(*index).filter(|state| state.kind == Kind::Claims && state.phase != Phase::Free);
+        state.is_some_and(|state| ring.committed(*index, state.generation).is_some())
+            && ring.block_word(*index, claim::PART).load(Ordering::Relaxed) == 0
+    });
+    blocks.count() as u64
 }
 
 /// The number of free blocks. A lane's entry counts only the records of closed blocks; those of the open one are added

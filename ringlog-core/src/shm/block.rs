@@ -38,6 +38,8 @@ pub(crate) enum Phase {
 pub(crate) enum Kind {
     Records,
     Control,
+    /// Claims of a queue's getter.
+    Claims,
     Unknown(u8),
 }
 
@@ -46,6 +48,7 @@ impl Kind {
         match self {
             Kind::Records => 0,
             Kind::Control => 2,
+            Kind::Claims => 3,
             Kind::Unknown(code) => code as u64,
         }
     }
@@ -54,6 +57,7 @@ impl Kind {
         match code {
             0 => Kind::Records,
             2 => Kind::Control,
+            3 => Kind::Claims,
             other => Kind::Unknown(other),
         }
     }

@@ -4,16 +4,18 @@
 
 pub(crate) mod area;
 mod lane_count;
+mod queue;
 
 use std::fmt;
 
 use self::area::Area;
+pub(crate) use self::queue::{claim, role};
 
 /// The first eight bytes of every ring; written last at creation.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"RINGLOG\x1a");
 /// Readers refuse another major version; a larger minor version only adds what may be skipped.
 pub(crate) const VERSION_MAJOR: u16 = 1;
-pub(crate) const VERSION_MINOR: u16 = 0;
+pub(crate) const VERSION_MINOR: u16 = 1;
 /// Reads as another number on a machine of the other byte order.
 pub(crate) const BYTE_ORDER: u64 = 0x0807_0605_0403_0201;
 
@@ -124,6 +126,7 @@ pub(crate) mod header {
     pub(crate) const PUTTING: usize = 3136; // see role
     pub(crate) const QUEUE_BOUND: usize = 3200; // items at most; 0: as many as the ring holds. Fixed at creation
     pub(crate) const QUEUE_PERMITS: usize = 3208; // items that may be put before they have to be counted again
+    pub(crate) const CLAIMS: usize = 3216; // 1: there may be claims
     // Room line: set by a process that waits for room in a bounded queue, cleared by the getter that wakes it.
     pub(crate) const ROOM_WAITERS: usize = 3264;
     pub(crate) const ROOM_TURNS: usize = 3272; // wake-ups, counted. A futex on its low half
@@ -132,15 +135,6 @@ pub(crate) mod header {
     pub(crate) const FLAG_RETIRED: u64 = 1;
     /// In `FLAGS`: the consumer has found that the path no longer leads to the file.
     pub(crate) const FLAG_NAMELESS: u64 = 2;
-}
-
-/// Byte offsets in a role of the header.
-pub(crate) mod role {
-    pub(crate) const HOLDER: usize = 0; // process lane + 1:32 | its incarnation:32; 0: free
-    pub(crate) const LAST: usize = 8; // the last holder
-    pub(crate) const CLAIMED: usize = 16; // a waiter that is to have it next; a hint
-    pub(crate) const WAITERS: usize = 24; // 1: a process may be waiting
-    pub(crate) const TURNS: usize = 32; // wake-ups, counted. A futex on its low half
 }
 
 /// Byte offsets in a lane's entry.

@@ -96,6 +96,48 @@ fn each_item_goes_to_one_getter_whatever_is_killed() {
 }
 
 #[test]
+fn a_claimed_item_outlives_its_getter() {
+    const ROUNDS: u64 = 30;
+    let at = Scratch::new();
+    let options = Ring::options().block_bytes(2048).lanes(16);
+    let queue = Queue::options().ring(options.size("512KiB")).create(at.name()).unwrap();
+    let counters = Counters::open(&at.file("counters"));
+    let counted = format!("counters={}", at.file("counters").to_str().unwrap());
+    let mut random = Random::new(13);
+    for round in 0..ROUNDS {
+        let arguments = [counted.clone(), format!("putter={round}"), "long_every=9".to_owned()];
+        let mut putter = spawn("put-endlessly", &at, &arguments);
+        let getters = (0..2).map(|n| {
+            let file = at.file(format!("got-{}", 2 * round + n));
+            spawn("claim-endlessly", &at, &[format!("file={}", file.display())])
+        });
+        let mut getters: Vec<Child> = getters.collect();
+        putter.go();
+        getters.iter_mut().for_each(Child::go);
+        std::thread::sleep(Duration::from_micros(random.below(6_000)));
+        getters.iter_mut().for_each(Child::kill);
+        putter.kill();
+    }
+    let mut got = BTreeMap::new();
+    for n in 0..2 * ROUNDS {
+        count_items(&std::fs::read(at.file(format!("got-{n}"))).unwrap(), &mut got);
+    }
+    println!("{} claims are left", queue.unacked().unwrap());
+    while let Some(item) = queue.get(NOW).unwrap() {
+        count_items(&item[..16], &mut got);
+    }
+    assert_eq!((queue.len().unwrap(), queue.unacked().unwrap()), (0, 0));
+    for putter in 0..ROUNDS {
+        for n in 0..counters.get(putter as u32) {
+            assert!(got.contains_key(&(putter, n)), "item {n} of putter {putter} is lost");
+        }
+    }
+    let twice = got.values().map(|count| u64::from(count - 1)).sum::<u64>();
+    println!("{} items, {twice} came again", got.len());
+    assert!(twice <= 4 * ROUNDS, "{twice} came again");
+}
+
+#[test]
 fn the_role_of_a_killed_getter_passes_on() {
     let at = Scratch::new();
     let queue = Queue::options().size("1MiB").create(at.name()).unwrap();

@@ -1,4 +1,4 @@
-//! The golden ring: what version 1.0 has written, every 1.x still reads.
+//! The golden rings: what versions 1.0 and 1.1 have written, every 1.x still reads.
 //!
 //! Made with `cargo run -p ringlog-tests --bin ringlog-make-golden`, and never made anew once its
 //! version has been released: a new minor version adds a ring of its own beside this one.
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringlog::admin::Clock;
+use ringlog::queue::Queue;
 use ringlog::reader::{Body, Entry, GapReason, Observer};
 use ringlog::{Overflow, Ring};
 use ringlog_testkit::Scratch;
@@ -125,4 +126,34 @@ fn another_major_version_is_refused_with_a_message() {
         format!("{} is a ring of format 2.0; this program knows format 1: upgrade this program", at.name());
     assert_eq!(Ring::open(at.name()).unwrap_err().to_string(), expected);
     assert_eq!(Observer::open(at.name()).unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn the_layout_of_version_1_1_stays_readable() {
+    let bytes = std::fs::read(golden().with_file_name("v1.1.ring")).unwrap();
+    assert_eq!(bytes[..12], *b"RINGLOG\x1a\x01\x00\x01\x00", "magic, major and minor version");
+    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    // The role is free and had a holder, the queue takes nine items and had so many permits left, and there are claims.
+    assert_eq!([3072, 3200, 3208, 3216].map(word), [0, 9, 5, 1]);
+    assert_ne!(word(3080), 0);
+    let at = Scratch::new();
+    std::fs::write(at.name(), &bytes).unwrap();
+    let mut observer = Observer::open(at.name()).unwrap();
+    let items: Vec<String> = observer.poll().unwrap().iter().map(|item| item.entry().message()).collect();
+    // An observer also sees what is acknowledged and still there.
+    assert_eq!(items[2..], ["item=first", "item=second"]);
+    let stat = observer.stat().unwrap();
+    assert_eq!((stat.published, stat.persisted, stat.claims, stat.damaged), (4, 2, 2, 0));
+    // As in a ring of this boot.
+    let mut bytes = bytes;
+    bytes[80..96].fill(0);
+    let checksum = crc32fast::hash(&bytes[8..136]);
+    bytes[136..140].copy_from_slice(&checksum.to_le_bytes());
+    std::fs::write(at.name(), &bytes).unwrap();
+    let queue = Queue::open(at.name()).unwrap();
+    assert_eq!((queue.len().unwrap(), queue.unacked().unwrap(), queue.bound()), (2, 2, Some(9)));
+    let mut got: Vec<_> = std::iter::from_fn(|| queue.get(Duration::ZERO).unwrap()).collect();
+    assert_eq!(got.split_off(2), [b"first".to_vec(), b"second".to_vec()], "claims first");
+    got.sort_by_key(Vec::len);
+    assert_eq!(got, [b"claimed".to_vec(), vec![7; 2_000]]);
 }

@@ -54,6 +54,48 @@ fn kill_at_each_instruction(taken: &[u64], extent: Extent) {
     }
 }
 
+#[test]
+fn a_getter_killed_with_a_claim_loses_none() {
+    // A short item, and one that takes several blocks.
+    for before in [3, 5] {
+        let at = Scratch::new();
+        let options = Ring::options().size("128KiB").block_bytes(1024).lanes(6);
+        let queue = Queue::options().ring(options).create(at.name()).unwrap();
+        (0..ITEMS).for_each(|n| queue.put(&item(n), NOW).unwrap());
+        let arguments = ["get-between-markers", at.name(), &format!("before={before}"), "claims=1"];
+        let states = states_of(&at, &arguments);
+        println!("after {before} items: {} states", states.len());
+        let mut is_done = false;
+        for (number_of_state, state) in states.iter().enumerate() {
+            let copy = Scratch::new();
+            std::fs::write(copy.name(), state).unwrap();
+            let queue = Queue::open(copy.name()).unwrap();
+            let count = queue.len().unwrap() + queue.unacked().unwrap();
+            let mut got = Vec::new();
+            while let Some(found) = queue.get(NOW).unwrap() {
+                assert!(found == item(number(&found)), "state {number_of_state}: item {}", number(&found));
+                got.push(number(&found));
+            }
+            let what = format!("state {number_of_state} after {before} items: {got:?}");
+            assert_eq!(
+                (got.len() as u64, queue.len().unwrap(), queue.unacked().unwrap()),
+                (count, 0, 0),
+                "{what}"
+            );
+            got.sort_unstable();
+            let has = got.iter().filter(|n| **n == before).count();
+            assert!(if is_done { has == 0 } else { has <= 2 }, "{what}");
+            is_done |= has == 0;
+            got.retain(|n| *n != before);
+            assert_eq!(got, (before + 1..ITEMS).collect::<Vec<_>>(), "{what}");
+            let stat = queue.ring().observe().unwrap().stat().unwrap();
+            let all = queue.ring().info().geometry().block_count();
+            assert_eq!((stat.claims, stat.damaged, stat.free_blocks), (0, 0, all), "{what}");
+        }
+        assert!(is_done);
+    }
+}
+
 /// In this state of the ring the item is there or it is not, and all others are.
 fn check(before: u64, state: &[u8], at: usize) {
     let copy = Scratch::new();

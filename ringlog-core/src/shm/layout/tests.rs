@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn the_file_header_lies_where_format_md_says() {
     assert_eq!(super::MAGIC.to_le_bytes(), *b"RINGLOG\x1a");
-    assert_eq!((VERSION_MAJOR, VERSION_MINOR), (1, 0));
+    assert_eq!((VERSION_MAJOR, VERSION_MINOR), (1, 1));
     use header::*;
     assert_eq!(
         [VERSION, BYTE_ORDER, FILE_BYTES, BLOCKS, LANES, CLOCK, NS_PER_TICK, UUID, BOOT_ID],
@@ -34,6 +34,10 @@ fn the_file_header_lies_where_format_md_says() {
     assert_eq!([SEGMENTS_FREED, BYTES], [960, 4096]);
     assert_eq!([DROPPED_BY_SYSTEM, DROPPED_ERRNO, DROPPED_WHILE_OPENING], [840, 864, 872]);
     assert_eq!([DROPPED_BY_SYSTEM_REPORTED, DROPPED_WHILE_OPENING_REPORTED], [920, 928]);
+    assert_eq!([GETTING, PUTTING, QUEUE_BOUND, QUEUE_PERMITS, CLAIMS], [3072, 3136, 3200, 3208, 3216]);
+    assert_eq!([ROOM_WAITERS, ROOM_TURNS], [3264, 3272]);
+    assert_eq!([role::HOLDER, role::LAST, role::CLAIMED, role::WAITERS, role::TURNS], [0, 8, 16, 24, 32]);
+    assert_eq!([claim::PART, claim::NUMBER, claim::BYTES, claim::LET_GO], [2, 3, 5, 12]);
 }
 
 #[test]

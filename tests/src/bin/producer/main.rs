@@ -105,6 +105,7 @@ fn main() {
         "reborn" => roles::reborn(&name, &arguments),
         "put-endlessly" => roles::put_endlessly(&name, &arguments),
         "get-endlessly" => roles::get_endlessly(&name, &arguments),
+        "claim-endlessly" => roles::claim_endlessly(&name, &arguments),
         "get-at-words" => roles::get_at_words(&name, &arguments),
         "fork-a-getter" => roles::fork_a_getter(&name, &arguments),
         #[cfg(target_arch = "x86_64")]

@@ -32,7 +32,7 @@ pub(crate) use handlers::interrupt_new_threads;
 pub(crate) use leaving::{ending, late, reborn, without_destructors};
 pub(crate) use levels::{ask_gates, ask_without_system_call, change_levels, fork_and_ask};
 pub(crate) use limited::{full_tmpfs, limited, without_descriptors};
-pub(crate) use queueing::{fork_a_getter, get_at_words, get_endlessly, put_endlessly};
+pub(crate) use queueing::{claim_endlessly, fork_a_getter, get_at_words, get_endlessly, put_endlessly};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use queueing::{get_between_markers, put_between_markers};
 pub(crate) use restricted::{

@@ -55,6 +55,17 @@ pub(crate) fn get_endlessly(name: &str, arguments: &Arguments) {
     });
 }
 
+/// As `get_endlessly`, but claims each item, and acknowledges it when it is written down.
+pub(crate) fn claim_endlessly(name: &str, arguments: &Arguments) {
+    let queue = Queue::open(name).unwrap();
+    let mut file = File::options().append(true).create(true).open(arguments.text("file").unwrap()).unwrap();
+    ready();
+    while let Some(claim) = queue.claim(SOON).unwrap() {
+        file.write_all(&claim.item()[..16]).unwrap();
+        claim.ack().unwrap();
+    }
+}
+
 /// Takes out one item at each word that it gets, and prints its first number and how many are left; a line of its own
 /// if there was none.
 pub(crate) fn get_at_words(name: &str, arguments: &Arguments) {
@@ -94,7 +105,7 @@ pub(crate) fn fork_a_getter(name: &str, _: &Arguments) {
     });
 }
 
-/// Takes out `before` items, then one more between two markers.
+/// Takes out `before` items, then one more between two markers, which it claims and acknowledges if `claims` is set.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn get_between_markers(name: &str, arguments: &Arguments) {
     let queue = Queue::open(name).unwrap();
@@ -102,10 +113,15 @@ pub(crate) fn get_between_markers(name: &str, arguments: &Arguments) {
     for _ in 0..arguments.number("before", 1) {
         queue.get(Duration::ZERO).unwrap().expect("an item");
     }
+    let claims = arguments.number("claims", 0) != 0;
     ringlog_testkit::marker();
-    let item = queue.get(Duration::ZERO).unwrap();
+    let is_there = if claims {
+        queue.claim(Duration::ZERO).unwrap().map(|claim| claim.ack().unwrap()).is_some()
+    } else {
+        queue.get(Duration::ZERO).unwrap().is_some()
+    };
     ringlog_testkit::marker();
-    assert!(item.is_some());
+    assert!(is_there);
 }
 
 /// Puts in one item of so many bytes between two markers, after one outside.
