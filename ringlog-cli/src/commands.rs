@@ -1,8 +1,10 @@
 //! The subcommands of `ringlog`.
 
 mod absence;
+mod clear;
 mod create;
 mod demo;
+mod get;
 mod import;
 pub(crate) mod info;
 pub(crate) mod level;
@@ -13,6 +15,7 @@ mod resize;
 mod rm;
 mod rotate;
 mod run;
+mod size;
 pub(crate) mod stat;
 mod stop;
 mod stop_signals;
@@ -33,6 +36,9 @@ pub enum Command {
     Create(create::Create),
     Resize(resize::Resize),
     Put(put::Put),
+    Get(get::Get),
+    Size(size::SizeArgs),
+    Clear(clear::Clear),
     Tail(tail::Tail),
     Ls(ls::Ls),
     Info(info::Info),
@@ -61,6 +67,9 @@ impl Command {
             Command::Create(command) => command.run(),
             Command::Resize(command) => command.run(),
             Command::Put(command) => command.run(),
+            Command::Get(command) => command.run(),
+            Command::Size(command) => command.run(),
+            Command::Clear(command) => command.run(),
             Command::Tail(command) => command.run(),
             Command::Ls(command) => command.run(),
             Command::Info(command) => command.run(),

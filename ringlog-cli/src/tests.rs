@@ -99,6 +99,7 @@ fn options_that_take_only_numbers_are_counts() {
         ("create", "group"),
         ("resize", "lanes"),
         ("put", "level"),
+        ("get", "count"),
         ("tail", "lines"),
         ("tail", "level"),
         ("level", "pid"),

@@ -21,7 +21,7 @@ fn document(name: &str) -> String {
 
 #[test]
 fn the_sessions_in_readme_are_true() {
-    assert_eq!(play("README.md"), 2);
+    assert_eq!(play("README.md"), 3);
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! A claim is a block, or several for a long item, of a kind that readers of records skip. Its life is that of its
 //! first block: freed, it is acknowledged. Its owner is the process whose lane the block names. If the kernel says that
 //! this lane has no owner any more, or the owner has let go of the claim, the next getter takes it over. A getter
-//! writes a claim before it acknowledges the item that it copies, and frees one that it takes over after it has copied it: so
-//! an item may come twice, and none is lost.
+//! writes a claim before it acknowledges the item that it copies, and frees one that it takes over after it has copied
+//! it: so an item may come twice, and none is lost.
 
 use std::sync::Arc;
 
