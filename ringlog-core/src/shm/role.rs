@@ -16,14 +16,14 @@
 
 use crate::shm::block::SharedRing;
 use crate::shm::layout::{header, pair, role as word};
-use crate::shm::sync::{AtomicU64, Ordering, Sync, fence};
+use crate::shm::sync::{AtomicU64, Ordering, Sync};
 
 /// A process as the holder of a role: `process lane + 1:32 | its incarnation:32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Holder(u64);
 
 impl Holder {
-    pub(crate) fn new(lane: u32, incarnation: u32) -> Holder {
+    pub(crate) const fn new(lane: u32, incarnation: u32) -> Holder {
         Holder(pair(lane.wrapping_add(1), incarnation))
     }
 
@@ -71,12 +71,18 @@ impl<'a> Role<'a> {
         holder.compare_exchange(dead.0, me.0, Sync::Role.acquire(), Ordering::Relaxed).is_ok()
     }
 
+    /// Takes the role whoever has it: what a twin of the model does.
+    #[cfg(all(test, loom))]
+    pub(crate) fn seize(&self, me: Holder) {
+        self.word(word::HOLDER).store(me.0, Ordering::Release);
+    }
+
     /// Gives the role back. Returns whether a process may be waiting for it, which is then to be woken.
     pub(crate) fn give_back(&self) -> bool {
         // SYNC ROLE (release end).
         self.word(word::HOLDER).store(0, Sync::Role.release());
-        // Pairs with the fence in `announce`: either the waiter sees the role free, or this thread sees the waiter.
-        fence(Ordering::SeqCst);
+        // SYNC TURN, with the fence in `announce`: either the waiter sees the role free, or we see the waiter.
+        Sync::Turn.full_fence();
         let waiters = self.word(word::WAITERS);
         let is_awaited = waiters.load(Ordering::Relaxed) != 0;
         if is_awaited {
@@ -91,7 +97,8 @@ impl<'a> Role<'a> {
     pub(crate) fn announce(&self) -> u64 {
         let turns = self.turns().load(Ordering::Acquire);
         self.word(word::WAITERS).store(1, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        // SYNC TURN.
+        Sync::Turn.full_fence();
         turns
     }
 

@@ -21,6 +21,9 @@
 //! SYNC PIN has a full fence at both ends: a producer's between its pin and the load of the segment's state, and a
 //! reclaimer's between CLOSING and the load of the pins. One of the two sees the other's store.
 //!
+//! SYNC TURN has one too: a holder's between giving its role back and the load of the waiters, and a waiter's between
+//! its announcement and its last attempt to take the role.
+//!
 //! Under `--cfg loom` the atomics are loom's, and a model may weaken one named ordering (its negative twin),
 //! to show that the model depends on it.
 
@@ -46,6 +49,7 @@ pub(crate) enum Sync {
     Leave,
     Begin,
     Role,
+    Turn,
 }
 
 impl Sync {

@@ -27,6 +27,7 @@ use crate::shm::sync::twin;
 mod death;
 mod definitions;
 mod reuse;
+mod roles;
 mod steer;
 mod takeover;
 mod users;
@@ -124,6 +125,16 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 /// A ring of `blocks` free blocks with room for `records` records of one slot each. Apart from these
 /// slots, only the state and `committed` words exist.
 fn small_ring(blocks: u32, records: u32) -> SharedRing {
+    small_ring_with(blocks, records, 0..0)
+}
+
+/// The same with the words of the getter's role.
+fn small_ring_with_role(blocks: u32, records: u32) -> SharedRing {
+    let start = layout::header::GETTING / 8;
+    small_ring_with(blocks, records, start..start + layout::role::TURNS / 8 + 1)
+}
+
+fn small_ring_with(blocks: u32, records: u32, header_words: std::ops::Range<usize>) -> SharedRing {
     let block_bytes = (BLOCK_HEADER_SLOTS + records) * SLOT_BYTES as u32;
     let geometry = Geometry {
         file_bytes: 0,
@@ -141,7 +152,7 @@ fn small_ring(blocks: u32, records: u32) -> SharedRing {
         let bytes = start + word_of(0)..start + word_of(records);
         [states + index, committed].into_iter().chain(bytes)
     });
-    SharedRing::new(Memory::zeroed(words), geometry)
+    SharedRing::new(Memory::zeroed(header_words.chain(words)), geometry)
 }
 
 /// The word of a block at which its record number `record` starts.
