@@ -304,3 +304,27 @@ fn too_many_claims_are_refused_and_lose_nothing() {
     let got = std::iter::from_fn(|| queue.get(NOW).unwrap()).count();
     assert_eq!((got, queue.unacked().unwrap()), (put, 0));
 }
+
+#[test]
+fn a_getter_follows_its_name_to_another_ring() {
+    let Scene { queue, name, _dir } = scene();
+    for n in 0..3_u64 {
+        queue.put(&n.to_le_bytes(), NOW).unwrap();
+    }
+    assert_eq!(number(queue.get(NOW).unwrap()), Some(0));
+    std::thread::scope(|scope| {
+        let getter = scope.spawn(|| {
+            let next = || number(queue.get(SOON).unwrap()).unwrap();
+            [next(), next(), next(), next()]
+        });
+        ringlog::admin::remove(&name, true).unwrap();
+        let anew = Queue::options().size("2MiB").bound(7).create(&name).unwrap();
+        for n in 3..5_u64 {
+            anew.put(&n.to_le_bytes(), NOW).unwrap();
+        }
+        assert_eq!(getter.join().unwrap(), [1, 2, 3, 4], "what was left in the one before comes first");
+    });
+    assert_eq!((queue.len().unwrap(), queue.bound()), (0, Some(7)));
+    queue.put(b"there", NOW).unwrap();
+    assert_eq!(Queue::open(&name).unwrap().get(SOON).unwrap().as_deref(), Some(&b"there"[..]));
+}

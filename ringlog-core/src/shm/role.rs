@@ -139,3 +139,35 @@ impl<'a> Role<'a> {
         (is_others && self.word(word::LAST).load(Ordering::Relaxed) == me.0).then_some(Holder(claimed))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Ring;
+
+    #[test]
+    fn the_last_holder_lets_a_waiter_go_first() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let ring = Ring::options().size("1MiB").create(dir.path().join("ring").to_str().unwrap()).unwrap();
+        let [me, first, second] = [0, 1, 2].map(|lane| Holder::new(lane, 1));
+        ring.with_ring(|ring| {
+            let role = ring.getting();
+            assert!(role.take(me).is_ok() && !role.renew_last(me) && role.renew_last(me));
+            assert_eq!(role.take(first), Err(me));
+            role.claim_turn(first);
+            role.claim_turn(second);
+            assert_eq!(role.yields_to(me), Some(first), "one of them is heard");
+            assert!(!role.give_back(), "none has announced that it sleeps");
+            // The one that is to go first has it next, whatever it had before.
+            assert_eq!([first, second].map(|waiter| role.yields_to(waiter)), [None, None]);
+            assert!(role.take(first).is_ok() && !role.renew_last(first));
+            role.drop_claim(second);
+            assert_eq!(role.yields_to(me), None, "it was not the last any more");
+            role.drop_claim(first);
+            let turns = role.announce();
+            assert!(role.give_back());
+            assert_eq!(role.turns().load(Ordering::Relaxed), turns + 1);
+            assert_eq!((role.yields_to(first), me.process()), (None, (0, 1)));
+        });
+    }
+}
