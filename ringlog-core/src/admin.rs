@@ -4,7 +4,7 @@
 mod resize;
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
@@ -38,20 +38,25 @@ pub use crate::shm::mailbox::{Request, RotationOutcome};
 /// ring in `/run/ringlog`; what [`Observer::open`] returns, except that with `force` a damaged ring is removed too.
 pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     let path = name::resolve_own(name)?;
-    let unlink = || std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
     let opened = match file::open(name, &path, true) {
         Err(Error::Damaged { .. } | Error::Version { .. }) if force => {
-            return unlink().map(|()| path.clone());
+            std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+            return Ok(path.clone());
         }
         other => other?,
     };
-    let lock_path = lock_file::path_for(&opened);
+    remove_opened(name, &path, &opened, force)?;
+    Ok(path.clone())
+}
+
+fn remove_opened(name: &str, path: &Path, opened: &file::Opened<'_>, force: bool) -> Result<(), Error> {
+    let lock_path = lock_file::path_for(opened);
     let found = LockFile::find(&opened.file, &lock_path);
     let lock_file = match found {
         Ok(Found::Here(lock_file)) => Some(lock_file),
         Ok(Found::Unused) => None,
         Ok(Found::Missing) if !force => {
-            return Err(Error::LockFileMissing { path: path.clone(), lock_file: lock_path });
+            return Err(Error::LockFileMissing { path: path.to_owned(), lock_file: lock_path });
         }
         Err(error) if !force => return Err(error),
         Ok(Found::Missing) | Err(_) => None,
@@ -61,23 +66,59 @@ pub fn remove(name: &str, force: bool) -> Result<PathBuf, Error> {
     let exclusive = exclusive.map_err(|e| Error::io("lock", &lock_path, e))?;
     let is_in_use = matches!(exclusive, Some(None));
     if is_in_use && !force {
-        return Err(Error::InUse { path: path.clone(), holders: holders(name, &opened)? });
+        return Err(Error::InUse { path: path.to_owned(), holders: holders(name, opened)? });
     }
     if !force {
         // No process can log into it any more.
-        let stat = Observer::of_file(&path)?.stat()?;
+        let stat = Observer::of_file(path)?.stat()?;
         let records = stat.lag().saturating_add(stat.claims);
         if records > 0 {
-            return Err(Error::NotPersisted { path, records });
+            return Err(Error::NotPersisted { path: path.to_owned(), records });
         }
     }
-    retire(&opened)?;
-    unlink()?;
+    retire(opened)?;
+    std::fs::remove_file(path).map_err(|e| Error::io("remove", path, e))?;
     if lock_file.is_some() {
         std::fs::remove_file(&lock_path).map_err(|e| Error::io("remove", &lock_path, e))?;
     }
     lock_file::remove_status(&lock_path);
-    Ok(path.clone())
+    Ok(())
+}
+
+/// Removes the ring `name`, whatever is in it, unless somebody [holds](crate::Ring::hold) it; false then, or if it is
+/// not there. Who is only attached to it does not matter.
+///
+/// # Errors
+/// As for [`remove`].
+///
+/// ```
+/// # let dir = tempfile::tempdir_in("/dev/shm")?;
+/// # let path = dir.path().join("jobs");
+/// # let name = path.to_str().unwrap();
+/// use ringlog::{Ring, admin};
+///
+/// let ring = Ring::options().size("1MiB").create(name)?;
+/// let hold = ring.hold()?;
+/// assert!(!admin::remove_unheld(name)?);
+/// drop(hold);
+/// assert!(admin::remove_unheld(name)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn remove_unheld(name: &str) -> Result<bool, Error> {
+    let path = name::resolve_own(name)?;
+    let opened = match file::open(name, &path, true) {
+        Err(Error::NoSuchRing { .. }) => return Ok(false),
+        other => other?,
+    };
+    let Found::Here(lock_file) = LockFile::find(&opened.file, &lock_file::path_for(&opened))? else {
+        return Ok(false);
+    };
+    let lock = lock_file.lock_holders_out();
+    match lock.map_err(|e| Error::io("lock", lock_file.path(), e))? {
+        // Held until the ring is removed.
+        Some(_lock) => remove_opened(name, &path, &opened, true).map(|()| true),
+        None => Ok(false),
+    }
 }
 
 /// Removes the lock files of rings that are gone from the directory of the ring `name`, and returns their paths. A ring

@@ -132,6 +132,7 @@ pub use crate::{
     record::level::{Level, ParseLevelError},
     record::record_trait::Record,
     ring::handle::Ring,
+    ring::hold::Hold,
     ring::options::Options,
     shm::overflow::Overflow,
 };

@@ -12,6 +12,7 @@ pub(crate) mod follow;
 pub(crate) mod handle;
 pub(crate) mod header;
 pub(crate) mod header_page;
+pub(crate) mod hold;
 pub(crate) mod lane;
 pub(crate) mod lane_close;
 pub(crate) mod last_look;

@@ -19,18 +19,10 @@ use crate::record::Taken;
 use crate::rules;
 use crate::shared::Shared;
 use crate::sites::Sites;
+use crate::wait::{detached, seconds};
 
 /// How often a wait looks for signals, such as Ctrl-C.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// The time of an argument in seconds.
-fn seconds(timeout: f64) -> PyResult<Duration> {
-    if timeout.is_nan() || timeout < 0.0 {
-        return Err(PyValueError::new_err(format!("timeout is {timeout}; expected seconds, from 0 on")));
-    }
-    // Longer than anybody waits.
-    Ok(Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX))
-}
 
 /// The ring of a handler.
 pub(crate) struct Producer {
@@ -60,7 +52,7 @@ impl NativeHandler {
 
     /// Opens the ring, or makes it with this size.
     fn open_ring(&self, py: Python<'_>, name: &str, create: Option<&str>, timeout: f64) -> PyResult<()> {
-        let patience = seconds(timeout)?;
+        let patience = seconds(Some(timeout))?;
         let opened = py.detach(|| match create {
             Some(size) => Ring::options().size(size).create_or_open(name),
             None => Ring::open(name),
@@ -149,7 +141,7 @@ impl NativeHandler {
     /// Waits until a writer has written all that this process had logged before.
     fn sync(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
         let logger = self.producer()?.shared.logger().clone();
-        let until = Instant::now().checked_add(seconds(timeout)?);
+        let until = Instant::now().checked_add(seconds(Some(timeout))?);
         loop {
             let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
             match py.detach(|| logger.flush(left.min(LOOK_EVERY))) {
@@ -228,21 +220,13 @@ impl Producer {
         if self.shared.logger().push_at_once(&record) {
             return Ok(true);
         }
-        let interrupted = OnceLock::new();
-        let goes_on = || {
-            let checked = Python::attach(|py| py.check_signals());
-            let goes_on = checked.is_ok();
-            if !goes_on {
-                let _ = interrupted.set(checked);
-            }
-            goes_on
-        };
-        let is_pushed =
-            py.detach(|| self.shared.logger().push_while(&record, self.patience, &goes_on)).is_ok();
+        let (pushed, interrupted) =
+            detached(py, |goes_on| self.shared.logger().push_while(&record, self.patience, goes_on));
+        let is_pushed = pushed.is_ok();
         if !is_pushed {
             // Counted in the ring, too: the output shows the gap.
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        interrupted.into_inner().unwrap_or(Ok(())).map(|()| is_pushed)
+        interrupted.map(|()| is_pushed)
     }
 }

@@ -19,12 +19,14 @@ mod percent;
 mod place;
 mod plain;
 mod process;
+mod queue;
 mod record;
 mod rules;
 mod shared;
 mod sites;
 mod stdlib;
 mod text;
+mod wait;
 
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -50,5 +52,11 @@ fn _ringlog(module: &Bound<'_, PyModule>) -> PyResult<()> {
     process::watch_forks(py)?;
     module.add_function(wrap_pyfunction!(logger::make_native, module)?)?;
     module.add_function(wrap_pyfunction!(observe::writer_pid, module)?)?;
+    module.add("QueueFull", py.get_type::<queue::QueueFull>())?;
+    module.add_function(wrap_pyfunction!(queue::remove, module)?)?;
+    module.add_function(wrap_pyfunction!(queue::remove_unheld, module)?)?;
+    module.add_function(wrap_pyfunction!(queue::path_of, module)?)?;
+    module.add_class::<queue::NativeQueue>()?;
+    module.add_class::<queue::NativeClaim>()?;
     module.add_class::<handler::NativeHandler>()
 }

@@ -111,6 +111,13 @@ impl ScopedLock {
             Err(other) => Err(other.into()),
         }
     }
+
+    /// The file, which is left locked: until the last process that has the description closes it.
+    pub(crate) fn leave(self) -> File {
+        let kept = std::mem::ManuallyDrop::new(self);
+        // SAFETY: read once, and what it is read from is not used or dropped again.
+        unsafe { std::ptr::read(&raw const kept.file) }
+    }
 }
 
 impl Drop for ScopedLock {

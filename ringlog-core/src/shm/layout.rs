@@ -216,6 +216,8 @@ pub(crate) mod lock {
     pub(crate) const CONSUMER: i64 = (1 << 40) + 1;
     /// Held while a process changes the level rules.
     pub(crate) const LEVELS: i64 = (1 << 40) + 2;
+    /// Shared by those who hold a ring that is removed after its last user; exclusive to remove it.
+    pub(crate) const HOLD: i64 = (1 << 40) + 3;
     /// The first of the bytes on which the file system is tested for keeping locks with mappings.
     pub(crate) const TEST: i64 = 1 << 41;
 }

@@ -19,6 +19,20 @@ from ringlog.binary import find_binary
 from ringlog.config import basicConfig, convert
 from ringlog.handler import Handler
 from ringlog.logger import install, uninstall
+from ringlog.queue import BytesQueue, Item, Queue
 from ringlog.writer import Writer
 
-__all__ = ["Error", "Handler", "NoSuchRing", "Writer", "basicConfig", "convert", "find_binary", "install", "uninstall"]
+__all__ = [
+    "BytesQueue",
+    "Error",
+    "Handler",
+    "Item",
+    "NoSuchRing",
+    "Queue",
+    "Writer",
+    "basicConfig",
+    "convert",
+    "find_binary",
+    "install",
+    "uninstall",
+]

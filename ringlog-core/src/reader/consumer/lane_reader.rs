@@ -184,6 +184,11 @@ impl LaneReader {
         self.head.is_none() && self.chain.is_empty() && self.notices.is_empty()
     }
 
+    /// Whether nothing comes from it until a block is found or a notice is queued.
+    pub(super) fn is_resting(&self) -> bool {
+        self.is_empty() && self.copy.index().is_none() && !self.has_passed_over()
+    }
+
     /// Marks the lane's progress for the next mark. Returns whether it was marked before.
     #[inline]
     pub(super) fn mark_dirty(&mut self) -> bool {

@@ -24,12 +24,50 @@ pub(super) enum Placement {
 pub(super) struct LaneTable {
     readers: Vec<LaneReader>,
     dirty: Vec<u32>,
+    /// The lanes that may have something to give out: of a ring's hundreds, a scan looks at these.
+    busy: LaneSet,
+}
+
+/// A set of lanes, a bit each.
+#[derive(Clone, Debug)]
+struct LaneSet(Vec<u64>);
+
+impl LaneSet {
+    fn empty(lanes: usize) -> LaneSet {
+        LaneSet(vec![0; lanes.div_ceil(64)])
+    }
+
+    #[inline]
+    fn insert(&mut self, lane: u32) {
+        if let Some(word) = self.0.get_mut(lane as usize / 64) {
+            *word |= 1 << (lane % 64);
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, lane: u32) {
+        if let Some(word) = self.0.get_mut(lane as usize / 64) {
+            *word &= !(1 << (lane % 64));
+        }
+    }
+
+    /// The first lane of the set from this one on.
+    #[inline]
+    fn next(&self, from: u32) -> Option<u32> {
+        let first = from as usize / 64;
+        let later = self.0.iter().enumerate().skip(first);
+        later
+            .map(|(at, word)| (at, if at == first { word & u64::MAX << (from % 64) } else { *word }))
+            .find(|(_, word)| *word != 0)
+            .map(|(at, word)| at as u32 * 64 + word.trailing_zeros())
+    }
 }
 
 impl LaneTable {
     pub(super) fn new(ring: &SharedRing) -> LaneTable {
         let readers = (0..ring.geometry().lane_count).map(|lane| LaneReader::new(ring, lane, None));
-        LaneTable { readers: readers.collect(), dirty: Vec::new() }
+        let readers: Vec<_> = readers.collect();
+        LaneTable { busy: LaneSet::empty(readers.len()), readers, dirty: Vec::new() }
     }
 
     /// Passes over what the cursor has behind it.
@@ -46,13 +84,28 @@ impl LaneTable {
         &self.readers[lane as usize]
     }
 
+    /// The reader of a lane, which may get something to give out.
     #[inline]
     pub(super) fn reader_mut(&mut self, lane: u32) -> &mut LaneReader {
+        self.busy.insert(lane);
         &mut self.readers[lane as usize]
     }
 
-    pub(super) fn get_mut(&mut self, lane: u32) -> Option<&mut LaneReader> {
+    /// As [`reader_mut`](Self::reader_mut), of a lane that there may be.
+    fn get_mut(&mut self, lane: u32) -> Option<&mut LaneReader> {
+        self.busy.insert(lane);
         self.readers.get_mut(lane as usize)
+    }
+
+    /// The first lane from this one on that may have something to give out.
+    #[inline]
+    pub(super) fn next_busy(&self, from: u32) -> Option<u32> {
+        self.busy.next(from)
+    }
+
+    /// Notes that a lane has nothing to give out until its reader is reached for.
+    pub(super) fn rest(&mut self, lane: u32) {
+        self.busy.remove(lane);
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -63,7 +116,9 @@ impl LaneTable {
         (0..).zip(&self.readers)
     }
 
+    /// The readers of all lanes, each of which may get something to give out.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut LaneReader)> {
+        (0..self.readers.len() as u32).for_each(|lane| self.busy.insert(lane));
         (0..).zip(&mut self.readers)
     }
 
@@ -83,7 +138,8 @@ impl LaneTable {
 
     /// Whether nothing is left to give out in what the scans have found.
     pub(super) fn are_empty(&self) -> bool {
-        self.readers.iter().all(LaneReader::is_empty)
+        std::iter::successors(self.next_busy(0), |lane| self.next_busy(lane + 1))
+            .all(|lane| self.reader(lane).is_empty())
     }
 
     /// Queues drops of threads without a lane; the first lane carries them.

@@ -185,7 +185,10 @@ impl Consumer {
         let scan = self.scans.number();
         let latest = self.merge.latest();
         let mut has_passed_over = false;
-        for (lane, reader) in self.lanes.iter_mut() {
+        let mut next = self.lanes.next_busy(0);
+        while let Some(lane) = next {
+            next = self.lanes.next_busy(lane + 1);
+            let reader = self.lanes.reader_mut(lane);
             reader.set_scan(latest);
             if reader.head_ticks().is_some() {
                 continue;
@@ -196,6 +199,8 @@ impl Consumer {
                 self.merge.insert(lane, ticks);
             } else if let Some(ticks) = reader.held_back_from(scan) {
                 self.merge.hold_back_from(ticks);
+            } else if reader.is_resting() {
+                self.lanes.rest(lane);
             }
         }
         if has_passed_over {

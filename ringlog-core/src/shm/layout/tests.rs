@@ -77,8 +77,8 @@ fn a_block_header_lies_where_format_md_says() {
 #[test]
 fn the_locks_lie_beyond_any_file() {
     assert_eq!(
-        (lock::lane(7), lock::ATTACH, lock::CONSUMER, lock::LEVELS, lock::TEST),
-        (7, 1 << 40, (1 << 40) + 1, (1 << 40) + 2, 1 << 41)
+        (lock::lane(7), lock::ATTACH, lock::CONSUMER, lock::LEVELS, lock::HOLD, lock::TEST),
+        (7, 1 << 40, (1 << 40) + 1, (1 << 40) + 2, (1 << 40) + 3, 1 << 41)
     );
 }
 
