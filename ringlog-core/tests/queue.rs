@@ -331,3 +331,20 @@ fn a_getter_follows_its_name_to_another_ring() {
         assert_eq!(getter.join().unwrap().as_deref(), Some(&b"there"[..]));
     });
 }
+
+#[test]
+fn a_resized_queue_keeps_its_bound_and_loses_no_claim() {
+    let Scene { queue, name, _dir } = scene_of(Queue::options().size("1MiB").bound(3));
+    queue.put(b"item", NOW).unwrap();
+    drop(queue.claim(NOW).unwrap().unwrap());
+    drop(queue);
+    let resize = || ringlog::admin::resize(&name, &ringlog::admin::Resize::to("2MiB"));
+    let error = resize().unwrap_err();
+    assert!(error.to_string().contains("1 record"), "{error}");
+    let queue = Queue::open(&name).unwrap();
+    assert_eq!(queue.get(NOW).unwrap().as_deref(), Some(&b"item"[..]));
+    drop(queue);
+    resize().unwrap();
+    let queue = Queue::open(&name).unwrap();
+    assert_eq!((queue.bound(), queue.ring().info().geometry().block_count() > 200), (Some(3), true));
+}

@@ -161,7 +161,8 @@ fn replace(old: &Opened<'_>, geometry: Geometry, force: bool) -> Result<Option<u
     // Held if it is free, so that no process becomes the old ring's consumer until the new one has its name.
     let undrained = hold(lock_byte::CONSUMER, Duration::ZERO)?;
     let alone = lock_file.lock_out().map_err(io)?;
-    let lost = if undrained.is_some() { Observer::of_file(&old.path)?.stat()?.lag() } else { 0 };
+    let left = || Observer::of_file(&old.path)?.stat().map(|stat| stat.lag().saturating_add(stat.claims));
+    let lost = if undrained.is_some() { left()? } else { 0 };
     if undrained.is_some() && !force && (lost > 0 || alone.is_none()) {
         return Err(refuse(old, &undrained_text(lost, alone.is_none())));
     }

@@ -33,6 +33,8 @@ fn each_of(path: &Path) -> Vec<Error> {
         Error::LockFileMissing { path: path.clone(), lock_file: path.clone() },
         Error::LanesExhausted { path: path.clone(), lanes: 1 },
         Error::ConsumerExists { path: path.clone(), holder: "x".to_owned() },
+        Error::QueueInUse { path: path.clone(), holder: "x".to_owned() },
+        Error::ClaimsExhausted { path: path.clone(), claims: 1 },
         Error::InUse { path: path.clone(), holders: "x".to_owned() },
         Error::Io { action: "x", path, source: io::ErrorKind::Other.into() },
     ]

@@ -112,8 +112,10 @@ fn run_sessions(
             Session { config: &config, how, answer: answered, may_lack_outputs, is_first: !has_begun };
         let writer = match session.begin(&mut carried, flags, events) {
             Ok(writer) => writer,
-            // Another writer has come meanwhile. The other rings may still be left.
-            Err(Error::Ring(ringlog::Error::ConsumerExists { .. })) if is_resuming => {
+            // Another writer has come meanwhile, or a getter. The other rings may still be left.
+            Err(Error::Ring(ringlog::Error::ConsumerExists { .. } | ringlog::Error::QueueInUse { .. }))
+                if is_resuming =>
+            {
                 config.rings.retain(|ring| !deserted::is_drained(ring));
                 if config.rings.is_empty() {
                     return ending::only_left_out(carried.left_out, events).map(|()| carried.summary);
