@@ -276,7 +276,7 @@ mod tests {
         bytes[header::VERSION] = 9;
         assert_eq!(
             message(&bytes, expected),
-            "r is a ring of format 9.0; this program knows format 1: upgrade this program"
+            "r is a ring of format 9.1; this program knows format 1: upgrade this program"
         );
     }
 }
