@@ -45,6 +45,21 @@ fn in_turns(queue: &Queue) -> f64 {
     median((0..ROUNDS).map(round).collect())
 }
 
+/// As `in_turns`, and two getters take turns too: each reads the ring's progress anew. To the ring, each session is a
+/// process of its own.
+fn by_two_getters(queue: &Queue, name: &str) -> f64 {
+    let others = [Queue::open(name).expect("just made"), Queue::open(name).expect("just made")];
+    let round = |_| {
+        let begun = Instant::now();
+        for n in 0..ITEMS as usize / 10 {
+            queue.put(black_box(&ITEM), SOON).expect("there is room");
+            black_box(others[n % 2].get(SOON).expect("the ring is there"));
+        }
+        begun.elapsed().as_nanos() as f64 / 1e3 / (ITEMS / 10) as f64
+    };
+    median((0..ROUNDS).map(round).collect())
+}
+
 /// Items through the queue per second, from this process to so many others.
 fn to_getters(queue: &Queue, name: &str, getters: usize) -> f64 {
     let mut children: Vec<Child> = (0..getters).map(|_| start("get", name)).collect();
@@ -103,6 +118,8 @@ fn main() {
     };
     println!("medians, items of {} bytes, ring of 16 MiB", ITEM.len());
     print("put and get in turns, in one process", in_turns(&make("turns").0), "ns");
+    let (queue, name) = make("two");
+    print("the same, by two getters in turns", by_two_getters(&queue, &name), "us");
     for getters in [1, 3] {
         let (queue, name) = make(&format!("getters-{getters}"));
         let plural = if getters == 1 { "another process" } else { "three other processes" };
