@@ -14,12 +14,13 @@ from ringlog import interpreter
 
 interpreter.require_main()
 
+from typing import TYPE_CHECKING, Any
+
 from ringlog._ringlog import Error, NoSuchRing
 from ringlog.binary import find_binary
 from ringlog.config import basicConfig, convert
 from ringlog.handler import Handler
 from ringlog.logger import install, uninstall
-from ringlog.queue import BytesQueue, Item, Queue
 from ringlog.writer import Writer
 
 __all__ = [
@@ -36,3 +37,15 @@ __all__ = [
     "install",
     "uninstall",
 ]
+
+if TYPE_CHECKING:
+    from ringlog.queue import BytesQueue, Item, Queue
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when they are used: a program that logs does not need them.
+    if name in ("BytesQueue", "Item", "Queue"):
+        from ringlog import queue
+
+        return getattr(queue, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import copyreg
+import functools
+import io
 import os
 import pickle
 import queue
-import sys
 import time
 import uuid
 import weakref
+from collections import ChainMap
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -360,13 +362,35 @@ def _named(path: str, full_timeout: float) -> BytesQueue:
     return BytesQueue(path, namespace="", full_timeout=full_timeout)
 
 
+#: Types for which no reducer is asked.
+_PLAIN = frozenset((type(None), bool, int, float, str, bytes))
+
+
+@functools.cache
+def _pickler() -> type[pickle.Pickler]:
+    """As that of `multiprocessing`, whose reducers know connections and the like. It makes a table for each object."""
+    # Not with this module: a log record takes longer where the package is loaded.
+    from multiprocessing.reduction import ForkingPickler
+
+    known: Any = ForkingPickler
+
+    class Pickler(pickle.Pickler):
+        dispatch_table = ChainMap(known._extra_reducers, copyreg.dispatch_table)  # type: ignore[arg-type]
+
+    return Pickler
+
+
 def _dumps(obj: Any) -> bytes:
-    # As `multiprocessing.Queue`: what its reducers know, such as connections, goes too. They count once it is loaded.
-    reduction = sys.modules.get("multiprocessing.reduction")
-    return bytes(reduction.ForkingPickler.dumps(obj)) if reduction else pickle.dumps(obj)
+    if type(obj) in _PLAIN:
+        return pickle.dumps(obj)
+    buffer = io.BytesIO()
+    _pickler()(buffer).dump(obj)
+    return buffer.getvalue()
 
 
 async def _aget(waits: Queue | BytesQueue, timeout: float | None, get: Any) -> Any:
+    import asyncio
+
     until = None if timeout is None else time.monotonic() + timeout
     while True:
         try:
