@@ -11,8 +11,8 @@ use crate::ring::handle::Ring;
 use crate::ring::lock_file::LockFile;
 use crate::shm::layout::lock as lock_byte;
 
-/// Keeps a ring from being removed by [`remove_unheld`](crate::admin::remove_unheld), as long as this value is there, or
-/// a copy in a forked child that has not ended. Does not pass on to programs that are executed.
+/// Keeps a ring from being removed by [`remove_unheld`](crate::admin::remove_unheld), as long as this value is there,
+/// or a copy in a forked child that has not ended. Does not pass on to programs that are executed.
 #[derive(Debug)]
 pub struct Hold {
     #[expect(dead_code, reason = "the lock is as long-lived as the description")]

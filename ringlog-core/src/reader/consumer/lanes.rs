@@ -183,3 +183,23 @@ impl LaneTable {
         self.readers.iter().map(LaneReader::cursor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_gives_its_lanes_in_order() {
+        let mut set = LaneSet::empty(130);
+        let lanes = [0, 5, 63, 64, 127, 129];
+        lanes.into_iter().for_each(|lane| set.insert(lane));
+        // Of a scribbled lane number.
+        set.insert(u32::MAX);
+        let all =
+            |set: &LaneSet| std::iter::successors(set.next(0), |lane| set.next(lane + 1)).collect::<Vec<_>>();
+        assert_eq!(all(&set), lanes);
+        set.remove(63);
+        set.remove(129);
+        assert_eq!(all(&set), [0, 5, 64, 127]);
+    }
+}
