@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
+use crate::os::file::Identity;
+use crate::os::ofd_lock::ScopedLock;
 use crate::reader::observer::Observer;
 use crate::ring::file;
 use crate::ring::handle::Ring;
@@ -105,19 +107,48 @@ fn remove_opened(name: &str, path: &Path, opened: &file::Opened<'_>, force: bool
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn remove_unheld(name: &str) -> Result<bool, Error> {
+    unheld(name)?.map_or(Ok(false), |unheld| unheld.remove().map(|()| true))
+}
+
+/// A ring that nobody holds, and nobody can as long as this value is there.
+#[derive(Debug)]
+pub struct Unheld {
+    path: PathBuf,
+    identity: Identity,
+    #[expect(dead_code, reason = "keeps holders out")]
+    lock: ScopedLock,
+}
+
+/// Keeps others from [holding](crate::Ring::hold) the ring `name`; `None` if somebody holds it, or if it is not there.
+/// For a look at it before it is removed.
+///
+/// # Errors
+/// As for [`remove`].
+pub fn unheld(name: &str) -> Result<Option<Unheld>, Error> {
     let path = name::resolve_own(name)?;
     let opened = match file::open(name, &path, true) {
-        Err(Error::NoSuchRing { .. }) => return Ok(false),
+        Err(Error::NoSuchRing { .. }) => return Ok(None),
         other => other?,
     };
     let Found::Here(lock_file) = LockFile::find(&opened.file, &lock_file::path_for(&opened))? else {
-        return Ok(false);
+        return Ok(None);
     };
-    let lock = lock_file.lock_holders_out();
-    match lock.map_err(|e| Error::io("lock", lock_file.path(), e))? {
-        // Held until the ring is removed.
-        Some(_lock) => remove_opened(name, &path, &opened, true).map(|()| true),
-        None => Ok(false),
+    let lock = lock_file.lock_holders_out().map_err(|e| Error::io("lock", lock_file.path(), e))?;
+    let identity = opened.identity;
+    Ok(lock.map(|lock| Unheld { path: path.to_path_buf(), identity, lock }))
+}
+
+impl Unheld {
+    /// Removes the ring, with all that is in it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRing`] if another one has taken its place; [`Error::Io`].
+    pub fn remove(self) -> Result<(), Error> {
+        let opened = file::open("", &self.path, true)?;
+        if opened.identity != self.identity {
+            return Err(name::no_such_ring("", &self.path));
+        }
+        remove_opened("", &self.path, &opened, true)
     }
 }
 

@@ -14,6 +14,7 @@ use ringlog::schema::{Encoded, Site, Value};
 use ringlog::{Filter, Level, Ring};
 
 use crate::exception;
+use crate::hold::{self, Held};
 use crate::payload::Payload;
 use crate::record::Taken;
 use crate::rules;
@@ -27,6 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The ring of a handler.
 pub(crate) struct Producer {
     shared: Arc<Shared>,
+    /// Of a ring that its writer removes after its last user.
+    hold: Held,
     patience: Duration,
     /// Memory for the next record's payload.
     spare: Mutex<Payload>,
@@ -51,13 +54,24 @@ impl NativeHandler {
     }
 
     /// Opens the ring, or makes it with this size.
-    fn open_ring(&self, py: Python<'_>, name: &str, create: Option<&str>, timeout: f64) -> PyResult<()> {
+    #[pyo3(signature = (name, create, timeout, *, is_held=false))]
+    fn open_ring(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        create: Option<&str>,
+        timeout: f64,
+        is_held: bool,
+    ) -> PyResult<()> {
         let patience = seconds(Some(timeout))?;
-        let opened = py.detach(|| match create {
+        let open = || match create {
             Some(size) => Ring::options().size(size).create_or_open(name),
             None => Ring::open(name),
-        });
-        let ring = opened.map_err(|error| exception(&error))?;
+        };
+        let (ring, hold) = hold::opened(py, name, is_held, || {
+            let ring = open()?;
+            Ok((ring.clone(), ring))
+        })?;
         // Without the variable nothing is limited here: Python's own levels are.
         if let Ok(levels) = env::var("RINGLOG_LEVEL") {
             let filter = levels.parse::<Filter>();
@@ -66,6 +80,7 @@ impl NativeHandler {
         }
         let producer = Producer {
             shared: Shared::of(ring),
+            hold,
             patience,
             spare: Mutex::default(),
             dropped: AtomicU64::new(0),
@@ -100,6 +115,12 @@ impl NativeHandler {
         // `handleError` shows the exception that is being handled.
         let helper = slf.getattr(intern!(slf.py(), "_report"))?;
         helper.call1((error.value(slf.py()), record)).map(drop)
+    }
+
+    /// In a forked child: holds the ring by a descriptor of its own.
+    fn hold_again(&self) -> PyResult<()> {
+        let producer = self.producer()?;
+        producer.hold.renew(producer.shared.ring())
     }
 
     /// The number of records that this handler's ring has refused in this process.

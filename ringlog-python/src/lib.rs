@@ -11,6 +11,7 @@ mod caller;
 mod context;
 mod fields;
 mod handler;
+mod hold;
 mod listeners;
 mod logger;
 mod observe;

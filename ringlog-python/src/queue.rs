@@ -1,16 +1,17 @@
 //! A queue of bytes, which the classes of Python are made of.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use ringlog::admin;
 use ringlog::queue::{Claim, Full, PutError, Queue};
 use ringlog::schema::Value;
-use ringlog::{Hold, admin};
 
 use crate::exception;
+use crate::hold::{self, Held};
 use crate::wait::{detached, seconds};
 
 create_exception!(ringlog, QueueFull, PyException, "A queue has no room. The first argument says of what.");
@@ -20,7 +21,7 @@ create_exception!(ringlog, QueueFull, PyException, "A queue has no room. The fir
 pub(crate) struct NativeQueue {
     queue: Queue,
     /// Of one that is removed after its last user.
-    hold: Mutex<Option<Hold>>,
+    hold: Held,
 }
 
 #[pymethods]
@@ -35,23 +36,16 @@ impl NativeQueue {
         bound: u64,
         is_held: bool,
     ) -> PyResult<NativeQueue> {
-        let open = || match size {
-            Some(size) => Queue::options().size(size).bound(bound).create_or_open(name),
-            None => Queue::open(name),
+        let open = || {
+            let queue = match size {
+                Some(size) => Queue::options().size(size).bound(bound).create_or_open(name),
+                None => Queue::open(name),
+            }?;
+            let ring = queue.ring().clone();
+            Ok((queue, ring))
         };
-        // It may be removed between being opened and being held.
-        for _ in 0..8 {
-            let opened = py.detach(|| {
-                let queue = open()?;
-                let hold = if is_held { queue.ring().hold()? } else { None };
-                Ok((queue, hold))
-            });
-            let (queue, hold) = opened.map_err(|error: ringlog::Error| exception(&error))?;
-            if hold.is_some() == is_held {
-                return Ok(NativeQueue { queue, hold: Mutex::new(hold) });
-            }
-        }
-        Err(PyRuntimeError::new_err(format!("the queue {name} is removed again and again")))
+        let (queue, hold) = hold::opened(py, name, is_held, open)?;
+        Ok(NativeQueue { queue, hold })
     }
 
     /// Puts an item in; without a timeout waits for ever.
@@ -132,22 +126,14 @@ impl NativeQueue {
 
     /// In a forked child: holds the queue by a descriptor of its own.
     fn hold_again(&self) -> PyResult<()> {
-        let mut hold = self.hold.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if hold.is_some()
-            && let Some(own) = self.queue.ring().hold().map_err(|error| exception(&error))?
-        {
-            *hold = Some(own);
-        }
-        Ok(())
+        self.hold.renew(self.queue.ring())
     }
 
     /// Holds the queue no longer, and removes it if nobody else does.
     fn let_go(&self, py: Python<'_>) -> PyResult<bool> {
-        let held = self.hold.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if held.is_none() {
+        if !self.hold.let_go() {
             return Ok(false);
         }
-        drop(held);
         remove_unheld(py, &self.path())
     }
 }
@@ -180,13 +166,13 @@ pub(crate) struct NativeClaim {
 #[pymethods]
 impl NativeClaim {
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let claim = self.claim.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
         let claim = claim.as_ref().ok_or_else(acknowledged)?;
         Ok(PyBytes::new(py, claim.item()))
     }
 
     fn ack(&self) -> PyResult<()> {
-        let claim = self.claim.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
         claim.ok_or_else(acknowledged)?.ack().map_err(|error| exception(&error))
     }
 }

@@ -121,8 +121,32 @@ def wait_for_the_writer(place: Place) -> None:
     until = time.monotonic() + 30
     shared = Path(place.ring).parent
     rings = [str(path) for path in shared.iterdir() if not path.name.startswith(".")]
-    while any(ringlog._ringlog.writer_pid(ring) for ring in rings) and time.monotonic() < until:
+    while any(map(has_writer, rings)) and time.monotonic() < until:
         time.sleep(0.01)
+
+
+def has_writer(ring: str) -> bool:
+    try:
+        return ringlog._ringlog.writer_pid(ring) is not None
+    except ringlog.NoSuchRing:
+        # The last writer has removed it.
+        return False
+
+
+def test_the_ring_is_removed_after_its_last_user(place: Place) -> None:
+    place.python(
+        """
+        import logging, ringlog
+        ringlog.basicConfig(filename="app.log", level=20, format="%(message)s")
+        logging.info("x")
+        """
+    )
+    wait_for_the_writer(place)
+    until = time.monotonic() + 30
+    while list(Path(place.ring).parent.iterdir()) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert list(Path(place.ring).parent.iterdir()) == []
+    assert (place.files / "app.log").read_text() == "x\n"
 
 
 def test_as_pythons_it_does_nothing_twice(place: Place) -> None:

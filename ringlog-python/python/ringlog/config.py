@@ -58,6 +58,7 @@ def as_json(value: object) -> object:
 class _FileHandler(Handler):
     """The handler of `basicConfig`: it sees to it that its ring has a writer."""
 
+    _is_held = True
     #: The configuration of the writer.
     config = ""
     #: When a full ring may be looked at next: each look takes some system calls.
@@ -73,11 +74,13 @@ class _FileHandler(Handler):
             # Whole or not at all: the writer of another process may be reading it.
             whole = path.with_name(f".{path.name}.{os.getpid()}.toml")
             # Each child of `multiprocessing` ends by `os._exit`, which is no news.
-            whole.write_text("exit-notices = false\n\n" + self.config, "utf-8")
+            whole.write_text("exit-notices = false\nremove-rings = true\n\n" + self.config, "utf-8")
             os.replace(whole, file)
             writer = Writer(self.ring_path, config=file, create=None).detached()
             try:
                 _writers.append(writer.start())
+                # It has read it.
+                file.unlink(missing_ok=True)
                 return
             except Error:
                 # Another process may have been first, or is about to be.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 from types import MethodType
 from typing import Any
 
@@ -22,6 +23,9 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
     Raises `NoSuchRing` or `Error` if the ring cannot be opened.
     """
 
+    #: Whether the ring is held: its writer removes it after its last user.
+    _is_held = False
+
     def __init__(
         self,
         ring: str | os.PathLike[str] = "app",
@@ -32,7 +36,10 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
     ) -> None:
         logging.Handler.__init__(self, level)
         self._timeout = timeout
-        self.open_ring(os.fspath(ring), None if create is None else str(create), timeout)
+        size = None if create is None else str(create)
+        self.open_ring(os.fspath(ring), size, timeout, is_held=self._is_held)
+        if self._is_held:
+            _held.add(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -70,6 +77,18 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.ring_path} ({logging.getLevelName(self.level)})>"
+
+
+#: The handlers whose rings are held, for forked children.
+_held: weakref.WeakSet[Handler] = weakref.WeakSet()
+
+
+def _hold_again() -> None:
+    for handler in list(_held):
+        handler.hold_again()
+
+
+os.register_at_fork(after_in_child=_hold_again)
 
 
 def _restore(cls: type[Handler], state: tuple[Any, ...]) -> Handler:

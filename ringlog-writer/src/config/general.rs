@@ -23,6 +23,9 @@ pub struct General {
     /// Whether a process that ends without closing its lanes has a line; it has by default. `ringlog stat` counts it
     /// in any case.
     pub exit_notices: bool,
+    /// Whether the writer removes its rings when it ends because no process logs any more, except those that somebody
+    /// [holds](ringlog::Ring::hold) or uses; it does not by default.
+    pub remove_rings: bool,
 }
 
 impl Default for General {
@@ -32,6 +35,7 @@ impl Default for General {
             stop_timeout: Duration::from_secs(5),
             max_total_size: None,
             exit_notices: true,
+            remove_rings: false,
         }
     }
 }
@@ -90,4 +94,12 @@ pub(crate) const GENERAL: &[Setting<General>] = &[
             ),
         }],
     )),
+    Setting::<General>::word(
+        "remove-rings",
+        Syntax::Boolean,
+        word!(remove_rings),
+        "Remove the rings when the writer ends because no process logs any more, except those that a process holds \
+         or uses. For rings whose users hold them, as `ringlog.basicConfig` of Python does.",
+    )
+    .flag(Flag::switches(&[Switch { name: "remove-rings", word: "true", help: None }])),
 ];

@@ -6,10 +6,16 @@
 //! at what the other one has changed, at least one sees the other's change: the locks of lanes and consumers are the
 //! kernel's, which orders them.
 
-use ringlog::Ring;
 use ringlog::reader::Observer;
+use std::time::{Duration, Instant};
+
+use ringlog::{Ring, admin};
 
 use crate::error::Error;
+
+/// How long a process is waited for that has closed its lanes and still holds the ring, and the time between two looks.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A ring that was found deserted.
 pub(super) struct Deserted {
@@ -29,6 +35,30 @@ impl Deserted {
         let is_used =
             stat.published != self.published || stat.lanes.iter().any(|lane| lane.open && lane.alive);
         Ok(is_used && stat.consumer.is_none())
+    }
+
+    /// Removes the ring, unless somebody holds it, or has used it since.
+    ///
+    /// # Errors
+    /// As for [`admin::unheld`], and for [`Ring::observe`].
+    pub(super) fn remove(&self) -> Result<(), Error> {
+        // A process closes its lanes shortly before it is gone.
+        let until = Instant::now() + ENDS_WITHIN;
+        let unheld = loop {
+            match admin::unheld(&self.ring.path().to_string_lossy())? {
+                Some(unheld) => break unheld,
+                None if Instant::now() >= until => return Ok(()),
+                None => std::thread::sleep(PAUSE),
+            }
+        };
+        // Nobody holds it from here on. Who held it before has logged what it had to log.
+        let stat = self.ring.observe()?.stat()?;
+        let is_used =
+            stat.published != self.published || stat.lanes.iter().any(|lane| lane.open && lane.alive);
+        if !is_used && stat.consumer.is_none() {
+            unheld.remove()?;
+        }
+        Ok(())
     }
 }
 

@@ -152,6 +152,11 @@ fn run_sessions(
                 let is_used = deserted.iter().map(Deserted::needs_writer).collect::<Result<Vec<bool>, _>>();
                 // A ring that is gone needs none.
                 if !is_used.is_ok_and(|used| used.contains(&true)) {
+                    if config.general.remove_rings {
+                        // What is not removed is found by the next one.
+                        let results = deserted.iter().map(Deserted::remove);
+                        results.filter_map(Result::err).for_each(|why| events.report(&why.to_string()));
+                    }
                     return ending::only_left_out(carried.left_out, events).map(|()| carried.summary);
                 }
                 is_resuming = true;

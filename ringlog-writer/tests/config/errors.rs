@@ -50,8 +50,7 @@ fn keys_and_types() {
             (
                 "version = 1",
                 "1:1: unknown key \"version\"; expected rings, grace, stop-timeout, max-total-size, exit-notices, \
-                 formatters, \
-                 handlers, root, loggers",
+                 remove-rings, formatters, handlers, root, loggers",
             ),
             (
                 "[handlers.file]\nkind = \"file\"\npath = \"a.log\"\n\n\n\nformater = \"json\"",

@@ -62,6 +62,7 @@ fn every_key_has_its_meaning() {
             stop_timeout: Duration::from_millis(1500),
             max_total_size: Some(10 << 30),
             exit_notices: false,
+            remove_rings: true,
         },
         handlers: vec![
             handler("console", 30, brief, console),
@@ -88,6 +89,7 @@ fn keys_that_are_left_out_have_their_defaults() {
             stop_timeout: Duration::from_secs(5),
             max_total_size: None,
             exit_notices: true,
+            remove_rings: false,
         },
         handlers: vec![
             handler("f", 0, Formatter::default(), SinkConfig::File(FileConfig::new("f.log"))),

@@ -167,11 +167,11 @@ prop_compose! {
         (loggers in loggers(handlers.len()), handlers in Just(handlers),
          rings in btree_map(text(), Just(()), 0..4), grace in option::of(0..u64::MAX),
          stop in 0..u64::MAX, max_total_size in option::of(1..u64::MAX),
-         exit_notices in any::<bool>()) -> Config
+         exit_notices in any::<bool>(), remove_rings in any::<bool>()) -> Config
     {
         let (grace, stop_timeout) = (grace.map(Duration::from_nanos), Duration::from_nanos(stop));
         let rings = rings.into_keys().collect();
-        let general = General { grace, stop_timeout, max_total_size, exit_notices };
+        let general = General { grace, stop_timeout, max_total_size, exit_notices, remove_rings };
         Config { rings, general, handlers, loggers }
     }
 }

@@ -183,6 +183,31 @@ fn until_idle_waits_for_the_first_and_ends_after_the_last() {
     assert_eq!(fs::read_to_string(dir.file("app.log")).unwrap(), "x\n".repeat(30));
 }
 
+/// Ends a writer that removes its ring, which is held if `is_held`. Returns whether the ring is there still.
+fn stays_after_the_writer(is_held: bool) -> bool {
+    let at = Scene::new();
+    let mut options = at.options(Formatter::Raw);
+    (options.until_idle, options.general.remove_rings) = (true, true);
+    let writer = Running::start(&options);
+    let hold = is_held.then(|| at.ring.hold().unwrap().unwrap());
+    thread::scope(|scope| {
+        scope.spawn(|| say(&at.ring.logger(), &["x"]));
+    });
+    let Scene { dir, ring } = at;
+    let path = ring.path().to_owned();
+    drop(ring);
+    assert_eq!(writer.thread.join().unwrap().unwrap().records, 1);
+    assert_eq!(fs::read_to_string(dir.file("app.log")).unwrap(), "x\n");
+    drop(hold);
+    path.exists()
+}
+
+#[test]
+fn a_writer_removes_its_ring_unless_somebody_holds_it() {
+    assert!(stays_after_the_writer(true));
+    assert!(!stays_after_the_writer(false));
+}
+
 #[test]
 fn an_abandoned_writer_ends_when_idle() {
     let at = Scene::new();

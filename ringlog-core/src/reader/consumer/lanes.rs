@@ -93,8 +93,9 @@ impl LaneTable {
 
     /// As [`reader_mut`](Self::reader_mut), of a lane that there may be.
     fn get_mut(&mut self, lane: u32) -> Option<&mut LaneReader> {
+        let reader = self.readers.get_mut(lane as usize)?;
         self.busy.insert(lane);
-        self.readers.get_mut(lane as usize)
+        Some(reader)
     }
 
     /// The first lane from this one on that may have something to give out.
