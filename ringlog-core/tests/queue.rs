@@ -277,6 +277,19 @@ fn a_claim_counts_until_it_is_acknowledged() {
 }
 
 #[test]
+fn claims_come_back_in_the_order_in_which_they_were_made() {
+    let Scene { queue, _dir, .. } = scene();
+    let items: Vec<[u8; 1]> = (0..6).map(|number| [number]).collect();
+    items.iter().for_each(|item| queue.put(item, NOW).unwrap());
+    let claims: Vec<_> = (0..4).map(|_| queue.claim(NOW).unwrap().unwrap()).collect();
+    drop(claims);
+    let again: Vec<_> = items.iter().map(|_| queue.get(NOW).unwrap().unwrap()).collect();
+    // They may come late.
+    let claimed: Vec<_> = again.iter().filter(|item| item[0] < 4).collect();
+    assert!(claimed.into_iter().eq(items.iter().take(4)), "{again:?}");
+}
+
+#[test]
 fn a_full_ring_has_room_for_a_claim() {
     let Scene { queue, _dir, .. } = scene_of(Queue::options().size("256KiB"));
     while queue.put(&[7; 500], NOW).is_ok() {}

@@ -8,20 +8,21 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use ringlog::schema::Type;
 
 use crate::fields::*;
 use crate::listeners::own_attributes;
-use crate::payload::Payload;
+use crate::payload::{NOTHING, Payload};
 use crate::stdlib::Stdlib;
 use crate::text::Utf8;
 
 /// Who logs.
 pub(crate) struct Context<'py> {
     thread: i64,
-    thread_name: Bound<'py, PyAny>,
+    thread_name: Utf8<'py>,
     /// `None`: what Python calls a process without `multiprocessing`.
-    process_name: Option<Bound<'py, PyAny>>,
-    task_name: Option<Bound<'py, PyAny>>,
+    process_name: Option<Utf8<'py>>,
+    task_name: Option<Utf8<'py>>,
 }
 
 /// The name of a process of a program that has not loaded `multiprocessing`.
@@ -41,28 +42,45 @@ impl<'py> Context<'py> {
             },
         };
         let task_name = if stdlib.has_tasks { task_name(modules)? } else { None };
+        let texts = (text(Some(thread_name))?, text(process_name)?, text(task_name)?);
+        let (Ok(Some(thread_name)), Ok(process_name), Ok(task_name)) = texts else { return Ok(None) };
         Ok(Some(Context { thread, thread_name, process_name, task_name }))
     }
 
-    /// Puts thread, process and task, which follow the times.
-    pub fn put(&self, has_tasks: bool, payload: &mut Payload, shape: &mut Shape) -> PyResult<()> {
-        shape.note(THREAD, payload.put_signed(self.thread));
-        shape.note(THREAD_NAME, payload.put(&self.thread_name)?);
-        let process_name = match &self.process_name {
-            None => payload.put_text(MAIN_PROCESS),
-            Some(name) => payload.put(name)?,
-        };
-        shape.note(PROCESS_NAME, process_name);
+    /// Notes which fields it has.
+    pub fn note(&self, has_tasks: bool, shape: &mut Shape) {
+        shape.note(THREAD, Type::I64);
+        shape.note(THREAD_NAME, Type::Str);
+        shape.note(PROCESS_NAME, Type::Str);
         if has_tasks {
-            let task_name = match &self.task_name {
-                None => payload.put_nothing(),
-                Some(name) => payload.put(name)?,
-            };
-            shape.note(TASK_NAME, task_name);
+            shape.note(TASK_NAME, if self.task_name.is_some() { Type::Str } else { NOTHING });
         }
-        Ok(())
+    }
+
+    /// Puts thread, process and task, which follow the times.
+    pub fn put(&self, has_tasks: bool, payload: &mut Payload) {
+        payload.put_signed(self.thread);
+        payload.put_text(self.thread_name.bytes());
+        payload.put_text(self.process_name.as_ref().map_or(MAIN_PROCESS, Utf8::bytes));
+        if has_tasks {
+            match &self.task_name {
+                None => payload.put_nothing(),
+                Some(name) => payload.put_text(name.bytes()),
+            };
+        }
     }
 }
+
+/// The bytes of a text, if there is one. The inner error stands for what is no text.
+fn text<'py>(value: Option<Bound<'py, PyAny>>) -> PyResult<Result<Option<Utf8<'py>>, NoText>> {
+    let Some(value) = value else { return Ok(Ok(None)) };
+    match value.cast_into_exact::<PyString>() {
+        Ok(text) => Ok(Ok(Some(Utf8::new(text)?))),
+        Err(_) => Ok(Err(NoText)),
+    }
+}
+
+struct NoText;
 
 /// The id of the calling thread, and the attributes of its `Thread`; `None` if it has none, or one that has its name
 /// from elsewhere.

@@ -49,6 +49,11 @@ impl Shape {
         self.0 |= payload::code(ty) << (4 * field);
     }
 
+    /// Whether the record has a field.
+    pub fn has(self, field: usize) -> bool {
+        self.0 >> (4 * field) & 15 != 0
+    }
+
     /// The fields that stand before the user's.
     pub fn before_extra(self) -> impl Iterator<Item = (String, Type)> {
         (0..LINES).filter_map(move |at| self.field(at))

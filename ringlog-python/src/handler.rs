@@ -16,6 +16,7 @@ use ringlog::{Filter, Level, Ring};
 use crate::exception;
 use crate::hold::{self, Held};
 use crate::payload::Payload;
+use crate::plain;
 use crate::record::Taken;
 use crate::rules;
 use crate::shared::Shared;
@@ -92,6 +93,11 @@ impl NativeHandler {
     /// Logs the record if the handler's filters let it pass. What goes wrong goes to `handleError`.
     fn handle<'py>(slf: &Bound<'py, Self>, record: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        if !plain::is_plain(slf)? {
+            let by_emit =
+                py.import(intern!(py, "ringlog.handler"))?.getattr(intern!(py, "_handle_by_emit"))?;
+            return by_emit.call1((slf, record));
+        }
         let filters = slf.getattr(intern!(py, "filters"))?;
         if filters.cast::<PyList>().is_ok_and(PyListMethods::is_empty) {
             NativeHandler::emit(slf, &record)?;
@@ -149,7 +155,7 @@ impl NativeHandler {
 
     /// Lets level rules of the ring enable what `setLevel` refuses.
     fn steer(&self) -> PyResult<()> {
-        rules::follow(self.producer()?.shared.logger());
+        rules::follow(&self.producer()?.shared);
         Ok(())
     }
 

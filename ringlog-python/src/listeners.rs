@@ -135,8 +135,14 @@ enum Listens {
 fn listens(handler: &Bound<'_, PyAny>, level: i64) -> PyResult<Listens> {
     let py = handler.py();
     let Ok(own) = own_attributes(handler) else { return Ok(Listens::InPython) };
-    let ours = [intern!(py, "filters"), intern!(py, "level"), intern!(py, "handle"), intern!(py, "emit")];
-    let [filters, least, handle, emit] = pick(&own, ours, |_| {});
+    let ours = [
+        intern!(py, "filters"),
+        intern!(py, "level"),
+        intern!(py, "handle"),
+        intern!(py, "emit"),
+        intern!(py, "filter"),
+    ];
+    let [filters, least, handle, emit, filter] = pick(&own, ours, |_| {});
     let (Some(least), Some(filters)) = (least, filters) else { return Ok(Listens::InPython) };
     match least.extract::<i64>() {
         Ok(least) if level < least => return Ok(Listens::No),
@@ -144,6 +150,7 @@ fn listens(handler: &Bound<'_, PyAny>, level: i64) -> PyResult<Listens> {
         Err(_) => return Ok(Listens::InPython),
     }
     let is_free = filters.cast_exact::<PyList>().is_ok_and(PyListMethods::is_empty);
-    let is_plain = is_free && handle.is_none() && emit.is_none() && plain::is_plain(handler)?;
+    let has_own = handle.is_some() || emit.is_some() || filter.is_some();
+    let is_plain = is_free && !has_own && plain::is_plain(handler)?;
     Ok(if is_plain { Listens::Natively } else { Listens::InPython })
 }

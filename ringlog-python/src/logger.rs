@@ -6,7 +6,6 @@
 use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::slice;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::ffi;
@@ -41,6 +40,9 @@ const METHODS: [Method; 6] = [
     method(c"log", None),
 ];
 
+/// `logging.Logger`, which cannot be imported any more while the interpreter ends.
+static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
 /// The classes that have the native methods: of the root, and of the others.
 static CLASSES: [PyOnceLock<NativeClass>; 2] = [const { PyOnceLock::new() }; 2];
 
@@ -64,6 +66,7 @@ pub(crate) fn make_native(class: &Bound<'_, PyType>) -> PyResult<()> {
         class.setattr(method.name, descriptor)?;
     }
     class.setattr("fatal", class.getattr("critical")?)?;
+    LOGGER.get_or_try_init(py, || Ok::<_, PyErr>(py.import("logging")?.getattr("Logger")?.unbind()))?;
     let made = NativeClass::new(class)?;
     let is_full = CLASSES.iter().try_fold(made, |made, place| place.set(py, made).err().ok_or(())).is_ok();
     if is_full { Err(PyRuntimeError::new_err("there are two native classes already")) } else { Ok(()) }
@@ -88,7 +91,7 @@ unsafe extern "C" fn called<const AT: usize>(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    Python::attach(|py| {
+    let call = |py: Python<'_>, natively: bool| {
         // SAFETY: what the caller holds until this returns: `count` positional arguments, those by name behind them,
         // and a tuple of the names or null.
         let given = unsafe {
@@ -101,13 +104,18 @@ unsafe extern "C" fn called<const AT: usize>(
             let (positional, by_name) = all.split_at(count as usize);
             Given { logger: Borrowed::from_ptr(py, logger).to_owned(), positional, by_name, names }
         };
-        match given.log(AT) {
+        match if natively { given.log(AT) } else { given.by_python(&METHODS[AT]) } {
             Ok(()) => py.None().into_ptr(),
             Err(error) => {
                 error.restore(py);
                 null_mut()
             }
         }
+    };
+    // While the interpreter ends, Python code still logs, and this module cannot attach.
+    Python::try_attach(|py| call(py, true)).unwrap_or_else(|| {
+        // SAFETY: Python calls this, so this thread is attached.
+        call(unsafe { Python::assume_attached() }, false)
     })
 }
 
@@ -140,10 +148,10 @@ impl<'py> Given<'_, 'py> {
     /// Calls the method that `logging.Logger` has.
     fn by_python(&self, method: &Method) -> PyResult<()> {
         let py = self.logger.py();
-        let class = py.import(intern!(py, "logging"))?.getattr(intern!(py, "Logger"))?;
+        let Some(class) = LOGGER.get(py) else { return Ok(()) };
         let positional = std::iter::once(&self.logger).chain(self.positional.iter().map(|value| &**value));
         let positional = PyTuple::new(py, positional.collect::<Vec<_>>())?;
-        let function = class.getattr(method.name)?;
+        let function = class.bind(py).getattr(method.name)?;
         function.call(positional, self.by_name()?.as_ref()).map(drop)
     }
 
@@ -212,13 +220,13 @@ impl<'py> Given<'_, 'py> {
         else {
             return Ok(Native::Left);
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
         let Some(handlers) = listeners::of_record(&attributes, number, stdlib)? else {
             return Ok(Native::Left);
         };
         let ringlog_level = Level::from_number(number as u8);
-        let name = attributes.name;
-        let call = Call { name, level, ringlog_level, message: message.to_owned(), arguments, unix_ns: now };
+        let Ok(name) = attributes.name.cast_into_exact::<PyString>() else { return Ok(Native::Left) };
+        let (logger, message) = (logger.clone(), message.to_owned());
+        let call = Call { logger, name, level, ringlog_level, message, arguments };
         Ok(if call.log(&handlers, stdlib)? { Native::Done } else { Native::Left })
     }
 }

@@ -7,7 +7,7 @@ use ringlog::schema::{Element, Type};
 use crate::text::Utf8;
 
 /// The type of a field that has no value here.
-const NOTHING: Type = match Element::new(Type::Bool) {
+pub(crate) const NOTHING: Type = match Element::new(Type::Bool) {
     Some(element) => Type::Option(element),
     None => Type::Bool,
 };

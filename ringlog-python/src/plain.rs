@@ -7,8 +7,8 @@ use pyo3::types::{PyDict, PyType};
 use crate::handler::NativeHandler;
 use crate::stdlib::members_of;
 
-/// The methods by which a handler takes a record.
-const METHODS: [&str; 2] = ["handle", "emit"];
+/// The methods by which a handler takes a record: those of this module, and one of `logging`.
+const METHODS: [&str; 3] = ["handle", "emit", "filter"];
 
 /// A class that was found plain, and the members of those of its bases that come before the native one.
 struct PlainClass {
@@ -31,8 +31,10 @@ pub(crate) fn is_plain(handler: &Bound<'_, PyAny>) -> PyResult<bool> {
         }
     }
     let own = py.get_type::<NativeHandler>();
+    let filters = py.import("logging")?.getattr("Filterer")?;
     for name in METHODS {
-        if !class.getattr(name).is_ok_and(|found| own.getattr(name).is_ok_and(|own| found.is(&own))) {
+        let usual = if name == "filter" { filters.getattr(name)? } else { own.getattr(name)? };
+        if !class.getattr(name).is_ok_and(|found| found.is(&usual)) {
             return Ok(false);
         }
     }

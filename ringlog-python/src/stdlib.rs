@@ -5,7 +5,8 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -38,14 +39,68 @@ const OF_FILTERERS: [&str; 1] = ["filter"];
 /// What a record's class must have of Python's own.
 const OF_RECORDS: [&str; 2] = ["__init__", "getMessage"];
 /// What a module must have of Python's own.
-const OF_LOGGING: [&str; 6] =
-    ["_logRecordFactory", "logThreads", "logMultiprocessing", "logProcesses", "logAsyncioTasks", "_srcfile"];
+const OF_LOGGING: [&str; 9] = [
+    "getLevelName",
+    "currentframe",
+    "_is_internal_frame",
+    "_logRecordFactory",
+    "logThreads",
+    "logMultiprocessing",
+    "logProcesses",
+    "logAsyncioTasks",
+    "_srcfile",
+];
 const OF_THREADING: [&str; 2] = ["get_ident", "current_thread"];
 
 /// Where names are looked up (a module or a class), and what some of them meant when this module first looked.
 struct Names {
     dict: Py<PyDict>,
-    known: Vec<(Py<PyString>, Py<PyAny>)>,
+    known: Vec<Known>,
+}
+
+struct Known {
+    name: Py<PyString>,
+    value: Py<PyAny>,
+    /// Where in the dictionary it was found last. A look there is a third of a search.
+    place: AtomicIsize,
+}
+
+impl Known {
+    /// Whether it means the same in its dictionary.
+    fn means_the_same(&self, dict: &Bound<'_, PyDict>) -> bool {
+        let (mut name, mut value) = (null_mut(), null_mut());
+        let mut next = self.place.load(Ordering::Relaxed);
+        // SAFETY: a dictionary, and this thread is attached. Wherever the search begins, it finds what is there, and
+        // that is borrowed and only compared.
+        let is_there =
+            unsafe { ffi::PyDict_Next(dict.as_ptr(), &raw mut next, &raw mut name, &raw mut value) != 0 };
+        if is_there && name == self.name.as_ptr() {
+            return value == self.value.as_ptr();
+        }
+        self.find(dict)
+    }
+
+    /// As `means_the_same`, and notes the place.
+    #[cold]
+    fn find(&self, dict: &Bound<'_, PyDict>) -> bool {
+        let (mut name, mut value) = (null_mut(), null_mut());
+        let mut next = 0;
+        loop {
+            let place = next;
+            // SAFETY: as above.
+            unsafe {
+                if ffi::PyDict_Next(dict.as_ptr(), &raw mut next, &raw mut name, &raw mut value) == 0 {
+                    // Under an equal name that is another object, at best.
+                    let found = ffi::PyDict_GetItemWithError(dict.as_ptr(), self.name.as_ptr());
+                    return found == self.value.as_ptr();
+                }
+            }
+            if name == self.name.as_ptr() {
+                self.place.store(place, Ordering::Relaxed);
+                return value == self.value.as_ptr();
+            }
+        }
+    }
 }
 
 impl Names {
@@ -56,7 +111,7 @@ impl Names {
     /// Those of a class, which are functions of this file.
     fn of_class(class: &Bound<'_, PyAny>, names: &[&str], file: &str) -> PyResult<Names> {
         let names = Names::in_dict(members_of(class)?, names)?;
-        for (name, value) in &names.known {
+        for Known { name, value, .. } in &names.known {
             if !is_of_file(value.bind(class.py()), file) {
                 return Err(PyRuntimeError::new_err(format!("{name} of {class} is not Python's own")));
             }
@@ -69,7 +124,8 @@ impl Names {
         let mut known = Vec::with_capacity(names.len());
         for name in names {
             if let Some(value) = dict.get_item(*name)? {
-                known.push((PyString::intern(py, name).unbind(), value.unbind()));
+                let (name, value) = (PyString::intern(py, name).unbind(), value.unbind());
+                known.push(Known { name, value, place: AtomicIsize::new(0) });
             }
         }
         Ok(Names { dict: dict.unbind(), known })
@@ -77,12 +133,8 @@ impl Names {
 
     /// Whether these of the names mean what they did.
     fn mean_the_same(&self, py: Python<'_>, which: std::ops::Range<usize>) -> bool {
-        let _ = py;
-        self.known[which].iter().all(|(name, value)| {
-            // SAFETY: a dictionary and a text, and this thread is attached; the result is borrowed and only compared.
-            let found = unsafe { ffi::PyDict_GetItemWithError(self.dict.as_ptr(), name.as_ptr()) };
-            found == value.as_ptr()
-        })
+        let dict = self.dict.bind(py);
+        self.known[which].iter().all(|known| known.means_the_same(dict))
     }
 
     fn all_mean_the_same(&self, py: Python<'_>) -> bool {
@@ -101,9 +153,15 @@ pub(crate) fn members_of<'py>(class: &Bound<'py, PyAny>) -> PyResult<Bound<'py, 
 #[derive(Clone, Copy)]
 enum Times {
     /// From seconds as a float; `start` likewise.
-    Seconds { start: f64, has_whole_milliseconds: bool },
+    Seconds(Seconds),
     /// From nanoseconds; `start` likewise.
     Nanoseconds { start: i128 },
+}
+
+#[derive(Clone, Copy)]
+struct Seconds {
+    start: f64,
+    has_whole_milliseconds: bool,
 }
 
 /// The times of a record.
@@ -118,7 +176,9 @@ pub(crate) struct Stdlib {
     /// Of the class of loggers, `isEnabledFor` first.
     loggers: Names,
     /// What records are made by.
-    makers: [Names; 5],
+    makers: [Names; 4],
+    /// The module `time`, and the name of its function that tells when a record is made.
+    time: (Py<PyDict>, Py<PyString>),
     pub modules: Py<PyDict>,
     pub null_handler: Py<PyType>,
     pub active_threads: Py<PyDict>,
@@ -165,8 +225,8 @@ impl Stdlib {
                 class("LogRecord", &OF_RECORDS)?,
                 Names::of_module(&logging, &OF_LOGGING)?,
                 Names::of_module(&threading, &OF_THREADING)?,
-                Names::of_module(&time, &[times.clock()])?,
             ],
+            time: (time.dict().unbind(), PyString::intern(py, times.clock()).unbind()),
             modules: module("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind(),
             null_handler: logging.getattr("NullHandler")?.cast_into()?.unbind(),
             active_threads: threading.getattr("_active")?.cast_into::<PyDict>()?.unbind(),
@@ -200,9 +260,15 @@ impl Stdlib {
             || self.skips_importing && file.contains("importlib") && file.contains("_bootstrap")
     }
 
-    /// The times of a record made at `ns` since 1970, as this Python computes them.
-    pub fn times(&self, ns: u64) -> RecordTimes {
-        self.times.at(ns)
+    /// The times of a record that is made now, as this Python computes them.
+    pub fn times(&self, py: Python<'_>) -> PyResult<RecordTimes> {
+        let (module, name) = &self.time;
+        let clock = module.bind(py).get_item(name.bind(py))?;
+        let now = clock.ok_or_else(|| PyRuntimeError::new_err("there is no clock"))?.call0()?;
+        Ok(match self.times {
+            Times::Seconds(seconds) => seconds.of_record(now.extract()?),
+            Times::Nanoseconds { start } => of_nanoseconds(start, now.extract()?),
+        })
     }
 }
 
@@ -220,41 +286,34 @@ impl Times {
             let milliseconds: f64 = record.getattr("msecs")?.extract()?;
             has_whole_milliseconds &= milliseconds.fract() == 0.0;
         }
-        Ok(Times::Seconds { start, has_whole_milliseconds })
+        Ok(Times::Seconds(Seconds { start, has_whole_milliseconds }))
     }
 
     /// The function of `time` that tells it.
     fn clock(self) -> &'static str {
         match self {
-            Times::Seconds { .. } => "time",
+            Times::Seconds(_) => "time",
             Times::Nanoseconds { .. } => "time_ns",
         }
     }
+}
 
-    fn at(self, ns: u64) -> RecordTimes {
-        const SECOND: u64 = 1_000_000_000;
-        match self {
-            Times::Nanoseconds { start } => {
-                let created = ns as f64 / 1e9;
-                let milliseconds = (ns % SECOND / 1_000_000) as f64;
-                // The division can round up to the next second.
-                let is_rounded_up = milliseconds == 999.0 && created as u64 != ns / SECOND;
-                let relative = (i128::from(ns) - start) as f64 / 1e6;
-                RecordTimes {
-                    created,
-                    milliseconds: if is_rounded_up { 0.0 } else { milliseconds },
-                    relative,
-                }
-            }
-            Times::Seconds { start, has_whole_milliseconds } => {
-                let whole = ns.is_multiple_of(SECOND);
-                let created = if whole { (ns / SECOND) as f64 } else { ns as f64 / 1e9 };
-                let milliseconds = (created - created.trunc()) * 1000.0;
-                let milliseconds = if has_whole_milliseconds { milliseconds.trunc() } else { milliseconds };
-                RecordTimes { created, milliseconds, relative: (created - start) * 1000.0 }
-            }
-        }
+impl Seconds {
+    fn of_record(self, created: f64) -> RecordTimes {
+        let milliseconds = (created - created.trunc()) * 1000.0;
+        let milliseconds = if self.has_whole_milliseconds { milliseconds.trunc() } else { milliseconds };
+        RecordTimes { created, milliseconds, relative: (created - self.start) * 1000.0 }
     }
+}
+
+fn of_nanoseconds(start: i128, ns: i128) -> RecordTimes {
+    const SECOND: i128 = 1_000_000_000;
+    let created = ns as f64 / 1e9;
+    let milliseconds = (ns.rem_euclid(SECOND) / 1_000_000) as f64;
+    // The division can round up to the next second.
+    let is_rounded_up = milliseconds == 999.0 && created.trunc() != ns.div_euclid(SECOND) as f64;
+    let milliseconds = if is_rounded_up { 0.0 } else { milliseconds };
+    RecordTimes { created, milliseconds, relative: (ns - start) as f64 / 1e6 }
 }
 
 /// Whether a function's code comes from this file.

@@ -428,3 +428,36 @@ def test_a_program_configures_itself_any_number_of_times(place: Place) -> None:
         place.ring,
     )
     assert [record["message"] for record in place.records()] == [str(number) for number in range(40)]
+
+
+def test_a_filter_of_the_class_or_the_object_is_asked(place: Place, logger: logging.Logger) -> None:
+    class Discreet(ringlog.Handler):
+        def filter(self, record: logging.LogRecord) -> bool:
+            return "secret" not in record.getMessage()
+
+    handler = Discreet(place.ring, create="1MiB")
+    for log in (logger, ringlog.logger.Logger("native", 1)):
+        log.addHandler(handler)
+        for _ in range(2):
+            log.info("secret")
+            log.info("public")
+        log.removeHandler(handler)
+        plain = ringlog.Handler(place.ring)
+        log.addHandler(plain)
+        plain.filter = lambda record: False  # type: ignore[method-assign, assignment]
+        log.info("refused by the object")
+        del plain.filter
+        log.info("public")
+        log.removeHandler(plain)
+    assert [record["message"] for record in place.records()] == ["public"] * 6
+
+
+def test_an_emit_that_the_class_gets_later_is_called(place: Place, logger: logging.Logger) -> None:
+    handler = ringlog.Handler(place.ring, create="1MiB")
+    logger.addHandler(handler)
+    logger.info("before")
+    with mock.patch.object(ringlog.Handler, "emit") as emit:
+        logger.info("to the mock")
+    logger.info("after")
+    assert emit.call_count == 1
+    assert [record["message"] for record in place.records()] == ["before", "after"]

@@ -549,3 +549,118 @@ def test_a_rule_from_outside_limits(place: Place, installed: None) -> None:
     log.debug("limited")
     log.error("let through")
     assert [record["message"] for record in place.records()] == ["before", "let through"]
+
+
+@pytest.mark.parametrize("level", ["debug", "warning"])
+def test_an_object_may_log_when_the_interpreter_ends(place: Place, level: str) -> None:
+    printed = place.python(
+        f"""
+        import logging, ringlog, sys
+
+        ringlog.install(sys.argv[1], create="1MiB")
+        log = logging.getLogger("ends")
+        if len(sys.argv) > 2:
+            log.{level}("before")
+
+        class Ends:
+            def __init__(self):
+                self.log = log
+            def __del__(self):
+                self.log.{level}("at the end")
+
+        ends = Ends()
+        ends.itself = ends
+        also = Ends()
+        """,
+        place.ring,
+        *(["twice"] if level == "warning" else []),
+    )
+    assert printed == ""
+
+
+def test_an_argument_is_asked_for_its_text_once(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    _, log = loggers(place)
+    asked = []
+
+    class Fails:
+        def __str__(self) -> str:
+            asked.append(self)
+            log.info("asked")
+            raise ValueError("no text")
+
+    class Named(threading.Thread):
+        @property
+        def name(self) -> str:
+            return "of its own"
+
+        @name.setter
+        def name(self, value: str) -> None:
+            pass
+
+    class Counts:
+        def __str__(self) -> str:
+            asked.append(self)
+            return "counted"
+
+    log.info("warm")
+    log.info("%s", Fails())
+    assert "no text" in capsys.readouterr().err
+    thread = Named(target=log.info, args=("%s", Counts()))
+    thread.start()
+    thread.join()
+    assert len(asked) == 2
+    assert [record["message"] for record in place.records()] == ["warm", "asked", "counted"]
+
+
+def test_a_record_goes_once_to_a_ring_whose_neighbour_is_full(place: Place) -> None:
+    printed = place.python(
+        """
+        import logging, ringlog, signal, sys
+
+        log = ringlog.logger.Logger("two", 1)
+        log.addHandler(ringlog.Handler(sys.argv[1], create="1MiB"))
+        log.info("warm")
+        full = ringlog.Handler(sys.argv[1] + "2", create="256KiB", timeout=0.0)
+        filler = logging.Logger("full", 1)
+        filler.addHandler(full)
+        while not full.dropped:
+            filler.info("x" * 1000)
+        waits = ringlog.Handler(sys.argv[1] + "2", create=None, timeout=30.0)
+        log.addHandler(waits)
+
+        def interrupt(*_):
+            raise TimeoutError("too long")
+
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        log.info("once")
+        """,
+        place.ring,
+    )
+    assert "TimeoutError: too long" in printed and "Message: 'once'" in printed
+    assert [record["message"] for record in place.records()] == ["warm", "once"]
+
+
+def test_a_test_may_install_a_ring_of_its_own_each_time(place: Place, installed: None) -> None:
+    root = logging.getLogger()
+    for number in range(70):
+        handler = ringlog.install(f"{place.ring}-{number}", create="256KiB")
+        root.handlers[:] = [handler]
+        logging.getLogger("many").warning("x")
+        root.removeHandler(handler)
+        ringlog.uninstall()
+        assert handler.dropped == 0
+
+
+def test_other_names_and_frames_are_followed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, log = loggers(place)
+    log.info("warm")
+    with monkeypatch.context() as patching:
+        patching.setattr(logging, "getLevelName", lambda level: f"LV{level}")
+        log.info("named")
+    with monkeypatch.context() as patching:
+        frame = sys._getframe()
+        patching.setattr(logging, "currentframe", lambda: frame)
+        log.info("from elsewhere")
+    named = place.records()[1]
+    assert named["attributes"]["levelname"] == "LV20"

@@ -94,12 +94,14 @@ impl Written {
             return None;
         }
         let number = pair(blocks[0].index, blocks[0].generation);
+        let ticks = station.session().info.clock.ticks();
         let mut parts = item.chunks(per_block);
         for (part, block) in blocks.iter().enumerate() {
             let set = |at, value| ring.block_word(block.index, at).store(value, Ordering::Relaxed);
             (1..block::WORDS).for_each(|at| set(at, 0));
             set(block::LANE, pair(lane, incarnation));
             set(claim::PART, part as u64);
+            set(block::ANCHOR_TICKS, ticks);
             set(claim::NUMBER, number);
             set(block::PROCESS, pair(lane, incarnation));
             set(claim::BYTES, item.len() as u64);
@@ -150,6 +152,8 @@ struct Part {
     owner: (u32, u32),
     part: u64,
     number: u64,
+    /// When it was claimed.
+    ticks: u64,
     bytes: u64,
     is_let_go: bool,
 }
@@ -169,6 +173,7 @@ fn parts(ring: &SharedRing) -> impl Iterator<Item = Part> {
             owner: halves(word(block::LANE)),
             part: word(claim::PART),
             number: word(claim::NUMBER),
+            ticks: word(block::ANCHOR_TICKS),
             bytes: word(claim::BYTES),
             is_let_go: word(claim::LET_GO) == 1,
         };
@@ -202,7 +207,7 @@ impl Orphan {
     }
 }
 
-/// Looks for a claim whose owner is dead or has let go of it, the one in the lowest block. Frees what
+/// Looks for a claim whose owner is dead or has let go of it, the one that was claimed first. Frees what
 /// dead owners have left of claims that they acknowledged, or had not published. The caller has the role of the getter.
 pub(super) fn find_orphan(station: &Station, ring: &SharedRing) -> Option<Orphan> {
     if !may_exist(ring) {
@@ -221,11 +226,16 @@ pub(super) fn find_orphan(station: &Station, ring: &SharedRing) -> Option<Orphan
         is_dead
     };
     let mut has_claims = false;
+    let mut oldest: Option<&Part> = None;
     for first in found.iter().filter(|part| part.part == 0) {
-        if first.is_let_go || is_dead(first.owner) {
-            return Some(adopt(ring, &found, first));
-        }
         has_claims = true;
+        if (first.is_let_go || is_dead(first.owner)) && oldest.is_none_or(|oldest| first.ticks < oldest.ticks)
+        {
+            oldest = Some(first);
+        }
+    }
+    if let Some(oldest) = oldest {
+        return Some(adopt(ring, &found, oldest));
     }
     let has_first = |part: &Part| found.iter().any(|first| first.part == 0 && first.number == part.number);
     for rest in found.iter().filter(|part| part.part != 0) {

@@ -7,8 +7,8 @@ use std::sync::atomic::{Ordering, compiler_fence};
 
 use crate::ring::private::ProducerState;
 
-/// How many rings one thread can have lanes in at the same time.
-const RINGS_PER_THREAD: usize = 8;
+/// How many rings one thread can have lanes in at the same time: queues, too.
+const RINGS_PER_THREAD: usize = 64;
 
 /// The session id of a free entry. Not 0, which a child reads in place of its parent's session.
 const NONE: u64 = u64::MAX;

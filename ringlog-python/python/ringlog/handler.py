@@ -50,12 +50,13 @@ class Handler(NativeHandler, logging.Handler):  # type: ignore[misc]  # the nati
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         # An `emit` of the object, such as a mock, gets that way too.
-        if name == "emit" and "handle" not in self.__dict__ and type(self).handle is NativeHandler.handle:
+        if name in ("emit", "filter") and "handle" not in self.__dict__ and type(self).handle is NativeHandler.handle:
             super().__setattr__("handle", MethodType(_handle_by_emit, self))
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        if name == "emit" and getattr(self.__dict__.get("handle"), "__func__", None) is _handle_by_emit:
+        is_last = not {"emit", "filter"} & self.__dict__.keys()
+        if is_last and getattr(self.__dict__.get("handle"), "__func__", None) is _handle_by_emit:
             super().__delattr__("handle")
 
     def createLock(self) -> None:

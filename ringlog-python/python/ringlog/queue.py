@@ -14,7 +14,7 @@ import weakref
 from collections import ChainMap
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ringlog._ringlog import (
     Error,
@@ -25,6 +25,10 @@ from ringlog._ringlog import (
     remove,
     remove_unheld,
 )
+from ringlog.ending import at_end_of_process
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 T = TypeVar("T")
 
@@ -37,8 +41,23 @@ _SLICE = 0.2
 #: How often `join` looks.
 _LOOK = 0.01
 
-#: The nameless queues of this process, for its forked children.
+#: The nameless queues of this process, and of its forked children.
 _held: weakref.WeakSet[Queue] = weakref.WeakSet()
+
+
+class _Users:
+    """Lets go of the nameless queues when the process ends, also of a child that ends by `os._exit`."""
+
+    @functools.cache
+    def end_with_process(self) -> None:
+        at_end_of_process(self.let_go)
+
+    def let_go(self) -> None:
+        for held in list(_held):
+            held._ring.let_go()
+
+
+_users = _Users()
 
 
 class Item(Generic[T]):
@@ -129,8 +148,8 @@ class Queue:
         self.refused = 0
         if is_held:
             _held.add(self)
-            # Also at the end of the program.
-            self._end = weakref.finalize(self, ring.let_go)
+            weakref.finalize(self, ring.let_go).atexit = False
+            _users.end_with_process()
 
     @property
     def name(self) -> str:
@@ -400,7 +419,15 @@ async def _aget(waits: Queue | BytesQueue, timeout: float | None, get: Any) -> A
             if left <= 0:
                 raise
             # Takes nothing, so nothing is lost if the task is cancelled meanwhile.
-            await asyncio.to_thread(waits._ring.wait, left)
+            await asyncio.get_running_loop().run_in_executor(_waiting(), waits._ring.wait, left)
+
+
+@functools.cache
+def _waiting() -> Executor:
+    """Threads that wait on behalf of tasks: not those that a program has its other work done by."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(32, "ringlog-aget")
 
 
 def _sweep(directory: Path) -> None:
