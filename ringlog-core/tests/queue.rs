@@ -277,6 +277,18 @@ fn a_claim_counts_until_it_is_acknowledged() {
 }
 
 #[test]
+fn a_getter_that_waits_ends_when_the_queue_is_removed() {
+    let Scene { queue, name, _dir } = scene();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| queue.get(Duration::from_secs(60)));
+        // In whichever order.
+        ringlog::admin::remove(&name, true).unwrap();
+        let error = waits.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::NoSuchRing { .. }), "{error}");
+    });
+}
+
+#[test]
 fn claims_come_back_in_the_order_in_which_they_were_made() {
     let Scene { queue, _dir, .. } = scene();
     let items: Vec<[u8; 1]> = (0..6).map(|number| [number]).collect();

@@ -1,7 +1,7 @@
 //! Taking items out: the turn of the thread, the role of the process, and the consumer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::claim::{self, Claim};
 use super::found::Found;
@@ -10,10 +10,14 @@ use super::station::Station;
 use super::{Queue, count, waiting};
 use crate::error::Error;
 use crate::reader::consumer::Consumer;
+use crate::shm::layout::header;
 use crate::shm::wakeup;
 
 /// How long a call that is not to wait does wait for another getter, if there are items.
 const OTHERS: Duration = Duration::from_millis(100);
+
+/// How long a getter waits for another ring of the name, once its own was removed.
+const MADE_ANEW_WITHIN: Duration = Duration::from_secs(1);
 
 /// What came of an attempt at one ring.
 enum Outcome<T> {
@@ -97,6 +101,7 @@ fn at<T>(
     let Some(role) = role else { return Ok(Outcome::TimeUp) };
     // Not there during the call: after an error or a panic the next one begins anew.
     let mut consumer = begin(station, getter.consumer.take(), &role)?;
+    let mut gone_since = None;
     let outcome = loop {
         let mut orphan = if claim::may_exist(&ring) && getter.is_look_due() {
             claim::find_orphan(station, &ring)
@@ -117,6 +122,13 @@ fn at<T>(
         }
         if !station.is_of(&*queue.session()?) {
             break Outcome::Moved;
+        }
+        let session = station.session();
+        if ring.flags() & header::FLAG_RETIRED != 0 && !session.identity.is_at(&session.path) {
+            // Nobody can put anything in any more.
+            if gone_since.get_or_insert_with(Instant::now).elapsed() >= MADE_ANEW_WITHIN {
+                return Err(queue.ring.named().why_gone());
+            }
         }
         let Some(slice) = patience.slice(Duration::MAX) else { break Outcome::TimeUp };
         consumer.doze(slice)?;
