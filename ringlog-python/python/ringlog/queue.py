@@ -104,7 +104,9 @@ def _ring(name: str) -> str:
     if not name:
         raise ValueError("the queue's name is empty")
     if "/" in name and not name.startswith(("/", "./", "../")):
-        raise ValueError(f"the queue's name {name!r} has a slash; expected a name without, or a path that begins with / or ./")
+        raise ValueError(
+            f"the queue's name {name!r} has a slash; expected a name without, or a path that begins with / or ./"
+        )
     return name
 
 
@@ -114,9 +116,10 @@ class Queue:
     An item is in the queue when `put` returns; no thread passes it on, and it survives the process that put it in. Any
     number of processes and threads put and get; each item goes to one of them, in the order in which they were put in.
 
-    Without a bound (`maxsize` is 0 or less) `put` and `put_nowait` wait up to `full_timeout` seconds for room in the ring, whose
-    size in bytes is `size`, and then raise `queue.Full`. So a program that fills the queue before anybody gets must have
-    room for all of it. An item that is longer than the ring takes is a `ValueError` that says which size does.
+    Without a bound (`maxsize` is 0 or less) `put` and `put_nowait` wait up to `full_timeout` seconds for room in the
+    ring, whose size in bytes is `size`, and then raise `queue.Full`. So a program that fills the queue before anybody
+    gets must have room for all of it. An item that is longer than the ring takes is a `ValueError` that says which size
+    does.
 
     With a `name`, or a path, processes that are not related use the queue; it stays until `delete` is called. Without one
     it is passed to other processes as an argument, by fork or by pickling, and is removed after its last user.
@@ -159,7 +162,8 @@ class Queue:
     def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None:
         """Puts an item in.
 
-        Raises `queue.Full` if there is no room in time, and `ValueError` for an item that is too long, or after `close`.
+        Raises `queue.Full` if there is no room in time, and `ValueError` for an item that is too long, or after
+        `close`.
         """
         self._put(_dumps(obj), block, timeout)
 
