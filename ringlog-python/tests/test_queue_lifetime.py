@@ -195,10 +195,10 @@ def test_named_queues_stay(place: Place) -> None:
     assert ringlog.Queue(name="jobs").get_nowait() == 1
 
 
-@pytest.mark.parametrize("call", ["items.get()", "items.get(ack=False)", "bounded.put(2)", "asyncio.run(items.aget())"])
+@pytest.mark.parametrize("call", ["items.get()", "items.get(ack=False)", "bounded.put(2)"])
 def test_a_daemon_thread_may_wait_at_the_end(place: Place, call: str) -> None:
     program = f"""
-import asyncio, threading, time
+import threading, time
 import ringlog
 
 items = ringlog.Queue()

@@ -121,8 +121,8 @@ class Queue:
     gets must have room for all of it. An item that is longer than the ring takes is a `ValueError` that says which size
     does.
 
-    With a `name`, or a path, processes that are not related use the queue; it stays until `delete` is called. Without one
-    it is passed to other processes as an argument, by fork or by pickling, and is removed after its last user.
+    With a `name`, or a path, processes that are not related use the queue; it stays until `delete` is called. Without
+    one it is passed to other processes as an argument, by fork or by pickling, and is removed after its last user.
     """
 
     def __init__(
