@@ -20,8 +20,8 @@ const MINORS: [u32; 5] = [14, 13, 12, 11, 10];
 const MATURIN: &str = "maturin>=1.14,<2";
 const TEST_TOOLS: &[&str] = &["pytest>=8,<10", "mypy>=1.13,<3", "PyYAML>=6,<7", "types-PyYAML>=6,<7"];
 
-/// Servers whose workers log in tests.
-const SERVERS: &[&str] = &["gunicorn>=25,<28", "uvicorn>=0.30,<1"];
+/// Servers whose workers log in tests, and the client of Redis, whose lists queues are compared with.
+const PACKAGES: &[&str] = &["gunicorn>=25,<28", "uvicorn>=0.30,<1", "redis>=5,<9"];
 
 /// What is done with the wheel.
 #[derive(Clone, Copy, ValueEnum)]
@@ -108,8 +108,8 @@ fn prepare_tests(found: &[Interpreter]) -> Result<()> {
     for python in found {
         let environment = environment(&environment_name(What::Test, python), python)?;
         install(&environment, TEST_TOOLS)?;
-        if let Err(error) = install(&environment, SERVERS) {
-            println!("SKIPPED with Python 3.{}: the tests with {}", python.minor, SERVERS.join(", "));
+        if let Err(error) = install(&environment, PACKAGES) {
+            println!("SKIPPED with Python 3.{}: the tests with {}", python.minor, PACKAGES.join(", "));
             println!("{error:#}");
         }
     }
