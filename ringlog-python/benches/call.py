@@ -1,7 +1,7 @@
-"""What a log call costs: with a handler that does nothing, with `ringlog.Handler`, and after `ringlog.install`, in turns.
+"""What a log call costs, in turns: with a handler that does nothing, `ringlog.Handler`, and `ringlog.install`.
 
-Also below the logger's level; and with a file of `logging`, picologging and loguru (`enqueue=True`), if they are installed.
-Prints medians in nanoseconds and the median of the ratios.
+Also below the logger's level; and with a file of `logging`, picologging and loguru (`enqueue=True`), if they are
+installed. Prints medians in nanoseconds and the median of the ratios.
 """
 
 from __future__ import annotations

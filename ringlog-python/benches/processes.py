@@ -1,8 +1,9 @@
 """Ten processes that log into one file: through ringlog, and through Python's own queue, in turns.
 
 The queue is what Python's documentation says: a `QueueHandler` over a `multiprocessing.Queue`, and a listener with a
-`RotatingFileHandler`; then the same over a `ringlog.Queue`. Beside them `ringlog.Handler` and `ringlog.install`, and loguru with
-`enqueue=True`, if it is installed. Prints lines in a second until the last one is in the file, medians, and the median ratio.
+`RotatingFileHandler`; then the same over a `ringlog.Queue`. Beside them `ringlog.Handler` and `ringlog.install`, and
+loguru with `enqueue=True`, if it is installed. Prints lines in a second until the last one is in the file, medians, and
+the median ratio.
 """
 
 from __future__ import annotations

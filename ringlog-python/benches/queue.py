@@ -1,7 +1,7 @@
 """`ringlog.Queue` and `multiprocessing.Queue`, `ringlog.BytesQueue` and a list of Redis, in turns.
 
-One process puts, and one or three take out what it puts, until all is taken out; and a getter that sleeps is woken by one
-item. Prints medians and the median of the ratios. For Redis, `redis-server` and the package `redis` are needed.
+One process puts, and one or three take out what it puts, until all is taken out; and a getter that sleeps is woken by
+one item. Prints medians and the median of the ratios. For Redis, `redis-server` and the package `redis` are needed.
 """
 
 from __future__ import annotations

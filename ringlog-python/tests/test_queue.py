@@ -234,6 +234,26 @@ def test_an_item_that_is_too_long_names_the_sizes() -> None:
     assert larger.get_nowait() == item
 
 
+def test_what_cannot_be_pickled_raises_at_once() -> None:
+    items = ringlog.Queue()
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        items.put(lambda: None)
+    assert items.empty()
+
+
+def test_what_multiprocessing_can_send_goes_through() -> None:
+    items = ringlog.Queue()
+    here, there = multiprocessing.Pipe()
+
+    def send() -> None:
+        # The descriptor is passed on by a thread of this process, as with a queue of Python.
+        items.put(there)
+        items.get(timeout=WITHIN).send("through")
+
+    send()
+    assert here.recv() == "through"
+
+
 def test_get_waits_as_long_as_it_is_asked_to() -> None:
     items = ringlog.Queue()
     for timeout in (0, 0.01, -1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -234,6 +235,15 @@ def test_the_command_takes_items_out(place: Place) -> None:
     assert items.get_nowait() == b"two"
     assert place.command("clear", place.ring).split()[0] == "1"
     assert items.empty()
+
+
+def test_the_example_of_the_documentation_runs(place: Place) -> None:
+    text = (Path(__file__).parents[2] / "docs/python.md").read_text("utf-8")
+    program = re.search(r"```python\n(# squares\.py\n.*?)```", text, re.DOTALL)
+    prints = re.search(r"```console\n[^\n]*squares\.py\n(.*?)```", text, re.DOTALL)
+    assert program is not None and prints is not None
+    assert place.python(program[1]) == prints[1]
+    assert rings(place) == []
 
 
 def test_a_claim_of_a_killed_process_shows_in_unacked(place: Place) -> None:
