@@ -6,12 +6,6 @@ one item. Prints medians and the median of the ratios. For Redis, `redis-server`
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-# Python looks for modules beside a program first, where this one has the name of one of its own.
-sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
-
 import importlib.util
 import multiprocessing
 import shutil
