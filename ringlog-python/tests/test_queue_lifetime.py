@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -150,6 +151,49 @@ def test_a_forked_child_outlives_its_parent(place: Place, does: str) -> None:
     assert out.startswith(str(Path(place.ring).parent / "nameless-")), out
     until(lambda: (place.files / "done").exists())
     until(lambda: rings(place) == [])
+
+
+def outlive(items: ringlog.Queue, parent: int) -> None:
+    until(lambda: os.getppid() != parent)
+    items.put(2)
+    assert items.get_nowait() == 2
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_child_of_multiprocessing_removes_it_if_its_parent_was_killed(place: Place, method: str) -> None:
+    program = f"""
+import multiprocessing, os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import ringlog
+from test_queue_lifetime import begin
+
+if __name__ == "__main__":
+    items, begun = ringlog.Queue(), ringlog.Queue()
+    child = multiprocessing.get_context({method!r}).Process(target=begin, args=(items, begun, os.getpid()))
+    child.start()
+    begun.get()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    place.python(program, code=-signal.SIGKILL)
+    until(lambda: rings(place) == [])
+
+
+def begin(items: ringlog.Queue, begun: ringlog.Queue, parent: int) -> None:
+    begun.put(None)
+    outlive(items, parent)
+
+
+def test_a_pickled_one_is_a_user(place: Place) -> None:
+    items = ringlog.Queue()
+    items.put(1)
+    other = pickle.loads(pickle.dumps(items))
+    del items
+    gc.collect()
+    assert len(rings(place)) == 1
+    assert other.get_nowait() == 1
+    del other
+    gc.collect()
+    assert rings(place) == []
 
 
 def test_a_forked_child_that_is_killed_leaves_it_to_its_parent(place: Place) -> None:
