@@ -186,7 +186,7 @@ def test_a_dictionary_makes_the_queue(tmp_path: Path, root: logging.Logger, form
     [handler] = root.handlers
     assert isinstance(handler, logging.handlers.QueueHandler)
     assert type(handler.queue) is ringlog.Queue
-    listener: Any = handler.listener  # type: ignore[attr-defined]
+    listener: Any = handler.listener
     listener.start()
     child = multiprocessing.get_context("fork").Process(target=logging.warning, args=("from a %s", "child"))
     child.start()
