@@ -298,3 +298,52 @@ def test_a_claim_of_a_killed_process_shows_in_unacked(place: Place) -> None:
     assert items.unacked() == 1
     item.ack()
     assert items.unacked() == 0
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_may_begin_when_its_parent_ends(place: Place, method: str) -> None:
+    printed = place.python(
+        """
+        import multiprocessing, multiprocessing.util, ringlog, sys
+
+        def work(items):
+            items.put("from the child")
+            print(items.get())
+
+        if __name__ == "__main__":
+            items = ringlog.Queue()
+            multiprocessing.get_context(sys.argv[1]).Process(target=work, args=(items,)).start()
+        """,
+        method,
+    )
+    assert printed == "from the child\n"
+    assert list(Path(place.ring).parent.glob("nameless-*")) == []
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_that_is_the_last_user_removes_it(place: Place, method: str) -> None:
+    place.python(
+        """
+        import multiprocessing, ringlog, sys, time
+
+        def work(items, let_go):
+            items.put("x")
+            let_go.wait(30)
+            assert items.get() == "x"
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            items, let_go = ringlog.Queue(), context.Event()
+            child = context.Process(target=work, args=(items, let_go))
+            child.start()
+            while items.empty():
+                time.sleep(0.01)
+            # The process object has its arguments.
+            child._args = ()
+            del items
+            let_go.set()
+            child.join()
+        """,
+        method,
+    )
+    assert list(Path(place.ring).parent.glob("nameless-*")) == []

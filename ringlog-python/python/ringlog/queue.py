@@ -50,7 +50,7 @@ class _Users:
 
     @functools.cache
     def end_with_process(self) -> None:
-        at_end_of_process(self.let_go)
+        at_end_of_process(self.let_go, after_children=True)
 
     def let_go(self) -> None:
         for held in list(_held):
