@@ -222,6 +222,21 @@ impl Queue {
         self.ring.named().session_for_record().map_err(|why| self.error_of(why))
     }
 
+    /// Looks whether the ring was removed, if something says so, and moves to the one that has taken its place.
+    fn require_ring(&self) -> Result<(), Error> {
+        let is_retired =
+            |session: &Use<'_>| session.ring().is_some_and(|ring| ring.flags() & header::FLAG_RETIRED != 0);
+        if !is_retired(&self.ring.session()) {
+            return Ok(());
+        }
+        // The look may have been a moment ago: then the session is the old one still.
+        let session = self.session()?;
+        if is_retired(&session) && !session.path.exists() {
+            return Err(self.ring.named().why_gone());
+        }
+        Ok(())
+    }
+
     /// This process's place at the ring that is at the path now.
     fn station(&self) -> Result<Arc<Station>, Error> {
         let session = self.session()?;
@@ -233,6 +248,16 @@ impl Queue {
         let station = Station::of(self.ring.named()).map_err(|why| self.error_of(why))?;
         stations.push(station.clone());
         Ok(station)
+    }
+
+    /// Gives up a place at a ring that was replaced. False if it is at the present one.
+    fn leave(&self, station: &Arc<Station>) -> Result<bool, Error> {
+        if Arc::ptr_eq(station, &self.station()?) {
+            return Ok(false);
+        }
+        let mut stations = self.place.get().lock().unwrap_or_else(PoisonError::into_inner);
+        stations.retain(|known| !Arc::ptr_eq(known, station));
+        Ok(true)
     }
 
     /// The place at the ring to take items from: one that was replaced comes first, until it is empty.

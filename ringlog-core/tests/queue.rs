@@ -289,6 +289,48 @@ fn a_getter_that_waits_ends_when_the_queue_is_removed() {
 }
 
 #[test]
+fn nothing_is_put_into_a_queue_that_was_removed() {
+    let Scene { queue, name, _dir } = scene();
+    queue.put(b"before", NOW).unwrap();
+    ringlog::admin::remove(&name, true).unwrap();
+    let error = queue.put(b"after", NOW).unwrap_err();
+    assert!(matches!(error, PutError::Ring(Error::NoSuchRing { .. })), "{error}");
+    let _anew = Queue::options().size("1MiB").create(&name).unwrap();
+    // The path is not looked at each time.
+    while queue.put(b"anew", NOW).is_err() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_getter_gives_up_a_replaced_ring_that_it_has_not_read() {
+    let Scene { queue, name, _dir } = scene_of(Queue::options().size("1MiB").bound(8));
+    queue.put(b"lost", NOW).unwrap();
+    ringlog::admin::remove(&name, true).unwrap();
+    let anew = Queue::options().size("1MiB").bound(8).create(&name).unwrap();
+    anew.put(b"anew", NOW).unwrap();
+    assert_eq!(queue.get(Duration::from_secs(60)).unwrap().as_deref(), Some(&b"anew"[..]));
+}
+
+#[test]
+fn claims_that_fill_the_ring_can_be_taken_over() {
+    let Scene { queue, name, _dir } = scene_of(Queue::options().size("1MiB"));
+    while queue.put(&[7; 3000], NOW).is_ok() {}
+    let mut claims = Vec::new();
+    while let Ok(Some(claim)) = queue.claim(NOW) {
+        claims.push(claim);
+    }
+    let count = claims.len() as u64;
+    assert!(count > 3);
+    drop(claims);
+    let other = Queue::open(&name).unwrap();
+    let again: Vec<_> = (0..count).map(|_| other.claim(NOW).unwrap().unwrap()).collect();
+    assert_eq!(queue.unacked().unwrap(), count);
+    again.into_iter().for_each(|claim| claim.ack().unwrap());
+    assert_eq!(queue.unacked().unwrap(), 0);
+}
+
+#[test]
 fn claims_come_back_in_the_order_in_which_they_were_made() {
     let Scene { queue, _dir, .. } = scene();
     let items: Vec<[u8; 1]> = (0..6).map(|number| [number]).collect();

@@ -205,6 +205,22 @@ impl Orphan {
     pub(super) fn free(&self, ring: &SharedRing) {
         self.written.free(ring);
     }
+
+    /// Makes the claim this process's own, where it lies: there may be no room for a copy. The caller has the role of
+    /// the getter.
+    pub(super) fn take_over(self, station: &Station, ring: &SharedRing) -> Written {
+        let (lane, incarnation) = station.me.process();
+        let owner = pair(lane, incarnation);
+        // The first block last: it names the claim's owner. Killed before that, the claim has still lost its owner.
+        for (block, _) in self.written.0.iter().rev() {
+            ring.block_word(block.index, block::PROCESS).store(owner, Ordering::Relaxed);
+            ring.block_word(block.index, block::LANE).store(owner, Sync::Seal.release());
+        }
+        if let Some((first, _)) = self.written.0.first() {
+            ring.block_word(first.index, claim::LET_GO).store(0, Sync::Seal.release());
+        }
+        self.written
+    }
 }
 
 /// Looks for a claim whose owner is dead or has let go of it, the one that was claimed first. Frees what
@@ -252,6 +268,16 @@ pub(super) fn find_orphan(station: &Station, ring: &SharedRing) -> Option<Orphan
         word.store(0, Ordering::Relaxed);
     }
     None
+}
+
+/// Whether there is a claim whose owner is dead or has let go of it.
+pub(super) fn has_orphan(station: &Station, ring: &SharedRing) -> bool {
+    let is_dead = |owner: (u32, u32)| {
+        let holder = Holder::new(owner.0, owner.1);
+        holder != station.me && !waiting::is_alive(station, ring, holder)
+    };
+    may_exist(ring)
+        && parts(ring).filter(|part| part.part == 0).any(|part| part.is_let_go || is_dead(part.owner))
 }
 
 /// Copies the item of a claim. Its blocks were published whole before the first of them was.

@@ -31,6 +31,10 @@ impl Found<'_> {
     /// Takes the item out and claims it.
     pub(super) fn claim(mut self) -> Result<Claim, Error> {
         let item = self.item()?;
+        if let Some(orphan) = self.orphan.take() {
+            let written = orphan.take_over(self.station, self.ring);
+            return Ok(Claim::new(item, self.station.clone(), written));
+        }
         let Some(written) = Written::new(self.station, self.ring, &item) else {
             let (path, claims) = (self.queue.ring().path().to_owned(), claim::count(self.ring));
             return Err(Error::ClaimsExhausted { path, claims });

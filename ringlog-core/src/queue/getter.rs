@@ -75,10 +75,13 @@ fn with_item<T>(
 ) -> Result<Option<T>, Error> {
     loop {
         let station = queue.station_of_getter()?;
-        match at(queue, &station, patience, &mut act)? {
-            Outcome::Done(done) => return Ok(Some(done)),
-            Outcome::TimeUp => return Ok(None),
-            Outcome::Moved => {}
+        match at(queue, &station, patience, &mut act) {
+            Ok(Outcome::Done(done)) => return Ok(Some(done)),
+            Ok(Outcome::TimeUp) => return Ok(None),
+            Ok(Outcome::Moved) => {}
+            // What is left in a ring that was replaced cannot be had.
+            Err(_) if queue.leave(&station)? => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -90,7 +93,7 @@ fn at<T>(
     act: &mut impl FnMut(Found<'_>) -> Result<T, Error>,
 ) -> Result<Outcome<T>, Error> {
     let ring = station.ring().ok_or(Error::Forked)?;
-    let has_items = || count::items(&ring) + claim::count(&ring) > 0;
+    let has_items = || count::items(&ring) > 0 || claim::has_orphan(station, &ring);
     let turn = station.getting.take(patience);
     let turn = turn.or_else(|| has_items().then(|| station.getting.take(&patience.longer_by(OTHERS)))?);
     let Some(mut getter) = turn else { return Ok(Outcome::TimeUp) };

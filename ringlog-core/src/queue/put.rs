@@ -21,6 +21,7 @@ use crate::shm::wakeup;
 const OTHERS: Duration = Duration::from_millis(100);
 
 pub(super) fn put(queue: &Queue, item: &[u8], patience: &Patience<'_>) -> Result<(), PutError> {
+    queue.require_ring().map_err(PutError::Ring)?;
     let (limit, is_bounded) = {
         let session = queue.ring.session();
         let bound = |ring: &SharedRing| ring.header_word(header::QUEUE_BOUND).load(Ordering::Relaxed);

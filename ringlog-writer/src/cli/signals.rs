@@ -37,6 +37,14 @@ pub fn handle_signals() -> HandledSignals {
 
 impl HandledSignals {
     fn install(&self) -> io::Result<()> {
+        // One that comes meanwhile waits for all of its actions: the first of them alone would lose it for the others.
+        all_signals().thread_block()?;
+        self.register().inspect_err(|_| {
+            let _ = all_signals().thread_unblock();
+        })
+    }
+
+    fn register(&self) -> io::Result<()> {
         let HandledSignals { signals, end_it, last, .. } = self;
         let flags = [
             (SIGTERM, &signals.stop),
@@ -50,8 +58,7 @@ impl HandledSignals {
             // Registered last: a signal that comes beside `end_by_default` is noted before this action looks.
             flag::register_conditional_default(signal, end_it.clone())?;
         }
-        watch_for_a_second_signal(signals.now.clone())?;
-        leave_to_that_thread()
+        handle_in_a_thread(signals.now.clone())
     }
 
     /// Lets signals end the process, as without handlers: also one that has come.
@@ -73,22 +80,22 @@ impl HandledSignals {
     }
 }
 
-/// Sets the flag once SIGTERM or SIGINT has come a second time.
-fn watch_for_a_second_signal(now: Arc<AtomicBool>) -> io::Result<()> {
+/// The signals of the writer.
+fn all_signals() -> SigSet {
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1].into_iter().collect()
+}
+
+/// Starts the thread that runs the handlers, and no other one does: signals that follow each other faster than the
+/// kernel's timers are exact prolong each sleep of the thread that handles them, without end. The calling thread has
+/// blocked them, and those that it starts inherit that. Sets the flag once SIGTERM or SIGINT has come a second time.
+fn handle_in_a_thread(now: Arc<AtomicBool>) -> io::Result<()> {
     let mut stops = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let watch = move || {
+        // This fails only for a signal that there is not.
+        let _ = all_signals().thread_unblock();
         if stops.forever().nth(1).is_some() {
             now.store(true, Ordering::Relaxed);
         }
     };
     std::thread::Builder::new().name("ringlog-signals".to_owned()).spawn(watch).map(drop)
-}
-
-/// Lets the thread that watches run the handlers, and no other one: signals that follow each other faster than the
-/// kernel's timers are exact prolong each sleep of the thread that handles them, without end. The threads that this one
-/// starts inherit it.
-fn leave_to_that_thread() -> io::Result<()> {
-    let all: SigSet =
-        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1].into_iter().collect();
-    Ok(all.thread_block()?)
 }
