@@ -110,7 +110,7 @@ pub fn remove_unheld(name: &str) -> Result<bool, Error> {
     unheld(name)?.map_or(Ok(false), |unheld| unheld.remove().map(|()| true))
 }
 
-/// A ring that nobody holds, and nobody can as long as this value is there.
+/// A ring without a holder. As long as this value is there, it gets none.
 #[derive(Debug)]
 pub struct Unheld {
     path: PathBuf,

@@ -45,7 +45,8 @@ fn exception(error: &ringlog::Error) -> PyErr {
 }
 
 /// Native parts of `ringlog`.
-#[pymodule(gil_used = false)]
+// Dictionaries are read by borrowed references, which the global lock keeps valid.
+#[pymodule(gil_used = true)]
 fn _ringlog(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add("Error", py.get_type::<Error>())?;

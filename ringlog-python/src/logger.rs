@@ -198,6 +198,7 @@ impl<'py> Given<'_, 'py> {
             return Ok(Native::Left);
         }
         let mut known = is_enabled(&attributes, &level)?;
+        // An enabled call looks for overriding methods below.
         if known != Some(true) && attributes.contains(intern!(py, "isEnabledFor"))? {
             known = None;
         }
@@ -250,10 +251,7 @@ fn is_enabled(attributes: &Bound<'_, PyDict>, level: &Bound<'_, PyAny>) -> PyRes
         let get =
             |name: &Bound<'_, PyString>| ffi::PyDict_GetItemWithError(attributes.as_ptr(), name.as_ptr());
         let (disabled, cache) = (get(intern!(py, "disabled")), get(intern!(py, "_cache")));
-        if cache.is_null()
-            || ffi::PyDict_CheckExact(cache) == 0
-            || !get(intern!(py, "isEnabledFor")).is_null()
-        {
+        if cache.is_null() || ffi::PyDict_CheckExact(cache) == 0 {
             return Ok(None);
         }
         if disabled != ffi::Py_False() {

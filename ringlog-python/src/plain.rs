@@ -1,5 +1,7 @@
 //! Handlers that take a record as the native handler does, and in no other way.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
@@ -13,7 +15,8 @@ const METHODS: [&str; 3] = ["handle", "emit", "filter"];
 /// A class that was found plain, and the members of those of its bases that come before the native one.
 struct PlainClass {
     class: Py<PyType>,
-    members: Vec<(Py<PyDict>, usize)>,
+    /// With how many there were at the last look.
+    members: Vec<(Py<PyDict>, AtomicUsize)>,
 }
 
 /// The classes that were found. Those beyond are looked at each time.
@@ -24,11 +27,13 @@ pub(crate) fn is_plain(handler: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = handler.py();
     let class = handler.get_type();
     let mut known = KNOWN.iter().map_while(|known| known.get(py));
-    if let Some(known) = known.find(|known| class.is(&known.class)) {
-        // A method that was added since makes the number of members another.
-        if known.members.iter().all(|(members, count)| members.bind(py).len() == *count) {
-            return Ok(true);
-        }
+    let known = known.find(|known| class.is(&known.class));
+    // A method that was added since makes the number of members another.
+    let is_as_many = |(members, count): &(Py<PyDict>, AtomicUsize)| {
+        members.bind(py).len() == count.load(Ordering::Relaxed)
+    };
+    if known.is_some_and(|known| known.members.iter().all(is_as_many)) {
+        return Ok(true);
     }
     let own = py.get_type::<NativeHandler>();
     let filters = py.import("logging")?.getattr("Filterer")?;
@@ -37,6 +42,12 @@ pub(crate) fn is_plain(handler: &Bound<'_, PyAny>) -> PyResult<bool> {
         if !class.getattr(name).is_ok_and(|found| found.is(&usual)) {
             return Ok(false);
         }
+    }
+    if let Some(known) = known {
+        for (members, count) in &known.members {
+            count.store(members.bind(py).len(), Ordering::Relaxed);
+        }
+        return Ok(true);
     }
     let mut members = Vec::new();
     for base in class.mro() {
@@ -51,7 +62,7 @@ pub(crate) fn is_plain(handler: &Bound<'_, PyAny>) -> PyResult<bool> {
             return Ok(true);
         }
         let dict = members_of(&base)?;
-        members.push((dict.clone().unbind(), dict.len()));
+        members.push((dict.clone().unbind(), AtomicUsize::new(dict.len())));
     }
     Ok(false)
 }

@@ -1,7 +1,7 @@
 //! What the native loggers know of Python's standard library, and whether it is still as Python made it.
 //!
 //! A native logger does what `logging` would do. Where a program has put something of its own in the place of a part
-//! of it (a record factory, another clock, green threads), Python's own code runs.
+//! of it (a record factory, a method, green threads), Python's own code runs. A clock is called, whatever it is.
 
 #![allow(unsafe_code)]
 

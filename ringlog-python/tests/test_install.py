@@ -662,5 +662,6 @@ def test_other_names_and_frames_are_followed(place: Place, monkeypatch: pytest.M
         frame = sys._getframe()
         patching.setattr(logging, "currentframe", lambda: frame)
         log.info("from elsewhere")
-    named = place.records()[1]
+    _, named, elsewhere = place.records()
     assert named["attributes"]["levelname"] == "LV20"
+    assert elsewhere["function"] != named["function"] == "test_other_names_and_frames_are_followed"

@@ -3,9 +3,9 @@
 //!
 //! A claim is a block, or several for a long item, of a kind that readers of records skip. Its life is that of its
 //! first block: freed, it is acknowledged. Its owner is the process whose lane the block names. If the kernel says that
-//! this lane has no owner any more, or the owner has let go of the claim, the next getter takes it over. A getter
-//! writes a claim before it acknowledges the item that it copies, and frees one that it takes over after it has copied
-//! it: so an item may come twice, and none is lost.
+//! this lane has no owner any more, or the owner has let go of the claim, the next getter takes it over: one that
+//! claims makes it its own where it lies, and one that does not copies the item and then frees the claim. A getter
+//! writes a new claim before it acknowledges the item that it copies. So an item may come twice, and none is lost.
 
 use std::sync::Arc;
 

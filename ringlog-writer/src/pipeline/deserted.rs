@@ -31,10 +31,16 @@ impl Deserted {
     /// # Errors
     /// As for [`Ring::observe`].
     pub(super) fn needs_writer(&self) -> Result<bool, Error> {
+        let (is_used, has_consumer) = self.look()?;
+        Ok(is_used && !has_consumer)
+    }
+
+    /// Whether a process uses the ring, or has used it since, and whether it has a consumer.
+    fn look(&self) -> Result<(bool, bool), Error> {
         let stat = self.ring.observe()?.stat()?;
         let is_used =
             stat.published != self.published || stat.lanes.iter().any(|lane| lane.open && lane.alive);
-        Ok(is_used && stat.consumer.is_none())
+        Ok((is_used, stat.consumer.is_some()))
     }
 
     /// Removes the ring, unless somebody holds it, or has used it since.
@@ -52,10 +58,7 @@ impl Deserted {
             }
         };
         // Nobody holds it from here on. Who held it before has logged what it had to log.
-        let stat = self.ring.observe()?.stat()?;
-        let is_used =
-            stat.published != self.published || stat.lanes.iter().any(|lane| lane.open && lane.alive);
-        if !is_used && stat.consumer.is_none() {
+        if self.look()? == (false, false) {
             unheld.remove()?;
         }
         Ok(())
