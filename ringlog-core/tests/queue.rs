@@ -281,7 +281,10 @@ fn a_getter_that_waits_ends_when_the_queue_is_removed() {
     let Scene { queue, name, _dir } = scene();
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| queue.get(Duration::from_secs(60)));
-        // In whichever order.
+        let has_getter = || queue.ring().observe().unwrap().stat().unwrap().consumer.is_some();
+        while !has_getter() {
+            std::thread::yield_now();
+        }
         ringlog::admin::remove(&name, true).unwrap();
         let error = waits.join().unwrap().unwrap_err();
         assert!(matches!(error, Error::NoSuchRing { .. }), "{error}");
